@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make [MODE=release|debug|asan|tsan|coverage]; make demo, test, unit, e2e, fuzz, bench, install, deps
+MODE ?= release
+PREFIX ?= /usr/local
+B := build/$(MODE)
+CC ?= cc
+VERSION := 0.1.0
+
+FLAGS_release := -O2 -g
+FLAGS_debug := -O0 -g3
+FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan := -O1 -g -fsanitize=thread
+FLAGS_coverage := -O0 -g --coverage
+PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0
+# Asked only when something is built: before "make deps" pkg-config may not be there.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings -Werror
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSANBOOTD_VERSION='"$(VERSION)"' -Iserver $(FLAGS_$(MODE)) $(WARN) -pthread $(PKG_CFLAGS) $(CFLAGS)
+ALL_LIBS = $(FLAGS_$(MODE)) -pthread $(LDFLAGS)
+
+# What a folder of server/ may use, itself first; tests/check-includes holds the sources to it.
+USES_base := base
+USES_disk := disk base
+USES_scsi := scsi disk base
+USES_iscsi := iscsi scsi disk base
+USES_inventory := inventory assets base
+USES_store := store inventory disk assets base
+USES_boot := boot store inventory disk assets base
+USES_http := http boot store inventory disk assets base
+USES_dhcp := dhcp inventory assets base
+USES_ctl := ctl assets base
+FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl
+ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
+
+lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/ctl/main.c,$(wildcard server/$(1)/*.c)))
+libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
+
+all: $(B)/sanbootd $(B)/sanbootctl
+
+$(B)/sanbootd: $(B)/obj/main.o $(B)/obj/config.o $(B)/obj/provider.o $(foreach f,dhcp http boot store iscsi scsi inventory disk assets base,$(B)/lib$(f).a)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+$(B)/sanbootctl: $(B)/obj/ctl/main.o $(call libs_of,ctl)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+
+define folder_rules
+$(B)/lib$(1).a: $(call lib_objects,$(1))
+	@rm -f $$@
+	ar rcs $$@ $$^
+unit-$(1): $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
+	@tests/unit/run $$^
+$(B)/unit/$(1)/%: $(B)/obj/unit/$(1)/%.o $(filter-out %/test_%.o,$(patsubst tests/unit/$(1)/%.c,$(B)/obj/unit/$(1)/%.o,$(wildcard tests/unit/$(1)/*.c))) $(call libs_of,$(1))
+	@mkdir -p $$(@D)
+	$(CC) -o $$@ $$^ $(ALL_LIBS) $$(PKG_LIBS) -lcmocka
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
+
+define asset_rules
+$(B)/gen/assets_$(1).c: $(shell find $(2) -type f) packaging/embed.sh
+	@mkdir -p $$(@D)
+	packaging/embed.sh assets_$(1) $(2) >$$@.tmp && mv $$@.tmp $$@
+$(B)/obj/gen/assets_$(1).o: $(B)/gen/assets_$(1).c
+	@mkdir -p $$(@D)
+	$(CC) $$(ALL_CFLAGS) -c -o $$@ $$<
+$(B)/libassets.a: $(B)/obj/gen/assets_$(1).o
+endef
+$(foreach a,$(ASSETS),$(eval $(call asset_rules,$(word 1,$(subst :, ,$(a))),$(word 2,$(subst :, ,$(a))))))
+$(B)/libassets.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/obj/%.o: server/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/obj/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+unit: $(FOLDERS:%=unit-%)
+deps:
+	@packaging/deps.sh
+.PHONY: all unit deps $(FOLDERS:%=unit-%)
+.SECONDARY:

@@ -1,0 +1,442 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Makes a golden disk image from Debian's packages: a raw file that any machine, BIOS or UEFI, boots
+# over iSCSI by what its iBFT says. No loop device, no boot loader of the host: debootstrap makes the
+# tree, the tree's own grub-mkimage the loaders, mke2fs -d and mtools the disk.
+#
+#   build-debian.sh --out FILE.raw [--suite bookworm] [--size MIB] [--profile minimal|demo|test]
+#                   [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs]
+#
+# minimal (default)  linux-image-amd64, ssh, a login on screen and serial line
+# demo, test         linux-image-cloud-amd64 with what is slow under emulation switched off, and a
+#                    service that prints the line DISKLESS-BOOT-OK on the console
+# --root-password    without it (nor ROOT_PASSWORD in the environment) `minimal` gets a random one, printed
+#                    once at the end as a line `note ...`; demo and test get a locked root
+# --work             downloads and logs; a second build with the same directory is quick
+# --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it
+#
+# Standard output: `progress PERCENT text` lines. Standard error: one line, what is wrong and what to do.
+# FILE.raw appears only when it is complete. The script needs no other file and may be read from
+# standard input (bash -s -- ...), which is why everything runs from main, at the very end.
+#
+# What makes it fit to be cloned: empty machine-id, no SSH host keys, no initiator name, no host name, no
+# swap, file systems by UUID, an initramfs for any machine. Debian's initramfs-tools (no dracut) logs in by
+# itself because of ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs. Host name, name servers and initiator name come
+# from the iBFT and DHCP at every boot; the NIC that carries the root is never configured again.
+set -euo pipefail
+umask 022
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+unset TMPDIR
+
+die() { echo "build-debian: $*" >&2; exit 1; }
+progress() { echo "progress $1 ${*:2}"; }
+
+parse_arguments() {
+    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0
+    PASSWORD=${ROOT_PASSWORD:-}
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --keep-rootfs) KEEP=1; shift; continue ;;
+            --out|--suite|--size|--profile|--work|--root-password|--mirror)
+                [ $# -ge 2 ] || die "$1 needs a value" ;;
+            *) die "unknown argument '$1'; known: --out --suite --size --profile --work --root-password --mirror --keep-rootfs" ;;
+        esac
+        case $1 in
+            --out) OUT=$2 ;; --suite) SUITE=$2 ;; --size) SIZE=$2 ;; --profile) PROFILE=$2 ;; --work) WORK=$2 ;;
+            --root-password) PASSWORD=$2 ;; --mirror) MIRROR=$2 ;;
+        esac
+        shift 2
+    done
+    [ -n "$OUT" ] || die "say where the image goes: --out FILE.raw"
+    [[ $SUITE =~ ^[a-z][a-z0-9-]*$ ]] || die "'$SUITE' is no Debian suite; use for example --suite bookworm"
+    case $PROFILE in
+        minimal) : "${SIZE:=8192}" ;;
+        demo|test) : "${SIZE:=2048}" ;;
+        *) die "unknown profile '$PROFILE'; use minimal, demo or test" ;;
+    esac
+    if ! [[ $SIZE =~ ^[1-9][0-9]{2,6}$ ]] || [ "$SIZE" -lt 1024 ]; then
+        die "--size '$SIZE': a number of MiB, at least 1024"
+    fi
+    case $PASSWORD in *$'\n'*|*:*) die "the root password may contain neither a colon nor a line break" ;; esac
+}
+
+check_host() {
+    local missing='' pair
+    [ "$(id -u)" = 0 ] || die "must run as root (it makes device nodes and foreign owners): use sudo"
+    for pair in debootstrap:debootstrap sfdisk:fdisk mkfs.vfat:dosfstools mmd:mtools mcopy:mtools mke2fs:e2fsprogs \
+                unshare:util-linux flock:util-linux apt-get:apt; do
+        command -v "${pair%%:*}" >/dev/null || case " $missing " in *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
+    done
+    [ -z "$missing" ] || die "missing tools; run: apt-get install$missing"
+    [ -d "$(dirname "$OUT")" ] || die "no directory $(dirname "$OUT"): make it, or give another --out"
+    mkdir -p "$WORK/debs" "$WORK/archives/partial" || die "cannot make $WORK: give another --work"
+    OUT=$(realpath -m "$OUT"); WORK=$(realpath "$WORK")
+    exec 9>"$WORK/lock"
+    flock -n 9 || die "another build uses $WORK: wait for it, or give another --work"
+    local free; free=$(df --output=avail -m "$WORK" | tail -1)
+    [ "$free" -ge 3000 ] || die "only $free MiB free in $WORK and 3000 are needed: make room or give another --work"
+    if findmnt -nT "$WORK" -o OPTIONS | grep -qwE 'nodev|noexec'; then
+        die "$WORK is mounted nodev or noexec: give another --work"
+    fi
+}
+
+# Where this machine's own apt gets the suite; empty: debootstrap's default.
+find_mirror() {
+    local list
+    list=$(apt-get indextargets --format '$(CODENAME) $(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null || true)
+    uri_of() { awk -v s="$1" '($1==s || $2==s) && $3=="main" {print $NF; exit}' <<<"$list"; }
+    [ -n "$MIRROR" ] || MIRROR=$(uri_of "$SUITE")
+    [ -n "$MIRROR" ] || MIRROR=$(awk '$1 !~ /-/ && $3=="main" && $NF ~ /\/debian\/?$/ {print $NF; exit}' <<<"$list")
+    UPDATES=$(uri_of "$SUITE-updates"); SECURITY=$(uri_of "$SUITE-security")
+    eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+    if [ -n "${http_proxy:-}" ]; then export http_proxy; fi
+    if [ -n "${https_proxy:-}" ]; then export https_proxy; fi
+}
+
+package_lists() {
+    BASE=systemd-sysv,udev,kmod,iproute2,busybox,initramfs-tools,zstd,open-iscsi,procps,e2fsprogs,ca-certificates
+    PACKAGES="grub-common grub-pc-bin grub-efi-amd64-bin"
+    if [ "$PROFILE" = minimal ]; then
+        PACKAGES="$PACKAGES linux-image-amd64 dbus libpam-systemd libnss-myhostname systemd-timesyncd \
+openssh-server iputils-ping less nano"
+    else
+        PACKAGES="$PACKAGES linux-image-cloud-amd64"
+    fi
+}
+
+# Runs a command in the tree. The mounts live in a private mount namespace and end with it, whatever happens.
+in_tree() {
+    unshare --mount --propagation private --pid --fork --kill-child -- sh -ec '
+        t=$1 archives=$2; shift 2
+        mount -t proc proc "$t/proc"; mount --rbind /sys "$t/sys"; mount --rbind /dev "$t/dev"
+        mount --bind "$archives" "$t/var/cache/apt/archives"
+        exec chroot "$t" "$@"' sh "$T" "$WORK/archives" "$@"
+}
+
+install_tree() {
+    local log=$WORK/build.log stamp
+    T=$WORK/rootfs.$SUITE.$([ "$PROFILE" = minimal ] && echo minimal || echo cloud)
+    stamp="$SUITE $BASE $PACKAGES"
+    if [ -e "$T.installed" ] && [ "$(cat "$T.installed")" = "$stamp" ]; then
+        progress 75 "the packages are there from an earlier build"
+        return
+    fi
+    rm -rf "$T" "$T.installed"; mkdir -p "$T"
+    progress 2 "getting Debian $SUITE"
+    # shellcheck disable=SC2086
+    { unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+        debootstrap --variant=minbase --cache-dir="$WORK/debs" --include="$BASE" "$SUITE" "$T" ${MIRROR:+"$MIRROR"} \
+        2>&1 || echo "E: debootstrap failed"; } | tee "$log" | awk '
+        /^I: (Retrieving|Validating|Extracting|Unpacking|Configuring) / {
+            n++; p = 2 + int(n / 16); if (p > 44) p = 44
+            if (p > last) { print "progress", p, tolower($2), $3; fflush(); last = p } }'
+    if grep -q '^E: ' "$log"; then
+        die "debootstrap: $(grep -m1 '^E: ' "$log" | cut -c4-) (is the mirror reachable? --mirror URL gives another; whole log: $log)"
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$T/usr/sbin/policy-rc.d"; chmod 755 "$T/usr/sbin/policy-rc.d"
+    {
+        if [ -n "$MIRROR" ]; then echo "deb $MIRROR $SUITE main"; else cat "$T/etc/apt/sources.list"; fi
+        if [ -n "$UPDATES" ]; then echo "deb $UPDATES $SUITE-updates main"; fi
+        if [ -n "$SECURITY" ]; then echo "deb $SECURITY $SUITE-security main"; fi
+    } >"$T/etc/apt/sources.list.new" && mv "$T/etc/apt/sources.list.new" "$T/etc/apt/sources.list"
+    # for the build only: this machine's view of the archive's dates, no fsync per package, keep what was downloaded
+    {   apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date) ' || true
+        echo 'APT::Install-Recommends "false";'; } >"$T/etc/apt/apt.conf.d/00build"
+    echo force-unsafe-io >"$T/etc/dpkg/dpkg.cfg.d/build"
+    rm -f "$T/etc/resolv.conf"; cp -L /etc/resolv.conf "$T/etc/resolv.conf" 2>/dev/null || true
+    configure_initramfs                 # before a kernel comes and makes one
+    progress 45 "getting the kernel"
+    # shellcheck disable=SC2086
+    { in_tree apt-get -q update && in_tree apt-get -q -y -o APT::Keep-Downloaded-Packages=true full-upgrade &&
+      in_tree apt-get -q -y -o APT::Keep-Downloaded-Packages=true install $PACKAGES; } </dev/null >>"$log" 2>&1 ||
+        die "apt could not install the kernel: $(grep -m1 '^E: ' "$log" | cut -c4-) (whole log: $log)"
+    rm -rf "$T/etc/apt/apt.conf.d/00build" "$T/etc/dpkg/dpkg.cfg.d/build" "$T"/var/lib/apt/lists/*
+    echo "$stamp" >"$T.installed"
+}
+
+# An initramfs for any machine, that finds its disk by the iBFT and tells the system who it is.
+configure_initramfs() {
+    local i=$T/etc/initramfs-tools
+    mkdir -p "$i/conf.d" "$i/scripts/init-premount" "$i/scripts/init-bottom" "$T/etc/iscsi"
+    printf 'COMPRESS=zstd\nBUSYBOX=y\nMODULES=%s\nFSTYPE=ext4\nRESUME=none\n' \
+        "$([ "$PROFILE" = minimal ] && echo most || echo list)" >"$i/conf.d/sanbootd"
+    {   printf '%s\n' iscsi_ibft iscsi_tcp libiscsi scsi_transport_iscsi crc32c crc32c_generic sd_mod ext4
+        if [ "$PROFILE" != minimal ]; then printf '%s\n' virtio_pci virtio_net e1000 e1000e crc32c_intel; fi
+    } >"$i/modules"
+    echo 'ISCSI_AUTO=true' >"$T/etc/iscsi/iscsi.initramfs"
+    cat >"$i/scripts/init-premount/sanbootd" <<'X'
+#!/bin/sh
+# Only the NIC that the firmware booted from asks DHCP: a machine may have others, without a cable.
+[ "$1" = prereqs ] && { echo udev; exit 0; }
+modprobe -q iscsi_ibft
+udevadm settle --timeout=10
+for e in /sys/firmware/ibft/ethernet*; do
+    [ -r "$e/mac" ] || continue
+    read -r mac <"$e/mac"
+    for n in /sys/class/net/*; do
+        read -r have <"$n/address" && [ "$have" = "$mac" ] || continue
+        mkdir -p /conf/conf.d
+        echo "DEVICE=${n##*/}" >/conf/conf.d/zz-sanbootd
+        exit 0
+    done
+done
+exit 0
+X
+    cat >"$i/scripts/init-bottom/sanbootd" <<'X'
+#!/bin/sh
+# Tells the system, through the kernel and /run, what the network says about this machine.
+[ "$1" = prereqs ] && exit 0
+d=/run/sanbootd; mkdir -p $d
+name=
+for f in /sys/firmware/ibft/ethernet*/hostname; do
+    [ -r "$f" ] && [ -z "$name" ] && read -r name <"$f"
+done
+: >$d/resolv.conf
+for f in /run/net-*.conf; do
+    [ -r "$f" ] || continue
+    HOSTNAME= DNSDOMAIN= DOMAINSEARCH= IPV4DNS0= IPV4DNS1= DEVICE=
+    . "$f"
+    [ -n "$name" ] || name=$HOSTNAME
+    s=${DOMAINSEARCH:-$DNSDOMAIN}; [ -n "$s" ] && echo "search $s" >>$d/resolv.conf
+    for a in $IPV4DNS0 $IPV4DNS1; do [ "$a" = 0.0.0.0 ] || echo "nameserver $a" >>$d/resolv.conf; done
+    # network managers, should someone install one, leave the NIC that carries the root alone
+    [ -r "/sys/class/net/$DEVICE/address" ] && read -r mac <"/sys/class/net/$DEVICE/address" || continue
+    mkdir -p /run/systemd/network /run/NetworkManager/conf.d
+    printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" >/run/systemd/network/00-sanbootd.network
+    printf '[keyfile]\nunmanaged-devices=mac:%s\n' "$mac" >/run/NetworkManager/conf.d/00-sanbootd.conf
+done
+case $name in ''|*[!A-Za-z0-9.-]*) ;; *) echo "$name" >/proc/sys/kernel/hostname; echo "$name" >$d/hostname ;; esac
+exit 0
+X
+    chmod 755 "$i/scripts/init-premount/sanbootd" "$i/scripts/init-bottom/sanbootd"
+}
+
+# What every boot of a clone does before iscsid takes the session over.
+configure_clone() {
+    mkdir -p "$T/usr/lib/sanbootd" "$T/etc/systemd/system/iscsid.service.d"
+    cat >"$T/usr/lib/sanbootd/clone" <<'X'
+#!/bin/sh
+# The initiator name of this boot for iscsid, and patience: a root disk waits for its server instead of failing.
+f=/etc/iscsi/initiatorname.iscsi
+read -r name </sys/firmware/ibft/initiator/initiator-name
+if [ -n "$name" ] && ! grep -qsx "InitiatorName=$name" $f; then
+    (umask 077; printf '# Written at every boot from the iBFT.\nInitiatorName=%s\n' "$name" >$f.new) && mv $f.new $f
+fi
+for s in /sys/class/iscsi_session/session*/recovery_tmo; do [ -w "$s" ] && echo 86400 >"$s"; done
+exit 0
+X
+    chmod 755 "$T/usr/lib/sanbootd/clone"
+    cat >"$T/etc/systemd/system/sanbootd-clone.service" <<'X'
+[Unit]
+Description=Identity of this diskless machine
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Before=iscsid.service open-iscsi.service
+ConditionPathExists=/sys/firmware/ibft/initiator/initiator-name
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/sanbootd/clone
+[Install]
+WantedBy=sysinit.target
+X
+    # a name is generated where there is no iBFT, and that needs a writable root
+    printf '[Unit]\nAfter=systemd-remount-fs.service sanbootd-clone.service\n' \
+        >"$T/etc/systemd/system/iscsid.service.d/sanbootd.conf"
+    sed -i '/^ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=/d' "$T/etc/default/open-iscsi"
+    echo 'ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=1' >>"$T/etc/default/open-iscsi"
+    in_tree systemctl enable -q iscsid.service open-iscsi.service sanbootd-clone.service
+}
+
+configure_minimal() {
+    mkdir -p "$T/etc/systemd/system/ssh.service.d"
+    printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
+        >"$T/etc/systemd/system/ssh.service.d/hostkeys.conf"
+    if [ -z "$PASSWORD" ]; then
+        PASSWORD=$(head -c 256 /dev/urandom | base32 -w0 | tr -dc 'A-Z2-7' | tr 'A-Z' 'a-z' | cut -c1-16)
+        NOTE="root's password on every machine of this image is $PASSWORD : change it there, or build with --root-password"
+    fi
+}
+
+# demo and test run under emulation: everything that is slow and not looked at is switched off.
+configure_fast() {
+    local u
+    for u in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
+             fstrim.timer systemd-timesyncd.service systemd-resolved.service systemd-udev-settle.service \
+             systemd-pstore.service systemd-random-seed.service systemd-update-utmp.service \
+             systemd-update-utmp-runlevel.service systemd-journal-flush.service systemd-hwdb-update.service \
+             systemd-logind.service systemd-user-sessions.service getty@tty1.service serial-getty@ttyS0.service \
+             systemd-machine-id-commit.service systemd-firstboot.service kmod-static-nodes.service \
+             systemd-binfmt.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
+             sys-kernel-tracing.mount modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
+             modprobe@configfs.service modprobe@dm_mod.service modprobe@loop.service systemd-modules-load.service \
+             systemd-udev-trigger.service systemd-sysctl.service systemd-sysusers.service grub-common.service \
+             systemd-ask-password-wall.path systemd-ask-password-console.path systemd-tmpfiles-clean.timer \
+             ldconfig.service open-iscsi.service procps.service proc-sys-fs-binfmt_misc.automount \
+             systemd-initctl.socket getty.target logrotate.timer; do
+        ln -sf /dev/null "$T/etc/systemd/system/$u"
+    done
+    mkdir -p "$T/etc/systemd/journald.conf.d" "$T/usr/local/sbin" "$T/var/lib/e2e"
+    printf '[Journal]\nStorage=volatile\n' >"$T/etc/systemd/journald.conf.d/fast.conf"
+    cat >"$T/usr/local/sbin/e2e-marker" <<'X'
+#!/bin/sh
+# Prints the proof that this machine runs from its network disk, then obeys the SMBIOS chassis asset tag:
+# e2e:ACTION[,ACTION...] with write=MB, reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick.
+d=/var/lib/e2e; c=$d/boot-count
+n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
+echo $n >$c.new && sync $c.new && mv $c.new $c && sync -f $c
+dev=$(awk '$2=="/"{print $1}' /proc/mounts | tail -1)
+ip=$(ip -4 -o addr show scope global | awk '{print $4; exit}')
+s=/sys/class/iscsi_session
+target=$(cat $s/*/targetname 2>/dev/null | head -1)
+initiator=$(cat $s/*/initiatorname 2>/dev/null | head -1)
+user=$(cat $s/*/username 2>/dev/null | head -1); [ "$user" = "(null)" ] && user=
+fw=bios; [ -d /sys/firmware/efi ] && fw=uefi
+act=; a=$(cat /sys/class/dmi/id/chassis_asset_tag 2>/dev/null); case $a in e2e:*) act=${a#e2e:} ;; esac
+for w in $(echo "$act" | tr , ' '); do case $w in
+    write=*) dd if=/dev/urandom of=$d/blob bs=1M count=${w#write=} conv=fsync 2>/dev/null ;;
+esac; done
+sum=none; [ -e $d/blob ] && sum=$(sha256sum $d/blob | cut -c1-16)
+echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev ip=$ip count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console
+for w in $(echo "$act" | tr , ' '); do case $w in
+    reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
+    poweroff) systemctl --no-block poweroff ;;
+    reboot)   systemctl --no-block reboot ;;
+    halt)     sync; echo o >/proc/sysrq-trigger; sleep 60 ;;
+    crash)    echo b >/proc/sysrq-trigger ;;
+    tick)     i=0; while :; do i=$((i + 1)); t0=$(cut -d' ' -f1 /proc/uptime)
+              if echo $i >>$d/ticks && sync $d/ticks; then r=OK; else r=ERROR; fi
+              echo "E2E-TICK $i $r start=$t0 end=$(cut -d' ' -f1 /proc/uptime)" >/dev/console
+              sleep 1; done ;;
+esac; done
+exit 0
+X
+    chmod 755 "$T/usr/local/sbin/e2e-marker"
+    cat >"$T/etc/systemd/system/e2e-marker.service" <<'X'
+[Unit]
+Description=Proof of a diskless boot
+After=sysinit.target local-fs.target iscsid.service
+[Service]
+Type=simple
+ExecStart=/usr/local/sbin/e2e-marker
+[Install]
+WantedBy=multi-user.target
+X
+    in_tree systemctl enable -q e2e-marker.service
+    rm -rf "$T"/usr/share/doc/* "$T"/usr/share/man/* "$T"/usr/share/locale/*
+}
+
+configure_tree() {
+    progress 76 "configuring the system"
+    ROOT_UUID=$(cat /proc/sys/kernel/random/uuid)
+    ESP_ID=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ' | tr a-f A-F)
+    configure_initramfs
+    configure_clone
+    if [ "$PROFILE" = minimal ]; then configure_minimal; else configure_fast; fi
+    if [ -n "$PASSWORD" ]; then echo "root:$PASSWORD" | in_tree chpasswd; else in_tree passwd -q -l root; fi
+    printf '# The NIC that carries the root is never configured again, so nothing else stands here.\nUUID=%s / ext4 defaults,noatime,errors=remount-ro 0 %s\nUUID=%s /boot/efi vfat umask=0077,noauto,nofail 0 0\n' \
+        "$ROOT_UUID" "$([ "$PROFILE" = minimal ] && echo 1 || echo 0)" "${ESP_ID:0:4}-${ESP_ID:4}" >"$T/etc/fstab"
+    mkdir -p "$T/boot/efi" "$T/boot/grub"
+    printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$T/etc/hosts"
+    in_tree systemctl set-default -q multi-user.target
+    progress 80 "making the initramfs"
+    in_tree update-initramfs -u >>"$WORK/build.log" 2>&1 </dev/null ||
+        die "update-initramfs failed, see $WORK/build.log"
+}
+
+# Removes what must not be the same on two machines.
+seal_tree() {
+    : >"$T/etc/machine-id"
+    rm -f "$T"/etc/ssh/ssh_host_* "$T/etc/hostname" "$T/usr/sbin/policy-rc.d" "$T/var/lib/systemd/random-seed" \
+          "$T/var/lib/dbus/machine-id" "$T"/var/lib/dhcp/* "$T/etc/resolv.conf"
+    echo GenerateName=yes >"$T/etc/iscsi/initiatorname.iscsi"; chmod 600 "$T/etc/iscsi/initiatorname.iscsi"
+    ln -s ../run/sanbootd/resolv.conf "$T/etc/resolv.conf"
+    find "$T/var/log" -type f -delete
+    rm -rf "$T"/tmp/* "$T"/var/tmp/* "$T"/var/cache/apt/*.bin
+    [ -L "$T/vmlinuz" ] && [ -L "$T/initrd.img" ] || die "the kernel package left no /vmlinuz and /initrd.img, see $WORK/build.log"
+}
+
+make_loaders() {
+    local cmdline="root=UUID=$ROOT_UUID ro" timeout=2
+    if [ "$PROFILE" = minimal ]; then
+        cmdline="$cmdline console=ttyS0,115200 console=tty0"
+    else
+        timeout=0
+        # panic=-1: a failed boot ends at once instead of at a test's time limit
+        cmdline="$cmdline console=tty0 console=ttyS0,115200 net.ifnames=0 mitigations=off no_timer_check tsc=reliable \
+random.trust_cpu=on panic=-1 audit=0 apparmor=0 selinux=0 cryptomgr.notests rcupdate.rcu_expedited=1 fsck.mode=skip \
+systemd.show_status=0 loglevel=5"
+    fi
+    # /vmlinuz and /initrd.img are the links that Debian's kernel packages keep: an upgrade boots without an update-grub
+    cat >"$T/boot/grub/grub.cfg" <<X
+set timeout=$timeout
+menuentry "Debian" {
+    linux /vmlinuz $cmdline
+    initrd /initrd.img
+}
+menuentry "Debian, rescue" {
+    linux /vmlinuz $cmdline systemd.unit=rescue.target
+    initrd /initrd.img
+}
+X
+    printf 'search --no-floppy --fs-uuid --set=root %s\nset prefix=($root)/boot/grub\nconfigfile /boot/grub/grub.cfg\n' \
+        "$ROOT_UUID" >"$T/boot/grub/early.cfg"
+    local modules="part_msdos part_gpt fat ext2 normal configfile linux search search_fs_uuid test echo sleep reboot boot"
+    # shellcheck disable=SC2086
+    { in_tree grub-mkimage -O x86_64-efi -o /boot/grub/BOOTX64.EFI -c /boot/grub/early.cfg -p /boot/grub $modules &&
+      in_tree grub-mkimage -O i386-pc -o /boot/grub/core.img -c /boot/grub/early.cfg -p /boot/grub biosdisk $modules
+    } >>"$WORK/build.log" 2>&1 </dev/null || die "grub-mkimage failed, see $WORK/build.log"
+}
+
+# Sector 0: GRUB's boot code and the partition table; sector 1 on: core.img; p1: FAT with the UEFI loader; p2: ext4.
+make_disk() {
+    local part=$OUT.partial esp=$WORK/esp.img root=$WORK/root.img esp_mib=32 total=$((SIZE * 2048)) p2
+    p2=$((2048 + esp_mib * 2048))
+    progress 88 "writing the disk"
+    rm -f "$esp" "$root" "$part"
+    truncate -s "${SIZE}M" "$part" || die "cannot write $part: give another --out"
+    PARTIAL=$part
+    printf 'label: dos\n2048,%s,ef\n%s,%s,83,*\n' $((esp_mib * 2048)) "$p2" $((total - p2)) | sfdisk -q "$part"
+    dd if="$T/usr/lib/grub/i386-pc/boot.img" of="$part" bs=440 count=1 conv=notrunc status=none
+    [ "$(stat -c %s "$T/boot/grub/core.img")" -le $((2047 * 512)) ] || die "GRUB's core does not fit before the first partition"
+    dd if="$T/boot/grub/core.img" of="$part" bs=512 seek=1 conv=notrunc status=none
+    truncate -s "${esp_mib}M" "$esp"
+    mkfs.vfat -F 16 -n EFI -i "$ESP_ID" -h 2048 "$esp" >/dev/null
+    mmd -i "$esp" ::/EFI ::/EFI/BOOT
+    mcopy -i "$esp" "$T/boot/grub/BOOTX64.EFI" ::/EFI/BOOT/BOOTX64.EFI
+    dd if="$esp" of="$part" bs=1M seek=1 conv=notrunc,sparse status=none
+    rm -f "$esp" "$T/boot/grub/BOOTX64.EFI" "$T/boot/grub/core.img" "$T/boot/grub/early.cfg"
+    truncate -s $(((total - p2) * 512)) "$root"
+    mke2fs -q -t ext4 -L root -U "$ROOT_UUID" -m 1 -O ^metadata_csum_seed -E lazy_itable_init=0,lazy_journal_init=0 \
+        -d "$T" "$root" >>"$WORK/build.log" 2>&1 || die "mke2fs failed, is --size $SIZE too small? see $WORK/build.log"
+    progress 94 "writing the disk"
+    dd if="$root" of="$part" bs=1M seek=$((1 + esp_mib)) conv=notrunc,sparse status=none ||
+        die "no room for $part: make room or give another --out"
+    rm -f "$root"
+    sync "$part"
+    mv -f "$part" "$OUT"
+}
+
+clean_up() {
+    if [ -n "${PARTIAL:-}" ]; then rm -f "$PARTIAL"; fi
+    rm -f "$WORK/esp.img" "$WORK/root.img"
+    if [ "$KEEP" = 0 ] && [ -n "${T:-}" ]; then rm -rf --one-file-system "$T" "$T.installed"; fi
+}
+
+main() {
+    parse_arguments "$@"
+    check_host
+    trap clean_up EXIT
+    trap 'exit 1' INT TERM HUP
+    find_mirror
+    package_lists
+    install_tree
+    configure_tree
+    make_loaders
+    seal_tree
+    make_disk
+    if [ -n "${NOTE:-}" ]; then echo "note $NOTE"; fi
+    progress 100 "$OUT: $SIZE MiB, $(du -m "$OUT" | cut -f1) used"
+}
+main "$@" </dev/null

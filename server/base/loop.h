@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An I/O loop: one libuv loop on one thread, and a mailbox through which other threads talk to it.
+ *
+ * Everything that belongs to a loop (connections, targets, the maps of their disks) is touched on its thread only.
+ * A loop without a thread (loop_new, then loop_run_once by the caller) serves tests and simulations.
+ */
+#ifndef BASE_LOOP_H
+#define BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct loop;
+struct uv_loop_s;
+
+/*
+ * A message. The sender owns its memory until run is called; run, on the loop's thread, takes it over. A message may be
+ * embedded in a larger struct, and must not be posted again before it ran.
+ */
+struct loop_msg {
+	void (*run)(struct loop_msg *msg);
+	struct loop_msg *next; /* private to the loop */
+};
+
+/* A loop without a thread. NULL without memory. */
+struct loop *loop_new(unsigned index);
+/* Gives the loop a thread named name, running until loop_stop. 0 or -errno. */
+int loop_start(struct loop *loop, const char *name);
+/* Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then. */
+void loop_stop(struct loop *loop);
+/* Frees a loop that has no thread (any more). Messages still in the mailbox are run first. */
+void loop_free(struct loop *loop);
+
+/* Any thread. Messages of one sender run in order, each in a later turn of the loop, never inside the call. */
+void loop_post(struct loop *loop, struct loop_msg *msg);
+
+/* The loop whose thread this is; NULL elsewhere. A loop without a thread is current while loop_run_once runs. */
+struct loop *loop_current(void);
+struct uv_loop_s *loop_uv(struct loop *loop);
+unsigned loop_index(const struct loop *loop);
+
+/* Runs what is ready, without waiting (wait: waits for one event first). Only for loops without a thread. */
+void loop_run_once(struct loop *loop, bool wait);
+
+/* Runs run(arg) on the loop and waits until it returned. From other threads only: never from a loop. */
+void loop_call(struct loop *loop, void (*run)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What to answer a machine that asks, and what opens when its target is logged in to (design.md, "Which machine, which boot").
+ *
+ * Everything here is asynchronous: requests may come from any thread, answers come where they say. boot/ knows neither HTTP nor iSCSI:
+ * main hands it struct boot_runtime, through which it asks about running sessions, and makes an iscsi_provider from the target functions below.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "base/buf.h"
+#include "inventory/inventory.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct boot;
+struct disk;
+struct disk_env;
+struct inventory;
+struct loop;
+struct pool;
+struct store;
+
+struct boot_session {
+	char initiator[IQN_MAX_TEXT];
+	char address[PARSE_ENDPOINT_TEXT];
+	bool ipxe;
+	int64_t since_ms;
+	uint64_t boot;
+	uint64_t bytes_read, bytes_written, commands;
+};
+
+/* What main lends: sessions of targets. key is the machine's id. Answers come on reply_loop. */
+struct boot_runtime {
+	void *arg;
+	void (*probe)(void *arg, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
+		      void (*answered)(void *answered_arg, bool alive, const struct boot_session *session), void *answered_arg);
+	void (*release)(void *arg, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *released_arg), void *released_arg);
+	void (*sessions)(void *arg, uint64_t key, struct loop *reply_loop,
+			 void (*each)(void *each_arg, const struct boot_session *session), void *each_arg); /* NULL ends */
+};
+
+struct boot_config {
+	struct inventory *inventory;
+	struct store *store;
+	struct disk_env *disk_env;
+	struct pool *pool;
+	struct loop *loop; /* where boot/ does its own sequencing */
+	const char *iqn_prefix;
+	const char *advertise; /* NULL: the address that the client reached */
+};
+
+int boot_new(const struct boot_config *config, struct boot **boot);
+/* Before the first request. runtime is borrowed. */
+void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uint16_t iscsi_port);
+void boot_free(struct boot *boot);
+
+/* ---- a machine asks (GET /boot) ---- */
+
+/* As the query string said, unescaped, unchecked; "" where missing. Lengths are the caller's problem up to 1 KiB a value. */
+struct boot_ask {
+	char mac[64], uuid[64], serial[SERIAL_TEXT], manufacturer[SERIAL_TEXT], product[SERIAL_TEXT], asset[SERIAL_TEXT];
+	char platform[16];  /* pcbios, efi */
+	char buildarch[16]; /* i386, x86_64, arm64 */
+	char version[64];
+	char error[32];	     /* errno of a failed sanboot */
+	char attempt[16];    /* how often the script has asked again */
+	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
+	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
+	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
+};
+
+struct boot_answer {
+	int status;	     /* HTTP: 200, 400 (a MAC that is no MAC), 503 */
+	struct buf script;   /* an iPXE script also with errors, so that the machine can show it */
+	const char *outcome; /* "sanboot", "wait", "denied", "local", "invalid", "busy" */
+};
+
+/* Any thread. answered runs on an unspecified thread of ours (do not block); the answer is borrowed. */
+void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg);
+/* GET /boot.ipxe: the script that gathers the identity and chains to /boot. Any thread, at once. */
+int boot_first_script(struct boot *boot, const char *base_url, struct buf *script);
+
+/* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno with a sentence in reason ---- */
+
+/* which: a MAC or a waiting number. name, image may be NULL. Enrols (or resolves a conflict/swap: see policy of each) at once. */
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason, size_t reason_size);
+int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size);
+/* Ends the sessions of a machine that is said to be gone. */
+int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+/* A new empty child of the newest published version of its image. -EBUSY where it runs. */
+int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+/* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size);
+int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+/* KEY=VALUE as interfaces.md names them. */
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
+
+struct boot_sessions {
+	struct boot_session *list; /* free(3) */
+	unsigned count;
+};
+/* Blocking, not on a loop. */
+int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions);
+
+/* ---- targets: what main's iscsi_provider calls. Each answer on reply_loop ---- */
+
+struct boot_credential {
+	uint64_t boot; /* 0: none */
+	bool pending;
+	char user[NAME_MAX_TEXT], secret[SECRET_TEXT], reverse_user[NAME_MAX_TEXT], reverse_secret[SECRET_TEXT];
+};
+
+struct boot_access {
+	int64_t machine_id; /* 0: refused */
+	uint16_t login_status;
+	char reason[200];
+	char iqn[IQN_MAX_TEXT];
+	enum auth_kind auth;
+	bool many;
+	char initiator[IQN_MAX_TEXT]; /* the only one allowed; "" any (auth=none, access=many) */
+	struct boot_credential current, pending;
+};
+
+void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
+		      void (*found)(void *arg, const struct boot_access *access), void *arg);
+/* The IQNs that an initiator may open, one by one, NULL ends. */
+void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop, void (*each)(void *arg, const char *iqn), void *arg);
+void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
+		       void (*begun)(void *arg, int err, const char *reason), void *arg);
+void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
+		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason), void *arg);
+void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop, void (*closed)(void *arg), void *arg);
+bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
+void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why); /* began: NULL */
+void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator, const char *address, const char *why);
+
+#endif

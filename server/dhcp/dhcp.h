@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dnsmasq, for DHCP and TFTP: its configuration as text, and its supervision. Owned by the main loop.
+ */
+#ifndef DHCP_DHCP_H
+#define DHCP_DHCP_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dhcp;
+struct inventory;
+struct loop;
+
+enum dhcp_mode { DHCP_OFF, DHCP_PROXY, DHCP_FULL };
+
+enum { DHCP_INTERFACES_MAX = 16 };
+
+struct dhcp_config {
+	enum dhcp_mode mode;
+	const char *interfaces[DHCP_INTERFACES_MAX];
+	unsigned interface_count;
+	const char *range; /* FIRST,LAST[,LEASE]; full */
+	bool force;	   /* start although another DHCP server answered */
+	const char *ipxe_dir;
+	const char *state_dir, *runtime_dir;
+	uint16_t http_port;
+	const char *advertise; /* NULL: each interface's own address */
+	struct inventory *inventory;
+	struct loop *loop; /* supervision happens on it */
+};
+
+/*
+ * Checks (dnsmasq present, interfaces exist and have an address, range fits, boot files present, no other DHCP server answers a DISCOVER in full mode),
+ * writes the configuration, starts dnsmasq and supervises it. -errno with a sentence. Main thread; blocks up to 3 s for the DISCOVER.
+ */
+int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size);
+/* The inventory has changed: writes the host file again if it differs, and tells dnsmasq. Any thread. */
+void dhcp_refresh(struct dhcp *dhcp);
+/* {"mode": "full", "state": "up", ...} Any thread. */
+void dhcp_status(struct dhcp *dhcp, struct buf *json_object);
+/* Ends dnsmasq and waits for it; frees. */
+void dhcp_stop(struct dhcp *dhcp);
+
+/* The configuration as text; blocking-free, for tests. 0 or -EINVAL with a sentence. */
+int dhcp_make_config(const struct dhcp_config *config, struct buf *text, char *reason, size_t reason_size);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qcow2 files that nobody has open: create, look at, check, grow. All of it blocks: for workers and tools.
+ * Opening one as a disk is disk_open_file's work. Format: docs/interop/qcow2.txt of QEMU; our geometry: version 3,
+ * 128 KiB clusters, 16-bit refcounts, extended L2 entries (32 subclusters of 4 KiB).
+ */
+#ifndef DISK_QCOW2_H
+#define DISK_QCOW2_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct qcow2_create {
+	const char *path;	    /* must not exist */
+	uint64_t size_bytes;	    /* multiple of 512, at most 16 TiB, at least the backing file's */
+	const char *backing;	    /* relative to the directory of path; NULL: none */
+	const char *backing_format; /* "raw" or "qcow2" */
+};
+
+/* 0 or -errno, with a sentence in reason. Does not sync: the caller says when it must be durable. */
+int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_size);
+
+struct qcow2_info {
+	uint64_t size_bytes;
+	uint64_t allocated_bytes; /* st_blocks * 512 */
+	char backing[1024];	  /* "" where there is none */
+	char backing_format[16];
+	bool clean; /* closed properly: other tools may open it */
+	uint64_t generation;
+};
+
+/* Reads the header only. 0 or -errno (EUCLEAN, ENOTSUP) with a sentence in reason. */
+int qcow2_read_info(const char *path, struct qcow2_info *info, char *reason, size_t reason_size);
+
+struct qcow2_check {
+	uint64_t corruptions, leaks; /* clusters */
+	uint64_t allocated_clusters;
+};
+
+/* Walks all metadata. repair_leaks gives leaked clusters back. Bounded memory (a bitmap of the file's clusters). */
+int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, char *reason, size_t reason_size);
+
+/* Grows a closed child; what is beyond its backing file reads as zeroes. Never shrinks. */
+int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size);
+
+#endif

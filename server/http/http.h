@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The HTTP endpoint: boot scripts and boot files, the pages, the API, metrics; over TCP and, with full rights, over the control
+ * socket. The only folder that includes microhttpd.h. Runs on libmicrohttpd's own threads.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/parse.h"
+
+#include <stddef.h>
+
+struct boot;
+struct buf;
+struct http;
+struct inventory;
+struct store;
+
+struct http_config {
+	struct boot *boot;
+	struct inventory *inventory;
+	struct store *store;
+	const struct endpoint *boot_endpoints; /* --http */
+	unsigned boot_endpoint_count;
+	const struct endpoint *web_endpoints; /* --web; count 0: the same as boot's */
+	unsigned web_endpoint_count;
+	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
+	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
+	/* For status and the pages: JSON objects that main knows (dhcp's state, portals, version, start); borrowed text, called on HTTP threads. */
+	void (*status)(void *arg, struct buf *json_object);
+	void *status_arg;
+};
+
+/* -errno with a sentence in reason (port taken: which, and how to find by whom). */
+int http_start(const struct http_config *config, struct http **http, char *reason, size_t reason_size);
+/* The first bound address, for the ready line. Writes "ADDR:PORT". */
+const char *http_address(const struct http *http);
+/*
+ * Where no administrator password is set: "http://HOST:PORT/setup?token=..." that sets it, once; "" otherwise. The caller logs it. Valid until used or restarted.
+ */
+const char *http_setup_url(const struct http *http);
+/* Stops accepting, ends waiting requests with 503, joins. */
+void http_stop(struct http *http);
+
+#endif

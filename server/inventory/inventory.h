@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inventory: machines, images, boots, policy, events, in one SQLite file (WAL, synchronous=FULL). Only this folder
+ * includes sqlite3.h. The schema is db/schema.sql plus numbered migrations, compiled in.
+ *
+ * Work is done in jobs. A write job's run is called on the one writer thread, inside a savepoint of a transaction that
+ * commits everything that was queued; a failing job (run < 0) undoes its own changes only. A read job's run is called on a
+ * reader thread, which sees one consistent state. Inside run, the functions below are plain calls that take the tx. done comes after the commit
+ * (so what it is told is durable), posted to job->loop, or, where that is NULL, on the inventory's thread (keep it short).
+ * Times are Unix milliseconds. All texts are UTF-8, NUL-terminated, cut never: too long is -EINVAL.
+ */
+#ifndef INVENTORY_INVENTORY_H
+#define INVENTORY_INVENTORY_H
+
+#include "base/loop.h"
+#include "base/parse.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct inventory;
+struct inventory_tx;
+
+struct inventory_job {
+	int (*run)(struct inventory_tx *tx, struct inventory_job *job); /* 0 or -errno */
+	void (*done)(struct inventory_job *job, int err);		/* may be NULL */
+	struct loop *loop;
+	/* private */
+	struct inventory_job *next;
+	struct loop_msg msg;
+	int err;
+	bool changed;
+};
+
+/*
+ * Opens or makes the file and migrates it. 0 or -errno with a sentence in reason (a newer schema, a corrupt file, locked by
+ * another process: each said with what to do). Main thread, at start.
+ */
+int inventory_open(const char *path, struct inventory **inventory, char *reason, size_t reason_size);
+/* Runs what is queued, then closes. */
+void inventory_close(struct inventory *inventory);
+/* Any thread. */
+void inventory_write(struct inventory *inventory, struct inventory_job *job);
+void inventory_read(struct inventory *inventory, struct inventory_job *job);
+/* The same, waiting for the result. Never on an I/O loop. Returns what done would be told. */
+int inventory_write_wait(struct inventory *inventory, struct inventory_job *job);
+int inventory_read_wait(struct inventory *inventory, struct inventory_job *job);
+
+/* ---- machines ---- */
+
+enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512 };
+
+enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
+enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
+enum machine_state {
+	MACHINE_READY,
+	MACHINE_FAILED, /* its child failed (invariant 5): no login until a person resets it or lifts it */
+};
+
+struct machine {
+	int64_t id;
+	char name[NAME_MAX_TEXT];  /* host name: letters, digits, '-'; unique */
+	char iqn[IQN_MAX_TEXT];	   /* fixed at enrolment; unique */
+	char uuid[PARSE_UUID_TEXT]; /* "" not known or a placeholder */
+	char serial[SERIAL_TEXT];  /* "" likewise */
+	char product[SERIAL_TEXT]; /* manufacturer and product, as the machine said; for people */
+	int64_t version_id;	   /* the golden version that its child was made from */
+	enum machine_mode mode;
+	enum machine_state state;
+	char state_reason[REASON_TEXT];
+	enum auth_kind auth;
+	bool access_many;
+	bool boot_local; /* boot=local */
+	char note[NOTE_TEXT];
+	char child[NAME_MAX_TEXT]; /* file name in children/, made from the id, new with each reset */
+	bool child_fresh;	   /* never logged in to: it may be made again if a loss of power damaged it */
+	char address[PARSE_ENDPOINT_TEXT]; /* the IPv4 address that it keeps; "" not yet known */
+	int64_t created_ms, seen_ms;
+	bool no_gateway; /* keep the gateway out of the iBFT */
+};
+
+/* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
+int machine_by_id(struct inventory_tx *tx, int64_t id, struct machine *machine);
+int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine);
+int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine);
+int machine_by_name(struct inventory_tx *tx, const char *name, struct machine *machine);
+int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *machine);     /* -ENOTUNIQ: several */
+int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine); /* -ENOTUNIQ: several */
+/* Name, MAC in any notation, or "#id". */
+int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine);
+/* In order of name. each returns 0 to go on. */
+int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
+int machine_count(struct inventory_tx *tx, unsigned *count);
+
+/* machine->id is set. -EEXIST: name, IQN or MAC taken. */
+int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
+/* Writes all fields but id and iqn. -EEXIST: name taken. */
+int machine_update(struct inventory_tx *tx, const struct machine *machine);
+/* With its MACs, boots and target state; its events stay. */
+int machine_delete(struct inventory_tx *tx, int64_t id);
+int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
+int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
+int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
+/* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
+int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
+/* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
+bool machine_name_pattern_valid(const char *pattern);
+bool machine_name_valid(const char *name);
+
+/* ---- boots: design.md, "Which machine, which boot" ---- */
+
+enum boot_state { BOOT_PENDING, BOOT_CURRENT, BOOT_ENDED };
+
+struct boot_record {
+	int64_t machine_id;
+	uint64_t number; /* 1, 2, ... of this machine */
+	enum boot_state state;
+	char secret[SECRET_TEXT];	  /* the machine proves itself with it */
+	char reverse_secret[SECRET_TEXT]; /* the target does (mutual) */
+	char mac[PARSE_MAC_TEXT];
+	char address[PARSE_ENDPOINT_TEXT];
+	int64_t issued_ms, started_ms, ended_ms; /* 0: not yet */
+	bool interrupted; /* its unflushed writes were lost with the server's power: no login of it any more (invariant 4) */
+};
+
+/* -ENOENT where there is none. At most one each per machine. */
+int boot_pending(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot);
+int boot_current(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot);
+/* A new pending boot; number is set. -EEXIST: there is one. */
+int boot_issue(struct inventory_tx *tx, struct boot_record *boot);
+/* The pending boot with this number becomes current, the current one ends; secrets of ended boots are wiped. -ESTALE: it is not pending. */
+int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
+/* The current boot ends without another (reset, swap, release); pending ones are dropped too. */
+int boot_end_all(struct inventory_tx *tx, int64_t machine_id);
+int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
+/* Newest first, at most max. */
+int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct boot_record *boot), void *arg);
+
+/* What a target must keep over a restart (reservations with APTPL, saved mode pages). -ENOENT: nothing. *blob: free(3). */
+int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len);
+int target_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len);
+
+/* ---- who waits ---- */
+
+enum waiting_reason {
+	WAIT_APPROVAL, /* enrol=approve */
+	WAIT_CONFLICT, /* a known MAC with another UUID */
+	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial: offered as a replacement */
+	WAIT_NO_IMAGE,
+	WAIT_NO_SPACE,
+	WAIT_FULL, /* max-machines reached */
+	WAIT_DENIED, /* a person said no */
+};
+
+struct waiting {
+	int64_t number; /* shown on its screen */
+	char mac[PARSE_MAC_TEXT];
+	char uuid[PARSE_UUID_TEXT], serial[SERIAL_TEXT], product[SERIAL_TEXT];
+	char address[PARSE_ENDPOINT_TEXT];
+	enum waiting_reason reason;
+	int64_t machine_id; /* CONFLICT, SWAP: the machine in question; 0 otherwise */
+	int64_t first_ms, seen_ms;
+};
+
+int waiting_by_mac(struct inventory_tx *tx, const char *mac, struct waiting *waiting);
+int waiting_by_number(struct inventory_tx *tx, int64_t number, struct waiting *waiting);
+/*
+ * Inserts or refreshes (by MAC; number and first_ms are kept and set in *waiting). Beyond max: entries not seen for a day go, oldest first; then
+ * -ENOSPC. Denied ones are not counted and not evicted by this, but are bounded by 10 * max themselves, oldest dropped.
+ */
+int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max);
+int waiting_remove(struct inventory_tx *tx, const char *mac);
+int waiting_each(struct inventory_tx *tx, int (*each)(void *arg, const struct waiting *waiting), void *arg);
+
+/* ---- images ---- */
+
+enum version_state { VERSION_READY, VERSION_PUBLISHED };
+
+struct image_version {
+	int64_t id;
+	char image[NAME_MAX_TEXT];
+	unsigned number;	  /* NAME@number */
+	enum version_state state; /* the newest published one is what new machines get */
+	char file[128];		  /* in images/ */
+	char format[16];	  /* "raw"; "qcow2" after a promotion */
+	uint64_t size_bytes;
+	char sha256[65];	  /* lower-case hex, of the whole content, when published */
+	uint64_t inode;		  /* a change of inode or mtime triggers a new hash (invariant 7) */
+	int64_t mtime_ns;
+	int64_t created_ms;
+	char source[256];   /* what it was imported from; for people */
+	char warnings[1024]; /* lines: why a clone might not boot */
+	bool is_default;    /* its image is the default one */
+	unsigned machines;  /* how many refer to it */
+};
+
+int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
+/* number 0: the newest published one. */
+int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
+/* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
+int version_default(struct inventory_tx *tx, struct image_version *version);
+int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
+/* The number that the next version of this name will get (1 for a new name). */
+int version_next_number(struct inventory_tx *tx, const char *image, unsigned *number);
+/* id is set. The first version of the first image makes it the default. -EEXIST. */
+int version_insert(struct inventory_tx *tx, struct image_version *version);
+int version_publish(struct inventory_tx *tx, int64_t id);
+int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
+/* -EBUSY: machines refer to it. With the last version its image goes. */
+int version_delete(struct inventory_tx *tx, int64_t id);
+int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */
+bool image_name_valid(const char *name); /* letters, digits, '-', '_', '.', not starting with '.' or '-' */
+
+/* ---- policy ---- */
+
+enum enrol_kind { ENROL_AUTO, ENROL_APPROVE, ENROL_DENY };
+
+struct policy {
+	enum enrol_kind enrol;
+	char name_pattern[NAME_MAX_TEXT];
+	enum auth_kind auth; /* NONE, CHAP or MUTUAL */
+	enum machine_mode mode;
+	unsigned max_machines, max_waiting;
+	uint64_t reserve_bytes;	  /* where reserve is a size */
+	unsigned reserve_percent; /* where reserve_bytes is 0 */
+};
+
+int policy_get(struct inventory_tx *tx, struct policy *policy);
+/* KEY and VALUE as interfaces.md names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
+int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
+/* The value as text. -ENOENT. */
+int policy_get_text(struct inventory_tx *tx, const char *key, char *value, size_t value_size);
+int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);
+
+/* Small named values: "iqn-prefix", "admin-password" (a crypt(5) hash), ... -ENOENT. */
+int setting_get(struct inventory_tx *tx, const char *name, char *value, size_t value_size);
+int setting_set(struct inventory_tx *tx, const char *name, const char *value);
+
+/* API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. */
+int token_insert(struct inventory_tx *tx, const char *hash, const char *label, int64_t expires_ms);
+int token_check(struct inventory_tx *tx, const char *hash, char *label, size_t label_size);
+int token_delete(struct inventory_tx *tx, const char *hash);
+
+/* ---- events: what changed, and why ---- */
+
+struct event {
+	int64_t id;
+	int64_t at_ms;
+	char level[8];	/* info, warning, error */
+	char kind[32];	/* "enrolled", "boot-started", "login-refused", ... */
+	char actor[64]; /* "machine", "ctl", "web:admin", "server" */
+	int64_t machine_id; /* 0: none */
+	char object[NAME_MAX_TEXT]; /* the name of the machine, image or policy key */
+	char text[REASON_TEXT];
+};
+
+/* Recorded with the transaction; at most the last 100,000 are kept. Also written to the log, at its level, once committed. */
+int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
+	      const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* From a loop or anywhere: queues a write job that adds it. */
+void inventory_event(struct inventory *inventory, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
+		     const char *format, ...) __attribute__((format(printf, 7, 8)));
+/* Those with id > after, oldest first, at most max; with after < 0 the newest max. machine_id 0: all. */
+int event_each(struct inventory_tx *tx, int64_t after, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct event *event), void *arg);
+/* Grows with each commit that changed anything: event streams and pages wait on it. Any thread. Returns false at the time-out. */
+bool inventory_wait_change(struct inventory *inventory, uint64_t *seen, unsigned timeout_ms);
+/* Calls changed on the inventory's thread after each commit that changed anything (dhcp's host file, event streams). Before the first job. */
+void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg), void *arg);
+
+/* Words for people and JSON. */
+const char *machine_mode_name(enum machine_mode mode);
+const char *auth_kind_name(enum auth_kind auth);
+const char *waiting_reason_name(enum waiting_reason reason); /* "approval", "conflict", ... */
+const char *enrol_kind_name(enum enrol_kind enrol);
+bool machine_mode_parse(const char *text, enum machine_mode *mode);
+bool auth_kind_parse(const char *text, enum auth_kind *auth); /* none, chap, mutual, policy */
+
+#endif

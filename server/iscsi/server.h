@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The iSCSI target (RFC 7143): portals on the I/O loops, sessions on the loops that own their targets.
+ *
+ * iscsi/ does not know what a machine is. main hands it a provider: who may log in where, what opens, and when it may be
+ * closed. A target here is a "key" (a positive number that never means another target) and its IQN.
+ *
+ * A target's life on its loop:
+ *
+ *     absent -> opening -> open -> closing -> absent
+ *                 ^                  |
+ *                 +-- a login waits -+
+ *
+ * The first successful login with the secret of a pending boot starts that boot: sessions of earlier boots are ended, their writes
+ * have finished or never will, reservations are cleared, provider->begin makes it the current boot, then open.
+ */
+#ifndef ISCSI_SERVER_H
+#define ISCSI_SERVER_H
+
+#include "base/parse.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct disk;
+struct iscsi_server;
+struct loop;
+
+enum { ISCSI_NAME_MAX = 223, ISCSI_SECRET_MAX = 255, ISCSI_CREDENTIALS = 2, ISCSI_SESSIONS_PER_BOOT = 8 };
+
+enum iscsi_auth { ISCSI_AUTH_NONE, ISCSI_AUTH_CHAP, ISCSI_AUTH_MUTUAL };
+
+/* One boot that may log in, and with what. */
+struct iscsi_credential {
+	uint64_t boot; /* grows with each boot of a machine; 0: none */
+	bool pending;  /* its first login begins it */
+	char user[64], secret[ISCSI_SECRET_MAX + 1];
+	char reverse_user[64], reverse_secret[ISCSI_SECRET_MAX + 1]; /* mutual */
+};
+
+/* What the provider knows of a target that a login named. */
+struct iscsi_access {
+	uint64_t key; /* 0: refused */
+	/* refused: RFC 7143 §11.13.5 status, e.g. 0x0203 not found, 0x0202 forbidden, 0x0301 service unavailable; reason for the log */
+	uint16_t login_status;
+	char reason[200];
+	char iqn[ISCSI_NAME_MAX + 1];
+	enum iscsi_auth auth;
+	/*
+	 * Under auth none: a login by iPXE (ISID qualifier, see iscsi_is_ipxe) uses the pending boot where there is one, others the current boot, or
+	 * the pending one where there is no current.
+	 */
+	struct iscsi_credential credentials[ISCSI_CREDENTIALS]; /* current, pending; boot 0 where there is none */
+	/* The only initiator name that may log in; "" any. */
+	char initiator[ISCSI_NAME_MAX + 1];
+	bool many; /* different initiators at once (access=many); a boot then has no bound of its own */
+};
+
+struct iscsi_session_info {
+	uint64_t key, boot;
+	char initiator[ISCSI_NAME_MAX + 1];
+	char address[PARSE_ENDPOINT_TEXT];
+	bool ipxe;
+	int64_t since_unix_ms;
+	uint64_t bytes_read, bytes_written, commands;
+};
+
+/* Any thread may call these; answers come on reply_loop. Arguments of answers are borrowed. */
+struct iscsi_provider {
+	void *arg;
+	void (*find)(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
+		     void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg);
+	/* SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn NULL ends. */
+	void (*list)(void *arg, const char *initiator, struct loop *reply_loop,
+		     void (*each)(void *each_arg, const char *iqn), void *each_arg);
+	/* A pending boot had its first successful login: make it the current one, durably. The target's sessions are gone, its disk may be open or closed. */
+	void (*begin)(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop, void (*begun)(void *begun_arg, int err, const char *reason), void *begun_arg);
+	/* Open the disk of LUN 0 on loop, which owns the target. disk NULL: refused, with status and reason. */
+	void (*open)(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
+		     void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason), void *opened_arg);
+	/* The last session has ended and its grace is over: the target is freed; close the disk. closed runs on loop. */
+	void (*close)(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg), void *closed_arg);
+	/* begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread, at once. */
+	bool (*begin_needs_closed)(void *arg, uint64_t key);
+	/* For the inventory and the events: a session began (ended: why). Must not block. */
+	void (*session_began)(void *arg, const struct iscsi_session_info *session);
+	void (*session_ended)(void *arg, const struct iscsi_session_info *session, const char *why);
+	void (*login_refused)(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why);
+	/* What scsi/ must keep over a restart, by target; blob copied. saved: gives what was kept with the open answer through load. */
+	void (*save_state)(void *arg, uint64_t key, const void *blob, size_t len, struct loop *reply_loop, void (*done)(void *, int err), void *done_arg);
+	void (*load_state)(void *arg, uint64_t key, struct loop *reply_loop, void (*loaded)(void *, const void *blob, size_t len), void *loaded_arg);
+};
+
+struct iscsi_server_config {
+	struct loop *const *loops;
+	unsigned loop_count;
+	const struct endpoint *endpoints;
+	unsigned endpoint_count;
+	const struct iscsi_provider *provider; /* borrowed for the server's life */
+	/* Where sessions say "the target's own address": NULL, the one that the client reached. */
+	const char *advertise;
+};
+
+/*
+ * Binds and listens (SO_REUSEPORT on every loop or accepted on one and dealt out: the implementation's choice), so errors come at once: -errno and
+ * a sentence in reason. Connections are accepted from then on. Called from the main thread.
+ */
+int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **server, char *reason, size_t reason_size);
+/* The bound addresses (port 0 replaced). */
+unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoint *out, unsigned max);
+/*
+ * Stops accepting, asks initiators that understand it to log out (Async Message; never iPXE), lets tasks in hand finish for at most
+ * drain_ms, closes all sessions and, through the provider, all disks. stopped runs on some loop; then iscsi_server_free from the main thread.
+ */
+void iscsi_server_stop(struct iscsi_server *server, unsigned drain_ms, void (*stopped)(void *arg), void *arg);
+void iscsi_server_free(struct iscsi_server *server);
+
+/* The loop that owns a target. Any thread. */
+struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key);
+/*
+ * Is somebody there? Looks for sessions of the target; each is asked (NOP-In for an OS, the state of TCP for iPXE) and reaped if it does not answer within
+ * timeout_ms. answered runs on reply_loop: alive and one session's info, or not alive (session NULL). Any thread.
+ */
+void iscsi_server_probe(struct iscsi_server *server, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
+			void (*answered)(void *arg, bool alive, const struct iscsi_session_info *session), void *arg);
+/* Ends all sessions of a target and closes its disk; released runs on reply_loop when that has happened. Any thread. */
+void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *arg), void *arg);
+/* All sessions, or those of one key (0: all), one by one, NULL ends; on reply_loop. Any thread. */
+void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
+			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
+
+#endif

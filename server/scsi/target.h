@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A SCSI target device (SAM-5): logical units over disks, I_T nexuses, and the tasks that they send.
+ *
+ * Knows nothing of the transport: iscsi/ makes nexuses and tasks, moves the data, and reports status. All of a target
+ * is touched on one loop, the one that owns its disks. Commands: SPC-4, SBC-3.
+ */
+#ifndef SCSI_TARGET_H
+#define SCSI_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct disk;
+struct loop;
+struct scsi_nexus;
+struct scsi_target;
+
+enum {
+	SCSI_CDB_MAX = 260,   /* SPC-4 §4.2.1: the longest variable-length CDB */
+	SCSI_SENSE_MAX = 252, /* SPC-4 §4.5.1 */
+};
+
+/* SAM-5 §5.3.1 */
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_CONDITION_MET = 0x04,
+	SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18,
+	SCSI_TASK_SET_FULL = 0x28,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+enum scsi_attribute { SCSI_SIMPLE, SCSI_ORDERED, SCSI_HEAD_OF_QUEUE, SCSI_ACA, SCSI_UNTAGGED };
+
+struct scsi_target_config {
+	const char *name;   /* the iSCSI name: becomes the SCSI name string of VPD 83h; copied */
+	const char *serial; /* unit serial number, VPD 80h, and the seed of the NAA identifier; copied */
+	struct loop *loop;
+	/*
+	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is kept.
+	 * done may come later, on the loop.
+	 */
+	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
+	void *save_arg;
+	const void *saved; /* what save was last given; borrowed during the call */
+	size_t saved_len;
+};
+
+int scsi_target_new(const struct scsi_target_config *config, struct scsi_target **target);
+/* All nexuses are closed. Does not close the disks. */
+void scsi_target_free(struct scsi_target *target);
+/* LUN 0 to 255. The disk stays the caller's. */
+int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *disk);
+/* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */
+void scsi_target_capacity_changed(struct scsi_target *target, unsigned lun);
+/* A new boot of the machine begins: registrations and reservations of earlier boots go, APTPL ones too. */
+void scsi_target_clear_reservations(struct scsi_target *target);
+
+/* port_name: the initiator port's TransportID name "iqn...,i,0x00023d000001" (SPC-4 §7.6.4.6); copied. POWER ON unit attention is queued. */
+int scsi_nexus_open(struct scsi_target *target, const char *port_name, struct scsi_nexus **nexus);
+/* All its tasks are done. */
+void scsi_nexus_close(struct scsi_nexus *nexus);
+
+enum scsi_direction { SCSI_NO_DATA, SCSI_DATA_IN, SCSI_DATA_OUT };
+
+/*
+ * One command. The transport fills the first part and calls scsi_task_decode, which says what data the command wants; gathers
+ * that, and calls scsi_task_execute. done comes once, later or inside execute (never inside decode).
+ * After done: status, sense and the data-in are valid until scsi_task_release, which must be called once.
+ */
+struct scsi_task {
+	/* from the transport */
+	struct scsi_nexus *nexus;
+	uint8_t lun[8]; /* SAM-5 §4.7 */
+	uint8_t cdb[SCSI_CDB_MAX];
+	size_t cdb_len;
+	enum scsi_attribute attribute;
+	uint64_t tag;
+	void (*done)(struct scsi_task *task);
+	void *user;
+	/* Data-Out: what arrived, in order; out_len may be less than data_out_len when the initiator sent less (the target answers that). */
+	const struct iovec *out;
+	int out_count;
+	size_t out_len;
+
+	/* from decode */
+	enum scsi_direction direction;
+	size_t data_out_len; /* bytes that the command takes; 0 for others. Bounded by what READ CAPACITY and VPD B0h promise. */
+	size_t data_in_len;  /* most bytes that it returns (allocation length or transfer length), for the transport's bookkeeping */
+
+	/* from execute */
+	enum scsi_status status;
+	uint8_t sense[SCSI_SENSE_MAX];
+	size_t sense_len; /* without iSCSI's own length field */
+	struct iovec *in; /* lent until scsi_task_release */
+	int in_count;
+	size_t in_len;
+	bool aborted; /* done came because of an abort: no status goes to the initiator */
+
+	/* private to scsi/ */
+	void *private;
+	struct scsi_task *next, *prev;
+};
+
+/* Looks at the CDB only. Errors are not reported here: a bad CDB has no data phase, and execute completes it with its sense. */
+void scsi_task_decode(struct scsi_task *task);
+void scsi_task_execute(struct scsi_task *task);
+/*
+ * After decode: the task's done will come, soon, with aborted set; at once where it has not been executed, and when its disk request
+ * has finished where it has (a write is never half-aborted: it has happened or never will).
+ */
+void scsi_task_abort(struct scsi_task *task);
+/* After done, or instead of execute: gives lent data back. */
+void scsi_task_release(struct scsi_task *task);
+
+/* Task management that concerns more than one task's own transport state (SAM-5 §7). The transport aborts the tasks; these set the unit attentions and state. */
+/* LOGICAL UNIT RESET. False: no such LUN. */
+bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
+void scsi_target_reset(struct scsi_target *target, struct scsi_nexus *by);
+/* CLEAR TASK SET: COMMANDS CLEARED BY ANOTHER INITIATOR for other nexuses that had tasks. */
+void scsi_task_set_cleared(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
+bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8]);
+
+/*
+ * PREEMPT AND ABORT aborts the tasks of other nexuses: scsi/ calls back into the transport, which knows them.
+ */
+void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus), void *arg);
+void *scsi_nexus_user(const struct scsi_nexus *nexus);
+void scsi_nexus_set_user(struct scsi_nexus *nexus, void *user);
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* base: byte order, buffers, CRC32C, loops and their mailboxes, the worker pool with its lanes. */
+#include "cmocka_all.h"
+
+#include "base/be.h"
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/pool.h"
+#include "base/secret.h"
+#include "base/util.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void test_be(void **state)
+{
+	(void)state;
+	assert_int_equal(be16_get(be16_put(0x1234)), 0x1234);
+	assert_int_equal(be24_get(be24_put(0x123456)), 0x123456);
+	assert_true(be32_get(be32_put(0x89abcdef)) == 0x89abcdef);
+	assert_true(be64_get(be64_put(0x89abcdef01234567ull)) == 0x89abcdef01234567ull);
+	assert_int_equal(be32_put(0x01020304).b[0], 1);
+	assert_int_equal(sizeof(struct { struct be16 a; struct be64 b; struct be24 c; }), 13);
+}
+
+static void test_buf(void **state)
+{
+	struct buf buf;
+	char *text;
+
+	(void)state;
+	buf_init(&buf, 1000);
+	assert_string_equal(buf_text(&buf), "");
+	for (int i = 0; i < 100; i++)
+		buf_printf(&buf, "%04d", i);
+	assert_int_equal(buf.len, 400);
+	assert_memory_equal(buf.data + 396, "0099", 5);
+	buf_consume(&buf, 396);
+	assert_string_equal(buf_text(&buf), "0099");
+	assert_false(buf.failed);
+	text = buf_take(&buf);
+	assert_string_equal(text, "0099");
+	free(text);
+	text = buf_take(&buf);
+	assert_string_equal(text, "");
+	free(text);
+	for (int i = 0; i < 251; i++)
+		buf_add_string(&buf, "abcd");
+	assert_true(buf.failed);
+	assert_int_equal(buf.len, 1000);
+	assert_null(buf_take(&buf));
+	buf_fini(&buf);
+}
+
+static void test_crc32c(void **state)
+{
+	uint8_t zeros[32] = { 0 }, ones[32], up[32];
+
+	(void)state;
+	memset(ones, 0xff, sizeof(ones));
+	for (unsigned i = 0; i < sizeof(up); i++)
+		up[i] = (uint8_t)i;
+	/* RFC 7143 Appendix A; the wire carries them least significant byte first. */
+	assert_true(crc32c(0, zeros, 32) == 0x8a9136aau);
+	assert_true(crc32c(0, ones, 32) == 0x62a8ab43u);
+	assert_true(crc32c(0, up, 32) == 0x46dd794eu);
+	assert_true(crc32c(crc32c(0, up, 7), up + 7, 25) == 0x46dd794eu);
+}
+
+static void test_secret(void **state)
+{
+	char a[33], b[33], hex[5];
+
+	(void)state;
+	secret_text(a, 32);
+	secret_text(b, 32);
+	assert_int_equal(strlen(a), 32);
+	assert_int_equal(strspn(a, "abcdefghijklmnopqrstuvwxyz234567"), 32);
+	assert_string_not_equal(a, b);
+	assert_true(secret_equal(a, a, 32));
+	assert_false(secret_equal(a, b, 32));
+	secret_hex(hex, "\x01\xfe", 2);
+	assert_string_equal(hex, "01fe");
+}
+
+static void test_log_escape(void **state)
+{
+	char out[16];
+
+	(void)state;
+	assert_string_equal(log_escape(out, sizeof(out), "a\n\x80", 3), "a\\x0a\\x80");
+	assert_string_equal(log_escape(out, sizeof(out), "\\", 1), "\\x5c");
+	assert_true(strlen(log_escape(out, sizeof(out), "\1\1\1\1\1\1\1", 7)) < sizeof(out));
+}
+
+struct counting {
+	struct loop_msg msg;
+	struct loop *loop;
+	atomic_uint *count;
+	unsigned want;
+	bool ok;
+};
+
+static void count_run(struct loop_msg *msg)
+{
+	struct counting *c = (struct counting *)msg;
+
+	c->ok = atomic_fetch_add(c->count, 1) == c->want && loop_current() == c->loop;
+}
+
+static void add_one(void *arg)
+{
+	atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+static void test_loop(void **state)
+{
+	enum { COUNT = 1000 };
+	struct loop *loop = loop_new(3);
+	struct counting *all = calloc(COUNT, sizeof(*all));
+	atomic_uint count = 0;
+
+	(void)state;
+	assert_int_equal(loop_index(loop), 3);
+	assert_int_equal(loop_start(loop, "test"), 0);
+	assert_null(loop_current());
+	for (unsigned i = 0; i < COUNT; i++) {
+		all[i] = (struct counting){ { .run = count_run }, loop, &count, i, false };
+		loop_post(loop, &all[i].msg);
+	}
+	loop_call(loop, add_one, &count);
+	assert_int_equal(atomic_load(&count), COUNT + 1);
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_true(all[i].ok);
+	loop_stop(loop);
+	loop_free(loop);
+	free(all);
+}
+
+static void test_loop_without_thread(void **state)
+{
+	struct loop *loop = loop_new(0);
+	atomic_uint count = 0;
+	struct counting c = { { .run = count_run }, loop, &count, 0, false };
+
+	(void)state;
+	loop_post(loop, &c.msg);
+	assert_int_equal(count, 0);
+	loop_run_once(loop, false);
+	assert_int_equal(count, 1);
+	assert_true(c.ok);
+	loop_post(loop, &c.msg);
+	loop_free(loop); /* runs what is left */
+	assert_int_equal(count, 2);
+}
+
+struct work {
+	struct pool_job job;
+	atomic_uint *running, *peak, *finished;
+	unsigned order;
+};
+
+static void work_run(struct pool_job *job)
+{
+	struct work *w = container_of(job, struct work, job);
+	unsigned now = atomic_fetch_add(w->running, 1) + 1, peak = atomic_load(w->peak);
+
+	while (now > peak && !atomic_compare_exchange_weak(w->peak, &peak, now))
+		;
+	usleep(100);
+	atomic_fetch_sub(w->running, 1);
+}
+
+static void work_done(struct pool_job *job)
+{
+	struct work *w = container_of(job, struct work, job);
+
+	atomic_fetch_add(w->finished, 1);
+}
+
+static void test_pool(void **state)
+{
+	enum { COUNT = 200 };
+	static const unsigned threads[POOL_CLASSES] = { 8, 1, 1, 1 };
+	struct work *all = calloc(COUNT, sizeof(*all));
+	struct loop *loop = loop_new(0);
+	atomic_uint running = 0, peak = 0, finished = 0;
+	struct pool_lane lane = { { 0 } };
+	struct pool *pool;
+
+	(void)state;
+	assert_int_equal(pool_new(threads, &pool), 0);
+	for (int i = 0; i < COUNT; i++) {
+		all[i] = (struct work){ { .work = work_run, .done = work_done, .loop = loop, .lane = &lane },
+					&running, &peak, &finished, 0 };
+		pool_submit(pool, POOL_READ, &all[i].job);
+	}
+	while (atomic_load(&finished) < COUNT)
+		loop_run_once(loop, true);
+	/* One file never has more than its share of the eight workers. */
+	assert_in_range(atomic_load(&peak), 1, 4);
+	assert_int_equal(lane.running[POOL_READ], 0);
+	pool_free(pool);
+	loop_free(loop);
+	free(all);
+}
+
+static void test_pool_free_runs_the_queue(void **state)
+{
+	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
+	struct work all[50];
+	atomic_uint running = 0, peak = 0, finished = 0;
+	struct pool *pool;
+
+	(void)state;
+	assert_int_equal(pool_new(threads, &pool), 0);
+	for (size_t i = 0; i < array_len(all); i++) {
+		all[i] = (struct work){ { .work = work_run, .done = work_done }, &running, &peak, &finished, 0 };
+		pool_submit(pool, (enum pool_class)(i % POOL_CLASSES), &all[i].job);
+	}
+	pool_free(pool);
+	assert_int_equal(finished, array_len(all));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_be),	   cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_crc32c),	   cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_free_runs_the_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
