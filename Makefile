@@ -49,7 +49,7 @@ $(B)/lib$(1).a: $(call lib_objects,$(1))
 	ar rcs $$@ $$^
 unit-$(1): $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
 	@tests/unit/run $$^
-$(B)/unit/$(1)/%: $(B)/obj/unit/$(1)/%.o $(filter-out %/test_%.o,$(patsubst tests/unit/$(1)/%.c,$(B)/obj/unit/$(1)/%.o,$(wildcard tests/unit/$(1)/*.c))) $(call libs_of,$(1))
+$(B)/unit/$(1)/%: $(B)/obj/unit/$(1)/%.o $(filter-out $(B)/obj/unit/$(1)/test_%.o,$(patsubst tests/unit/$(1)/%.c,$(B)/obj/unit/$(1)/%.o,$(wildcard tests/unit/$(1)/*.c))) $(call libs_of,$(1))
 	@mkdir -p $$(@D)
 	$(CC) -o $$@ $$^ $(ALL_LIBS) $$(PKG_LIBS) -lcmocka
 endef

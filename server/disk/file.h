@@ -45,6 +45,7 @@ struct file_request {
 	struct file *file;
 	struct file_request *next;
 	void *private;
+	uint64_t hole_end;
 	struct pool_job job;
 };
 
@@ -92,5 +93,7 @@ enum file_lock { FILE_LOCK_SHARED_READ, /* we read, others may read; nobody may 
 		 FILE_LOCK_EXCLUSIVE /* we write, nobody else writes or resizes, and no consistent read is promised (child) */ };
 /* 0, or -EBUSY where another process has it in a way that conflicts. Blocks: workers. */
 int file_lock(int fd, enum file_lock lock);
+/* Gives all of them back. Does not block. */
+void file_unlock(int fd);
 
 #endif

@@ -5,7 +5,8 @@ Every test runs in network, mount and process namespaces without a name (enter()
 it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
 Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
 """
-import json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, urllib.request
+import contextlib, json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, traceback
+import urllib.error, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -195,8 +196,6 @@ class Server:
     def start(self, timeout=30):
         os.makedirs(self.runtime, exist_ok=True)
         self.proc = Process(self.lan, "sanbootd", self.argv, merge=False)
-        self.err = Stream(open(os.path.join(self.lan.dir, "sanbootd.err"), "rb"), os.devnull) \
-            if False else None
         m = self.proc.out.wait(r"ready http=(\S+) iscsi=(\S+) control=(\S+)", timeout, "sanbootd")
         self.control = m.group(3)
         return self
@@ -405,3 +404,66 @@ class VM:
                 while "return" not in (answer := json.loads(f.readline())):
                     if "error" in answer:
                         raise Failed(f"{self.name}: {command}: {answer['error']['desc']}")
+
+
+class Suite:
+    """One test program: a LAN and its cases, each reported as `ok NAME`, `not ok NAME reason` or `skip NAME reason`.
+
+        with Suite() as t:
+            server = Server(t.lan)
+            with t.case("a thing is so"):
+                ...
+
+    The directory with all logs stays where it is when something failed."""
+
+    def __init__(self, **lan):
+        enter()
+        self.lan, self.bad = Lan(**lan), 0
+
+    def __enter__(self):
+        return self
+
+    @contextlib.contextmanager
+    def case(self, name):
+        t0 = time.monotonic()
+        try:
+            yield
+        except Exception as e:
+            self.bad += 1
+            reason = str(e) if isinstance(e, Failed) else traceback.format_exc(limit=-3)
+            print(f"not ok {name} {' '.join(reason.split())}", flush=True)
+        else:
+            print(f"ok {name} # {time.monotonic() - t0:.1f} s", flush=True)
+
+    def skip(self, name, reason):
+        print(f"skip {name} {reason}", flush=True)
+
+    def __exit__(self, kind, value, tb):
+        if kind and issubclass(kind, Exception):
+            self.bad += 1
+            reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
+            print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+        if self.bad:
+            print(f"# logs: {self.lan.dir}", flush=True)
+        self.lan.close(keep=bool(self.bad) or os.environ.get("E2E_KEEP") == "1")
+        if kind is None or issubclass(kind, Exception):
+            sys.exit(1 if self.bad else 0)
+
+
+def equal(got, want, what):
+    if got != want:
+        raise Failed(f"{what}: {got!r} instead of {want!r}")
+
+
+def true(got, what):
+    if not got:
+        raise Failed(what)
+    return got
+
+
+def guest(name):
+    """The path of tiny.raw or int13.raw (see make-guests.sh), made when it is not there."""
+    path = os.path.join(CACHE, name)
+    if not os.path.exists(path):
+        sh(os.path.join(HERE, "make-guests.sh"))
+    return path
