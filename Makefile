@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSANBOOTD_VERSION='"$(VERSION)"' -Iserver $(FLAGS_$(MODE)) $(WARN) -pthread $(PKG_CFLAGS) $(CFLAGS)
 ALL_LIBS = $(FLAGS_$(MODE)) -pthread $(LDFLAGS)
 
-# What a folder of server/ may use, itself first; tests/check-includes holds the sources to it.
+# What a folder of server/ may use, itself first ("daemon": the files beside the folders); tests/check-includes holds them to it.
 USES_base := base
 USES_disk := disk base
 USES_scsi := scsi disk base
@@ -30,15 +30,16 @@ USES_boot := boot store inventory disk assets base
 USES_http := http boot store inventory disk assets base
 USES_dhcp := dhcp inventory assets base
 USES_ctl := ctl assets base
-FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl
+USES_daemon := daemon dhcp http boot store iscsi scsi inventory disk assets base
+FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
 ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
 
-lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/ctl/main.c,$(wildcard server/$(1)/*.c)))
+lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c))))
 libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
 
 all: $(B)/sanbootd $(B)/sanbootctl
 
-$(B)/sanbootd: $(B)/obj/main.o $(B)/obj/config.o $(B)/obj/provider.o $(foreach f,dhcp http boot store iscsi scsi inventory disk assets base,$(B)/lib$(f).a)
+$(B)/sanbootd: $(B)/obj/main.o $(call libs_of,daemon)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
 $(B)/sanbootctl: $(B)/obj/ctl/main.o $(call libs_of,ctl)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
@@ -80,5 +81,18 @@ $(B)/obj/unit/%.o: tests/unit/%.c
 unit: $(FOLDERS:%=unit-%)
 deps:
 	@packaging/deps.sh
-.PHONY: all unit deps $(FOLDERS:%=unit-%)
+test: deps
+	@tests/run
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/e2e/demo.sh
+install: all
+	install -D -m 755 $(B)/sanbootd $(DESTDIR)$(PREFIX)/sbin/sanbootd
+	install -D -m 755 $(B)/sanbootctl $(DESTDIR)$(PREFIX)/bin/sanbootctl
+	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sanbootd
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/sanbootd.service >$(DESTDIR)/lib/systemd/system/sanbootd.service
+	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
+clean:
+	rm -rf build
+.PHONY: all unit deps test demo install clean sim fuzz fuzz-corpus $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dnsmasq, for DHCP and TFTP: its configuration as text, and its supervision. Owned by the main loop.
+ * dnsmasq, for DHCP and TFTP: its configuration as text, and its supervision.
+ *
+ * In full mode every enrolled machine keeps its address for ever: the host file names it by MAC, and dnsmasq ignores client ids.
  */
 #ifndef DHCP_DHCP_H
 #define DHCP_DHCP_H
@@ -29,8 +31,11 @@ struct dhcp_config {
 	const char *state_dir, *runtime_dir;
 	uint16_t http_port;
 	const char *advertise; /* NULL: each interface's own address */
+	/* The script that boot.ipxe is, for TFTP: 0 or -errno. Called during dhcp_start only. */
+	int (*first_script)(void *arg, const char *base_url, struct buf *script);
+	void *first_script_arg;
 	struct inventory *inventory;
-	struct loop *loop; /* supervision happens on it */
+	struct loop *loop; /* supervision happens on it; it must outlive dhcp_stop */
 };
 
 /*
@@ -45,7 +50,5 @@ void dhcp_status(struct dhcp *dhcp, struct buf *json_object);
 /* Ends dnsmasq and waits for it; frees. */
 void dhcp_stop(struct dhcp *dhcp);
 
-/* The configuration as text; blocking-free, for tests. 0 or -EINVAL with a sentence. */
-int dhcp_make_config(const struct dhcp_config *config, struct buf *text, char *reason, size_t reason_size);
 
 #endif

@@ -6,12 +6,12 @@
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
+#include "base/buf.h"
 #include "base/parse.h"
 
 #include <stddef.h>
 
 struct boot;
-struct buf;
 struct http;
 struct inventory;
 struct store;

@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Installs what it takes to build, run and test sanbootd on Debian 12. Does nothing where all is there.
+set -eu
+build="build-essential pkg-config libuv1-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libgnutls28-dev libisal-dev
+	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev"
+run="dnsmasq-base ipxe qemu-utils util-linux iproute2"
+golden="debootstrap fdisk dosfstools mtools e2fsprogs syslinux syslinux-common grub-efi-amd64-bin grub-common zstd cpio kmod
+	ca-certificates"
+tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-x86 ipxe-qemu ovmf busybox-static binutils python3 curl
+	jq sqlite3 tcpdump chromium chromium-driver clang libclang-rt-14-dev procps open-iscsi"
+missing=
+for package in $build $run $golden $tests; do
+	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
+	*" installed") ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+echo "installing:$missing"
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "run this as root, or install sudo; missing packages:$missing" >&2
+		exit 1
+	}
+	sudo=sudo
+fi
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# No service may start because of a test: open-iscsi would bring its own daemon up.
+policy=
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	policy=/usr/sbin/policy-rc.d
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+	$sudo chmod 755 "$policy"
+fi
+status=0
+# shellcheck disable=SC2086
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing || status=$?
+[ -z "$policy" ] || $sudo rm -f "$policy"
+exit $status

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the administrator asked for: flags and the configuration file, checked, as one struct that does not change.
+ * Names and defaults: sanbootd --help.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "dhcp/dhcp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CONFIG_ENDPOINTS_MAX = 16, CONFIG_PATH_MAX = 512, CONFIG_TEXT_MAX = 256 };
+
+struct config_endpoints {
+	struct endpoint list[CONFIG_ENDPOINTS_MAX];
+	unsigned count;
+};
+
+struct config {
+	char file[CONFIG_PATH_MAX]; /* the one that was read; "" none */
+	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
+	struct config_endpoints http, web, iscsi;
+	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
+	char iqn_prefix[CONFIG_TEXT_MAX];
+	enum dhcp_mode dhcp;
+	char interfaces[DHCP_INTERFACES_MAX][CONFIG_TEXT_MAX];
+	unsigned interface_count;
+	char dhcp_range[CONFIG_TEXT_MAX];
+	bool dhcp_force;
+	unsigned threads; /* I/O loops, at least 1 */
+	enum log_level log_level;
+};
+
+enum config_result { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
+
+/*
+ * Defaults, then the file, then the flags. CONFIG_BAD: reason says where (file and line, or the flag), what was found and what was
+ * expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
+ */
+enum config_result config_load(int argc, char *const argv[], struct config *config, char *reason, size_t reason_size);
+/* The text of --help. */
+void config_help(struct buf *text);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the configuration needs to know of a network interface. Private to dhcp/. Blocks for no longer than a system call. */
+#ifndef DHCP_NETWORK_H
+#define DHCP_NETWORK_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stddef.h>
+
+struct dhcp_network {
+	char name[IF_NAMESIZE];
+	struct in_addr address, netmask; /* its first IPv4 address */
+};
+
+/* 0, -ENODEV (no such interface) or -EADDRNOTAVAIL (no IPv4 address), with a sentence in reason. */
+int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size);
+
+/*
+ * Sends a DHCPDISCOVER (RFC 2131 §4.4.1) from the interface and waits for an offer for at most timeout_ms. 1: a server answered, its
+ * identifier is in server; 0: nobody did; -errno: it could not be asked.
+ */
+int dhcp_discover(const struct dhcp_network *network, unsigned timeout_ms, struct in_addr *server);
+
+/* Finds a DHCPOFFER to this transaction in a packet; true with the server's identifier (option 54). For dhcp_discover and its fuzz harness. */
+int dhcp_parse_offer(const unsigned char *packet, size_t len, unsigned xid, struct in_addr *server);
+
+#endif

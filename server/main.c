@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sanbootd: builds the parts, hands them to each other, runs until a signal, tears down in reverse.
+ *
+ * Threads: this one only waits for signals. I/O loops ("io-N") own connections and targets; the "control" loop sequences boots and supervises
+ * dnsmasq; workers, the inventory's threads and HTTP's are made by their modules.
+ */
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/pool.h"
+#include "base/util.h"
+#include "boot/boot.h"
+#include "config.h"
+#include "dhcp/dhcp.h"
+#include "disk/disk.h"
+#include "http/http.h"
+#include "inventory/inventory.h"
+#include "iscsi/server.h"
+#include "provider.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 5000 };
+
+struct daemon {
+	struct config config;
+	struct loop **loops; /* I/O loops */
+	unsigned loop_count;
+	struct loop *control;
+	struct pool *pool;
+	struct disk_env *disk_env;
+	struct store *store;
+	struct inventory *inventory;
+	struct boot *boot;
+	struct provider provider;
+	struct http *http;
+	struct dhcp *_Atomic dhcp;
+	int64_t started_ms;
+	char reason[1024]; /* why the start failed */
+};
+
+/* ---- the parts, in the order in which they are built; each returns 0 or has set reason ---- */
+
+static int fail(struct daemon *d, const char *what, int err)
+{
+	snprintf(d->reason, sizeof(d->reason), "%s: %s", what, strerror(-err));
+	return err;
+}
+
+static int make_directory(struct daemon *d, const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return 0;
+	snprintf(d->reason, sizeof(d->reason), "cannot make the directory %s: %s; make it, or name another with --state-dir and --runtime-dir",
+		 path, strerror(errno));
+	return -errno;
+}
+
+static int start_loop(struct daemon *d, unsigned index, const char *name, struct loop **loop)
+{
+	int err;
+
+	*loop = loop_new(index);
+	err = *loop ? loop_start(*loop, name) : -ENOMEM;
+	return err ? fail(d, "cannot start an I/O loop", err) : 0;
+}
+
+static int start_threads(struct daemon *d)
+{
+	/* Reads and writes may wait for a disk, so there are more of them than cores; syncs queue in the disk anyway. */
+	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = 8, [POOL_SLOW] = 4 };
+	char name[16];
+	int err;
+
+	d->loops = calloc(d->config.threads, sizeof(struct loop *));
+	if (!d->loops)
+		return fail(d, "cannot start", -ENOMEM);
+	for (; d->loop_count < d->config.threads; d->loop_count++) {
+		snprintf(name, sizeof(name), "io-%u", d->loop_count);
+		err = start_loop(d, d->loop_count, name, &d->loops[d->loop_count]);
+		if (err)
+			return err;
+	}
+	err = start_loop(d, d->loop_count, "control", &d->control);
+	if (err)
+		return err;
+	err = pool_new(workers, &d->pool);
+	if (err)
+		return fail(d, "cannot start the workers", err);
+	err = disk_env_new(d->pool, d->loops, d->loop_count, &d->disk_env);
+	return err ? fail(d, "cannot prepare the disks", err) : 0;
+}
+
+/* After each commit; the inventory's thread. */
+static void on_inventory_change(void *arg)
+{
+	struct daemon *d = arg;
+	struct dhcp *dhcp = atomic_load(&d->dhcp);
+
+	if (dhcp)
+		dhcp_refresh(dhcp);
+}
+
+static int start_inventory(struct daemon *d)
+{
+	int err = store_open(d->config.state_dir, d->pool, &d->store, d->reason, sizeof(d->reason));
+
+	if (err)
+		return err;
+	err = inventory_open(store_inventory_path(d->store), &d->inventory, d->reason, sizeof(d->reason));
+	if (err)
+		return err;
+	inventory_on_change(d->inventory, on_inventory_change, d);
+	return store_attach(d->store, d->inventory, d->reason, sizeof(d->reason));
+}
+
+static int start_targets(struct daemon *d)
+{
+	struct boot_config boot = {
+		.inventory = d->inventory,
+		.store = d->store,
+		.disk_env = d->disk_env,
+		.pool = d->pool,
+		.loop = d->control,
+		.iqn_prefix = d->config.iqn_prefix,
+		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
+	};
+	struct iscsi_server_config iscsi = {
+		.loops = d->loops,
+		.loop_count = d->loop_count,
+		.endpoints = d->config.iscsi.list,
+		.endpoint_count = d->config.iscsi.count,
+		.provider = &d->provider.iscsi,
+		.advertise = boot.advertise,
+	};
+	struct endpoint bound;
+	int err = boot_new(&boot, &d->boot);
+
+	if (err)
+		return d->reason[0] ? err : fail(d, "cannot prepare the boot scripts", err);
+	provider_init(&d->provider);
+	d->provider.boot = d->boot;
+	d->provider.inventory = d->inventory;
+	err = iscsi_server_start(&iscsi, &d->provider.server, d->reason, sizeof(d->reason));
+	if (err)
+		return err;
+	iscsi_server_endpoints(d->provider.server, &bound, 1);
+	boot_set_runtime(d->boot, &d->provider.runtime, endpoint_port(&bound));
+	return 0;
+}
+
+/* For GET /api/v1/status; HTTP's threads. */
+static void add_status(void *arg, struct buf *json)
+{
+	struct daemon *d = arg;
+	struct dhcp *dhcp = atomic_load(&d->dhcp);
+	struct endpoint bound[CONFIG_ENDPOINTS_MAX];
+	char text[PARSE_ENDPOINT_TEXT];
+	unsigned count = iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX);
+
+	buf_printf(json, "{\"version\": \"%s\", \"started_ms\": %lld, \"portals\": [", SANBOOTD_VERSION, (long long)d->started_ms);
+	for (unsigned i = 0; i < count; i++)
+		buf_printf(json, "%s\"%s\"", i ? ", " : "", endpoint_format(&bound[i], text));
+	buf_add_string(json, "], \"dhcp\": ");
+	if (dhcp)
+		dhcp_status(dhcp, json);
+	else
+		buf_add_string(json, "{\"mode\": \"off\"}");
+	buf_add_string(json, "}");
+}
+
+static int start_http(struct daemon *d)
+{
+	char control[CONFIG_PATH_MAX + 16];
+	struct http_config http = {
+		.boot = d->boot,
+		.inventory = d->inventory,
+		.store = d->store,
+		.boot_endpoints = d->config.http.list,
+		.boot_endpoint_count = d->config.http.count,
+		.web_endpoints = d->config.web.list,
+		.web_endpoint_count = d->config.web.count,
+		.control_path = control,
+		.ipxe_dir = d->config.ipxe_dir,
+		.status = add_status,
+		.status_arg = d,
+	};
+
+	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
+	return http_start(&http, &d->http, d->reason, sizeof(d->reason));
+}
+
+static int first_script(void *arg, const char *base_url, struct buf *script)
+{
+	struct daemon *d = arg;
+
+	return boot_first_script(d->boot, base_url, script);
+}
+
+static int start_dhcp(struct daemon *d)
+{
+	struct endpoint http;
+	struct dhcp *dhcp = NULL;
+	struct dhcp_config dhcp_config = {
+		.mode = d->config.dhcp,
+		.interface_count = d->config.interface_count,
+		.range = d->config.dhcp_range[0] ? d->config.dhcp_range : NULL,
+		.force = d->config.dhcp_force,
+		.ipxe_dir = d->config.ipxe_dir,
+		.state_dir = d->config.state_dir,
+		.runtime_dir = d->config.runtime_dir,
+		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
+		.first_script = first_script,
+		.first_script_arg = d,
+		.inventory = d->inventory,
+		.loop = d->control,
+	};
+	int err;
+
+	if (d->config.dhcp == DHCP_OFF)
+		return 0;
+	for (unsigned i = 0; i < d->config.interface_count; i++)
+		dhcp_config.interfaces[i] = d->config.interfaces[i];
+	if (parse_endpoint(http_address(d->http), &http))
+		dhcp_config.http_port = endpoint_port(&http);
+	err = dhcp_start(&dhcp_config, &dhcp, d->reason, sizeof(d->reason));
+	if (!err)
+		atomic_store(&d->dhcp, dhcp);
+	return err;
+}
+
+static int start(struct daemon *d)
+{
+	int err = make_directory(d, d->config.state_dir, 0750);
+
+	d->started_ms = time_unix_ms();
+	if (!err)
+		err = make_directory(d, d->config.runtime_dir, 0755);
+	if (!err)
+		err = start_threads(d);
+	if (!err)
+		err = start_inventory(d);
+	if (!err)
+		err = start_targets(d);
+	if (!err)
+		err = start_http(d);
+	if (!err)
+		err = start_dhcp(d);
+	return err;
+}
+
+/* ---- tearing down: whatever has been built, in reverse ---- */
+
+static void post_semaphore(void *arg)
+{
+	sem_post(arg);
+}
+
+static void stop_targets(struct daemon *d)
+{
+	sem_t stopped;
+
+	if (!d->provider.server)
+		return;
+	sem_init(&stopped, 0, 0);
+	iscsi_server_stop(d->provider.server, DRAIN_MS, post_semaphore, &stopped);
+	while (sem_wait(&stopped) && errno == EINTR)
+		;
+	sem_destroy(&stopped);
+	iscsi_server_free(d->provider.server);
+}
+
+static void stop(struct daemon *d)
+{
+	struct dhcp *dhcp = atomic_exchange(&d->dhcp, NULL);
+
+	if (d->http)
+		http_stop(d->http);
+	if (dhcp)
+		dhcp_stop(dhcp);
+	stop_targets(d);
+	if (d->boot)
+		boot_free(d->boot);
+	if (d->inventory)
+		inventory_close(d->inventory);
+	if (d->store)
+		store_close(d->store);
+	pool_free(d->pool);
+	if (d->control)
+		loop_stop(d->control);
+	for (unsigned i = 0; i < d->loop_count; i++)
+		loop_stop(d->loops[i]);
+	if (d->disk_env)
+		disk_env_free(d->disk_env);
+	loop_free(d->control);
+	for (unsigned i = 0; i < d->loop_count; i++)
+		loop_free(d->loops[i]);
+	free(d->loops);
+}
+
+/* ---- running ---- */
+
+static void say_ready(struct daemon *d)
+{
+	struct endpoint bound;
+	char iscsi[PARSE_ENDPOINT_TEXT];
+	const char *setup = http_setup_url(d->http);
+
+	iscsi_server_endpoints(d->provider.server, &bound, 1);
+	endpoint_format(&bound, iscsi);
+	printf("ready http=%s iscsi=%s control=%s/control.sock\n", http_address(d->http), iscsi, d->config.runtime_dir);
+	fflush(stdout);
+	sd_notifyf(0, "READY=1\nSTATUS=http %s, iscsi %s", http_address(d->http), iscsi);
+	if (setup[0])
+		log_info("first login: %s", setup);
+}
+
+/* SIGHUP: what can change without disturbing a session does; for the rest a restart is asked for. */
+static void reload(struct daemon *d, int argc, char *const argv[])
+{
+	struct config *fresh = malloc(sizeof(*fresh));
+	char reason[1024];
+
+	if (!fresh)
+		return;
+	if (config_load(argc, argv, fresh, reason, sizeof(reason)) != CONFIG_RUN) {
+		log_error("the configuration was not read again: %s", reason);
+		free(fresh);
+		return;
+	}
+	log_set_level(fresh->log_level);
+	d->config.log_level = fresh->log_level;
+	memcpy(fresh->file, d->config.file, sizeof(fresh->file));
+	if (memcmp(fresh, &d->config, sizeof(*fresh)))
+		log_warning("configuration read again: log-level is in force; other changes need a restart, which running machines ride out");
+	else
+		log_info("configuration read again");
+	free(fresh);
+}
+
+static void run(struct daemon *d, const sigset_t *signals, int argc, char *const argv[])
+{
+	int caught;
+
+	say_ready(d);
+	while (sigwait(signals, &caught) == 0) {
+		if (caught == SIGHUP) {
+			sd_notify(0, "RELOADING=1");
+			reload(d, argc, argv);
+			sd_notify(0, "READY=1");
+			continue;
+		}
+		log_info("stopping: %s", strsignal(caught));
+		break;
+	}
+	sd_notify(0, "STOPPING=1");
+}
+
+/* A child, its journal and a socket for each machine: as many descriptors as we may have. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int print_help(void)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 16);
+	config_help(&text);
+	fputs(buf_text(&text), stdout);
+	buf_fini(&text);
+	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	sigset_t signals;
+	int err;
+
+	if (!d)
+		return 1;
+	switch (config_load(argc, argv, &d->config, d->reason, sizeof(d->reason))) {
+	case CONFIG_HELP:
+		free(d);
+		return print_help();
+	case CONFIG_VERSION:
+		printf("sanbootd %s\n", SANBOOTD_VERSION);
+		free(d);
+		return 0;
+	case CONFIG_BAD:
+		fprintf(stderr, "sanbootd: %s\n", d->reason);
+		free(d);
+		return 2;
+	case CONFIG_RUN:
+		break;
+	}
+	log_init(d->config.log_level, getenv("JOURNAL_STREAM") != NULL);
+	umask(0027);
+	/* Before any thread exists, so that all of them leave these signals to this one. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit();
+	err = start(d);
+	if (err)
+		log_error("%s", d->reason);
+	else
+		run(d, &signals, argc, argv);
+	stop(d);
+	free(d);
+	return err ? 1 : 0;
+}

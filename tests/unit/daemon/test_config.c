@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Flags and the configuration file: what wins, and the exact words of a refusal. */
+#include "cmocka_all.h"
+
+#include "base/util.h"
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum config_result load(struct config *config, char *reason, const char *file_text, const char *const *flags)
+{
+	char path[] = "/tmp/sanbootd-test-config-XXXXXX";
+	char *argv[16] = { (char *)"sanbootd", (char *)"--config", path };
+	int argc = 3, fd = mkstemp(path);
+	enum config_result result;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, file_text, strlen(file_text)), strlen(file_text));
+	close(fd);
+	while (*flags)
+		argv[argc++] = (char *)*flags++;
+	reason[0] = '\0';
+	result = config_load(argc, argv, config, reason, 1024);
+	/* The name of the file differs each time. */
+	for (char *at; (at = strstr(reason, path));) {
+		memmove(at + 4, at + strlen(path), strlen(at + strlen(path)) + 1);
+		memcpy(at, "FILE", 4);
+	}
+	unlink(path);
+	return result;
+}
+
+#define FLAGS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void test_defaults(void **state)
+{
+	struct config config;
+	char reason[1024], text[PARSE_ENDPOINT_TEXT];
+
+	(void)state;
+	assert_int_equal(load(&config, reason, "", FLAGS(NULL)), CONFIG_RUN);
+	assert_string_equal(config.state_dir, "/var/lib/sanbootd");
+	assert_string_equal(config.runtime_dir, "/run/sanbootd");
+	assert_string_equal(config.ipxe_dir, "/usr/lib/ipxe");
+	assert_string_equal(endpoint_format(&config.http.list[0], text), "0.0.0.0:8080");
+	assert_string_equal(endpoint_format(&config.iscsi.list[0], text), "0.0.0.0:3260");
+	assert_int_equal(config.http.count, 1);
+	assert_int_equal(config.web.count, 0);
+	assert_int_equal(config.dhcp, DHCP_OFF);
+	assert_true(config.threads >= 1);
+	assert_int_equal(strncmp(config.iqn_prefix, "iqn.2026-11.", 12), 0);
+	assert_non_null(strstr(config.iqn_prefix, ":sanbootd"));
+}
+
+static void test_file_and_flags(void **state)
+{
+	struct config config;
+	char reason[1024], text[PARSE_ENDPOINT_TEXT];
+	const char *file = "# a comment\n\n  state-dir = /srv/s  \nhttp = 10.0.0.1:80\nhttp=10.0.0.2:80\niscsi = 10.0.0.1:3260\nlog-level = debug\n"
+			   "dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h\ndhcp-force = yes\n";
+
+	(void)state;
+	assert_int_equal(load(&config, reason, file, FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1")),
+			 CONFIG_RUN);
+	assert_string_equal(config.state_dir, "/srv/s");
+	assert_int_equal(config.http.count, 1); /* the flag replaces both of the file's */
+	assert_string_equal(endpoint_format(&config.http.list[0], text), "[::]:8080");
+	assert_string_equal(endpoint_format(&config.iscsi.list[0], text), "10.0.0.1:3260");
+	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config.threads, 3);
+	assert_int_equal(config.interface_count, 2);
+	assert_string_equal(config.interfaces[1], "br1");
+	assert_true(config.dhcp_force);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *file;
+		const char *flags[4];
+		const char *reason;
+	} cases[] = {
+		{ "stat-dir = /x\n", { NULL }, "FILE:1: unknown key \"stat-dir\"; the keys are the flags of sanbootd --help without the dashes" },
+		{ "\nstate-dir /x\n", { NULL }, "FILE:2: expected KEY = VALUE" },
+		{ "http = localhost:80\n", { NULL },
+		  "FILE:1: http = localhost:80: expected ADDR:PORT with a numeric address, such as 0.0.0.0:8080 or [::]:8080 (at most 16 of them)" },
+		{ "config = /x\n", { NULL }, "FILE:1: unknown key \"config\"; the keys are the flags of sanbootd --help without the dashes" },
+		{ "", { "--dhcp", "maybe" }, "--dhcp maybe: expected off, proxy or full" },
+		{ "", { "--threads", "0" }, "--threads 0: expected a number from 1 to 256" },
+		{ "", { "--threads" }, "--threads needs a value: N" },
+		{ "", { "--bogus" }, "unknown flag --bogus; see sanbootd --help" },
+		{ "", { "bogus" }, "unexpected argument \"bogus\"; see sanbootd --help" },
+		{ "", { "--state-dir", "relative" }, "--state-dir relative: expected an absolute path" },
+		{ "", { "--dhcp", "proxy" }, "--dhcp proxy needs --interface NAME: the network in which the machines are" },
+		{ "dhcp=full\ninterface=eth0\n", { NULL }, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out" },
+		{ "", { "--dhcp-force" }, "--dhcp-force makes sense only with --dhcp full" },
+		{ "", { "--iqn-prefix", "IQN.x" },
+		  "--iqn-prefix IQN.x: expected an iSCSI name without its last part, such as iqn.2026-11.org.example:sanbootd (lower case, at most 180 characters)" },
+	};
+	struct config config;
+	char reason[1024];
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		assert_int_equal(load(&config, reason, cases[i].file, cases[i].flags), CONFIG_BAD);
+		assert_string_equal(reason, cases[i].reason);
+	}
+}
+
+static void test_missing_file(void **state)
+{
+	char *argv[] = { (char *)"sanbootd", (char *)"--config=/nonexistent/sanbootd.conf" };
+	struct config config;
+	char reason[1024];
+
+	(void)state;
+	assert_int_equal(config_load(2, argv, &config, reason, sizeof(reason)), CONFIG_BAD);
+	assert_string_equal(reason, "cannot read the configuration file /nonexistent/sanbootd.conf: No such file or directory");
+}
+
+static void test_help_names_every_flag(void **state)
+{
+	static const char *const flags[] = { "--config", "--state-dir", "--runtime-dir", "--http", "--web", "--iscsi", "--advertise", "--iqn-prefix",
+					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-force", "--ipxe-dir", "--threads", "--log-level",
+					     "--version", "--help" };
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 16);
+	config_help(&text);
+	for (size_t i = 0; i < array_len(flags); i++)
+		assert_non_null(strstr(buf_text(&text), flags[i]));
+	buf_fini(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_file_and_flags),	   cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_help_names_every_flag),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
