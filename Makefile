@@ -11,6 +11,7 @@ FLAGS_debug := -O0 -g3
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan := -O1 -g -fsanitize=thread
 FLAGS_coverage := -O0 -g --coverage
+FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0
 # Asked only when something is built: before "make deps" pkg-config may not be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
@@ -78,6 +79,15 @@ $(B)/obj/unit/%.o: tests/unit/%.c
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+# Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $^ $(FUZZ_EXTRA_$*) $(ALL_LIBS) $(PKG_LIBS)
+fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
+fuzz fuzz-corpus:
+	@$(MAKE) --no-print-directory -s MODE=fuzz CC=clang fuzz-build
+	@tests/fuzz/run $(if $(filter fuzz,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
+
 unit: $(FOLDERS:%=unit-%)
 deps:
 	@packaging/deps.sh
@@ -94,5 +104,5 @@ install: all
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 clean:
 	rm -rf build
-.PHONY: all unit deps test demo install clean sim fuzz fuzz-corpus $(FOLDERS:%=unit-%)
+.PHONY: all unit deps test demo install clean sim fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
 .SECONDARY:
