@@ -241,12 +241,13 @@ ExecStart=/usr/lib/sanbootd/clone
 [Install]
 WantedBy=sysinit.target
 X
-    # a name is generated where there is no iBFT, and that needs a writable root
-    printf '[Unit]\nAfter=systemd-remount-fs.service sanbootd-clone.service\n' \
+    # A name is generated where there is no iBFT, and that needs a writable root. iscsid closes the root's session before it logs
+    # in anew: if OpenSSL then read its configuration from the root, for CHAP, the machine would hang for ever.
+    printf '[Unit]\nAfter=systemd-remount-fs.service sanbootd-clone.service\n[Service]\nEnvironment=OPENSSL_CONF=/dev/null\n' \
         >"$T/etc/systemd/system/iscsid.service.d/sanbootd.conf"
     sed -i '/^ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=/d' "$T/etc/default/open-iscsi"
     echo 'ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=1' >>"$T/etc/default/open-iscsi"
-    in_tree systemctl enable -q iscsid.service open-iscsi.service sanbootd-clone.service
+    in_tree systemctl enable -q iscsid.service sanbootd-clone.service
 }
 
 configure_minimal() {
@@ -429,6 +430,8 @@ main() {
     check_host
     trap clean_up EXIT
     trap 'exit 1' INT TERM HUP
+    set -E
+    trap 'die "line $LINENO failed, see above or in $WORK/build.log"' ERR
     find_mirror
     package_lists
     install_tree

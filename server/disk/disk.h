@@ -68,11 +68,11 @@ struct disk_request {
 	/* private to disk.c */
 	struct disk_request *order_next, *order_prev; /* all of a disk, as submitted */
 	struct disk_request *soon_next;
-	bool held; /* not yet handed to the engine */
+	enum disk_held { DISK_HELD_NOT, DISK_HELD_BY_ORDER, DISK_HELD_BY_BUFFERS } held; /* from the engine */
 	bool reserved;
 };
 
-/* What a disk tells its owner, unasked, on its loop. text is for people, borrowed. */
+/* What a disk tells its owner, unasked, on its loop; the owner logs it. text is for people, borrowed. */
 enum disk_event {
 	DISK_FAILED,	/* a sync failed: writes and flushes fail from now on, reads go on (invariant 5) */
 	DISK_NO_SPACE,	/* writes cannot be stored at present (invariant 6) */
@@ -118,9 +118,8 @@ struct disk {
 	/* private to disk.c */
 	struct disk_env *env;
 	struct disk_request *order_first, *order_last;
-	unsigned held;
-	struct disk *wait_next; /* waits for the loop's buffers */
-	bool waiting_buffers;
+	unsigned held, held_by_buffers; /* requests: all of the held, and those that only lack memory */
+	struct disk *wait_next;		/* others that wait for the loop's buffers */
 	struct loop_msg close_msg;
 };
 
@@ -165,7 +164,7 @@ struct disk_opened {
 
 /*
  * Opens a child (qcow2 with its whole backing chain) or a raw file, by what its header says (format "raw" or "qcow2").
- * opened runs on loop; its argument is borrowed.
+ * opened runs on loop; its argument is borrowed. Only without memory (-ENOMEM) it runs inside the call.
  */
 void disk_open_file(struct disk_env *env, struct loop *loop, const char *format, const struct disk_open *how,
 		    void (*opened)(void *arg, const struct disk_opened *result), void *arg);

@@ -18,7 +18,7 @@
 #include "disk/disk.h"
 #include "disk/file.h"
 
-/* ---- kinds of disk: disk_open_file hands on to one of these. Never NULL memory: how->path is copied. ---- */
+/* ---- kinds of disk: disk_open_file hands on to one of these. how->path is copied. ---- */
 
 void raw_disk_open(struct disk_env *env, struct loop *loop, const struct disk_open *how,
 		   void (*opened)(void *arg, const struct disk_opened *result), void *arg);
@@ -27,6 +27,8 @@ void qcow2_disk_open(struct disk_env *env, struct loop *loop, const struct disk_
 
 /* ---- what an engine asks of disk.c, on the loop ---- */
 
+/* The one answer that comes from inside the call: without memory nothing can be posted. -ENOMEM and its reason. */
+void disk_opened_without_memory(void (*opened)(void *arg, const struct disk_opened *result), void *arg);
 /* Fills in the part that every disk has. The rest of *disk is the engine's. */
 void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const struct disk_ops *ops,
 	       const struct disk_open *how, uint64_t size_bytes);
@@ -35,7 +37,7 @@ void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const
  * in one turn share one wake-up. From a callback of a file, disk_complete does it directly.
  */
 void disk_complete_soon(struct disk_request *req, int result);
-/* Tells the owner (disk->on_event), and logs. From a callback, never from inside submit. */
+/* Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback, never from inside submit. */
 void disk_report(struct disk *disk, enum disk_event event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -53,6 +55,8 @@ enum disk_env_open_flags {
  * regular file, or -EINVAL. 0 or -errno: ENOENT, EBUSY (locked by another process), ...
  */
 int disk_env_open_file(struct disk_env *env, struct loop *loop, const char *path, unsigned flags, struct file **file);
+/* What err of disk_env_open_file means and what to do: one sentence, for struct disk_opened. */
+void disk_env_explain(int err, const char *path, char *reason, size_t reason_size);
 /* Blocking, on a worker: removes a name, durably. 0 or -errno; one that is not there is no error. */
 int disk_env_unlink(struct disk_env *env, const char *path);
 

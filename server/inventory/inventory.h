@@ -104,6 +104,12 @@ int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /*
 int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
 /* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
+/*
+ * Children that committed changes have given up (machine_delete, a changed machine.child): their files go, whatever crash comes
+ * between. Other files in children/ that no machine names may be somebody's data, say after an old backup of the inventory.
+ */
+int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *child), void *arg);
+int discarded_forget(struct inventory_tx *tx, const char *child);
 /* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
 bool machine_name_pattern_valid(const char *pattern);
 bool machine_name_valid(const char *name);
@@ -175,6 +181,7 @@ int waiting_each(struct inventory_tx *tx, int (*each)(void *arg, const struct wa
 
 /* ---- images ---- */
 
+/* "The newest published": published last, so that publishing an older version again goes back to it. */
 enum version_state { VERSION_READY, VERSION_PUBLISHED };
 
 struct image_version {
@@ -237,7 +244,7 @@ int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key,
 int setting_get(struct inventory_tx *tx, const char *name, char *value, size_t value_size);
 int setting_set(struct inventory_tx *tx, const char *name, const char *value);
 
-/* API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. */
+/* API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. expires_ms 0: never. */
 int token_insert(struct inventory_tx *tx, const char *hash, const char *label, int64_t expires_ms);
 int token_check(struct inventory_tx *tx, const char *hash, char *label, size_t label_size);
 int token_delete(struct inventory_tx *tx, const char *hash);
@@ -255,7 +262,10 @@ struct event {
 	char text[REASON_TEXT];
 };
 
-/* Recorded with the transaction; at most the last 100,000 are kept. Also written to the log, at its level, once committed. */
+/*
+ * Recorded with the transaction; at most the last 100,000 are kept. Also written to the log, at its level, once committed.
+ * The exception to "cut never": a text too long ends in "...", and what is not UTF-8 becomes '?'.
+ */
 int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
 	      const char *format, ...) __attribute__((format(printf, 7, 8)));
 /* From a loop or anywhere: queues a write job that adds it. */

@@ -130,4 +130,7 @@ void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char 
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
 			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
 
+/* Whether an ISID is iPXE's: EN format (RFC 7143 §11.12.5), enterprise number 10019. Any thread. */
+bool iscsi_is_ipxe(const uint8_t isid[6]);
+
 #endif

@@ -86,6 +86,11 @@ struct scsi_task {
 	const struct iovec *out;
 	int out_count;
 	size_t out_len;
+	/*
+	 * How much Data-Out the initiator announced (the Expected Data Transfer Length of a write), which may be more than data_out_len:
+	 * WRITE SAME and COMPARE AND WRITE refuse that. 0: not known, not compared. Set before execute.
+	 */
+	size_t out_expected;
 
 	/* from decode */
 	enum scsi_direction direction;

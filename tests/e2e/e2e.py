@@ -5,7 +5,7 @@ Every test runs in network, mount and process namespaces without a name (enter()
 it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
 Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
 """
-import contextlib, json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, traceback
+import contextlib, http.client, json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, traceback
 import urllib.error, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -64,7 +64,9 @@ class Stream:
         with open(self.path, "a", buffering=1) as log:
             while data := os.read(fd, 65536):
                 pending += data.decode("latin1")
-                cut = pending.rfind("\x1b") if len(pending) - pending.rfind("\x1b") < 12 else len(pending)
+                cut = pending.rfind("\x1b")                # perhaps only the first half of a control sequence
+                if cut < 0 or len(pending) - cut > 12:
+                    cut = len(pending)
                 clean, pending = ANSI.sub("", pending[:cut]), pending[cut:]
                 for part in clean.splitlines(keepends=True):
                     log.write((f"{time.monotonic() - self.t0:9.3f} " if column == 0 else "") + part)
@@ -238,22 +240,40 @@ class Server:
         except ValueError:
             raise Failed(f"sanbootctl --json {shlex.join(map(str, args))}: no JSON: {out[:200]!r}") from None
 
-    def list(self, *args):
-        """A list, whether it came naked or as the only list of an object."""
-        got = self.json(*args)
-        if isinstance(got, dict):
-            lists = [v for v in got.values() if isinstance(v, list)]
-            if len(lists) != 1:
-                raise Failed(f"sanbootctl --json {args}: expected one list: {str(got)[:200]}")
-            got = lists[0]
+    def api(self, path):
+        """GET /api/v1/PATH over the control socket."""
+        c = http.client.HTTPConnection("localhost", timeout=20 * SLOW)
+        c.sock = socket.socket(socket.AF_UNIX)
+        c.sock.connect(self.control)
+        c.request("GET", "/api/v1/" + path)
+        r = c.getresponse()
+        got = json.loads(r.read())
+        if r.status != 200:
+            raise Failed(f"GET /api/v1/{path}: {r.status} {got}")
         return got
 
     def machines(self):
-        return self.list("machine", "list")
+        got = self.json("machine", "list")
+        return got["machines"] if isinstance(got, dict) else got
+
+    def machine_of(self, vm):
+        """The machine that has this MAC, or None."""
+        for m in self.machines():
+            if vm.mac in m["macs"]:
+                return m
+        return None
+
+    def waiting(self):
+        return self.api("waiting")["waiting"]
+
+    def events(self, text=""):
+        """Events whose JSON contains the text."""
+        got = self.json("events")
+        got = got["events"] if isinstance(got, dict) else got
+        return [e for e in got if text in json.dumps(e)]
 
     def machine(self, name):
-        got = self.json("machine", "show", name)
-        return got.get("machine", got)
+        return self.json("machine", "show", name)
 
     def closed(self, name, timeout=40):
         """Waits until the machine's disk is closed and clean; gives its path."""
@@ -281,8 +301,18 @@ class Server:
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode("utf-8", "replace")
 
-    def boot_script(self, vm):
-        return self.get(f"/boot?mac={vm.mac}&uuid={vm.uuid}&serial={vm.name}&platform=pcbios&buildarch=i386")
+    def ask(self, mac, **more):
+        """GET /boot, as a machine does: the script."""
+        query = "".join(f"&{k}={v}" for k, v in more.items())
+        status, text = self.get(f"/boot?mac={mac}&platform=pcbios&buildarch=i386{query}")
+        if status != 200 or not text.startswith("#!ipxe"):
+            raise Failed(f"GET /boot?mac={mac}: {status} {text[:200]!r}")
+        return text
+
+    def tiny(self):
+        """Imports the tiny guest as the default image."""
+        self.ctl("image", "import", guest("tiny.raw"), "--name", "tiny", "--default")
+        return self
 
 
 def until(fn, timeout, what):

@@ -49,6 +49,7 @@ for a in sh mount umount cat echo ip insmod sleep sync sha256sum cut sed awk gre
 done
 cp "$W/root/sbin/iscsistart" "$W/root/sbin/iscsid" "$I/sbin/"
 cp "$W/root/etc/iscsi/iscsid.conf" "$I/etc/iscsi/"
+echo 'root:x:0:0::/:/bin/sh' >"$I/etc/passwd"          # iscsid wants to know who talks to it
 libs=$(LD_LIBRARY_PATH=$W/root/usr/lib/x86_64-linux-gnu ldd "$I/sbin/iscsistart" "$I/sbin/iscsid")
 case $libs in *"not found"*) die "a library is missing: $(grep -m1 'not found' <<<"$libs")" ;; esac
 grep -o '/[^ :]*\.so[^ ]*' <<<"$libs" | sort -u | while read -r l; do cp -L "$l" "$I/lib/"; done

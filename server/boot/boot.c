@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Life of the module, and the first script: see boot.h. Main thread, but boot_first_script. */
+#include "boot/boot.h"
+
+#include "internal.h"
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/util.h"
+#include "neighbour.h"
+#include "script.h"
+#include "store/store.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void boot_enter(struct boot *boot)
+{
+	pthread_mutex_lock(&boot->mutex);
+	boot->in_flight++;
+	pthread_mutex_unlock(&boot->mutex);
+}
+
+void boot_leave(struct boot *boot)
+{
+	pthread_mutex_lock(&boot->mutex);
+	if (--boot->in_flight == 0)
+		pthread_cond_broadcast(&boot->idle);
+	pthread_mutex_unlock(&boot->mutex);
+}
+
+struct discard {
+	struct pool_job job;
+	struct boot *boot;
+	char child[NAME_MAX_TEXT];
+};
+
+static void discard_work(struct pool_job *job)
+{
+	struct discard *discard = container_of(job, struct discard, job);
+
+	store_delete_child(discard->boot->store, discard->child);
+}
+
+static void discard_done(struct pool_job *job)
+{
+	struct discard *discard = container_of(job, struct discard, job);
+	struct boot *boot = discard->boot;
+
+	free(discard);
+	boot_leave(boot);
+}
+
+void boot_discard_child(struct boot *boot, const char *child)
+{
+	struct discard *discard = calloc(1, sizeof(*discard));
+
+	if (!discard)
+		return; /* the next start removes it */
+	discard->boot = boot;
+	snprintf(discard->child, sizeof(discard->child), "%s", child);
+	discard->job = (struct pool_job){ .work = discard_work, .done = discard_done };
+	boot_enter(boot);
+	pool_submit(boot->pool, POOL_SLOW, &discard->job);
+}
+
+/* RFC 7143 §4.2.7.2: what iqn. names may be made of; and room for ":" + short id + ":i". */
+static bool boot_prefix_valid(const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strncmp(prefix, "iqn.", 4) || len + BOOT_SHORT_ID + 4 > 223)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!islower((unsigned char)prefix[i]) && !isdigit((unsigned char)prefix[i]) && !strchr(".:-", prefix[i]))
+			return false;
+	return true;
+}
+
+/* What every answer will need, tried once, so that it fails at the start and not at the first machine. */
+static int boot_check_parts(const struct boot_config *config)
+{
+	enum neighbour neighbour;
+	int err = script_check_templates();
+
+	if (err)
+		return err;
+	if (!boot_prefix_valid(config->iqn_prefix)) {
+		log_error("iqn-prefix %s: expected iqn.YYYY-MM.DOMAIN[:NAME] in lower-case letters, digits, '.', '-', ':', at most %d characters",
+			  config->iqn_prefix, 223 - BOOT_SHORT_ID - 4);
+		return -EINVAL;
+	}
+	if (config->advertise && strlen(config->advertise) >= sizeof(((struct boot *)0)->advertise)) {
+		log_error("advertise: too long");
+		return -EINVAL;
+	}
+	err = neighbour_check("127.0.0.1", "02:00:00:00:00:01", &neighbour);
+	if (err)
+		log_error("the kernel's neighbour table cannot be read (rtnetlink): %s", strerror(-err));
+	return err;
+}
+
+int boot_new(const struct boot_config *config, struct boot **boot)
+{
+	struct boot *made;
+	int err = boot_check_parts(config);
+
+	if (err)
+		return err;
+	made = calloc(1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	made->inventory = config->inventory;
+	made->store = config->store;
+	made->disk_env = config->disk_env;
+	made->pool = config->pool;
+	made->loop = config->loop;
+	snprintf(made->iqn_prefix, sizeof(made->iqn_prefix), "%s", config->iqn_prefix);
+	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
+	slots_init(&made->slots);
+	pthread_mutex_init(&made->mutex, NULL);
+	pthread_cond_init(&made->idle, NULL);
+	*boot = made;
+	return 0;
+}
+
+void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uint16_t iscsi_port)
+{
+	boot->runtime = runtime;
+	boot->iscsi_port = iscsi_port;
+}
+
+void boot_free(struct boot *boot)
+{
+	if (!boot)
+		return;
+	pthread_mutex_lock(&boot->mutex);
+	while (boot->in_flight)
+		pthread_cond_wait(&boot->idle, &boot->mutex);
+	pthread_mutex_unlock(&boot->mutex);
+	slots_fini(&boot->slots);
+	pthread_cond_destroy(&boot->idle);
+	pthread_mutex_destroy(&boot->mutex);
+	free(boot);
+}
+
+int boot_first_script(struct boot *boot, const char *base_url, struct buf *script)
+{
+	struct script_values values = { .value = { [VAR_BASE] = base_url } };
+
+	(void)boot;
+	return script_render("boot.ipxe", &values, script);
+}

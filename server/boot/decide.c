@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The decision: see decide.h. One table, read from the top; the first rule whose conditions all hold decides. What refuses a secret
+ * stands first, then what concerns known machines, then the others; the last rule always holds.
+ */
+#include "decide.h"
+
+#include "base/util.h"
+
+enum condition { ANY, NO, YES };
+
+struct rule {
+	enum condition stranger, known, conflict, twin, denied, local, failed, running, full, image, no_space;
+	unsigned enrol; /* bits 1 << enum enrol_kind; 0: any */
+	enum decision decision;
+};
+
+enum { IF_DENY = 1 << ENROL_DENY, IF_APPROVE = 1 << ENROL_APPROVE };
+
+static const struct rule rules[] = {
+	{ .stranger = YES, .decision = DECIDE_WAIT_STRANGER },
+	/* The MAC is a machine's. A person's "no" concerns the hardware that came with its MAC, not the machine. */
+	{ .known = YES, .conflict = YES, .denied = YES, .decision = DECIDE_DENY },
+	{ .known = YES, .conflict = YES, .decision = DECIDE_WAIT_CONFLICT },
+	{ .known = YES, .local = YES, .decision = DECIDE_LOCAL },
+	{ .known = YES, .failed = YES, .decision = DECIDE_WAIT_FAILED },
+	{ .known = YES, .running = YES, .decision = DECIDE_WAIT_RUNNING },
+	{ .known = YES, .decision = DECIDE_SERVE },
+	/* The MAC is nobody's. */
+	{ .denied = YES, .decision = DECIDE_DENY },
+	{ .twin = YES, .decision = DECIDE_WAIT_SWAP },
+	{ .enrol = IF_DENY, .decision = DECIDE_DENY },
+	{ .full = YES, .decision = DECIDE_WAIT_FULL },
+	{ .image = NO, .decision = DECIDE_WAIT_IMAGE },
+	{ .enrol = IF_APPROVE, .decision = DECIDE_WAIT_APPROVAL },
+	{ .no_space = YES, .decision = DECIDE_WAIT_SPACE },
+	{ .decision = DECIDE_ENROL },
+};
+
+static bool holds(enum condition condition, bool fact)
+{
+	return condition == ANY || (condition == YES) == fact;
+}
+
+static bool rule_holds(const struct rule *r, const struct decide_facts *f)
+{
+	return holds(r->stranger, f->stranger) && holds(r->known, f->known) && holds(r->conflict, f->conflict) &&
+	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->local, f->local) && holds(r->failed, f->failed) &&
+	       holds(r->running, f->running) && holds(r->full, f->full) && holds(r->image, f->image) &&
+	       holds(r->no_space, f->no_space) && (!r->enrol || (r->enrol & 1u << f->enrol));
+}
+
+enum decision decide(const struct decide_facts *facts)
+{
+	const struct rule *rule = rules;
+
+	while (!rule_holds(rule, facts))
+		rule++;
+	return rule->decision;
+}
+
+bool decision_waiting_reason(enum decision decision, enum waiting_reason *reason)
+{
+	static const struct {
+		enum decision decision;
+		enum waiting_reason reason;
+	} kept[] = {
+		{ DECIDE_WAIT_CONFLICT, WAIT_CONFLICT }, { DECIDE_WAIT_SWAP, WAIT_SWAP },	  { DECIDE_WAIT_FULL, WAIT_FULL },
+		{ DECIDE_WAIT_IMAGE, WAIT_NO_IMAGE },	 { DECIDE_WAIT_APPROVAL, WAIT_APPROVAL }, { DECIDE_WAIT_SPACE, WAIT_NO_SPACE },
+	};
+
+	for (unsigned i = 0; i < array_len(kept); i++) {
+		if (kept[i].decision != decision)
+			continue;
+		*reason = kept[i].reason;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * KEY=VALUE of a machine: see boot.h and interfaces. One table: the key, what it changes, and whether the machine must be off for it.
+ * Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
+ */
+#include "manage.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Each changes m->machine. Inside the write job. */
+
+static int set_name(struct manage *m, struct inventory_tx *tx)
+{
+	struct machine other;
+	int err;
+
+	if (!machine_name_valid(m->value))
+		return manage_refuse(m, -EINVAL, "name: expected letters, digits and '-', at most 63");
+	err = machine_by_name(tx, m->value, &other);
+	if (!err && other.id != m->machine.id)
+		return manage_refuse(m, -EEXIST, "there is a machine %s already", other.name);
+	if (err && err != -ENOENT)
+		return err;
+	snprintf(m->machine.name, sizeof(m->machine.name), "%s", m->value);
+	return 0;
+}
+
+static int set_image(struct manage *m, struct inventory_tx *tx)
+{
+	struct image_version version;
+	int err = manage_find_version(m, tx, m->value, &version);
+
+	if (err || version.id == m->machine.version_id)
+		return err;
+	if (!m->machine.child_fresh && m->machine.mode != MODE_EPHEMERAL)
+		return manage_refuse(m, -EEXIST, "the disk of %s holds data of its own, which another image would destroy: first sanbootctl machine "
+				     "reset %s, then this again before it boots", m->machine.name, m->machine.name);
+	err = manage_replace_child(m, tx, &version);
+	return err ? err : boot_end_all(tx, m->machine.id);
+}
+
+static int set_mode(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (!machine_mode_parse(m->value, &m->machine.mode))
+		return manage_refuse(m, -EINVAL, "mode: expected persistent or ephemeral");
+	return 0;
+}
+
+static int set_auth(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (!auth_kind_parse(m->value, &m->machine.auth))
+		return manage_refuse(m, -EINVAL, "auth: expected policy, none, chap or mutual");
+	return 0;
+}
+
+/* One of two words. */
+static int set_word(struct manage *m, const char *no, const char *yes, bool *value)
+{
+	if (!strcmp(m->value, no))
+		*value = false;
+	else if (!strcmp(m->value, yes))
+		*value = true;
+	else
+		return manage_refuse(m, -EINVAL, "%s: expected %s or %s", m->key, no, yes);
+	return 0;
+}
+
+static int set_access(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return set_word(m, "one", "many", &m->machine.access_many);
+}
+
+static int set_boot(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return set_word(m, "disk", "local", &m->machine.boot_local);
+}
+
+static int set_note(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (strlen(m->value) >= sizeof(m->machine.note))
+		return manage_refuse(m, -EINVAL, "note: at most %zu bytes", sizeof(m->machine.note) - 1);
+	snprintf(m->machine.note, sizeof(m->machine.note), "%s", m->value);
+	return 0;
+}
+
+/* Lifts what a failed disk left behind (invariant 5): the person has looked at it. */
+static int set_state(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (strcmp(m->value, "ready"))
+		return manage_refuse(m, -EINVAL, "state: only ready can be set");
+	m->machine.state = MACHINE_READY;
+	m->machine.state_reason[0] = '\0';
+	return 0;
+}
+
+static const struct set_key {
+	const char *name;
+	int (*set)(struct manage *m, struct inventory_tx *tx);
+	bool exclusive; /* the disk is concerned: not while it runs */
+} set_keys[] = {
+	{ "name", set_name, false },   { "image", set_image, true }, { "mode", set_mode, true },    { "auth", set_auth, false },
+	{ "access", set_access, false }, { "boot", set_boot, false },  { "note", set_note, false }, { "state", set_state, true },
+};
+
+static const struct set_key *set_find_key(const char *name)
+{
+	for (unsigned i = 0; i < array_len(set_keys); i++)
+		if (!strcmp(set_keys[i].name, name))
+			return &set_keys[i];
+	return NULL;
+}
+
+static int set_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	char before[NAME_MAX_TEXT], shown[128];
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	if (err)
+		return err;
+	memcpy(before, m->machine.name, sizeof(before));
+	err = set_find_key(m->key)->set(m, tx);
+	if (!err)
+		err = machine_update(tx, &m->machine);
+	ask_clean_text(m->value, shown, sizeof(shown));
+	if (!err)
+		err = event_add(tx, "info", "machine-set", m->actor, m->machine.id, before, "%s=%s", m->key, shown);
+	return err;
+}
+
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .key = key, .value = value };
+	const struct set_key *entry = set_find_key(key);
+	char shown[80];
+	int err;
+
+	if (!entry) {
+		ask_clean_text(key, shown, sizeof(shown));
+		return manage_refuse(&m, -EINVAL, "there is no key %s: name, image, mode, auth, access, boot, note, state", shown);
+	}
+	err = manage_find(&m, machine);
+	if (!err && entry->exclusive)
+		err = manage_begin_exclusive(&m);
+	if (err)
+		return err;
+	err = manage_write(&m, set_run);
+	if (!err)
+		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
+	if (entry->exclusive)
+		manage_end_exclusive(&m);
+	return err;
+}

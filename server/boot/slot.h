@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is known in memory of each machine's child: closed, opening, open, closing, and whether a store job (reset, swap, remove, ...) has
+ * claimed it; and when which event was last recorded, so that a flood is not. Private to boot/.
+ *
+ *              open_begin          open_end(true)         close_begin
+ *     closed --------------> opening ------------> open ---------------> closing
+ *       ^  ^                    | open_end(false)                           | close_end
+ *       |  +--------------------+                                           |
+ *       +-------------------------------------------------------------------+
+ *
+ * claim is independent of the state: it refuses new openings and begins; the claimer then waits until the child is closed.
+ *
+ * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it but slots_wait_closed (a
+ * condition variable, never on a loop). A slot lives until slots_forget.
+ */
+#ifndef BOOT_SLOT_H
+#define BOOT_SLOT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SLOT_BUCKETS = 256 };
+
+enum slot_event { SLOT_SANBOOT_FAILED, SLOT_REFUSED, SLOT_SESSION, SLOT_SPACE, SLOT_GOLDEN, SLOT_EVENTS };
+
+struct slot;
+
+struct slots {
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t closed; /* some child has been closed */
+	struct slot *buckets[SLOT_BUCKETS];
+};
+
+void slots_init(struct slots *slots);
+void slots_fini(struct slots *slots);
+
+/* 0; -EBUSY: claimed, or not closed; -ENOMEM. */
+int slots_open_begin(struct slots *slots, int64_t machine_id);
+void slots_open_end(struct slots *slots, int64_t machine_id, bool open);
+void slots_close_begin(struct slots *slots, int64_t machine_id);
+void slots_close_end(struct slots *slots, int64_t machine_id);
+/* Nothing is open or about to be. */
+bool slots_is_closed(struct slots *slots, int64_t machine_id);
+
+/* 0; -EBUSY: somebody else has it; -ENOMEM. */
+int slots_claim(struct slots *slots, int64_t machine_id);
+void slots_unclaim(struct slots *slots, int64_t machine_id);
+bool slots_is_claimed(struct slots *slots, int64_t machine_id);
+/* 0; -ETIMEDOUT. Blocks: not on a loop. */
+int slots_wait_closed(struct slots *slots, int64_t machine_id, unsigned timeout_ms);
+/* The machine is gone. Closed, and claimed by the caller. */
+void slots_forget(struct slots *slots, int64_t machine_id);
+
+/* begin of an ephemeral machine replaces its child. */
+void slots_set_ephemeral(struct slots *slots, int64_t machine_id, bool ephemeral);
+bool slots_ephemeral(struct slots *slots, int64_t machine_id);
+
+/* The boot that this process began last and whose disk has not been opened since; take: true once, for that boot. */
+void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number);
+bool slots_take_begun(struct slots *slots, int64_t machine_id, uint64_t number);
+
+/* True where an event of this kind may be recorded: at most burst of them in interval_ms. Machine 0: those that belong to no machine. */
+bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event event, unsigned burst, unsigned interval_ms);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Talks to sanbootd: HTTP over its control socket, or to --url with a token. Private to the folder. */
+#ifndef CTL_CLIENT_H
+#define CTL_CLIENT_H
+
+#include "ctl/ctl.h"
+
+#include <jansson.h>
+
+/*
+ * One request. path: "/api/v1/status"; body: taken, NULL for none. True, and *answer is an object (json_decref), on a 2xx; otherwise what was
+ * refused and what to do about it was said, and *answer is NULL.
+ */
+bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
+/* The same, and prints the answer where --json was given. An exit code. */
+int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
+/* "/api/v1/" + the pieces, each escaped, with '/' between; the list ends with NULL. free(3). */
+char *client_path(const char *first, ...) __attribute__((sentinel));
+/* The arguments from first on, KEY=VALUE each, as an object. NULL where one is none (said). */
+json_t *client_assignments(const struct ctl *ctl, unsigned first);
+/*
+ * Follows an event stream until it ends: event is called with each message's data. True: it was open, and ended; false: refused (said, unless quiet).
+ */
+bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*event)(void *arg, json_t *data), void *arg);
+/* Pretty-prints to standard output. */
+void client_print(const json_t *value);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Everything that sanbootctl can be asked, in one table; and its help, which is made from it. */
+#include "ctl/ctl.h"
+
+#include <string.h>
+
+enum { MANY = CTL_ARGS_MAX };
+
+const struct command commands[] = {
+	{ "status", "", 0, 0, 0, "what runs, what waits, how much room there is", "sanbootctl status", run_status },
+
+	{ "image build debian", "", 0, 0,
+	  TAKES(OPTION_NAME) | TAKES(OPTION_SUITE) | TAKES(OPTION_PROFILE) | TAKES(OPTION_SIZE) | TAKES(OPTION_ROOT_PASSWORD) | TAKES(OPTION_MIRROR) |
+		  TAKES(OPTION_WORK) | TAKES(OPTION_DEFAULT),
+	  "make a golden image from Debian's packages (as root, on the server)",
+	  "sanbootctl image build debian --name debian --default\n"
+	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
+	  run_image_build_debian },
+	{ "image import", "FILE", 1, 1, TAKES(OPTION_NAME) | TAKES(OPTION_DEFAULT), "take a raw, qcow2, VHD, VHDX or VMDK file as golden image",
+	  "sanbootctl image import debian.qcow2 --name debian --default", run_image_import },
+	{ "image list", "", 0, 0, 0, "golden images, what they cost, who uses them", "sanbootctl image list", run_image_list },
+	{ "image show", "NAME[@V]", 1, 1, 0, "all about an image or one of its versions", "sanbootctl image show debian@1", run_image_show },
+	{ "image versions", "NAME", 1, 1, 0, "the versions of an image", "sanbootctl image versions debian", run_image_versions },
+	{ "image publish", "NAME@V", 1, 1, 0, "make a version the one that new machines get", "sanbootctl image publish debian@2", run_image_publish },
+	{ "image default", "NAME", 1, 1, 0, "make an image the one that new machines get", "sanbootctl image default debian", run_image_default },
+	{ "image remove", "NAME[@V]", 1, 1, 0, "delete an image or a version that no machine uses", "sanbootctl image remove debian@1 --yes", run_image_remove },
+
+	{ "machine list", "", 0, 0, TAKES(OPTION_WAITING), "machines, and those who wait", "sanbootctl machine list", run_machine_list },
+	{ "machine show", "M", 1, 1, TAKES(OPTION_SECRETS), "all about a machine (its name or one of its MACs)", "sanbootctl machine show pc-001",
+	  run_machine_show },
+	{ "machine approve", "MAC...|NUMBER...|--all", 0, MANY, TAKES(OPTION_ALL) | TAKES(OPTION_NAME) | TAKES(OPTION_IMAGE),
+	  "let waiting machines in; the number is on their screen", "sanbootctl machine approve 3 --name office-1\nsanbootctl machine approve --all",
+	  run_machine_approve },
+	{ "machine deny", "MAC", 1, 1, 0, "refuse a waiting machine: it boots locally", "sanbootctl machine deny 52:54:00:12:34:56", run_machine_deny },
+	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone", "sanbootctl machine release pc-001", run_machine_release },
+	{ "machine set", "M KEY=VALUE...", 2, MANY, 0, "change name, image, mode, auth, access, note, boot",
+	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"", run_machine_set },
+	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine", "sanbootctl machine mac add pc-001 52:54:00:12:34:57",
+	  run_machine_mac_add },
+	{ "machine mac remove", "M MAC", 2, 2, 0, "a network card that is gone", "sanbootctl machine mac remove pc-001 52:54:00:12:34:57",
+	  run_machine_mac_remove },
+	{ "machine reset", "M", 1, 1, 0, "an empty disk again, of the newest published version", "sanbootctl machine reset pc-001 --yes", run_machine_reset },
+	{ "machine swap", "M NEW-MAC", 2, 2, 0, "give the disk to the hardware that replaces it", "sanbootctl machine swap pc-001 52:54:00:65:43:21",
+	  run_machine_swap },
+	{ "machine remove", "M", 1, 1, 0, "forget a machine and delete its disk", "sanbootctl machine remove pc-001 --yes", run_machine_remove },
+
+	{ "policy show", "", 0, 0, 0, "what happens to machines nobody has seen", "sanbootctl policy show", run_policy_show },
+	{ "policy set", "KEY=VALUE...", 1, MANY, 0, "change it", "sanbootctl policy set enrol=approve max-machines=500", run_policy_set },
+
+	{ "events", "", 0, 0, TAKES(OPTION_FOLLOW) | TAKES(OPTION_MACHINE) | TAKES(OPTION_MAX), "what happened, newest last", "sanbootctl events --follow",
+	  run_events },
+
+	{ "token create", "NAME", 1, 1, TAKES(OPTION_DAYS), "a token for the API, shown once", "sanbootctl token create monitoring --days 365",
+	  run_token_create },
+	{ "token remove", "TOKEN", 1, 1, 0, "end a token", "sanbootctl token remove TOKEN", run_token_remove },
+	{ "password", "", 0, 0, 0, "set the administrator's password of the pages", "sanbootctl password", run_password },
+	{ NULL, NULL, 0, 0, 0, NULL, NULL, NULL },
+};
+
+static const char global_help[] = "  --json             JSON, for programs\n"
+				  "  --yes              do not ask before something is destroyed\n"
+				  "  --runtime-dir DIR  where sanbootd's control.sock is (default: /run/sanbootd)\n"
+				  "  --url URL          another host's sanbootd, for example http://10.0.0.1:8080\n"
+				  "  --token TOKEN      with --url; better: in the environment as SANBOOTD_TOKEN\n"
+				  "  --version, --help  also after a command\n";
+
+static const struct {
+	enum option option;
+	const char *text;
+} option_help[] = {
+	{ OPTION_NAME, "--name NAME        its name" },
+	{ OPTION_DEFAULT, "--default          new machines get it" },
+	{ OPTION_SUITE, "--suite SUITE      Debian's release (default: bookworm)" },
+	{ OPTION_PROFILE, "--profile PROFILE  minimal, demo or test (default: minimal)" },
+	{ OPTION_SIZE, "--size MIB         size of the disk that machines see" },
+	{ OPTION_ROOT_PASSWORD, "--root-password P  of the image; or in the environment as ROOT_PASSWORD" },
+	{ OPTION_MIRROR, "--mirror URL       where Debian's packages come from" },
+	{ OPTION_WORK, "--work DIR         for downloads and the finished file" },
+	{ OPTION_ALL, "--all              all that wait for approval" },
+	{ OPTION_IMAGE, "--image IMAGE      another image than the default one" },
+	{ OPTION_WAITING, "--waiting          only those who wait" },
+	{ OPTION_SECRETS, "--secrets          with the CHAP secrets of its boots" },
+	{ OPTION_FOLLOW, "--follow           go on with what happens from now" },
+	{ OPTION_MACHINE, "--machine M        only of this machine" },
+	{ OPTION_MAX, "--max N            how many (default: 50)" },
+	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)" },
+};
+
+static void help_command(FILE *out, const struct command *command)
+{
+	const char *line = command->example;
+
+	fprintf(out, "sanbootctl %s%s%s%s\n\n  %s\n", command->words, command->args[0] ? " " : "", command->args, command->takes ? " [OPTION...]" : "",
+		command->does);
+	if (command->takes)
+		fprintf(out, "\nOptions:\n");
+	for (size_t i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++)
+		if (command->takes & TAKES(option_help[i].option))
+			fprintf(out, "  %s\n", option_help[i].text);
+	fprintf(out, "\nExample:\n");
+	while (*line) {
+		int len = (int)strcspn(line, "\n");
+
+		fprintf(out, "  %.*s\n", len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static bool in_group(const struct command *command, const char *group)
+{
+	size_t len = strlen(group);
+
+	return !strncmp(command->words, group, len) && (!command->words[len] || command->words[len] == ' ');
+}
+
+void ctl_help(FILE *out, const struct ctl *ctl)
+{
+	if (ctl->command) {
+		help_command(out, ctl->command);
+		return;
+	}
+	fprintf(out, "sanbootctl %s [OPTION...]\n\n", ctl->group ? ctl->group : "COMMAND");
+	for (const struct command *command = commands; command->words; command++) {
+		char left[80];
+
+		if (ctl->group && !in_group(command, ctl->group))
+			continue;
+		snprintf(left, sizeof(left), "%s %s", command->words, command->args);
+		if (strlen(left) > 34)
+			fprintf(out, "  %s\n  %34s  %s\n", left, "", command->does);
+		else
+			fprintf(out, "  %-34s  %s\n", left, command->does);
+	}
+	fprintf(out, "\nOptions:\n%s\nMore about one of them: sanbootctl COMMAND --help\n", global_help);
+}

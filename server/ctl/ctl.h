@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sanbootctl: what it was asked, and the table of what it can be asked. Private to the folder. One thread.
+ *
+ * A command gets its arguments checked for number and options, talks to sanbootd through client.h, and returns its exit code.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
+
+enum { CTL_ARGS_MAX = 4096 };
+
+/* Options of commands; each command says which it takes. */
+enum option {
+	OPTION_NAME,
+	OPTION_IMAGE,
+	OPTION_SUITE,
+	OPTION_PROFILE,
+	OPTION_SIZE,
+	OPTION_ROOT_PASSWORD,
+	OPTION_MIRROR,
+	OPTION_WORK,
+	OPTION_DAYS,
+	OPTION_MACHINE,
+	OPTION_MAX,
+	OPTION_DEFAULT,
+	OPTION_ALL,
+	OPTION_WAITING,
+	OPTION_SECRETS,
+	OPTION_FOLLOW,
+	OPTIONS,
+};
+
+#define TAKES(option) (1U << (option))
+
+struct ctl {
+	const char *runtime_dir, *url, *token;
+	bool json, yes, help, version;
+	const struct command *command; /* NULL where only --help or --version was asked */
+	const char *group;	       /* --help for a group: "machine" */
+	const char *options[OPTIONS];  /* flags: "" when given; NULL: not given */
+	const char *args[CTL_ARGS_MAX];
+	unsigned arg_count;
+};
+
+struct command {
+	const char *words; /* "machine mac add" */
+	const char *args;  /* "M MAC" */
+	unsigned min, max; /* of args */
+	unsigned takes;
+	const char *does;
+	const char *example; /* lines */
+	int (*run)(const struct ctl *ctl);
+};
+
+extern const struct command commands[]; /* ends with words NULL */
+
+/* Says what is wrong on standard error and returns false. */
+bool ctl_parse(int argc, char *const argv[], struct ctl *ctl);
+/* Parses, runs, returns the exit code. */
+int ctl_main(int argc, char *const argv[]);
+/* Help: of everything, of a group of commands, of one. */
+void ctl_help(FILE *out, const struct ctl *ctl);
+
+/* "sanbootctl: ..." and, where hint is not "", a second line. Returns EXIT_REFUSED. */
+int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What destroys: true with --yes or after a yes on a terminal; else says so. */
+bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The commands: machine.c, image.c, build.c, server.c, events.c. */
+int run_status(const struct ctl *ctl);
+int run_image_build_debian(const struct ctl *ctl);
+int run_image_import(const struct ctl *ctl);
+int run_image_list(const struct ctl *ctl);
+int run_image_show(const struct ctl *ctl);
+int run_image_versions(const struct ctl *ctl);
+int run_image_publish(const struct ctl *ctl);
+int run_image_default(const struct ctl *ctl);
+int run_image_remove(const struct ctl *ctl);
+int run_machine_list(const struct ctl *ctl);
+int run_machine_show(const struct ctl *ctl);
+int run_machine_approve(const struct ctl *ctl);
+int run_machine_deny(const struct ctl *ctl);
+int run_machine_release(const struct ctl *ctl);
+int run_machine_set(const struct ctl *ctl);
+int run_machine_mac_add(const struct ctl *ctl);
+int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_reset(const struct ctl *ctl);
+int run_machine_swap(const struct ctl *ctl);
+int run_machine_remove(const struct ctl *ctl);
+int run_policy_show(const struct ctl *ctl);
+int run_policy_set(const struct ctl *ctl);
+int run_events(const struct ctl *ctl);
+int run_token_create(const struct ctl *ctl);
+int run_token_remove(const struct ctl *ctl);
+int run_password(const struct ctl *ctl);
+
+#endif

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* sanbootctl image ..., but for building one (build.c). */
+#include "ctl/image.h"
+
+#include "base/util.h"
+#include "ctl/client.h"
+#include "ctl/table.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_MS = 200 };
+
+/* ---- progress ---- */
+
+void progress_show(struct progress *progress, unsigned percent, const char *text)
+{
+	char safe[256];
+	bool news;
+
+	if (progress->quiet)
+		return;
+	news = strcmp(progress->text, text) != 0;
+	if (!news && percent == progress->percent)
+		return;
+	printable(safe, sizeof(safe), text);
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K%3u%%  %.100s", percent, safe);
+	else if (news || percent >= progress->percent + 10)
+		fprintf(stderr, "%3u%%  %s\n", percent, safe);
+	else
+		return;
+	fflush(stderr);
+	progress->percent = percent;
+	progress->shown = true;
+	snprintf(progress->text, sizeof(progress->text), "%s", text);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->shown && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	progress->shown = false;
+}
+
+/* ---- import ---- */
+
+/* Says how it ended; an exit code. */
+static int finish_import(const struct ctl *ctl, const json_t *status)
+{
+	json_t *warning;
+	size_t i;
+
+	if (ctl->json)
+		client_print(status);
+	if (strcmp(get_text(status, "stage"), "done"))
+		return ctl_fail("", "%s", get_text(status, "text"));
+	json_array_foreach(json_object_get(status, "warnings"), i, warning)
+		fprintf(stderr, "warning: %s\n", json_string_value(warning));
+	if (!ctl->json)
+		printf("%s is imported\n", get_text(status, "version"));
+	return EXIT_DONE;
+}
+
+static int follow_import(const struct ctl *ctl, int64_t id)
+{
+	struct progress progress = { .quiet = ctl->json };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/api/v1/imports/%lld", (long long)id);
+	for (;;) {
+		json_t *status;
+		const char *stage;
+		bool ended;
+		int code;
+
+		if (!client_call(ctl, "GET", path, NULL, &status)) {
+			progress_end(&progress);
+			return EXIT_REFUSED;
+		}
+		stage = get_text(status, "stage");
+		ended = !strcmp(stage, "done") || !strcmp(stage, "failed");
+		if (!ended) {
+			progress_show(&progress, (unsigned)get_number(status, "percent"), get_text(status, "text")[0] ? get_text(status, "text") : stage);
+			json_decref(status);
+			usleep(POLL_MS * 1000);
+			continue;
+		}
+		progress_end(&progress);
+		code = finish_import(ctl, status);
+		json_decref(status);
+		return code;
+	}
+}
+
+int image_import(const struct ctl *ctl, const char *path)
+{
+	json_t *body = json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
+	json_t *answer;
+	int64_t id;
+
+	if (!client_call(ctl, "POST", "/api/v1/images", body, &answer))
+		return EXIT_REFUSED;
+	id = get_number(answer, "import");
+	json_decref(answer);
+	return follow_import(ctl, id);
+}
+
+int run_image_import(const struct ctl *ctl)
+{
+	char path[PATH_MAX];
+
+	if (!ctl->options[OPTION_NAME]) {
+		ctl_fail("for example: sanbootctl image import debian.qcow2 --name debian", "say how it shall be called: --name NAME");
+		return EXIT_USAGE;
+	}
+	if (ctl->url)
+		return ctl_fail("copy the file to the server and run sanbootctl there, without --url", "an import reads a file of the server's own");
+	if (!realpath(ctl->args[0], path))
+		return ctl_fail("", "%s: %s", ctl->args[0], strerror(errno));
+	return image_import(ctl, path);
+}
+
+/* ---- lists ---- */
+
+static void print_versions(const json_t *images)
+{
+	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "CREATED", "", NULL);
+	json_t *image, *version;
+	size_t i, v;
+
+	json_array_foreach(images, i, image) {
+		json_array_foreach(json_object_get(image, "versions"), v, version) {
+			char size[TABLE_TEXT], cost[TABLE_TEXT], machines[TABLE_TEXT], created[TABLE_TEXT];
+			bool newest = get_number(version, "version") == get_number(image, "published");
+
+			snprintf(machines, sizeof(machines), "%lld", (long long)get_number(version, "machines"));
+			table_add(table, get_text(version, "name"));
+			table_add(table, get_text(version, "state"));
+			table_add(table, table_bytes(size, get_number(version, "size_bytes")));
+			table_add(table, table_bytes(cost, get_number(version, "allocated_bytes")));
+			table_add(table, machines);
+			table_add(table, table_time(created, get_number(version, "created_ms")));
+			table_add(table, newest && json_is_true(json_object_get(image, "default")) ? "new machines get this one" : " ");
+		}
+	}
+	table_print(table);
+}
+
+int run_image_list(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code = client_do(ctl, "GET", "/api/v1/images", NULL, &answer);
+
+	if (code == EXIT_DONE && !ctl->json) {
+		if (json_array_size(json_object_get(answer, "images")))
+			print_versions(json_object_get(answer, "images"));
+		else
+			puts("no images yet; make one with: sanbootctl image build debian --name debian\n"
+			     "or take one in with:  sanbootctl image import FILE --name NAME");
+	}
+	json_decref(answer);
+	return code;
+}
+
+static int get_image(const struct ctl *ctl, json_t **image)
+{
+	char *path = client_path("images", ctl->args[0], NULL);
+	int code = client_do(ctl, "GET", path ? path : "", NULL, image);
+
+	free(path);
+	return code;
+}
+
+static void print_version(const json_t *version)
+{
+	char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT];
+	json_t *warning;
+	size_t i;
+
+	print_field("version", "%s", get_text(version, "name"));
+	print_field("state", "%s", get_text(version, "state"));
+	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")), table_bytes(cost, get_number(version, "allocated_bytes")));
+	print_field("machines", "%lld", (long long)get_number(version, "machines"));
+	print_field("created", "%s", table_time(created, get_number(version, "created_ms")));
+	print_field("source", "%s", get_text(version, "source"));
+	print_field("file", "%s (%s)", get_text(version, "file"), get_text(version, "format"));
+	print_field("sha256", "%s", get_text(version, "sha256"));
+	json_array_foreach(json_object_get(version, "warnings"), i, warning)
+		print_field(i ? "" : "warnings", "%s", json_string_value(warning));
+}
+
+int run_image_show(const struct ctl *ctl)
+{
+	json_t *image, *version;
+	int code = get_image(ctl, &image);
+	size_t i;
+
+	if (code == EXIT_DONE && !ctl->json) {
+		print_field("image", "%s%s", get_text(image, "name"), json_is_true(json_object_get(image, "default")) ? " (default)" : "");
+		json_array_foreach(json_object_get(image, "versions"), i, version) {
+			putchar('\n');
+			print_version(version);
+		}
+	}
+	json_decref(image);
+	return code;
+}
+
+int run_image_versions(const struct ctl *ctl)
+{
+	json_t *image, *list;
+	int code = get_image(ctl, &image);
+
+	if (code == EXIT_DONE && !ctl->json) {
+		list = json_pack("[O]", image);
+		print_versions(list);
+		json_decref(list);
+	}
+	json_decref(image);
+	return code;
+}
+
+/* ---- changes ---- */
+
+/* METHOD on images/NAME, or images/NAME/verb. */
+static int act(const struct ctl *ctl, const char *method, const char *verb, json_t **answer)
+{
+	char *path = verb ? client_path("images", ctl->args[0], verb, NULL) : client_path("images", ctl->args[0], NULL);
+	int code = client_do(ctl, method, path ? path : "", NULL, answer);
+
+	free(path);
+	return code;
+}
+
+int run_image_publish(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code = act(ctl, "POST", "publish", &answer);
+	long long others = get_number(answer, "machines_on_other_versions");
+
+	if (code == EXIT_DONE && !ctl->json) {
+		printf("new machines get %s\n", get_text(answer, "published"));
+		if (others)
+			printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others, others == 1 ? " stays" : "s stay");
+	}
+	json_decref(answer);
+	return code;
+}
+
+int run_image_default(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code = act(ctl, "POST", "default", &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		printf("new machines get %s\n", ctl->args[0]);
+	json_decref(answer);
+	return code;
+}
+
+int run_image_remove(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code;
+
+	if (!ctl_confirm(ctl, "The golden image %s is deleted. Go on?", ctl->args[0]))
+		return EXIT_REFUSED;
+	code = act(ctl, "DELETE", NULL, &answer);
+	if (code == EXIT_DONE && !ctl->json)
+		puts("removed");
+	json_decref(answer);
+	return code;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What importing and building an image share. Private to the folder. */
+#ifndef CTL_IMAGE_H
+#define CTL_IMAGE_H
+
+#include "ctl/ctl.h"
+
+/* A line on standard error: rewritten in place on a terminal, a new one every ten percent elsewhere. Zero-initialise. */
+struct progress {
+	bool quiet, shown;
+	unsigned percent;
+	char text[256];
+};
+
+void progress_show(struct progress *progress, unsigned percent, const char *text);
+/* Clears the line on a terminal. */
+void progress_end(struct progress *progress);
+
+/* Imports an absolute path under --name and follows it to its end. An exit code. */
+int image_import(const struct ctl *ctl, const char *path);
+
+#endif

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* sanbootctl machine ... */
+#include "base/util.h"
+#include "ctl/client.h"
+#include "ctl/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- lists ---- */
+
+static const char *first_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_array_get(json_object_get(object, key), 0));
+
+	return text ? text : "";
+}
+
+static void print_machines(const json_t *machines)
+{
+	struct table *table = table_new("NAME", "STATE", "MAC", "ADDRESS", "IMAGE", "DISK", "LAST BOOT", NULL);
+	const int64_t now = time_unix_ms();
+	json_t *machine;
+	size_t i;
+
+	json_array_foreach(machines, i, machine) {
+		char bytes[TABLE_TEXT], age[TABLE_TEXT];
+
+		table_add(table, get_text(machine, "name"));
+		table_add(table, get_text(machine, "state"));
+		table_add(table, first_text(machine, "macs"));
+		table_add(table, get_text(machine, "address"));
+		table_add(table, get_text(machine, "image"));
+		table_add(table, table_bytes(bytes, get_number(json_object_get(machine, "disk"), "allocated_bytes")));
+		table_add(table, table_age(age, get_number(machine, "last_boot_ms"), now));
+	}
+	table_print(table);
+}
+
+/* Why a machine waits, for people. */
+static const char *waiting_text(const json_t *waiting, char *out, size_t out_size)
+{
+	const char *reason = get_text(waiting, "reason"), *machine = get_text(waiting, "machine");
+
+	if (!strcmp(reason, "conflict"))
+		snprintf(out, out_size, "conflict: the MAC of %s, but another board", machine);
+	else if (!strcmp(reason, "swap"))
+		snprintf(out, out_size, "swap: the board of %s, but another network card", machine);
+	else
+		snprintf(out, out_size, "%s", reason);
+	return out;
+}
+
+static void print_waiting(const json_t *list)
+{
+	struct table *table = table_new("NUMBER", "MAC", "ADDRESS", "WAITS FOR", "PRODUCT", "SEEN", NULL);
+	const int64_t now = time_unix_ms();
+	json_t *waiting;
+	size_t i;
+
+	json_array_foreach(list, i, waiting) {
+		char number[TABLE_TEXT], age[TABLE_TEXT], text[256];
+
+		snprintf(number, sizeof(number), "%lld", (long long)get_number(waiting, "number"));
+		table_add(table, number);
+		table_add(table, get_text(waiting, "mac"));
+		table_add(table, get_text(waiting, "address"));
+		table_add(table, waiting_text(waiting, text, sizeof(text)));
+		table_add(table, get_text(waiting, "product"));
+		table_add(table, table_age(age, get_number(waiting, "seen_ms"), now));
+	}
+	table_print(table);
+}
+
+int run_machine_list(const struct ctl *ctl)
+{
+	json_t *machines = NULL, *waiting = NULL;
+	const json_t *list;
+	int code = EXIT_DONE;
+
+	if (!ctl->options[OPTION_WAITING])
+		code = client_do(ctl, "GET", "/api/v1/machines", NULL, &machines);
+	/* For programs, one list: the waiting ones have an option of their own. */
+	if (code == EXIT_DONE && (ctl->options[OPTION_WAITING] || !ctl->json))
+		code = client_do(ctl, "GET", "/api/v1/waiting", NULL, &waiting);
+	if (code != EXIT_DONE || ctl->json)
+		goto out;
+	list = json_object_get(machines, "machines");
+	if (json_array_size(list))
+		print_machines(list);
+	else if (machines)
+		puts("no machines yet: switch one on that boots from the network");
+	list = json_object_get(waiting, "waiting");
+	if (json_array_size(list)) {
+		if (machines)
+			putchar('\n');
+		print_waiting(list);
+		puts("\nlet one in with: sanbootctl machine approve NUMBER");
+	} else if (!machines) {
+		puts("nobody waits");
+	}
+out:
+	json_decref(machines);
+	json_decref(waiting);
+	return code;
+}
+
+/* ---- one machine ---- */
+
+static void print_disk(const json_t *machine)
+{
+	const json_t *disk = json_object_get(machine, "disk");
+	char size[TABLE_TEXT], cost[TABLE_TEXT];
+
+	print_field("disk", "%s of %s, %s", table_bytes(cost, get_number(disk, "allocated_bytes")), table_bytes(size, get_number(disk, "virtual_bytes")),
+		    json_is_true(json_object_get(disk, "clean")) ? "closed" : "in use, or not closed cleanly");
+	print_field("", "%s", get_text(disk, "path"));
+	if (get_text(disk, "error")[0])
+		print_field("", "%s", get_text(disk, "error"));
+}
+
+static void print_list(const char *name, const json_t *list)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(list, i, value)
+		print_field(i ? "" : name, "%s", json_string_value(value) ? json_string_value(value) : "");
+}
+
+static void print_sessions(const json_t *machine)
+{
+	json_t *session;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "sessions"), i, session) {
+		char read[TABLE_TEXT], written[TABLE_TEXT], since[TABLE_TEXT];
+
+		print_field(i ? "" : "sessions", "%s%s since %s, %s read, %s written", get_text(session, "address"),
+			    json_is_true(json_object_get(session, "ipxe")) ? " (iPXE)" : "", table_time(since, get_number(session, "since_ms")),
+			    table_bytes(read, get_number(session, "bytes_read")), table_bytes(written, get_number(session, "bytes_written")));
+	}
+}
+
+static void print_boots(const json_t *machine)
+{
+	json_t *boot;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "boots"), i, boot) {
+		char issued[TABLE_TEXT];
+		const char *secret = get_text(boot, "secret"), *reverse = get_text(boot, "reverse_secret");
+
+		print_field(i ? "" : "boots", "%lld %s, %s %s, asked %s%s%s%s%s", (long long)get_number(boot, "number"), get_text(boot, "state"),
+			    get_text(boot, "mac"), get_text(boot, "address"), table_time(issued, get_number(boot, "issued_ms")), secret[0] ? ", secret " : "",
+			    secret, reverse[0] ? ", the target's " : "", reverse);
+	}
+}
+
+static void print_events(const json_t *machine)
+{
+	json_t *event;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "events"), i, event) {
+		char at[TABLE_TEXT];
+
+		print_field(i ? "" : "events", "%s %s", table_time(at, get_number(event, "at_ms")), get_text(event, "text"));
+	}
+}
+
+static void print_machine(const json_t *machine)
+{
+	static const char *const fields[] = { "image", "mode", "auth", "access", "boot", "address", "uuid", "serial", "product", "note", "iqn", "user" };
+	char created[TABLE_TEXT], booted[TABLE_TEXT];
+	const char *why = get_text(machine, "state_reason");
+
+	print_field("name", "%s", get_text(machine, "name"));
+	print_field("state", "%s%s%s", get_text(machine, "state"), why[0] ? ": " : "", why);
+	print_list("macs", json_object_get(machine, "macs"));
+	for (size_t i = 0; i < array_len(fields); i++)
+		if (get_text(machine, fields[i])[0])
+			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	print_list("portals", json_object_get(machine, "portals"));
+	print_disk(machine);
+	print_field("enrolled", "%s", table_time(created, get_number(machine, "created_ms")));
+	print_field("last boot", "%s", table_time(booted, get_number(machine, "last_boot_ms")));
+	print_sessions(machine);
+	print_boots(machine);
+	print_events(machine);
+}
+
+int run_machine_show(const struct ctl *ctl)
+{
+	char *path = client_path("machines", ctl->args[0], NULL);
+	char with_secrets[1024];
+	json_t *machine;
+	int code;
+
+	snprintf(with_secrets, sizeof(with_secrets), "%s%s", path ? path : "", ctl->options[OPTION_SECRETS] ? "?secrets=1" : "");
+	code = client_do(ctl, "GET", with_secrets, NULL, &machine);
+	if (code == EXIT_DONE && !ctl->json)
+		print_machine(machine);
+	json_decref(machine);
+	free(path);
+	return code;
+}
+
+/* ---- those who wait ---- */
+
+static json_t *approval(const struct ctl *ctl)
+{
+	json_t *macs = json_array(), *numbers = json_array(), *body = json_object();
+
+	for (unsigned i = 0; i < ctl->arg_count; i++) {
+		const char *text = ctl->args[i];
+		size_t digits = strspn(text, "0123456789");
+
+		/* Twelve digits are a MAC without separators. */
+		if (digits && !text[digits] && digits < 12)
+			json_array_append_new(numbers, json_integer(atoll(text)));
+		else
+			json_array_append_new(macs, json_string(text));
+	}
+	json_object_set_new(body, "macs", macs);
+	json_object_set_new(body, "numbers", numbers);
+	if (ctl->options[OPTION_ALL])
+		json_object_set_new(body, "all", json_true());
+	if (ctl->options[OPTION_NAME])
+		json_object_set_new(body, "name", json_string(ctl->options[OPTION_NAME]));
+	if (ctl->options[OPTION_IMAGE])
+		json_object_set_new(body, "image", json_string(ctl->options[OPTION_IMAGE]));
+	return body;
+}
+
+int run_machine_approve(const struct ctl *ctl)
+{
+	json_t *answer, *one, *failed;
+	size_t i;
+	int code;
+
+	if (!ctl->arg_count == !ctl->options[OPTION_ALL]) {
+		ctl_fail("for example: sanbootctl machine approve 3, or: sanbootctl machine approve --all", "say which machines: MACs, numbers, or --all");
+		return EXIT_USAGE;
+	}
+	code = client_do(ctl, "POST", "/api/v1/machines/approve", approval(ctl), &answer);
+	if (code != EXIT_DONE)
+		return code;
+	failed = json_object_get(answer, "failed");
+	if (!ctl->json) {
+		json_array_foreach(json_object_get(answer, "approved"), i, one)
+			printf("%s is %s\n", get_text(one, "which"), get_text(one, "name"));
+		if (!json_array_size(json_object_get(answer, "approved")) && !json_array_size(failed))
+			puts("nobody waits for approval");
+	}
+	json_array_foreach(failed, i, one)
+		code = ctl_fail("", "%s: %s", get_text(one, "which"), get_text(one, "error"));
+	json_decref(answer);
+	return code;
+}
+
+/* ---- one request each ---- */
+
+/* METHOD on machines/M/verb; says what was done. */
+static int act(const struct ctl *ctl, const char *method, const char *verb, json_t *body, const char *done)
+{
+	char *path = verb ? client_path("machines", ctl->args[0], verb, NULL) : client_path("machines", ctl->args[0], NULL);
+	json_t *answer;
+	int code = client_do(ctl, method, path ? path : "", body, &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		puts(done);
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
+int run_machine_deny(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code = client_do(ctl, "POST", "/api/v1/machines/deny", json_pack("{s:s}", "mac", ctl->args[0]), &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		puts("denied; it boots locally from now on (approve it to change that)");
+	json_decref(answer);
+	return code;
+}
+
+int run_machine_release(const struct ctl *ctl)
+{
+	return act(ctl, "POST", "release", NULL, "released: its sessions are ended, the next boot is served");
+}
+
+int run_machine_reset(const struct ctl *ctl)
+{
+	if (!ctl_confirm(ctl, "Everything that %s wrote to its disk is deleted. Go on?", ctl->args[0]))
+		return EXIT_REFUSED;
+	return act(ctl, "POST", "reset", NULL, "reset: its next boot starts from the newest published version of its image");
+}
+
+int run_machine_remove(const struct ctl *ctl)
+{
+	if (!ctl_confirm(ctl, "The machine %s is forgotten and its disk deleted. Go on?", ctl->args[0]))
+		return EXIT_REFUSED;
+	return act(ctl, "DELETE", NULL, NULL, "removed");
+}
+
+int run_machine_swap(const struct ctl *ctl)
+{
+	return act(ctl, "POST", "swap", json_pack("{s:s}", "mac", ctl->args[1]), "swapped: the disk belongs to the new network card now");
+}
+
+int run_machine_mac_add(const struct ctl *ctl)
+{
+	return act(ctl, "POST", "macs", json_pack("{s:s}", "mac", ctl->args[1]), "added");
+}
+
+int run_machine_mac_remove(const struct ctl *ctl)
+{
+	char *path = client_path("machines", ctl->args[0], "macs", ctl->args[1], NULL);
+	json_t *answer;
+	int code = client_do(ctl, "DELETE", path ? path : "", NULL, &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		puts("removed");
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
+int run_machine_set(const struct ctl *ctl)
+{
+	json_t *body = client_assignments(ctl, 1);
+
+	return body ? act(ctl, "PATCH", NULL, body, "done") : EXIT_USAGE;
+}

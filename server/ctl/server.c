@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* sanbootctl status, policy, token, password. */
+#include "base/util.h"
+#include "ctl/client.h"
+#include "ctl/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void print_space(const json_t *space)
+{
+	char images[TABLE_TEXT], children[TABLE_TEXT], free_text[TABLE_TEXT], total[TABLE_TEXT];
+
+	print_field("golden images", "%s", table_bytes(images, get_number(space, "images_bytes")));
+	print_field("machines' own", "%s", table_bytes(children, get_number(space, "children_bytes")));
+	print_field("free", "%s of %s", table_bytes(free_text, get_number(space, "free_bytes")), table_bytes(total, get_number(space, "total_bytes")));
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *machines = json_object_get(status, "machines"), *images = json_object_get(status, "images"), *dhcp = json_object_get(status, "dhcp");
+	const char *image = get_text(images, "default");
+	long long uptime = get_number(status, "uptime_s");
+	json_t *portal;
+	size_t i;
+
+	print_field("sanbootd", "%s, up %lld d %lld h %lld min", get_text(status, "version"), uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60);
+	print_field("http", "%s", get_text(status, "http"));
+	json_array_foreach(json_object_get(status, "portals"), i, portal)
+		print_field(i ? "" : "iscsi", "%s", json_string_value(portal));
+	print_field("dhcp", "%s%s%s", get_text(dhcp, "mode"), get_text(dhcp, "state")[0] ? ", " : "", get_text(dhcp, "state"));
+	print_field("machines", "%lld: %lld running, %lld off, %lld failed", (long long)get_number(machines, "total"),
+		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"), (long long)get_number(machines, "failed"));
+	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
+	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet", image);
+	print_space(json_object_get(status, "space"));
+	if (!image[0])
+		puts("\nmake a golden image with: sanbootctl image build debian --name debian");
+}
+
+int run_status(const struct ctl *ctl)
+{
+	json_t *status;
+	int code = client_do(ctl, "GET", "/api/v1/status", NULL, &status);
+
+	if (code == EXIT_DONE && !ctl->json)
+		print_status(status);
+	json_decref(status);
+	return code;
+}
+
+/* ---- policy ---- */
+
+static void print_policy(const json_t *policy)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)policy, key, value) {
+		if (json_is_integer(value))
+			printf("%s=%lld\n", key, (long long)json_integer_value(value));
+		else
+			printf("%s=%s\n", key, json_string_value(value) ? json_string_value(value) : "");
+	}
+}
+
+int run_policy_show(const struct ctl *ctl)
+{
+	json_t *policy;
+	int code = client_do(ctl, "GET", "/api/v1/policy", NULL, &policy);
+
+	if (code == EXIT_DONE && !ctl->json)
+		print_policy(policy);
+	json_decref(policy);
+	return code;
+}
+
+int run_policy_set(const struct ctl *ctl)
+{
+	json_t *body = client_assignments(ctl, 0), *policy;
+	int code;
+
+	if (!body)
+		return EXIT_USAGE;
+	code = client_do(ctl, "PATCH", "/api/v1/policy", body, &policy);
+	if (code == EXIT_DONE && !ctl->json)
+		print_policy(policy);
+	json_decref(policy);
+	return code;
+}
+
+/* ---- access ---- */
+
+int run_token_create(const struct ctl *ctl)
+{
+	const char *days = ctl->options[OPTION_DAYS];
+	json_t *body = json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? atoll(days) : 365));
+	char until[TABLE_TEXT];
+	json_t *answer;
+	int code = client_do(ctl, "POST", "/api/v1/tokens", body, &answer);
+
+	if (code == EXIT_DONE && !ctl->json) {
+		printf("%s\n", get_text(answer, "token"));
+		fprintf(stderr, "valid until %s; it is not shown again\n", table_time(until, get_number(answer, "expires_ms")));
+	}
+	json_decref(answer);
+	return code;
+}
+
+int run_token_remove(const struct ctl *ctl)
+{
+	json_t *answer;
+	int code = client_do(ctl, "DELETE", "/api/v1/tokens", json_pack("{s:s}", "token", ctl->args[0]), &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		puts("removed");
+	json_decref(answer);
+	return code;
+}
+
+/* A line of standard input, not shown on a terminal. */
+static bool read_secret(const char *prompt, char *out, size_t out_size)
+{
+	bool terminal = isatty(STDIN_FILENO);
+	struct termios shown, hidden;
+	bool got;
+
+	if (terminal) {
+		fprintf(stderr, "%s: ", prompt);
+		terminal = !tcgetattr(STDIN_FILENO, &shown);
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	}
+	got = fgets(out, (int)out_size, stdin);
+	if (terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		fputc('\n', stderr);
+	}
+	if (got)
+		out[strcspn(out, "\r\n")] = '\0';
+	return got;
+}
+
+int run_password(const struct ctl *ctl)
+{
+	char password[300], again[300];
+	json_t *answer;
+	int code;
+
+	if (!read_secret("New administrator password", password, sizeof(password)))
+		return ctl_fail("type it, or send it on standard input", "no password was given");
+	if (isatty(STDIN_FILENO) && (!read_secret("Once more", again, sizeof(again)) || strcmp(password, again)))
+		return ctl_fail("", "the two are not the same; nothing was changed");
+	code = client_do(ctl, "POST", "/api/v1/password", json_pack("{s:s}", "password", password), &answer);
+	explicit_bzero(password, sizeof(password));
+	explicit_bzero(again, sizeof(again));
+	if (code == EXIT_DONE && !ctl->json)
+		puts("set; the pages ask for it, and all earlier logins ended");
+	json_decref(answer);
+	return code;
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What all disks of a process share: workers, the zero region, buffers of each loop, and how files are opened (or, in the
+ * simulator, what stands for files). Constant after start-up but for struct env_loop, which belongs to its loop.
+ */
+#include "disk/env.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+/* ---- files ---- */
+
+/* Makes the entry of path in its directory durable. */
+static int sync_directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd, err = 0;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return err;
+}
+
+/* A descriptor or -errno; *made: it was not there before. O_NONBLOCK: a FIFO must not hold the worker. */
+static int open_or_create(const char *path, unsigned flags, bool *made)
+{
+	int mode = (flags & DISK_ENV_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, mode);
+
+	*made = false;
+	if (fd < 0 && errno == ENOENT && flags & DISK_ENV_CREATE) {
+		fd = open(path, mode | O_CREAT | O_EXCL, 0600);
+		*made = fd >= 0;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int real_open_file(void *arg, struct disk_env *env, struct loop *loop, const char *path, unsigned flags,
+			  struct file **file)
+{
+	bool read_only = flags & DISK_ENV_READ_ONLY;
+	struct stat st;
+	bool made;
+	int fd, err = 0;
+
+	(void)arg;
+	fd = open_or_create(path, flags, &made);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	if (!err && !(flags & DISK_ENV_NO_LOCK))
+		err = file_lock(fd, read_only ? FILE_LOCK_SHARED_READ : FILE_LOCK_EXCLUSIVE);
+	/* Its size counts from now on: before the lock somebody else could change it. */
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (!err && made)
+		err = sync_directory_of(path);
+	if (err)
+		goto out;
+	*file = file_new(env, loop, fd, (uint64_t)st.st_size, read_only, flags & DISK_ENV_NO_SYNC);
+	if (!*file)
+		err = -ENOMEM;
+out:
+	if (err)
+		close(fd);
+	return err;
+}
+
+static int real_unlink(void *arg, const char *path)
+{
+	(void)arg;
+	if (unlink(path))
+		return errno == ENOENT ? 0 : -errno;
+	return sync_directory_of(path);
+}
+
+static const char *real_boot_id(void *arg)
+{
+	const struct disk_env *env = arg;
+
+	return env->boot_id;
+}
+
+static void real_submit(void *arg, enum pool_class class, struct pool_job *job)
+{
+	const struct disk_env *env = arg;
+
+	pool_submit(env->pool, class, job);
+}
+
+static const struct disk_env_ops real_ops = {
+	.open_file = real_open_file,
+	.unlink = real_unlink,
+	.boot_id = real_boot_id,
+	.submit = real_submit,
+};
+
+int disk_env_open_file(struct disk_env *env, struct loop *loop, const char *path, unsigned flags, struct file **file)
+{
+	return env->ops->open_file(env->ops_arg, env, loop, path, flags, file);
+}
+
+void disk_env_explain(int err, const char *path, char *reason, size_t reason_size)
+{
+	switch (err) {
+	case -ENOENT:
+		snprintf(reason, reason_size, "%s is missing", path);
+		break;
+	case -EBUSY:
+		snprintf(reason, reason_size, "%s is open in another process (qemu-img, QEMU, a second server): end that first",
+			 path);
+		break;
+	case -EINVAL:
+		snprintf(reason, reason_size, "%s is not a regular file", path);
+		break;
+	default:
+		snprintf(reason, reason_size, "cannot open %s: %s", path, strerror(-err));
+		break;
+	}
+}
+
+int disk_env_unlink(struct disk_env *env, const char *path)
+{
+	return env->ops->unlink(env->ops_arg, path);
+}
+
+const char *disk_env_boot_id(const struct disk_env *env)
+{
+	return env->ops->boot_id(env->ops_arg);
+}
+
+void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job)
+{
+	env->ops->submit(env->ops_arg, class, job);
+}
+
+void disk_env_set_ops(struct disk_env *env, const struct disk_env_ops *ops, void *arg)
+{
+	env->ops = ops;
+	env->ops_arg = arg;
+}
+
+static int run_now(struct file *file, enum file_op op, uint64_t offset, void *data, uint64_t length)
+{
+	struct iovec iov = { data, length };
+	struct file_request req = { .op = op, .offset = offset, .length = length, .iov = &iov, .iov_count = data ? 1 : 0 };
+
+	return file->ops->run(file, &req);
+}
+
+int disk_file_read(struct file *file, uint64_t offset, void *data, size_t length)
+{
+	return run_now(file, FILE_READ, offset, data, length);
+}
+
+int disk_file_write(struct file *file, uint64_t offset, const void *data, size_t length)
+{
+	return run_now(file, FILE_WRITE, offset, (void *)data, length);
+}
+
+int disk_file_sync(struct file *file)
+{
+	return run_now(file, FILE_SYNC, 0, NULL, 0);
+}
+
+int disk_file_punch(struct file *file, uint64_t offset, uint64_t length)
+{
+	return run_now(file, FILE_PUNCH, offset, NULL, length);
+}
+
+int disk_file_allocate(struct file *file, uint64_t offset, uint64_t length)
+{
+	return run_now(file, FILE_ALLOCATE, offset, NULL, length);
+}
+
+/* ---- buffers ---- */
+
+struct env_loop *env_loop_of(struct disk_env *env, const struct loop *loop)
+{
+	unsigned index = loop_index(loop);
+
+	if (index < env->loop_count && env->loops[index].loop == loop)
+		return &env->loops[index];
+	for (unsigned i = 0; i < env->loop_count; i++)
+		if (env->loops[i].loop == loop)
+			return &env->loops[i];
+	assert(!"a loop that disk_env_new was not told of");
+	return NULL;
+}
+
+static unsigned class_of(size_t bytes)
+{
+	unsigned class = 0;
+
+	assert(bytes > 0 && bytes <= DISK_REQUEST_MAX);
+	while (((size_t)DISK_PHYSICAL_BYTES << class) < bytes)
+		class++;
+	return class;
+}
+
+/* Under ASan nothing is kept, so that a read of a buffer that was given back is seen. */
+static uint64_t keep_limit(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return 0;
+#else
+	return DISK_BUFFERS_KEEP;
+#endif
+}
+
+void *disk_buffers_get(struct disk_env *env, struct loop *loop, size_t bytes)
+{
+	struct env_loop *el = env_loop_of(env, loop);
+	unsigned class = class_of(bytes);
+	size_t size = (size_t)DISK_PHYSICAL_BYTES << class;
+	struct env_buffer *buffer = el->free[class];
+
+	if (!buffer)
+		return aligned_alloc(DISK_PHYSICAL_BYTES, size);
+	el->free[class] = buffer->next;
+	el->kept_bytes -= size;
+	return buffer;
+}
+
+void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_t bytes)
+{
+	struct env_loop *el = env_loop_of(env, loop);
+	unsigned class = class_of(bytes);
+	size_t size = (size_t)DISK_PHYSICAL_BYTES << class;
+	struct env_buffer *buffer = data;
+
+	if (el->kept_bytes + size > keep_limit()) {
+		free(data);
+		return;
+	}
+	buffer->next = el->free[class];
+	el->free[class] = buffer;
+	el->kept_bytes += size;
+}
+
+void *disk_env_zeroes(const struct disk_env *env)
+{
+	return env->zeroes;
+}
+
+/* ---- the whole ---- */
+
+static void read_boot_id(char id[40])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, id, 36);
+
+	if (fd >= 0)
+		close(fd);
+	/* Without /proc nothing that was not flushed is believed after a restart. */
+	id[n == 36 ? 36 : 0] = '\0';
+}
+
+int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_count, struct disk_env **env)
+{
+	struct disk_env *made = calloc(1, sizeof(*made) + loop_count * sizeof(made->loops[0]));
+
+	if (!made)
+		return -ENOMEM;
+	/* Private and never written: all of its pages are the kernel's one page of zeroes. */
+	made->zeroes = mmap(NULL, DISK_ZEROES_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (made->zeroes == MAP_FAILED) {
+		free(made);
+		return -ENOMEM;
+	}
+	read_boot_id(made->boot_id);
+	made->pool = pool;
+	made->loop_count = loop_count;
+	disk_env_set_ops(made, &real_ops, made);
+	for (unsigned i = 0; i < loop_count; i++) {
+		struct env_loop *el = &made->loops[i];
+
+		el->env = made;
+		el->loop = loops[i];
+		el->wait_last = &el->wait_first;
+		el->soon_last = &el->soon_first;
+	}
+	*env = made;
+	return 0;
+}
+
+void disk_env_free(struct disk_env *env)
+{
+	if (!env)
+		return;
+	for (unsigned i = 0; i < env->loop_count; i++) {
+		struct env_loop *el = &env->loops[i];
+
+		assert(el->reserved_bytes == 0 && !el->wait_first && !el->soon_first);
+		for (unsigned c = 0; c < ENV_CLASSES; c++) {
+			struct env_buffer *buffer, *next;
+
+			for (buffer = el->free[c]; buffer; buffer = next) {
+				next = buffer->next;
+				free(buffer);
+			}
+		}
+	}
+	munmap(env->zeroes, DISK_ZEROES_BYTES);
+	free(env);
+}

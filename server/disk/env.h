@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The insides of struct disk_env, for env.c and disk.c. Private to them. */
+#ifndef DISK_ENV_H
+#define DISK_ENV_H
+
+#include "disk/engine.h"
+
+enum { ENV_CLASSES = 11 }; /* powers of two from 4 KiB to DISK_REQUEST_MAX */
+
+struct env_buffer {
+	struct env_buffer *next;
+};
+
+/* What the disks of one loop share. Touched on that loop only. */
+struct env_loop {
+	struct disk_env *env;
+	struct loop *loop;
+	struct env_buffer *free[ENV_CLASSES];
+	uint64_t kept_bytes;	 /* in free */
+	uint64_t reserved_bytes; /* by reads, from submit to release */
+	/* Disks that hold requests back until there is room, in order; each goes to the end when it has had its turn. */
+	struct disk *wait_first, **wait_last;
+	struct loop_msg wake_msg;
+	bool wake_posted;
+	/* Requests that complete in the next turn. */
+	struct disk_request *soon_first, **soon_last;
+	struct loop_msg soon_msg;
+};
+
+struct disk_env {
+	struct pool *pool;
+	const struct disk_env_ops *ops;
+	void *ops_arg;
+	void *zeroes;
+	char boot_id[40];
+	unsigned loop_count;
+	struct env_loop loops[];
+};
+
+/* The part of loop; a loop that was not given to disk_env_new is our own bug. */
+struct env_loop *env_loop_of(struct disk_env *env, const struct loop *loop);
+
+#endif

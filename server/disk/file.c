@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The real file: see file.h. It decides what is done inline on the loop and what goes to workers; file_io.c does it.
+ *
+ * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known hole, and
+ * writes of whole pages (no read-modify-write) while the file has no sync, punch, allocation, worker's write or writeback
+ * under way (each holds the inode's lock or pins its pages) and less than FILE_DIRTY_BUDGET unsynced.
+ *
+ * Syncs are shared: those that come while one runs wait, and are then served by one more.
+ *
+ *	submit        all that wait become the running ones
+ *	IDLE ------------------> RUNNING ---done: some wait---> RUNNING
+ *	  ^                         |
+ *	  +------done: none waits---+
+ *
+ * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one fails too.
+ *
+ * All fields belong to the loop, but: a worker of a request writes that request only, and the sync job sync_result.
+ */
+#include "disk/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "disk/disk.h"
+#include "disk/engine.h"
+#include "disk/file_io.h"
+
+enum {
+	FILE_DIRTY_BUDGET = 8 << 20, /* unsynced bytes beyond which writes go to workers */
+	FILE_HOLES = 32,	     /* holes that a read-only file remembers */
+};
+
+struct file_hole {
+	uint64_t start, end; /* empty: both 0 */
+};
+
+struct real_file {
+	struct file file;
+	struct disk_env *env;
+	int fd;
+	bool read_only, no_sync;
+	bool no_nowait;		   /* the file system has no RWF_NOWAIT */
+	uint64_t end;		   /* the size, with what we wrote since */
+	unsigned changing;	   /* writes, punches, allocations at workers */
+	uint64_t dirty_bytes;	   /* written, and neither synced nor written back */
+	uint64_t sync_bytes;	   /* dirty_bytes when the running sync or writeback began */
+	uint64_t writeback_bytes;
+	bool syncing, writing_back;
+	int sync_error;		   /* sticks */
+	int sync_result;	   /* the worker's */
+	struct file_request *sync_running, *sync_first, **sync_last;
+	struct file_hole holes[FILE_HOLES];
+	unsigned next_hole;
+	struct pool_lane lane;
+	struct pool_job sync_job, writeback_job, close_job;
+};
+
+static struct real_file *real_of(struct file *file)
+{
+	return container_of(file, struct real_file, file);
+}
+
+/* ---- completing ---- */
+
+static void run_done(struct loop_msg *msg)
+{
+	struct file_request *req = container_of(msg, struct file_request, job.msg);
+
+	req->done(req);
+}
+
+/* Completes req without work, in a later turn. */
+static void complete_soon(struct real_file *f, struct file_request *req, int result)
+{
+	req->result = result;
+	req->job.msg.run = run_done;
+	loop_post(f->file.loop, &req->job.msg);
+}
+
+static void hand_to_worker(struct real_file *f, enum pool_class class, struct pool_job *job,
+			   void (*work)(struct pool_job *job), void (*done)(struct pool_job *job))
+{
+	*job = (struct pool_job){ .work = work, .done = done, .loop = f->file.loop, .lane = &f->lane };
+	disk_env_submit(f->env, class, job);
+}
+
+/* ---- holes of a read-only file: what workers found on their way ---- */
+
+static void remember_hole(struct real_file *f, uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < FILE_HOLES; i++) {
+		struct file_hole *hole = &f->holes[i];
+
+		if (hole->end && start <= hole->end && end >= hole->start) {
+			hole->start = min_u64(hole->start, start);
+			hole->end = max_u64(hole->end, end);
+			return;
+		}
+	}
+	f->holes[f->next_hole++ % FILE_HOLES] = (struct file_hole){ start, end };
+}
+
+static bool real_is_hole(struct file *file, uint64_t offset, uint64_t length)
+{
+	struct real_file *f = real_of(file);
+
+	for (unsigned i = 0; i < FILE_HOLES; i++)
+		if (offset >= f->holes[i].start && offset < f->holes[i].end && f->holes[i].end - offset >= length)
+			return true;
+	return false;
+}
+
+/* ---- inline ---- */
+
+static bool real_read_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+{
+	struct real_file *f = real_of(file);
+	uint64_t moved;
+	int err;
+
+	if (f->no_nowait)
+		return false;
+	err = file_io_move(f->fd, false, offset, iov, iov_count, length, RWF_NOWAIT, &moved);
+	if (err == -EOPNOTSUPP)
+		f->no_nowait = true;
+	if (err)
+		return false;
+	if (moved < length && offset + moved < f->end)
+		return false;
+	file_io_zero_rest(iov, iov_count, moved);
+	return true;
+}
+
+static void writeback_work(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, writeback_job);
+
+	/* Starts it, waits for nothing, and leaves errors to be told by the next fdatasync. */
+	sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+static void writeback_done(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, writeback_job);
+
+	f->writing_back = false;
+	f->dirty_bytes -= min_u64(f->dirty_bytes, f->writeback_bytes);
+}
+
+static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+{
+	struct real_file *f = real_of(file);
+	uint64_t moved;
+
+	if (f->read_only || f->syncing || f->writing_back || f->changing)
+		return false;
+	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || length > FILE_DIRTY_BUDGET)
+		return false;
+	if (f->dirty_bytes > FILE_DIRTY_BUDGET - length) {
+		f->writing_back = true;
+		f->writeback_bytes = f->dirty_bytes;
+		hand_to_worker(f, POOL_SYNC, &f->writeback_job, writeback_work, writeback_done);
+		return false;
+	}
+	/* Also what was written before an error is dirty; the caller submits the whole, and a worker tells the error. */
+	f->dirty_bytes += length;
+	if (file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved))
+		return false;
+	f->end = max_u64(f->end, offset + length);
+	return true;
+}
+
+/* ---- syncs ---- */
+
+static void sync_work(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, sync_job);
+
+	f->sync_result = file_io_sync(f->fd);
+}
+
+static void sync_done(struct pool_job *job);
+
+static void sync_start(struct real_file *f)
+{
+	f->syncing = true;
+	f->sync_running = f->sync_first;
+	f->sync_first = NULL;
+	f->sync_last = &f->sync_first;
+	f->sync_bytes = f->dirty_bytes;
+	hand_to_worker(f, POOL_SYNC, &f->sync_job, sync_work, sync_done);
+}
+
+static void sync_done(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, sync_job);
+	struct file_request *req = f->sync_running, *next;
+	int result;
+
+	if (f->sync_result && !f->sync_error)
+		f->sync_error = f->sync_result;
+	result = f->sync_error;
+	f->syncing = false;
+	f->dirty_bytes -= min_u64(f->dirty_bytes, f->sync_bytes);
+	if (f->sync_first)
+		sync_start(f);
+	/* From here f may be closed by the last of them. */
+	for (; req; req = next) {
+		next = req->next;
+		req->result = result;
+		req->done(req);
+	}
+}
+
+static void sync_submit(struct real_file *f, struct file_request *req)
+{
+	if (f->no_sync || f->read_only || f->sync_error) {
+		complete_soon(f, req, f->sync_error);
+		return;
+	}
+	req->next = NULL;
+	*f->sync_last = req;
+	f->sync_last = &req->next;
+	if (!f->syncing)
+		sync_start(f);
+}
+
+/* ---- the rest ---- */
+
+/* On a worker. */
+static void request_do(struct real_file *f, struct file_request *req)
+{
+	switch (req->op) {
+	case FILE_READ:
+		file_io_read(f->fd, req, f->file.size_bytes, f->read_only);
+		break;
+	case FILE_WRITE:
+		file_io_write(f->fd, req);
+		break;
+	case FILE_SYNC:
+		req->result = f->no_sync || f->read_only ? 0 : file_io_sync(f->fd);
+		break;
+	case FILE_PUNCH:
+		file_io_punch(f->fd, req);
+		break;
+	case FILE_ALLOCATE:
+		file_io_allocate(f->fd, req);
+		break;
+	case FILE_STATUS:
+		file_io_status(f->fd, req);
+		break;
+	}
+}
+
+/* On the loop, or before it has the file: what the file learns from a request. */
+static void request_note(struct real_file *f, const struct file_request *req)
+{
+	if (req->op == FILE_READ && f->read_only && req->hole_end > req->offset)
+		remember_hole(f, req->offset, req->hole_end);
+	if (req->op == FILE_WRITE) {
+		f->dirty_bytes += req->length;
+		if (!req->result)
+			f->end = max_u64(f->end, req->offset + req->length);
+	}
+}
+
+static bool request_changes(const struct file_request *req)
+{
+	return req->op == FILE_WRITE || req->op == FILE_PUNCH || req->op == FILE_ALLOCATE;
+}
+
+static void request_work(struct pool_job *job)
+{
+	struct file_request *req = container_of(job, struct file_request, job);
+
+	request_do(real_of(req->file), req);
+}
+
+static void request_done(struct pool_job *job)
+{
+	struct file_request *req = container_of(job, struct file_request, job);
+	struct real_file *f = real_of(req->file);
+
+	if (request_changes(req))
+		f->changing--;
+	request_note(f, req);
+	req->done(req);
+}
+
+static void real_submit(struct file *file, struct file_request *req)
+{
+	struct real_file *f = real_of(file);
+
+	req->file = file;
+	if (req->op == FILE_SYNC) {
+		sync_submit(f, req);
+		return;
+	}
+	if (request_changes(req)) {
+		if (f->read_only) {
+			complete_soon(f, req, -EROFS);
+			return;
+		}
+		f->changing++;
+	}
+	hand_to_worker(f, request_changes(req) ? POOL_WRITE : POOL_READ, &req->job, request_work, request_done);
+}
+
+static int real_run(struct file *file, struct file_request *req)
+{
+	struct real_file *f = real_of(file);
+
+	req->file = file;
+	if (request_changes(req) && f->read_only) {
+		req->result = -EROFS;
+		return req->result;
+	}
+	request_do(f, req);
+	request_note(f, req);
+	if (req->op == FILE_SYNC && req->result)
+		f->sync_error = req->result;
+	return req->result;
+}
+
+static uint64_t real_allocated_bytes(const struct file *file)
+{
+	const struct real_file *f = (const struct real_file *)(const void *)file;
+	struct stat st;
+
+	return fstat(f->fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+static void close_work(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, close_job);
+
+	close(f->fd);
+}
+
+static void close_done(struct pool_job *job)
+{
+	free(container_of(job, struct real_file, close_job));
+}
+
+/* Closed by a worker: the last close of a deleted file frees its blocks, which takes as long as it takes. */
+static void real_close(struct file *file)
+{
+	struct real_file *f = real_of(file);
+
+	file_unlock(f->fd);
+	f->close_job = (struct pool_job){ .work = close_work, .done = close_done };
+	disk_env_submit(f->env, POOL_SLOW, &f->close_job);
+}
+
+static const struct file_ops real_ops = {
+	.submit = real_submit,
+	.read_now = real_read_now,
+	.write_now = real_write_now,
+	.is_hole = real_is_hole,
+	.allocated_bytes = real_allocated_bytes,
+	.close = real_close,
+	.run = real_run,
+};
+
+struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t size_bytes, bool read_only, bool no_sync)
+{
+	struct real_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->file = (struct file){ .ops = &real_ops, .loop = loop, .size_bytes = size_bytes };
+	f->env = env;
+	f->fd = fd;
+	f->read_only = read_only;
+	f->no_sync = no_sync;
+	f->end = size_bytes;
+	f->sync_last = &f->sync_first;
+	return &f->file;
+}

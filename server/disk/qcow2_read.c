@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Bytes of a qcow2 disk on their way into memory.
+ *
+ *	find extents ---> buffer ---> read each inline ---> those that could not be: workers ---> done
+ *	   | QCOW2_WAIT (maps)
+ *	   +--> again
+ *
+ * The answer is one iovec: pieces of one buffer where there is data, the zero region where there is none. A READ that is
+ * done inline never takes a hold; one that has to wait takes it, so that no later write gets ahead of it. All on the
+ * disk's loop.
+ */
+#include "disk/qcow2_engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reader ---- */
+
+static int add_extent(struct qcow2_reader *r, const struct qcow2_extent *extent)
+{
+	struct qcow2_extent *last = r->extent_count ? &r->extents[r->extent_count - 1] : NULL;
+
+	if (last && last->file == extent->file && (!last->file || last->offset + last->length == extent->offset)) {
+		last->length += extent->length;
+		return 0;
+	}
+	if (r->extent_count == r->extent_room) {
+		unsigned room = r->extent_room * 4;
+		struct qcow2_extent *more = malloc(room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		memcpy(more, r->extents, r->extent_count * sizeof(*more));
+		if (r->extents != r->first_extents)
+			free(r->extents);
+		r->extents = more;
+		r->extent_room = room;
+	}
+	r->extents[r->extent_count++] = *extent;
+	return 0;
+}
+
+static int find_extents(struct qcow2_reader *r)
+{
+	while (r->found < r->length) {
+		struct qcow2_extent extent;
+		int err = qcow2_find(r->q, 0, r->offset + r->found, r->length - r->found, &r->waiter, &extent);
+
+		if (err < 0)
+			r->error_offset = r->offset + r->found;
+		if (err)
+			return err;
+		err = add_extent(r, &extent);
+		if (err)
+			return err;
+		r->found += extent.length;
+	}
+	return 0;
+}
+
+/* The buffer, and the answer's iovec over it. */
+static int make_room(struct qcow2_reader *r)
+{
+	struct disk *disk = &r->q->disk;
+	size_t used = 0;
+
+	for (unsigned i = 0; i < r->extent_count; i++)
+		if (r->extents[i].file)
+			r->buffer_bytes += r->extents[i].length;
+	if (r->buffer_bytes) {
+		r->buffer = disk_buffers_get(disk->env, disk->loop, r->buffer_bytes);
+		if (!r->buffer)
+			return -ENOMEM;
+	}
+	r->iov = r->first_iov;
+	if (r->extent_count > array_len(r->first_iov)) {
+		r->iov = malloc(r->extent_count * sizeof(*r->iov));
+		if (!r->iov)
+			return -ENOMEM;
+	}
+	for (unsigned i = 0; i < r->extent_count; i++) {
+		const struct qcow2_extent *e = &r->extents[i];
+
+		r->iov[i].iov_len = e->length;
+		r->iov[i].iov_base = e->file ? (uint8_t *)r->buffer + used : disk_env_zeroes(disk->env);
+		if (e->file)
+			used += e->length;
+	}
+	r->iov_count = (int)r->extent_count;
+	return 0;
+}
+
+static void reader_end(struct qcow2_reader *r, int result)
+{
+	r->result = result;
+	r->done(r);
+}
+
+static void io_done(struct file_request *file)
+{
+	struct qcow2_reader *r = file->user;
+	struct qcow2_io *io = container_of(file, struct qcow2_io, file);
+
+	if (file->result) {
+		uint64_t at = io->guest;
+
+		if (file->result == -EIO)
+			at += min_u64(file->error_offset - file->offset, file->length - 1);
+		if (!r->result || at < r->error_offset)
+			r->error_offset = at;
+		r->result = file->result;
+	}
+	if (--r->pending == 0)
+		reader_end(r, r->result);
+}
+
+static void io_submit(struct qcow2_reader *r, struct qcow2_io *io, const struct qcow2_extent *e, const struct iovec *iov)
+{
+	io->guest = e->guest;
+	io->iov = *iov;
+	io->file = (struct file_request){
+		.op = FILE_READ,
+		.offset = e->offset,
+		.length = e->length,
+		.iov = &io->iov,
+		.iov_count = 1,
+		.done = io_done,
+		.user = r,
+	};
+	r->pending++;
+	e->file->ops->submit(e->file, &io->file);
+}
+
+/* Inline what can be; then all the rest at once. */
+static int transfer(struct qcow2_reader *r)
+{
+	unsigned slow = 0, used = 0;
+
+	for (unsigned i = 0; i < r->extent_count; i++) {
+		struct qcow2_extent *e = &r->extents[i];
+
+		if (e->file && e->file->ops->read_now(e->file, e->offset, &r->iov[i], 1, e->length))
+			e->layer = DISK_CHAIN_MAX; /* done */
+		else if (e->file)
+			slow++;
+	}
+	if (slow == 0)
+		return 0;
+	r->io = calloc(slow, sizeof(*r->io));
+	if (!r->io)
+		return -ENOMEM;
+	for (unsigned i = 0; i < r->extent_count; i++)
+		if (r->extents[i].file && r->extents[i].layer != DISK_CHAIN_MAX)
+			io_submit(r, &r->io[used++], &r->extents[i], &r->iov[i]);
+	return QCOW2_WAIT;
+}
+
+static void reader_run(struct qcow2_waiter *waiter)
+{
+	struct qcow2_reader *r = container_of(waiter, struct qcow2_reader, waiter);
+	int err = waiter->result;
+
+	if (err < 0)
+		r->error_offset = r->offset + r->found;
+	if (!err)
+		err = find_extents(r);
+	if (!err)
+		err = make_room(r);
+	if (!err)
+		err = transfer(r);
+	if (err != QCOW2_WAIT)
+		reader_end(r, err);
+}
+
+void qcow2_reader_start(struct qcow2_reader *r, struct qcow2 *q, uint64_t offset, uint64_t length,
+			void (*done)(struct qcow2_reader *reader))
+{
+	r->q = q;
+	r->offset = offset;
+	r->length = length;
+	r->done = done;
+	r->error_offset = offset;
+	r->extents = r->first_extents;
+	r->extent_room = array_len(r->first_extents);
+	r->waiter.run = reader_run;
+	reader_run(&r->waiter);
+}
+
+void qcow2_reader_fini(struct qcow2_reader *r)
+{
+	if (r->buffer)
+		disk_buffers_put(r->q->disk.env, r->q->disk.loop, r->buffer, r->buffer_bytes);
+	if (r->extents != r->first_extents)
+		free(r->extents);
+	if (r->iov != r->first_iov)
+		free(r->iov);
+	free(r->io);
+}
+
+/* ---- READ ---- */
+
+struct read_request {
+	struct disk_request *req;
+	struct qcow2_hold hold;
+	bool held, ended;
+	struct qcow2_reader reader;
+};
+
+static void read_free(struct read_request *r)
+{
+	qcow2_reader_fini(&r->reader);
+	free(r);
+}
+
+static void read_done(struct qcow2_reader *reader)
+{
+	struct read_request *r = container_of(reader, struct read_request, reader);
+	struct disk_request *req = r->req;
+	struct qcow2 *q = reader->q;
+	int result = reader->result;
+
+	r->ended = true;
+	if (result) {
+		req->error_offset = reader->error_offset;
+	} else {
+		req->iov = reader->iov;
+		req->iov_count = reader->iov_count;
+	}
+	if (r->held)
+		qcow2_hold_drop(q, &r->hold);
+	disk_complete_soon(req, result);
+	if (result && r->held) {
+		req->private = NULL;
+		read_free(r);
+	}
+}
+
+static void read_granted(struct qcow2_hold *hold)
+{
+	struct read_request *r = container_of(hold, struct read_request, hold);
+	struct qcow2 *q = qcow2_of(r->req->disk);
+
+	qcow2_reader_start(&r->reader, q, r->req->offset, r->req->length, read_done);
+}
+
+void qcow2_submit_read(struct qcow2 *q, struct disk_request *req)
+{
+	struct read_request *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		disk_complete_soon(req, -ENOMEM);
+		return;
+	}
+	req->private = r;
+	r->req = req;
+	r->hold = (struct qcow2_hold){
+		.first = req->offset / QCOW2_SUBCLUSTER_BYTES,
+		.last = (req->offset + req->length + QCOW2_SUBCLUSTER_BYTES - 1) / QCOW2_SUBCLUSTER_BYTES,
+		.granted = read_granted,
+	};
+	if (qcow2_hold_conflicts(q, r->hold.first, r->hold.last, false)) {
+		r->held = true;
+		if (qcow2_hold_take(q, &r->hold))
+			assert(!"a conflict that is none");
+		return;
+	}
+	qcow2_reader_start(&r->reader, q, req->offset, req->length, read_done);
+	if (!r->ended) {
+		r->held = true;
+		if (!qcow2_hold_take(q, &r->hold))
+			assert(!"nothing came between");
+	} else if (r->reader.result) {
+		req->private = NULL;
+		read_free(r);
+	}
+}
+
+void qcow2_release_read(struct qcow2 *q, struct disk_request *req)
+{
+	struct read_request *r = req->private;
+
+	(void)q;
+	req->private = NULL;
+	read_free(r);
+}
+
+/* ---- STATUS: what the maps say now ---- */
+
+enum { STATUS_TURN = 256 }; /* lookups per turn of the loop */
+
+struct status_request {
+	struct qcow2 *q;
+	struct disk_request *req;
+	struct qcow2_hold hold;
+	struct qcow2_waiter waiter;
+	struct loop_msg msg;
+	uint64_t at;
+};
+
+/* false: the array is full. */
+static bool add_status(struct disk_request *req, uint64_t offset, uint64_t length, bool mapped)
+{
+	struct disk_extent *last = req->extent_count ? &req->extents[req->extent_count - 1] : NULL;
+
+	if (last && last->mapped == mapped) {
+		last->length += length;
+		return true;
+	}
+	if (req->extent_count == req->extent_max)
+		return false;
+	req->extents[req->extent_count++] = (struct disk_extent){ offset, length, mapped };
+	return true;
+}
+
+static void status_end(struct status_request *s, int result)
+{
+	disk_complete_soon(s->req, result);
+	free(s);
+}
+
+static void status_again(struct loop_msg *msg)
+{
+	struct status_request *s = container_of(msg, struct status_request, msg);
+
+	s->waiter.result = 0;
+	s->waiter.run(&s->waiter);
+}
+
+static void status_run(struct qcow2_waiter *waiter)
+{
+	struct status_request *s = container_of(waiter, struct status_request, waiter);
+	uint64_t end = s->req->offset + s->req->length;
+	int err = waiter->result;
+
+	for (int i = 0; !err && s->at < end; i++) {
+		struct qcow2_extent extent;
+
+		if (i == STATUS_TURN) {
+			s->msg.run = status_again;
+			loop_post(s->q->disk.loop, &s->msg);
+			return;
+		}
+		err = qcow2_find(s->q, 0, s->at, end - s->at, &s->waiter, &extent);
+		if (err)
+			break;
+		if (!add_status(s->req, s->at, extent.length, extent.file != NULL))
+			break;
+		s->at += extent.length;
+	}
+	if (err != QCOW2_WAIT)
+		status_end(s, err);
+}
+
+/* It saw all that came before it; what comes later need not wait. */
+static void status_granted(struct qcow2_hold *hold)
+{
+	struct status_request *s = container_of(hold, struct status_request, hold);
+
+	qcow2_hold_drop(s->q, hold);
+	status_run(&s->waiter);
+}
+
+void qcow2_submit_status(struct qcow2 *q, struct disk_request *req)
+{
+	struct status_request *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		disk_complete_soon(req, -ENOMEM);
+		return;
+	}
+	s->q = q;
+	s->req = req;
+	s->at = req->offset;
+	s->waiter.run = status_run;
+	s->hold = (struct qcow2_hold){
+		.first = req->offset / QCOW2_SUBCLUSTER_BYTES,
+		.last = (req->offset + req->length + QCOW2_SUBCLUSTER_BYTES - 1) / QCOW2_SUBCLUSTER_BYTES,
+		.granted = status_granted,
+	};
+	req->extent_count = 0;
+	if (qcow2_hold_take(q, &s->hold))
+		status_granted(&s->hold);
+}

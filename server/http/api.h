@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What several files of the API need. Private to the folder; on workers. */
+#ifndef HTTP_API_H
+#define HTTP_API_H
+
+#include "http/request.h"
+
+/* Runs a read or write job and answers where it fails (what: "the machines could not be read"). */
+bool api_read(struct request *request, struct inventory_job *job, const char *what);
+/* "" where the member is missing or no string. */
+const char *api_text(const json_t *body, const char *key);
+/* What main says of itself (version, start, portals, dhcp): an object, empty where it is no JSON. */
+json_t *api_main_status(struct http *http);
+/* The portals with wildcard addresses replaced by one under which this host is reached. */
+json_t *api_portals(const json_t *main_status);
+/* A string, number or boolean as text; false for anything else. */
+bool api_scalar_text(const json_t *value, char *out, size_t out_size);
+
+/*
+ * All machines, or one, with all that the API says of them. which NULL: all. -ENOENT. Sessions and disks are looked up after the inventory was read.
+ * detail: boots and events too; secrets: their secrets.
+ */
+int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
+
+#endif

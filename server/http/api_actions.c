@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The API: what people do with machines. Each is one call of boot/, which says why where it refuses. */
+#include "http/api.h"
+
+#include "base/util.h"
+#include "boot/boot.h"
+#include "http/json.h"
+#include "http/routes.h"
+#include "http/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { APPROVE_MAX = 1024 };
+
+/* What to do about a refusal of boot/; "" where its own words must do. */
+static const char *hint_of(int err)
+{
+	switch (err) {
+	case -EBUSY:
+		return "switch the machine off, or end its sessions with: sanbootctl machine release M";
+	case -ENOENT:
+		return "see the machines with: sanbootctl machine list";
+	case -ENOSPC:
+		return "make room on the file system of the state directory, or lower the reserve with: sanbootctl policy set reserve=SIZE";
+	default:
+		return "";
+	}
+}
+
+static void reply_done(struct request *request, int err, const char *reason, const char *verb, const char *what)
+{
+	if (err)
+		reply_errno(request, err, reason, hint_of(err));
+	else
+		reply_json(request, 200, json_pack("{s:o}", verb, text_json(what)));
+}
+
+/* ---- those who wait ---- */
+
+struct approval {
+	struct http *http;
+	const char *name, *image, *actor;
+	json_t *approved, *failed;
+	int err; /* of the last that failed */
+	char reason[REASON_TEXT];
+};
+
+static void approve_one(struct approval *approval, const char *which)
+{
+	struct machine machine;
+	char reason[REASON_TEXT] = "";
+	int err = boot_approve(approval->http->config.boot, which, approval->name, approval->image, approval->actor, &machine, reason, sizeof(reason));
+	json_t *json;
+
+	if (!err) {
+		json = machine_json(&machine);
+		json_object_set_new(json, "which", text_json(which));
+		json_array_append_new(approval->approved, json);
+		return;
+	}
+	if (!reason[0])
+		snprintf(reason, sizeof(reason), "%s", strerror(-err));
+	approval->err = err;
+	memcpy(approval->reason, reason, sizeof(reason));
+	json_array_append_new(approval->failed, json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason)));
+}
+
+struct waiting_macs {
+	struct inventory_job job;
+	json_t *list;
+};
+
+/* --all means those who wait for a person's word: not conflicts and swaps, which each need a decision, and not the denied. */
+static int add_waiting_mac(void *arg, const struct waiting *waiting)
+{
+	if (waiting->reason == WAIT_CONFLICT || waiting->reason == WAIT_SWAP || waiting->reason == WAIT_DENIED)
+		return 0;
+	return json_array_append_new(arg, json_string(waiting->mac)) ? -ENOMEM : 0;
+}
+
+static int run_waiting_macs(struct inventory_tx *tx, struct inventory_job *job)
+{
+	return waiting_each(tx, add_waiting_mac, container_of(job, struct waiting_macs, job)->list);
+}
+
+static void append_all(json_t *to, const json_t *from)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(from, i, value)
+		json_array_append(to, value);
+}
+
+/* The MACs and numbers that a body names; NULL, and it is answered, where there are none. */
+static json_t *approval_list(struct request *request, const json_t *body)
+{
+	json_t *list = json_array();
+	struct waiting_macs waiting = { .job.run = run_waiting_macs, .list = list };
+
+	append_all(list, json_object_get(body, "macs"));
+	append_all(list, json_object_get(body, "numbers"));
+	if (json_object_get(body, "mac"))
+		json_array_append(list, json_object_get(body, "mac"));
+	if (json_is_true(json_object_get(body, "all"))) {
+		if (!api_read(request, &waiting.job, "the list of those who wait could not be read"))
+			goto fail;
+	} else if (!json_array_size(list)) {
+		reply_error(request, 400, "for example {\"macs\": [\"52:54:00:12:34:56\"]}, {\"numbers\": [3]} or {\"all\": true}",
+			    "say which machines to approve");
+		goto fail;
+	}
+	if (json_array_size(list) > APPROVE_MAX || (json_array_size(list) > 1 && json_object_get(body, "name"))) {
+		reply_error(request, 400, "", json_array_size(list) > APPROVE_MAX ? "too many machines at once" : "several machines cannot get the same name");
+		goto fail;
+	}
+	return list;
+fail:
+	json_decref(list);
+	return NULL;
+}
+
+static const char *text_or_null(const json_t *body, const char *key)
+{
+	return json_string_value(json_object_get(body, key));
+}
+
+void handle_approve(struct request *request)
+{
+	json_t *body = request_json(request);
+	json_t *list = body ? approval_list(request, body) : NULL;
+	struct approval approval = { .http = request->http, .actor = request->actor };
+	json_t *which;
+	size_t i;
+
+	if (!list) {
+		json_decref(body);
+		return;
+	}
+	approval.name = text_or_null(body, "name");
+	approval.image = text_or_null(body, "image");
+	approval.approved = json_array();
+	approval.failed = json_array();
+	json_array_foreach(list, i, which) {
+		char text[64];
+
+		if (!api_scalar_text(which, text, sizeof(text)))
+			snprintf(text, sizeof(text), "?");
+		approve_one(&approval, text);
+	}
+	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
+		reply_errno(request, approval.err, approval.reason,
+			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list" : hint_of(approval.err));
+	else
+		reply_json(request, 200, json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));
+	json_decref(approval.approved);
+	json_decref(approval.failed);
+	json_decref(list);
+	json_decref(body);
+}
+
+/* A MAC out of the body, in its one notation; false, and it is answered, where it is none. */
+static bool body_mac(struct request *request, char mac[PARSE_MAC_TEXT])
+{
+	json_t *body = request_json(request);
+	bool good;
+
+	if (!body)
+		return false;
+	good = parse_mac(api_text(body, "mac"), mac);
+	if (!good)
+		reply_error(request, 400, "for example {\"mac\": \"52:54:00:12:34:56\"}", "\"mac\" must be the MAC address of a network card");
+	json_decref(body);
+	return good;
+}
+
+void handle_deny(struct request *request)
+{
+	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	int err;
+
+	if (!body_mac(request, mac))
+		return;
+	err = boot_deny(request->http->config.boot, mac, request->actor, reason, sizeof(reason));
+	reply_done(request, err, reason, "denied", mac);
+}
+
+/* ---- machines ---- */
+
+void handle_machine_release(struct request *request)
+{
+	char reason[REASON_TEXT] = "";
+	int err = boot_release(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+
+	reply_done(request, err, reason, "released", request->params[0]);
+}
+
+void handle_machine_reset(struct request *request)
+{
+	char reason[REASON_TEXT] = "";
+	int err = boot_reset(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+
+	reply_done(request, err, reason, "reset", request->params[0]);
+}
+
+void handle_machine_remove(struct request *request)
+{
+	char reason[REASON_TEXT] = "";
+	int err = boot_remove(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+
+	reply_done(request, err, reason, "removed", request->params[0]);
+}
+
+void handle_machine_swap(struct request *request)
+{
+	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	int err;
+
+	if (!body_mac(request, mac))
+		return;
+	err = boot_swap(request->http->config.boot, request->params[0], mac, request->actor, reason, sizeof(reason));
+	reply_done(request, err, reason, "swapped", mac);
+}
+
+void handle_machine_mac_add(struct request *request)
+{
+	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	int err;
+
+	if (!body_mac(request, mac))
+		return;
+	err = boot_mac(request->http->config.boot, request->params[0], true, mac, request->actor, reason, sizeof(reason));
+	reply_done(request, err, reason, "added", mac);
+}
+
+void handle_machine_mac_remove(struct request *request)
+{
+	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	int err;
+
+	if (!parse_mac(request->params[1], mac)) {
+		reply_error(request, 400, "", "this is no MAC address");
+		return;
+	}
+	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, reason, sizeof(reason));
+	reply_done(request, err, reason, "removed", mac);
+}
+
+/* One key after the other, in the order given; says which were set when one is refused. */
+static bool set_keys(struct request *request, const json_t *body)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
+		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
+		int err;
+
+		if (!api_scalar_text(value, text, sizeof(text))) {
+			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
+			return false;
+		}
+		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason, sizeof(reason));
+		if (err) {
+			reply_errno(request, err, reason, hint_of(err));
+			return false;
+		}
+		/* From here on the machine has its new name. */
+		if (!strcmp(key, "name") && machine_name_valid(text))
+			text_copy(request->params[0], sizeof(request->params[0]), text);
+	}
+	return true;
+}
+
+void handle_machine_set(struct request *request)
+{
+	json_t *body = request_json(request);
+
+	if (!body)
+		return;
+	if (!json_object_size(body))
+		reply_error(request, 400, "for example {\"note\": \"third row\"}", "no key was given");
+	else if (set_keys(request, body))
+		handle_machine(request);
+	json_decref(body);
+}

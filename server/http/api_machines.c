@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and files are looked
+ * up after it, outside of any transaction.
+ */
+#include "http/api.h"
+
+#include "base/util.h"
+#include "boot/boot.h"
+#include "http/json.h"
+#include "http/routes.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BOOTS_SHOWN = 10, EVENTS_SHOWN = 30 };
+
+struct machine_ref {
+	int64_t id;
+	char child[NAME_MAX_TEXT];
+	json_t *json; /* borrowed from the array */
+};
+
+struct machines_job {
+	struct inventory_job job;
+	const char *which; /* NULL: all */
+	bool detail, secrets;
+	struct inventory_tx *tx;
+	json_t *machines;
+	struct machine_ref *refs;
+	unsigned count;
+};
+
+static int add_mac(void *arg, const char *mac)
+{
+	return json_array_append_new(arg, json_string(mac)) ? -ENOMEM : 0;
+}
+
+struct boots_arg {
+	json_t *boots;
+	bool secrets;
+	int64_t last_ms; /* when the last boot that began did so */
+};
+
+static int add_boot(void *arg, const struct boot_record *boot)
+{
+	struct boots_arg *boots = arg;
+
+	if (boot->started_ms > boots->last_ms)
+		boots->last_ms = boot->started_ms;
+	return json_array_append_new(boots->boots, boot_record_json(boot, boots->secrets)) ? -ENOMEM : 0;
+}
+
+static int add_event(void *arg, const struct event *event)
+{
+	return json_array_append_new(arg, event_json(event)) ? -ENOMEM : 0;
+}
+
+static void set_version(json_t *json, const struct image_version *version)
+{
+	char name[NAME_MAX_TEXT + 16];
+
+	snprintf(name, sizeof(name), "%s@%u", version->image, version->number);
+	json_object_set_new(json, "image", json_string(name));
+	json_object_set_new(json, "image_name", json_string(version->image));
+	json_object_set_new(json, "image_version", json_integer(version->number));
+}
+
+/* The parts of a machine that lie in other tables. */
+static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
+{
+	struct boots_arg boots = { .boots = json_array(), .secrets = machines->secrets };
+	json_t *macs = json_array(), *events;
+	struct image_version version;
+	int err;
+
+	json_object_set_new(json, "macs", macs);
+	err = machine_each_mac(machines->tx, machine->id, add_mac, macs);
+	if (!err)
+		err = boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot, &boots);
+	json_object_set_new(json, "last_boot_ms", json_time_or_null(boots.last_ms));
+	if (machines->detail)
+		json_object_set(json, "boots", boots.boots);
+	json_decref(boots.boots);
+	if (err)
+		return err;
+	if (!version_by_id(machines->tx, machine->version_id, &version))
+		set_version(json, &version);
+	if (!machines->detail)
+		return 0;
+	events = json_array();
+	json_object_set_new(json, "events", events);
+	if (machines->secrets) {
+		const char *colon = strrchr(machine->iqn, ':');
+
+		json_object_set_new(json, "user", json_string(colon ? colon + 1 : machine->iqn)); /* CHAP's name: the target's short id */
+	}
+	return event_each(machines->tx, -1, machine->id, EVENTS_SHOWN, add_event, events);
+}
+
+static int add_machine(void *arg, const struct machine *machine)
+{
+	struct machines_job *machines = arg;
+	struct machine_ref *refs = realloc(machines->refs, (machines->count + 1) * sizeof(*refs));
+	json_t *json = machine_json(machine);
+
+	if (refs)
+		machines->refs = refs;
+	if (!refs || json_array_append_new(machines->machines, json))
+		return -ENOMEM;
+	refs[machines->count].id = machine->id;
+	refs[machines->count].json = json;
+	memcpy(refs[machines->count].child, machine->child, sizeof(refs->child));
+	machines->count++;
+	return add_relations(machines, machine, json);
+}
+
+static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct machines_job *machines = container_of(job, struct machines_job, job);
+	struct machine machine;
+	int err;
+
+	machines->tx = tx;
+	if (!machines->which)
+		return machine_each(tx, add_machine, machines);
+	err = machine_find(tx, machines->which, &machine);
+	return err ? err : add_machine(machines, &machine);
+}
+
+/* ---- after the transaction ---- */
+
+static unsigned add_sessions(struct http *http, const struct machine_ref *ref)
+{
+	struct boot_sessions sessions = { 0 };
+	json_t *list = json_array();
+
+	if (boot_list_sessions(http->config.boot, ref->id, &sessions))
+		sessions.count = 0;
+	for (unsigned i = 0; i < sessions.count; i++)
+		json_array_append_new(list, boot_session_json(&sessions.list[i]));
+	free(sessions.list);
+	json_object_set_new(ref->json, "sessions", list);
+	if (sessions.count && strcmp(api_text(ref->json, "state"), "failed"))
+		json_object_set_new(ref->json, "state", json_string("running"));
+	return sessions.count;
+}
+
+static void add_disk(struct http *http, const struct machine_ref *ref, unsigned sessions)
+{
+	struct child_info info = { 0 };
+	char path[4096];
+	json_t *disk, *luns;
+	int err = store_child_info(http->config.store, ref->child, &info);
+
+	store_child_path(http->config.store, ref->child, path, sizeof(path));
+	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", path, "format", "qcow2", "virtual_bytes", (json_int_t)info.virtual_bytes, "allocated_bytes",
+			 (json_int_t)info.allocated_bytes, "clean", !err && info.clean && !sessions);
+	if (err)
+		json_object_set_new(disk, "error", json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+	json_object_set_new(ref->json, "disk", disk);
+	luns = json_pack("[{s:i, s:s, s:I, s:i, s:i}]", "lun", 0, "kind", "disk", "bytes", (json_int_t)info.virtual_bytes, "block_bytes", 512,
+			 "physical_block_bytes", 4096);
+	json_object_set_new(ref->json, "luns", luns);
+}
+
+int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
+{
+	struct machines_job job = { .job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array() };
+	int err = inventory_read_wait(http->config.inventory, &job.job);
+	json_t *status, *portals;
+
+	if (err) {
+		json_decref(job.machines);
+		free(job.refs);
+		return err;
+	}
+	status = api_main_status(http);
+	portals = api_portals(status);
+	for (unsigned i = 0; i < job.count; i++) {
+		unsigned sessions = add_sessions(http, &job.refs[i]);
+
+		add_disk(http, &job.refs[i], sessions);
+		json_object_set(job.refs[i].json, "portals", portals);
+	}
+	json_decref(portals);
+	json_decref(status);
+	free(job.refs);
+	*machines = job.machines;
+	return 0;
+}
+
+void handle_machines(struct request *request)
+{
+	json_t *machines;
+	int err = api_machines(request->http, NULL, false, false, &machines);
+
+	if (err)
+		reply_errno(request, err, "the machines could not be read", "see sanbootd's log");
+	else
+		reply_json(request, 200, json_pack("{s:o}", "machines", machines));
+}
+
+void handle_machine(struct request *request)
+{
+	json_t *machines;
+	int err = api_machines(request->http, request->params[0], true, request_arg_true(request, "secrets"), &machines);
+
+	if (err == -ENOENT || err == -EINVAL) {
+		reply_error(request, 404, "name it by its name or one of its MACs; see them with: sanbootctl machine list", "there is no machine %s",
+			    request->params[0]);
+	} else if (err) {
+		reply_errno(request, err, "the machine could not be read", "see sanbootd's log");
+	} else {
+		reply_json(request, 200, json_incref(json_array_get(machines, 0)));
+		json_decref(machines);
+	}
+}
+
+/* ---- who waits ---- */
+
+struct waiting_job {
+	struct inventory_job job;
+	struct inventory_tx *tx;
+	json_t *list;
+};
+
+static int add_waiting(void *arg, const struct waiting *waiting)
+{
+	struct waiting_job *job = arg;
+	json_t *json = waiting_json(waiting);
+	struct machine machine;
+
+	if (json && waiting->machine_id && !machine_by_id(job->tx, waiting->machine_id, &machine))
+		json_object_set_new(json, "machine", json_string(machine.name));
+	return json_array_append_new(job->list, json) ? -ENOMEM : 0;
+}
+
+static int run_waiting(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct waiting_job *waiting = container_of(job, struct waiting_job, job);
+
+	waiting->tx = tx;
+	return waiting_each(tx, add_waiting, waiting);
+}
+
+void handle_waiting(struct request *request)
+{
+	struct waiting_job waiting = { .job.run = run_waiting, .list = json_array() };
+
+	if (api_read(request, &waiting.job, "the list of those who wait could not be read"))
+		reply_json(request, 200, json_pack("{s:O}", "waiting", waiting.list));
+	json_decref(waiting.list);
+}

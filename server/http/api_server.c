@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The API: the server as a whole, its policy, its events. */
+#include "http/api.h"
+
+#include "base/util.h"
+#include "http/json.h"
+#include "http/listen.h"
+#include "http/routes.h"
+#include "http/stream.h"
+#include "http/text.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_MAX = 1000, EVENTS_DEFAULT = 100 };
+
+bool api_read(struct request *request, struct inventory_job *job, const char *what)
+{
+	int err = inventory_read_wait(request->http->config.inventory, job);
+
+	if (err)
+		reply_errno(request, err, what, "see sanbootd's log");
+	return !err;
+}
+
+const char *api_text(const json_t *body, const char *key)
+{
+	const char *text = json_string_value(json_object_get(body, key));
+
+	return text ? text : "";
+}
+
+bool api_scalar_text(const json_t *value, char *out, size_t out_size)
+{
+	int len;
+
+	if (json_is_string(value))
+		len = snprintf(out, out_size, "%s", json_string_value(value));
+	else if (json_is_integer(value))
+		len = snprintf(out, out_size, "%lld", (long long)json_integer_value(value));
+	else if (json_is_boolean(value))
+		len = snprintf(out, out_size, "%s", json_is_true(value) ? "true" : "false");
+	else
+		return false;
+	return len >= 0 && (size_t)len < out_size;
+}
+
+json_t *api_main_status(struct http *http)
+{
+	json_t *status = NULL;
+	struct buf text;
+
+	buf_init(&text, 256 * 1024);
+	if (http->config.status)
+		http->config.status(http->config.status_arg, &text);
+	if (text.len && !text.failed)
+		status = json_loadb(text.data, text.len, 0, NULL);
+	buf_fini(&text);
+	if (!json_is_object(status)) {
+		json_decref(status);
+		status = json_object();
+	}
+	return status;
+}
+
+json_t *api_portals(const json_t *main_status)
+{
+	json_t *portals = json_array();
+	json_t *portal;
+	size_t i;
+
+	json_array_foreach(json_object_get(main_status, "portals"), i, portal) {
+		struct endpoint bound, address;
+		char text[PARSE_ENDPOINT_TEXT];
+
+		if (!json_is_string(portal) || !parse_endpoint(json_string_value(portal), &bound))
+			continue;
+		listen_public_address(&bound, &address);
+		json_array_append_new(portals, json_string(endpoint_format(&address, text)));
+	}
+	return portals;
+}
+
+/* ---- status ---- */
+
+struct counts_job {
+	struct inventory_job job;
+	struct policy policy;
+	unsigned waiting, versions, images, default_found;
+	char default_image[NAME_MAX_TEXT];
+	char last_image[NAME_MAX_TEXT];
+};
+
+static int count_waiting(void *arg, const struct waiting *waiting)
+{
+	struct counts_job *counts = arg;
+
+	counts->waiting += waiting->reason != WAIT_DENIED;
+	return 0;
+}
+
+static int count_version(void *arg, const struct image_version *version)
+{
+	struct counts_job *counts = arg;
+
+	counts->versions++;
+	if (strcmp(counts->last_image, version->image))
+		counts->images++;
+	memcpy(counts->last_image, version->image, sizeof(counts->last_image));
+	if (version->is_default)
+		memcpy(counts->default_image, version->image, sizeof(counts->default_image));
+	return 0;
+}
+
+static int run_counts(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct counts_job *counts = container_of(job, struct counts_job, job);
+	int err = policy_get(tx, &counts->policy);
+
+	if (!err)
+		err = waiting_each(tx, count_waiting, counts);
+	return err ? err : version_each(tx, count_version, counts);
+}
+
+/* How many of the machines are in each state. */
+static json_t *machine_counts(const json_t *machines)
+{
+	unsigned running = 0, off = 0, failed = 0;
+	json_t *machine;
+	size_t i;
+
+	json_array_foreach(machines, i, machine) {
+		const char *state = api_text(machine, "state");
+
+		running += !strcmp(state, "running");
+		off += !strcmp(state, "off");
+		failed += !strcmp(state, "failed");
+	}
+	return json_pack("{s:i, s:i, s:i, s:i}", "total", (int)json_array_size(machines), "running", (int)running, "off", (int)off, "failed", (int)failed);
+}
+
+void handle_status(struct request *request)
+{
+	struct http *http = request->http;
+	struct counts_job counts = { .job.run = run_counts };
+	struct store_space space = { 0 };
+	json_t *status, *machines;
+	int64_t now = time_unix_ms();
+	int err;
+
+	if (!api_read(request, &counts.job, "the inventory could not be read"))
+		return;
+	err = api_machines(http, NULL, false, false, &machines);
+	if (err) {
+		reply_errno(request, err, "the machines could not be read", "see sanbootd's log");
+		return;
+	}
+	store_get_space(http->config.store, &counts.policy, &space);
+	status = api_main_status(http);
+	json_object_set_new(status, "now_ms", json_integer(now));
+	json_object_set_new(status, "uptime_s", json_integer((now - http->started_ms) / 1000));
+	json_object_set_new(status, "http", json_string(http_address(http)));
+	json_object_set_new(status, "machines", machine_counts(machines));
+	json_object_set_new(status, "waiting", json_integer(counts.waiting));
+	json_object_set_new(status, "images",
+			    json_pack("{s:i, s:i, s:o}", "names", (int)counts.images, "versions", (int)counts.versions, "default",
+				      json_text_or_null(counts.default_image)));
+	json_object_set_new(status, "space",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes, "free_bytes", (json_int_t)space.free_bytes,
+				      "reserve_bytes", (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes, "children_bytes",
+				      (json_int_t)space.children_bytes));
+	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
+	json_decref(machines);
+	reply_json(request, 200, status);
+}
+
+/* ---- policy ---- */
+
+struct policy_job {
+	struct inventory_job job;
+	json_t *values; /* to set, or what was read */
+	const char *actor;
+	char reason[REASON_TEXT];
+};
+
+static int read_policy_value(void *arg, const char *key, const char *value)
+{
+	uint64_t number;
+	bool count = !strncmp(key, "max-", 4) && parse_u64(value, 0, UINT32_MAX, &number);
+
+	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : text_json(value));
+}
+
+static int run_policy_get(struct inventory_tx *tx, struct inventory_job *job)
+{
+	return policy_each(tx, read_policy_value, container_of(job, struct policy_job, job)->values);
+}
+
+static int run_policy_set(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct policy_job *policy = container_of(job, struct policy_job, job);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(policy->values, key, value) {
+		char text[256];
+		int err = -EINVAL;
+
+		if (!api_scalar_text(value, text, sizeof(text)))
+			snprintf(policy->reason, sizeof(policy->reason), "the value of a policy is a text or a number");
+		else
+			err = policy_set(tx, key, text, policy->reason, sizeof(policy->reason));
+		if (!err)
+			err = event_add(tx, "info", "policy-changed", policy->actor, 0, key, "%s=%s", key, text);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void handle_policy_get(struct request *request)
+{
+	struct policy_job policy = { .job.run = run_policy_get, .values = json_object() };
+
+	if (api_read(request, &policy.job, "the policy could not be read"))
+		reply_json(request, 200, json_incref(policy.values));
+	json_decref(policy.values);
+}
+
+void handle_policy_set(struct request *request)
+{
+	struct policy_job policy = { .job.run = run_policy_set, .actor = request->actor };
+	int err;
+
+	policy.values = request_json(request);
+	if (!policy.values)
+		return;
+	if (!json_object_size(policy.values)) {
+		reply_error(request, 400, "for example {\"enrol\": \"approve\"}", "no policy key was given");
+		json_decref(policy.values);
+		return;
+	}
+	err = inventory_write_wait(request->http->config.inventory, &policy.job);
+	json_decref(policy.values);
+	if (err)
+		reply_error(request, err == -ENOENT ? 400 : reply_status_of(err), "see the keys and their values with: sanbootctl policy show", "%s",
+			    policy.reason[0] ? policy.reason : strerror(-err));
+	else
+		handle_policy_get(request);
+}
+
+/* ---- events ---- */
+
+struct events_job {
+	struct inventory_job job;
+	json_t *events;
+	const char *machine;
+	int64_t after, max;
+};
+
+static int add_event(void *arg, const struct event *event)
+{
+	return json_array_append_new(arg, event_json(event)) ? -ENOMEM : 0;
+}
+
+static int run_events(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct events_job *events = container_of(job, struct events_job, job);
+	struct machine machine = { .id = 0 };
+	int err = events->machine ? machine_find(tx, events->machine, &machine) : 0;
+
+	return err ? err : event_each(tx, events->after, machine.id, (unsigned)events->max, add_event, events->events);
+}
+
+static void stream_events(struct request *request, int64_t after)
+{
+	uint64_t last;
+	int err;
+
+	/* A browser that comes back says what it has seen (WHATWG HTML §9.2.4). */
+	if (request->last_event_id && parse_u64(request->last_event_id, 0, INT64_MAX, &last))
+		after = (int64_t)last;
+	err = stream_new(request->http, after, &request->reply.stream);
+	if (err) {
+		reply_errno(request, err, "too many event streams are open", "ask again later, or poll with ?after=ID");
+		return;
+	}
+	request->reply.status = 200;
+	request->reply.type = "text/event-stream";
+}
+
+void handle_events(struct request *request)
+{
+	struct events_job events = { .job.run = run_events, .machine = request_arg(request, "machine") };
+
+	if (!request_arg_number(request, "after", -1, -1, INT64_MAX, &events.after) ||
+	    !request_arg_number(request, "max", EVENTS_DEFAULT, 1, EVENTS_MAX, &events.max))
+		return;
+	if (request->accept && strstr(request->accept, "text/event-stream")) {
+		stream_events(request, events.after);
+		return;
+	}
+	events.events = json_array();
+	if (api_read(request, &events.job, "no such events could be read"))
+		reply_json(request, 200, json_pack("{s:O}", "events", events.events));
+	json_decref(events.events);
+}

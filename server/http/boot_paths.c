@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * GET /boot.ipxe and GET /boot: what a machine asks. The server's address in a script is that of the socket which the machine reached,
+ * never the Host header.
+ */
+#include "http/boot_paths.h"
+
+#include "base/util.h"
+#include "http/routes.h"
+#include "http/serve.h"
+#include "http/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *const outcomes[] = { "other", "sanboot", "wait", "denied", "local", "invalid", "busy" };
+
+const char *boot_paths_outcome_name(unsigned index)
+{
+	return index < array_len(outcomes) ? outcomes[index] : NULL;
+}
+
+static unsigned outcome_index(const char *outcome)
+{
+	for (unsigned i = 1; outcome && i < array_len(outcomes); i++)
+		if (!strcmp(outcome, outcomes[i]))
+			return i;
+	return 0;
+}
+
+void boot_paths_make_ask(const struct request *request, struct boot_ask *ask)
+{
+	const struct {
+		const char *key;
+		char *to;
+		size_t size;
+	} fields[] = {
+		{ "mac", ask->mac, sizeof(ask->mac) },
+		{ "uuid", ask->uuid, sizeof(ask->uuid) },
+		{ "serial", ask->serial, sizeof(ask->serial) },
+		{ "manufacturer", ask->manufacturer, sizeof(ask->manufacturer) },
+		{ "product", ask->product, sizeof(ask->product) },
+		{ "asset", ask->asset, sizeof(ask->asset) },
+		{ "platform", ask->platform, sizeof(ask->platform) },
+		{ "buildarch", ask->buildarch, sizeof(ask->buildarch) },
+		{ "version", ask->version, sizeof(ask->version) },
+		{ "error", ask->error, sizeof(ask->error) },
+		{ "errno", ask->error, sizeof(ask->error) },
+		{ "attempt", ask->attempt, sizeof(ask->attempt) },
+	};
+
+	memset(ask, 0, sizeof(*ask));
+	/* Cut where too long: a MAC or a UUID is then none any more, and the rest only describes. */
+	for (size_t i = 0; i < array_len(fields); i++) {
+		const char *value = request_arg(request, fields[i].key);
+
+		if (value)
+			text_copy(fields[i].to, fields[i].size, value);
+	}
+	text_copy(ask->client, sizeof(ask->client), request->client);
+	text_copy(ask->server, sizeof(ask->server), request->server);
+	text_copy(ask->base_url, sizeof(ask->base_url), request->base_url);
+}
+
+static void answered(void *arg, const struct boot_answer *answer)
+{
+	struct request *request = arg;
+	struct reply *reply = &request->reply;
+
+	buf_add(&reply->body, buf_text(&answer->script), answer->script.len);
+	reply->type = "text/plain; charset=utf-8";
+	reply->status = answer->status >= 100 && answer->status < HTTP_STATUS_MAX ? (unsigned)answer->status : 500;
+	if (reply->status == 503)
+		reply->retry_after_s = 5;
+	atomic_fetch_add(&request->http->boot_outcomes[outcome_index(answer->outcome)], 1);
+	atomic_fetch_add(&request->http->boot_ms, time_monotonic_ms() - request->started_ms);
+	request_finish(request);
+}
+
+void handle_boot(struct request *request)
+{
+	struct boot_ask ask;
+
+	boot_paths_make_ask(request, &ask);
+	boot_request(request->http->config.boot, &ask, answered, request);
+}
+
+void handle_first_script(struct request *request)
+{
+	struct reply *reply = &request->reply;
+	int err = boot_first_script(request->http->config.boot, request->base_url, &reply->body);
+
+	if (err || reply->body.failed) {
+		reply_errno(request, err ? err : -ENOMEM, "the first boot script could not be made", "");
+		return;
+	}
+	reply->status = 200;
+	reply->type = "text/plain; charset=utf-8";
+}

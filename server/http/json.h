@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Records of the inventory and of boot/ as JSON. Private to the folder; any thread; each returns a new reference, NULL without memory. */
+#ifndef HTTP_JSON_H
+#define HTTP_JSON_H
+
+#include "boot/boot.h"
+#include "inventory/inventory.h"
+
+#include <jansson.h>
+
+/* A text, or null where it is empty. */
+json_t *json_text_or_null(const char *text);
+/* A time in Unix milliseconds, or null where it is 0: not yet. */
+json_t *json_time_or_null(int64_t unix_ms);
+/* The lines of a text as an array. */
+json_t *json_lines(const char *text);
+
+json_t *event_json(const struct event *event);
+/* Without what needs other tables: version, MACs, boots, sessions, disk. */
+json_t *machine_json(const struct machine *machine);
+json_t *boot_record_json(const struct boot_record *boot, bool secrets);
+json_t *boot_session_json(const struct boot_session *session);
+json_t *waiting_json(const struct waiting *waiting);
+json_t *version_json(const struct image_version *version, uint64_t allocated_bytes);
+
+#endif

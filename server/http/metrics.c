@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* GET /metrics: Prometheus text format 0.0.4. Counts only: no name, no address, no secret. */
+#include "base/util.h"
+#include "http/api.h"
+#include "http/boot_paths.h"
+#include "http/routes.h"
+#include "store/store.h"
+
+#include <string.h>
+
+struct metrics_job {
+	struct inventory_job job;
+	struct policy policy;
+	struct inventory_tx *tx;
+	unsigned waiting[WAIT_DENIED + 1];
+	unsigned images;
+	unsigned long long boots;
+};
+
+static int count_waiting(void *arg, const struct waiting *waiting)
+{
+	struct metrics_job *metrics = arg;
+
+	if ((unsigned)waiting->reason < array_len(metrics->waiting))
+		metrics->waiting[waiting->reason]++;
+	return 0;
+}
+
+static int count_version(void *arg, const struct image_version *version)
+{
+	(void)version;
+	((struct metrics_job *)arg)->images++;
+	return 0;
+}
+
+static int run_metrics(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct metrics_job *metrics = container_of(job, struct metrics_job, job);
+	int err = policy_get(tx, &metrics->policy);
+
+	if (!err)
+		err = waiting_each(tx, count_waiting, metrics);
+	return err ? err : version_each(tx, count_version, metrics);
+}
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP sanbootd_%s %s\n# TYPE sanbootd_%s %s\n", name, help, name, type);
+}
+
+static void gauge(struct buf *out, const char *name, const char *help, unsigned long long value)
+{
+	head(out, name, "gauge", help);
+	buf_printf(out, "sanbootd_%s %llu\n", name, value);
+}
+
+static void write_machines(struct buf *out, const json_t *machines)
+{
+	static const char *const states[] = { "running", "off", "failed" };
+	unsigned count[array_len(states)] = { 0 };
+	unsigned long long sessions = 0;
+	json_t *machine;
+	size_t i;
+
+	json_array_foreach(machines, i, machine) {
+		for (unsigned s = 0; s < array_len(states); s++)
+			count[s] += !strcmp(api_text(machine, "state"), states[s]);
+		sessions += json_array_size(json_object_get(machine, "sessions"));
+	}
+	head(out, "machines", "gauge", "Machines in the inventory, by state.");
+	for (unsigned s = 0; s < array_len(states); s++)
+		buf_printf(out, "sanbootd_machines{state=\"%s\"} %u\n", states[s], count[s]);
+	gauge(out, "sessions", "iSCSI sessions of machines.", sessions);
+}
+
+static void write_space(struct buf *out, struct http *http, const struct policy *policy)
+{
+	struct store_space space;
+
+	if (store_get_space(http->config.store, policy, &space))
+		return;
+	gauge(out, "images_bytes", "Bytes that golden images take on disk.", space.images_bytes);
+	gauge(out, "children_bytes", "Bytes that the machines' own disks take.", space.children_bytes);
+	gauge(out, "state_free_bytes", "Bytes free on the file system of the state directory.", space.free_bytes);
+	gauge(out, "state_total_bytes", "Size of that file system in bytes.", space.total_bytes);
+	gauge(out, "reserve_bytes", "Bytes below which no new machine is enrolled.", space.reserve_bytes);
+}
+
+static void write_boots(struct buf *out, struct http *http)
+{
+	unsigned long long total = 0;
+	const char *name;
+
+	head(out, "boot_answers_total", "counter", "Answers to machines that asked for a script, by outcome.");
+	for (unsigned i = 0; (name = boot_paths_outcome_name(i)); i++) {
+		unsigned long long count = atomic_load(&http->boot_outcomes[i]);
+
+		total += count;
+		buf_printf(out, "sanbootd_boot_answers_total{outcome=\"%s\"} %llu\n", name, count);
+	}
+	head(out, "boot_answer_seconds", "summary", "Time from a machine's question to its script.");
+	buf_printf(out, "sanbootd_boot_answer_seconds_sum %.3f\nsanbootd_boot_answer_seconds_count %llu\n", (double)atomic_load(&http->boot_ms) / 1000.0,
+		   total);
+}
+
+static void write_http(struct buf *out, struct http *http)
+{
+	unsigned streams;
+
+	head(out, "http_requests_total", "counter", "Answered HTTP requests, by status.");
+	for (unsigned code = 100; code < HTTP_STATUS_MAX; code++) {
+		unsigned long long count = atomic_load(&http->answered[code]);
+
+		if (count)
+			buf_printf(out, "sanbootd_http_requests_total{code=\"%u\"} %llu\n", code, count);
+	}
+	pthread_mutex_lock(&http->lock);
+	streams = http->stream_count;
+	pthread_mutex_unlock(&http->lock);
+	gauge(out, "http_event_streams", "Open event streams.", streams);
+	gauge(out, "uptime_seconds", "Seconds since the start.", (unsigned long long)((time_unix_ms() - http->started_ms) / 1000));
+}
+
+void handle_metrics(struct request *request)
+{
+	struct http *http = request->http;
+	struct metrics_job metrics = { .job.run = run_metrics };
+	struct buf *out = &request->reply.body;
+	json_t *machines;
+
+	if (!api_read(request, &metrics.job, "the inventory could not be read"))
+		return;
+	if (api_machines(http, NULL, false, false, &machines)) {
+		reply_error(request, 500, "", "the machines could not be read");
+		return;
+	}
+	head(out, "build_info", "gauge", "The version, as a label.");
+	buf_printf(out, "sanbootd_build_info{version=\"%s\"} 1\n", SANBOOTD_VERSION);
+	write_machines(out, machines);
+	json_decref(machines);
+	head(out, "waiting", "gauge", "Machines that wait, by reason.");
+	for (unsigned i = 0; i < array_len(metrics.waiting); i++)
+		buf_printf(out, "sanbootd_waiting{reason=\"%s\"} %u\n", waiting_reason_name((enum waiting_reason)i), metrics.waiting[i]);
+	gauge(out, "image_versions", "Versions of golden images.", metrics.images);
+	gauge(out, "max_machines", "How many machines the policy allows.", metrics.policy.max_machines);
+	write_space(out, http, &metrics.policy);
+	write_boots(out, http);
+	write_http(out, http);
+	request->reply.status = 200;
+	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";
+}

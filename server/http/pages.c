@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Pages (compiled in, from web/), boot files from the iPXE directory, the health check. */
+#include "http/auth.h"
+#include "http/routes.h"
+#include "http/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void reply_asset(struct request *request, const char *name)
+{
+	static const struct {
+		const char *suffix, *type;
+	} types[] = {
+		{ ".html", "text/html; charset=utf-8" },
+		{ ".css", "text/css; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" },
+		{ ".svg", "image/svg+xml" },
+	};
+	const struct asset *asset = asset_find(assets_web, name);
+	const char *suffix = strrchr(name, '.');
+
+	if (!asset || !suffix) {
+		reply_error(request, 404, "", "there is nothing at this address");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(suffix, types[i].suffix))
+			continue;
+		request->reply.type = types[i].type;
+		request->reply.page = i == 0;
+	}
+	request->reply.asset = asset;
+	request->reply.status = 200;
+}
+
+void handle_asset(struct request *request)
+{
+	reply_asset(request, request->path + 1);
+}
+
+void handle_index(struct request *request)
+{
+	if ((request->serves & SERVES_CONTROL) || auth_has_session(request))
+		reply_asset(request, "index.html");
+	else
+		reply_redirect(request, "/login");
+}
+
+void handle_login_page(struct request *request)
+{
+	if (auth_has_session(request))
+		reply_redirect(request, "/");
+	else
+		reply_asset(request, auth_has_password(request->http) ? "login.html" : "unset.html");
+}
+
+void handle_setup_page(struct request *request)
+{
+	/* Once it is set the one-time address leads to the login, not to a form that would be refused. */
+	if (auth_has_password(request->http))
+		reply_redirect(request, "/login");
+	else
+		reply_asset(request, "setup.html");
+}
+
+static int run_health(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct policy policy;
+
+	(void)job;
+	return policy_get(tx, &policy);
+}
+
+void handle_health(struct request *request)
+{
+	struct inventory_job job = { .run = run_health };
+
+	if (inventory_read_wait(request->http->config.inventory, &job))
+		reply_text(request, 503, "text/plain; charset=utf-8", "the inventory cannot be read\n");
+	else
+		reply_text(request, 200, "text/plain; charset=utf-8", "ok\n");
+}
+
+/*
+ * Only names that cannot climb, under the one directory; what the administrator linked there (Debian links ipxe.efi to /boot) is
+ * meant to be served.
+ */
+void handle_ipxe_file(struct request *request)
+{
+	const char *directory = request->params[0], *name = request->params[1];
+	struct stat st;
+	char path[4096];
+	int fd;
+
+	if (!text_is_file_name(directory) || (name[0] && !text_is_file_name(name)) ||
+	    snprintf(path, sizeof(path), "%s/%s%s%s", request->http->ipxe_dir, directory, name[0] ? "/" : "", name) >= (int)sizeof(path)) {
+		reply_error(request, 404, "", "there is no such boot file");
+		return;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		if (fd >= 0)
+			close(fd);
+		reply_error(request, 404, "boot files come from --ipxe-dir (package ipxe)", "there is no boot file %s%s%s", directory, name[0] ? "/" : "",
+			    name);
+		return;
+	}
+	request->reply.fd = fd;
+	request->reply.fd_bytes = (uint64_t)st.st_size;
+	request->reply.type = "application/octet-stream";
+	request->reply.status = 200;
+}

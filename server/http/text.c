@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Text of peers: see text.h. */
+#include "http/text.h"
+
+#include "base/parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Bytes of the well-formed character at text (RFC 3629 §4); 0 where there is none. */
+static size_t character_bytes(const unsigned char *text)
+{
+	static const struct {
+		unsigned char first, last, second_min, second_max, bytes;
+	} forms[] = {
+		{ 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (text[0] < forms[i].first || text[0] > forms[i].last)
+			continue;
+		if (forms[i].bytes > 1 && (text[1] < forms[i].second_min || text[1] > forms[i].second_max))
+			return 0;
+		/* A NUL is no continuation byte, so this never reads beyond the end. */
+		for (size_t b = 2; b < forms[i].bytes; b++)
+			if ((text[b] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].bytes;
+	}
+	return 0;
+}
+
+static void clean(char *text, bool keep_lines)
+{
+	while (*text) {
+		unsigned char c = (unsigned char)*text;
+		size_t bytes = character_bytes((unsigned char *)text);
+		bool control = c < 0x20 || c == 0x7f;
+
+		if (control && keep_lines && (c == '\n' || c == '\t'))
+			control = false;
+		if (!bytes || control) {
+			*text++ = '?';
+			continue;
+		}
+		text += bytes;
+	}
+}
+
+char *text_clean(char *text)
+{
+	clean(text, false);
+	return text;
+}
+
+void text_copy(char *out, size_t out_size, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len >= out_size) {
+		len = out_size - 1;
+		while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
+json_t *text_json(const char *text)
+{
+	char *copy = strdup(text);
+	json_t *value = NULL;
+
+	if (copy) {
+		clean(copy, true);
+		value = json_string(copy);
+	}
+	free(copy);
+	return value;
+}
+
+bool text_is_host(const char *host)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t len;
+	uint64_t port;
+
+	if (strlen(host) > 255)
+		return false;
+	if (host[0] == '[') {
+		len = strspn(host + 1, "0123456789abcdefABCDEF:.") + 1;
+		if (len < 3 || host[len] != ']')
+			return false;
+		len++;
+	} else {
+		len = strspn(host, name);
+	}
+	if (!len)
+		return false;
+	return !host[len] || (host[len] == ':' && parse_u64(host + len + 1, 0, 65535, &port));
+}
+
+bool text_same_origin(const char *origin, const char *host)
+{
+	return !strncmp(origin, "http://", 7) && !strcasecmp(origin + 7, host);
+}
+
+bool text_cookie(const char *header, const char *name, char *out, size_t out_size)
+{
+	size_t name_len = strlen(name);
+
+	while (*header) {
+		size_t len;
+
+		header += strspn(header, " ;");
+		len = strcspn(header, ";");
+		if (len > name_len && header[name_len] == '=' && !strncmp(header, name, name_len)) {
+			const char *value = header + name_len + 1;
+			size_t value_len = len - name_len - 1;
+
+			if (!value_len || value_len >= out_size)
+				return false;
+			memcpy(out, value, value_len);
+			out[value_len] = '\0';
+			return true;
+		}
+		header += len;
+	}
+	return false;
+}
+
+bool text_is_file_name(const char *name)
+{
+	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+
+	return name[0] && name[0] != '.' && strlen(name) < 128 && !name[strspn(name, legal)];
+}

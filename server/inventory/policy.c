@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Policy: a table of keys, each with its default, what it accepts, and where it goes. Only what a person has set is stored, as text.
+ */
+#include "inventory/db.h"
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { VALUE_MAX_TEXT = 128, MACHINES_MAX = 100000, WAITING_MAX = 10000, RESERVE_PERCENT_MAX = 90 };
+
+static bool set_enrol(struct policy *p, const char *value)
+{
+	for (int kind = ENROL_AUTO; kind <= ENROL_DENY; kind++) {
+		if (!strcmp(value, enrol_kind_name((enum enrol_kind)kind))) {
+			p->enrol = (enum enrol_kind)kind;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool set_name_pattern(struct policy *p, const char *value)
+{
+	if (!machine_name_pattern_valid(value))
+		return false;
+	snprintf(p->name_pattern, sizeof(p->name_pattern), "%s", value);
+	return true;
+}
+
+static bool set_auth(struct policy *p, const char *value)
+{
+	enum auth_kind auth;
+
+	if (!auth_kind_parse(value, &auth) || auth == AUTH_POLICY)
+		return false;
+	p->auth = auth;
+	return true;
+}
+
+static bool set_mode(struct policy *p, const char *value)
+{
+	return machine_mode_parse(value, &p->mode);
+}
+
+static bool set_number(unsigned *number, const char *value, uint64_t max)
+{
+	uint64_t parsed;
+
+	if (!parse_u64(value, 1, max, &parsed))
+		return false;
+	*number = (unsigned)parsed;
+	return true;
+}
+
+static bool set_max_machines(struct policy *p, const char *value)
+{
+	return set_number(&p->max_machines, value, MACHINES_MAX);
+}
+
+static bool set_max_waiting(struct policy *p, const char *value)
+{
+	return set_number(&p->max_waiting, value, WAITING_MAX);
+}
+
+static bool set_reserve(struct policy *p, const char *value)
+{
+	uint64_t bytes = 0;
+	unsigned percent = 0;
+
+	if (parse_percent(value, &percent)) {
+		if (percent > RESERVE_PERCENT_MAX)
+			return false;
+	} else if (!parse_size(value, &bytes)) {
+		return false;
+	}
+	p->reserve_bytes = bytes;
+	p->reserve_percent = percent;
+	return true;
+}
+
+static const struct policy_key {
+	const char *name, *initial, *expected;
+	bool (*set)(struct policy *policy, const char *value);
+} keys[] = {
+	{ "enrol", "auto", "auto, approve or deny", set_enrol },
+	{ "name-pattern", "pc-{n:03}", "a host name with one {n} or {n:03} in it", set_name_pattern },
+	{ "auth", "chap", "none, chap or mutual", set_auth },
+	{ "mode", "persistent", "persistent or ephemeral", set_mode },
+	{ "max-machines", "256", "a number from 1 to 100000", set_max_machines },
+	{ "max-waiting", "64", "a number from 1 to 10000", set_max_waiting },
+	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
+};
+
+static const struct policy_key *key_find(const char *name)
+{
+	for (size_t i = 0; i < array_len(keys); i++) {
+		if (!strcmp(keys[i].name, name))
+			return &keys[i];
+	}
+	return NULL;
+}
+
+int policy_get(struct inventory_tx *tx, struct policy *policy)
+{
+	struct policy p = { 0 };
+	struct query q;
+	int err;
+
+	for (size_t i = 0; i < array_len(keys); i++)
+		keys[i].set(&p, keys[i].initial);
+	query_begin(&q, tx, "SELECT name, value FROM policy");
+	while (query_row(&q)) {
+		char name[NAME_MAX_TEXT], value[VALUE_MAX_TEXT];
+		const struct policy_key *key;
+
+		query_text(&q, name, sizeof(name));
+		query_text(&q, value, sizeof(value));
+		key = key_find(name);
+		if (!key || !key->set(&p, value))
+			log_warning("inventory: policy %s=%s is not valid: its default holds", name, value);
+	}
+	err = query_end(&q);
+	if (!err)
+		*policy = p;
+	return err;
+}
+
+int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, char *reason, size_t reason_size)
+{
+	const struct policy_key *key = key_find(key_name);
+	struct policy scratch = { 0 };
+	struct query q;
+	int err;
+
+	if (!key) {
+		size_t len = (size_t)snprintf(reason, reason_size, "there is no such policy key; there are");
+
+		for (size_t i = 0; i < array_len(keys) && len < reason_size; i++)
+			len += (size_t)snprintf(reason + len, reason_size - len, "%s %s", i ? "," : "", keys[i].name);
+		return -ENOENT;
+	}
+	if (strlen(value) >= VALUE_MAX_TEXT || !key->set(&scratch, value)) {
+		snprintf(reason, reason_size, "%s must be %s", key->name, key->expected);
+		return -EINVAL;
+	}
+	query_begin(&q, tx, "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+	query_bind_text(&q, key->name, NAME_MAX_TEXT);
+	query_bind_text(&q, value, VALUE_MAX_TEXT);
+	err = query_run(&q);
+	if (err)
+		snprintf(reason, reason_size, "%s could not be stored: %s", key->name, strerror(-err));
+	return err;
+}
+
+static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])
+{
+	struct query q;
+	int err;
+
+	snprintf(value, VALUE_MAX_TEXT, "%s", key->initial);
+	query_begin(&q, tx, "SELECT value FROM policy WHERE name = ?");
+	query_bind_text(&q, key->name, NAME_MAX_TEXT);
+	if (query_row(&q))
+		query_text(&q, value, VALUE_MAX_TEXT);
+	err = query_end(&q);
+	return err;
+}
+
+int policy_get_text(struct inventory_tx *tx, const char *key_name, char *value, size_t value_size)
+{
+	const struct policy_key *key = key_find(key_name);
+	char text[VALUE_MAX_TEXT];
+	int err;
+
+	if (!key)
+		return -ENOENT;
+	err = policy_read(tx, key, text);
+	if (!err && strlen(text) >= value_size)
+		err = -EINVAL;
+	if (!err)
+		memcpy(value, text, strlen(text) + 1);
+	return err;
+}
+
+int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg)
+{
+	char text[VALUE_MAX_TEXT];
+
+	for (size_t i = 0; i < array_len(keys); i++) {
+		int err = policy_read(tx, &keys[i], text);
+
+		if (!err)
+			err = each(arg, keys[i].name, text);
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the server has on one loop: see hub.h. */
+#include "iscsi/hub.h"
+
+#include "base/log.h"
+#include "iscsi/conn.h"
+#include "iscsi/portal.h"
+#include "iscsi/probe.h"
+#include "iscsi/session.h"
+#include "iscsi/target.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROUNDS_MAX = 16, LOG_LINES_A_TICK = 10 };
+
+int hub_init(struct hub *hub, struct iscsi_server *server, struct loop *loop)
+{
+	hub->server = server;
+	hub->loop = loop;
+	list_init(&hub->conns);
+	list_init(&hub->dirty);
+	list_init(&hub->kicked);
+	list_init(&hub->ending);
+	list_init(&hub->probes);
+	for (int i = 0; i < HUB_TARGET_BUCKETS; i++)
+		list_init(&hub->targets[i]);
+	hub->log_left = LOG_LINES_A_TICK;
+	hub->scratch = malloc(HUB_SCRATCH_BYTES);
+	return hub->scratch ? 0 : -ENOMEM;
+}
+
+void hub_fini(struct hub *hub)
+{
+	while (hub->free_pdus) {
+		struct pdu_out *out = hub->free_pdus;
+
+		hub->free_pdus = out->next;
+		free(out);
+	}
+	while (hub->free_tasks) {
+		struct task *task = hub->free_tasks;
+
+		hub->free_tasks = task->free_next;
+		free(task);
+	}
+	chunk_pool_fini(&hub->chunks);
+	free(hub->scratch);
+}
+
+struct hub *hub_of(const struct iscsi_server *server, uint64_t key)
+{
+	return &server->hubs[key % server->hub_count];
+}
+
+void hub_log(struct hub *hub, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if (!hub->log_left) {
+		hub->log_suppressed++;
+		return;
+	}
+	hub->log_left--;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_info("%s", text);
+}
+
+/* ---- before the loop sleeps ---- */
+
+static bool hub_round(struct hub *hub)
+{
+	bool any = !list_empty(&hub->dirty) || !list_empty(&hub->kicked);
+
+	while (!list_empty(&hub->dirty)) {
+		struct conn *conn = list_entry(hub->dirty.next, struct conn, dirty_link);
+
+		list_remove(&conn->dirty_link);
+		conn_work(conn);
+	}
+	list_each(link, next, &hub->ending)
+		session_maybe_finish(list_entry(link, struct session, ending_link));
+	while (!list_empty(&hub->kicked)) {
+		struct target *target = list_entry(hub->kicked.next, struct target, kick_link);
+
+		list_remove(&target->kick_link);
+		target_advance(target);
+	}
+	return any;
+}
+
+static void hub_on_prepare(uv_prepare_t *prepare)
+{
+	struct hub *hub = prepare->data;
+
+	for (int i = 0; i < ROUNDS_MAX; i++)
+		if (!hub_round(hub))
+			return;
+	/* Whatever is left must not wait for an event. */
+	uv_timer_start(&hub->tick, hub->tick.timer_cb, 0, HUB_TICK_MS);
+}
+
+/* ---- the clock ---- */
+
+static void tick_conns(struct hub *hub, uint64_t now_ms)
+{
+	list_each(link, next, &hub->conns) {
+		struct conn *conn = list_entry(link, struct conn, link);
+
+		conn_tick(conn, now_ms);
+		if (conn->state == CONN_OPEN && conn->session)
+			session_tick(conn->session, now_ms);
+	}
+}
+
+static void tick_targets(struct hub *hub)
+{
+	for (int i = 0; i < HUB_TARGET_BUCKETS; i++) {
+		list_each(link, next, &hub->targets[i]) {
+			struct target *target = list_entry(link, struct target, link);
+
+			if (target->close_after_ms)
+				target_kick(target);
+		}
+	}
+}
+
+static void hub_on_tick(uv_timer_t *tick)
+{
+	struct hub *hub = tick->data;
+	uint64_t now_ms = time_monotonic_ms();
+
+	if (hub->log_suppressed)
+		log_info("iscsi: %u more lines like these were not written", hub->log_suppressed);
+	hub->log_suppressed = 0;
+	hub->log_left = LOG_LINES_A_TICK;
+	tick_conns(hub, now_ms);
+	tick_targets(hub);
+	probe_tick(hub, now_ms);
+	portal_tick(hub);
+	if (hub->stopping)
+		hub_stop_tick(hub, now_ms);
+}
+
+void hub_start(struct hub *hub)
+{
+	uv_loop_t *uv = loop_uv(hub->loop);
+
+	uv_prepare_init(uv, &hub->prepare);
+	uv_timer_init(uv, &hub->tick);
+	hub->prepare.data = hub->tick.data = hub;
+	uv_prepare_start(&hub->prepare, hub_on_prepare);
+	uv_timer_start(&hub->tick, hub_on_tick, HUB_TICK_MS, HUB_TICK_MS);
+	hub->handles = 2;
+}
+
+/* ---- stopping ---- */
+
+static bool session_is_idle(const struct session *session)
+{
+	return list_empty(&session->tasks) && !session->conn->out_first;
+}
+
+/* design.md: tasks in hand finish; initiators that were asked to log out get a moment to do so. */
+void hub_stop_tick(struct hub *hub, uint64_t now_ms)
+{
+	list_each(link, next, &hub->conns) {
+		struct conn *conn = list_entry(link, struct conn, link);
+
+		if (now_ms >= hub->stop_deadline_ms)
+			conn_close(conn, "the server stops");
+		else if (conn->session && session_is_idle(conn->session) &&
+			 (conn->session->ipxe || now_ms >= hub->stop_polite_ms))
+			conn_close(conn, "the server stops");
+	}
+}
+
+void hub_stop(struct hub *hub)
+{
+	uint64_t now_ms = time_monotonic_ms();
+	unsigned drain_ms = hub->server->drain_ms;
+
+	hub->stopping = true;
+	hub->stop_deadline_ms = now_ms + drain_ms;
+	hub->stop_polite_ms = now_ms + min_u64(drain_ms, STOP_POLITE_MS);
+	list_each(link, next, &hub->conns) {
+		struct conn *conn = list_entry(link, struct conn, link);
+
+		if (!conn->session || !conn->session->target)
+			conn_close(conn, "the server stops");
+		else
+			async_request_logout(conn->session, drain_ms / 1000 + 1);
+	}
+	for (int i = 0; i < HUB_TARGET_BUCKETS; i++)
+		list_each(link, next, &hub->targets[i])
+			target_kick(list_entry(link, struct target, link));
+	hub_stop_tick(hub, now_ms);
+}
+
+static void hub_on_handle_closed(uv_handle_t *handle)
+{
+	struct hub *hub = handle->data;
+
+	if (--hub->handles == 0)
+		server_hub_closed(hub->server);
+}
+
+void hub_close(struct hub *hub)
+{
+	uv_close((uv_handle_t *)&hub->prepare, hub_on_handle_closed);
+	uv_close((uv_handle_t *)&hub->tick, hub_on_handle_closed);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The handlers that the opcode table names and that have no header of their own. Private to scsi/. */
+#ifndef SCSI_HANDLERS_H
+#define SCSI_HANDLERS_H
+
+#include "scsi/task.h"
+
+/* inquiry.c, vpd.c: SPC-4 §6.6, §7.8 */
+void spc_inquiry(struct task_state *st);
+void vpd_inquiry(struct task_state *st);
+/* Fills out with ASCII, padded with blanks to size, never terminated (SPC-4 §4.4.1). */
+void inquiry_put_text(void *out, size_t size, const char *text);
+void inquiry_put_vendor(uint8_t vendor[8], uint8_t product[16]);
+/* The LU's unit serial number; its length. */
+enum { INQUIRY_SERIAL_MAX = 128 };
+size_t inquiry_serial(const struct scsi_lu *lu, char out[INQUIRY_SERIAL_MAX]);
+
+/* spc.c */
+void spc_test_unit_ready(struct task_state *st);
+void spc_request_sense(struct task_state *st);
+void spc_report_luns(struct task_state *st);
+void spc_send_diagnostic(struct task_state *st);
+void spc_receive_diagnostic(struct task_state *st);
+void spc_prevent_allow(struct task_state *st);
+void spc_log_sense(struct task_state *st);
+
+/* report_opcodes.c */
+void spc_report_opcodes(struct task_state *st);
+void spc_report_task_management(struct task_state *st);
+
+/* sbc.c */
+void sbc_read_capacity_10(struct task_state *st);
+void sbc_read_capacity_16(struct task_state *st);
+void sbc_start_stop(struct task_state *st);
+void sbc_synchronize_cache(struct task_state *st);
+void sbc_prefetch(struct task_state *st);
+void sbc_read_defects_10(struct task_state *st);
+void sbc_read_defects_12(struct task_state *st);
+
+/* sbc_read_write.c */
+void sbc_read(struct task_state *st);
+void sbc_write(struct task_state *st);
+void sbc_write_and_verify(struct task_state *st);
+void sbc_verify(struct task_state *st);
+
+/* sbc_compare.c */
+void sbc_compare_and_write(struct task_state *st);
+void sbc_orwrite(struct task_state *st);
+
+/* sbc_unmap.c */
+void sbc_unmap(struct task_state *st);
+void sbc_write_same(struct task_state *st);
+void sbc_get_lba_status(struct task_state *st);
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* INQUIRY (SPC-4 §6.6): who we are. The vital product data pages are in vpd.c. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/be.h"
+#include "scsi/handlers.h"
+
+enum { INQUIRY_EVPD = 0x01 };
+
+/* SPC-4 table 168 */
+struct inquiry_data {
+	uint8_t peripheral, removable, version, format, additional_length, flags5, flags6, flags7;
+	uint8_t vendor[8], product[16], revision[4], vendor_specific[20], obsolete, reserved1;
+	struct be16 versions[8];
+	uint8_t reserved2[22];
+};
+
+/* SPC-4 annex E: SAM-5, SPC-4, SBC-3, iSCSI, no revision claimed */
+static const uint16_t standards[] = { 0x00a0, 0x0460, 0x04c0, 0x0960 };
+
+void inquiry_put_text(void *out, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	memset(out, ' ', size);
+	memcpy(out, text, len < size ? len : size);
+}
+
+void inquiry_put_vendor(uint8_t vendor[8], uint8_t product[16])
+{
+	inquiry_put_text(vendor, 8, "SANBOOT");
+	inquiry_put_text(product, 16, "Diskless Disk");
+}
+
+size_t inquiry_serial(const struct scsi_lu *lu, char out[INQUIRY_SERIAL_MAX])
+{
+	int len;
+
+	if (lu->number)
+		len = snprintf(out, INQUIRY_SERIAL_MAX, "%.100s-%u", lu->target->serial, lu->number);
+	else
+		len = snprintf(out, INQUIRY_SERIAL_MAX, "%.100s", lu->target->serial);
+	return (size_t)len;
+}
+
+/* Four characters: the version without what does not fit, and without a dot at its end. */
+static void inquiry_put_revision(uint8_t revision[4])
+{
+	inquiry_put_text(revision, 4, SANBOOTD_VERSION);
+	if (revision[3] == '.')
+		revision[3] = ' ';
+}
+
+static uint8_t inquiry_peripheral(const struct task_state *st)
+{
+	switch (st->lun_kind) {
+	case LUN_UNIT:
+		return 0x00; /* connected, direct access block device */
+	case LUN_WELL_KNOWN:
+		return 0x1e;
+	default: /* SPC-4 §6.6.2: no logical unit can be there */
+		return 0x7f;
+	}
+}
+
+void spc_inquiry(struct task_state *st)
+{
+	const uint8_t *cdb = st->task->cdb;
+	struct inquiry_data *d;
+
+	if (cdb[1] & INQUIRY_EVPD) {
+		vpd_inquiry(st);
+		return;
+	}
+	if (cdb[2]) {
+		task_fail_cdb(st, 2, -1);
+		return;
+	}
+	d = task_buffer(st, sizeof(*d));
+	if (!d)
+		return;
+	d->peripheral = inquiry_peripheral(st);
+	d->version = 0x06; /* SPC-4 */
+	d->format = 0x12;  /* HISUP, response data format 2 */
+	d->additional_length = sizeof(*d) - 5;
+	d->flags7 = 0x02; /* CMDQUE */
+	inquiry_put_vendor(d->vendor, d->product);
+	inquiry_put_revision(d->revision);
+	for (size_t i = 0; i < sizeof(standards) / sizeof(standards[0]); i++)
+		d->versions[i] = be16_put(standards[i]);
+	task_data(st, sizeof(*d));
+}

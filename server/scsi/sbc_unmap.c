@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Thin provisioning (SBC-3 §4.7): UNMAP (§5.28), WRITE SAME (§5.45, §5.46), GET LBA STATUS (§5.4). LBPRZ=1: what was unmapped reads as
+ * zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/be.h"
+#include "base/util.h"
+#include "scsi/handlers.h"
+
+/* ---- UNMAP ---- */
+
+struct unmap_header {
+	struct be16 length, descriptors_length;
+	uint8_t reserved[4];
+};
+
+struct unmap_descriptor {
+	struct be64 lba;
+	struct be32 blocks;
+	uint8_t reserved[4];
+};
+
+static const struct unmap_descriptor *unmap_descriptors(const struct task_state *st)
+{
+	return (const struct unmap_descriptor *)(st->buffer + sizeof(struct unmap_header));
+}
+
+/* progress counts descriptors, chunk is how many there are. */
+static void unmap_step(struct task_state *st)
+{
+	const struct unmap_descriptor *d = unmap_descriptors(st);
+
+	while (st->progress < st->chunk && !be32_get(d[st->progress].blocks))
+		st->progress++;
+	if (st->progress == st->chunk) {
+		task_good(st);
+		return;
+	}
+	d += st->progress++;
+	task_disk(st, DISK_DISCARD, be64_get(d->lba), be32_get(d->blocks), unmap_step);
+}
+
+/* All of them, before the first is obeyed. False: the task has ended. */
+static bool unmap_check(struct task_state *st)
+{
+	const struct unmap_descriptor *d = unmap_descriptors(st);
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < st->chunk; i++) {
+		uint64_t lba = be64_get(d[i].lba), blocks = be32_get(d[i].blocks);
+		unsigned at = (unsigned)(sizeof(struct unmap_header) + i * sizeof(*d));
+
+		total += blocks;
+		if (lba > st->lu->blocks || blocks > st->lu->blocks - lba) {
+			task_fail(st, SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+			return false;
+		}
+		if (total > SCSI_UNMAP_BLOCKS_MAX) {
+			task_fail_parameter(st, at + 8, -1);
+			return false;
+		}
+	}
+	return true;
+}
+
+void sbc_unmap(struct task_state *st)
+{
+	const struct unmap_header *header;
+	size_t bytes;
+
+	if (!st->length) { /* §5.28.1: no list is no error */
+		task_good(st);
+		return;
+	}
+	header = (const struct unmap_header *)task_parameters(st);
+	if (!header)
+		return;
+	if (st->length < sizeof(*header)) {
+		task_fail_list_length(st);
+		return;
+	}
+	/* A descriptor that is not whole is ignored; more than the list holds is an error. */
+	bytes = be16_get(header->descriptors_length);
+	if (bytes > st->length - sizeof(*header)) {
+		task_fail_list_length(st);
+		return;
+	}
+	st->chunk = bytes / sizeof(struct unmap_descriptor);
+	if (st->chunk > SCSI_UNMAP_DESCRIPTORS_MAX) {
+		task_fail_parameter(st, 2, -1);
+		return;
+	}
+	if (unmap_check(st))
+		unmap_step(st);
+}
+
+/* ---- WRITE SAME ---- */
+
+enum {
+	SAME_UNMAP = 0x08,
+	SAME_NDOB = 0x01,
+	PATTERN_BYTES = 64 << 10,
+	PATTERN_PIECES = 16, /* one disk request: 1 MiB of pieces that are all the same memory */
+	SAME_STEP_BLOCKS = PATTERN_PIECES * PATTERN_BYTES / SCSI_BLOCK,
+};
+
+static void same_step(struct task_state *st)
+{
+	size_t left;
+	int count = 0;
+
+	st->progress += st->chunk;
+	st->chunk = min_u64(st->blocks - st->progress, SAME_STEP_BLOCKS);
+	if (!st->chunk) {
+		task_good(st);
+		return;
+	}
+	for (left = st->chunk * SCSI_BLOCK; left; count++) {
+		st->iov[count] = (struct iovec){ .iov_base = st->buffer, .iov_len = min_u64(left, PATTERN_BYTES) };
+		left -= st->iov[count].iov_len;
+	}
+	st->write_iov = st->iov;
+	st->write_count = count;
+	task_disk(st, DISK_WRITE, st->lba + st->progress, st->chunk, same_step);
+}
+
+static void same_write(struct task_state *st, const uint8_t *block)
+{
+	st->iov = calloc(PATTERN_PIECES, sizeof(*st->iov));
+	st->buffer = malloc(PATTERN_BYTES);
+	if (!st->iov || !st->buffer) {
+		task_status(st, SCSI_BUSY);
+		return;
+	}
+	for (size_t at = 0; at < PATTERN_BYTES; at += SCSI_BLOCK)
+		memcpy(st->buffer + at, block, SCSI_BLOCK);
+	same_step(st);
+}
+
+static bool is_zero(const uint8_t *block)
+{
+	return block[0] == 0 && memcmp(block, block + 1, SCSI_BLOCK - 1) == 0;
+}
+
+void sbc_write_same(struct task_state *st)
+{
+	const struct scsi_task *task = st->task;
+	bool unmap = task->cdb[1] & SAME_UNMAP, ndob = st->op->cdb_bytes == 16 && (task->cdb[1] & SAME_NDOB);
+	uint8_t block[SCSI_BLOCK] = { 0 };
+
+	/* One block, no more and no less: there is no rule for what else to write. */
+	if (!ndob && (task->out_len < SCSI_BLOCK || (task->out_expected && task->out_expected != SCSI_BLOCK))) {
+		task_fail(st, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
+		return;
+	}
+	if (!ndob)
+		task_copy_out(st, 0, block, SCSI_BLOCK);
+	/* With UNMAP, a block that unmapped ones would not read as is written all the same: §4.7.3.4.4 (LBPRZ=1). */
+	if (is_zero(block))
+		task_disk_flags(st, DISK_WRITE_ZEROES, st->lba, st->blocks, false, unmap, task_good);
+	else
+		same_write(st, block);
+}
+
+/* ---- GET LBA STATUS ---- */
+
+enum {
+	STATUS_EXTENTS_MAX = 256,
+	STATUS_BLOCKS_MAX = 1 << 25, /* 16 GiB a command: bounds what one command makes a disk look at */
+	STATUS_MAPPED = 0,
+	STATUS_DEALLOCATED = 1,
+};
+
+struct lba_status_header {
+	struct be32 length;
+	uint8_t reserved[4];
+};
+
+struct lba_status_descriptor {
+	struct be64 lba;
+	struct be32 blocks;
+	uint8_t status, reserved[3];
+};
+
+static void lba_status_answer(struct task_state *st)
+{
+	const struct disk_extent *extents = st->extents;
+	unsigned count = st->req.extent_count;
+	struct lba_status_header *out = task_buffer(st, sizeof(*out) + max_u64(count, 1) * sizeof(struct lba_status_descriptor));
+	struct lba_status_descriptor *d;
+	uint64_t at = st->lba, end = st->lba + st->chunk;
+	size_t used = 0;
+
+	if (!out)
+		return;
+	d = (struct lba_status_descriptor *)(out + 1);
+	/* §5.4.2.3: the first begins with the block that was asked for, each other where the one before it ends. */
+	for (unsigned i = 0; i < count && at < end; i++) {
+		uint64_t extent_end = min_u64((extents[i].offset + extents[i].length) / SCSI_BLOCK, end);
+
+		if (extent_end <= at)
+			continue;
+		d[used].lba = be64_put(at);
+		d[used].blocks = be32_put((uint32_t)(extent_end - at));
+		d[used++].status = extents[i].mapped ? STATUS_MAPPED : STATUS_DEALLOCATED;
+		at = extent_end;
+	}
+	if (!used) { /* nothing is known: 0h says just that */
+		d[0].lba = be64_put(st->lba);
+		d[0].blocks = be32_put((uint32_t)st->chunk);
+		used = 1;
+	}
+	out->length = be32_put((uint32_t)(4 + used * sizeof(*d)));
+	task_data(st, sizeof(*out) + used * sizeof(*d));
+}
+
+void sbc_get_lba_status(struct task_state *st)
+{
+	size_t room = st->length > sizeof(struct lba_status_header) ? st->length - sizeof(struct lba_status_header) : 0;
+	unsigned extents = (unsigned)max_u64(min_u64(room / sizeof(struct lba_status_descriptor), STATUS_EXTENTS_MAX), 1);
+
+	st->extents = calloc(extents, sizeof(*st->extents));
+	if (!st->extents) {
+		task_status(st, SCSI_BUSY);
+		return;
+	}
+	st->chunk = min_u64(st->lu->blocks - st->lba, STATUS_BLOCKS_MAX);
+	st->extent_max = extents;
+	task_disk(st, DISK_STATUS, st->lba, st->chunk, lba_status_answer);
+}

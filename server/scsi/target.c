@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The target: logical units and nexuses come and go, unit attentions are queued, resets reset. See target.h and lu.h.
+ *
+ * A unit attention is one bit for each I_T nexus and logical unit, so that none is reported twice, none is lost, and
+ * nothing that others do can make us hold more.
+ */
+#include "scsi/target.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "scsi/lu.h"
+#include "scsi/mode.h"
+#include "scsi/persist.h"
+#include "scsi/reservations.h"
+#include "scsi/task.h"
+
+enum { THRESHOLD_LOOK_BYTES = 1 << 20 };
+
+static const uint16_t attention_codes[UA_COUNT] = {
+	[UA_POWER_ON] = ASC_POWER_ON_OCCURRED,
+	[UA_BUS_RESET] = ASC_BUS_RESET_OCCURRED,
+	[UA_DEVICE_RESET] = ASC_BUS_DEVICE_RESET_OCCURRED,
+	[UA_LUNS_CHANGED] = ASC_REPORTED_LUNS_CHANGED,
+	[UA_CAPACITY_CHANGED] = ASC_CAPACITY_DATA_CHANGED,
+	[UA_MODE_CHANGED] = ASC_MODE_PARAMETERS_CHANGED,
+	[UA_RESERVATIONS_PREEMPTED] = ASC_RESERVATIONS_PREEMPTED,
+	[UA_RESERVATIONS_RELEASED] = ASC_RESERVATIONS_RELEASED,
+	[UA_REGISTRATIONS_PREEMPTED] = ASC_REGISTRATIONS_PREEMPTED,
+	[UA_COMMANDS_CLEARED] = ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
+	[UA_THIN_THRESHOLD] = ASC_THIN_PROVISIONING_SOFT_THRESHOLD,
+};
+
+static void target_destroy(struct scsi_target *target)
+{
+	for (unsigned i = 0; i < SCSI_LUNS; i++) {
+		if (!target->lus[i])
+			continue;
+		reservations_fini(&target->lus[i]->reservations);
+		free(target->lus[i]);
+	}
+	task_pool_free(target);
+	free(target->saved);
+	free(target->name);
+	free(target->serial);
+	free(target);
+}
+
+void target_enter(struct scsi_target *target)
+{
+	target->depth++;
+}
+
+void target_leave(struct scsi_target *target)
+{
+	assert(target->depth);
+	target->depth--;
+	if (target->freed && !target->depth && !target->saving)
+		target_destroy(target);
+}
+
+int scsi_target_new(const struct scsi_target_config *config, struct scsi_target **out)
+{
+	struct scsi_target *target = calloc(1, sizeof(*target));
+
+	if (!target)
+		return -ENOMEM;
+	target->name = strdup(config->name);
+	target->serial = strdup(config->serial);
+	target->loop = config->loop;
+	target->save = config->save;
+	target->save_arg = config->save_arg;
+	if (!target->name || !target->serial)
+		goto no_memory;
+	if (config->saved && config->saved_len) {
+		target->saved = malloc(config->saved_len);
+		if (!target->saved)
+			goto no_memory;
+		memcpy(target->saved, config->saved, config->saved_len);
+		target->saved_len = config->saved_len;
+	}
+	*out = target;
+	return 0;
+no_memory:
+	target_destroy(target);
+	return -ENOMEM;
+}
+
+void scsi_target_free(struct scsi_target *target)
+{
+	if (!target)
+		return;
+	assert(!target->nexuses && !target->freed);
+	target_enter(target);
+	target->freed = true;
+	target_leave(target);
+}
+
+int scsi_target_add_lun(struct scsi_target *target, unsigned number, struct disk *disk)
+{
+	struct disk_info info;
+	struct scsi_lu *lu;
+
+	if (number >= SCSI_LUNS)
+		return -EINVAL;
+	if (target->lus[number])
+		return -EEXIST;
+	disk_get_info(disk, &info);
+	if (info.size_bytes < SCSI_BLOCK)
+		return -EINVAL;
+	lu = calloc(1, sizeof(*lu));
+	if (!lu)
+		return -ENOMEM;
+	lu->target = target;
+	lu->number = number;
+	lu->disk = disk;
+	lu->blocks = info.size_bytes / SCSI_BLOCK;
+	lu->read_only = info.read_only;
+	lu->saved_mode = mode_defaults();
+	reservations_init(&lu->reservations);
+	target->lus[number] = lu;
+	persist_load(lu);
+	lu->mode = lu->saved_mode;
+	for (unsigned i = 0; i < SCSI_LUNS; i++)
+		if (target->lus[i] && target->lus[i] != lu)
+			lu_raise_others(target->lus[i], NULL, UA_LUNS_CHANGED);
+	return 0;
+}
+
+/* ---- addressing ---- */
+
+enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu)
+{
+	static const uint8_t well_known[8] = { 0xc1, 0x01 };
+	unsigned number;
+
+	*lu = NULL;
+	if (memcmp(lun, well_known, sizeof(well_known)) == 0)
+		return LUN_WELL_KNOWN;
+	for (unsigned i = 2; i < 8; i++)
+		if (lun[i])
+			return LUN_NONE;
+	/* SAM-5 §4.7.7: peripheral device addressing on bus 0, flat space addressing */
+	if (lun[0] == 0)
+		number = lun[1];
+	else if ((lun[0] & 0xc0) == 0x40)
+		number = (unsigned)(lun[0] & 0x3f) << 8 | lun[1];
+	else
+		return LUN_NONE;
+	if (number >= SCSI_LUNS || !target->lus[number])
+		return LUN_NONE;
+	*lu = target->lus[number];
+	return LUN_UNIT;
+}
+
+bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8])
+{
+	struct scsi_lu *lu;
+
+	return target_find_lun(target, lun, &lu) != LUN_NONE;
+}
+
+/* ---- unit attentions ---- */
+
+void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
+{
+	nexus->ua[lu->number] |= (uint16_t)(1u << ua);
+}
+
+void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit_attention ua)
+{
+	for (struct scsi_nexus *n = lu->target->nexuses; n; n = n->next)
+		if (n != but)
+			lu_raise(lu, n, ua);
+}
+
+void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attention ua)
+{
+	for (struct scsi_nexus *n = lu->target->nexuses; n; n = n->next)
+		if (strcasecmp(n->port_name, port_name) == 0)
+			lu_raise(lu, n, ua);
+}
+
+bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus)
+{
+	return nexus->ua[lu->number] != 0;
+}
+
+void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
+{
+	nexus->ua[lu->number] &= (uint16_t)~(1u << ua);
+}
+
+bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense)
+{
+	uint16_t pending = nexus->ua[lu->number];
+	int first;
+
+	if (!pending)
+		return false;
+	first = __builtin_ctz(pending);
+	lu_drop_attention(lu, nexus, (enum unit_attention)first);
+	*sense = (struct sense){ .key = SENSE_UNIT_ATTENTION, .code = attention_codes[first] };
+	return true;
+}
+
+uint32_t lu_used_sets(const struct scsi_lu *lu)
+{
+	struct disk_info info;
+
+	disk_get_info(lu->disk, &info);
+	return (uint32_t)min_u64((info.allocated_bytes / SCSI_BLOCK) >> SCSI_THRESHOLD_EXPONENT, UINT32_MAX);
+}
+
+void lu_check_threshold(struct scsi_lu *lu, uint64_t bytes)
+{
+	bool above;
+
+	if (!lu->mode.threshold_enabled)
+		return;
+	lu->written_unchecked += bytes;
+	if (lu->written_unchecked < THRESHOLD_LOOK_BYTES)
+		return;
+	lu->written_unchecked = 0;
+	above = lu_used_sets(lu) >= lu->mode.threshold_count;
+	if (above && !lu->threshold_reported)
+		lu_raise_others(lu, NULL, UA_THIN_THRESHOLD);
+	lu->threshold_reported = above;
+}
+
+void scsi_target_capacity_changed(struct scsi_target *target, unsigned number)
+{
+	struct disk_info info;
+	struct scsi_lu *lu;
+
+	if (number >= SCSI_LUNS || !target->lus[number])
+		return;
+	lu = target->lus[number];
+	disk_get_info(lu->disk, &info);
+	lu->blocks = info.size_bytes / SCSI_BLOCK;
+	lu_raise_others(lu, NULL, UA_CAPACITY_CHANGED);
+}
+
+void scsi_target_clear_reservations(struct scsi_target *target)
+{
+	bool kept = false;
+
+	for (unsigned i = 0; i < SCSI_LUNS; i++) {
+		if (!target->lus[i])
+			continue;
+		kept |= target->lus[i]->reservations.aptpl;
+		reservations_clear(&target->lus[i]->reservations);
+	}
+	if (kept)
+		persist_save(target, NULL);
+}
+
+/* ---- nexuses ---- */
+
+int scsi_nexus_open(struct scsi_target *target, const char *port_name, struct scsi_nexus **out)
+{
+	struct scsi_nexus *nexus = calloc(1, sizeof(*nexus));
+
+	if (!nexus)
+		return -ENOMEM;
+	nexus->port_name = strdup(port_name);
+	if (!nexus->port_name) {
+		free(nexus);
+		return -ENOMEM;
+	}
+	nexus->target = target;
+	for (unsigned i = 0; i < SCSI_LUNS; i++)
+		nexus->ua[i] = 1u << UA_POWER_ON;
+	nexus->next = target->nexuses;
+	if (nexus->next)
+		nexus->next->prev = nexus;
+	target->nexuses = nexus;
+	*out = nexus;
+	return 0;
+}
+
+void scsi_nexus_close(struct scsi_nexus *nexus)
+{
+	struct scsi_target *target = nexus->target;
+
+	assert(!nexus->tasks);
+	/* SPC-2 §5.5.1: a RESERVE ends with its nexus. Registrations stay. */
+	for (unsigned i = 0; i < SCSI_LUNS; i++)
+		if (target->lus[i] && target->lus[i]->reservations.reserved_by == nexus)
+			target->lus[i]->reservations.reserved_by = NULL;
+	if (nexus->prev)
+		nexus->prev->next = nexus->next;
+	else
+		target->nexuses = nexus->next;
+	if (nexus->next)
+		nexus->next->prev = nexus->prev;
+	free(nexus->port_name);
+	free(nexus);
+}
+
+void *scsi_nexus_user(const struct scsi_nexus *nexus)
+{
+	return nexus->user;
+}
+
+void scsi_nexus_set_user(struct scsi_nexus *nexus, void *user)
+{
+	nexus->user = user;
+}
+
+void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus), void *arg)
+{
+	target->abort_nexus = abort_nexus;
+	target->abort_arg = arg;
+}
+
+/* ---- resets (SAM-5 §6.3) ---- */
+
+static void lu_reset(struct scsi_lu *lu, enum unit_attention ua)
+{
+	lu->reservations.reserved_by = NULL;
+	lu->mode = lu->saved_mode;
+	lu->threshold_reported = false;
+	/* Of every nexus, the one that asked for it as well. */
+	lu_raise_others(lu, NULL, ua);
+}
+
+bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by)
+{
+	struct scsi_lu *lu;
+
+	switch (target_find_lun(target, lun, &lu)) {
+	case LUN_NONE:
+		return false;
+	case LUN_WELL_KNOWN:
+		return true;
+	case LUN_UNIT:
+		break;
+	}
+	log_info("target %s: logical unit %u reset%s%s", target->name, lu->number, by ? " by " : "", by ? by->port_name : "");
+	lu_reset(lu, UA_DEVICE_RESET);
+	return true;
+}
+
+void scsi_target_reset(struct scsi_target *target, struct scsi_nexus *by)
+{
+	log_info("target %s: reset%s%s", target->name, by ? " by " : "", by ? by->port_name : "");
+	for (unsigned i = 0; i < SCSI_LUNS; i++)
+		if (target->lus[i])
+			lu_reset(target->lus[i], UA_BUS_RESET);
+}
+
+void scsi_task_set_cleared(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by)
+{
+	struct scsi_lu *lu;
+
+	if (target_find_lun(target, lun, &lu) != LUN_UNIT)
+		return;
+	for (struct scsi_nexus *n = target->nexuses; n; n = n->next)
+		if (n != by && n->tasks)
+			lu_raise(lu, n, UA_COMMANDS_CLEARED);
+}

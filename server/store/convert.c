@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Running qemu-img: see convert.h.
+ *
+ * The child gets the input as descriptor 3 and the output as 4, and opens them again as /dev/fd/3 and /dev/fd/4: that asks for permission
+ * on the file itself, not on the folders above it. So the output, in a folder that only we may enter, is writable for all while it
+ * is made; and an input that "nobody" may not read is copied first by our caller. An image that talks qemu-img into opening
+ * other files then finds only what the whole world may read, and nowhere to send it. The format is explicit, the backing file
+ * explicitly none.
+ *
+ * Between fork and exec only system calls: other threads may hold locks.
+ */
+#include "store/convert.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	NOBODY = 65534,
+	CHILD_IN = 3,
+	CHILD_OUT = 4,
+	SAFE_FD = 10, /* where our own copies wait, clear of 0 to 4 */
+	POLL_MS = 200,
+	MEMORY_MAX = 2, /* GiB of address space */
+	EXIT_NO_EXEC = 126,
+	CHECK_CORRUPT = 2, /* exit codes of qemu-img check */
+	CHECK_LEAKS = 3,
+	CHECK_UNSUPPORTED = 63,
+};
+
+bool convert_can_read(const struct stat *st)
+{
+	return geteuid() != 0 || (st->st_mode & S_IROTH);
+}
+
+/* ---- the child ---- */
+
+static _Noreturn void child_die(const char *what)
+{
+	static const char text[] = "sanbootd: cannot run qemu-img: ";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0 || write(STDERR_FILENO, what, strlen(what)) < 0)
+		_exit(EXIT_NO_EXEC);
+	_exit(EXIT_NO_EXEC);
+}
+
+static void child_drop_privileges(void)
+{
+	struct rlimit memory = { (rlim_t)MEMORY_MAX << 30, (rlim_t)MEMORY_MAX << 30 }, none = { 0, 0 };
+
+	setrlimit(RLIMIT_AS, &memory);
+	setrlimit(RLIMIT_CORE, &none);
+	nice(10);
+	/* No network. Not everywhere allowed, and not the only wall. */
+	if (unshare(CLONE_NEWNET) && geteuid() != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET)) { /* goes on with it */
+	}
+	if (geteuid() == 0) {
+		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+			child_die("privileges could not be dropped");
+	}
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static _Noreturn void child_exec(char *const argv[], int in, int out, int stdout_fd, int stderr_fd, pid_t parent)
+{
+	static char *const environment[] = { (char *)(uintptr_t)"LC_ALL=C", (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
+	sigset_t none;
+	int null = open("/dev/null", O_RDONLY);
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (null < 0 || dup2(stderr_fd, STDERR_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 || dup2(null, STDIN_FILENO) < 0)
+		_exit(EXIT_NO_EXEC);
+	if (dup2(in, CHILD_IN) < 0 || (out >= 0 && dup2(out, CHILD_OUT) < 0))
+		child_die("descriptors");
+	close_range(out >= 0 ? CHILD_OUT + 1 : CHILD_OUT, ~0u, 0);
+	child_drop_privileges();
+	/* After the change of user, which clears it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(EXIT_NO_EXEC);
+	execve(argv[0], argv, environment);
+	child_die(argv[0]);
+}
+
+/* ---- the parent ---- */
+
+struct output {
+	int fd; /* -1: closed */
+	char text[REASON_TEXT]; /* stderr: its beginning; stdout: its end */
+	size_t len;
+};
+
+struct child {
+	pid_t pid;
+	struct output out, err;
+};
+
+static int child_start(char *const argv[], int in, int out, struct child *child)
+{
+	int pipe_out[2] = { -1, -1 }, pipe_err[2] = { -1, -1 }, high[4] = { -1, -1, -1, -1 };
+	pid_t self = getpid(), pid = -1;
+	int err = 0;
+
+	if (pipe2(pipe_out, O_CLOEXEC) || pipe2(pipe_err, O_CLOEXEC))
+		err = -errno;
+	if (!err) {
+		int low[4] = { in, out, pipe_out[1], pipe_err[1] };
+
+		for (int i = 0; i < 4 && !err; i++) {
+			high[i] = low[i] < 0 ? -1 : fcntl(low[i], F_DUPFD_CLOEXEC, SAFE_FD);
+			if (low[i] >= 0 && high[i] < 0)
+				err = -errno;
+		}
+	}
+	if (!err) {
+		pid = fork();
+		if (pid == 0)
+			child_exec(argv, high[0], high[1], high[2], high[3], self);
+		if (pid < 0)
+			err = -errno;
+	}
+	for (int i = 0; i < 4; i++) {
+		if (high[i] >= 0)
+			close(high[i]);
+	}
+	if (pipe_out[1] >= 0)
+		close(pipe_out[1]);
+	if (pipe_err[1] >= 0)
+		close(pipe_err[1]);
+	if (err) {
+		if (pipe_out[0] >= 0)
+			close(pipe_out[0]);
+		if (pipe_err[0] >= 0)
+			close(pipe_err[0]);
+		return err;
+	}
+	*child = (struct child){ .pid = pid, .out = { .fd = pipe_out[0] }, .err = { .fd = pipe_err[0] } };
+	return 0;
+}
+
+/* Takes what is there. keep_end: of a long text its last bytes stay, otherwise its first. */
+static void output_read(struct output *output, bool keep_end)
+{
+	char data[256];
+	ssize_t n = read(output->fd, data, sizeof(data));
+	size_t room;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		close(output->fd);
+		output->fd = -1;
+		return;
+	}
+	room = sizeof(output->text) - 1 - output->len;
+	if (keep_end && (size_t)n > room) {
+		size_t drop = (size_t)n - room;
+
+		memmove(output->text, output->text + drop, output->len - drop);
+		output->len -= drop;
+		room = (size_t)n;
+	}
+	n = (ssize_t)min_u64((uint64_t)n, room);
+	memcpy(output->text + output->len, data, (size_t)n);
+	output->len += (size_t)n;
+	output->text[output->len] = '\0';
+}
+
+/* "    (12.34/100%)\r(12.50/100%)\r" -> 12 */
+static unsigned progress_percent(const char *text)
+{
+	const char *open = strrchr(text, '(');
+	unsigned long percent;
+
+	/* The last one may be cut in two. */
+	while (open && open > text && !strstr(open, "/100%")) {
+		do
+			open--;
+		while (open > text && *open != '(');
+	}
+	if (!open || *open != '(' || !strstr(open, "/100%"))
+		return 0;
+	percent = strtoul(open + 1, NULL, 10);
+	return percent > 100 ? 100 : (unsigned)percent;
+}
+
+/* Follows the child to its end. Its wait status, or -ECANCELED: progress said stop, and it was killed. */
+static int child_follow(struct child *child, const struct progress *progress, int *status)
+{
+	bool canceled = false;
+
+	while (child->out.fd >= 0 || child->err.fd >= 0) {
+		struct pollfd fds[2] = { { .fd = child->out.fd, .events = POLLIN }, { .fd = child->err.fd, .events = POLLIN } };
+
+		if (poll(fds, 2, POLL_MS) > 0) {
+			if (fds[0].revents)
+				output_read(&child->out, true);
+			if (fds[1].revents)
+				output_read(&child->err, false);
+		}
+		if (!canceled && progress && !progress->step(progress->arg, progress_percent(child->out.text))) {
+			canceled = true;
+			kill(child->pid, SIGKILL);
+		}
+	}
+	while (waitpid(child->pid, status, 0) < 0 && errno == EINTR)
+		;
+	return canceled ? -ECANCELED : 0;
+}
+
+/* One line of it, as we would say it. */
+static void quote(const char *text, char *out, size_t size)
+{
+	static const char prefix[] = "qemu-img: ";
+
+	if (!strncmp(text, prefix, sizeof(prefix) - 1))
+		text += sizeof(prefix) - 1;
+	log_escape(out, size, text, strcspn(text, "\n"));
+}
+
+/* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
+static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code, char *reason, size_t reason_size)
+{
+	int status = 0, err = child_start(argv, how->in, out, child);
+
+	if (err) {
+		snprintf(reason, reason_size, "qemu-img could not be started: %s", strerror(-err));
+		return -EIO;
+	}
+	err = child_follow(child, how->progress, &status);
+	if (err)
+		return err;
+	if (WIFSIGNALED(status)) {
+		snprintf(reason, reason_size, "qemu-img was killed by signal %d (too little memory?)", WTERMSIG(status));
+		return -EIO;
+	}
+	*code = WEXITSTATUS(status);
+	return 0;
+}
+
+static void source_json(const struct convert *how, char *json, size_t size)
+{
+	const char *extra = "";
+
+	/* Hyper-V's footers keep the true size; the geometry beside it is rounded down (to less than the last partition). */
+	if (how->format == FORMAT_VHD)
+		extra = ",\"force_size_calc\":\"current_size\"";
+	else if (how->format == FORMAT_QCOW2 || how->format == FORMAT_VMDK)
+		extra = ",\"backing\":null";
+	snprintf(json, size, "json:{\"driver\":\"%s\"%s,\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}", image_format_driver(how->format), extra,
+		 CHILD_IN);
+}
+
+int convert_check(const struct convert *how, char *reason, size_t reason_size)
+{
+	char json[256], check[] = "check";
+	char *argv[] = { (char *)(uintptr_t)how->qemu_img, check, json, NULL };
+	struct child child;
+	char words[REASON_TEXT];
+	int code, err;
+
+	source_json(how, json, sizeof(json));
+	err = run(argv, how, -1, &child, &code, reason, reason_size);
+	if (err || !code || code == CHECK_LEAKS || code == CHECK_UNSUPPORTED)
+		return err;
+	quote(child.err.text[0] ? child.err.text : child.out.text, words, sizeof(words));
+	snprintf(reason, reason_size, "is %s (qemu-img check: %.300s)", code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
+	return -EUCLEAN;
+}
+
+int convert_run(const struct convert *how, char *reason, size_t reason_size)
+{
+	char json[256], output[32], unit[16], words[REASON_TEXT];
+	const char *const args[] = { how->qemu_img, "convert", "-p", "-n", "--target-is-zero", "-S", unit, "-O", "raw", json, output, NULL };
+	char *argv[array_len(args)];
+	struct child child;
+	int code, err;
+
+	source_json(how, json, sizeof(json));
+	snprintf(output, sizeof(output), "/dev/fd/%d", CHILD_OUT);
+	snprintf(unit, sizeof(unit), "%d", STORE_HOLE_BYTES);
+	for (size_t i = 0; i < array_len(args); i++)
+		argv[i] = (char *)(uintptr_t)args[i];
+	/* See the top: only while the child runs, in a folder that it cannot enter. */
+	if (fchmod(how->out, 0666)) {
+		snprintf(reason, reason_size, "could not be prepared: %s", strerror(errno));
+		return -EIO;
+	}
+	err = run(argv, how, how->out, &child, &code, reason, reason_size);
+	fchmod(how->out, 0600);
+	if (err || !code)
+		return err;
+	quote(child.err.text, words, sizeof(words));
+	snprintf(reason, reason_size, "could not be converted: qemu-img: %.400s", words);
+	return -EIO;
+}

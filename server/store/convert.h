@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * qemu-img, run as a child process over two open files. It gets no names, only descriptors; no network; no privileges; and one
+ * explicit format without backing file. All of it blocks. Private to store/.
+ */
+#ifndef STORE_CONVERT_H
+#define STORE_CONVERT_H
+
+#include "store/hash.h"
+#include "store/probe.h"
+
+struct convert {
+	const char *qemu_img;
+	enum image_format format;
+	int in;	 /* as nobody must be able to open it again by /dev/fd: see convert_can_read */
+	int out; /* raw, empty, already as long as the disk; not for convert_check */
+	const struct progress *progress;
+};
+
+/* May the unprivileged child open this file? Otherwise the caller makes a copy that it may. */
+bool convert_can_read(const struct stat *st);
+/* "qemu-img check": 0, also for formats without checks; -EUCLEAN with a sentence; -ECANCELED. */
+int convert_check(const struct convert *how, char *reason, size_t reason_size);
+/* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with qemu-img's own words in reason. */
+int convert_run(const struct convert *how, char *reason, size_t reason_size);
+
+#endif

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One import, on a slow worker:
+ *
+ *     QUEUED -> CHECKING -> CONVERTING -> HASHING -> DONE         tmp/import-N.raw -> images/NAME@V.raw
+ *                  `-----------`------------`------> FAILED
+ *
+ * The file is made in tmp/. When it is whole, hashed and durable, one inventory job links it into images/ and inserts the
+ * row. Its name in tmp/ goes last: at the next start a file in images/ that has a second name in tmp/ and no row is the
+ * remains of a crash in between, and goes (reclaim.c). So a crash at any point leaves nothing, or a complete version.
+ */
+#include "store/import_work.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/util.h"
+#include "store/convert.h"
+#include "store/hash.h"
+#include "store/image_warnings.h"
+#include "store/private.h"
+#include "store/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	FILE_TEXT = 100,
+	SPACE_CHECK_MS = 1000,
+	NUMBERS_TRIED = 1000,
+	QEMU_LOCK_WRITER = 101, /* the byte that QEMU locks in a file that it may write (block/file-posix.c) */
+};
+
+/* One import at work. */
+struct work {
+	struct store *store;
+	struct import *import;
+	char file_text[FILE_TEXT]; /* the input's name, for people */
+	struct policy policy;
+	char tmp[PATH_MAX]; /* "" not made */
+	char copy[PATH_MAX]; /* of an input that qemu-img may not read; "" none */
+	int out, copy_fd;
+	enum import_stage stage;
+	uint64_t space_checked_ms;
+	bool no_space;
+	struct image_version version;
+	char published_file[PATH_MAX]; /* images/NAME@V.raw once linked */
+	char reason[REASON_TEXT];
+};
+
+/* ---- status ---- */
+
+static void import_set(struct store *store, struct import *import, enum import_stage stage, unsigned percent, const char *text)
+{
+	pthread_mutex_lock(&store->mutex);
+	if (import->status.stage != stage || import->status.percent != percent || text) {
+		import->status.stage = stage;
+		import->status.percent = percent;
+		if (text)
+			snprintf(import->status.text, sizeof(import->status.text), "%s", text);
+		pthread_cond_broadcast(&store->changed);
+	}
+	pthread_mutex_unlock(&store->mutex);
+}
+
+static bool work_step(void *arg, unsigned percent)
+{
+	struct work *work = arg;
+	uint64_t now = time_monotonic_ms();
+	char reason[REASON_TEXT];
+
+	import_set(work->store, work->import, work->stage, percent, NULL);
+	/* The machines that run need the reserve more than this import does. */
+	if (work->stage == IMPORT_CONVERTING && now - work->space_checked_ms > SPACE_CHECK_MS) {
+		work->space_checked_ms = now;
+		work->no_space = store_check_space(work->store, &work->policy, 0, reason, sizeof(reason)) == -ENOSPC;
+	}
+	return !work->store->closing && !work->no_space;
+}
+
+static int __attribute__((format(printf, 3, 4))) work_fail(struct work *work, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(work->reason, sizeof(work->reason), format, args);
+	va_end(args);
+	return err;
+}
+
+/* Why a pass over the bytes ended early. */
+static int work_fail_pass(struct work *work, int err)
+{
+	if (err == -ECANCELED && work->no_space) {
+		store_check_space(work->store, &work->policy, 0, work->reason, sizeof(work->reason));
+		return -ENOSPC;
+	}
+	if (err == -ECANCELED)
+		return work_fail(work, err, "the server was stopped: import it again");
+	if (err == -ENODATA)
+		return work_fail(work, err, "%s became shorter while it was read", work->file_text);
+	return work_fail(work, err, "%s could not be copied: %s", work->file_text, strerror(-err));
+}
+
+/* ---- steps ---- */
+
+static int open_tmp(struct work *work, const char *suffix, char path[PATH_MAX])
+{
+	char name[64], random[9];
+	int fd;
+
+	secret_text(random, sizeof(random) - 1);
+	snprintf(name, sizeof(name), "import-%llu-%s%s", (unsigned long long)work->import->status.id, random, suffix);
+	fd = open(store_path(work->store, "tmp", name, path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		int err = -errno;
+
+		work_fail(work, err, "%s cannot be made: %s", path, strerror(-err));
+		path[0] = '\0';
+		return err;
+	}
+	return fd;
+}
+
+static bool has_writer(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_LOCK_WRITER, .l_len = 1 };
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
+}
+
+static int input_size(int fd, const struct stat *st, uint64_t *size)
+{
+	off_t end;
+
+	if (S_ISREG(st->st_mode)) {
+		*size = (uint64_t)st->st_size;
+		return 0;
+	}
+	end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : -1;
+	if (end < 0)
+		return -EINVAL;
+	*size = (uint64_t)end;
+	return 0;
+}
+
+static int work_check(struct work *work, struct stat *st, uint64_t *in_size, struct probe *probe)
+{
+	struct import *import = work->import;
+	char reason[REASON_TEXT];
+	struct view view;
+	int err;
+
+	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
+		return work_fail(work, -EINVAL, "%s is neither a file nor a disk", work->file_text);
+	if (has_writer(import->fd))
+		return work_fail(work, -EBUSY, "%s is being written to by a virtual machine: shut that down first", work->file_text);
+	view = view_of_file(&import->fd, *in_size);
+	err = probe_image(&view, import->path, probe, reason, sizeof(reason));
+	if (err)
+		return work_fail(work, err, "%s %.400s", work->file_text, reason);
+	err = store_get_policy(work->store, &work->policy);
+	if (err)
+		return work_fail(work, err, "the policy could not be read: %s", strerror(-err));
+	return store_check_space(work->store, &work->policy, min_u64((uint64_t)st->st_blocks * 512, *in_size), work->reason, sizeof(work->reason));
+}
+
+/* qemu-img runs as nobody: what nobody may read is copied to where it can be handed over. */
+static int work_copy_input(struct work *work, uint64_t in_size, const struct progress *progress)
+{
+	int err;
+
+	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying it to where qemu-img, without privileges, can read it");
+	work->copy_fd = open_tmp(work, ".in", work->copy);
+	if (work->copy_fd < 0)
+		return work->copy_fd;
+	err = copy_file_sparse(work->import->fd, in_size, work->copy_fd, in_size, progress, NULL);
+	if (!err && fchmod(work->copy_fd, 0644))
+		err = -errno;
+	return err ? work_fail_pass(work, err) : 0;
+}
+
+static int work_convert(struct work *work, const struct stat *st, uint64_t in_size, const struct probe *probe, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	struct convert how = { .qemu_img = work->store->qemu_img, .format = probe->format, .out = work->out, .progress = &progress };
+	char text[100], reason[REASON_TEXT];
+	int err = 0;
+
+	work->stage = IMPORT_CONVERTING;
+	if (!S_ISREG(st->st_mode) || !convert_can_read(st))
+		err = work_copy_input(work, in_size, &progress);
+	if (err)
+		return err;
+	how.in = work->copy_fd >= 0 ? work->copy_fd : work->import->fd;
+	snprintf(text, sizeof(text), "converting from %s", image_format_name(probe->format));
+	import_set(work->store, work->import, IMPORT_CONVERTING, 0, text);
+	err = convert_check(&how, reason, sizeof(reason));
+	if (!err && ftruncate(work->out, (off_t)size))
+		return work_fail_pass(work, -errno);
+	if (!err)
+		err = convert_run(&how, reason, sizeof(reason));
+	if (err == -ECANCELED)
+		return work_fail_pass(work, err);
+	if (err)
+		return work_fail(work, err, "%s %.400s", work->file_text, reason);
+	work->stage = IMPORT_HASHING;
+	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
+	err = hash_file(work->out, size, &progress, work->version.sha256);
+	return err ? work_fail_pass(work, err) : 0;
+}
+
+static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	int err;
+
+	work->stage = IMPORT_CONVERTING;
+	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying, and taking its SHA-256");
+	err = copy_file_sparse(work->import->fd, in_size, work->out, size, &progress, work->version.sha256);
+	return err ? work_fail_pass(work, err) : 0;
+}
+
+/* Read-only, durable, looked into. */
+static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
+{
+	struct image_version *version = &work->version;
+	struct view view = view_of_file(&work->out, size);
+	struct buf lines;
+	struct stat st;
+
+	buf_init(&lines, sizeof(version->warnings) - 1);
+	image_warnings(&view, original_bytes, &lines);
+	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
+	buf_fini(&lines);
+	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {
+		int err = -errno;
+
+		return work_fail(work, err, "the new file could not be stored: %s", strerror(-err));
+	}
+	version->size_bytes = size;
+	version->inode = st.st_ino;
+	version->mtime_ns = stat_mtime_ns(&st);
+	snprintf(version->format, sizeof(version->format), "raw");
+	snprintf(version->image, sizeof(version->image), "%s", work->import->status.name);
+	log_escape(version->source, sizeof(version->source), work->import->path, strlen(work->import->path));
+	return 0;
+}
+
+/* ---- publishing ---- */
+
+/* images/NAME@V.raw for the next V that is free, also of files that no row names. */
+static int work_link(struct work *work, unsigned number)
+{
+	struct image_version *version = &work->version;
+	char folder[PATH_MAX];
+	int err;
+
+	for (unsigned tries = 0; tries < NUMBERS_TRIED; tries++, number++) {
+		version->number = number;
+		snprintf(version->file, sizeof(version->file), "%s@%u.raw", version->image, number);
+		store_path(work->store, "images", version->file, work->published_file);
+		if (!link(work->tmp, work->published_file)) {
+			err = store_sync_path(store_path(work->store, "images", NULL, folder));
+			if (err)
+				store_unlink(work->published_file);
+			return err;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+static int work_insert(struct inventory_tx *tx, struct work *work)
+{
+	struct image_version *version = &work->version, published;
+	int err;
+
+	/* The first one is what new machines get; a later one when somebody publishes it. */
+	err = version_find(tx, version->image, 0, &published);
+	if (err && err != -ENOENT)
+		return err;
+	version->state = err ? VERSION_PUBLISHED : VERSION_READY;
+	err = version_insert(tx, version);
+	if (!err && work->import->make_default)
+		err = image_set_default(tx, version->image);
+	if (!err)
+		err = event_add(tx, "info", "image-imported", work->import->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
+				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
+				version->state == VERSION_PUBLISHED ? "" : "; not published yet", version->warnings[0] ? ". " : "", version->warnings);
+	return err;
+}
+
+static int work_publish_run(struct inventory_tx *tx, void *arg)
+{
+	struct work *work = arg;
+	unsigned number;
+	int err = version_next_number(tx, work->version.image, &number);
+
+	if (!err)
+		err = work_link(work, number);
+	if (err) {
+		work->published_file[0] = '\0';
+		return err;
+	}
+	return work_insert(tx, work);
+}
+
+static int work_publish(struct work *work)
+{
+	int err = store_write(work->store, work_publish_run, work);
+
+	if (!err)
+		return 0;
+	if (work->published_file[0])
+		store_unlink(work->published_file);
+	return work_fail(work, err, "%s could not be entered into the inventory: %s", work->version.image, strerror(-err));
+}
+
+/* ---- all of it ---- */
+
+static int work_run(struct work *work)
+{
+	struct stat st, after;
+	struct probe probe;
+	uint64_t in_size = 0, size;
+	int err;
+
+	work->stage = IMPORT_CHECKING;
+	import_set(work->store, work->import, IMPORT_CHECKING, 0, "looking at what it is");
+	err = work_check(work, &st, &in_size, &probe);
+	if (err)
+		return err;
+	size = align_up(probe.size_bytes, 512);
+	work->out = open_tmp(work, ".raw", work->tmp);
+	if (work->out < 0)
+		return work->out;
+	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) : work_convert(work, &st, in_size, &probe, size);
+	if (err)
+		return err;
+	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
+		return work_fail(work, -EBUSY, "%s was changed while it was read: end whatever writes to it, and import it again", work->file_text);
+	err = work_seal(work, probe.size_bytes, size);
+	return err ? err : work_publish(work);
+}
+
+static void work_finish(struct work *work, int err)
+{
+	struct store *store = work->store;
+	struct import *import = work->import;
+	struct import_status *status = &import->status;
+
+	if (work->tmp[0])
+		store_unlink(work->tmp);
+	if (work->copy[0])
+		store_unlink(work->copy);
+	if (work->out >= 0)
+		close(work->out);
+	if (work->copy_fd >= 0)
+		close(work->copy_fd);
+	close(import->fd);
+	pthread_mutex_lock(&store->mutex);
+	import->fd = -1;
+	status->stage = err ? IMPORT_FAILED : IMPORT_DONE;
+	status->percent = err ? status->percent : 100;
+	if (err) {
+		snprintf(status->text, sizeof(status->text), "%s", work->reason);
+	} else {
+		snprintf(status->text, sizeof(status->text), "%s@%u%s", work->version.image, work->version.number,
+			 work->version.state == VERSION_PUBLISHED ? " is published" : " is ready; publish it to give it to new machines");
+		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
+		status->version_id = work->version.id;
+	}
+	pthread_cond_broadcast(&store->changed);
+	pthread_mutex_unlock(&store->mutex);
+	if (err)
+		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name, "%s", work->reason);
+}
+
+void import_perform(struct store *store, struct import *import)
+{
+	struct work *work = calloc(1, sizeof(*work));
+	const char *slash = strrchr(import->path, '/');
+
+	if (!work) {
+		close(import->fd);
+		import->fd = -1;
+		import_set(store, import, IMPORT_FAILED, 0, "no memory");
+		return;
+	}
+	*work = (struct work){ .store = store, .import = import, .out = -1, .copy_fd = -1 };
+	log_escape(work->file_text, sizeof(work->file_text), slash + 1, strlen(slash + 1));
+	work_finish(work, work_run(work));
+	free(work);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of store/ share. */
+#ifndef STORE_PRIVATE_H
+#define STORE_PRIVATE_H
+
+#include "store/store.h"
+
+#include "base/pool.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+enum {
+	IMPORTS_KEPT = 32,
+	VERIFIED_KEPT = 64,
+	STATE_DIR_TEXT = 512,
+	STORE_HOLE_BYTES = 32768, /* zeroes of this length and alignment become holes of a golden file */
+	SHA256_TEXT = 65,
+};
+#define STORE_SIZE_MAX ((uint64_t)16 << 40)
+
+struct import {
+	struct import_status status;
+	char path[PATH_MAX];
+	char actor[64];
+	bool make_default;
+	int fd;		     /* the input; -1 when done with */
+};
+
+/* What store_verify_version found out by hashing: so that it hashes once, not once for each machine that waits. */
+struct verified {
+	int64_t version_id; /* 0: free */
+	uint64_t inode;
+	int64_t mtime_ns;
+	bool busy; /* somebody is hashing it */
+	int err;
+	uint64_t used;
+};
+
+struct store {
+	char dir[STATE_DIR_TEXT];
+	char inventory_path[STATE_DIR_TEXT + 16];
+	char qemu_img[256];
+	int lock_fd;
+	struct pool *pool;
+	struct inventory *inventory;
+	atomic_bool closing; /* imports end early */
+
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t changed;
+	struct import imports[IMPORTS_KEPT]; /* a ring, by id */
+	uint64_t next_import;		     /* id of the next */
+	bool import_running;		     /* import_job is queued or runs */
+	struct pool_job import_job;
+	struct verified verified[VERIFIED_KEPT];
+	uint64_t verified_clock;
+};
+
+/* STATE/FOLDER/NAME; folder or name may be NULL. Returns out. */
+const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX]);
+/* Is it the name of a file in one of our folders: no '/', not hidden, not too long? */
+bool store_file_name_valid(const char *name);
+int64_t stat_mtime_ns(const struct stat *st);
+/* fsync of a file or folder, by name. 0 or -errno. */
+int store_sync_path(const char *path);
+/* Removes a file; that it is not there is fine. Others are logged. */
+void store_unlink(const char *path);
+/* Keeps the reserve of the policy (NULL: none) and `more` bytes free: 0, or -ENOSPC with a sentence. */
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason, size_t reason_size);
+
+/* Runs run(tx, arg) as a job and waits. Not on a loop, not inside another job. */
+int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+int store_read(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+int store_get_policy(struct store *store, struct policy *policy);
+
+/* reclaim.c: files and rows agree again. */
+int store_reclaim(struct store *store, char *reason, size_t reason_size);
+
+/* import.c */
+void import_init(struct store *store);
+/* Ends what runs, forgets what is queued. */
+void import_fini(struct store *store);
+
+#endif

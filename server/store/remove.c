@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Removing a version: its file moves to tmp/ within the job that deletes the row, and goes once that is committed. After a crash in
+ * between the row decides: it is there, and the file goes back (reclaim.c), or it is not, and tmp/ is emptied.
+ */
+#include "store/store.h"
+
+#include "base/log.h"
+#include "store/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct removal {
+	struct store *store;
+	int64_t version_id;
+	const char *actor;
+	struct image_version version;
+	char file[PATH_MAX], tmp[PATH_MAX];
+	bool moved;
+};
+
+static int removal_move(struct removal *removal)
+{
+	char folder[PATH_MAX];
+	int err;
+
+	store_path(removal->store, "images", removal->version.file, removal->file);
+	store_path(removal->store, "tmp", removal->version.file, removal->tmp);
+	if (rename(removal->file, removal->tmp))
+		return errno == ENOENT ? 0 : -errno; /* gone already: so much the better */
+	removal->moved = true;
+	err = store_sync_path(store_path(removal->store, "tmp", NULL, folder));
+	return err ? err : store_sync_path(store_path(removal->store, "images", NULL, folder));
+}
+
+static int removal_run(struct inventory_tx *tx, void *arg)
+{
+	struct removal *removal = arg;
+	int err = version_by_id(tx, removal->version_id, &removal->version);
+
+	if (!err)
+		err = version_delete(tx, removal->version_id);
+	if (!err)
+		err = event_add(tx, "info", "image-removed", removal->actor, 0, removal->version.image, "%s@%u was removed", removal->version.image,
+				removal->version.number);
+	return err ? err : removal_move(removal);
+}
+
+int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size)
+{
+	struct removal removal = { .store = store, .version_id = version_id, .actor = actor };
+	const struct image_version *version = &removal.version;
+	int err = store_write(store, removal_run, &removal);
+
+	if (!err) {
+		if (removal.moved)
+			store_unlink(removal.tmp);
+		return 0;
+	}
+	if (removal.moved && rename(removal.tmp, removal.file))
+		log_error("store: %s could not be put back: %s: the next start will", removal.file, strerror(errno));
+	if (err == -ENOENT)
+		snprintf(reason, reason_size, "there is no such image version");
+	else if (err == -EBUSY)
+		snprintf(reason, reason_size, "%s@%u is in use: %u machines were made from it. Move them to another version or reset them first", version->image,
+			 version->number, version->machines);
+	else
+		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number, strerror(-err));
+	return err;
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The state directory: its folders, its lock, how full it is. See store.h.
+ */
+#include "store/store.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "store/private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static const char *const folders[] = { "images", "children", "tmp" };
+
+const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%s%s%s%s%s", store->dir, folder ? "/" : "", folder ? folder : "", name ? "/" : "", name ? name : "");
+	return out;
+}
+
+bool store_file_name_valid(const char *name)
+{
+	size_t len = strnlen(name, 129);
+
+	return len > 0 && len < 129 && name[0] != '.' && !strchr(name, '/');
+}
+
+int64_t stat_mtime_ns(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+int store_sync_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int err = 0;
+
+	if (fd < 0 || fsync(fd))
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+void store_unlink(const char *path)
+{
+	if (unlink(path) && errno != ENOENT)
+		log_error("store: %s could not be removed: %s", path, strerror(errno));
+}
+
+/* ---- jobs as calls ---- */
+
+struct call {
+	struct inventory_job job;
+	int (*run)(struct inventory_tx *tx, void *arg);
+	void *arg;
+};
+
+static int call_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct call *call = container_of(job, struct call, job);
+
+	return call->run(tx, call->arg);
+}
+
+int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
+{
+	struct call call = { .job.run = call_run, .run = run, .arg = arg };
+
+	return inventory_write_wait(store->inventory, &call.job);
+}
+
+int store_read(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
+{
+	struct call call = { .job.run = call_run, .run = run, .arg = arg };
+
+	return inventory_read_wait(store->inventory, &call.job);
+}
+
+static int get_policy(struct inventory_tx *tx, void *arg)
+{
+	return policy_get(tx, arg);
+}
+
+int store_get_policy(struct store *store, struct policy *policy)
+{
+	return store_read(store, get_policy, policy);
+}
+
+/* ---- space ---- */
+
+static int space_get(const char *dir, const struct policy *policy, struct store_space *space)
+{
+	struct statvfs vfs;
+
+	if (statvfs(dir, &vfs))
+		return -errno;
+	*space = (struct store_space){ .total_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize, .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize };
+	if (policy)
+		space->reserve_bytes = policy->reserve_bytes ? policy->reserve_bytes : space->total_bytes / 100 * policy->reserve_percent;
+	return 0;
+}
+
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason, size_t reason_size)
+{
+	struct store_space space;
+	int err = space_get(store->dir, policy, &space);
+
+	if (err) {
+		snprintf(reason, reason_size, "%s: %s", store->dir, strerror(-err));
+		return err;
+	}
+	if (space.free_bytes >= more && space.free_bytes - more >= space.reserve_bytes)
+		return 0;
+	snprintf(reason, reason_size,
+		 "the file system of %s has %llu MiB free; %llu MiB are needed and %llu MiB kept in reserve for machines that run: make room, or lower "
+		 "the policy's reserve",
+		 store->dir, (unsigned long long)(space.free_bytes >> 20), (unsigned long long)((more + (1 << 20) - 1) >> 20),
+		 (unsigned long long)(space.reserve_bytes >> 20));
+	return -ENOSPC;
+}
+
+static uint64_t folder_allocated(const struct store *store, const char *folder)
+{
+	char path[PATH_MAX];
+	uint64_t sum = 0;
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir = opendir(store_path(store, folder, NULL, path));
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' && !fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			sum += (uint64_t)st.st_blocks * 512;
+	}
+	closedir(dir);
+	return sum;
+}
+
+int store_get_space(struct store *store, const struct policy *policy, struct store_space *space)
+{
+	struct store_space got;
+	int err = space_get(store->dir, policy, &got);
+
+	if (err)
+		return err;
+	got.images_bytes = folder_allocated(store, "images");
+	got.children_bytes = folder_allocated(store, "children");
+	*space = got;
+	return 0;
+}
+
+/* ---- open and close ---- */
+
+static int make_folder(const char *path, char *reason, size_t reason_size)
+{
+	struct stat st;
+
+	if (mkdir(path, 0750) && errno != EEXIST) {
+		int err = -errno;
+
+		snprintf(reason, reason_size, "%s cannot be made: %s", path, strerror(-err));
+		return err;
+	}
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return 0;
+	snprintf(reason, reason_size, "%s is not a folder: move it away", path);
+	return -ENOTDIR;
+}
+
+/* One process per state directory. The lock is the kernel's: it dies with us. The pid in the file is for people. */
+static int take_lock(struct store *store, char *reason, size_t reason_size)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX], pid[32] = "";
+	ssize_t len;
+	int err;
+
+	store->lock_fd = open(store_path(store, NULL, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->lock_fd < 0) {
+		err = -errno;
+		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
+		return err;
+	}
+	if (fcntl(store->lock_fd, F_OFD_SETLK, &whole)) {
+		err = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+		len = pread(store->lock_fd, pid, sizeof(pid) - 1, 0);
+		pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+		if (err == -EBUSY)
+			snprintf(reason, reason_size, "%s is in use by another sanbootd (process %s): stop that one, or give this one another --state-dir",
+				 store->dir, pid[0] ? pid : "unknown");
+		else
+			snprintf(reason, reason_size, "%s cannot be locked: %s", path, strerror(-err));
+		return err;
+	}
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(store->lock_fd, 0) || pwrite(store->lock_fd, pid, strlen(pid), 0) < 0) {
+		err = -errno;
+		snprintf(reason, reason_size, "%s cannot be written: %s", path, strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+static int find_qemu_img(struct store *store, char *reason, size_t reason_size)
+{
+	const char *path = getenv("PATH");
+	char list[4096], *rest = list, *folder;
+
+	snprintf(list, sizeof(list), "%s:/usr/local/bin:/usr/bin:/bin", path ? path : "");
+	while ((folder = strsep(&rest, ":"))) {
+		int len = snprintf(store->qemu_img, sizeof(store->qemu_img), "%s/qemu-img", folder);
+
+		if (folder[0] == '/' && len < (int)sizeof(store->qemu_img) && !access(store->qemu_img, X_OK))
+			return 0;
+	}
+	snprintf(reason, reason_size, "qemu-img was not found: install it (Debian: apt install qemu-utils)");
+	return -ENOENT;
+}
+
+int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size)
+{
+	struct store *made = calloc(1, sizeof(*made));
+	char path[PATH_MAX];
+	int err = 0;
+
+	if (!made) {
+		snprintf(reason, reason_size, "no memory");
+		return -ENOMEM;
+	}
+	made->lock_fd = -1;
+	made->pool = pool;
+	pthread_mutex_init(&made->mutex, NULL);
+	import_init(made);
+	if (strlen(state_dir) >= sizeof(made->dir)) {
+		err = -ENAMETOOLONG;
+		snprintf(reason, reason_size, "the name of the state directory is too long (at most %zu bytes)", sizeof(made->dir) - 1);
+	}
+	if (!err) {
+		snprintf(made->dir, sizeof(made->dir), "%s", state_dir);
+		snprintf(made->inventory_path, sizeof(made->inventory_path), "%s/inventory.db", state_dir);
+		err = make_folder(made->dir, reason, reason_size);
+	}
+	if (!err)
+		err = take_lock(made, reason, reason_size);
+	for (size_t i = 0; i < array_len(folders) && !err; i++)
+		err = make_folder(store_path(made, folders[i], NULL, path), reason, reason_size);
+	/* Nobody else may reach what is being imported: qemu-img's output is writable for all while it is made. */
+	if (!err && chmod(store_path(made, "tmp", NULL, path), 0700)) {
+		err = -errno;
+		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
+	}
+	if (!err)
+		err = find_qemu_img(made, reason, reason_size);
+	if (err) {
+		store_close(made);
+		return err;
+	}
+	*store = made;
+	return 0;
+}
+
+int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size)
+{
+	store->inventory = inventory;
+	return store_reclaim(store, reason, reason_size);
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	import_fini(store);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	pthread_mutex_destroy(&store->mutex);
+	free(store);
+}
+
+const char *store_inventory_path(const struct store *store)
+{
+	return store->inventory_path;
+}
+
+const char *store_state_dir(const struct store *store)
+{
+	return store->dir;
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The main thing: a machine nobody has seen before is enrolled, boots, keeps its data, and cannot be disturbed."""
+import threading
+
+from e2e import *
+
+with Suite() as t:
+    server = Server(t.lan).tiny()
+    vm = VM(t.lan, 1)
+
+    with t.case("a new machine is enrolled and boots (BIOS, iPXE ROM)"):
+        got = vm.proof(count=1, fw="bios")
+        m = true(server.machine_of(vm), "the machine is not listed")
+        equal(got["hostname"], m["name"], "host name in the iBFT")
+        equal(got["target"], m["iqn"], "target in the iBFT")
+        true(got["chap"] != "none", "a boot without CHAP under the default policy")
+        equal(m["state"], "running", "state")
+
+    with t.case("the initramfs gets the same address and name by DHCP"):
+        answer = vm.ask("dhcp", r"E2E-DHCP ip=(\S+) hostname=(\S+)")
+        equal(answer.group(1), got["ip"].split("/")[0], "address")
+        equal(answer.group(2), m["name"], "host name by DHCP")
+
+    with t.case("curl /boot, repeated, harms nothing of a running machine"):
+        equal(vm.ask("stamp before", r"E2E-STAMP (\w+)").group(1), "before", "stamp")
+        vm.send("tick")
+        vm.tick(1)
+        def asks():
+            for _ in range(10):
+                server.get(f"/boot?mac={vm.mac}&uuid={vm.uuid}&serial={vm.name}&platform=pcbios", timeout=30)
+        asking = [threading.Thread(target=asks) for _ in range(4)]
+        for a in asking:
+            a.start()
+        vm.tick(3)
+        for a in asking:
+            a.join()
+        vm.tick(2)
+        vm.no_errors()
+        equal(len(server.machines()), 1, "number of machines")
+
+    with t.case("a second boot keeps the data"):
+        wrote = vm.ask("write 3", r"E2E-WROTE (\w+)").group(1)
+        vm.send("reboot")
+        again = vm.proof(count=2)
+        equal(again["target"], got["target"], "target")
+        equal(again["ip"], got["ip"], "address")
+        summed = vm.ask("sum", r"E2E-SUM blob=(\w+) data=\w+ stamp=(\w+)")
+        equal(summed.group(1), wrote, "what was written before the reboot")
+        equal(summed.group(2), "before", "stamp")
+
+    with t.case("a machine that is off has a clean disk that costs what it wrote"):
+        vm.poweroff()
+        server.check_disk(m["name"])
+        disk = server.machine(m["name"])["disk"]
+        true(3 << 20 <= disk["allocated_bytes"] < 16 << 20, f"allocated_bytes={disk['allocated_bytes']}")
+        vm.no_errors()
+
+    with t.case("a disk without an operating system: INT 13h through e1000"):
+        server.ctl("image", "import", guest("int13.raw"), "--name", "int13", "--default")
+        bare = VM(t.lan, 2, nic="e1000", mem=64)
+        bare.wait(r"DISKLESS-BOOT-OK int13 count=00001")
+        bare.off()
+
+    with t.case("SIGTERM ends the server in order"):
+        server.stop()

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The server goes away under a running machine, in order and not: the machine waits, and loses nothing."""
+from e2e import *
+
+with Suite() as t:
+    server = Server(t.lan).tiny()
+    vm = VM(t.lan, 1)
+    name = vm.proof(count=1)["hostname"]
+    vm.send("tick")
+    vm.tick(2)
+
+    def outage(end):
+        wrote = vm.ask("write 2", r"E2E-WROTE (\w+)").group(1)
+        end()
+        vm.proc.out.skip()
+        server.start()
+        vm.tick(4)
+        vm.no_errors()
+        equal(vm.ask("sum", r"E2E-SUM blob=(\w+)").group(1), wrote, "what was written before")
+        equal(server.machine(name)["state"], "running", "state")
+
+    with t.case("restarted (SIGTERM) under a writing machine"):
+        outage(server.stop)
+
+    with t.case("killed (kill -9) under a writing machine"):
+        outage(server.kill)
+
+    with t.case("killed again, in the middle of a large write"):
+        vm.proc.out.skip()
+        vm.send("write 12")
+        vm.tick(1)
+        server.kill()
+        server.start()
+        wrote = vm.wait(r"E2E-WROTE (\w+)").group(1)
+        vm.tick(2)
+        vm.no_errors()
+        equal(vm.ask("sum", r"E2E-SUM blob=(\w+)").group(1), wrote, "what was written")
+
+    with t.case("no process is left behind by a killed server"):
+        server.kill()
+        until(lambda: "dnsmasq" not in sh("ps -eo comm", check=False), 5, "dnsmasq still runs")
+        vm.proc.out.skip()
+        server.start()
+        vm.tick(2)
+
+    with t.case("a boot over a restart: the secret is still good"):
+        vm.send("reboot")
+        vm.wait(r"SANBOOTD machine")
+        server.kill()
+        server.start()
+        vm.proof(count=2)
+
+    with t.case("the disk is clean and faultless afterwards"):
+        vm.poweroff()
+        vm.no_errors()
+        server.check_disk(name)

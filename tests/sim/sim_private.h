@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between sim.c (lives of a disk) and sim_ops.c (requests to it). */
+#ifndef SIM_PRIVATE_H
+#define SIM_PRIVATE_H
+
+#include "host.h"
+#include "model.h"
+#include "sim.h"
+
+enum {
+	SIM_DEPTH = 32,		  /* most requests at once */
+	SIM_REQUEST_MAX = 2 << 20, /* bytes */
+	SIM_EXTENTS = 16,
+	SIM_PIECES = 3, /* of a write's memory */
+};
+
+enum sim_state { SIM_FREE, SIM_SUBMITTED, SIM_LENT };
+
+/* One request and what belongs to it. */
+struct sim_op {
+	struct disk_request req;
+	struct sim *sim;
+	enum sim_state state;
+	uint32_t write; /* the model's number */
+	uint64_t flush_time;
+	bool failed_before; /* the disk had said DISK_FAILED when this was submitted */
+	bool verifies;	    /* a read after a crash */
+	struct model_snapshot snapshot;
+	struct iovec iov[SIM_PIECES];
+	struct disk_extent extents[SIM_EXTENTS];
+	unsigned char *data; /* SIM_REQUEST_MAX bytes: to write, or as first read */
+};
+
+struct sim {
+	const struct sim_options *options;
+	struct sim_counts *counts;
+	uint64_t seed;
+	struct prng prng;
+	struct host host;
+	struct loop *loop;
+	struct disk_env *env;
+	struct model *model;
+	char path[256], golden[256];
+	uint64_t size_bytes, golden_bytes;
+	unsigned depth;
+	/* faults that this history may have */
+	unsigned read_errors, write_errors, sync_errors;
+	bool may_fill;
+
+	struct disk *disk;
+	bool disk_failed;	/* DISK_FAILED in this life */
+	enum { SIM_MAY, SIM_MUST, SIM_MUST_NOT } interrupted; /* what the next open that succeeds has to say */
+	bool opened, closed;
+	struct disk_opened opening;
+	int close_err;
+	struct sim_op ops[SIM_DEPTH];
+	unsigned life, submitted;
+	unsigned idle; /* turns without anything to do */
+	char why[512]; /* what is wrong; "" so far nothing */
+};
+
+/* The first complaint counts. */
+void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_say(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One turn: the loop, and one thing of the host. Gives up on a disk that does nothing any more. */
+void sim_turn(struct sim *sim);
+
+/* Submits a request at random, or gives one back. */
+void sim_ops_turn(struct sim *sim);
+/* Gives back what is lent, waits for what is submitted. */
+void sim_ops_drain(struct sim *sim);
+/* Reads the whole disk; what it says is what is. */
+void sim_ops_verify(struct sim *sim);
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Scripts: nothing that comes from outside can mean something to iPXE, and every template says what it must. */
+#include "boot/script.h"
+
+#include "base/assets.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct script_values all(void)
+{
+	return (struct script_values){ .value = {
+					       [VAR_BASE] = "http://10.0.0.1:8080",
+					       [VAR_SERVER] = "10.0.0.1",
+					       [VAR_PORT] = "3260",
+					       [VAR_IQN] = "iqn.2026-11.org.example:sanbootd:abc",
+					       [VAR_INITIATOR] = "iqn.2026-11.org.example:sanbootd:abc:i",
+					       [VAR_NAME] = "pc-001",
+					       [VAR_IMAGE] = "debian@1",
+					       [VAR_USER] = "abc",
+					       [VAR_SECRET] = "s3cr3ts3cr3ts3cr",
+					       [VAR_REVERSE_USER] = "sanbootd",
+					       [VAR_REVERSE_SECRET] = "r3cr3ts3cr3ts3cr",
+					       [VAR_MAC] = "52:54:00:00:00:01",
+					       [VAR_NUMBER] = "3",
+					       [VAR_ATTEMPT] = "1",
+					       [VAR_SECONDS] = "5",
+					       [VAR_WHERE] = "10.0.0.9",
+					       [VAR_SINCE] = "noon",
+					       [VAR_REASON] = "because",
+				       } };
+}
+
+static char *render(const char *template, const struct script_values *values)
+{
+	struct buf script;
+
+	buf_init(&script, SCRIPT_MAX);
+	assert_int_equal(script_render(template, values, &script), 0);
+	assert_memory_equal(buf_text(&script), "#!ipxe\n", 7);
+	return buf_take(&script);
+}
+
+static void test_templates(void **state)
+{
+	struct script_values values = all();
+
+	(void)state;
+	assert_int_equal(script_check_templates(), 0);
+	for (const struct asset *asset = assets_ipxe; asset->name; asset++) {
+		char *script;
+
+		if (!strstr(asset->name, ".ipxe"))
+			continue;
+		script = render(asset->name, &values);
+		assert_null(strstr(script, "{{"));
+		assert_non_null(strstr(script, "SANBOOTD"));
+		/* Never a dead screen: it asks again, or boots from its own disk. */
+		assert_true(strstr(script, "goto ask") || strstr(script, "exit"));
+		free(script);
+	}
+}
+
+static bool has_line(const char *script, const char *line)
+{
+	size_t len = strlen(line);
+
+	for (const char *at = script; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+		if (!strncmp(at, line, len) && (at[len] == '\n' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+static void test_sanboot(void **state)
+{
+	struct script_values values = all();
+	char *script = render("sanboot.ipxe", &values);
+
+	(void)state;
+	assert_true(has_line(script, "set hostname pc-001 ||"));
+	assert_true(has_line(script, "set initiator-iqn iqn.2026-11.org.example:sanbootd:abc:i ||"));
+	assert_true(has_line(script, "set username abc ||"));
+	assert_true(has_line(script, "set password s3cr3ts3cr3ts3cr ||"));
+	assert_true(has_line(script, "set reverse-username sanbootd ||"));
+	assert_true(has_line(script, "sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc || goto failed"));
+	assert_non_null(strstr(script, "SANBOOTD machine pc-001 boots debian@1"));
+	free(script);
+	values.value[VAR_REVERSE_SECRET] = values.value[VAR_SECRET] = NULL;
+	script = render("sanboot.ipxe", &values);
+	assert_null(strstr(script, "s3cr3t"));
+	assert_true(has_line(script, "clear username ||"));
+	assert_true(has_line(script, "clear reverse-password ||"));
+	free(script);
+}
+
+static void test_local(void **state)
+{
+	struct script_values values = all();
+	char *script;
+
+	(void)state;
+	values.value[VAR_EFI] = "1";
+	script = render("local.ipxe", &values);
+	assert_true(has_line(script, "exit"));
+	assert_null(strstr(script, "sanboot -"));
+	free(script);
+	values.value[VAR_EFI] = NULL;
+	values.value[VAR_BIOS] = "1";
+	script = render("denied.ipxe", &values);
+	assert_true(has_line(script, "sanboot --no-describe --drive 0x80 || exit"));
+	free(script);
+	values.value[VAR_BIOS] = NULL;
+	script = render("local.ipxe", &values);
+	assert_non_null(strstr(script, "iseq ${platform} efi && exit"));
+	free(script);
+}
+
+/* Words: refused; nothing of the script comes out. */
+static void test_words(void **state)
+{
+	static const char *const bad[] = { "", "a b", "a\nb", "a\rb", "a||b", "||", "&&", ";", "#x", "-x", "--help", "${x}", "$", "a\\", "a\tb",
+					   "\"a\"", "'a'", "a|b", "a&b", "\x80", "\xc3\xa9", "a%41", "a=b", "a?b", "{{name}}", "\x01" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct script_values values = all();
+		struct buf script;
+
+		values.value[VAR_NAME] = bad[i];
+		buf_init(&script, SCRIPT_MAX);
+		assert_int_equal(script_render("sanboot.ipxe", &values, &script), -EINVAL);
+		buf_fini(&script);
+	}
+}
+
+static void test_long_word(void **state)
+{
+	struct script_values values = all();
+	struct buf script;
+	char word[300];
+
+	(void)state;
+	memset(word, 'a', sizeof(word));
+	word[255] = '\0';
+	values.value[VAR_NAME] = word;
+	buf_init(&script, SCRIPT_MAX);
+	assert_int_equal(script_render("sanboot.ipxe", &values, &script), 0);
+	buf_reset(&script);
+	word[255] = 'a';
+	word[256] = '\0';
+	assert_int_equal(script_render("sanboot.ipxe", &values, &script), -EINVAL);
+	buf_fini(&script);
+}
+
+/* What iPXE would read: the tokens of the line that starts with prefix must be harmless. */
+static void check_text_line(const char *script, const char *prefix)
+{
+	const char *line = strstr(script, prefix);
+	char copy[2048];
+
+	assert_non_null(line);
+	snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\n"), line);
+	assert_null(strchr(copy, '$'));
+	assert_int_not_equal(copy[strlen(copy) - 1], '\\');
+	for (char *save = NULL, *token = strtok_r(copy, " \t\r\v\f", &save); token; token = strtok_r(NULL, " \t\r\v\f", &save)) {
+		assert_string_not_equal(token, "||");
+		assert_string_not_equal(token, "&&");
+		assert_string_not_equal(token, ";");
+		assert_int_not_equal(token[0], '#');
+	}
+}
+
+static void test_texts(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < 20000; seed++) {
+		static const char mean[] = "|&;#${}\\\n\r\t `\"'-:{}${net0/mac}\x01\x7f\xff\xc3";
+		struct script_values values = all();
+		char text[64], *script;
+		unsigned x = seed * 2654435761u + 12345;
+		size_t len = 1 + x % (sizeof(text) - 1);
+
+		for (size_t i = 0; i < len; i++) {
+			x = x * 1664525u + 1013904223u;
+			text[i] = (x >> 24) & 1 ? mean[(x >> 8) % (sizeof(mean) - 1)] : (char)(1 + (x >> 8) % 255);
+		}
+		text[len] = '\0';
+		values.value[VAR_REASON] = text;
+		script = render("error.ipxe", &values);
+		check_text_line(script, "echo SANBOOTD cannot answer: ");
+		free(script);
+	}
+}
+
+static void test_unset(void **state)
+{
+	struct script_values values = all();
+	struct buf script;
+
+	(void)state;
+	values.value[VAR_IQN] = NULL;
+	buf_init(&script, SCRIPT_MAX);
+	assert_int_equal(script_render("sanboot.ipxe", &values, &script), -EINVAL);
+	assert_int_equal(script_render("no-such.ipxe", &values, &script), -EINVAL);
+	buf_fini(&script);
+	buf_init(&script, 64);
+	values = all();
+	assert_int_equal(script_render("sanboot.ipxe", &values, &script), -ENOMEM);
+	buf_fini(&script);
+}
+
+static void test_first(void **state)
+{
+	struct script_values values = { .value = { [VAR_BASE] = "http://10.0.0.1:8080" } };
+	char *script = render("boot.ipxe", &values);
+
+	(void)state;
+	assert_non_null(strstr(script, "chain --replace --autofree http://10.0.0.1:8080/boot?mac=${netX/mac:hexhyp}&uuid=${uuid}&"));
+	assert_non_null(strstr(script, "undionly.kpxe"));
+	free(script);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_templates), cmocka_unit_test(test_sanboot), cmocka_unit_test(test_local),
+		cmocka_unit_test(test_words),	  cmocka_unit_test(test_long_word), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_unset),	  cmocka_unit_test(test_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* boot/ with a real inventory, store and disks in a temporary folder, and a runtime that says what a test wants. */
+#ifndef UNIT_BOOT_WORLD_H
+#define UNIT_BOOT_WORLD_H
+
+#include "boot/boot.h"
+#include "boot/internal.h"
+
+#include <stdatomic.h>
+
+struct disk;
+
+struct world {
+	char dir[64];
+	struct pool *pool;
+	struct loop *loop, *io;
+	struct store *store;
+	struct inventory *inventory;
+	struct disk_env *disk_env;
+	struct boot *boot;
+	struct boot_runtime runtime;
+
+	/* what the runtime says, and how often it was asked */
+	atomic_bool alive;
+	atomic_uint sessions;
+	struct boot_session session;
+	atomic_uint probes, releases;
+	/* an open disk, which release closes */
+	struct disk *disk;
+	int64_t disk_machine;
+};
+
+/* A fresh folder with an image "debian@1" (with_image), and everything started. */
+struct world *world_new(bool with_image);
+/* Everything is stopped and started again over the same folder. */
+void world_restart(struct world *world);
+void world_free(struct world *world);
+/* NAME@next, published; its first megabyte is filled with byte. */
+void world_add_image(struct world *world, const char *name, unsigned char byte);
+void world_policy(struct world *world, const char *key, const char *value);
+
+struct reply {
+	int status;
+	char outcome[16];
+	char *script; /* free(3) */
+};
+
+struct boot_ask world_ask_of(const char *mac, const char *uuid, const char *serial);
+struct reply world_ask(struct world *world, const struct boot_ask *ask);
+/* The same for the outcome alone. */
+void world_expect(struct world *world, const char *mac, const char *uuid, const char *serial, const char *outcome, const char *in_script);
+/* What stands behind "set NAME " in a script; "" where it does not. */
+void script_setting(const char *script, const char *name, char *out, size_t out_size);
+
+/* Reads; assert where it fails. */
+struct machine world_machine(struct world *world, const char *which);
+unsigned world_machine_count(struct world *world);
+unsigned world_waiting(struct world *world, const char *mac, struct waiting *row); /* how many wait; number 0: this one does not */
+bool world_boots(struct world *world, int64_t machine_id, struct boot_record *current, struct boot_record *pending);
+unsigned world_events(struct world *world, const char *kind);
+unsigned world_children(struct world *world); /* files in children/ */
+/* Any write job. */
+int world_write(struct world *world, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+
+/* Targets, blocking. */
+struct boot_access world_find(struct world *world, const char *iqn, const char *initiator);
+int world_begin(struct world *world, int64_t machine_id, uint64_t number);
+struct disk *world_open(struct world *world, int64_t machine_id, uint64_t number, uint16_t *status, char reason[256]);
+void world_close(struct world *world);
+int world_write_block(struct world *world, uint64_t offset, unsigned char byte, bool flush);
+
+#endif

@@ -1,0 +1,624 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * file.c and lock.c on real files. The system calls below stand before libc's: they can be told to be short, to be
+ * interrupted, to fail from an offset on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "disk/fixture.h"
+
+/* ---- faults ---- */
+
+static struct {
+	atomic_int interrupts;	 /* so many calls fail with EINTR */
+	atomic_ulong most_bytes; /* of one call; 0: no bound */
+	atomic_long bad_offset;	 /* reads that touch this byte fail with EIO; -1: none */
+	atomic_int write_error;	 /* of every write; 0: none */
+	atomic_int sync_error;	 /* of the next sync; 0: none */
+	atomic_int syncs;	 /* how many ran */
+	atomic_int blocked;	 /* syncs wait while it is not 0 */
+} faults = { .bad_offset = -1 };
+
+static int faults_reset(void **state)
+{
+	(void)state;
+	faults.interrupts = faults.write_error = faults.sync_error = faults.syncs = faults.blocked = 0;
+	faults.most_bytes = 0;
+	faults.bad_offset = -1;
+	return 0;
+}
+
+static bool interrupted(void)
+{
+	if (faults.interrupts <= 0)
+		return false;
+	faults.interrupts--;
+	errno = EINTR;
+	return true;
+}
+
+/* At most so many bytes of iov, in one piece: short on purpose. */
+static int shorten(const struct iovec *iov, int count, struct iovec *piece)
+{
+	if (faults.most_bytes == 0 || count == 0)
+		return 0;
+	*piece = iov[0];
+	piece->iov_len = min_u64(piece->iov_len, faults.most_bytes);
+	return 1;
+}
+
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	long bad = faults.bad_offset;
+	struct iovec piece;
+
+	if (interrupted())
+		return -1;
+	if (shorten(iov, count, &piece)) {
+		iov = &piece;
+		count = 1;
+	}
+	if (bad >= 0) {
+		size_t total = 0;
+
+		for (int i = 0; i < count; i++)
+			total += iov[i].iov_len;
+		/* As the page cache does: what comes before the bad page is had. */
+		if (offset <= bad && (size_t)(bad - offset) < total) {
+			long page = bad / 4096 * 4096;
+
+			if (offset >= page || flags & RWF_NOWAIT) {
+				errno = flags & RWF_NOWAIT ? EAGAIN : EIO;
+				return -1;
+			}
+			piece = iov[0];
+			piece.iov_len = min_u64(piece.iov_len, (uint64_t)(page - offset));
+			iov = &piece;
+			count = 1;
+		}
+	}
+	return syscall(SYS_preadv2, fd, iov, count, offset, 0, flags);
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t offset)
+{
+	long bad = faults.bad_offset;
+
+	if (bad >= 0 && offset <= bad && (size_t)(bad - offset) < size) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, data, size, offset);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	struct iovec piece;
+
+	if (interrupted())
+		return -1;
+	if (faults.write_error) {
+		errno = faults.write_error;
+		return -1;
+	}
+	if (shorten(iov, count, &piece)) {
+		iov = &piece;
+		count = 1;
+	}
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+}
+
+int fdatasync(int fd)
+{
+	int error = atomic_exchange(&faults.sync_error, 0);
+
+	while (faults.blocked)
+		usleep(100);
+	faults.syncs++;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* ---- helpers ---- */
+
+static struct file *open_file(struct fixture *fx, const char *name, unsigned flags)
+{
+	struct file *file = NULL;
+
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, name), flags, &file), 0);
+	assert_non_null(file);
+	return file;
+}
+
+static void on_done(struct file_request *req)
+{
+	*(bool *)req->user = true;
+}
+
+static int run(struct fixture *fx, struct file *file, struct file_request *req)
+{
+	bool done = false;
+
+	req->user = &done;
+	req->done = on_done;
+	file->ops->submit(file, req);
+	assert_false(done);
+	fixture_wait(fx, &done);
+	return req->result;
+}
+
+static int run_range(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, uint64_t length)
+{
+	struct file_request req = { .op = op, .offset = offset, .length = length };
+
+	return run(fx, file, &req);
+}
+
+static int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data, size_t length,
+		    uint64_t *error_offset)
+{
+	/* Three pieces, so that the iovec is walked. */
+	struct iovec iov[3] = { { data, 100 }, { (char *)data + 100, 0 }, { (char *)data + 100, length - 100 } };
+	struct file_request req = { .op = op, .offset = offset, .length = length, .iov = iov, .iov_count = 3 };
+	int err = run(fx, file, &req);
+
+	if (error_offset)
+		*error_offset = req.error_offset;
+	return err;
+}
+
+static void drop_cache(struct fixture *fx, const char *name)
+{
+	int fd = open(fixture_path(fx, name), O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	fsync(fd);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+}
+
+enum { K = 1024, M = 1024 * 1024 };
+
+/* ---- reading and writing ---- */
+
+static void test_read_write(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "a", DISK_ENV_CREATE);
+	static char data[300 * K], back[310 * K];
+	bool zero = true;
+
+	fixture_pattern(data, sizeof(data), 0, 1);
+	assert_int_equal(file->size_bytes, 0);
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 512, data, sizeof(data), NULL), 0);
+	/* Beyond the end there are zeroes. */
+	memset(back, 1, sizeof(back));
+	assert_int_equal(run_data(fx, file, FILE_READ, 512, back, sizeof(back), NULL), 0);
+	assert_memory_equal(back, data, sizeof(data));
+	for (size_t i = sizeof(data); i < sizeof(back); i++)
+		zero = zero && back[i] == 0;
+	assert_true(zero);
+	assert_int_equal(run_data(fx, file, FILE_READ, 5 * M, back, 4 * K, NULL), 0);
+	assert_int_equal(back[17], 0);
+	assert_true(file->ops->allocated_bytes(file) >= sizeof(data));
+	file->ops->close(file);
+}
+
+static void test_short_and_interrupted(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "short", DISK_ENV_CREATE);
+	static char data[64 * K], back[64 * K];
+	struct iovec iov = { back, sizeof(back) };
+
+	fixture_pattern(data, sizeof(data), 0, 2);
+	faults.most_bytes = 1000;
+	faults.interrupts = 3;
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), 0);
+	assert_int_equal(faults.interrupts, 0);
+	faults.interrupts = 3;
+	assert_int_equal(run_data(fx, file, FILE_READ, 0, back, sizeof(back), NULL), 0);
+	assert_memory_equal(back, data, sizeof(data));
+	memset(back, 0, sizeof(back));
+	faults.interrupts = 2;
+	assert_true(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	assert_memory_equal(back, data, sizeof(data));
+	file->ops->close(file);
+}
+
+static void test_read_now_only_from_cache(void **state)
+{
+	struct fixture *fx = *state;
+	static char data[M], back[M];
+	struct iovec iov = { back, sizeof(back) };
+	struct file *file;
+
+	fixture_pattern(data, sizeof(data), 0, 3);
+	fixture_put(fixture_path(fx, "cold"), 0, data, sizeof(data), 0);
+	drop_cache(fx, "cold");
+	file = open_file(fx, "cold", DISK_ENV_READ_ONLY);
+	assert_false(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	assert_int_equal(run_data(fx, file, FILE_READ, 0, back, sizeof(back), NULL), 0);
+	assert_memory_equal(back, data, sizeof(data));
+	memset(back, 0, sizeof(back));
+	assert_true(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	assert_memory_equal(back, data, sizeof(data));
+	/* Across the end: zeroes behind what there is. */
+	assert_true(file->ops->read_now(file, M - 4 * K, &iov, 1, sizeof(back)));
+	assert_memory_equal(back, data + M - 4 * K, 4 * K);
+	assert_int_equal(back[4 * K], 0);
+	file->ops->close(file);
+}
+
+static void test_bad_block(void **state)
+{
+	struct fixture *fx = *state;
+	static char data[256 * K], back[256 * K];
+	uint64_t bad = 0;
+	struct file *file;
+
+	fixture_pattern(data, sizeof(data), 0, 4);
+	fixture_put(fixture_path(fx, "bad"), 0, data, sizeof(data), 0);
+	file = open_file(fx, "bad", DISK_ENV_READ_ONLY);
+	faults.bad_offset = 40 * K + 1536 + 7;
+	assert_int_equal(run_data(fx, file, FILE_READ, 8 * K, back, 128 * K, &bad), -EIO);
+	assert_int_equal(bad, 40 * K + 1536);
+	faults.bad_offset = -1;
+	assert_int_equal(run_data(fx, file, FILE_READ, 8 * K, back, 128 * K, NULL), 0);
+	/* Cut behind our back: an error, not zeroes. */
+	assert_int_equal(truncate(fixture_path(fx, "bad"), 100 * K), 0);
+	assert_int_equal(run_data(fx, file, FILE_READ, 64 * K, back, 64 * K, &bad), -EIO);
+	assert_int_equal(bad, 100 * K);
+	assert_int_equal(run_data(fx, file, FILE_READ, 128 * K, back, 64 * K, &bad), -EIO);
+	assert_int_equal(bad, 128 * K);
+	file->ops->close(file);
+}
+
+static void test_read_only(void **state)
+{
+	struct fixture *fx = *state;
+	char data[4 * K] = "x";
+	struct iovec iov = { data, sizeof(data) };
+	struct file *file;
+
+	fixture_put(fixture_path(fx, "ro"), 0, data, sizeof(data), 0);
+	file = open_file(fx, "ro", DISK_ENV_READ_ONLY);
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -EROFS);
+	assert_int_equal(run_range(fx, file, FILE_PUNCH, 0, 4 * K), -EROFS);
+	assert_int_equal(disk_file_write(file, 0, data, sizeof(data)), -EROFS);
+	assert_false(file->ops->write_now(file, 0, &iov, 1, sizeof(data)));
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
+	assert_int_equal(faults.syncs, 0);
+	file->ops->close(file);
+}
+
+/* ---- holes ---- */
+
+static void test_holes(void **state)
+{
+	struct fixture *fx = *state;
+	static char data[64 * K], back[64 * K];
+	struct file *file;
+
+	fixture_pattern(data, sizeof(data), 0, 5);
+	/* Data at 1 MiB and 8 MiB of 16 MiB. */
+	fixture_put(fixture_path(fx, "sparse"), M, data, sizeof(data), 16 * M);
+	fixture_put(fixture_path(fx, "sparse"), 8 * M, data, sizeof(data), 0);
+	file = open_file(fx, "sparse", DISK_ENV_READ_ONLY);
+	assert_false(file->ops->is_hole(file, 2 * M, 64 * K));
+	memset(back, 1, sizeof(back));
+	assert_int_equal(run_data(fx, file, FILE_READ, 2 * M, back, 64 * K, NULL), 0);
+	assert_int_equal(back[0] | back[63 * K], 0);
+	assert_true(file->ops->is_hole(file, 2 * M, 6 * M));
+	assert_false(file->ops->is_hole(file, 2 * M, 6 * M + 512));
+	assert_false(file->ops->is_hole(file, 2 * M - 512, 64 * K));
+	assert_false(file->ops->is_hole(file, 8 * M, 512));
+	/* What begins in a hole and ends in data is read. */
+	assert_int_equal(run_data(fx, file, FILE_READ, 8 * M - 32 * K, back, 64 * K, NULL), 0);
+	assert_memory_equal(back + 32 * K, data, 32 * K);
+	/* The last hole goes on for ever. */
+	assert_int_equal(run_data(fx, file, FILE_READ, 9 * M, back, 64 * K, NULL), 0);
+	assert_true(file->ops->is_hole(file, 9 * M, 100 * (uint64_t)M));
+	file->ops->close(file);
+	/* A file that changes has no known holes. */
+	file = open_file(fx, "sparse", 0);
+	assert_int_equal(run_data(fx, file, FILE_READ, 2 * M, back, 64 * K, NULL), 0);
+	assert_false(file->ops->is_hole(file, 2 * M, 512));
+	file->ops->close(file);
+}
+
+static void test_punch_allocate_status(void **state)
+{
+	struct fixture *fx = *state;
+	struct disk_extent extents[8];
+	struct file_request status = { .op = FILE_STATUS, .length = 4 * M, .extents = extents, .extent_max = 8 };
+	struct file *file = open_file(fx, "status", DISK_ENV_CREATE);
+	static char data[M], back[64 * K];
+	uint64_t before;
+
+	fixture_pattern(data, sizeof(data), 0, 6);
+	assert_int_equal(run_data(fx, file, FILE_WRITE, M, data, sizeof(data), NULL), 0);
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
+	before = file->ops->allocated_bytes(file);
+	assert_int_equal(run_range(fx, file, FILE_PUNCH, M + 256 * K, 256 * K), 0);
+	assert_true(file->ops->allocated_bytes(file) + 256 * K <= before);
+	assert_int_equal(run_data(fx, file, FILE_READ, M + 256 * K, back, sizeof(back), NULL), 0);
+	assert_int_equal(back[5], 0);
+	assert_int_equal(run(fx, file, &status), 0);
+	assert_int_equal(status.extent_count, 5);
+	assert_false(extents[0].mapped);
+	assert_int_equal(extents[0].length, M);
+	assert_true(extents[1].mapped);
+	assert_int_equal(extents[1].offset, M);
+	assert_int_equal(extents[1].length, 256 * K);
+	assert_false(extents[2].mapped);
+	assert_int_equal(extents[2].length, 256 * K);
+	assert_int_equal(extents[3].length, 512 * K);
+	assert_int_equal(extents[4].offset + extents[4].length, 4 * M);
+	/* It stops where the array is full. */
+	status.extent_max = 2;
+	assert_int_equal(run(fx, file, &status), 0);
+	assert_int_equal(status.extent_count, 2);
+	before = file->ops->allocated_bytes(file);
+	assert_int_equal(run_range(fx, file, FILE_ALLOCATE, 8 * M, M), 0);
+	assert_true(file->ops->allocated_bytes(file) >= before + M);
+	file->ops->close(file);
+}
+
+/* ---- what may be written inline, and syncs ---- */
+
+struct sync {
+	struct file_request req;
+	bool done;
+};
+
+static void sync_submit(struct file *file, struct sync *sync)
+{
+	*sync = (struct sync){ .req = { .op = FILE_SYNC, .done = on_done, .user = &sync->done } };
+	file->ops->submit(file, &sync->req);
+}
+
+static void test_write_now_rules(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "now", DISK_ENV_CREATE);
+	static char data[M];
+	struct iovec iov = { data, sizeof(data) };
+	struct sync sync;
+	unsigned inline_writes = 0;
+	bool again = false;
+
+	fixture_pattern(data, sizeof(data), 0, 7);
+	assert_false(file->ops->write_now(file, 512, &iov, 1, sizeof(data)));
+	iov.iov_len = 512;
+	assert_false(file->ops->write_now(file, 0, &iov, 1, 512));
+	iov.iov_len = M;
+	assert_true(file->ops->write_now(file, 0, &iov, 1, M));
+	faults.blocked = 1;
+	sync_submit(file, &sync);
+	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
+	faults.blocked = 0;
+	fixture_wait(fx, &sync.done);
+	/* The budget: after so much it starts writing back, and then takes more. */
+	while (inline_writes < 100 && file->ops->write_now(file, M, &iov, 1, M))
+		inline_writes++;
+	assert_in_range(inline_writes, 4, 16);
+	while (!again) {
+		again = file->ops->write_now(file, M, &iov, 1, M);
+		if (!again)
+			loop_run_once(fx->loop, true);
+	}
+	faults.write_error = ENOSPC;
+	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -ENOSPC);
+	file->ops->close(file);
+}
+
+static void test_syncs_are_shared(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "shared", DISK_ENV_CREATE);
+	struct sync syncs[10];
+
+	faults.blocked = 1;
+	for (unsigned i = 0; i < array_len(syncs); i++)
+		sync_submit(file, &syncs[i]);
+	faults.blocked = 0;
+	for (unsigned i = 0; i < array_len(syncs); i++) {
+		fixture_wait(fx, &syncs[i].done);
+		assert_int_equal(syncs[i].req.result, 0);
+	}
+	/* The first began before the others came; one more serves those. */
+	assert_int_equal(faults.syncs, 2);
+	file->ops->close(file);
+}
+
+static void test_failed_sync_sticks(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "sticks", DISK_ENV_CREATE);
+
+	faults.sync_error = EIO;
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), -EIO);
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), -EIO);
+	assert_int_equal(faults.syncs, 1);
+	file->ops->close(file);
+	/* In opening, too. */
+	file = open_file(fx, "sticks", 0);
+	faults.sync_error = EIO;
+	assert_int_equal(disk_file_sync(file), -EIO);
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), -EIO);
+	file->ops->close(file);
+}
+
+static void test_ephemeral_never_syncs(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "ephemeral", DISK_ENV_CREATE | DISK_ENV_NO_SYNC);
+
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
+	assert_int_equal(disk_file_sync(file), 0);
+	assert_int_equal(faults.syncs, 0);
+	file->ops->close(file);
+}
+
+/* ---- locks, against ourselves and QEMU ---- */
+
+static void test_locks(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *a, *b, *none = NULL;
+
+	fixture_put(fixture_path(fx, "l"), 0, "x", 1, 64 * K);
+	a = open_file(fx, "l", DISK_ENV_READ_ONLY);
+	b = open_file(fx, "l", DISK_ENV_READ_ONLY);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
+	assert_null(none);
+	a->ops->close(a);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
+	b->ops->close(b);
+	/* Free at once, although a worker still closes the descriptor. */
+	a = open_file(fx, "l", 0);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), DISK_ENV_READ_ONLY, &none), -EBUSY);
+	b = open_file(fx, "l", DISK_ENV_NO_LOCK);
+	b->ops->close(b);
+	a->ops->close(a);
+	a = open_file(fx, "l", 0);
+	a->ops->close(a);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "none"), 0, &none), -ENOENT);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fx->dir, DISK_ENV_READ_ONLY, &none), -EINVAL);
+}
+
+static void test_qemu_is_refused(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file;
+
+	assert_int_equal(fixture_shell(fx, "qemu-img create -f qcow2 child.qcow2 16M"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 0);
+	file = open_file(fx, "child.qcow2", 0);
+	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 1);
+	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2 2>&1 | grep -q 'lock'"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 1);
+	assert_int_equal(fixture_shell(fx, "qemu-img check child.qcow2"), 1);
+	assert_int_equal(fixture_shell(fx, "qemu-img convert -O raw child.qcow2 copy.raw"), 1);
+	/* With --force-share the header, but no content: what is in the file is behind our maps. */
+	assert_int_equal(fixture_shell(fx, "qemu-img info -U child.qcow2"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-img convert -U -O raw child.qcow2 copy.raw"), 1);
+	file->ops->close(file);
+	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 0);
+}
+
+static void test_golden_is_read_together(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *a, *b;
+
+	assert_int_equal(fixture_shell(fx, "qemu-img create -f raw golden.raw 16M"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -c 'write -P 7 1M 1M' golden.raw"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-img create -f qcow2 -b golden.raw -F raw child.qcow2"), 0);
+	a = open_file(fx, "golden.raw", DISK_ENV_READ_ONLY);
+	b = open_file(fx, "golden.raw", DISK_ENV_READ_ONLY);
+	assert_int_equal(fixture_shell(fx, "qemu-img convert -f raw -O qcow2 golden.raw copy.qcow2"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-img compare golden.raw copy.qcow2"), 0);
+	/* QEMU writes a child over it, but not it. */
+	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -c 'write 0 64k' golden.raw"), 1);
+	assert_int_equal(fixture_shell(fx, "qemu-img resize -f raw golden.raw 32M"), 1);
+	a->ops->close(a);
+	b->ops->close(b);
+}
+
+/* qemu-io on name, waiting for commands; up once it has answered the first. */
+static pid_t start_qemu_io(struct fixture *fx, const char *arguments, const char *name, int *commands)
+{
+	int in[2], out[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execlp("qemu-io", "qemu-io", arguments, "-f", "raw", fixture_path(fx, name), (char *)NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	*commands = in[1];
+	assert_int_equal(write(*commands, "length\n", 7), 7);
+	do
+		assert_int_equal(read(out[0], &byte, 1), 1);
+	while (byte != '1'); /* "16 MiB" */
+	close(out[0]);
+	return pid;
+}
+
+static void test_qemu_refuses_us(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = NULL;
+	int commands, status;
+	pid_t pid;
+
+	fixture_put(fixture_path(fx, "held.raw"), 0, "x", 1, 16 * M);
+	pid = start_qemu_io(fx, "-n", "held.raw", &commands);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), 0, &file), -EBUSY);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), DISK_ENV_READ_ONLY, &file),
+			 -EBUSY);
+	close(commands);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* A reader bars the writer only. */
+	pid = start_qemu_io(fx, "-r", "held.raw", &commands);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), 0, &file), -EBUSY);
+	file = open_file(fx, "held.raw", DISK_ENV_READ_ONLY);
+	file->ops->close(file);
+	close(commands);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	file = open_file(fx, "held.raw", 0);
+	file->ops->close(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_read_write, faults_reset),
+		cmocka_unit_test_setup(test_short_and_interrupted, faults_reset),
+		cmocka_unit_test_setup(test_read_now_only_from_cache, faults_reset),
+		cmocka_unit_test_setup(test_bad_block, faults_reset),
+		cmocka_unit_test_setup(test_read_only, faults_reset),
+		cmocka_unit_test_setup(test_holes, faults_reset),
+		cmocka_unit_test_setup(test_punch_allocate_status, faults_reset),
+		cmocka_unit_test_setup(test_write_now_rules, faults_reset),
+		cmocka_unit_test_setup(test_syncs_are_shared, faults_reset),
+		cmocka_unit_test_setup(test_failed_sync_sticks, faults_reset),
+		cmocka_unit_test_setup(test_ephemeral_never_syncs, faults_reset),
+		cmocka_unit_test_setup(test_locks, faults_reset),
+		cmocka_unit_test_setup(test_qemu_is_refused, faults_reset),
+		cmocka_unit_test_setup(test_golden_is_read_together, faults_reset),
+		cmocka_unit_test_setup(test_qemu_refuses_us, faults_reset),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * boot/ and store/ as http/ sees them. boot_request answers at once for MACs that end in 01, from another thread for those that end in
+ * 02, and for others when the test says so.
+ */
+#include "fixture.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fake_boot fake_boot;
+struct import_status fake_import;
+
+/* ---- boot/ ---- */
+
+struct fake_wait {
+	struct fake_wait *next;
+	void (*answered)(void *arg, const struct boot_answer *answer);
+	void *arg;
+};
+
+static pthread_mutex_t waits_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct fake_wait *waits;
+
+static void give_answer(void (*answered)(void *arg, const struct boot_answer *answer), void *arg, int status, const char *outcome)
+{
+	struct boot_answer answer = { .status = status, .outcome = outcome };
+
+	buf_init(&answer.script, 4096);
+	buf_add_string(&answer.script, "#!ipxe\necho fake\n");
+	answered(arg, &answer);
+	buf_fini(&answer.script);
+}
+
+static void *answer_later(void *arg)
+{
+	struct fake_wait *wait = arg;
+
+	usleep(20000);
+	give_answer(wait->answered, wait->arg, 200, "wait");
+	free(wait);
+	return NULL;
+}
+
+void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
+{
+	size_t len = strlen(ask->mac);
+	struct fake_wait *wait;
+	pthread_t thread;
+	char mac[PARSE_MAC_TEXT];
+
+	(void)boot;
+	pthread_mutex_lock(&waits_mutex);
+	fake_boot.last_ask = *ask;
+	pthread_mutex_unlock(&waits_mutex);
+	if (!parse_mac(ask->mac, mac)) {
+		give_answer(answered, arg, 400, "invalid");
+		return;
+	}
+	if (!strcmp(ask->mac + len - 2, "01")) {
+		give_answer(answered, arg, 200, "sanboot");
+		return;
+	}
+	wait = calloc(1, sizeof(*wait));
+	wait->answered = answered;
+	wait->arg = arg;
+	if (!strcmp(ask->mac + len - 2, "02") && !pthread_create(&thread, NULL, answer_later, wait)) {
+		pthread_detach(thread);
+		return;
+	}
+	pthread_mutex_lock(&waits_mutex);
+	wait->next = waits;
+	waits = wait;
+	pthread_mutex_unlock(&waits_mutex);
+}
+
+void fake_boot_answer_all(void)
+{
+	struct fake_wait *list;
+
+	pthread_mutex_lock(&waits_mutex);
+	list = waits;
+	waits = NULL;
+	pthread_mutex_unlock(&waits_mutex);
+	while (list) {
+		struct fake_wait *next = list->next;
+
+		give_answer(list->answered, list->arg, 200, "sanboot");
+		free(list);
+		list = next;
+	}
+}
+
+unsigned fake_boot_waiting(void)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&waits_mutex);
+	for (struct fake_wait *wait = waits; wait; wait = wait->next)
+		count++;
+	pthread_mutex_unlock(&waits_mutex);
+	return count;
+}
+
+int boot_first_script(struct boot *boot, const char *base_url, struct buf *script)
+{
+	(void)boot;
+	buf_printf(script, "#!ipxe\nchain %s/boot\n", base_url);
+	return 0;
+}
+
+static int finish(char *reason, size_t reason_size)
+{
+	int err = fake_boot.fail;
+
+	if (err)
+		snprintf(reason, reason_size, "the fake refuses");
+	return err;
+}
+
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason,
+		 size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve %s name=%s image=%s by %s", which, name ? name : "-", image ? image : "-", actor);
+	memset(machine, 0, sizeof(*machine));
+	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
+	return finish(reason, reason_size);
+}
+
+#define SIMPLE(verb, what)                                                                                                                  \
+	(void)boot;                                                                                                                         \
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor);                                        \
+	return finish(reason, reason_size)
+
+int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("deny", mac);
+}
+
+int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("release", machine);
+}
+
+int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("reset", machine);
+}
+
+int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("remove", machine);
+}
+
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size)
+{
+	(void)machine;
+	SIMPLE("swap", new_mac);
+}
+
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set %s %s=%s by %s", machine, key, value, actor);
+	return finish(reason, reason_size);
+}
+
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine, add ? "add" : "remove", mac, actor);
+	return finish(reason, reason_size);
+}
+
+int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
+{
+	(void)boot;
+	sessions->list = calloc(fake_boot.running + 1, sizeof(*sessions->list));
+	sessions->count = machine_id % 2 ? fake_boot.running : 0;
+	for (unsigned i = 0; i < sessions->count; i++) {
+		snprintf(sessions->list[i].initiator, sizeof(sessions->list[i].initiator), "iqn.2026-11.test:i");
+		snprintf(sessions->list[i].address, sizeof(sessions->list[i].address), "10.0.0.%u:3000", i + 1);
+		sessions->list[i].boot = 1;
+	}
+	return 0;
+}
+
+/* ---- store/ ---- */
+
+int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor, uint64_t *id, char *reason,
+		 size_t reason_size)
+{
+	(void)store;
+	if (strstr(path, "missing")) {
+		snprintf(reason, reason_size, "%s: there is no such file", path);
+		return -ENOENT;
+	}
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name, make_default ? " default" : "", actor);
+	fake_import = (struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
+	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
+	*id = 7;
+	return 0;
+}
+
+int store_import_status(struct store *store, uint64_t id, struct import_status *status)
+{
+	(void)store;
+	if (id != 7)
+		return -ENOENT;
+	*status = fake_import;
+	return 0;
+}
+
+int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size)
+{
+	(void)store;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove version %lld by %s", (long long)version_id, actor);
+	return finish(reason, reason_size);
+}
+
+uint64_t store_version_allocated(struct store *store, const struct image_version *version)
+{
+	(void)store;
+	return version->size_bytes / 4;
+}
+
+void store_child_path(const struct store *store, const char *child, char *out, size_t out_size)
+{
+	(void)store;
+	snprintf(out, out_size, "/state/children/%s", child);
+}
+
+int store_child_info(const struct store *store, const char *child, struct child_info *info)
+{
+	(void)store;
+	(void)child;
+	*info = (struct child_info){ .virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true };
+	return 0;
+}
+
+int store_get_space(struct store *store, const struct policy *policy, struct store_space *space)
+{
+	(void)store;
+	(void)policy;
+	*space = (struct store_space){ .total_bytes = 100ULL << 30, .free_bytes = 60ULL << 30, .reserve_bytes = 5ULL << 30, .images_bytes = 1 << 30,
+				       .children_bytes = 20 << 20 };
+	return 0;
+}

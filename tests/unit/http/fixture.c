@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A running endpoint, and a raw client: see fixture.h. */
+#include "fixture.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ANSWER_TIMEOUT_MS = 30000 };
+
+static void fake_status(void *arg, struct buf *json)
+{
+	(void)arg;
+	buf_add_string(json, "{\"version\": \"test\", \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"off\"}}");
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	if (!file)
+		abort();
+	fputs(text, file);
+	fclose(file);
+}
+
+int fixture_start(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct endpoint loopback;
+	struct http_config config = { .boot_endpoints = &loopback, .boot_endpoint_count = 1, .status = fake_status };
+	char path[96], reason[512] = "";
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/unit-http.XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	log_init(LOG_LEVEL_ERROR, false);
+	snprintf(path, sizeof(path), "%s/inventory.db", f->dir);
+	if (inventory_open(path, &f->inventory, reason, sizeof(reason))) {
+		fprintf(stderr, "%s\n", reason);
+		return -1;
+	}
+	snprintf(f->control, sizeof(f->control), "%s/control.sock", f->dir);
+	snprintf(f->ipxe_dir, sizeof(f->ipxe_dir), "%s/ipxe", f->dir);
+	mkdir(f->ipxe_dir, 0755);
+	write_file(f->ipxe_dir, "undionly.kpxe", "BOOTFILE");
+	write_file(f->dir, "secret.txt", "SECRET");
+	memset(&fake_boot, 0, sizeof(fake_boot));
+	fake_boot.inventory = f->inventory;
+	parse_endpoint("127.0.0.1:0", &loopback);
+	config.inventory = f->inventory;
+	config.control_path = f->control;
+	config.ipxe_dir = f->ipxe_dir;
+	if (http_start(&config, &f->http, reason, sizeof(reason))) {
+		fprintf(stderr, "%s\n", reason);
+		return -1;
+	}
+	snprintf(f->address, sizeof(f->address), "%s", http_address(f->http));
+	*state = f;
+	return 0;
+}
+
+int fixture_stop(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	http_stop(f->http);
+	fake_boot_answer_all();
+	inventory_close(f->inventory);
+	snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
+	if (system(command))
+		return -1;
+	free(f);
+	return 0;
+}
+
+/* ---- the client ---- */
+
+int connect_to(struct fixture *fixture, enum via via)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct endpoint endpoint;
+	int fd;
+
+	if (via == VIA_CONTROL) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		snprintf(un.sun_path, sizeof(un.sun_path), "%s", fixture->control);
+		return connect(fd, (struct sockaddr *)&un, sizeof(un)) ? -1 : fd;
+	}
+	if (!parse_endpoint(fixture->address, &endpoint))
+		return -1;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return connect(fd, (struct sockaddr *)&endpoint.addr, endpoint.len) ? -1 : fd;
+}
+
+static void split(struct answer *answer, struct buf *got)
+{
+	char *end = got->data ? memmem(got->data, got->len, "\r\n\r\n", 4) : NULL;
+	size_t head_len;
+
+	if (!end || got->len < 12 || strncmp(got->data, "HTTP/1.", 7))
+		return;
+	answer->status = (unsigned)strtoul(got->data + 9, NULL, 10);
+	head_len = (size_t)(end - got->data) + 2;
+	answer->head = strndup(got->data, head_len);
+	answer->body_len = got->len - head_len - 2;
+	answer->body = malloc(answer->body_len + 1);
+	memcpy(answer->body, end + 4, answer->body_len);
+	answer->body[answer->body_len] = '\0';
+}
+
+struct answer send_raw(struct fixture *fixture, enum via via, const void *bytes, size_t len)
+{
+	struct answer answer = { 0 };
+	uint64_t until = time_monotonic_ms() + ANSWER_TIMEOUT_MS;
+	size_t sent = 0;
+	struct buf got;
+	int fd = connect_to(fixture, via);
+
+	buf_init(&got, 16 << 20);
+	while (fd >= 0 && time_monotonic_ms() < until) {
+		struct pollfd p = { .fd = fd, .events = (short)(POLLIN | (sent < len ? POLLOUT : 0)) };
+		char block[65536];
+		ssize_t n;
+
+		if (poll(&p, 1, 1000) < 0)
+			break;
+		if ((p.revents & POLLOUT) && sent < len) {
+			n = send(fd, (const char *)bytes + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+			if (n > 0)
+				sent += (size_t)n;
+			else if (errno != EAGAIN)
+				len = sent;
+		}
+		if (p.revents & (POLLIN | POLLHUP | POLLERR)) {
+			n = recv(fd, block, sizeof(block), MSG_DONTWAIT);
+			if (n == 0 || (n < 0 && errno != EAGAIN))
+				break;
+			if (n > 0)
+				buf_add(&got, block, (size_t)n);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	split(&answer, &got);
+	buf_fini(&got);
+	return answer;
+}
+
+struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers, const char *body)
+{
+	struct answer answer;
+	struct buf text;
+
+	buf_init(&text, 8 << 20);
+	buf_printf(&text, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s", method, path, fixture->address, headers);
+	if (body)
+		buf_printf(&text, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+	buf_add_string(&text, "\r\n");
+	if (body)
+		buf_add_string(&text, body);
+	answer = send_raw(fixture, via, text.data, text.len);
+	buf_fini(&text);
+	return answer;
+}
+
+void answer_free(struct answer *answer)
+{
+	free(answer->head);
+	free(answer->body);
+	*answer = (struct answer){ 0 };
+}
+
+char *answer_header(const struct answer *answer, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = answer->head; line && *line;) {
+		const char *end = strstr(line, "\r\n");
+
+		if (!end)
+			break;
+		if (!strncasecmp(line, name, len) && line[len] == ':')
+			return strndup(line + len + 2, (size_t)(end - line) - len - 2);
+		line = end + 2;
+	}
+	return NULL;
+}
+
+json_t *answer_json(const struct answer *answer)
+{
+	return answer->body ? json_loads(answer->body, 0, NULL) : NULL;
+}
+
+struct do_job {
+	struct inventory_job job;
+	int (*run)(struct inventory_tx *tx, void *arg);
+	void *arg;
+};
+
+static int run_do(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct do_job *work = container_of(job, struct do_job, job);
+
+	return work->run(tx, work->arg);
+}
+
+int inventory_do(struct fixture *fixture, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
+{
+	struct do_job job = { .job.run = run_do, .run = run, .arg = arg };
+
+	return inventory_write_wait(fixture->inventory, &job.job);
+}

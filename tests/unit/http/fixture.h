@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client that sends raw bytes. */
+#ifndef UNIT_HTTP_FIXTURE_H
+#define UNIT_HTTP_FIXTURE_H
+
+#include "boot/boot.h"
+#include "http/http.h"
+#include "store/store.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fixture {
+	char dir[64];
+	char control[96], ipxe_dir[96];
+	struct inventory *inventory;
+	struct http *http;
+	char address[64]; /* of --http */
+};
+
+/* cmocka set-up and tear-down. */
+int fixture_start(void **state);
+int fixture_stop(void **state);
+
+struct answer {
+	unsigned status;
+	char *head, *body; /* NUL-terminated; body as sent, without chunked framing undone */
+	size_t body_len;
+};
+
+enum via { VIA_TCP, VIA_CONTROL };
+
+/* Sends bytes as they are, reads until the peer closes (10 s at most). status 0: no answer. */
+struct answer send_raw(struct fixture *fixture, enum via via, const void *bytes, size_t len);
+/* METHOD PATH with "Connection: close"; headers "" or "Name: value\r\n..."; body NULL or text. */
+struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers, const char *body);
+void answer_free(struct answer *answer);
+/* A header's value; NULL. free(3). */
+char *answer_header(const struct answer *answer, const char *name);
+json_t *answer_json(const struct answer *answer);
+/* Connects; the caller closes. */
+int connect_to(struct fixture *fixture, enum via via);
+/* One write job from a function. */
+int inventory_do(struct fixture *fixture, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+
+/* ---- the fakes (fakes.c) ---- */
+
+struct fake_boot {
+	struct inventory *inventory;
+	struct boot_ask last_ask;
+	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
+	int fail;	     /* what the next action returns */
+	unsigned running;    /* sessions that machines have */
+};
+
+extern struct fake_boot fake_boot;
+/* Answers every boot_request that waits. */
+void fake_boot_answer_all(void);
+unsigned fake_boot_waiting(void);
+
+extern struct import_status fake_import;
+
+#endif
