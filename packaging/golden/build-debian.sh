@@ -283,7 +283,7 @@ configure_fast() {
     cat >"$T/usr/local/sbin/e2e-marker" <<'X'
 #!/bin/sh
 # Prints the proof that this machine runs from its network disk, then obeys the SMBIOS chassis asset tag:
-# e2e:ACTION[,ACTION...] with write=MB, reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick.
+# e2e:ACTION[,ACTION...] with write=MB (once), reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick.
 d=/var/lib/e2e; c=$d/boot-count
 n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
 echo $n >$c.new && sync $c.new && mv $c.new $c && sync -f $c
@@ -296,7 +296,7 @@ user=$(cat $s/*/username 2>/dev/null | head -1); [ "$user" = "(null)" ] && user=
 fw=bios; [ -d /sys/firmware/efi ] && fw=uefi
 act=; a=$(cat /sys/class/dmi/id/chassis_asset_tag 2>/dev/null); case $a in e2e:*) act=${a#e2e:} ;; esac
 for w in $(echo "$act" | tr , ' '); do case $w in
-    write=*) dd if=/dev/urandom of=$d/blob bs=1M count=${w#write=} conv=fsync 2>/dev/null ;;
+    write=*) [ -e $d/blob ] || dd if=/dev/urandom of=$d/blob bs=1M count=${w#write=} conv=fsync 2>/dev/null ;;
 esac; done
 sum=none; [ -e $d/blob ] && sum=$(sha256sum $d/blob | cut -c1-16)
 echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev ip=$ip count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console

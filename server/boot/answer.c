@@ -46,7 +46,8 @@ void answer_session(const struct boot_session *session, char *where, size_t wher
 
 	snprintf(where, where_size, "%s (%s)", session->address[0] ? session->address : "an unknown address",
 		 session->ipxe ? "iPXE" : "its system");
-	if (session->since_ms <= 0 || !localtime_r(&seconds, &tm) || !strftime(since, since_size, "%Y-%m-%d %H:%M:%S", &tm))
+	if (session->since_ms <= 0 || !localtime_r(&seconds, &tm) ||
+	    !strftime(since, since_size, "%Y-%m-%d %H:%M:%S", &tm))
 		snprintf(since, since_size, "an unknown time");
 }
 
@@ -104,7 +105,8 @@ static void answer_target(struct boot *boot, struct answer_values *a, const stru
 	v[VAR_REVERSE_SECRET] = look->pending.reverse_secret;
 }
 
-void answer_error(const struct asker *asker, int status, const char *outcome, const char *reason, struct boot_answer *answer)
+void answer_error(const struct asker *asker, int status, const char *outcome, const char *reason,
+		  struct boot_answer *answer)
 {
 	struct answer_values a = { 0 };
 
@@ -139,8 +141,10 @@ void answer_make(struct boot *boot, const struct answer_facts *facts, struct boo
 	}
 	if (facts->decision == DECIDE_SERVE || facts->decision == DECIDE_ENROL) {
 		if (!answer_server_fits(boot, facts->asker)) {
-			answer_error(facts->asker, 200, "invalid",
-				     "the disk can only be reached over IPv4; the server needs --advertise with its IPv4 address", answer);
+			answer_error(
+				facts->asker, 200, "invalid",
+				"a disk is only reached over IPv4: the server needs --advertise and its IPv4 address",
+				answer);
 			return;
 		}
 		answer_target(boot, &a, facts);

@@ -2,10 +2,12 @@
 /*
  * What a person says of machines that wait: see boot.h. Yes means, by why it waits:
  *
- *     approval, no image, no space, full, denied   it is enrolled now (with the name and the image that were given)
+ *     approval, no image, no space, full, denied
+ *                 it is enrolled now (with the name and the image that were given)
  *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk
- *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine in question with
- *                 another network card; with the same UUID the MAC is added, with another one (same serial) its hardware is replaced
+ *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine
+ *                 in question with another network card; with the same UUID the MAC is added, with another one (same
+ *                 serial) its hardware is replaced
  *
  * None of this touches a disk that exists, so none of it has to wait for a running machine.
  */
@@ -53,7 +55,8 @@ static int approve_version(struct manage *m, struct inventory_tx *tx, struct ima
 		return manage_find_version(m, tx, m->image, version);
 	err = version_default(tx, version);
 	if (err == -ENOENT)
-		return manage_refuse(m, err, "there is no image yet: sanbootctl image import FILE --name NAME --default");
+		return manage_refuse(m, err,
+				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
 	return err;
 }
 
@@ -64,7 +67,9 @@ static int approve_check_room(struct manage *m, struct inventory_tx *tx, const s
 
 	if (err || count < policy->max_machines)
 		return err;
-	return manage_refuse(m, -ENOSPC, "there are %u machines already: sanbootctl policy set max-machines=N raises the limit", count);
+	return manage_refuse(m, -ENOSPC,
+			     "there are %u machines already: sanbootctl policy set max-machines=N raises the limit",
+			     count);
 }
 
 static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
@@ -72,7 +77,12 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	struct image_version version;
 	struct policy policy;
 	struct asker asker = { 0 };
-	struct enrolment e = { .asker = &asker, .address = "", .name = m->name, .version = &version, .policy = &policy, .actor = m->actor };
+	struct enrolment e = { .asker = &asker,
+			       .address = "",
+			       .name = m->name,
+			       .version = &version,
+			       .policy = &policy,
+			       .actor = m->actor };
 	int err = policy_get(tx, &policy);
 
 	if (!err)
@@ -99,8 +109,10 @@ static int approve_conflict(struct manage *m, struct inventory_tx *tx, const str
 	int err;
 
 	if (m->name || m->image)
-		return manage_refuse(m, -EINVAL, "%s belongs to machine %s: it can only be told to be that one (without a name or an image)",
-				     row->mac, machine->name);
+		return manage_refuse(
+			m, -EINVAL,
+			"%s belongs to machine %s: it can only be told to be that one (without a name or an image)",
+			row->mac, machine->name);
 	memcpy(machine->uuid, row->uuid, sizeof(machine->uuid));
 	if (row->serial[0])
 		memcpy(machine->serial, row->serial, sizeof(machine->serial));
@@ -110,8 +122,8 @@ static int approve_conflict(struct manage *m, struct inventory_tx *tx, const str
 	if (!err)
 		err = waiting_remove(tx, row->mac);
 	if (!err)
-		err = event_add(tx, "info", "conflict-resolved", m->actor, machine->id, machine->name, "%s has a new board: UUID %s", row->mac,
-				row->uuid);
+		err = event_add(tx, "info", "conflict-resolved", m->actor, machine->id, machine->name,
+				"%s has a new board: UUID %s", row->mac, row->uuid);
 	return err;
 }
 
@@ -156,10 +168,12 @@ static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
 	return approve_enrol(m, tx, &row);
 }
 
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason,
-		 size_t reason_size)
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+		 struct machine *machine, char *reason, size_t reason_size)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = which };
+	struct manage m = {
+		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = which
+	};
 	int err;
 
 	m.name = name && name[0] ? name : NULL;
@@ -185,8 +199,11 @@ static int deny_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err && err != -ENOENT)
 		return err;
 	if (err == -ENOENT && !machine_by_mac(tx, m->mac, &machine))
-		return manage_refuse(m, -EEXIST, "%s is machine %s: remove it (sanbootctl machine remove %s), or let it boot from its own disk "
-				     "(sanbootctl machine set %s boot=local)", m->mac, machine.name, machine.name, machine.name);
+		return manage_refuse(
+			m, -EEXIST,
+			"%s is machine %s: remove it (sanbootctl machine remove %s), or let it boot from its own disk "
+			"(sanbootctl machine set %s boot=local)",
+			m->mac, machine.name, machine.name, machine.name);
 	err = policy_get(tx, &policy);
 	if (err)
 		return err;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Checking what a machine said: see ask.h. All of it came over the network from somebody who may be anybody. Only the MAC must be there
- * and right (only a MAC identifies); what else is unusable is ignored, because firmware is full of nonsense.
+ * Checking what a machine said: see ask.h. All of it came over the network from somebody who may be anybody. Only the
+ * MAC must be there and right (only a MAC identifies); what else is unusable is ignored, because firmware is full of
+ * nonsense.
  */
 #include "ask.h"
 
@@ -85,8 +86,11 @@ bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, si
 		return true;
 	ask_clean_text(ask->mac, shown, sizeof(shown));
 	if (shown[0])
-		snprintf(reason, reason_size, "mac=%s is not the MAC address of a network card: six pairs of hex digits are expected", shown);
+		snprintf(reason, reason_size,
+			 "mac=%s is not the MAC address of a network card: six pairs of hex digits are expected",
+			 shown);
 	else
-		snprintf(reason, reason_size, "mac= is missing: the MAC address of the network card in use is what identifies a machine");
+		snprintf(reason, reason_size,
+			 "mac= is missing: the MAC address of the network card in use is what identifies a machine");
 	return false;
 }

@@ -9,11 +9,11 @@ enum ask_platform { PLATFORM_UNKNOWN, PLATFORM_BIOS, PLATFORM_EFI };
 
 struct asker {
 	char mac[PARSE_MAC_TEXT];
-	char uuid[PARSE_UUID_TEXT];  /* "" where it is missing, malformed or a placeholder */
-	char serial[SERIAL_TEXT];    /* likewise */
-	char product[SERIAL_TEXT];   /* manufacturer and product, for people */
-	char error[32];		     /* errno of a failed sanboot: hex digits and 'x' only; "" none */
-	unsigned attempt;	     /* how often its script has asked again */
+	char uuid[PARSE_UUID_TEXT]; /* "" where it is missing, malformed or a placeholder */
+	char serial[SERIAL_TEXT];   /* likewise */
+	char product[SERIAL_TEXT];  /* manufacturer and product, for people */
+	char error[32];		    /* errno of a failed sanboot: hex digits and 'x' only; "" none */
+	unsigned attempt;	    /* how often its script has asked again */
 	enum ask_platform platform;
 	char client[PARSE_ENDPOINT_TEXT]; /* its address without a port; "" where the caller did not know */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, without a port */
@@ -21,8 +21,8 @@ struct asker {
 };
 
 /*
- * False: not to be answered with a boot, and why, as a sentence for its screen. asker then still holds what can be used for
- * asking again (base_url, attempt, platform).
+ * False: not to be answered with a boot, and why, as a sentence for its screen. asker then still holds what can be used
+ * for asking again (base_url, attempt, platform).
  */
 bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, size_t reason_size);
 

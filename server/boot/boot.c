@@ -75,7 +75,8 @@ static bool boot_prefix_valid(const char *prefix)
 	if (strncmp(prefix, "iqn.", 4) || len + BOOT_SHORT_ID + 4 > 223)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!islower((unsigned char)prefix[i]) && !isdigit((unsigned char)prefix[i]) && !strchr(".:-", prefix[i]))
+		if (!islower((unsigned char)prefix[i]) && !isdigit((unsigned char)prefix[i]) &&
+		    !strchr(".:-", prefix[i]))
 			return false;
 	return true;
 }
@@ -89,7 +90,8 @@ static int boot_check_parts(const struct boot_config *config)
 	if (err)
 		return err;
 	if (!boot_prefix_valid(config->iqn_prefix)) {
-		log_error("iqn-prefix %s: expected iqn.YYYY-MM.DOMAIN[:NAME] in lower-case letters, digits, '.', '-', ':', at most %d characters",
+		log_error("iqn-prefix %s: expected iqn.YYYY-MM.DOMAIN[:NAME], of lower-case letters, digits, '.', '-' "
+			  "and ':', at most %d characters",
 			  config->iqn_prefix, 223 - BOOT_SHORT_ID - 4);
 		return -EINVAL;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The decision: see decide.h. One table, read from the top; the first rule whose conditions all hold decides. What refuses a secret
- * stands first, then what concerns known machines, then the others; the last rule always holds.
+ * The decision: see decide.h. One table, read from the top; the first rule whose conditions all hold decides. What
+ * refuses a secret stands first, then what concerns known machines, then the others; the last rule always holds.
  */
 #include "decide.h"
 
@@ -45,9 +45,10 @@ static bool holds(enum condition condition, bool fact)
 static bool rule_holds(const struct rule *r, const struct decide_facts *f)
 {
 	return holds(r->stranger, f->stranger) && holds(r->known, f->known) && holds(r->conflict, f->conflict) &&
-	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->local, f->local) && holds(r->failed, f->failed) &&
-	       holds(r->running, f->running) && holds(r->full, f->full) && holds(r->image, f->image) &&
-	       holds(r->no_space, f->no_space) && (!r->enrol || (r->enrol & 1u << f->enrol));
+	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->local, f->local) &&
+	       holds(r->failed, f->failed) && holds(r->running, f->running) && holds(r->full, f->full) &&
+	       holds(r->image, f->image) && holds(r->no_space, f->no_space) &&
+	       (!r->enrol || (r->enrol & 1u << f->enrol));
 }
 
 enum decision decide(const struct decide_facts *facts)
@@ -65,8 +66,9 @@ bool decision_waiting_reason(enum decision decision, enum waiting_reason *reason
 		enum decision decision;
 		enum waiting_reason reason;
 	} kept[] = {
-		{ DECIDE_WAIT_CONFLICT, WAIT_CONFLICT }, { DECIDE_WAIT_SWAP, WAIT_SWAP },	  { DECIDE_WAIT_FULL, WAIT_FULL },
-		{ DECIDE_WAIT_IMAGE, WAIT_NO_IMAGE },	 { DECIDE_WAIT_APPROVAL, WAIT_APPROVAL }, { DECIDE_WAIT_SPACE, WAIT_NO_SPACE },
+		{ DECIDE_WAIT_CONFLICT, WAIT_CONFLICT }, { DECIDE_WAIT_SWAP, WAIT_SWAP },
+		{ DECIDE_WAIT_FULL, WAIT_FULL },	 { DECIDE_WAIT_IMAGE, WAIT_NO_IMAGE },
+		{ DECIDE_WAIT_APPROVAL, WAIT_APPROVAL }, { DECIDE_WAIT_SPACE, WAIT_NO_SPACE },
 	};
 
 	for (unsigned i = 0; i < array_len(kept); i++) {

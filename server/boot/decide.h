@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a machine that asks is to get, as a pure function over facts (design.md, "Which machine, which boot"). Private to boot/.
+ * What a machine that asks is to get, as a pure function over facts (design.md, "Which machine, which boot"). Private
+ * to boot/.
  */
 #ifndef BOOT_DECIDE_H
 #define BOOT_DECIDE_H
@@ -25,10 +26,10 @@ struct decide_facts {
 };
 
 enum decision {
-	DECIDE_SERVE,	/* known: the sanboot script, with the pending boot's secret */
-	DECIDE_ENROL,	/* make it a machine, then serve */
-	DECIDE_LOCAL,	/* boot from its own disk */
-	DECIDE_DENY,	/* say so, and boot from its own disk */
+	DECIDE_SERVE, /* known: the sanboot script, with the pending boot's secret */
+	DECIDE_ENROL, /* make it a machine, then serve */
+	DECIDE_LOCAL, /* boot from its own disk */
+	DECIDE_DENY,  /* say so, and boot from its own disk */
 	DECIDE_WAIT_STRANGER,
 	DECIDE_WAIT_CONFLICT,
 	DECIDE_WAIT_SWAP,

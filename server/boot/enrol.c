@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Enrolment: see internal.h. All of it happens inside one write job of the inventory, the child's file included, so that two requests of the
- * same new machine make one (jobs run one after the other) and a crash leaves at most a file without a row, which the store removes at
- * the next start.
+ * Enrolment: see internal.h. All of it happens inside one write job of the inventory, the child's file included, so
+ * that two requests of the same new machine make one (jobs run one after the other) and a crash leaves at most a file
+ * without a row, which the store removes at the next start.
  */
 #include "internal.h"
 
@@ -34,7 +34,8 @@ enum auth_kind enrol_auth(const struct machine *machine, const struct policy *po
 }
 
 /* Both secrets are made whatever auth says now: it may say something else before the boot is over. */
-int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address, struct boot_record *pending)
+int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
+		     struct boot_record *pending)
 {
 	struct boot_record made = { .machine_id = machine_id, .state = BOOT_PENDING, .issued_ms = time_unix_ms() };
 	int err;
@@ -94,7 +95,8 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 		.seen_ms = now,
 	};
 	secret_text(id, BOOT_SHORT_ID);
-	snprintf(machine->iqn, sizeof(machine->iqn), "%.*s:%s", IQN_MAX_TEXT - 1 - BOOT_SHORT_ID - 3, boot->iqn_prefix, id);
+	snprintf(machine->iqn, sizeof(machine->iqn), "%.*s:%s", IQN_MAX_TEXT - 1 - BOOT_SHORT_ID - 3, boot->iqn_prefix,
+		 id);
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", e->asker->uuid);
 	snprintf(machine->serial, sizeof(machine->serial), "%s", e->asker->serial);
 	snprintf(machine->product, sizeof(machine->product), "%s", e->asker->product);
@@ -123,12 +125,14 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 	if (err == -ENOENT)
 		err = 0;
 	if (!err)
-		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name, "%s%s%s, with %s@%u", e->asker->mac,
-				e->asker->client[0] ? " at " : "", e->asker->client, e->version->image, e->version->number);
+		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name, "%s%s%s, with %s@%u",
+				e->asker->mac, e->asker->client[0] ? " at " : "", e->asker->client, e->version->image,
+				e->version->number);
 	return err;
 }
 
-int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *e, struct machine *machine, char *reason, size_t reason_size)
+int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *e, struct machine *machine,
+		  char *reason, size_t reason_size)
 {
 	int err;
 

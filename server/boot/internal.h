@@ -11,12 +11,12 @@
 #include <pthread.h>
 
 enum {
-	BOOT_SEEN_MS = 60000,	 /* how old "last seen" may be before it is written again */
-	BOOT_PROBE_MS = 5000,	 /* how long a running machine has to answer */
-	BOOT_CLOSE_MS = 20000,	 /* how long a released child may take to close */
-	BOOT_SHORT_ID = 10,	 /* characters of a target's id: 50 bits */
-	BOOT_SECRET_CHARS = 16,	 /* 80 bits; Windows takes 12 to 16 */
-	BOOT_ASK_SECONDS = 5,	 /* until a waiting machine asks again */
+	BOOT_SEEN_MS = 60000,	  /* how old "last seen" may be before it is written again */
+	BOOT_PROBE_MS = 5000,	  /* how long a running machine has to answer */
+	BOOT_CLOSE_MS = 20000,	  /* how long a released child may take to close */
+	BOOT_SHORT_ID = 10,	  /* characters of a target's id: 50 bits */
+	BOOT_SECRET_CHARS = 16,	  /* 80 bits; Windows takes 12 to 16 */
+	BOOT_ASK_SECONDS = 5,	  /* until a waiting machine asks again */
 	LOGIN_NOT_FOUND = 0x0203, /* RFC 7143 §11.13.5 */
 	LOGIN_FORBIDDEN = 0x0202,
 	LOGIN_UNAVAILABLE = 0x0301,
@@ -47,15 +47,19 @@ void boot_leave(struct boot *boot);
 /* Deletes a child's file on a worker: unlink(2) of a big file waits for the disk. Nothing refers to it any more. */
 void boot_discard_child(struct boot *boot, const char *child);
 
+/* Queues an event of the machine with this id (0: of none); level, kind and actor are literals. Any thread. */
+void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
+	       const char *format, ...) __attribute__((format(printf, 6, 7)));
+
 /* ---- look.c: what the inventory says of an asker ---- */
 
 struct look {
 	struct decide_facts facts;
 	struct policy policy;
-	struct machine machine; /* facts.known: its own; facts.twin: the one in question; else id 0 */
+	struct machine machine;	      /* facts.known: its own; facts.twin: the one in question; else id 0 */
 	struct image_version version; /* known: what its child was made from; else what a new one gets; id 0: none */
 	bool waits;
-	struct waiting waiting; /* its row, where waits */
+	struct waiting waiting;		     /* its row, where waits */
 	struct boot_record current, pending; /* number 0: none */
 };
 
@@ -66,9 +70,9 @@ int look_up(struct inventory_tx *tx, const struct asker *asker, struct look *loo
 
 /* What a new machine is made of. */
 struct enrolment {
-	const struct asker *asker;	      /* mac, uuid, serial, product */
-	const char *address;		      /* that it keeps; "" where not known for sure */
-	const char *name;		      /* NULL: by the pattern */
+	const struct asker *asker; /* mac, uuid, serial, product */
+	const char *address;	   /* that it keeps; "" where not known for sure */
+	const char *name;	   /* NULL: by the pattern */
 	const struct image_version *version;
 	const struct policy *policy;
 	const char *actor;
@@ -76,13 +80,15 @@ struct enrolment {
 };
 
 /*
- * In a write job: file, row, MAC, pending boot, event; the waiting row goes. 0; -ENOSPC: no room for a child, nothing was made;
- * -EEXIST: the name is taken; others. Where it fails the file is gone again; the caller deletes it (child) where the commit fails.
+ * In a write job: file, row, MAC, pending boot, event; the waiting row goes. 0; -ENOSPC: no room for a child, nothing
+ * was made; -EEXIST: the name is taken; others. Where it fails the file is gone again; the caller deletes it (child)
+ * where the commit fails.
  */
-int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine, char *reason,
-		  size_t reason_size);
+int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine,
+		  char *reason, size_t reason_size);
 /* A pending boot with fresh secrets. */
-int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address, struct boot_record *pending);
+int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
+		     struct boot_record *pending);
 /* The address if no machine keeps it yet, "" otherwise. */
 int enrol_free_address(struct inventory_tx *tx, const char *address, char out[PARSE_ENDPOINT_TEXT]);
 void enrol_initiator(const char *iqn, char initiator[IQN_MAX_TEXT]);
@@ -96,13 +102,14 @@ struct answer_facts {
 	const struct asker *asker;
 	const struct look *look; /* may be NULL with reason */
 	enum decision decision;
-	const char *reason;	 /* NULL, or why */
+	const char *reason; /* NULL, or why */
 	const struct boot_session *running;
 };
 
 void answer_make(struct boot *boot, const struct answer_facts *facts, struct boot_answer *answer);
 /* status 400 or 503: says reason and asks again. */
-void answer_error(const struct asker *asker, int status, const char *outcome, const char *reason, struct boot_answer *answer);
+void answer_error(const struct asker *asker, int status, const char *outcome, const char *reason,
+		  struct boot_answer *answer);
 
 /* Who runs, for people: "10.0.0.7 (iPXE)", "22 Nov 14:03:05". */
 void answer_session(const struct boot_session *session, char *where, size_t where_size, char *since, size_t since_size);

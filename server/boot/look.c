@@ -13,7 +13,8 @@ static int look_absent(int err, bool *found)
 }
 
 /*
- * An unknown MAC: is its UUID or its serial a machine's? One that several machines share identifies none of them (-ENOTUNIQ).
+ * An unknown MAC: is its UUID or its serial a machine's? One that several machines share identifies none of them
+ * (-ENOTUNIQ).
  */
 static int look_twin(struct inventory_tx *tx, const struct asker *asker, struct look *look)
 {

@@ -2,8 +2,9 @@
 /*
  * What people do with machines (API, sanbootctl): release, reset, swap, remove, MACs; see boot.h and manage.h.
  *
- * What touches a disk is exclusive: the machine does not run (asked, and asked again after the claim), its child is closed, and the claim
- * keeps logins away until it is done. Then one write job changes the rows and makes the new file; the old file goes after the commit.
+ * What touches a disk is exclusive: the machine does not run (asked, and asked again after the claim), its child is
+ * closed, and the claim keeps logins away until it is done. Then one write job changes the rows and makes the new file;
+ * the old file goes after the commit.
  */
 #include "manage.h"
 
@@ -70,8 +71,10 @@ static int manage_refuse_running(struct manage *m, const struct boot_session *se
 	char where[160], since[32];
 
 	answer_session(session, where, sizeof(where), since, sizeof(since));
-	return manage_refuse(m, -EBUSY, "%s runs: %s, since %s; shut it down first or, if it is gone, release it: sanbootctl machine release %s",
-			     m->machine.name, where, since, m->machine.name);
+	return manage_refuse(
+		m, -EBUSY,
+		"%s runs: %s, since %s; shut it down or, if it is gone, release it: sanbootctl machine release %s",
+		m->machine.name, where, since, m->machine.name);
 }
 
 /* After the claim: a login that had begun before it may have become a session meanwhile. */
@@ -106,7 +109,8 @@ int manage_begin_exclusive(struct manage *m)
 	/* A disk stays open for a while after its last session. */
 	running_release(m->boot, m->machine.id, "its disk is needed by a person");
 	if (slots_wait_closed(slots, m->machine.id, BOOT_CLOSE_MS))
-		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log", m->machine.name);
+		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
+				    m->machine.name);
 out:
 	if (err)
 		slots_unclaim(slots, m->machine.id);
@@ -134,7 +138,8 @@ int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *i
 		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
 	err = version_find(tx, name, (unsigned)number, version);
 	if (err == -ENOENT)
-		return manage_refuse(m, err, "there is no %s%s: sanbootctl image list shows all", image, at ? "" : ", or nothing of it is published");
+		return manage_refuse(m, err, "there is no %s%s: sanbootctl image list shows all", image,
+				     at ? "" : ", or nothing of it is published");
 	return err;
 }
 
@@ -168,7 +173,9 @@ static int release_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct manage *m = container_of(job, struct manage, job);
 	int err = boot_end_all(tx, m->machine.id);
 
-	return err ? err : event_add(tx, "info", "released", m->actor, m->machine.id, m->machine.name, "its sessions are ended");
+	return err ? err
+		   : event_add(tx, "info", "released", m->actor, m->machine.id, m->machine.name,
+			       "its sessions are ended");
 }
 
 /* The secrets go first: what is still alive must not come back with them. */
@@ -205,8 +212,8 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = boot_end_all(tx, m->machine.id);
 	if (!err)
-		err = event_add(tx, "info", "reset", m->actor, m->machine.id, m->machine.name, "a new disk from %s@%u", version.image,
-				version.number);
+		err = event_add(tx, "info", "reset", m->actor, m->machine.id, m->machine.name, "a new disk from %s@%u",
+				version.image, version.number);
 	return err;
 }
 
@@ -296,8 +303,9 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	err = machine_by_mac(tx, m->mac, &other);
 	if (!err && other.id != m->machine.id)
-		return manage_refuse(m, -EEXIST, "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s", m->mac,
-				     other.name, other.name);
+		return manage_refuse(m, -EEXIST,
+				     "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s",
+				     m->mac, other.name, other.name);
 	if (!err || err == -ENOENT)
 		err = waiting_by_mac(tx, m->mac, &row);
 	waits = err == 0;
@@ -306,11 +314,13 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = boot_end_all(tx, m->machine.id);
 	if (!err)
-		err = event_add(tx, "info", "swapped", m->actor, m->machine.id, m->machine.name, "its disk is now for %s", m->mac);
+		err = event_add(tx, "info", "swapped", m->actor, m->machine.id, m->machine.name,
+				"its disk is now for %s", m->mac);
 	return err;
 }
 
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size)
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
+	      size_t reason_size)
 {
 	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
 	int err;
@@ -339,7 +349,8 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 	memcpy(m->old_child, m->machine.child, sizeof(m->old_child));
 	err = machine_delete(tx, m->machine.id);
 	if (!err)
-		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name, "the machine and its disk");
+		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
+				"the machine and its disk");
 	return err;
 }
 
@@ -384,8 +395,9 @@ static int mac_remove(struct manage *m, struct inventory_tx *tx)
 	if (err == -ENOENT)
 		return manage_refuse(m, err, "%s has no MAC address %s", m->machine.name, m->mac);
 	if (err == -EBUSY)
-		return manage_refuse(m, err, "%s is the only MAC address of %s: add another one first, or remove the machine", m->mac,
-				     m->machine.name);
+		return manage_refuse(m, err,
+				     "%s is the only MAC address of %s: add another one first, or remove the machine",
+				     m->mac, m->machine.name);
 	return err;
 }
 
@@ -397,11 +409,13 @@ static int mac_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = m->add ? mac_add(m, tx) : mac_remove(m, tx);
 	if (!err)
-		err = event_add(tx, "info", m->add ? "mac-added" : "mac-removed", m->actor, m->machine.id, m->machine.name, "%s", m->mac);
+		err = event_add(tx, "info", m->add ? "mac-added" : "mac-removed", m->actor, m->machine.id,
+				m->machine.name, "%s", m->mac);
 	return err;
 }
 
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size)
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
+	     size_t reason_size)
 {
 	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .add = add };
 	int err;

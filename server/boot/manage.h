@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files behind the people's functions (manage*.c) share. Blocking: HTTP's own threads, never a loop. Private to boot/. */
+/*
+ * What the files behind the people's functions (manage*.c) share. Blocking: HTTP's own threads, never a loop. Private
+ * to boot/.
+ */
 #ifndef BOOT_MANAGE_H
 #define BOOT_MANAGE_H
 
@@ -28,8 +31,9 @@ int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct in
 /* m->machine by name, MAC or "#id". -ENOENT with a sentence. */
 int manage_find(struct manage *m, const char *machine);
 /*
- * m->machine is not running, its disk is closed, and nobody can log in until manage_end_exclusive. -EBUSY with who runs where since when and
- * what to do. A session that does not answer within 5 s is reaped; a running machine is not disturbed.
+ * m->machine is not running, its disk is closed, and nobody can log in until manage_end_exclusive. -EBUSY with who runs
+ * where since when and what to do. A session that does not answer within 5 s is reaped; a running machine is not
+ * disturbed.
  */
 int manage_begin_exclusive(struct manage *m);
 void manage_end_exclusive(struct manage *m);
@@ -38,7 +42,10 @@ void manage_end_exclusive(struct manage *m);
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
 /* Makes m->new_child from version and puts it into m->machine, whose old child is given up. Inside a write job. */
 int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
-/* m->mac becomes the only MAC of m->machine, which takes over what row (NULL: not known) says of its hardware. Inside a write job. */
+/*
+ * m->mac becomes the only MAC of m->machine, which takes over what row (NULL: not known) says of its hardware. Inside a
+ * write job.
+ */
 int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct waiting *row);
 
 #endif

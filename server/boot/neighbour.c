@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * rtnetlink questions: see neighbour.h. RTM_GETROUTE says how the kernel would reach the address (itself, a neighbour, a gateway)
- * and through which interface; RTM_GETNEIGH with an address says what the neighbour table holds for that one. The connection that the
- * asker's request came by keeps its entry alive.
+ * rtnetlink questions: see neighbour.h. RTM_GETROUTE says how the kernel would reach the address (itself, a neighbour,
+ * a gateway) and through which interface; RTM_GETNEIGH with an address says what the neighbour table holds for that
+ * one. The connection that the asker's request came by keeps its entry alive.
  */
 #include "neighbour.h"
 
@@ -76,14 +76,15 @@ static int neighbour_on_entry(struct nl_msg *msg, void *arg)
 	if (attrs[NDA_LLADDR] && nla_len(attrs[NDA_LLADDR]) == 6) {
 		const unsigned char *b = nla_data(attrs[NDA_LLADDR]);
 
-		snprintf(entry->mac, sizeof(entry->mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+		snprintf(entry->mac, sizeof(entry->mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+			 b[5]);
 	}
 	return NL_OK;
 }
 
 /* Sends one question and reads its answer. *missing: the kernel said that there is no such thing. 0 or -errno. */
-static int neighbour_ask(struct nl_sock *sock, int type, const void *header, size_t header_len, int attr, const struct address *address,
-			 nl_recvmsg_msg_cb_t parse, void *arg, bool *missing)
+static int neighbour_ask(struct nl_sock *sock, int type, const void *header, size_t header_len, int attr,
+			 const struct address *address, nl_recvmsg_msg_cb_t parse, void *arg, bool *missing)
 {
 	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST);
 	int err = -ENOMEM;
@@ -173,9 +174,11 @@ int neighbour_check(const char *text, const char *mac, enum neighbour *result)
 	err = neighbour_open(&sock);
 	if (err)
 		return err;
-	struct rtmsg rt = { .rtm_family = (unsigned char)address.family, .rtm_dst_len = (unsigned char)(address.len * 8) };
+	struct rtmsg rt = { .rtm_family = (unsigned char)address.family,
+			    .rtm_dst_len = (unsigned char)(address.len * 8) };
 
-	err = neighbour_ask(sock, RTM_GETROUTE, &rt, sizeof(rt), RTA_DST, &address, neighbour_on_route, &route, &missing);
+	err = neighbour_ask(sock, RTM_GETROUTE, &rt, sizeof(rt), RTA_DST, &address, neighbour_on_route, &route,
+			    &missing);
 	if (!err && (missing || !route.found))
 		err = -EHOSTUNREACH;
 	if (err)
@@ -186,7 +189,8 @@ int neighbour_check(const char *text, const char *mac, enum neighbour *result)
 	}
 	struct ndmsg nd = { .ndm_family = (unsigned char)address.family, .ndm_ifindex = route.interface };
 
-	err = neighbour_ask(sock, RTM_GETNEIGH, &nd, sizeof(nd), NDA_DST, &address, neighbour_on_entry, &entry, &missing);
+	err = neighbour_ask(sock, RTM_GETNEIGH, &nd, sizeof(nd), NDA_DST, &address, neighbour_on_entry, &entry,
+			    &missing);
 	if (!err)
 		*result = neighbour_judge(&entry, mac);
 out:

@@ -3,12 +3,13 @@
  * Opening and closing the disk of a target, for iSCSI, through main: the part of a login that waits for disks.
  *
  *     boot_target_open (the target's loop): slot closed -> opening
- *       -> prepare (a worker): who may; is the golden image what was published (invariant 7); a fresh child is made durable
+ *       -> prepare (a worker): who may; is the golden image what was published (invariant 7); is a fresh child durable
  *       -> disk_open_file (the loop)
- *            interrupted, and not the boot that has just begun: the current boot is marked (invariant 4), the disk closed, the login refused
- *            otherwise: slot open, the disk is handed over
+ *            interrupted, and not the boot that has just begun: the current boot is marked (invariant 4), the disk is
+ *            closed, the login refused; otherwise: slot open, the disk is handed over
  *
- * Disk events come on the target's loop while the disk is open: struct target_disk is what they get, and lives as long as the disk.
+ * Disk events come on the target's loop while the disk is open: struct target_disk is what they get, and lives as long
+ * as the disk.
  */
 #include "internal.h"
 
@@ -62,8 +63,8 @@ static void failed_done(struct inventory_job *job, int err)
 	struct boot *boot = failed->boot;
 
 	if (err)
-		log_error("machine %lld: its disk failed (%s), and that could not be recorded: %s", (long long)failed->machine_id,
-			  failed->text, strerror(-err));
+		log_error("machine %lld: its disk failed (%s), and that could not be recorded: %s",
+			  (long long)failed->machine_id, failed->text, strerror(-err));
 	free(failed);
 	boot_leave(boot);
 }
@@ -89,8 +90,9 @@ static void open_on_disk_event(void *arg, enum disk_event event, const char *tex
 
 	if (event == DISK_FAILED)
 		open_mark_failed(boot, target->machine_id, text);
-	else if (event == DISK_NO_SPACE && slots_event_due(&boot->slots, target->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
-		inventory_event(boot->inventory, "error", "no-space", "server", target->machine_id, "", "%s", text);
+	else if (event == DISK_NO_SPACE &&
+		 slots_event_due(&boot->slots, target->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
+		boot_note(boot, "error", "no-space", "server", target->machine_id, "%s", text);
 	else if (event == DISK_LOCK_LOST)
 		log_error("machine %lld: %s", (long long)target->machine_id, text);
 }
@@ -141,7 +143,8 @@ static int open_look(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	if (o->machine.state == MACHINE_FAILED) {
-		snprintf(o->reason, sizeof(o->reason), "the disk of %s failed: %.400s", o->machine.name, o->machine.state_reason);
+		snprintf(o->reason, sizeof(o->reason), "the disk of %s failed: %.400s", o->machine.name,
+			 o->machine.state_reason);
 		return -EIO;
 	}
 	err = boot_current(tx, o->machine_id, &current);
@@ -174,8 +177,8 @@ static int open_verify(struct target_open *o)
 	if (!err)
 		return 0;
 	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_GOLDEN, 1, OPEN_EVENT_MS))
-		inventory_event(o->boot->inventory, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server", o->machine_id,
-				o->machine.name, "%s@%u: %s", o->version.image, o->version.number, o->reason);
+		boot_note(o->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
+			  o->machine_id, "%s@%u: %s", o->version.image, o->version.number, o->reason);
 	return err;
 }
 
@@ -193,7 +196,8 @@ static void open_prepare(struct pool_job *job)
 		return;
 	o->err = store_sync_child(boot->store, o->machine.child);
 	if (o->err) {
-		snprintf(o->reason, sizeof(o->reason), "the new disk of %s cannot be made durable: %s", o->machine.name, strerror(-o->err));
+		snprintf(o->reason, sizeof(o->reason), "the new disk of %s cannot be made durable: %s", o->machine.name,
+			 strerror(-o->err));
 		return;
 	}
 	o->inventory_job = (struct inventory_job){ .run = open_clear_fresh };
@@ -214,9 +218,10 @@ static int interrupted_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = boot_set_interrupted(tx, o->machine_id, o->number);
 
 	if (!err)
-		err = event_add(tx, "warning", "boot-interrupted", "server", o->machine_id, o->machine.name,
-				"the server lost power: what boot %llu had written last is lost; the machine has to boot again",
-				(unsigned long long)o->number);
+		err = event_add(
+			tx, "warning", "boot-interrupted", "server", o->machine_id, o->machine.name,
+			"the server lost power: what boot %llu had written last is lost; the machine has to boot again",
+			(unsigned long long)o->number);
 	return err == -ENOENT || err == -ESTALE ? 0 : err;
 }
 
@@ -226,13 +231,15 @@ static void interrupted_done(struct inventory_job *job, int err)
 	struct target_open *o = container_of(job, struct target_open, inventory_job);
 
 	if (err)
-		log_error("machine %s: its boot was interrupted, and that could not be recorded: %s", o->machine.name, strerror(-err));
+		log_error("machine %s: its boot was interrupted, and that could not be recorded: %s", o->machine.name,
+			  strerror(-err));
 	disk_close(o->disk, open_closed_again, o);
 }
 
 static void open_interrupted(struct target_open *o)
 {
-	snprintf(o->reason, sizeof(o->reason), "boot %llu of %s was interrupted by a loss of power of the server: it has to boot again",
+	snprintf(o->reason, sizeof(o->reason),
+		 "boot %llu of %s was interrupted by a loss of power of the server: it has to boot again",
 		 (unsigned long long)o->number, o->machine.name);
 	o->inventory_job = (struct inventory_job){ .run = interrupted_run, .done = interrupted_done, .loop = o->loop };
 	inventory_write(o->boot->inventory, &o->inventory_job);
@@ -246,8 +253,7 @@ static void open_opened(void *arg, const struct disk_opened *result)
 	if (!result->disk) {
 		snprintf(o->reason, sizeof(o->reason), "%s", result->reason);
 		if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_REFUSED, 6, OPEN_EVENT_MS))
-			inventory_event(o->boot->inventory, "error", "disk-unusable", "server", o->machine_id, o->machine.name, "%s",
-					result->reason);
+			boot_note(o->boot, "error", "disk-unusable", "server", o->machine_id, "%s", result->reason);
 		open_finish(o, NULL, LOGIN_UNAVAILABLE);
 		return;
 	}
@@ -289,7 +295,8 @@ static void open_refused(struct loop_msg *msg)
 }
 
 void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
-		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason), void *arg)
+		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason),
+		      void *arg)
 {
 	struct target_open *o = calloc(1, sizeof(*o));
 	int err;
@@ -343,14 +350,17 @@ static void close_closed(void *arg, int err)
 	boot_leave(boot);
 }
 
-void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop, void (*closed)(void *arg), void *arg)
+void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop,
+		       void (*closed)(void *arg), void *arg)
 {
 	struct target_close *c = calloc(1, sizeof(*c));
 
 	(void)loop;
 	if (!c)
 		abort();
-	*c = (struct target_close){ .boot = boot, .machine_id = machine_id, .target = disk->event_arg, .closed = closed, .arg = arg };
+	*c = (struct target_close){
+		.boot = boot, .machine_id = machine_id, .target = disk->event_arg, .closed = closed, .arg = arg
+	};
 	boot_enter(boot);
 	slots_close_begin(&boot->slots, machine_id);
 	disk_close(disk, close_closed, c);

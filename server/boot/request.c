@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * GET /boot, from the question to the script. Everything runs on boot's own loop but the two jobs, which run on the inventory's threads and touch
- * only the request, which nobody else touches meanwhile.
+ * GET /boot, from the question to the script. Everything runs on boot's own loop but the two jobs, which run on the
+ * inventory's threads and touch only the request, which nobody else touches meanwhile.
  *
  *     boot_request -> start: neighbour table -> look (read job) -> decide
  *                                                                    |
- *                          +----- a current boot, not yet probed ----+---- something to write ----+---- nothing to write
- *                          v                                                                      v            |
- *                        probe (at most 5 s) -> decide again                          settle (write job)       v
- *                                                                                     looks and decides again -> answer
+ *               a current boot, not yet probed  +--------------------+--------------------+ nothing to write
+ *                                               v                    | something to write |
+ *                          probe (at most 5 s), then decide again    v                    v
+ *                                          settle (write job): looks and decides again -> answer
  *
- * A machine that asks every five seconds causes a read, and a write at most once a minute. What a request may do is said in design.md:
- * it may create what is missing, and never resets, replaces or deletes.
+ * A machine that asks every five seconds causes a read, and a write at most once a minute. What a request may do is
+ * said in design.md: it may create what is missing, and never resets, replaces or deletes.
  */
 #include "internal.h"
 
@@ -70,9 +70,11 @@ static const char *request_stranger_reason(struct request *r)
 	const char *client = r->asker.client[0] ? r->asker.client : "your address";
 
 	if (r->neighbour == NEIGHBOUR_OTHER)
-		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows another MAC address for %s", client);
+		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows another MAC address for %s",
+			 client);
 	else
-		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows no MAC address for %s", client);
+		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows no MAC address for %s",
+			 client);
 	return r->reason;
 }
 
@@ -101,8 +103,8 @@ static void request_note_error(struct request *r)
 		return;
 	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
 		return;
-	inventory_event(r->boot->inventory, "warning", "sanboot-failed", "machine", machine->id, machine->name,
-			"iPXE could not boot its disk: https://ipxe.org/%s (attempt %u)", r->asker.error, r->asker.attempt);
+	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
+		  "iPXE could not boot its disk: https://ipxe.org/%s (attempt %u)", r->asker.error, r->asker.attempt);
 }
 
 static void request_answer(struct request *r)
@@ -152,7 +154,8 @@ static bool request_learn(const struct request *r, struct machine *machine)
 
 static bool request_wants_address(const struct request *r)
 {
-	return !r->look.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') && request_verified_address(r);
+	return !r->look.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
+	       request_verified_address(r);
 }
 
 /* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
@@ -183,7 +186,8 @@ static bool request_must_write(const struct request *r)
 	default:
 		if (!decision_waiting_reason(r->decision, &reason))
 			return false;
-		return !r->look.waits || r->look.waiting.reason != reason || r->look.waiting.machine_id != r->look.machine.id ||
+		return !r->look.waits || r->look.waiting.reason != reason ||
+		       r->look.waiting.machine_id != r->look.machine.id ||
 		       now - r->look.waiting.seen_ms >= BOOT_SEEN_MS;
 	}
 }
@@ -207,9 +211,9 @@ static int request_write_known(struct request *r, struct inventory_tx *tx)
 		return err;
 	err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, &r->look.pending);
 	if (!err)
-		err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name, "%s%s%s got its script for boot %llu",
-				r->asker.mac, r->asker.client[0] ? " at " : "", r->asker.client,
-				(unsigned long long)r->look.pending.number);
+		err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name,
+				"%s%s%s got its script for boot %llu", r->asker.mac, r->asker.client[0] ? " at " : "",
+				r->asker.client, (unsigned long long)r->look.pending.number);
 	return err;
 }
 
@@ -219,9 +223,10 @@ static int request_waiting_event(struct request *r, struct inventory_tx *tx, enu
 	bool odd = reason == WAIT_CONFLICT || reason == WAIT_SWAP;
 	bool bad = reason == WAIT_NO_SPACE || reason == WAIT_FULL;
 
-	return event_add(tx, odd || bad ? "warning" : "info", bad && reason == WAIT_NO_SPACE ? "no-space" : "waiting", "machine",
-			 look->machine.id, odd ? look->machine.name : "", "%s%s%s waits (%s), number %lld%s%s", r->asker.mac,
-			 r->asker.client[0] ? " at " : "", r->asker.client, waiting_reason_name(reason), (long long)look->waiting.number,
+	return event_add(tx, odd || bad ? "warning" : "info", bad && reason == WAIT_NO_SPACE ? "no-space" : "waiting",
+			 "machine", look->machine.id, odd ? look->machine.name : "",
+			 "%s%s%s waits (%s), number %lld%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
+			 r->asker.client, waiting_reason_name(reason), (long long)look->waiting.number,
 			 reason == WAIT_NO_SPACE && r->reason[0] ? ": " : "", reason == WAIT_NO_SPACE ? r->reason : "");
 }
 
@@ -344,7 +349,8 @@ static void request_decide(struct request *r)
 {
 	r->decision = decide(&r->look.facts);
 	if (r->decision == DECIDE_SERVE && r->look.current.number && !r->probed) {
-		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->look.machine.id, BOOT_PROBE_MS, r->boot->loop, request_probed, r);
+		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->look.machine.id, BOOT_PROBE_MS,
+					r->boot->loop, request_probed, r);
 		return;
 	}
 	if (request_must_write(r))
@@ -381,7 +387,8 @@ static void request_start(struct loop_msg *msg)
 	}
 	err = neighbour_check(r->asker.client, r->asker.mac, &r->neighbour);
 	if (err) {
-		log_warning("boot: %s: the neighbour table cannot be asked about \"%s\": %s", r->asker.mac, r->asker.client, strerror(-err));
+		log_warning("boot: %s: the neighbour table cannot be asked about \"%s\": %s", r->asker.mac,
+			    r->asker.client, strerror(-err));
 		r->neighbour = NEIGHBOUR_MISSING;
 	}
 	r->look.facts.stranger = r->neighbour == NEIGHBOUR_OTHER || r->neighbour == NEIGHBOUR_MISSING;
@@ -389,7 +396,8 @@ static void request_start(struct loop_msg *msg)
 	inventory_read(r->boot->inventory, &r->job);
 }
 
-void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
+void boot_request(struct boot *boot, const struct boot_ask *ask,
+		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
 {
 	static const struct boot_answer no_memory = { .status = 503, .outcome = "busy" };
 	struct request *r = calloc(1, sizeof(*r));

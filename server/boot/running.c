@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Questions to the sessions for threads that may block (HTTP's): see internal.h. The answer comes on boot's loop, so none of this may be
- * called there. A struct waits on the caller's stack: every question is answered exactly once, so waiting has no limit of its own.
+ * Questions to the sessions for threads that may block (HTTP's): see internal.h. The answer comes on boot's loop, so
+ * none of this may be called there. A struct waits on the caller's stack: every question is answered exactly once, so
+ * waiting has no limit of its own.
  */
 #include "internal.h"
 
@@ -43,7 +44,8 @@ void running_probe(struct boot *boot, int64_t machine_id, bool *alive, struct bo
 
 	memset(session, 0, sizeof(*session));
 	sem_init(&wait.done, 0, 0);
-	boot->runtime->probe(boot->runtime->arg, (uint64_t)machine_id, BOOT_PROBE_MS, boot->loop, running_probed, &wait);
+	boot->runtime->probe(boot->runtime->arg, (uint64_t)machine_id, BOOT_PROBE_MS, boot->loop, running_probed,
+			     &wait);
 	running_wait(boot, &wait);
 	*alive = wait.alive;
 }

@@ -2,9 +2,10 @@
 /*
  * Templates of iPXE scripts: see script.h.
  *
- * iPXE's language has no quoting. A line is split at white space; then `||`, `&&` and `;` standing alone separate commands, a word that
- * begins with `#` starts a comment, a word that begins with `-` is an option, `${` expands a setting, and a backslash at the end joins lines.
- * So nothing can be escaped, only kept out: words are checked against a short list of characters, texts have all others replaced.
+ * iPXE's language has no quoting. A line is split at white space; then `||`, `&&` and `;` standing alone separate
+ * commands, a word that begins with `#` starts a comment, a word that begins with `-` is an option, `${` expands a
+ * setting, and a backslash at the end joins lines. So nothing can be escaped, only kept out: words are checked against
+ * a short list of characters, texts have all others replaced.
  */
 #include "script.h"
 
@@ -62,7 +63,8 @@ static int render_complain(const struct render *r, const char *what, const char 
 {
 	char shown[64];
 
-	log_error("script %s line %u: %s: %s", r->file, r->line, what, log_escape(shown, sizeof(shown), name, name_len));
+	log_error("script %s line %u: %s: %s", r->file, r->line, what,
+		  log_escape(shown, sizeof(shown), name, name_len));
 	return -EINVAL;
 }
 
@@ -73,7 +75,8 @@ static bool word_is_harmless(const char *word)
 	if (len == 0 || len > SCRIPT_WORD_MAX || word[0] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!(isascii((unsigned char)word[i]) && isalnum((unsigned char)word[i])) && !strchr("._:/@[]-", word[i]))
+		if (!(isascii((unsigned char)word[i]) && isalnum((unsigned char)word[i])) &&
+		    !strchr("._:/@[]-", word[i]))
 			return false;
 	return true;
 }
@@ -205,7 +208,8 @@ static int render_file(struct render *r, const char *file)
 	r->file = file;
 	r->line = 0;
 	r->depth++;
-	for (const char *at = (const char *)asset->data, *end = at + asset->len, *line_end; at < end && !err; at = line_end + 1) {
+	for (const char *at = (const char *)asset->data, *end = at + asset->len, *line_end; at < end && !err;
+	     at = line_end + 1) {
 		line_end = memchr(at, '\n', (size_t)(end - at));
 		r->line++;
 		if (!line_end)

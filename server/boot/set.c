@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KEY=VALUE of a machine: see boot.h and interfaces. One table: the key, what it changes, and whether the machine must be off for it.
- * Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
+ * KEY=VALUE of a machine: see boot.h and interfaces. One table: the key, what it changes, and whether the machine must
+ * be off for it. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
  */
 #include "manage.h"
 
@@ -37,8 +37,10 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	if (err || version.id == m->machine.version_id)
 		return err;
 	if (!m->machine.child_fresh && m->machine.mode != MODE_EPHEMERAL)
-		return manage_refuse(m, -EEXIST, "the disk of %s holds data of its own, which another image would destroy: first sanbootctl machine "
-				     "reset %s, then this again before it boots", m->machine.name, m->machine.name);
+		return manage_refuse(m, -EEXIST,
+				     "the disk of %s holds data of its own, which another image would destroy: first "
+				     "sanbootctl machine reset %s, then this again before it boots",
+				     m->machine.name, m->machine.name);
 	err = manage_replace_child(m, tx, &version);
 	return err ? err : boot_end_all(tx, m->machine.id);
 }
@@ -108,8 +110,9 @@ static const struct set_key {
 	int (*set)(struct manage *m, struct inventory_tx *tx);
 	bool exclusive; /* the disk is concerned: not while it runs */
 } set_keys[] = {
-	{ "name", set_name, false },   { "image", set_image, true }, { "mode", set_mode, true },    { "auth", set_auth, false },
-	{ "access", set_access, false }, { "boot", set_boot, false },  { "note", set_note, false }, { "state", set_state, true },
+	{ "name", set_name, false }, { "image", set_image, true },    { "mode", set_mode, true },
+	{ "auth", set_auth, false }, { "access", set_access, false }, { "boot", set_boot, false },
+	{ "note", set_note, false }, { "state", set_state, true },
 };
 
 static const struct set_key *set_find_key(const char *name)
@@ -138,16 +141,20 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err;
 }
 
-int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size)
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
+	     char *reason, size_t reason_size)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .key = key, .value = value };
+	struct manage m = {
+		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .key = key, .value = value
+	};
 	const struct set_key *entry = set_find_key(key);
 	char shown[80];
 	int err;
 
 	if (!entry) {
 		ask_clean_text(key, shown, sizeof(shown));
-		return manage_refuse(&m, -EINVAL, "there is no key %s: name, image, mode, auth, access, boot, note, state", shown);
+		return manage_refuse(&m, -EINVAL,
+				     "there is no key %s: name, image, mode, auth, access, boot, note, state", shown);
 	}
 	err = manage_find(&m, machine);
 	if (!err && entry->exclusive)

@@ -249,7 +249,8 @@ bool slots_take_begun(struct slots *slots, int64_t machine_id, uint64_t number)
 	return taken;
 }
 
-bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event event, unsigned burst, unsigned interval_ms)
+bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event event, unsigned burst,
+		     unsigned interval_ms)
 {
 	uint64_t now = time_monotonic_ms();
 	struct slot *slot;

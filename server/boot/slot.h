@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is known in memory of each machine's child: closed, opening, open, closing, and whether a store job (reset, swap, remove, ...) has
- * claimed it; and when which event was last recorded, so that a flood is not. Private to boot/.
+ * What is known in memory of each machine's child: closed, opening, open, closing, and whether a store job (reset,
+ * swap, remove, ...) has claimed it; and when which event was last recorded, so that a flood is not. Private to boot/.
  *
  *              open_begin          open_end(true)         close_begin
  *     closed --------------> opening ------------> open ---------------> closing
@@ -9,10 +9,11 @@
  *       |  +--------------------+                                           |
  *       +-------------------------------------------------------------------+
  *
- * claim is independent of the state: it refuses new openings and begins; the claimer then waits until the child is closed.
+ * claim is independent of the state: it refuses new openings and begins; the claimer then waits until the child is
+ * closed.
  *
- * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it but slots_wait_closed (a
- * condition variable, never on a loop). A slot lives until slots_forget.
+ * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it
+ * but slots_wait_closed (a condition variable, never on a loop). A slot lives until slots_forget.
  */
 #ifndef BOOT_SLOT_H
 #define BOOT_SLOT_H
@@ -61,7 +62,11 @@ bool slots_ephemeral(struct slots *slots, int64_t machine_id);
 void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number);
 bool slots_take_begun(struct slots *slots, int64_t machine_id, uint64_t number);
 
-/* True where an event of this kind may be recorded: at most burst of them in interval_ms. Machine 0: those that belong to no machine. */
-bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event event, unsigned burst, unsigned interval_ms);
+/*
+ * True where an event of this kind may be recorded: at most burst of them in interval_ms. Machine 0: those that belong
+ * to no machine.
+ */
+bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event event, unsigned burst,
+		     unsigned interval_ms);
 
 #endif

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Targets: who may log in, and the beginning of a boot; for iSCSI, through main. Called on any loop; each call is one job of the inventory whose
- * answer is posted to the asker's loop. What opens and closes is in open.c.
+ * Targets: who may log in, and the beginning of a boot; for iSCSI, through main. Called on any loop; each call is one
+ * job of the inventory whose answer is posted to the asker's loop. What opens and closes is in open.c.
  *
- * Credentials come from two boots: the current one, unless it was interrupted (invariant 4), and the pending one, whose first login begins it.
- * Under auth=none there are boots too, without secrets: who logs in to a target that nobody asked a script for gets one issued.
+ * Credentials come from two boots: the current one, unless it was interrupted (invariant 4), and the pending one, whose
+ * first login begins it. Under auth=none there are boots too, without secrets: who logs in to a target that nobody
+ * asked a script for gets one issued.
  */
 #include "internal.h"
 
@@ -36,7 +37,8 @@ static void find_refuse(struct boot_access *access, uint16_t status, const char 
 	snprintf(access->reason, sizeof(access->reason), "%s", reason);
 }
 
-static void find_credential(struct boot_credential *c, const struct boot_record *record, const struct machine *machine, enum auth_kind auth)
+static void find_credential(struct boot_credential *c, const struct boot_record *record, const struct machine *machine,
+			    enum auth_kind auth)
 {
 	c->boot = record->number;
 	c->pending = record->state == BOOT_PENDING;
@@ -51,7 +53,8 @@ static void find_credential(struct boot_credential *c, const struct boot_record 
 }
 
 /* The boots of a machine; an interrupted one is none. *any: there is a record of some kind. */
-static int find_boots(struct inventory_tx *tx, struct target_find *find, const struct machine *machine, enum auth_kind auth, bool *any)
+static int find_boots(struct inventory_tx *tx, struct target_find *find, const struct machine *machine,
+		      enum auth_kind auth, bool *any)
 {
 	struct boot_record record;
 	int err = boot_current(tx, machine->id, &record);
@@ -92,11 +95,14 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	if (err)
 		return err;
 	if (machine->state == MACHINE_FAILED)
-		find_refuse(access, LOGIN_UNAVAILABLE, "its disk failed: a person has to reset the machine or lift that (state=ready)");
+		find_refuse(access, LOGIN_UNAVAILABLE,
+			    "its disk failed: a person has to reset the machine or lift that (state=ready)");
 	else if (!access->current.boot && !access->pending.boot && any)
-		find_refuse(access, LOGIN_FORBIDDEN, "its boot was interrupted by a loss of power of the server: it has to boot again");
+		find_refuse(access, LOGIN_FORBIDDEN,
+			    "its boot was interrupted by a loss of power of the server: it has to boot again");
 	else if (!any && (access->auth != AUTH_NONE || find->issue))
-		find_refuse(access, LOGIN_FORBIDDEN, "no boot of this machine is under way: it has to ask for its script first");
+		find_refuse(access, LOGIN_FORBIDDEN,
+			    "no boot of this machine is under way: it has to ask for its script first");
 	return 0;
 }
 
@@ -221,7 +227,8 @@ static void list_done(struct inventory_job *job, int err)
 	boot_leave(boot);
 }
 
-void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop, void (*each)(void *arg, const char *iqn), void *arg)
+void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
+		      void (*each)(void *arg, const char *iqn), void *arg)
 {
 	struct target_list *list = calloc(1, sizeof(*list));
 
@@ -267,7 +274,8 @@ static int begin_replace_child(struct target_begin *begin, struct inventory_tx *
 		return -EBUSY;
 	}
 	store_child_name(begin->new_child, machine->id);
-	err = store_create_child(begin->boot->store, begin->new_child, &version, &policy, begin->reason, sizeof(begin->reason));
+	err = store_create_child(begin->boot->store, begin->new_child, &version, &policy, begin->reason,
+				 sizeof(begin->reason));
 	if (err) {
 		begin->new_child[0] = '\0';
 		return err;
@@ -287,7 +295,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	if (slots_is_claimed(&begin->boot->slots, machine.id)) {
-		snprintf(begin->reason, sizeof(begin->reason), "somebody is changing the disk of %s just now", machine.name);
+		snprintf(begin->reason, sizeof(begin->reason), "somebody is changing the disk of %s just now",
+			 machine.name);
 		return -EBUSY;
 	}
 	err = boot_begin(tx, machine.id, begin->number);
@@ -317,7 +326,7 @@ static void begin_done(struct inventory_job *job, int err)
 	if (!err && begin->old_child[0])
 		boot_discard_child(boot, begin->old_child);
 	if (err == -ENOSPC && slots_event_due(&boot->slots, begin->machine_id, SLOT_SPACE, 1, 60000))
-		inventory_event(boot->inventory, "error", "no-space", "server", begin->machine_id, "", "no new disk: %s", begin->reason);
+		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s", begin->reason);
 	if (err && !begin->reason[0])
 		snprintf(begin->reason, sizeof(begin->reason), "the boot could not be recorded: %s", strerror(-err));
 	begin->begun(begin->arg, err, begin->reason);
@@ -349,22 +358,24 @@ bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 	return slots_ephemeral(&boot->slots, machine_id);
 }
 
-void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why)
+void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
+			 const char *ended_why)
 {
 	/* A boot has about four logins; more than this in a minute is a flood. */
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_SESSION, 40, 60000))
 		return;
 	if (ended_why)
-		inventory_event(boot->inventory, "info", "session-ended", "machine", machine_id, "",
-				"boot %llu, %s at %s: %s; read %llu, wrote %llu bytes", (unsigned long long)session->boot,
-				session->ipxe ? "iPXE" : "the system", session->address, ended_why, (unsigned long long)session->bytes_read,
-				(unsigned long long)session->bytes_written);
+		boot_note(boot, "info", "session-ended", "machine", machine_id,
+			  "boot %llu, %s at %s: %s; read %llu, wrote %llu bytes", (unsigned long long)session->boot,
+			  session->ipxe ? "iPXE" : "the system", session->address, ended_why,
+			  (unsigned long long)session->bytes_read, (unsigned long long)session->bytes_written);
 	else
-		inventory_event(boot->inventory, "info", "session-began", "machine", machine_id, "", "boot %llu, %s at %s",
-				(unsigned long long)session->boot, session->ipxe ? "iPXE" : "the system", session->address);
+		boot_note(boot, "info", "session-began", "machine", machine_id, "boot %llu, %s at %s",
+			  (unsigned long long)session->boot, session->ipxe ? "iPXE" : "the system", session->address);
 }
 
-void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator, const char *address, const char *why)
+void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator,
+			 const char *address, const char *why)
 {
 	char shown_iqn[160], shown_initiator[160];
 
@@ -372,6 +383,6 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 		return;
 	ask_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
 	ask_clean_text(initiator, shown_initiator, sizeof(shown_initiator));
-	inventory_event(boot->inventory, "warning", "login-refused", "machine", machine_id, "", "%s as %s to %s: %s", address,
-			shown_initiator[0] ? shown_initiator : "nobody", shown_iqn[0] ? shown_iqn : "no target", why);
+	boot_note(boot, "warning", "login-refused", "machine", machine_id, "%s as %s to %s: %s", address,
+		  shown_initiator[0] ? shown_initiator : "nobody", shown_iqn[0] ? shown_iqn : "no target", why);
 }

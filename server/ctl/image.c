@@ -243,7 +243,7 @@ int run_image_publish(const struct ctl *ctl)
 	long long others = get_number(answer, "machines_on_other_versions");
 
 	if (code == EXIT_DONE && !ctl->json) {
-		printf("new machines get %s\n", get_text(answer, "published"));
+		printf("%s is published; new machines get %s\n", get_text(answer, "published"), get_text(answer, "new_machines_get"));
 		if (others)
 			printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others, others == 1 ? " stays" : "s stay");
 	}

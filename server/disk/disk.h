@@ -4,7 +4,8 @@
  *
  * Every function here is called on the loop that owns the disk, unless it says otherwise, and every callback comes
  * there, never from inside the call that caused it. Requests are never short: the whole range, or an error.
- * Reads lend, writes borrow: see struct disk_request. Overlapping requests are ordered as they were submitted.
+ * Reads lend, writes borrow: see struct disk_request. Overlapping requests are ordered as they were submitted, but for
+ * DISK_STATUS, which may already show later ones that are under way.
  */
 #ifndef DISK_DISK_H
 #define DISK_DISK_H

@@ -447,7 +447,7 @@ static int replay_half(uint8_t *half, uint64_t generation, uint64_t epoch,
 		if (be32_get(wire->crc) != entry_crc(wire, generation, epoch, slot))
 			return 0;
 		if (c.count == JOURNAL_POISON)
-			return -EIO;
+			return -EHWPOISON;
 		err = change(arg, &c);
 		if (err)
 			return err;

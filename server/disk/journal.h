@@ -71,12 +71,12 @@ unsigned journal_backlog(const struct journal *journal);
  */
 void journal_flush_begins(struct journal *journal);
 void journal_flush_ends(struct journal *journal, int err);
-/* Best effort: a replay refuses from now on, because the file under the maps is not to be trusted (invariant 5). */
+/* Best effort: whoever replays it learns that a sync has failed (invariant 5). */
 void journal_poison(struct journal *journal);
 
 /*
  * Blocking, on a worker: gives all changes of that generation, in order. change returns 0 or -errno, which ends it. -ENOENT:
- * there is no journal of that generation and boot_id; -EIO: it was poisoned, or cannot be read.
+ * there is no journal of that generation and boot_id; -EHWPOISON: it was poisoned, after all of its changes were given.
  */
 int journal_replay(struct file *file, uint64_t generation, const char *boot_id,
 		   int (*change)(void *arg, const struct journal_change *change), void *arg);

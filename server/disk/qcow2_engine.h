@@ -100,6 +100,8 @@ int qcow2_piece_get(struct qcow2_pieces *pieces, unsigned index, struct qcow2_wa
 int qcow2_piece_reserve(struct qcow2_piece *piece, struct qcow2_waiter *waiter);
 /* Its data, to be changed now; marks it dirty. NULL without memory. */
 uint8_t *qcow2_piece_change(struct qcow2_piece *piece);
+/* Puts a piece there that is not in the file, and dirty. 0 or -ENOMEM. */
+int qcow2_piece_insert(struct qcow2_pieces *pieces, unsigned index, const void *data);
 uint64_t qcow2_piece_offset(const struct qcow2_piece *piece);
 /* Marks what is dirty as belonging to the flush that begins (stable = data, clean), and hands it over, linked by flush_next. */
 struct qcow2_piece *qcow2_pieces_take_dirty(struct qcow2_pieces *pieces);
@@ -375,6 +377,7 @@ struct qcow2 {
 	void *closed_arg;
 	int close_error;
 	struct qcow2_waiter close_waiter;
+	struct loop_msg close_msg;
 
 	uint8_t header_area[QCOW2_HEADER_AREA];
 };

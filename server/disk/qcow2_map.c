@@ -348,6 +348,22 @@ uint8_t *qcow2_piece_change(struct qcow2_piece *piece)
 	return piece->data;
 }
 
+int qcow2_piece_insert(struct qcow2_pieces *pieces, unsigned index, const void *data)
+{
+	struct qcow2_piece *piece = piece_new(pieces, index);
+
+	if (!piece)
+		return -ENOMEM;
+	piece->data = malloc(QCOW2_PIECE_BYTES);
+	if (!piece->data) {
+		drop(piece);
+		return -ENOMEM;
+	}
+	memcpy(piece->data, data, QCOW2_PIECE_BYTES);
+	become_dirty(piece);
+	return 0;
+}
+
 struct qcow2_piece *qcow2_pieces_take_dirty(struct qcow2_pieces *pieces)
 {
 	struct qcow2_piece *list = NULL, *piece;

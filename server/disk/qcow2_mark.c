@@ -184,14 +184,21 @@ static void close_marked(struct file_request *io)
 		sync_submit(q, io, close_mark_synced);
 }
 
-/* Runs again until nothing is left to do but the marks. */
+/*
+ * Run again until nothing is left to do but the marks. Whatever is under way ends first, also after an error: it would come
+ * back to a disk that is gone.
+ */
 static int close_step(struct qcow2 *q)
 {
 	int err;
 
 	if (q->reaping)
 		return qcow2_wait(&q->reap_waiters, &q->close_waiter);
-	if (q->new_table && !q->failed) {
+	if (q->flush.stage != QCOW2_FLUSH_IDLE)
+		return qcow2_wait(&q->flush.waiting, &q->close_waiter);
+	if (q->close_error)
+		return q->close_error;
+	if (q->new_table) {
 		err = qcow2_free_cluster(q, q->new_table);
 		if (err)
 			return err;
@@ -200,24 +207,17 @@ static int close_step(struct qcow2 *q)
 	return qcow2_flush_all(q, &q->close_waiter);
 }
 
-static void close_run(struct qcow2_waiter *waiter)
+static void close_run(struct loop_msg *msg)
 {
-	struct qcow2 *q = container_of(waiter, struct qcow2, close_waiter);
+	struct qcow2 *q = container_of(msg, struct qcow2, close_msg);
 	struct qcow2_header *header = &q->layers[0].header;
-	int err = waiter->result;
+	int err;
 
-	waiter->result = 0;
-	if (!err)
-		err = close_step(q);
+	if (q->close_waiter.result && !q->close_error)
+		q->close_error = q->close_waiter.result;
+	err = close_step(q);
 	if (err == QCOW2_WAIT)
 		return;
-	if (err && q->reaping) {
-		q->close_error = err;
-		qcow2_wait(&q->reap_waiters, waiter);
-		return;
-	}
-	if (q->close_error)
-		err = q->close_error;
 	if (err || q->begun != QCOW2_BEGUN) {
 		close_end(q, err);
 		return;
@@ -227,10 +227,19 @@ static void close_run(struct qcow2_waiter *waiter)
 	mark_submit(q, &q->mark_io, &q->mark_iov, close_marked);
 }
 
+/* Posted: who wakes it is still inside the disk. */
+static void close_again(struct qcow2_waiter *waiter)
+{
+	struct qcow2 *q = container_of(waiter, struct qcow2, close_waiter);
+
+	q->close_msg.run = close_run;
+	loop_post(q->disk.loop, &q->close_msg);
+}
+
 void qcow2_close(struct qcow2 *q, void (*closed)(void *arg, int err), void *arg)
 {
 	q->closed = closed;
 	q->closed_arg = arg;
-	q->close_waiter = (struct qcow2_waiter){ .run = close_run };
-	close_run(&q->close_waiter);
+	q->close_waiter = (struct qcow2_waiter){ .run = close_again };
+	close_again(&q->close_waiter);
 }

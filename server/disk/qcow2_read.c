@@ -287,7 +287,7 @@ void qcow2_release_read(struct qcow2 *q, struct disk_request *req)
 	read_free(r);
 }
 
-/* ---- STATUS: what the maps say now ---- */
+/* ---- STATUS: what the maps say ---- */
 
 enum { STATUS_TURN = 256 }; /* lookups per turn of the loop */
 
@@ -317,6 +317,7 @@ static bool add_status(struct disk_request *req, uint64_t offset, uint64_t lengt
 
 static void status_end(struct status_request *s, int result)
 {
+	qcow2_hold_drop(s->q, &s->hold);
 	disk_complete_soon(s->req, result);
 	free(s);
 }
@@ -354,13 +355,9 @@ static void status_run(struct qcow2_waiter *waiter)
 		status_end(s, err);
 }
 
-/* It saw all that came before it; what comes later need not wait. */
 static void status_granted(struct qcow2_hold *hold)
 {
-	struct status_request *s = container_of(hold, struct status_request, hold);
-
-	qcow2_hold_drop(s->q, hold);
-	status_run(&s->waiter);
+	status_run(&container_of(hold, struct status_request, hold)->waiter);
 }
 
 void qcow2_submit_status(struct qcow2 *q, struct disk_request *req)

@@ -238,6 +238,7 @@ static int next_run(const struct qcow2_writer *w, uint64_t at, uint64_t *host, u
 {
 	uint64_t next = at;
 
+	*host = 0;
 	while (next < w->end) {
 		struct qcow2_piece *piece;
 		struct qcow2_entry entry;

@@ -205,7 +205,7 @@ struct publish_job {
 	struct inventory_job job;
 	const char *image, *actor;
 	unsigned number, older; /* older: machines that stay on other versions */
-	struct image_version version;
+	struct image_version version, newest; /* newest: what new machines get now */
 };
 
 static int count_older(void *arg, const struct image_version *version)
@@ -227,16 +227,18 @@ static int run_publish(struct inventory_tx *tx, struct inventory_job *job)
 		err = version_publish(tx, publish->version.id);
 	if (!err)
 		err = version_each(tx, count_older, publish);
+	if (!err)
+		err = version_find(tx, publish->image, 0, &publish->newest);
 	if (err)
 		return err;
-	return event_add(tx, "info", "image-published", publish->actor, 0, publish->image, "%s@%u is what new machines get; %u machine%s on other versions",
-			 publish->image, publish->number, publish->older, publish->older == 1 ? " stays" : "s stay");
+	return event_add(tx, "info", "image-published", publish->actor, 0, publish->image, "%s@%u is published; new machines get %s@%u; %u machine%s on other versions",
+			 publish->image, publish->number, publish->image, publish->newest.number, publish->older, publish->older == 1 ? " stays" : "s stay");
 }
 
 void handle_image_publish(struct request *request)
 {
 	struct publish_job publish = { .job.run = run_publish, .actor = request->actor };
-	char name[NAME_MAX_TEXT], text[NAME_MAX_TEXT + 16];
+	char name[NAME_MAX_TEXT], text[NAME_MAX_TEXT + 16], newest[NAME_MAX_TEXT + 16];
 	int err;
 
 	if (!parse_image(request, request->params[0], name, &publish.number))
@@ -256,8 +258,9 @@ void handle_image_publish(struct request *request)
 		return;
 	}
 	snprintf(text, sizeof(text), "%s@%u", name, publish.number);
+	snprintf(newest, sizeof(newest), "%s@%u", name, publish.newest.number);
 	reply_json(request, 200,
-		   json_pack("{s:s, s:i, s:s}", "published", text, "machines_on_other_versions", (int)publish.older, "hint",
+		   json_pack("{s:s, s:s, s:i, s:s}", "published", text, "new_machines_get", newest, "machines_on_other_versions", (int)publish.older, "hint",
 			     publish.older ? "machines keep the version that they were made from until they are reset (sanbootctl machine reset M)" : ""));
 }
 

@@ -268,7 +268,7 @@ static void log_in(struct request *request, const char *password)
 		log_warning("login refused: wrong password from %s", request->client);
 		inventory_event(request->http->config.inventory, "warning", "login-refused", "web", 0, "", "wrong administrator password from %s",
 				request->client);
-		reply_error(request, 401, "forgotten? on the server: sanbootctl password", "wrong password");
+		reply_error(request, 401, "", "wrong password");
 		return;
 	}
 	limiter_forget(request->http->limiter, request->client);
@@ -344,7 +344,7 @@ static bool set_password(struct request *request, const char *password, bool onl
 	return true;
 }
 
-static bool setup_token_fits(struct http *http, const char *token)
+bool auth_setup_token_fits(struct http *http, const char *token)
 {
 	bool fits;
 
@@ -372,7 +372,7 @@ void handle_setup(struct request *request)
 	if (!body)
 		return;
 	snprintf(request->actor, sizeof(request->actor), "web:setup");
-	if (!setup_token_fits(request->http, text_member(body, "token"))) {
+	if (!auth_setup_token_fits(request->http, text_member(body, "token"))) {
 		reply_error(request, 403, "use the address from sanbootd's latest start, or run on the server: sanbootctl password",
 			    "this one-time address is not valid any more");
 	} else if (set_password(request, text_member(body, "password"), true, hash)) {

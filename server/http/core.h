@@ -63,6 +63,8 @@ struct http {
 	int64_t started_ms;
 	atomic_uint hashing; /* passwords being hashed at this moment: each takes tens of milliseconds and 16 MiB */
 
+	atomic_uint measuring; /* GET /metrics being answered */
+
 	/* for /metrics */
 	atomic_ullong answered[HTTP_STATUS_MAX];
 	atomic_ullong boot_outcomes[8];
@@ -86,8 +88,9 @@ struct http {
 	unsigned linger_count;
 };
 
-/* Under the lock. The last one frees. Returns true when it was the last: the lock is gone then. */
+/* Under the lock. */
 void http_ref(struct http *http);
+/* Under the lock, which it gives back; the last one frees. */
 void http_unref(struct http *http);
 
 #endif

@@ -8,13 +8,13 @@
 
 #include <string.h>
 
+enum { MEASURING_MAX = 2 };
+
 struct metrics_job {
 	struct inventory_job job;
 	struct policy policy;
-	struct inventory_tx *tx;
 	unsigned waiting[WAIT_DENIED + 1];
 	unsigned images;
-	unsigned long long boots;
 };
 
 static int count_waiting(void *arg, const struct waiting *waiting)
@@ -121,7 +121,8 @@ static void write_http(struct buf *out, struct http *http)
 	gauge(out, "uptime_seconds", "Seconds since the start.", (unsigned long long)((time_unix_ms() - http->started_ms) / 1000));
 }
 
-void handle_metrics(struct request *request)
+/* Fills the body; or answers why not. */
+static void measure(struct request *request)
 {
 	struct http *http = request->http;
 	struct metrics_job metrics = { .job.run = run_metrics };
@@ -148,4 +149,16 @@ void handle_metrics(struct request *request)
 	write_http(out, http);
 	request->reply.status = 200;
 	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+void handle_metrics(struct request *request)
+{
+	/* Anybody may ask, and it looks at every machine: not more than a few at a time. */
+	if (atomic_fetch_add(&request->http->measuring, 1) < MEASURING_MAX) {
+		measure(request);
+	} else {
+		reply_error(request, 503, "", "too many are measuring at the same time");
+		request->reply.retry_after_s = 1;
+	}
+	atomic_fetch_sub(&request->http->measuring, 1);
 }

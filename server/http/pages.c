@@ -61,11 +61,16 @@ void handle_login_page(struct request *request)
 
 void handle_setup_page(struct request *request)
 {
-	/* Once it is set the one-time address leads to the login, not to a form that would be refused. */
-	if (auth_has_password(request->http))
-		reply_redirect(request, "/login");
-	else
+	const char *token = request_arg(request, "token");
+
+	/* No form that would be refused. */
+	if (token && auth_setup_token_fits(request->http, token)) {
 		reply_asset(request, "setup.html");
+		return;
+	}
+	reply_asset(request, "used.html");
+	if (request->reply.asset)
+		request->reply.status = 410;
 }
 
 static int run_health(struct inventory_tx *tx, struct inventory_job *job)

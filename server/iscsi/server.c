@@ -142,7 +142,7 @@ struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key)
 
 static void run_stop(struct loop_msg *msg)
 {
-	struct hub *hub = container_of(msg, struct hub, msg);
+	struct hub *hub = container_of(msg, struct hub, stop_msg);
 	struct iscsi_server *server = hub->server;
 
 	for (unsigned i = 0; i < server->listener_count; i++)

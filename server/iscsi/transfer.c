@@ -116,6 +116,7 @@ static void execute(struct task *task)
 	scsi->out = task->data.pieces;
 	scsi->out_count = (int)task->data.count;
 	scsi->out_len = task->wanted;
+	scsi->out_expected = task->write ? task->expected_len : 0;
 	task->session->bytes_written += task->wanted;
 	scsi_task_execute(scsi);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * From a CDB to what it asks for, by the opcode table: which command, are all its bits legal, which blocks, how much data
- * in which direction. What is wrong is kept in the task, and reported when it is executed.
+ * From a CDB to what it asks for, by the opcode table: which command, are all its bits legal, which blocks, how much
+ * data in which direction. What is wrong is kept in the task, and reported when it is executed.
  */
 #include "scsi/task.h"
 

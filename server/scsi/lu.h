@@ -23,13 +23,14 @@ struct task_state;
 
 enum {
 	SCSI_LUNS = 256,
-	SCSI_TASK_SET_MAX = 1024,   /* commands of one logical unit at a time: beyond it TASK SET FULL */
+	SCSI_TASK_SET_MAX = 1024,    /* commands of one logical unit at a time: beyond it TASK SET FULL */
 	SCSI_PARAMETERS_MAX = 65536, /* most bytes of a parameter list or of parameter data */
 	SCSI_BLOCK = DISK_BLOCK_BYTES,
 	SCSI_PHYSICAL_BLOCKS = DISK_PHYSICAL_BYTES / DISK_BLOCK_BYTES,
 	/*
-	 * MAXIMUM TRANSFER LENGTH: what one disk request takes, 4 MiB, so that each READ and WRITE is one request. (Windows and
-	 * iPXE stay far below, Linux obeys; iscsi-test-cu wants 256 blocks.) The optimum, 1 MiB, is what a session holds unsent.
+	 * MAXIMUM TRANSFER LENGTH: what one disk request takes, 4 MiB, so that each READ and WRITE is one request.
+	 * (Windows and iPXE stay far below, Linux obeys; iscsi-test-cu wants 256 blocks.) The optimum, 1 MiB, is what a
+	 * session holds unsent.
 	 */
 	SCSI_TRANSFER_BLOCKS_MAX = DISK_REQUEST_MAX / DISK_BLOCK_BYTES,
 	SCSI_TRANSFER_BLOCKS_OPTIMAL = 2048,
@@ -80,9 +81,9 @@ struct reservations {
 	struct registrant registrants[SCSI_REGISTRANTS_MAX];
 	unsigned count;
 	uint32_t generation;
-	uint8_t type; /* enum pr_type; 0: no persistent reservation */
-	int holder;   /* index of the holder; -1 where all registrants hold it, or nobody */
-	bool aptpl;   /* survives a restart */
+	uint8_t type;			/* enum pr_type; 0: no persistent reservation */
+	int holder;			/* index of the holder; -1 where all registrants hold it, or nobody */
+	bool aptpl;			/* survives a restart */
 	struct scsi_nexus *reserved_by; /* RESERVE(6), RESERVE(10) */
 };
 
@@ -101,8 +102,9 @@ struct scsi_lu {
 	/* the task set, in order of arrival (task.c) */
 	struct scsi_task *first_task, *last_task;
 	unsigned task_count;
-	unsigned barriers; /* ORDERED and atomic tasks in the set: while there is none, nothing waits */
-	unsigned waiting;  /* tasks that wait for older ones */
+	unsigned barriers; /* ORDERED, HEAD OF QUEUE and atomic tasks in the set: while there is none, nothing waits */
+	unsigned heads;
+	unsigned waiting; /* tasks that wait for older ones */
 	bool kicking;
 };
 
@@ -111,9 +113,9 @@ struct scsi_nexus {
 	struct scsi_nexus *next, *prev;
 	char *port_name;
 	void *user;
-	unsigned tasks;		 /* decoded and not done */
-	bool preempted;		 /* a PREEMPT AND ABORT is about to abort its tasks */
-	uint16_t ua[SCSI_LUNS];	 /* a bit for each enum unit_attention that is pending */
+	unsigned tasks;		/* decoded and not done */
+	bool preempted;		/* a PREEMPT AND ABORT is about to abort its tasks */
+	uint16_t ua[SCSI_LUNS]; /* a bit for each enum unit_attention that is pending */
 };
 
 struct save_waiter;
@@ -146,7 +148,8 @@ void target_enter(struct scsi_target *target);
 void target_leave(struct scsi_target *target);
 
 enum lun_kind { LUN_NONE, LUN_UNIT, LUN_WELL_KNOWN };
-/* SAM-5 §4.7: peripheral and flat addressing, and the REPORT LUNS well-known logical unit. *lu is NULL but for LUN_UNIT. */
+/* SAM-5 §4.7: peripheral and flat addressing, and the REPORT LUNS well-known logical unit. *lu is NULL but for
+ * LUN_UNIT. */
 enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
 
 void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
@@ -159,7 +162,8 @@ bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sens
 bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus);
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
 
-/* Looks whether the soft threshold is crossed (SBC-3 §4.7.3.7.5), and raises its unit attention. bytes: written since the last call. */
+/* Looks whether the soft threshold is crossed (SBC-3 §4.7.3.7.5), and raises its unit attention. bytes: written since
+ * the last call. */
 void lu_check_threshold(struct scsi_lu *lu, uint64_t bytes);
 /* Threshold sets in use. */
 uint32_t lu_used_sets(const struct scsi_lu *lu);

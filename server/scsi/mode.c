@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The mode pages, and MODE SENSE (SPC-4 §6.11, §6.12). What can be changed is in struct mode_values; a page is made from
- * it each time that it is asked for, so current, default and saved values cannot disagree with what the target does.
+ * The mode pages, and MODE SENSE (SPC-4 §6.11, §6.12). What can be changed is in struct mode_values; a page is made
+ * from it each time that it is asked for, so current, default and saved values cannot disagree with what the target
+ * does.
  */
 #include "scsi/mode.h"
 
@@ -147,8 +148,8 @@ const struct mode_page mode_pages[] = {
 	{ MODE_PAGE_CACHING, 0, 20, caching_build, caching_mask, caching_take },
 	{ MODE_PAGE_CONTROL, 0, 12, control_build, control_mask, control_take },
 	{ MODE_PAGE_EXCEPTIONS, 0, 12, exceptions_build, NULL, NULL },
-	{ MODE_PAGE_EXCEPTIONS, MODE_SUBPAGE_PROVISIONING, sizeof(struct provisioning_page), provisioning_build, provisioning_mask,
-	  provisioning_take },
+	{ MODE_PAGE_EXCEPTIONS, MODE_SUBPAGE_PROVISIONING, sizeof(struct provisioning_page), provisioning_build,
+	  provisioning_mask, provisioning_take },
 };
 const size_t mode_page_count = array_len(mode_pages);
 
@@ -208,7 +209,8 @@ static bool page_wanted(const struct mode_page *page, const struct mode_request 
 static size_t put_block_descriptor(const struct scsi_lu *lu, bool long_lba, uint8_t *out)
 {
 	if (long_lba) {
-		struct long_block_descriptor d = { .blocks = be64_put(lu->blocks), .block_bytes = be32_put(SCSI_BLOCK) };
+		struct long_block_descriptor d = { .blocks = be64_put(lu->blocks),
+						   .block_bytes = be32_put(SCSI_BLOCK) };
 
 		memcpy(out, &d, sizeof(d));
 		return sizeof(d);
@@ -224,7 +226,9 @@ static size_t put_block_descriptor(const struct scsi_lu *lu, bool long_lba, uint
 static size_t mode_sense(struct task_state *st, size_t header_bytes, size_t *descriptor_bytes, uint8_t **data)
 {
 	const uint8_t *cdb = st->task->cdb;
-	struct mode_request want = { .control = (enum mode_control)(cdb[2] >> 6), .page = cdb[2] & 0x3f, .subpage = cdb[3] };
+	struct mode_request want = { .control = (enum mode_control)(cdb[2] >> 6),
+				     .page = cdb[2] & 0x3f,
+				     .subpage = cdb[3] };
 	size_t len = header_bytes;
 	unsigned found = 0;
 
@@ -233,7 +237,8 @@ static size_t mode_sense(struct task_state *st, size_t header_bytes, size_t *des
 		task_fail(st, SENSE_ILLEGAL_REQUEST, ASC_SAVING_NOT_SUPPORTED);
 		return 0;
 	}
-	*data = task_buffer(st, header_bytes + sizeof(struct long_block_descriptor) + mode_page_count * MODE_PAGE_BYTES_MAX);
+	*data = task_buffer(st, header_bytes + sizeof(struct long_block_descriptor) +
+					mode_page_count * MODE_PAGE_BYTES_MAX);
 	if (!*data)
 		return 0;
 	want.long_lba = header_bytes == sizeof(struct mode_header_10) && (cdb[1] & SENSE_LLBAA);

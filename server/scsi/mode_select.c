@@ -9,7 +9,15 @@
 #include "scsi/mode.h"
 #include "scsi/persist.h"
 
-enum { SELECT_PF = 0x10, SELECT_SP = 0x01, HEADER_6 = 4, HEADER_10 = 8, PAGE_SPF = 0x40, SHORT_DESCRIPTOR = 8, LONG_DESCRIPTOR = 16 };
+enum {
+	SELECT_PF = 0x10,
+	SELECT_SP = 0x01,
+	HEADER_6 = 4,
+	HEADER_10 = 8,
+	PAGE_SPF = 0x40,
+	SHORT_DESCRIPTOR = 8,
+	LONG_DESCRIPTOR = 16
+};
 
 static const struct mode_page *find_page(uint8_t code, uint8_t subpage)
 {
@@ -62,13 +70,13 @@ static size_t take_page(struct task_state *st, const uint8_t *list, size_t at, s
 		return 0;
 	}
 	page = find_page(list[at] & 0x3f, spf ? list[at + 1] : 0);
-	if (!page) {
+	if (!page || spf != (page->subpage != 0)) {
 		task_fail_parameter(st, (unsigned)at, 5);
 		return 0;
 	}
 	mode_page_build(page, st->lu, MODE_CURRENT, now);
 	mode_page_build(page, st->lu, MODE_CHANGEABLE, mask);
-	if ((spf != 0) != (page->subpage != 0) || memcmp(list + at + 1, now + 1, spf ? 3 : 1) != 0) {
+	if (memcmp(list + at + 1, now + 1, spf ? 3 : 1) != 0) { /* the length */
 		task_fail_parameter(st, (unsigned)at + (spf ? 2 : 1), -1);
 		return 0;
 	}
@@ -91,8 +99,8 @@ static size_t take_page(struct task_state *st, const uint8_t *list, size_t at, s
 
 static bool values_equal(const struct mode_values *a, const struct mode_values *b)
 {
-	return a->wce == b->wce && a->d_sense == b->d_sense && a->swp == b->swp && a->threshold_enabled == b->threshold_enabled &&
-	       a->threshold_count == b->threshold_count;
+	return a->wce == b->wce && a->d_sense == b->d_sense && a->swp == b->swp &&
+	       a->threshold_enabled == b->threshold_enabled && a->threshold_count == b->threshold_count;
 }
 
 static void on_saved(struct save_waiter *waiter, int err)

@@ -72,7 +72,9 @@ static void put_lu(struct buf *buf, const struct scsi_lu *lu)
 		return;
 	for (unsigned i = 0; i < r->count; i++) {
 		const struct registrant *who = &r->registrants[i];
-		struct registration_record record = { .key = be64_put(who->key), .holder = r->holder == (int)i, .all_target_ports = who->all_target_ports };
+		struct registration_record record = { .key = be64_put(who->key),
+						      .holder = r->holder == (int)i,
+						      .all_target_ports = who->all_target_ports };
 
 		put_record(buf, RECORD_REGISTRATION, lu, sizeof(record) + strlen(who->port_name));
 		buf_add(buf, &record, sizeof(record));
@@ -184,7 +186,8 @@ static bool load_record(struct scsi_lu *lu, unsigned type, const uint8_t *data, 
 	case RECORD_MODE:
 		if (len != sizeof(*m))
 			return false;
-		lu->saved_mode = (struct mode_values){ m->wce, m->d_sense, m->swp, m->threshold_enabled, be32_get(m->threshold_count) };
+		lu->saved_mode = (struct mode_values){ m->wce, m->d_sense, m->swp, m->threshold_enabled,
+						       be32_get(m->threshold_count) };
 		return true;
 	case RECORD_REGISTRATION:
 		return load_registration(&lu->reservations, data, len);
@@ -205,7 +208,8 @@ static bool load_all(struct scsi_lu *lu)
 	size_t left = lu->target->saved_len;
 	const struct blob_header *header = (const struct blob_header *)data;
 
-	if (left < sizeof(*header) || be32_get(header->magic) != BLOB_MAGIC || be32_get(header->version) != BLOB_VERSION)
+	if (left < sizeof(*header) || be32_get(header->magic) != BLOB_MAGIC ||
+	    be32_get(header->version) != BLOB_VERSION)
 		return false;
 	data += sizeof(*header);
 	left -= sizeof(*header);
@@ -246,7 +250,8 @@ void persist_load(struct scsi_lu *lu)
 		return;
 	if (load_all(lu) && load_is_consistent(&lu->reservations))
 		return;
-	log_error("target %s: what was kept of reservations and mode parameters is damaged: starting without", lu->target->name);
+	log_error("target %s: what was kept of reservations and mode parameters is damaged: starting without",
+		  lu->target->name);
 	reservations_clear(&lu->reservations);
 	lu->saved_mode = defaults;
 }

@@ -19,8 +19,8 @@ struct save_waiter {
 /* Can it keep anything? */
 bool persist_possible(const struct scsi_target *target);
 /*
- * Keeps the state as it is now, where that is possible. waiter (may be NULL: nobody waits) is told when it is durable, perhaps
- * inside the call. Saves that are asked for while one is under way are done together after it.
+ * Keeps the state as it is now, where that is possible. waiter (may be NULL: nobody waits) is told when it is durable,
+ * perhaps inside the call. Saves that are asked for while one is under way are done together after it.
  */
 void persist_save(struct scsi_target *target, struct save_waiter *waiter);
 /* What was kept of a logical unit, into its saved_mode and reservations. A damaged blob is logged and left alone. */

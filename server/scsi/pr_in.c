@@ -117,7 +117,8 @@ void pr_in_read_full_status(struct task_state *st)
 		return;
 	for (unsigned i = 0; i < r->count; i++) {
 		const struct registrant *who = &r->registrants[i];
-		struct pr_full_status d = { .key = be64_put(who->key), .relative_target_port = be16_put(SCSI_TARGET_PORT) };
+		struct pr_full_status d = { .key = be64_put(who->key),
+					    .relative_target_port = be16_put(SCSI_TARGET_PORT) };
 		size_t id_len = transport_id_encode(who->port_name, out + len + sizeof(d));
 
 		if (reservations_is_holder(r, (int)i)) {

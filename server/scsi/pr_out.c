@@ -27,7 +27,16 @@ struct pr_move_parameters {
 	struct be32 transport_id_length;
 };
 
-enum pr_action { PR_REGISTER, PR_RESERVE, PR_RELEASE, PR_CLEAR, PR_PREEMPT, PR_PREEMPT_AND_ABORT, PR_REGISTER_IGNORE, PR_REGISTER_MOVE };
+enum pr_action {
+	PR_REGISTER,
+	PR_RESERVE,
+	PR_RELEASE,
+	PR_CLEAR,
+	PR_PREEMPT,
+	PR_PREEMPT_AND_ABORT,
+	PR_REGISTER_IGNORE,
+	PR_REGISTER_MOVE
+};
 
 enum {
 	FLAG_SPEC_I_PT = 0x08,
@@ -45,15 +54,15 @@ struct pr_request {
 	uint8_t scope, type;
 	uint64_t key, action_key;
 	uint8_t flags;
-	int self; /* index of the sender's registration; -1: none */
+	int self;  /* index of the sender's registration; -1: none */
 	bool keep; /* has something changed that must be kept? */
 };
 
 /* ---- ends ---- */
 
 /*
- * Only now, when the reservation is what it will be: the end of an aborted task may let others run, which may change it.
- * Nexuses that have logged out meanwhile are no longer in the list.
+ * Only now, when the reservation is what it will be: the end of an aborted task may let others run, which may change
+ * it. Nexuses that have logged out meanwhile are no longer in the list.
  */
 static void pr_abort_preempted(struct task_state *st)
 {
@@ -129,8 +138,8 @@ static void pr_no_room(struct pr_request *q, int err)
 }
 
 /*
- * SPEC_I_PT (SPC-4 §6.16.3): registers the ports of a list as well. All of them are checked before the first is registered.
- * False: the task has ended.
+ * SPEC_I_PT (SPC-4 §6.16.3): registers the ports of a list as well. All of them are checked before the first is
+ * registered. False: the task has ended.
  */
 static bool pr_register_ports(struct pr_request *q, const uint8_t *list)
 {
@@ -163,7 +172,8 @@ static bool pr_register_ports(struct pr_request *q, const uint8_t *list)
 	}
 	for (at = PARAMETERS_BYTES + 4; at < end;) {
 		at += transport_id_decode(list + at, end - at, name);
-		if (reservations_find(q->r, name) < 0 && reservations_add(q->r, name, q->action_key, all_target_ports)) {
+		if (reservations_find(q->r, name) < 0 &&
+		    reservations_add(q->r, name, q->action_key, all_target_ports)) {
 			pr_no_room(q, -ENOMEM);
 			return false;
 		}
@@ -245,7 +255,8 @@ static void pr_register_move(struct pr_request *q, const uint8_t *list)
 		task_fail_parameter(q->st, 17, 0);
 		return;
 	}
-	if (transport_id_decode(list + PARAMETERS_BYTES, q->st->length - PARAMETERS_BYTES, name) != q->st->length - PARAMETERS_BYTES ||
+	if (transport_id_decode(list + PARAMETERS_BYTES, q->st->length - PARAMETERS_BYTES, name) !=
+		    q->st->length - PARAMETERS_BYTES ||
 	    strcasecmp(name, q->st->nexus->port_name) == 0) {
 		task_fail_parameter(q->st, PARAMETERS_BYTES, -1);
 		return;
@@ -395,7 +406,7 @@ static bool pr_length_fits(const struct pr_request *q, const uint8_t *list)
 		return false;
 	if (q->action == PR_REGISTER_MOVE)
 		return length > PARAMETERS_BYTES;
-	if ((q->action == PR_REGISTER || q->action == PR_REGISTER_IGNORE) && (list[20] & FLAG_SPEC_I_PT))
+	if (q->action == PR_REGISTER && (list[20] & FLAG_SPEC_I_PT))
 		return length >= PARAMETERS_BYTES + 4;
 	return length == PARAMETERS_BYTES;
 }
@@ -460,7 +471,8 @@ void pr_out(struct task_state *st)
 	q.flags = q.action == PR_REGISTER_MOVE ? 0 : p->flags;
 	q.self = reservations_find(q.r, st->nexus->port_name);
 	/* All but REGISTER need a registration, and its key: SPC-4 §5.13.7. */
-	if (q.action != PR_REGISTER && q.action != PR_REGISTER_IGNORE && (q.self < 0 || q.r->registrants[q.self].key != q.key)) {
+	if (q.action != PR_REGISTER && q.action != PR_REGISTER_IGNORE &&
+	    (q.self < 0 || q.r->registrants[q.self].key != q.key)) {
 		pr_conflict(&q);
 		return;
 	}

@@ -3,8 +3,8 @@
  * Who has registered, who holds what, and which commands a reservation lets through (SPC-4 §5.13, table 66; SBC-3
  * table 13). The commands that change it are in pr_out.c, those that show it in pr_in.c.
  *
- * Invariants: type is 0 and holder -1, or type is valid and there is a registrant; holder is the index of one unless the
- * type is "all registrants", when it is -1 and each registrant is a holder.
+ * Invariants: type is 0 and holder -1, or type is valid and there is a registrant; holder is the index of one unless
+ * the type is "all registrants", when it is -1 and each registrant is a holder.
  */
 #include "scsi/reservations.h"
 
@@ -54,7 +54,8 @@ bool pr_type_is_registrants(unsigned type)
 
 static bool pr_type_is_exclusive_access(unsigned type)
 {
-	return type == PR_EXCLUSIVE_ACCESS || type == PR_EXCLUSIVE_ACCESS_REGISTRANTS || type == PR_EXCLUSIVE_ACCESS_ALL;
+	return type == PR_EXCLUSIVE_ACCESS || type == PR_EXCLUSIVE_ACCESS_REGISTRANTS ||
+	       type == PR_EXCLUSIVE_ACCESS_ALL;
 }
 
 int reservations_find(const struct reservations *r, const char *port_name)
@@ -80,7 +81,8 @@ int reservations_add(struct reservations *r, const char *port_name, uint64_t key
 	name = strdup(port_name);
 	if (!name)
 		return -ENOMEM;
-	r->registrants[r->count++] = (struct registrant){ .port_name = name, .key = key, .all_target_ports = all_target_ports };
+	r->registrants[r->count++] =
+		(struct registrant){ .port_name = name, .key = key, .all_target_ports = all_target_ports };
 	return 0;
 }
 
@@ -143,8 +145,8 @@ bool reservations_allow(const struct task_state *st)
 /* ---- RESERVE and RELEASE of SPC-2 (§7.22 to §7.25) ---- */
 
 /*
- * SPC-4 §5.13.3, CRH=1: while there are registrations, RESERVE and RELEASE of a registered nexus (with a reservation: of
- * one that holds it, or that a registrants type lets in) are good and change nothing; of others they conflict.
+ * SPC-4 §5.13.3, CRH=1: while there are registrations, RESERVE and RELEASE of a registered nexus (with a reservation:
+ * of one that holds it, or that a registrants type lets in) are good and change nothing; of others they conflict.
  */
 static bool spc2_handled(struct task_state *st, struct reservations *r)
 {

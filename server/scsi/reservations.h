@@ -25,8 +25,8 @@ void reservations_fini(struct reservations *r);
 void reservations_clear(struct reservations *r);
 
 bool pr_type_valid(unsigned type);
-bool pr_type_is_all(unsigned type);	       /* every registrant holds it */
-bool pr_type_is_registrants(unsigned type);    /* registrants only, or all registrants */
+bool pr_type_is_all(unsigned type);	    /* every registrant holds it */
+bool pr_type_is_registrants(unsigned type); /* registrants only, or all registrants */
 /* The index of a port's registration; -1: none. */
 int reservations_find(const struct reservations *r, const char *port_name);
 bool reservations_is_holder(const struct reservations *r, int index);

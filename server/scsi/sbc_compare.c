@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * COMPARE AND WRITE (SBC-3 §5.2) and ORWRITE(16) (§5.7): read, look, write, with nothing in between. That nothing comes in between is
- * the task set's work (OP_ATOMIC): older tasks on the same blocks have ended, and younger ones wait.
+ * COMPARE AND WRITE (SBC-3 §5.2) and ORWRITE(16) (§5.7): read, look, write, with nothing in between. That nothing comes
+ * in between is the task set's work (OP_ATOMIC): older tasks on the same blocks have ended, and younger ones wait.
  */
 #include <stdlib.h>
 
@@ -70,7 +70,8 @@ static void orwrite_read(struct task_state *st)
 	st->iov[0] = (struct iovec){ .iov_base = st->buffer, .iov_len = len };
 	st->write_iov = st->iov;
 	st->write_count = 1;
-	task_disk_flags(st, DISK_WRITE, st->lba + st->progress, st->chunk, st->task->cdb[1] & CDB_FUA, false, orwrite_written);
+	task_disk_flags(st, DISK_WRITE, st->lba + st->progress, st->chunk, st->task->cdb[1] & CDB_FUA, false,
+			orwrite_written);
 }
 
 static void orwrite_step(struct task_state *st)

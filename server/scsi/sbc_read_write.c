@@ -2,8 +2,8 @@
 /*
  * READ, WRITE, WRITE AND VERIFY, VERIFY (SBC-3 §5.8 to §5.12, §5.29 to §5.43).
  *
- * A READ or WRITE is one disk request. DPO is a hint that a cache of files has no use for. What verifies reads in steps of
- * VERIFY_BLOCKS, so that no length makes us hold more than that.
+ * A READ or WRITE is one disk request. DPO is a hint that a cache of files has no use for. What verifies reads in steps
+ * of VERIFY_BLOCKS, so that no length makes us hold more than that.
  */
 #include <string.h>
 
@@ -120,7 +120,8 @@ static void verify_read(struct task_state *st)
 	else if (verify_mode(st) == VERIFY_REPEATED)
 		difference = compare_repeated(st);
 	if (difference >= 0) {
-		verify_miscompare(st, (uint64_t)difference + (verify_mode(st) == VERIFY_DATA ? st->progress * SCSI_BLOCK : 0));
+		verify_miscompare(st, (uint64_t)difference +
+					      (verify_mode(st) == VERIFY_DATA ? st->progress * SCSI_BLOCK : 0));
 		return;
 	}
 	st->progress += st->chunk;

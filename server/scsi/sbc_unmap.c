@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Thin provisioning (SBC-3 §4.7): UNMAP (§5.28), WRITE SAME (§5.45, §5.46), GET LBA STATUS (§5.4). LBPRZ=1: what was unmapped reads as
- * zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
+ * Thin provisioning (SBC-3 §4.7): UNMAP (§5.28), WRITE SAME (§5.45, §5.46), GET LBA STATUS (§5.4). LBPRZ=1: what was
+ * unmapped reads as zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -190,7 +190,8 @@ static void lba_status_answer(struct task_state *st)
 {
 	const struct disk_extent *extents = st->extents;
 	unsigned count = st->req.extent_count;
-	struct lba_status_header *out = task_buffer(st, sizeof(*out) + max_u64(count, 1) * sizeof(struct lba_status_descriptor));
+	struct lba_status_header *out =
+		task_buffer(st, sizeof(*out) + max_u64(count, 1) * sizeof(struct lba_status_descriptor));
 	struct lba_status_descriptor *d;
 	uint64_t at = st->lba, end = st->lba + st->chunk;
 	size_t used = 0;
@@ -221,7 +222,8 @@ static void lba_status_answer(struct task_state *st)
 void sbc_get_lba_status(struct task_state *st)
 {
 	size_t room = st->length > sizeof(struct lba_status_header) ? st->length - sizeof(struct lba_status_header) : 0;
-	unsigned extents = (unsigned)max_u64(min_u64(room / sizeof(struct lba_status_descriptor), STATUS_EXTENTS_MAX), 1);
+	unsigned extents =
+		(unsigned)max_u64(min_u64(room / sizeof(struct lba_status_descriptor), STATUS_EXTENTS_MAX), 1);
 
 	st->extents = calloc(extents, sizeof(*st->extents));
 	if (!st->extents) {

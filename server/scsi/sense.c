@@ -49,7 +49,9 @@ static void sense_put_field(const struct sense *sense, uint8_t out[SENSE_SKS_BYT
 
 static size_t sense_encode_fixed(const struct sense *sense, uint8_t *out)
 {
-	struct sense_fixed fixed = { .response_code = 0x70, .key = sense->key, .additional_length = SENSE_FIXED_BYTES - 8 };
+	struct sense_fixed fixed = { .response_code = 0x70,
+				     .key = sense->key,
+				     .additional_length = SENSE_FIXED_BYTES - 8 };
 
 	fixed.asc = (uint8_t)(sense->code >> 8);
 	fixed.ascq = (uint8_t)sense->code;

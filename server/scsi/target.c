@@ -194,7 +194,7 @@ bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus)
 
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
 {
-	nexus->ua[lu->number] &= (uint16_t)~(1u << ua);
+	nexus->ua[lu->number] &= (uint16_t) ~(1u << ua);
 }
 
 bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense)
@@ -314,7 +314,8 @@ void scsi_nexus_set_user(struct scsi_nexus *nexus, void *user)
 	nexus->user = user;
 }
 
-void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus), void *arg)
+void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus),
+				void *arg)
 {
 	target->abort_nexus = abort_nexus;
 	target->abort_arg = arg;
@@ -343,7 +344,8 @@ bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scs
 	case LUN_UNIT:
 		break;
 	}
-	log_info("target %s: logical unit %u reset%s%s", target->name, lu->number, by ? " by " : "", by ? by->port_name : "");
+	log_info("target %s: logical unit %u reset%s%s", target->name, lu->number, by ? " by " : "",
+		 by ? by->port_name : "");
 	lu_reset(lu, UA_DEVICE_RESET);
 	return true;
 }

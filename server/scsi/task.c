@@ -2,10 +2,10 @@
 /*
  * The life of a task: see task.h for its phases.
  *
- * The task set of a logical unit is a list in order of arrival. A task waits where an older one must end first:
- * an ORDERED one waits for all that are older, and all that are younger wait for it (SAM-5 §8.5); an atomic one
- * (COMPARE AND WRITE) does the same with those that touch its blocks. HEAD OF QUEUE waits for atomic ones only. All
- * others run at once: the disk keeps the order of requests that overlap.
+ * The task set of a logical unit is a list in order of arrival. A task waits where another must end first (SAM-5
+ * §8.7): an ORDERED one waits for all that are older, and all that are younger wait for it; an atomic one (COMPARE AND
+ * WRITE) does the same with those that touch its blocks. All wait for one that is HEAD OF QUEUE, which itself waits for
+ * running atomic ones only. Everything else runs at once: the disk keeps the order of requests that overlap.
  */
 #include "scsi/task.h"
 
@@ -111,18 +111,26 @@ static bool task_overlaps(const struct task_state *a, const struct task_state *b
 	return a->lba < b->lba + b->blocks && b->lba < a->lba + a->blocks;
 }
 
+static bool task_is_head(const struct task_state *st)
+{
+	return st->task->attribute == SCSI_HEAD_OF_QUEUE;
+}
+
 static bool task_must_wait(const struct task_state *st)
 {
-	bool ordered = task_is_ordered(st), atomic = task_is_atomic(st);
+	bool ordered = task_is_ordered(st), atomic = task_is_atomic(st), head = task_is_head(st);
 
 	if (!st->lu->barriers)
 		return false;
+	if (!head && st->lu->heads)
+		return true;
 	for (struct scsi_task *t = st->lu->first_task; t && t != st->task; t = t->next) {
 		const struct task_state *older = t->private;
 
-		if (ordered)
-			return true;
-		if (task_is_ordered(older) && st->task->attribute != SCSI_HEAD_OF_QUEUE)
+		/* Those that wait themselves wait for the head of the queue, so it must not wait for them. */
+		if (head && older->phase == TASK_WAITING)
+			continue;
+		if (ordered || (task_is_ordered(older) && !head))
 			return true;
 		if ((atomic || task_is_atomic(older)) && task_overlaps(st, older))
 			return true;
@@ -144,8 +152,9 @@ static void task_set_add(struct task_state *st)
 	lu->last_task = task;
 	lu->task_count++;
 	st->in_set = true;
-	st->barrier = task_is_ordered(st) || task_is_atomic(st);
+	st->barrier = task_is_ordered(st) || task_is_atomic(st) || task_is_head(st);
 	lu->barriers += st->barrier;
+	lu->heads += task_is_head(st);
 }
 
 static void task_set_remove(struct task_state *st)
@@ -163,6 +172,7 @@ static void task_set_remove(struct task_state *st)
 		lu->last_task = task->prev;
 	lu->task_count--;
 	lu->barriers -= st->barrier;
+	lu->heads -= task_is_head(st);
 	if (st->phase == TASK_WAITING)
 		lu->waiting--;
 	st->in_set = false;
@@ -290,7 +300,8 @@ void scsi_task_execute(struct scsi_task *task)
 	assert(st->phase == TASK_DECODED);
 	target_enter(target);
 	if (task->attribute == SCSI_ACA)
-		task_fail(st, SENSE_ILLEGAL_REQUEST, ASC_INVALID_MESSAGE_ERROR); /* SAM-5 §8.6: no ACA here (NormACA=0) */
+		task_fail(st, SENSE_ILLEGAL_REQUEST,
+			  ASC_INVALID_MESSAGE_ERROR); /* SAM-5 §8.6: no ACA here (NormACA=0) */
 	else if (st->lun_kind == LUN_UNIT)
 		task_admit(st);
 	else if (st->bad)
@@ -365,7 +376,11 @@ void task_fail(struct task_state *st, enum sense_key key, enum sense_code code)
 
 static void task_fail_field(struct task_state *st, enum sense_code code, enum sense_where where, unsigned byte, int bit)
 {
-	struct sense sense = { .key = SENSE_ILLEGAL_REQUEST, .code = (uint16_t)code, .where = where, .byte = (uint16_t)byte, .bit = (int8_t)bit };
+	struct sense sense = { .key = SENSE_ILLEGAL_REQUEST,
+			       .code = (uint16_t)code,
+			       .where = where,
+			       .byte = (uint16_t)byte,
+			       .bit = (int8_t)bit };
 
 	task_fail_sense(st, &sense);
 }

@@ -39,18 +39,18 @@ struct task_state {
 	struct disk_request req;
 	bool lent; /* req is a read whose pieces have not been given back */
 	void (*next)(struct task_state *st);
-	uint64_t progress; /* blocks done, or whatever the handler counts */
-	uint64_t chunk;	   /* blocks in hand */
-	uint8_t *buffer;   /* freed with the task */
+	uint64_t progress;	 /* blocks done, or whatever the handler counts */
+	uint64_t chunk;		 /* blocks in hand */
+	uint8_t *buffer;	 /* freed with the task */
 	struct iovec *iov;	 /* freed with the task */
 	struct iovec *write_iov; /* what a WRITE takes: task->out, or iov */
 	int write_count;
 	struct disk_extent *extents; /* what STATUS fills; freed with the task */
 	unsigned extent_max;
-	struct iovec in;	     /* data-in that lies in buffer */
+	struct iovec in; /* data-in that lies in buffer */
 	struct save_waiter saved;
-	bool waits_for_aborts;	     /* PREEMPT AND ABORT, until what it aborted has ended */
-	bool preempted;		     /* aborted by one */
+	bool waits_for_aborts; /* PREEMPT AND ABORT, until what it aborted has ended */
+	bool preempted;	       /* aborted by one */
 
 	struct task_state *pool_next;
 };
@@ -66,7 +66,8 @@ void task_fail_sense(struct task_state *st, const struct sense *sense);
 void task_fail_cdb(struct task_state *st, unsigned byte, int bit);
 void task_fail_parameter(struct task_state *st, unsigned byte, int bit);
 void task_fail_list_length(struct task_state *st);
-/* The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had, for reads. */
+/* The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had,
+ * for reads. */
 void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset);
 
 /* ---- parameter data ---- */
@@ -75,7 +76,8 @@ void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t
 void *task_buffer(struct task_state *st, size_t size);
 /* GOOD with the first len bytes of the buffer as data-in, cut to the allocation length. */
 void task_data(struct task_state *st, size_t len);
-/* The parameter list in one piece (the task's buffer), or NULL after having ended the task: shorter than the CDB says. */
+/* The parameter list in one piece (the task's buffer), or NULL after having ended the task: shorter than the CDB says.
+ */
 const uint8_t *task_parameters(struct task_state *st);
 
 /* ---- Data-Out ---- */
@@ -97,8 +99,10 @@ bool task_blocks_out(struct task_state *st, uint64_t *blocks);
 
 /* ---- disk ---- */
 
-/* Starts a request on blocks; next runs when it has succeeded. WRITE takes write_iov. A read's pieces are given back at the next request. */
-void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks, void (*next)(struct task_state *st));
+/* Starts a request on blocks; next runs when it has succeeded. WRITE takes write_iov. A read's pieces are given back at
+ * the next request. */
+void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks,
+	       void (*next)(struct task_state *st));
 /* The same with FUA, and unmap for WRITE_ZEROES. */
 void task_disk_flags(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks, bool fua, bool unmap,
 		     void (*next)(struct task_state *st));

@@ -133,7 +133,8 @@ int64_t task_compare_out(const struct task_state *st, size_t from, size_t len)
 			in_at -= in->iov_len;
 		assert(out < out_end && in < in_end);
 		part = min_u64(min_u64(out->iov_len - out_at, in->iov_len - in_at), len - done);
-		difference = first_difference((const uint8_t *)out->iov_base + out_at, (const uint8_t *)in->iov_base + in_at, part);
+		difference = first_difference((const uint8_t *)out->iov_base + out_at,
+					      (const uint8_t *)in->iov_base + in_at, part);
 		if (difference >= 0)
 			return (int64_t)done + difference;
 		out_at += part;
@@ -148,8 +149,9 @@ bool task_blocks_out(struct task_state *st, uint64_t *blocks)
 	size_t have = min_u64(st->task->out_len, st->blocks * SCSI_BLOCK);
 
 	/*
-	 * The initiator announced less than its CDB says. RFC 7143 §11.4.5.2 has the residual tell it so (overflow), with any
-	 * status: what came in whole blocks is written (iscsi-test-cu wants GOOD), nothing else is touched, half a block is an error.
+	 * The initiator announced less than its CDB says. RFC 7143 §11.4.5.2 has the residual tell it so (overflow),
+	 * with any status: what came in whole blocks is written (iscsi-test-cu wants GOOD), nothing else is touched,
+	 * half a block is an error.
 	 */
 	if (have % SCSI_BLOCK) {
 		task_fail(st, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
@@ -257,7 +259,8 @@ void task_disk_flags(struct task_state *st, enum disk_op op, uint64_t lba, uint6
 	disk_submit(st->lu->disk, &st->req);
 }
 
-void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks, void (*next)(struct task_state *st))
+void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks,
+	       void (*next)(struct task_state *st))
 {
 	task_disk_flags(st, op, lba, blocks, false, false, next);
 }

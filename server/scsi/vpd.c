@@ -41,7 +41,8 @@ static size_t vpd_serial(const struct task_state *st, uint8_t *out)
 
 /* ---- 83h (SPC-4 §7.8.6) ---- */
 
-static size_t designator(uint8_t *out, unsigned code_set, unsigned association, unsigned type, const void *data, size_t len)
+static size_t designator(uint8_t *out, unsigned code_set, unsigned association, unsigned type, const void *data,
+			 size_t len)
 {
 	size_t padded = align_up(len, type == 0x8 ? 4 : 1);
 
@@ -112,8 +113,8 @@ static size_t vpd_extended(const struct task_state *st, uint8_t *out)
 }
 
 /*
- * SPC-4 §7.8.17: third-party copy. The page is there so that Windows sees at once that there is none (no ODX descriptor): one descriptor,
- * the supported commands, and its list is empty.
+ * SPC-4 §7.8.17: third-party copy. The page is there so that Windows sees at once that there is none (no ODX
+ * descriptor): one descriptor, the supported commands, and its list is empty.
  */
 static size_t vpd_copy(const struct task_state *st, uint8_t *out)
 {
@@ -187,8 +188,8 @@ static size_t vpd_provisioning(const struct task_state *st, uint8_t *out)
 }
 
 static const struct vpd_page vpd_pages[] = {
-	{ 0x00, vpd_supported, true },	 { 0x80, vpd_serial, false },	    { 0x83, vpd_identification, false },
-	{ 0x86, vpd_extended, false },	 { 0x8f, vpd_copy, false },	    { 0xb0, vpd_block_limits, false },
+	{ 0x00, vpd_supported, true },	      { 0x80, vpd_serial, false },	 { 0x83, vpd_identification, false },
+	{ 0x86, vpd_extended, false },	      { 0x8f, vpd_copy, false },	 { 0xb0, vpd_block_limits, false },
 	{ 0xb1, vpd_characteristics, false }, { 0xb2, vpd_provisioning, false },
 };
 

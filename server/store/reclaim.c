@@ -363,17 +363,32 @@ static int forget_discarded(struct inventory_tx *tx, void *arg)
 	return setting_set(tx, boot_id_setting, r->boot_id);
 }
 
-/* Was it made, and then nothing more? Its enrolment did not commit. */
+/* How long the file of a new child for a disk of that size is; 0 where it cannot be told. */
+static uint64_t new_child_bytes(struct reclaim *r, uint64_t size_bytes)
+{
+	char path[PATH_MAX], reason[REASON_TEXT];
+	struct qcow2_create how = { .path = path, .size_bytes = size_bytes };
+	struct stat st = { .st_size = 0 };
+
+	store_path(r->store, "tmp", "measure", path);
+	if (!qcow2_create(&how, reason, sizeof(reason)) && stat(path, &st))
+		st.st_size = 0;
+	store_unlink(path);
+	return (uint64_t)st.st_size;
+}
+
+/* Was it made, and then nothing more? Its enrolment did not commit. The first write to a disk makes its file longer. */
 static bool child_is_unused(struct reclaim *r, const char *name)
 {
 	char path[PATH_MAX], reason[REASON_TEXT];
 	struct qcow2_info info;
 	struct stat st;
-	int err = qcow2_read_info(store_path(r->store, "children", name, path), &info, reason, sizeof(reason));
 
-	if (err) /* a crash or a loss of power in the middle of its making: no data can be in it */
-		return !stat(path, &st) && S_ISREG(st.st_mode) && st.st_blocks == 0;
-	return info.clean && info.generation == 0;
+	if (stat(store_path(r->store, "children", name, path), &st) || !S_ISREG(st.st_mode))
+		return false;
+	if (!st.st_blocks)
+		return true; /* cut down in the middle of its making */
+	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean && (uint64_t)st.st_size <= new_child_bytes(r, info.size_bytes);
 }
 
 static void reclaim_unknown_child(struct reclaim *r, const char *name)

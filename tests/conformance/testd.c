@@ -165,8 +165,8 @@ static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 	struct memory_disk_config config = {
 		.size_bytes = testd->size_bytes,
 		.slow_from = testd->size_bytes - (4 << 20),
-		.slow_ms = 300,
-		.broken_from = testd->size_bytes - (2 << 20),
+		.slow_ms = machine->many ? 0 : 300,
+		.broken_from = machine->many ? UINT64_MAX - (1 << 20) : testd->size_bytes - (2 << 20),
 	};
 
 	if (machine->unopened) {

@@ -5,13 +5,13 @@ Every test runs in network, mount and process namespaces without a name (enter()
 it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
 Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
 """
-import contextlib, http.client, json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, traceback
+import contextlib, ctypes, http.client, json, os, re, shlex, shutil, signal, socket, subprocess, sys, threading, time, traceback
 import urllib.error, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 MODE = os.environ.get("MODE", "release")
-BUILD = os.path.join(TOP, "build", MODE)
+BUILD = os.environ.get("E2E_BUILD", os.path.join(TOP, "build", MODE))
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 OVMF = os.environ.get("OVMF", "/usr/share/OVMF/OVMF_CODE.fd")
@@ -23,11 +23,14 @@ class Failed(Exception):
     """What a test says when something is not as it has to be."""
 
 
+HOST = {}         # name of a namespace -> descriptor of the one that the test was started in
+
+
 def enter():
-    """Goes on in namespaces of its own; the process that called only waits for it."""
-    if os.environ.get("E2E_INSIDE") == "1":
+    """Goes on in namespaces of its own; the process that called only waits for it and hands SIGTERM on."""
+    if os.environ.get("E2E_INSIDE"):
         # Whoever runs below must not believe to be inside already.
-        del os.environ["E2E_INSIDE"]
+        HOST.update(zip(("net", "mount"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sh("mount -t tmpfs -o mode=755 run /run")
         sh("mount -t sysfs sysfs /sys", check=False)
@@ -36,10 +39,24 @@ def enter():
     if os.geteuid() != 0:
         print(f"skip {os.path.basename(sys.argv[0])} must run as root (namespaces, bridge, taps)")
         sys.exit(0)
-    os.environ["E2E_INSIDE"] = "1"
-    sys.stdout.flush()
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork",
-                          "--kill-child", "--mount-proc", sys.executable, "-u", *sys.argv])
+    keep = [os.open("/proc/self/ns/" + n, os.O_RDONLY) for n in ("net", "mnt")]
+    command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+               sys.executable, "-u", *sys.argv]
+    die_with_parent = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)         # PR_SET_PDEATHSIG
+    child = subprocess.Popen(command, pass_fds=keep, preexec_fn=die_with_parent,
+                             env=dict(os.environ, E2E_INSIDE=",".join(map(str, keep))))
+    def hand_on(number, _):
+        with open(f"/proc/{child.pid}/task/{child.pid}/children") as f:
+            for pid in f.read().split():
+                os.kill(int(pid), number)
+    signal.signal(signal.SIGTERM, hand_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)                                # the terminal tells it to the test as well
+    sys.exit(child.wait())
+
+
+def on_host(*argv):
+    """The command line that runs argv in the network and the file tree that the test was started in."""
+    return ["nsenter", f"--net=/proc/self/fd/{HOST['net']}", f"--mount=/proc/self/fd/{HOST['mount']}", "--wd=" + TOP, *argv]
 
 
 def sh(command, check=True):
@@ -118,6 +135,11 @@ class Lan:
         sh(f"ip addr add {self.ip}/24 dev br0")
         sh("ip link set br0 up")
         self.things, self.taps = [], 0
+        # An IPv6 router: where there is none iPXE waits 13 s for one.
+        sh("ip addr add fd00:e2e::1/64 dev br0 nodad")
+        Process(self, "router6", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=br0", "--bind-dynamic", "--enable-ra",
+                                  "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
+                                  "--log-facility=-", f"--dhcp-leasefile={self.dir}/router6.leases"])
 
     def tap(self):
         self.taps += 1
@@ -276,7 +298,8 @@ class Server:
         return self.json("machine", "show", name)
 
     def closed(self, name, timeout=40):
-        """Waits until the machine's disk is closed and clean; gives its path."""
+        """Waits until the disk of a machine that is off is closed and clean; gives its path."""
+        self.ctl("machine", "release", name)          # nobody answers: without this TCP would take a minute to notice
         def clean():
             d = self.machine(name).get("disk") or {}
             return d if d.get("clean") else None
@@ -364,7 +387,8 @@ class VM:
         return self
 
     def wait(self, pattern, timeout=180):
-        return self.proc.out.wait(pattern, timeout, self.name)
+        """The first match after what was waited for before, in a line that is complete."""
+        return self.proc.out.wait(pattern if pattern.endswith("\n") else f"(?:{pattern})[^\n]*\n", timeout, self.name)
 
     def seen(self, pattern):
         return self.proc.out.seen(pattern)

@@ -25,6 +25,8 @@ with Suite() as t:
         true(first["chap"] != "none", "a boot without CHAP")
         second = vm.proof(count=2, timeout=400, hostname=first["hostname"])
         equal(second["initiator"], first["initiator"], "initiator")
+        true(first["blob"] != "none", "it wrote nothing")
+        equal(second["blob"], first["blob"], "what it wrote in its first boot")
 
     with t.case("Debian goes on when the server is killed"):
         vm.tick(3)

@@ -31,7 +31,7 @@ struct host {
 	unsigned read_errors, write_errors, sync_errors;
 	bool full;
 	unsigned inline_percent; /* how often read_now and write_now work */
-	bool sync_failed;	 /* a sync has failed since the owner cleared this */
+	bool sync_failed;	 /* a sync has failed */
 
 	enum host_crash crashed;
 	char boot_id[37];

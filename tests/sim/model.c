@@ -313,11 +313,26 @@ bool model_check(const struct model *model, const struct model_snapshot *snapsho
 	return true;
 }
 
+/* A newer version than the snapshot's that is zeroes. */
+static bool became_zero(const struct model *model, uint64_t offset, uint32_t newest)
+{
+	const struct sector *s = sector_at(model, offset);
+
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->versions[i].content == ZERO && s->versions[i].write > newest)
+			return true;
+	return false;
+}
+
 bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset, uint64_t length)
 {
-	for (uint64_t at = offset; at < offset + length; at += SECTOR)
-		if (!snapshot_allows(model, snapshot, (at - snapshot->offset) / SECTOR, ZERO))
+	for (uint64_t at = offset; at < offset + length; at += SECTOR) {
+		uint64_t i = (at - snapshot->offset) / SECTOR;
+
+		if (!snapshot_allows(model, snapshot, i, ZERO) &&
+		    !became_zero(model, at, snapshot->versions[snapshot->first[i + 1] - 1].write))
 			return false;
+	}
 	return true;
 }
 
@@ -333,6 +348,13 @@ void model_crash(struct model *model, bool power_cut)
 	}
 	for (uint64_t i = 0; i < model->size_bytes / SECTOR; i++)
 		model->sectors[i].pending |= power_cut ? PENDING_CUT : PENDING_KILL;
+}
+
+void model_expect_all(struct model *model)
+{
+	for (uint64_t i = 0; i < model->size_bytes / SECTOR; i++)
+		if (model->sectors[i].pending)
+			model->sectors[i].pending = PENDING_KILL;
 }
 
 bool model_is_unflushed(const struct model *model)
@@ -380,7 +402,7 @@ bool model_resolve(struct model *model, uint64_t offset, const unsigned char *da
 		if (resolve_sector(model, sector, content_of(data + at, sector), crash_write))
 			continue;
 		n = (size_t)snprintf(why, why_size, "after a %s offset %llu reads as %s, not as one of these writes:",
-				     s->pending & PENDING_CUT ? "power cut" : "kill",
+				     s->pending & PENDING_CUT ? "power cut" : "crash that lost nothing",
 				     (unsigned long long)sector * SECTOR, content_name(data + at, sector, name));
 		for (unsigned i = 0; i < s->count && n < why_size; i++)
 			n += (size_t)snprintf(why + n, why_size - n, " %u%s", s->versions[i].write,

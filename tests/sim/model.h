@@ -46,11 +46,13 @@ void model_snapshot_drop(struct model_snapshot *snapshot);
 /* Whether data is what a read with that snapshot may return. What is wrong goes to why. */
 bool model_check(const struct model *model, const struct model_snapshot *snapshot, const unsigned char *data, char *why,
 		 size_t why_size);
-/* Whether zeroes are. */
+/* Whether zeroes are, or have become so since: what a status may say, which is in no order with changes in flight. */
 bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset, uint64_t length);
 
 /* A crash: what is in flight will not be answered. */
 void model_crash(struct model *model, bool power_cut);
+/* The disk says that the power cuts have lost nothing: then nothing acknowledged may be missing (invariant 4). */
+void model_expect_all(struct model *model);
 /* Acknowledged writes were not flushed. */
 bool model_is_unflushed(const struct model *model);
 /* What is read after crashes; from now on it is what these sectors hold. */

@@ -224,7 +224,8 @@ static bool open_disk(struct sim *sim)
 		sim_turn(sim);
 	sim->disk = sim->opening.disk;
 	if (sim->opening.err) {
-		if (!sim->host.crashed)
+		sim_say(sim, "not opened: %s", sim->opening.reason);
+		if (!sim->host.crashed && !sim->sync_failed)
 			sim_fail(sim, "opening failed: %s", sim->opening.reason);
 		return false;
 	}
@@ -235,10 +236,11 @@ static bool open_disk(struct sim *sim)
 		if (sim->opening.interrupted && sim->interrupted == SIM_MUST_NOT)
 			sim_fail(sim, "it says that it was interrupted, and was not");
 		if (!sim->opening.interrupted && sim->interrupted == SIM_MUST)
-			sim_fail(sim, "acknowledged writes may be lost, and it does not say so");
+			model_expect_all(sim->model);
 	}
 	sim->counts->opens_interrupted += sim->opening.interrupted;
-	sim->interrupted = SIM_MUST_NOT;
+	/* It may say so again until somebody writes. */
+	sim->interrupted = sim->opening.interrupted ? SIM_MAY : SIM_MUST_NOT;
 	return true;
 }
 
@@ -309,7 +311,6 @@ static void after_close(struct sim *sim)
 			sim_fail(sim, "closing failed: %s", strerror(-sim->close_err));
 		/* As if it had been killed: nothing is lost, nothing is promised. */
 		model_crash(sim->model, false);
-		sim->interrupted = SIM_MUST_NOT;
 		format_of(sim)->look(sim, false);
 		return;
 	}
@@ -345,7 +346,6 @@ static void live(struct sim *sim, bool last)
 	host_cancel_crash(&sim->host);
 	if (!last && prng_percent(&sim->prng, 20))
 		plan_crash(sim, 40);
-	sim->host.sync_failed = false;
 	if (!open_disk(sim)) {
 		/* A crash in the same turn as the answer of a worker: nothing is open, or it is a leak. */
 		loop_run_once(sim->loop, false);
@@ -452,8 +452,9 @@ bool sim_run(const struct sim_options *options, uint64_t seed, struct sim_counts
 	lives = (unsigned)prng_below(&sim->prng, options->lives) + 1;
 	for (sim->life = 0; sim->life <= lives && !sim->why[0]; sim->life++) {
 		live(sim, sim->life == lives);
-		/* After a sync that failed nobody but a person may go on: look once more, then end. */
-		if (sim->host.sync_failed && sim->life < lives)
+		/* After a sync that failed (or a write of the disk's own) nobody but a person may go on: look once more, if it still opens, then end. */
+		sim->sync_failed = sim->host.sync_failed || sim->disk_failed;
+		if (sim->sync_failed && sim->life < lives)
 			sim->life = lives - 1;
 	}
 	ok = !sim->why[0];

@@ -108,6 +108,8 @@ static void change_answered(struct sim_op *op)
 		model_flushed(sim->model, op->flush_time);
 	else if (op->req.op != DISK_FLUSH)
 		model_end(sim->model, op->write, ok, op->req.fua);
+	if (op->req.op != DISK_FLUSH && ok)
+		sim->interrupted = SIM_MUST_NOT;
 }
 
 static void on_done(struct disk_request *req)

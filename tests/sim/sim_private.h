@@ -49,7 +49,9 @@ struct sim {
 
 	struct disk *disk;
 	bool disk_failed;	/* DISK_FAILED in this life */
-	enum { SIM_MAY, SIM_MUST, SIM_MUST_NOT } interrupted; /* what the next open that succeeds has to say */
+	bool sync_failed;	/* in an earlier one: it may refuse to open */
+	/* What the next open that succeeds may say. SIM_MUST: or else nothing is missing. */
+	enum { SIM_MAY, SIM_MUST, SIM_MUST_NOT } interrupted;
 	bool opened, closed;
 	struct disk_opened opening;
 	int close_err;

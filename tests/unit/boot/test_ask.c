@@ -48,8 +48,17 @@ static void test_plain(void **state)
 
 static void test_macs(void **state)
 {
-	static const char *const bad[] = { "", "x", "52:54:00:12:34", "52:54:00:12:34:56:78", "01:00:5e:00:00:01", "00:00:00:00:00:00",
-					   "ff:ff:ff:ff:ff:ff", "52:54:00:12:34:5g", "${mac}", "52:54:00:12:34:56\n", "' OR 1=1 --" };
+	static const char *const bad[] = { "",
+					   "x",
+					   "52:54:00:12:34",
+					   "52:54:00:12:34:56:78",
+					   "01:00:5e:00:00:01",
+					   "00:00:00:00:00:00",
+					   "ff:ff:ff:ff:ff:ff",
+					   "52:54:00:12:34:5g",
+					   "${mac}",
+					   "52:54:00:12:34:56\n",
+					   "' OR 1=1 --" };
 	struct asker asker;
 	char reason[REASON_TEXT];
 
@@ -70,7 +79,8 @@ static void test_macs(void **state)
 
 static void test_placeholders(void **state)
 {
-	static const char *const uuids[] = { "", "nonsense", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+	static const char *const uuids[] = { "", "nonsense", "00000000-0000-0000-0000-000000000000",
+					     "ffffffff-ffff-ffff-ffff-ffffffffffff",
 					     "03000200-0400-0500-0006-000700080009" };
 	static const char *const serials[] = { "", " ", "To be filled by O.E.M.", "Default string", "0", "None" };
 	struct asker asker;
@@ -123,8 +133,12 @@ static void test_addresses(void **state)
 	static const struct {
 		const char *given, *host;
 	} cases[] = {
-		{ "10.0.0.7", "10.0.0.7" },	    { "10.0.0.7:1", "10.0.0.7" },	{ "fd00::7", "fd00::7" },
-		{ "[fd00::7]:41000", "fd00::7" },   { "", "" },				{ "10.0.0.7:99999", "" },
+		{ "10.0.0.7", "10.0.0.7" },
+		{ "10.0.0.7:1", "10.0.0.7" },
+		{ "fd00::7", "fd00::7" },
+		{ "[fd00::7]:41000", "fd00::7" },
+		{ "", "" },
+		{ "10.0.0.7:99999", "" },
 		{ "10.0.0.7 ", "" },
 	};
 	char reason[REASON_TEXT];

@@ -49,9 +49,18 @@ static void test_all(void **state)
 	for (unsigned bits = 0; bits < 1u << 11; bits++) {
 		for (int enrol = ENROL_AUTO; enrol <= ENROL_DENY; enrol++) {
 			struct decide_facts f = {
-				.stranger = bits & 1,	   .known = bits & 2,	  .conflict = bits & 4,	  .twin = bits & 8,
-				.denied = bits & 16,	   .local = bits & 32,	  .failed = bits & 64,	  .running = bits & 128,
-				.full = bits & 256,	   .image = bits & 512,	  .no_space = bits & 1024, .enrol = (enum enrol_kind)enrol,
+				.stranger = bits & 1,
+				.known = bits & 2,
+				.conflict = bits & 4,
+				.twin = bits & 8,
+				.denied = bits & 16,
+				.local = bits & 32,
+				.failed = bits & 64,
+				.running = bits & 128,
+				.full = bits & 256,
+				.image = bits & 512,
+				.no_space = bits & 1024,
+				.enrol = (enum enrol_kind)enrol,
 			};
 			enum decision got = decide(&f);
 
@@ -69,8 +78,17 @@ static void test_secrets(void **state)
 	(void)state;
 	for (unsigned bits = 0; bits < 1u << 11; bits++) {
 		struct decide_facts f = {
-			.stranger = bits & 1, .known = bits & 2,  .conflict = bits & 4, .twin = bits & 8,   .denied = bits & 16,   .local = bits & 32,
-			.failed = bits & 64,  .running = bits & 128, .full = bits & 256, .image = bits & 512, .no_space = bits & 1024,
+			.stranger = bits & 1,
+			.known = bits & 2,
+			.conflict = bits & 4,
+			.twin = bits & 8,
+			.denied = bits & 16,
+			.local = bits & 32,
+			.failed = bits & 64,
+			.running = bits & 128,
+			.full = bits & 256,
+			.image = bits & 512,
+			.no_space = bits & 1024,
 		};
 		enum decision got = decide(&f);
 
@@ -99,7 +117,8 @@ static void test_rows(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_all), cmocka_unit_test(test_secrets), cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_all), cmocka_unit_test(test_secrets),
+					    cmocka_unit_test(test_rows) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

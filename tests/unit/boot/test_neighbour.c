@@ -92,8 +92,8 @@ static void test_no_route(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_own), cmocka_unit_test(test_bad), cmocka_unit_test(test_table),
-					    cmocka_unit_test(test_no_route) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_own), cmocka_unit_test(test_bad),
+					    cmocka_unit_test(test_table), cmocka_unit_test(test_no_route) };
 
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -240,7 +241,8 @@ static void test_approve(void **state)
 	assert_int_equal(boot_approve(w->boot, MAC2, "ALICE", NULL, "ctl", NULL, reason, sizeof(reason)), -EEXIST);
 	assert_non_null(strstr(reason, "ALICE"));
 	assert_int_equal(world_children(w), 1);
-	assert_int_equal(boot_approve(w->boot, "52-54-00-AA-00-02", NULL, "debian@1", "ctl", NULL, reason, sizeof(reason)), 0);
+	assert_int_equal(
+		boot_approve(w->boot, "52-54-00-AA-00-02", NULL, "debian@1", "ctl", NULL, reason, sizeof(reason)), 0);
 	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), -EEXIST);
 	assert_int_equal(boot_approve(w->boot, "77", NULL, NULL, "ctl", NULL, reason, sizeof(reason)), -ENOENT);
 	assert_int_equal(boot_approve(w->boot, "who?", NULL, NULL, "ctl", NULL, reason, sizeof(reason)), -EINVAL);
@@ -314,7 +316,8 @@ static void test_swap_offer(void **state)
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine pc-001");
 	/* The same serial on another board: replaces the hardware. */
 	world_expect(w, "52:54:00:aa:00:03", UUID2, "vm1", "wait", "the UUID or serial number of machine pc-001");
-	assert_int_equal(boot_approve(w->boot, "52:54:00:aa:00:03", NULL, NULL, "ctl", &machine, reason, sizeof(reason)), 0);
+	assert_int_equal(
+		boot_approve(w->boot, "52:54:00:aa:00:03", NULL, NULL, "ctl", &machine, reason, sizeof(reason)), 0);
 	world_expect(w, "52:54:00:aa:00:03", UUID2, "vm1", "sanboot", "machine pc-001");
 	assert_string_equal(world_machine(w, "pc-001").child, child);
 	/* The old hardware comes back: by its serial it is pc-001 again, or so it says. */
@@ -357,7 +360,7 @@ static void test_no_space(void **state)
 	struct world *w = *state;
 	struct waiting row;
 
-	world_policy(w, "reserve", "100%");
+	world_policy(w, "reserve", "8000T");
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "no room for another disk");
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "no room for another disk");
 	assert_int_equal(world_machine_count(w), 0);
@@ -389,7 +392,8 @@ static void test_running(void **state)
 	w->alive = true;
 	w->sessions = 1;
 	for (int i = 0; i < 3; i++)
-		world_expect(w, MAC1, UUID1, "vm1", "wait", "runs already: 10.0.0.99:700 (its system), since 2023-11-1");
+		world_expect(w, MAC1, UUID1, "vm1", "wait",
+			     "seems to run already: 10.0.0.99:700 (its system), since 2023-11-1");
 	assert_int_equal(w->probes, 3);
 	world_boots(w, machine.id, &after, &pending);
 	assert_int_equal(pending.number, 0);
@@ -506,7 +510,10 @@ static void test_sanboot_error(void **state)
 	assert_int_equal(world_events(w, "sanboot-failed"), 1);
 }
 
-/* On-link and not in the neighbour table: no machine, no row, no secret. 127/8 is ours, so another net is made up: no route is as bad. */
+/*
+ * On-link and not in the neighbour table: no machine, no row, no secret. 127/8 is ours, so another net is made up: no
+ * route is as bad.
+ */
 static void test_stranger(void **state)
 {
 	struct world *w = *state;
@@ -545,7 +552,10 @@ static void test_ipv6(void **state)
 	free(reply.script);
 }
 
-/* What a crash may leave: a file that no row knows. It is gone after the next start; a row without its file gets it back. */
+/*
+ * What a crash may leave: a file that no row knows. It is gone after the next start; a row without its file gets it
+ * back.
+ */
 static void test_crash(void **state)
 {
 	struct world *w = *state;
@@ -602,11 +612,28 @@ static void test_first_script(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_machine), TEST(test_restart),	TEST(test_invalid),    TEST(test_same_moment), TEST(test_many),
-		TEST(test_deny_policy), cmocka_unit_test_setup_teardown(test_no_image, setup_empty, teardown),
-		TEST(test_approve),	TEST(test_deny),	TEST(test_conflict),   TEST(test_swap_offer),  TEST(test_limits),
-		TEST(test_no_space),	TEST(test_running),	TEST(test_crashed),    TEST(test_auth),	       TEST(test_quiet),
-		TEST(test_sanboot_error), TEST(test_stranger),	TEST(test_ipv6),       TEST(test_crash),       TEST(test_local),
+		TEST(test_new_machine),
+		TEST(test_restart),
+		TEST(test_invalid),
+		TEST(test_same_moment),
+		TEST(test_many),
+		TEST(test_deny_policy),
+		cmocka_unit_test_setup_teardown(test_no_image, setup_empty, teardown),
+		TEST(test_approve),
+		TEST(test_deny),
+		TEST(test_conflict),
+		TEST(test_swap_offer),
+		TEST(test_limits),
+		TEST(test_no_space),
+		TEST(test_running),
+		TEST(test_crashed),
+		TEST(test_auth),
+		TEST(test_quiet),
+		TEST(test_sanboot_error),
+		TEST(test_stranger),
+		TEST(test_ipv6),
+		TEST(test_crash),
+		TEST(test_local),
 		TEST(test_first_script),
 	};
 

@@ -88,7 +88,9 @@ static void test_sanboot(void **state)
 	assert_true(has_line(script, "set username abc ||"));
 	assert_true(has_line(script, "set password s3cr3ts3cr3ts3cr ||"));
 	assert_true(has_line(script, "set reverse-username sanbootd ||"));
-	assert_true(has_line(script, "sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc || goto failed"));
+	assert_true(has_line(
+		script,
+		"sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc || goto failed"));
 	assert_non_null(strstr(script, "SANBOOTD machine pc-001 boots debian@1"));
 	free(script);
 	values.value[VAR_REVERSE_SECRET] = values.value[VAR_SECRET] = NULL;
@@ -124,8 +126,10 @@ static void test_local(void **state)
 /* Words: refused; nothing of the script comes out. */
 static void test_words(void **state)
 {
-	static const char *const bad[] = { "", "a b", "a\nb", "a\rb", "a||b", "||", "&&", ";", "#x", "-x", "--help", "${x}", "$", "a\\", "a\tb",
-					   "\"a\"", "'a'", "a|b", "a&b", "\x80", "\xc3\xa9", "a%41", "a=b", "a?b", "{{name}}", "\x01" };
+	static const char *const bad[] = { "",	   "a b",   "a\nb", "a\rb",	"a||b", "||",	"&&",
+					   ";",	   "#x",    "-x",   "--help",	"${x}", "$",	"a\\",
+					   "a\tb", "\"a\"", "'a'",  "a|b",	"a&b",	"\x80", "\xc3\xa9",
+					   "a%41", "a=b",   "a?b",  "{{name}}", "\x01" };
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct script_values values = all();
@@ -167,7 +171,8 @@ static void check_text_line(const char *script, const char *prefix)
 	snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\n"), line);
 	assert_null(strchr(copy, '$'));
 	assert_int_not_equal(copy[strlen(copy) - 1], '\\');
-	for (char *save = NULL, *token = strtok_r(copy, " \t\r\v\f", &save); token; token = strtok_r(NULL, " \t\r\v\f", &save)) {
+	for (char *save = NULL, *token = strtok_r(copy, " \t\r\v\f", &save); token;
+	     token = strtok_r(NULL, " \t\r\v\f", &save)) {
 		assert_string_not_equal(token, "||");
 		assert_string_not_equal(token, "&&");
 		assert_string_not_equal(token, ";");
@@ -220,7 +225,8 @@ static void test_first(void **state)
 	char *script = render("boot.ipxe", &values);
 
 	(void)state;
-	assert_non_null(strstr(script, "chain --replace --autofree http://10.0.0.1:8080/boot?mac=${netX/mac:hexhyp}&uuid=${uuid}&"));
+	assert_non_null(strstr(
+		script, "chain --replace --autofree http://10.0.0.1:8080/boot?mac=${netX/mac:hexhyp}&uuid=${uuid}&"));
 	assert_non_null(strstr(script, "undionly.kpxe"));
 	free(script);
 }
@@ -228,7 +234,7 @@ static void test_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_templates), cmocka_unit_test(test_sanboot), cmocka_unit_test(test_local),
+		cmocka_unit_test(test_templates), cmocka_unit_test(test_sanboot),   cmocka_unit_test(test_local),
 		cmocka_unit_test(test_words),	  cmocka_unit_test(test_long_word), cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_unset),	  cmocka_unit_test(test_first),
 	};

@@ -105,8 +105,8 @@ static void test_notes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_claim), cmocka_unit_test(test_wait),
-					    cmocka_unit_test(test_notes) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_claim),
+					    cmocka_unit_test(test_wait), cmocka_unit_test(test_notes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

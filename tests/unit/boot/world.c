@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <ftw.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -76,8 +77,8 @@ static void runtime_probe(void *world, uint64_t key, unsigned timeout_ms, struct
 	loop_post(reply_loop, &a->msg);
 }
 
-static void runtime_sessions(void *world, uint64_t key, struct loop *reply_loop, void (*each)(void *arg, const struct boot_session *session),
-			     void *arg)
+static void runtime_sessions(void *world, uint64_t key, struct loop *reply_loop,
+			     void (*each)(void *arg, const struct boot_session *session), void *arg)
 {
 	struct runtime_answer *a = runtime_new(world, arg);
 
@@ -115,7 +116,8 @@ static void release_on_io(struct loop_msg *msg)
 		release_closed(r);
 }
 
-static void runtime_release(void *world, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *arg), void *arg)
+static void runtime_release(void *world, uint64_t key, const char *why, struct loop *reply_loop,
+			    void (*released)(void *arg), void *arg)
 {
 	struct releasing *r = calloc(1, sizeof(*r));
 
@@ -156,7 +158,9 @@ static void world_start(struct world *w)
 	config.pool = w->pool;
 	config.loop = w->loop;
 	assert_int_equal(boot_new(&config, &w->boot), 0);
-	w->runtime = (struct boot_runtime){ .arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions };
+	w->runtime = (struct boot_runtime){
+		.arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions
+	};
 	boot_set_runtime(w->boot, &w->runtime, 3260);
 }
 
@@ -445,8 +449,13 @@ unsigned world_children(struct world *w)
 
 struct boot_ask world_ask_of(const char *mac, const char *uuid, const char *serial)
 {
-	struct boot_ask ask = { .platform = "pcbios", .buildarch = "i386", .client = "127.0.0.1:5000", .server = "127.0.0.1",
-				.base_url = "http://127.0.0.1:8080", .manufacturer = "QEMU", .product = "PC" };
+	struct boot_ask ask = { .platform = "pcbios",
+				.buildarch = "i386",
+				.client = "127.0.0.1:5000",
+				.server = "127.0.0.1",
+				.base_url = "http://127.0.0.1:8080",
+				.manufacturer = "QEMU",
+				.product = "PC" };
 
 	snprintf(ask.mac, sizeof(ask.mac), "%s", mac);
 	snprintf(ask.uuid, sizeof(ask.uuid), "%s", uuid);
@@ -480,14 +489,15 @@ struct reply world_ask(struct world *w, const struct boot_ask *ask)
 	return asking.reply;
 }
 
-void world_expect(struct world *w, const char *mac, const char *uuid, const char *serial, const char *outcome, const char *in_script)
+void world_expect(struct world *w, const char *mac, const char *uuid, const char *serial, const char *outcome,
+		  const char *in_script)
 {
 	struct boot_ask ask = world_ask_of(mac, uuid, serial);
 	struct reply reply = world_ask(w, &ask);
 
 	if (strcmp(reply.outcome, outcome) || (in_script && !strstr(reply.script, in_script)))
-		fail_msg("%s: %d %s instead of %s with \"%s\":\n%s", mac, reply.status, reply.outcome, outcome, in_script ? in_script : "",
-			 reply.script);
+		fail_msg("%s: %d %s instead of %s with \"%s\":\n%s", mac, reply.status, reply.outcome, outcome,
+			 in_script ? in_script : "", reply.script);
 	free(reply.script);
 }
 
@@ -640,8 +650,14 @@ int world_write_block(struct world *w, uint64_t offset, unsigned char byte, bool
 
 	memset(writing.block, byte, sizeof(writing.block));
 	writing.iov = (struct iovec){ writing.block, sizeof(writing.block) };
-	writing.request = (struct disk_request){ .op = DISK_WRITE, .fua = flush, .offset = offset, .length = sizeof(writing.block),
-						 .iov = &writing.iov, .iov_count = 1, .done = write_done, .user = &writing };
+	writing.request = (struct disk_request){ .op = DISK_WRITE,
+						 .fua = flush,
+						 .offset = offset,
+						 .length = sizeof(writing.block),
+						 .iov = &writing.iov,
+						 .iov_count = 1,
+						 .done = write_done,
+						 .user = &writing };
 	sem_init(&writing.done, 0, 0);
 	loop_post(w->io, &writing.msg);
 	sem_wait(&writing.done);

@@ -48,14 +48,16 @@ struct reply {
 struct boot_ask world_ask_of(const char *mac, const char *uuid, const char *serial);
 struct reply world_ask(struct world *world, const struct boot_ask *ask);
 /* The same for the outcome alone. */
-void world_expect(struct world *world, const char *mac, const char *uuid, const char *serial, const char *outcome, const char *in_script);
+void world_expect(struct world *world, const char *mac, const char *uuid, const char *serial, const char *outcome,
+		  const char *in_script);
 /* What stands behind "set NAME " in a script; "" where it does not. */
 void script_setting(const char *script, const char *name, char *out, size_t out_size);
 
 /* Reads; assert where it fails. */
 struct machine world_machine(struct world *world, const char *which);
 unsigned world_machine_count(struct world *world);
-unsigned world_waiting(struct world *world, const char *mac, struct waiting *row); /* how many wait; number 0: this one does not */
+unsigned world_waiting(struct world *world, const char *mac,
+		       struct waiting *row); /* how many wait; number 0: this one does not */
 bool world_boots(struct world *world, int64_t machine_id, struct boot_record *current, struct boot_record *pending);
 unsigned world_events(struct world *world, const char *kind);
 unsigned world_children(struct world *world); /* files in children/ */

@@ -287,7 +287,7 @@ static void test_pages_elsewhere(void **state)
 	expect_status(&other, VIA_TCP, "GET", "/api/v1/status", 404);
 	assert_true(sscanf(http_setup_url(other.http), "http://%63[^/]", other.address) == 1);
 	expect_status(&other, VIA_TCP, "GET", "/boot.ipxe", 404);
-	expect_status(&other, VIA_TCP, "GET", "/setup", 200);
+	expect_status(&other, VIA_TCP, "GET", "/setup", 410);
 	http_stop(other.http);
 }
 

@@ -84,7 +84,8 @@ static void fake_read(struct fake_disk *fake, struct disk_request *req)
 
 static void fake_map(struct fake_disk *fake, const struct disk_request *req, bool mapped)
 {
-	uint64_t first = req->offset / DISK_PHYSICAL_BYTES, end = (req->offset + req->length + DISK_PHYSICAL_BYTES - 1) / DISK_PHYSICAL_BYTES;
+	uint64_t first = req->offset / DISK_PHYSICAL_BYTES,
+		 end = (req->offset + req->length + DISK_PHYSICAL_BYTES - 1) / DISK_PHYSICAL_BYTES;
 
 	if (!mapped) { /* only whole ones go */
 		first = (req->offset + DISK_PHYSICAL_BYTES - 1) / DISK_PHYSICAL_BYTES;

@@ -11,8 +11,8 @@
 struct fake_disk {
 	struct disk disk; /* first */
 	uint8_t *bytes;
-	bool *mapped; /* for each physical block */
-	uint64_t allocated_bytes; /* what info says; 0: counts mapped */
+	bool *mapped;			   /* for each physical block */
+	uint64_t allocated_bytes;	   /* what info says; 0: counts mapped */
 	struct disk_request *first, *last; /* submitted */
 	unsigned pending, lent;
 	unsigned reads, writes, fua_writes, zeroes, unmaps, discards, flushes, statuses;

@@ -211,7 +211,8 @@ struct answer answer_of(const struct scsi_task *task)
 	return a;
 }
 
-struct answer rig_run_lun(struct rig *rig, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len, const void *out, size_t out_len)
+struct answer rig_run_lun(struct rig *rig, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len,
+			  const void *out, size_t out_len)
 {
 	struct answer a;
 	struct cmd cmd;

@@ -57,7 +57,7 @@ void rig_init(struct rig *rig, uint64_t blocks, bool with_save);
 /* Starts again over the same disk with what was saved, nexuses logged in anew; unit attentions are there. */
 void rig_restart(struct rig *rig);
 void rig_fini(struct rig *rig);
-int rig_setup(void **state);	/* RIG_BLOCKS, with save, unit attentions taken */
+int rig_setup(void **state); /* RIG_BLOCKS, with save, unit attentions taken */
 int rig_teardown(void **state);
 void rig_take_attentions(struct rig *rig);
 void rig_login(struct rig *rig, unsigned nexus);
@@ -70,8 +70,10 @@ void cmd_execute(struct cmd *cmd);
 void cmd_release(struct cmd *cmd);
 
 /* The whole of it: sends out (len bytes), runs the disk until it is done, returns the answer. */
-struct answer rig_run_lun(struct rig *rig, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len, const void *out, size_t out_len);
-struct answer rig_run(struct rig *rig, unsigned nexus, const void *cdb, size_t cdb_len, const void *out, size_t out_len);
+struct answer rig_run_lun(struct rig *rig, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len,
+			  const void *out, size_t out_len);
+struct answer rig_run(struct rig *rig, unsigned nexus, const void *cdb, size_t cdb_len, const void *out,
+		      size_t out_len);
 struct answer answer_of(const struct scsi_task *task);
 
 #define CDB(...) (const uint8_t[16]){ __VA_ARGS__ }, 16

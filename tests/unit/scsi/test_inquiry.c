@@ -38,7 +38,7 @@ static void test_bad(void **state)
 {
 	check_cdb_field(RUN(*state, 0, 0x12, 0, 0x80, 0, 255), 2, -1);
 	check_cdb_field(RUN(*state, 0, 0x12, 1, 0x81, 0, 255), 2, -1);
-	check_cdb_field(RUN(*state, 0, 0x12, 2, 0, 0, 255), 1, 1); /* CMDDT is obsolete */
+	check_cdb_field(RUN(*state, 0, 0x12, 2, 0, 0, 255), 1, 1);	 /* CMDDT is obsolete */
 	check_cdb_field(RUN(*state, 0, 0x12, 0, 0, 0, 255, 0x04), 5, 2); /* NACA */
 }
 
@@ -62,7 +62,8 @@ static void test_supported_pages(void **state)
 
 static void test_identification(void **state)
 {
-	bool naa = false, t10 = false, name = false, port = false, group = false, port_name = false, device_name = false;
+	bool naa = false, t10 = false, name = false, port = false, group = false, port_name = false,
+	     device_name = false;
 	struct answer a = RUN(*state, 0, 0x12, 1, 0x83, 0x10, 0);
 	size_t at = 4;
 
@@ -83,8 +84,10 @@ static void test_identification(void **state)
 			strcmp((const char *)d + 4, "iqn.2026-11.org.example:sanbootd:m1,L,0x0000000000000000") == 0;
 		port |= association == 1 && type == 4 && d[7] == 1;
 		group |= association == 1 && type == 5;
-		port_name |= association == 1 && type == 8 && strcmp((const char *)d + 4, "iqn.2026-11.org.example:sanbootd:m1,t,0x0001") == 0;
-		device_name |= association == 2 && type == 8 && strcmp((const char *)d + 4, "iqn.2026-11.org.example:sanbootd:m1") == 0;
+		port_name |= association == 1 && type == 8 &&
+			     strcmp((const char *)d + 4, "iqn.2026-11.org.example:sanbootd:m1,t,0x0001") == 0;
+		device_name |= association == 2 && type == 8 &&
+			       strcmp((const char *)d + 4, "iqn.2026-11.org.example:sanbootd:m1") == 0;
 		at += 4u + d[3];
 	}
 	assert_int_equal(at, a.in_len);
@@ -135,10 +138,14 @@ static void test_wrong_lun(void **state)
 
 	assert_good(a);
 	assert_int_equal(a.in[0], 0x7f);
-	assert_sense(run_lun(rig, 1, (const uint8_t[16]){ 0x00 }), SENSE_ILLEGAL_REQUEST, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
-	assert_sense(run_lun(rig, 1, (const uint8_t[16]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 1 }), SENSE_ILLEGAL_REQUEST, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
-	assert_sense(run_lun(rig, 255, (const uint8_t[16]){ 0xff }), SENSE_ILLEGAL_REQUEST, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
-	assert_sense(run_lun(rig, 7, (const uint8_t[16]){ 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 255 }), SENSE_ILLEGAL_REQUEST, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+	assert_sense(run_lun(rig, 1, (const uint8_t[16]){ 0x00 }), SENSE_ILLEGAL_REQUEST,
+		     ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+	assert_sense(run_lun(rig, 1, (const uint8_t[16]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 1 }), SENSE_ILLEGAL_REQUEST,
+		     ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+	assert_sense(run_lun(rig, 255, (const uint8_t[16]){ 0xff }), SENSE_ILLEGAL_REQUEST,
+		     ASC_LOGICAL_UNIT_NOT_SUPPORTED);
+	assert_sense(run_lun(rig, 7, (const uint8_t[16]){ 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 255 }), SENSE_ILLEGAL_REQUEST,
+		     ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 	assert_good(run_lun(rig, 1, (const uint8_t[16]){ 0x12, 1, 0, 0, 96 }));
 	check_cdb_field(run_lun(rig, 1, (const uint8_t[16]){ 0x12, 1, 0x83, 0, 96 }), 2, -1);
 	a = run_lun(rig, 1, (const uint8_t[16]){ 0x03, 0, 0, 0, 252 });
@@ -159,8 +166,10 @@ static void test_well_known(void **state)
 	a = run_lun(rig, 0x100, (const uint8_t[16]){ 0xa0, 0, 2, 0, 0, 0, 0, 0, 0, 255 });
 	assert_good(a);
 	assert_int_equal(a.in_len, 24);
-	assert_sense(run_lun(rig, 0x100, (const uint8_t[16]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 1 }), SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPERATION_CODE);
-	assert_sense(run_lun(rig, 0x100, (const uint8_t[16]){ 0x25 }), SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPERATION_CODE);
+	assert_sense(run_lun(rig, 0x100, (const uint8_t[16]){ 0x28, 0, 0, 0, 0, 0, 0, 0, 1 }), SENSE_ILLEGAL_REQUEST,
+		     ASC_INVALID_OPERATION_CODE);
+	assert_sense(run_lun(rig, 0x100, (const uint8_t[16]){ 0x25 }), SENSE_ILLEGAL_REQUEST,
+		     ASC_INVALID_OPERATION_CODE);
 }
 
 /* SAM-5 §4.7.7 */
@@ -175,7 +184,8 @@ static void test_addressing(void **state)
 	assert_false(scsi_lun_exists(rig->target, (const uint8_t[8]){ 1, 0 }));
 	assert_false(scsi_lun_exists(rig->target, (const uint8_t[8]){ 0x41, 0 }));
 	assert_false(scsi_lun_exists(rig->target, (const uint8_t[8]){ 0, 0, 0, 1 }));
-	assert_false(scsi_lun_exists(rig->target, (const uint8_t[8]){ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }));
+	assert_false(
+		scsi_lun_exists(rig->target, (const uint8_t[8]){ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }));
 }
 
 static void test_report_luns(void **state)

@@ -21,7 +21,8 @@ static const struct form forms[] = {
 	{ 16, 0x88, 0x8a, 0x8f, 0x8e, 2, 8, 10, 4 },
 };
 
-static struct answer run(struct rig *rig, const struct form *f, uint8_t code, uint8_t flags, uint64_t lba, uint64_t blocks, const void *out, size_t out_len)
+static struct answer run(struct rig *rig, const struct form *f, uint8_t code, uint8_t flags, uint64_t lba,
+			 uint64_t blocks, const void *out, size_t out_len)
 {
 	uint8_t cdb[16] = { code, flags };
 
@@ -107,15 +108,20 @@ static void test_range(void **state)
 		const uint8_t codes[] = { f->read, f->write, f->verify, f->write_verify };
 
 		for (size_t c = 0; c < array_len(codes); c++) {
-			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS, 1, pattern, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
-			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS - 1, 2, pattern, 1024), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
-			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS + 1, 0, NULL, 0), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
-			assert_sense(run(rig, f, codes[c], 0, UINT64_MAX, 1, pattern, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS, 1, pattern, 512), SENSE_ILLEGAL_REQUEST,
+				     ASC_LBA_OUT_OF_RANGE);
+			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS - 1, 2, pattern, 1024), SENSE_ILLEGAL_REQUEST,
+				     ASC_LBA_OUT_OF_RANGE);
+			assert_sense(run(rig, f, codes[c], 0, RIG_BLOCKS + 1, 0, NULL, 0), SENSE_ILLEGAL_REQUEST,
+				     ASC_LBA_OUT_OF_RANGE);
+			assert_sense(run(rig, f, codes[c], 0, UINT64_MAX, 1, pattern, 512), SENSE_ILLEGAL_REQUEST,
+				     ASC_LBA_OUT_OF_RANGE);
 			assert_good(run(rig, f, codes[c], 0, 0, 0, NULL, 0));
 			assert_good(run(rig, f, codes[c], 0, RIG_BLOCKS - 1, 1, pattern, 512));
 		}
 	}
-	assert_sense(run(rig, &forms[2], 0x88, 0, UINT64_MAX, 8192, NULL, 0), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	assert_sense(run(rig, &forms[2], 0x88, 0, UINT64_MAX, 8192, NULL, 0), SENSE_ILLEGAL_REQUEST,
+		     ASC_LBA_OUT_OF_RANGE);
 }
 
 static void test_longest(void **state)
@@ -161,8 +167,10 @@ static void test_flags(void **state)
 
 			check_cdb_field(run(rig, f, f->read, (uint8_t)(protect << 5), 0, 1, NULL, 0), 1, top);
 			check_cdb_field(run(rig, f, f->write, (uint8_t)(protect << 5), 0, 1, pattern, 512), 1, top);
-			check_cdb_field(run(rig, f, f->verify, (uint8_t)(protect << 5 | 2), 0, 1, pattern, 512), 1, top);
-			check_cdb_field(run(rig, f, f->write_verify, (uint8_t)(protect << 5), 0, 1, pattern, 512), 1, top);
+			check_cdb_field(run(rig, f, f->verify, (uint8_t)(protect << 5 | 2), 0, 1, pattern, 512), 1,
+					top);
+			check_cdb_field(run(rig, f, f->write_verify, (uint8_t)(protect << 5), 0, 1, pattern, 512), 1,
+					top);
 		}
 		check_cdb_field(run(rig, f, f->verify, 0x04, 0, 1, pattern, 512), 1, 2); /* BYTCHK 10b */
 		check_cdb_field(run(rig, f, f->write_verify, 0x06, 0, 1, pattern, 512), 1, 2);
@@ -181,7 +189,8 @@ static void test_verify_repeated(void **state)
 	a = run(rig, &forms[0], 0x2f, 0x06, 0, 101, pattern, 512);
 	assert_sense(a, SENSE_MISCOMPARE, ASC_MISCOMPARE_DURING_VERIFY);
 	assert_int_equal(a.information, 0);
-	assert_sense(run(rig, &forms[0], 0x2f, 0x06, 0, 100, pattern, 100), SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
+	assert_sense(run(rig, &forms[0], 0x2f, 0x06, 0, 100, pattern, 100), SENSE_ILLEGAL_REQUEST,
+		     ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
 	assert_good(run(rig, &forms[0], 0x2f, 0x06, 0, 0, NULL, 0));
 }
 
@@ -235,7 +244,8 @@ static void test_errors(void **state)
 	fake->fail_result = -ENOMEM;
 	assert_int_equal(run(rig, &forms[0], 0x2a, 0, 4, 1, pattern, 512).status, SCSI_BUSY);
 	fake->fail_result = -EBADMSG;
-	assert_sense(run(rig, &forms[0], 0x2a, 0, 4, 1, pattern, 512), SENSE_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	assert_sense(run(rig, &forms[0], 0x2a, 0, 4, 1, pattern, 512), SENSE_HARDWARE_ERROR,
+		     ASC_INTERNAL_TARGET_FAILURE);
 
 	fake->fail_op = DISK_FLUSH;
 	fake->fail_result = -EIO;
@@ -284,7 +294,8 @@ static void test_read_only(void **state)
 	assert_sense(run(rig, &forms[0], 0x2a, 0, 4, 1, pattern, 512), SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
 	assert_sense(run(rig, &forms[2], 0x8b, 0, 4, 1, pattern, 512), SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
 	assert_sense(run(rig, &forms[2], 0x93, 0, 4, 1, pattern, 512), SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
-	assert_sense(rig_run(rig, 0, CDB(0x42, 0, 0, 0, 0, 0, 0, 0, 8), pattern, 8), SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
+	assert_sense(rig_run(rig, 0, CDB(0x42, 0, 0, 0, 0, 0, 0, 0, 8), pattern, 8), SENSE_DATA_PROTECT,
+		     ASC_WRITE_PROTECTED);
 	assert_good(run(rig, &forms[0], 0x28, 0, 4, 1, NULL, 0));
 	assert_int_equal(RUN(rig, 0, 0x1a, 0x08, 0x08, 0, 255).in[2], 0x90);
 	assert_good(RUN(rig, 0, 0x1b, 0, 0, 0, 0));

@@ -8,7 +8,8 @@
 
 static uint8_t data[4 << 20];
 
-static struct answer unmap(struct rig *rig, unsigned count, const uint64_t (*ranges)[2], size_t list_len, size_t out_len)
+static struct answer unmap(struct rig *rig, unsigned count, const uint64_t (*ranges)[2], size_t list_len,
+			   size_t out_len)
 {
 	uint8_t cdb[16] = { 0x42 };
 
@@ -28,7 +29,6 @@ static void test_unmap(void **state)
 	struct rig *rig = *state;
 	const uint64_t good[][2] = { { 0, 8 }, { 16, 0 }, { 24, 16 }, { RIG_BLOCKS, 0 } };
 	const uint64_t beyond[][2] = { { 0, 8 }, { RIG_BLOCKS - 1, 2 } };
-	const uint64_t long_one[][2] = { { 0, 0x100001 } };
 	static uint64_t many[257][2];
 
 	memset(rig->fake->bytes, 0xff, 64 * 512);
@@ -49,7 +49,6 @@ static void test_unmap(void **state)
 	assert_good(unmap(rig, 256, many, 8 + 256 * 16, 8 + 256 * 16));
 	check_parameter_field(unmap(rig, 257, many, 8 + 257 * 16, 8 + 257 * 16), 2, -1);
 	check_cdb_field(rig_run(rig, 0, CDB(0x42, 1, 0, 0, 0, 0, 0, 0, 8), data, 8), 1, 0); /* ANCHOR */
-	(void)long_one;
 	rig->fake->fail_op = DISK_DISCARD;
 	rig->fake->fail_result = -EIO;
 	assert_sense(unmap(rig, 1, good, 24, 24), SENSE_MEDIUM_ERROR, ASC_WRITE_ERROR);
@@ -69,7 +68,8 @@ static void test_unmap_too_long(void **state)
 	rig_fini(&rig);
 }
 
-static struct answer same_16(struct rig *rig, uint8_t flags, uint64_t lba, uint32_t blocks, uint8_t fill, size_t out_len)
+static struct answer same_16(struct rig *rig, uint8_t flags, uint64_t lba, uint32_t blocks, uint8_t fill,
+			     size_t out_len)
 {
 	uint8_t cdb[16] = { 0x93, flags };
 
@@ -134,8 +134,10 @@ static void test_write_same_bad(void **state)
 	check_cdb_field(same_16(rig, 0x10, 0, 1, 0, 512), 1, 4); /* ANCHOR */
 	check_cdb_field(same_16(rig, 0x18, 0, 1, 0, 512), 1, 4);
 	check_cdb_field(same_16(rig, 0x20, 0, 1, 0, 512), 1, 5);
-	assert_sense(same_16(rig, 0, 0, 1, 0, 256), SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
-	assert_sense(same_16(rig, 0, 0, 1, 0, 1024), SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
+	assert_sense(same_16(rig, 0, 0, 1, 0, 256), SENSE_ILLEGAL_REQUEST,
+		     ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
+	assert_sense(same_16(rig, 0, 0, 1, 0, 1024), SENSE_ILLEGAL_REQUEST,
+		     ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
 	check_cdb_field(rig_run(rig, 0, CDB(0x41, 1, 0, 0, 0, 64, 0, 0, 8), data, 512), 1, 0); /* no NDOB in (10) */
 	rig->fake->fail_op = DISK_WRITE;
 	rig->fake->fail_result = -EIO;

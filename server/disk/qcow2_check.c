@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* qcow2 files that nobody has open, looked at, checked and grown: see qcow2.h. Workers and tools. */
+#include "disk/qcow2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "disk/disk.h"
+#include "disk/engine.h"
+#include "disk/qcow2_meta.h"
+
+static int say(int err, char *reason, size_t reason_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int say(int err, char *reason, size_t reason_size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, reason_size, format, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- looking ---- */
+
+/* Opens path, locked; the file is the caller's to close. */
+static int open_closed(const char *path, bool write, struct file **file, char *reason, size_t reason_size)
+{
+	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return say(-errno, reason, reason_size, "%s cannot be opened: %s", path, strerror(errno));
+	if (fstat(fd, &st))
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	if (!err)
+		err = file_lock(fd, write ? FILE_LOCK_EXCLUSIVE : FILE_LOCK_SHARED_READ);
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (!err) {
+		*file = qcow2_file_of(fd, (uint64_t)st.st_size);
+		err = *file ? 0 : -ENOMEM;
+	}
+	if (err) {
+		disk_env_explain(err, path, reason, reason_size);
+		close(fd);
+	}
+	return err;
+}
+
+int qcow2_read_info(const char *path, struct qcow2_info *info, char *reason, size_t reason_size)
+{
+	uint8_t *data = calloc(1, QCOW2_CLUSTER_BYTES);
+	struct qcow2_header *header = malloc(sizeof(*header));
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+	char text[QCOW2_REASON];
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd < 0 || fstat(fd, &st) || !data || !header || (n = pread(fd, data, QCOW2_CLUSTER_BYTES, 0)) < 0) {
+		err = data && header ? -errno : -ENOMEM;
+		say(err, reason, reason_size, "%s cannot be read: %s", path, strerror(-err));
+		goto out;
+	}
+	err = qcow2_header_parse(data, (size_t)n, (uint64_t)st.st_size, header, text, sizeof(text));
+	if (err) {
+		say(err, reason, reason_size, "%s %s", path, text);
+		goto out;
+	}
+	*info = (struct qcow2_info){
+		.size_bytes = header->size_bytes,
+		.allocated_bytes = (uint64_t)st.st_blocks * 512,
+		.clean = !(header->flags & QCOW2_MARK_JOURNAL) && !header->torn,
+		.generation = header->generation,
+	};
+	snprintf(info->backing, sizeof(info->backing), "%s", header->backing);
+	snprintf(info->backing_format, sizeof(info->backing_format), "%s", header->backing_format);
+out:
+	if (fd >= 0)
+		close(fd);
+	free(data);
+	free(header);
+	return err;
+}
+
+/* What nobody may touch now: a journal still holds changes of it. */
+static int refuse_open(const struct qcow2_meta *m, char *reason, size_t reason_size)
+{
+	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
+		return 0;
+	return say(-EBUSY, reason, reason_size, "%s was not closed properly; open it once, which recovers it", m->path);
+}
+
+/* ---- growing ---- */
+
+/* How far down its backing file reaches, where that is easy to say; 0 where there is none. */
+static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *reason, size_t reason_size)
+{
+	char *path = qcow2_backing_path(m->path, m->header.backing);
+	struct qcow2_info info;
+	struct stat st;
+	int err = 0;
+
+	*size_bytes = 0;
+	if (!path)
+		return say(-ENOMEM, reason, reason_size, "%s cannot be grown: out of memory", m->path);
+	if (!strcmp(m->header.backing_format, "qcow2")) {
+		err = qcow2_read_info(path, &info, reason, reason_size);
+		if (!err)
+			*size_bytes = info.size_bytes;
+	} else if (stat(path, &st)) {
+		err = say(-errno, reason, reason_size, "%s cannot be read: %s", path, strerror(errno));
+	} else {
+		*size_bytes = (uint64_t)st.st_size;
+	}
+	free(path);
+	return err;
+}
+
+static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	uint64_t backing = 0;
+	int err = refuse_open(m, reason, reason_size);
+
+	if (!err && (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX))
+		err = say(-EINVAL, reason, reason_size, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
+			  (unsigned long long)size_bytes);
+	if (!err && size_bytes < m->header.size_bytes)
+		err = say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows", m->path,
+			  (unsigned long long)m->header.size_bytes);
+	if (!err && m->header.backing[0])
+		err = backing_size(m, &backing, reason, reason_size);
+	/* What the disk was too short to show must not come to light. */
+	if (!err && backing > m->header.size_bytes)
+		err = say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow", m->path);
+	return err;
+}
+
+static int grow(struct qcow2_meta *m, uint64_t size_bytes)
+{
+	struct qcow2_header *h = &m->header;
+	uint64_t reclaimed;
+	int err;
+
+	if (h->ours) {
+		err = qcow2_meta_cover(m, size_bytes);
+	} else {
+		/* Whoever wrote may have left anything; the journal, if there was one, is void. */
+		err = qcow2_meta_mend(m, size_bytes, &reclaimed);
+		if (h->torn || h->flags & QCOW2_MARK_JOURNAL)
+			h->flags = QCOW2_MARK_INTERRUPTED;
+		h->free_hint = 0;
+	}
+	if (err)
+		return err;
+	h->size_bytes = size_bytes;
+	h->l1_size = (uint32_t)max_u64(h->l1_size, qcow2_l1_entries(size_bytes));
+	err = qcow2_meta_write_header(m);
+	if (!err)
+		err = disk_file_sync(m->file);
+	return err;
+}
+
+int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct qcow2_meta m;
+	struct file *file;
+	int err = open_closed(path, true, &file, reason, reason_size);
+
+	if (err)
+		return err;
+	err = qcow2_meta_load(&m, file, path);
+	if (err)
+		say(err, reason, reason_size, "%s", m.reason);
+	if (!err)
+		err = check_grow(&m, size_bytes, reason, reason_size);
+	if (!err && size_bytes > m.header.size_bytes) {
+		err = grow(&m, size_bytes);
+		if (err)
+			say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+	}
+	qcow2_meta_fini(&m);
+	file->ops->close(file);
+	return err;
+}
+
+/* ---- check ---- */
+
+int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, char *reason, size_t reason_size)
+{
+	uint64_t missing = 0, leaked = 0;
+	struct qcow2_meta m;
+	struct file *file;
+	int err = open_closed(path, repair_leaks, &file, reason, reason_size);
+
+	if (err)
+		return err;
+	err = qcow2_meta_load(&m, file, path);
+	if (!err)
+		err = qcow2_meta_walk(&m);
+	if (!err)
+		err = qcow2_meta_refcounts(&m, false, false, &missing, &leaked);
+	if (err)
+		say(err, reason, reason_size, "%s", m.reason);
+	if (!err && repair_leaks && leaked && !m.corruptions) {
+		err = refuse_open(&m, reason, reason_size);
+		if (!err)
+			err = qcow2_meta_refcounts(&m, false, true, &missing, &leaked);
+		if (!err)
+			err = disk_file_sync(file);
+	}
+	if (!err) {
+		*result = (struct qcow2_check){
+			.corruptions = m.corruptions + missing,
+			.leaks = leaked,
+			.allocated_clusters = m.allocated,
+		};
+		say(0, reason, reason_size, "%s", m.reason);
+	}
+	qcow2_meta_fini(&m);
+	file->ops->close(file);
+	return err;
+}

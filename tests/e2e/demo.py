@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make demo: two diskless virtual machines that nobody has seen before boot Debian from one golden image.
+
+Everything lives in a network namespace and ends with this program; one virtual cable leads to the host, so that its
+browser reaches the page. The golden image and the server's state are kept in build/demo and used again."""
+import hashlib
+import tempfile
+
+from e2e import *
+
+DIR = os.path.join(TOP, "build", "demo")
+SCRIPT = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
+IMAGE = "debian"
+CABLE = "sandemo"
+print_lock = threading.Lock()
+
+
+def say(text=""):
+    with print_lock:
+        print(text, flush=True)
+
+
+def head(text):
+    say(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}")
+
+
+def mib(n):
+    return f"{n / (1 << 20):.1f} MiB"
+
+
+def on_host_run(*argv, **how):
+    return subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), **how)
+
+
+def free_network():
+    """A /24 that this host does not use."""
+    used = on_host_run("ip", "-4", "route", "show", "table", "all", capture_output=True, text=True).stdout
+    for n in range(77, 97):
+        if f"10.{n}.0." not in used:
+            return f"10.{n}.0"
+    raise Failed("10.77.0.0/24 to 10.96.0.0/24 are all in use on this host: stop another demo")
+
+
+def lay_cable(lan):
+    """From br0 to the host."""
+    name = next(n for n in [CABLE] + [f"{CABLE}{i}" for i in range(1, 100)]
+                if on_host_run("ip", "link", "show", n, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode)
+    for argv in (["ip", "link", "add", name, "type", "veth", "peer", "name", "host", "netns", "1"],
+                 ["ip", "addr", "add", f"{lan.net}.254/32", "dev", name],
+                 ["ip", "link", "set", name, "up"],
+                 ["ip", "route", "add", f"{lan.ip}/32", "dev", name, "src", f"{lan.net}.254"]):
+        p = on_host_run(*argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if p.returncode:
+            raise Failed(f"{shlex.join(argv)}: {p.stdout.strip()}")
+    sh("ip link set host master br0 up")
+
+
+def golden_image(server, runtime):
+    """Makes the golden image with sanbootctl, in the host's network, unless it is there from an earlier demo."""
+    stamp = os.path.join(DIR, "stamp")
+    with open(SCRIPT, "rb") as f:
+        now = hashlib.sha256(f.read()).hexdigest()
+    have = [i for i in server.api("images")["images"] if i["name"] == IMAGE]
+    if have and os.path.exists(stamp) and open(stamp).read() == now:
+        say(f"   {IMAGE}@{have[0]['published']} is there from an earlier demo (build/demo)")
+        return
+    say("   made once from Debian's packages, then kept in build/demo:")
+    argv = [os.path.join(BUILD, "sanbootctl"), "--runtime-dir", runtime, "image", "build", "debian", "--name", IMAGE,
+            "--profile", "demo", "--work", os.path.join(DIR, "golden"), "--default"]
+    say("   $ sanbootctl " + shlex.join(argv[3:]))
+    if on_host_run(*argv, stdin=subprocess.DEVNULL).returncode:
+        raise Failed("the golden image could not be made: see above")
+    if have:
+        newest = max(v["version"] for v in server.api("images/" + IMAGE)["versions"])
+        server.ctl("image", "publish", f"{IMAGE}@{newest}")
+    with open(stamp, "w") as f:
+        f.write(now)
+
+
+STEPS = [                                        # what a console shows -> what that means
+    (r"Configuring \(net\d", "asks DHCP"),
+    (r"SANBOOTD machine (\S+) boots (\S+)", "is known as {0}, gets a disk made from {1}, logs in over iSCSI"),
+    (r"Linux version|Loading, please wait|Begin: ", "runs Debian's kernel, which finds its disk by the iBFT"),
+]
+
+
+def follow(vm, label, boot, results):
+    """One boot of one machine, told as it happens."""
+    try:
+        t0 = time.monotonic()
+        for pattern, meaning in STEPS:
+            m = vm.wait(pattern, timeout=240)
+            say(f"   {label}  {time.monotonic() - t0:5.1f} s  " + meaning.format(*m.groups()))
+        got = vm.proof(count=boot, timeout=300)
+        say(f"   {label}  {time.monotonic() - t0:5.1f} s  is up:")
+        say("      DISKLESS-BOOT-OK " + " ".join(f"{k}={got[k]}" for k in
+                                                 ("hostname", "root", "ip", "count", "fw", "target", "chap", "blob")))
+        results[label] = got
+    except Failed as e:
+        say(f"   {label}  {e}")
+
+
+def boot_both(vms, boot):
+    results = {}
+    threads = [threading.Thread(target=follow, args=(vm, label, boot, results)) for label, vm in vms.items()]
+    for th in threads:
+        th.start()
+    for th in threads:
+        th.join()
+    if len(results) < len(vms):
+        raise Failed("not every machine came up")
+    return results
+
+
+def table(server):
+    images = [v for i in server.api("images")["images"] if i["name"] == IMAGE for v in i["versions"]]
+    golden = max(images, key=lambda v: v["version"])
+    say(f"   golden image {golden['name']}: {mib(golden['size_bytes'])}, {mib(golden['allocated_bytes'])} of them used")
+    say(f"   {'machine':<10} {'MAC':<18} {'address':<14} {'state':<9} {'its own disk space'}")
+    for m in server.machines():
+        say(f"   {m['name']:<10} {m['macs'][0]:<18} {m['address'] or '-':<14} {m['state']:<9} {mib(m['disk']['allocated_bytes'])}")
+
+
+def stay(server):
+    """Until Ctrl-C: what the machines are doing."""
+    before = {}
+    while True:
+        time.sleep(10)                           # not a wait for anything: the pace of the report
+        words = []
+        for m in server.machines():
+            s = m["sessions"]
+            total = (sum(x["bytes_read"] for x in s), sum(x["bytes_written"] for x in s))
+            last = before.get(m["name"], total)
+            before[m["name"]] = total
+            words.append(f"{m['name']} {m['state']}, read {mib(max(0, total[0] - last[0]))}, "
+                         f"wrote {mib(max(0, total[1] - last[1]))}, costs {mib(m['disk']['allocated_bytes'])}")
+        say(f"   {time.strftime('%H:%M:%S')}  " + "; ".join(words))
+
+
+def demo(lan, runtime, done):
+    lay_cable(lan)
+    server = Server(lan, state=os.path.join(DIR, "state"), runtime=runtime, start=False)
+    head("sanbootd starts")
+    server.start()
+    say(f"   DHCP, TFTP, boot scripts, iSCSI and the page on {lan.ip}, in a network namespace of its own")
+    login = re.search(r"first login: (http://\S+)", server.log())
+    page = login.group(1) if login else f"http://{lan.ip}:8080/ (with the password that was set in an earlier demo)"
+    say(f"   the page: {page}")
+
+    head("The golden image")
+    golden_image(server, runtime)
+    for m in server.machines():                  # of an earlier demo: these shall be new
+        server.ctl("machine", "remove", m["name"], "--yes")
+
+    head("Two machines without a disk, never seen before, are switched on (emulated: a real PC is many times faster)")
+    action = "write=3,reboot=2,tick"
+    vms = {"BIOS machine": VM(lan, 1, name="bios", mem=512, action=action, mac="52:54:00:de:00:01"),
+           "UEFI machine": VM(lan, 2, name="uefi", mem=512, action=action, mac="52:54:00:de:00:02", uefi=True)}
+    first = boot_both(vms, 1)
+    say("   each has written 3 MiB of its own; they reboot")
+
+    head("The same two machines, second boot")
+    second = boot_both(vms, 2)
+    for label in vms:
+        equal(second[label]["blob"], first[label]["blob"], f"{label}: what it wrote in its first boot")
+        say(f"   {label}: count=2, and what it wrote before is there ({second[label]['blob']})")
+    true(first["BIOS machine"]["blob"] != first["UEFI machine"]["blob"], "both machines have the same data")
+    true(first["BIOS machine"]["hostname"] != first["UEFI machine"]["hostname"], "both machines have the same name")
+
+    head("What that costs")
+    table(server)
+    say(f"\n   the page: {page}")
+    say(f"   by hand:  {os.path.join(BUILD, 'sanbootctl')} --runtime-dir {runtime} machine list")
+    done.append(True)
+    if os.environ.get("DEMO_EXIT") == "1":
+        return
+    head("Both machines stay on, and write something every second. Ctrl-C ends the demo")
+    stay(server)
+
+
+def main():
+    enter()
+    os.makedirs(DIR, exist_ok=True)
+    runtime = tempfile.mkdtemp(prefix="sanbootd-demo.", dir="/tmp")       # short: the path of a socket has a limit
+    os.chmod(runtime, 0o755)
+    lan, done = Lan(net=free_network(), name="demo"), []                  # done: everything was shown
+    try:
+        demo(lan, runtime, done)
+    except KeyboardInterrupt:
+        say("\nThe demo ends.")
+    except Failed as e:
+        done.clear()
+        say(f"\nThe demo failed: {e}")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        lan.close(keep=not done)
+        shutil.rmtree(runtime, ignore_errors=True)
+    if not done:
+        say(f"Logs: {lan.dir}")
+    sys.exit(0 if done else 1)
+
+
+main()

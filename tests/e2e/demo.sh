@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What "make demo" runs, once sanbootd is built: see demo.py. DEMO_EXIT=1 ends it after the table instead of at Ctrl-C.
+here=$(cd "$(dirname "$0")" && pwd)
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "make demo needs root (network namespace, virtual machines): run it as root" >&2; exit 1; }
+    exec sudo DEMO_EXIT="${DEMO_EXIT:-}" MODE="${MODE:-release}" python3 -u "$here/demo.py" "$@"
+fi
+exec python3 -u "$here/demo.py" "$@"

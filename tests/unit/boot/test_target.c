@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Targets: who may log in, how a boot begins, what opens and closes, and what a failure leaves. */
+#include "world.h"
+
+#include "base/loop.h"
+#include "base/util.h"
+#include "disk/disk.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MAC1 "52:54:00:aa:00:01"
+#define MAC2 "52:54:00:aa:00:02"
+
+static int setup(void **state)
+{
+	*state = world_new(true);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+static struct machine enrol(struct world *w, const char *mac)
+{
+	world_expect(w, mac, "", "", "sanboot", NULL);
+	return world_machine(w, mac);
+}
+
+static void test_find(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_record current, pending;
+	struct boot_access access = world_find(w, machine.iqn, "whoever");
+	char initiator[IQN_MAX_TEXT];
+
+	world_boots(w, machine.id, &current, &pending);
+	enrol_initiator(machine.iqn, initiator);
+	assert_int_equal(access.machine_id, machine.id);
+	assert_string_equal(access.iqn, machine.iqn);
+	assert_int_equal(access.auth, AUTH_CHAP);
+	assert_false(access.many);
+	assert_string_equal(access.initiator, initiator);
+	assert_int_equal(access.current.boot, 0);
+	assert_int_equal(access.pending.boot, 1);
+	assert_true(access.pending.pending);
+	assert_string_equal(access.pending.secret, pending.secret);
+	assert_string_equal(access.pending.user, strrchr(machine.iqn, ':') + 1);
+	assert_string_equal(access.pending.reverse_secret, "");
+	access = world_find(w, "iqn.2026-11.org.example:sanbootd:nobody", "whoever");
+	assert_int_equal(access.machine_id, 0);
+	assert_int_equal(access.login_status, 0x0203);
+	assert_true(access.reason[0]);
+	access = world_find(w, "", "");
+	assert_int_equal(access.login_status, 0x0203);
+	world_policy(w, "auth", "mutual");
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	access = world_find(w, machine.iqn, initiator);
+	assert_int_equal(access.auth, AUTH_MUTUAL);
+	assert_int_equal(access.current.boot, 1);
+	assert_int_equal(access.pending.boot, 0);
+	assert_string_equal(access.current.secret, pending.secret);
+	assert_string_equal(access.current.reverse_secret, pending.reverse_secret);
+	assert_string_equal(access.current.reverse_user, "sanbootd");
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	access = world_find(w, machine.iqn, initiator);
+	assert_int_equal(access.current.boot, 1);
+	assert_int_equal(access.pending.boot, 2);
+}
+
+/* Nobody asked for a script: with a secret there is no way in; without one a boot is made up. */
+static void test_find_without_boot(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	char reason[REASON_TEXT];
+	struct boot_access access;
+
+	assert_int_equal(boot_release(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, 0);
+	assert_int_equal(access.login_status, 0x0202);
+	world_policy(w, "auth", "none");
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, machine.id);
+	assert_int_equal(access.auth, AUTH_NONE);
+	assert_string_equal(access.initiator, "");
+	assert_int_equal(access.pending.boot, 2);
+	assert_string_equal(access.pending.secret, "");
+	assert_string_equal(access.pending.user, "");
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.pending.boot, 2);
+	/* access=many: any name, but the secret. */
+	world_policy(w, "auth", "chap");
+	assert_int_equal(boot_set(w->boot, MAC1, "access", "many", "ctl", reason, sizeof(reason)), 0);
+	access = world_find(w, machine.iqn, "");
+	assert_true(access.many);
+	assert_string_equal(access.initiator, "");
+	assert_int_equal(strlen(access.pending.secret), 16);
+}
+
+static int set_interrupted(struct inventory_tx *tx, void *arg)
+{
+	return boot_set_interrupted(tx, *(int64_t *)arg, 1);
+}
+
+/* Invariant 4: the secret of an interrupted boot opens nothing any more; the next boot's does. */
+static void test_interrupted(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_access access;
+	char reason[256];
+	uint16_t status;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_int_equal(world_write(w, set_interrupted, &machine.id), 0);
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, 0);
+	assert_int_equal(access.login_status, 0x0202);
+	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_int_equal(status, 0x0301);
+	assert_non_null(strstr(reason, "interrupted"));
+	world_policy(w, "auth", "none");
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, 0);
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, machine.id);
+	assert_int_equal(access.current.boot, 0);
+	assert_int_equal(access.pending.boot, 2);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+}
+
+static void run(const char *format, const char *a, const char *b)
+{
+	char command[3 * PATH_MAX];
+
+	snprintf(command, sizeof(command), format, a, b);
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+/* In the first sector of a child, this host's boot_id becomes another one. */
+static void patch_boot_id(const char *path)
+{
+	char id[37] = "", sector[65536], *at;
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+
+	assert_int_equal(read(fd, id, 36), 36);
+	close(fd);
+	fd = open(path, O_RDWR);
+	assert_int_equal(read(fd, sector, sizeof(sector)), sizeof(sector));
+	at = memmem(sector, sizeof(sector), id, 36);
+	assert_non_null(at);
+	assert_int_equal(pwrite(fd, id[0] == 'a' ? "b" : "a", 1, at - sector), 1);
+	close(fd);
+}
+
+/*
+ * The server loses power while the machine runs: what lies on the disk then, made from what lay there before the disk
+ * was closed.
+ */
+static void lose_power(struct world *w, const struct machine *machine)
+{
+	char path[PATH_MAX], saved[PATH_MAX];
+
+	store_child_path(w->store, machine->child, path, sizeof(path));
+	snprintf(saved, sizeof(saved), "%s/tmp", w->dir);
+	assert_int_equal(world_write_block(w, 8192, 'x', false), 0);
+	run("cp --sparse=always -a '%s' '%s'/", path, saved);
+	run("cp -a '%s.journal' '%s'/ || true", path, saved);
+	world_close(w);
+	run("cp --sparse=always -a '%s'/* '%s'/children/", saved, w->dir);
+	patch_boot_id(path);
+}
+
+static void test_power(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_record current, pending;
+	char reason[256];
+	uint16_t status;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	lose_power(w, &machine);
+	/* The boot that wrote it must not go on... */
+	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_int_equal(status, 0x0301);
+	assert_non_null(strstr(reason, "loss of power"));
+	assert_int_equal(world_events(w, "boot-interrupted"), 1);
+	world_boots(w, machine.id, &current, &pending);
+	assert_true(current.interrupted);
+	assert_int_equal(world_find(w, machine.iqn, "").login_status, 0x0202);
+	assert_null(world_open(w, machine.id, 1, &status, reason));
+	/* ...and the next one may. */
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	assert_int_equal(world_find(w, machine.iqn, "").pending.boot, 2);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+}
+
+/* The machine asked for a script before anybody opened the disk again: its new boot has lost nothing. */
+static void test_power_new_boot(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_record current, pending;
+	char reason[256];
+	uint16_t status;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	lose_power(w, &machine);
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+	world_boots(w, machine.id, &current, &pending);
+	assert_int_equal(current.number, 2);
+	assert_false(current.interrupted);
+	assert_int_equal(world_events(w, "boot-interrupted"), 0);
+}
+
+struct listed {
+	sem_t done;
+	char iqns[8][IQN_MAX_TEXT];
+	unsigned count;
+};
+
+static void on_listed(void *arg, const char *iqn)
+{
+	struct listed *listed = arg;
+
+	if (!iqn)
+		sem_post(&listed->done);
+	else if (listed->count < array_len(listed->iqns))
+		snprintf(listed->iqns[listed->count++], IQN_MAX_TEXT, "%s", iqn);
+}
+
+static struct listed list(struct world *w, const char *initiator)
+{
+	struct listed listed = { .count = 0 };
+
+	sem_init(&listed.done, 0, 0);
+	boot_target_list(w->boot, initiator, w->io, on_listed, &listed);
+	sem_wait(&listed.done);
+	return listed;
+}
+
+/* SendTargets tells each initiator its own target and no other. */
+static void test_list(void **state)
+{
+	struct world *w = *state;
+	struct machine one = enrol(w, MAC1), two = enrol(w, MAC2);
+	char initiator[IQN_MAX_TEXT], reason[REASON_TEXT];
+	struct listed listed;
+
+	enrol_initiator(two.iqn, initiator);
+	listed = list(w, initiator);
+	assert_int_equal(listed.count, 1);
+	assert_string_equal(listed.iqns[0], two.iqn);
+	assert_int_equal(list(w, "iqn.1993-08.org.debian:01:abc").count, 0);
+	assert_int_equal(list(w, "").count, 0);
+	assert_int_equal(boot_set(w->boot, one.name, "auth", "none", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(list(w, "").count, 1);
+	assert_int_equal(list(w, initiator).count, 2);
+}
+
+static void test_open(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	char reason[256], path[PATH_MAX];
+	struct stat st;
+	uint16_t status;
+
+	assert_true(machine.child_fresh);
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_int_equal(status, 0);
+	/* Durable before the login is answered: it is not fresh any more. */
+	assert_false(world_machine(w, MAC1).child_fresh);
+	store_child_path(w->store, machine.child, path, sizeof(path));
+	assert_int_equal(stat(path, &st), 0);
+	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_int_equal(status, 0x0301);
+	assert_int_equal(world_write_block(w, 8192, 'x', true), 0);
+	world_close(w);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	world_restart(w);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	/* A machine that is gone. */
+	world_close(w);
+	assert_null(world_open(w, 4711, 1, &status, reason));
+	assert_int_equal(status, 0x0301);
+	assert_true(reason[0]);
+}
+
+/* Invariant 7: changed behind our back, it is not booted from; the event says so once, not with each attempt. */
+static void test_golden_changed(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	char path[PATH_MAX], reason[256];
+	uint16_t status;
+	int fd;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	snprintf(path, sizeof(path), "%s/images/debian@1.raw", w->dir);
+	assert_int_equal(chmod(path, 0644), 0);
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "garbage", 7, 100), 7);
+	close(fd);
+	for (int i = 0; i < 3; i++) {
+		assert_null(world_open(w, machine.id, 1, &status, reason));
+		assert_int_equal(status, 0x0301);
+		assert_true(reason[0]);
+	}
+	assert_int_equal(world_events(w, "golden-changed"), 1);
+	/* Put right again, the machine goes on. */
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "ddddddd", 7, 100), 7);
+	close(fd);
+	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+}
+
+static void test_ephemeral(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1), after;
+	char reason[REASON_TEXT], why[256];
+	uint16_t status;
+
+	assert_false(boot_target_is_ephemeral(w->boot, machine.id));
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	after = world_machine(w, MAC1);
+	assert_string_not_equal(after.child, machine.child);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	/* Its disk has to be closed before the next boot begins. */
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	assert_int_equal(world_begin(w, machine.id, 2), -EBUSY);
+	assert_string_equal(world_machine(w, MAC1).child, after.child);
+	world_close(w);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_string_not_equal(world_machine(w, MAC1).child, after.child);
+	assert_non_null(world_open(w, machine.id, 2, &status, why));
+	/* After a restart it is known again as soon as somebody logs in. */
+	world_restart(w);
+	assert_int_equal(world_children(w), 1);
+	world_find(w, machine.iqn, "");
+	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
+}
+
+static void test_ephemeral_no_space(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	char reason[REASON_TEXT];
+	struct boot_record current, pending;
+
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	world_policy(w, "reserve", "8000T");
+	assert_int_equal(world_begin(w, machine.id, 1), -ENOSPC);
+	assert_string_equal(world_machine(w, MAC1).child, machine.child);
+	world_boots(w, machine.id, &current, &pending);
+	assert_int_equal(pending.number, 1);
+	assert_int_equal(current.number, 0);
+	assert_int_equal(world_events(w, "no-space"), 1);
+	world_policy(w, "reserve", "0%");
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+}
+
+struct event_call {
+	struct loop_msg msg;
+	struct disk *disk;
+	enum disk_event event;
+	sem_t done;
+};
+
+static void raise_event(struct loop_msg *msg)
+{
+	struct event_call *call = container_of(msg, struct event_call, msg);
+
+	call->disk->on_event(call->disk->event_arg, call->event, "fdatasync failed");
+	sem_post(&call->done);
+}
+
+static void disk_event(struct world *w, enum disk_event event)
+{
+	struct event_call call = { .msg.run = raise_event, .disk = w->disk, .event = event };
+
+	sem_init(&call.done, 0, 0);
+	loop_post(w->io, &call.msg);
+	sem_wait(&call.done);
+	sem_destroy(&call.done);
+}
+
+/* Invariant 5: no login until a person lifts it. */
+static void test_failed(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_access access;
+	char reason[REASON_TEXT], why[256];
+	uint16_t status;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	disk_event(w, DISK_NO_SPACE);
+	disk_event(w, DISK_NO_SPACE);
+	assert_int_equal(world_events(w, "no-space"), 1);
+	disk_event(w, DISK_FAILED);
+	assert_int_equal(world_events(w, "disk-failed"), 1);
+	assert_int_equal(world_machine(w, MAC1).state, MACHINE_FAILED);
+	access = world_find(w, machine.iqn, "");
+	assert_int_equal(access.machine_id, 0);
+	assert_int_equal(access.login_status, 0x0301);
+	world_close(w);
+	assert_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(strstr(why, "fdatasync failed"));
+	world_expect(w, MAC1, "", "", "wait", "its disk on the server failed");
+	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	disk_event(w, DISK_FAILED);
+	world_events(w, "");
+	world_close(w);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(world_machine(w, MAC1).state, MACHINE_READY);
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+}
+
+static void test_notes(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_session session = { .address = "10.0.0.9:1", .ipxe = true, .boot = 1 };
+
+	boot_target_session(w->boot, machine.id, &session, NULL);
+	boot_target_session(w->boot, machine.id, &session, "the peer has closed it");
+	assert_int_equal(world_events(w, "session-began"), 1);
+	assert_int_equal(world_events(w, "session-ended"), 1);
+	for (int i = 0; i < 1000; i++)
+		boot_target_refused(w->boot, 0, "iqn.\x01", "who\n", "10.0.0.66:5", "no machine has this target name");
+	assert_true(world_events(w, "login-refused") <= 6);
+	assert_true(world_events(w, "login-refused") > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_find),	   TEST(test_find_without_boot),
+		TEST(test_interrupted),	   TEST(test_power),
+		TEST(test_power_new_boot), TEST(test_list),
+		TEST(test_open),	   TEST(test_golden_changed),
+		TEST(test_ephemeral),	   TEST(test_ephemeral_no_space),
+		TEST(test_failed),	   TEST(test_notes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who may what: the one-time address, logins, cookies and other sites, tokens, the control socket. */
+#include "cmocka_all.h"
+#include "fixture.h"
+
+#include "base/util.h"
+#include "http/limiter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned status_of(struct fixture *f, enum via via, const char *method, const char *path, const char *headers, const char *body)
+{
+	struct answer answer = ask(f, via, method, path, headers, body);
+	unsigned status = answer.status;
+
+	answer_free(&answer);
+	return status;
+}
+
+/* The body of a request with the token of the one-time address. */
+static void setup_body(struct fixture *f, const char *password, char out[256])
+{
+	const char *token = strstr(http_setup_url(f->http), "token=");
+
+	assert_non_null(token);
+	snprintf(out, 256, "{\"token\": \"%s\", \"password\": \"%s\"}", token + 6, password);
+}
+
+/* "Cookie: ...\r\n" of an answer. */
+static void cookie_of(const struct answer *answer, char out[256])
+{
+	char *set = answer_header(answer, "Set-Cookie");
+
+	assert_non_null(set);
+	assert_non_null(strstr(set, "HttpOnly"));
+	assert_non_null(strstr(set, "SameSite=Strict"));
+	snprintf(out, 256, "Cookie: other=1; %.*s\r\n", (int)strcspn(set, ";"), set);
+	free(set);
+}
+
+static void set_up(struct fixture *f, char cookie[256])
+{
+	struct answer answer;
+	char body[256];
+
+	setup_body(f, "correct horse", body);
+	answer = ask(f, VIA_TCP, "POST", "/api/v1/setup", "", body);
+	assert_int_equal(answer.status, 200);
+	cookie_of(&answer, cookie);
+	answer_free(&answer);
+}
+
+static void test_the_one_time_address_works_once(void **state)
+{
+	struct fixture *f = *state;
+	char body[256], path[128], cookie[256];
+
+	snprintf(path, sizeof(path), "/setup?token=%s", strstr(http_setup_url(f->http), "token=") + 6);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", path, "", NULL), 200);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/setup?token=wrong", "", NULL), 410);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", "{\"token\": \"\", \"password\": \"correct horse\"}"), 403);
+	setup_body(f, "short", body);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", body), 400);
+	setup_body(f, "another one", body);
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", body), 403);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", path, "", NULL), 410);
+	assert_string_equal(http_setup_url(f->http), "");
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 200);
+}
+
+static void test_no_default_password(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"\"}"), 403);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"admin\"}"), 403);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{}"), 403);
+}
+
+static void test_login_and_logout(void **state)
+{
+	struct fixture *f = *state;
+	char cookie[256], second[256];
+	struct answer answer;
+
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"wrong\"}"), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": 5}"), 401);
+	answer = ask(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}");
+	assert_int_equal(answer.status, 200);
+	cookie_of(&answer, second);
+	answer_free(&answer);
+	assert_string_not_equal(cookie, second);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/", second, NULL), 200);
+	strcat(second, "X-Sanbootd: 1\r\n");
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/logout", second, "{}"), 200);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", second, NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 200);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Cookie: sanbootd_session=aaaa\r\n", NULL), 401);
+}
+
+static void test_other_sites_change_nothing(void **state)
+{
+	struct fixture *f = *state;
+	static const char path[] = "/api/v1/machines/pc-001/release";
+	char cookie[256], headers[512];
+
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, cookie, "{}"), 403);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: http://evil.example\r\n", cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: null\r\n", cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nSec-Fetch-Site: cross-site\r\n", cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
+	assert_string_equal(fake_boot.last_call, "");
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: http://%s\r\nSec-Fetch-Site: same-origin\r\n", cookie, f->address);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 200);
+	assert_string_equal(fake_boot.last_call, "release pc-001 by web:admin");
+	/* A form of another site could log somebody in, or set up, with text/plain: not here. */
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "Content-Type: text/plain\r\nContent-Length: 0\r\n", NULL), 415);
+}
+
+static void test_attempts_are_limited(void **state)
+{
+	struct fixture *f = *state;
+	char cookie[256], *retry;
+	struct answer answer;
+
+	set_up(f, cookie);
+	for (int i = 0; i < LIMITER_BURST; i++)
+		assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"wrong\"}"), 401);
+	answer = ask(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}");
+	assert_int_equal(answer.status, 429);
+	retry = answer_header(&answer, "Retry-After");
+	assert_non_null(retry);
+	free(retry);
+	answer_free(&answer);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 200); /* who is in stays in */
+}
+
+static void test_a_new_password_ends_logins(void **state)
+{
+	struct fixture *f = *state;
+	char cookie[256];
+
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_CONTROL, "POST", "/api/v1/password", "", "{\"password\": \"battery staple\"}"), 200);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}"), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"battery staple\"}"), 200);
+}
+
+static void test_tokens(void **state)
+{
+	struct fixture *f = *state;
+	struct answer answer = ask(f, VIA_CONTROL, "POST", "/api/v1/tokens", "", "{\"name\": \"monitoring\"}");
+	json_t *json = answer_json(&answer);
+	const char *token = json_string_value(json_object_get(json, "token"));
+	char headers[256], body[256];
+
+	assert_int_equal(answer.status, 201);
+	assert_non_null(token);
+	snprintf(headers, sizeof(headers), "Authorization: Bearer %s\r\n", token);
+	snprintf(body, sizeof(body), "{\"token\": \"%s\"}", token);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", headers, NULL), 200);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/machines/pc-001/release", headers, "{}"), 200);
+	assert_string_equal(fake_boot.last_call, "release pc-001 by token:monitoring");
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Authorization: Bearer x\r\n", NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Authorization: Basic YTpi\r\n", NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Authorization: Bearer\r\n", NULL), 401);
+	/* A token is no login: it does not open the pages. */
+	snprintf(headers, sizeof(headers), "Cookie: sanbootd_session=%s\r\n", token);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", headers, NULL), 401);
+	assert_int_equal(status_of(f, VIA_CONTROL, "DELETE", "/api/v1/tokens", "", body), 200);
+	snprintf(headers, sizeof(headers), "Authorization: Bearer %s\r\n", token);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", headers, NULL), 401);
+	assert_int_equal(status_of(f, VIA_CONTROL, "POST", "/api/v1/tokens", "", "{\"name\": \"a b\"}"), 400);
+	json_decref(json);
+	answer_free(&answer);
+}
+
+static void test_pages_say_what_they_may_load(void **state)
+{
+	struct fixture *f = *state;
+	struct answer answer = ask(f, VIA_TCP, "GET", "/login", "", NULL);
+	char *policy = answer_header(&answer, "Content-Security-Policy"), *referrer = answer_header(&answer, "Referrer-Policy");
+
+	assert_int_equal(answer.status, 200);
+	assert_non_null(policy);
+	assert_non_null(strstr(policy, "script-src 'self'"));
+	assert_null(strstr(policy, "unsafe"));
+	assert_string_equal(referrer, "no-referrer");
+	free(policy);
+	free(referrer);
+	answer_free(&answer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_the_one_time_address_works_once, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_no_default_password, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_login_and_logout, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_other_sites_change_nothing, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_attempts_are_limited, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_a_new_password_ends_logins, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_tokens, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_pages_say_what_they_may_load, fixture_start, fixture_stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

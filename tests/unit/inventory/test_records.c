@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who waits, images, policy, settings, tokens, events. */
+#include "inventory/fixture.h"
+
+#include "base/util.h"
+#include "inventory/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DAY_MS = 86400000 };
+
+/* ---- who waits ---- */
+
+static int put(struct inventory_tx *tx, unsigned n, enum waiting_reason reason, int64_t seen_ms, unsigned max, int64_t *number)
+{
+	struct waiting w = { .reason = reason, .seen_ms = seen_ms, .product = "a board" };
+	int err;
+
+	make_mac(w.mac, n);
+	err = waiting_put(tx, &w, max);
+	if (number)
+		*number = w.number;
+	return err;
+}
+
+static int count_waiting(void *arg, const struct waiting *waiting)
+{
+	unsigned *counts = arg;
+
+	counts[waiting->reason == WAIT_DENIED]++;
+	return 0;
+}
+
+static int waiting(struct inventory_tx *tx, void *arg)
+{
+	int64_t number, again, now = 1000000000000;
+	unsigned counts[2] = { 0, 0 };
+	struct waiting w;
+
+	(void)arg;
+	assert_int_equal(put(tx, 1, WAIT_APPROVAL, now, 3, &number), 0);
+	assert_int_equal(put(tx, 1, WAIT_NO_IMAGE, now + 5, 3, &again), 0);
+	assert_int_equal(number, again);
+	assert_int_equal(waiting_by_number(tx, number, &w), 0);
+	assert_int_equal(w.first_ms, now);
+	assert_int_equal(w.seen_ms, now + 5);
+	assert_int_equal(w.reason, WAIT_NO_IMAGE);
+	assert_string_equal(w.product, "a board");
+	assert_int_equal(put(tx, 2, WAIT_APPROVAL, now + 1, 3, NULL), 0);
+	assert_int_equal(put(tx, 3, WAIT_APPROVAL, now + 2, 3, NULL), 0);
+	/* Full: newcomers wait outside, who is in may stay, also below a lowered limit. */
+	assert_int_equal(put(tx, 4, WAIT_APPROVAL, now + 3, 3, NULL), -ENOSPC);
+	assert_int_equal(put(tx, 2, WAIT_APPROVAL, now + 4, 1, NULL), 0);
+	/* After a day the one that was seen longest ago makes room: number 3, then nobody. */
+	assert_int_equal(put(tx, 4, WAIT_APPROVAL, now + 2 + DAY_MS, 3, NULL), -ENOSPC);
+	assert_int_equal(put(tx, 4, WAIT_APPROVAL, now + 3 + DAY_MS, 3, NULL), 0);
+	make_mac(w.mac, 3);
+	assert_int_equal(waiting_by_mac(tx, w.mac, &w), -ENOENT);
+	assert_int_equal(put(tx, 5, WAIT_APPROVAL, now + 3 + DAY_MS, 3, NULL), -ENOSPC);
+	/* Those that were denied take no room from them, and are bounded for themselves. */
+	for (unsigned n = 100; n < 140; n++)
+		assert_int_equal(put(tx, n, WAIT_DENIED, now + n, 3, NULL), 0);
+	assert_int_equal(waiting_each(tx, count_waiting, counts), 0);
+	assert_int_equal(counts[0], 3);
+	assert_int_equal(counts[1], 30);
+	make_mac(w.mac, 109);
+	assert_int_equal(waiting_by_mac(tx, w.mac, &w), -ENOENT);
+	make_mac(w.mac, 110);
+	assert_int_equal(waiting_by_mac(tx, w.mac, &w), 0);
+	/* A denied one that is to wait again needs a place like any other. */
+	assert_int_equal(put(tx, 110, WAIT_APPROVAL, now + 200, 3, NULL), -ENOSPC);
+	assert_int_equal(waiting_remove(tx, w.mac), 0);
+	assert_int_equal(waiting_remove(tx, w.mac), -ENOENT);
+	assert_int_equal(waiting_by_number(tx, 9999, &w), -ENOENT);
+	w = (struct waiting){ .mac = "52:54:00:00:00:77", .reason = (enum waiting_reason)9 };
+	assert_int_equal(waiting_put(tx, &w, 100), -EINVAL);
+	return 0;
+}
+
+static void test_waiting(void **state)
+{
+	assert_int_equal(in_write(*state, waiting, NULL), 0);
+}
+
+/* ---- images ---- */
+
+static struct image_version version(const char *image, unsigned number)
+{
+	struct image_version v = { .number = number, .format = "raw", .size_bytes = 1 << 20, .inode = UINT64_MAX, .mtime_ns = 5, .source = "a file" };
+
+	snprintf(v.image, sizeof(v.image), "%s", image);
+	snprintf(v.file, sizeof(v.file), "%s@%u.raw", image, number);
+	memset(v.sha256, 'b', 64);
+	return v;
+}
+
+static int images(struct inventory_tx *tx, void *arg)
+{
+	struct image_version a1 = version("a", 1), a2 = version("a", 2), b1 = version("b", 1), v;
+	struct machine m;
+	unsigned number;
+
+	(void)arg;
+	assert_int_equal(version_default(tx, &v), -ENOENT);
+	assert_int_equal(version_next_number(tx, "a", &number), 0);
+	assert_int_equal(number, 1);
+	a1.state = VERSION_PUBLISHED;
+	assert_int_equal(version_insert(tx, &a1), 0);
+	assert_int_equal(version_insert(tx, &a2), 0);
+	b1.state = VERSION_PUBLISHED;
+	assert_int_equal(version_insert(tx, &b1), 0);
+	assert_int_equal(version_next_number(tx, "a", &number), 0);
+	assert_int_equal(number, 3);
+	/* The first image is the default; what is not published is not given out. */
+	assert_int_equal(version_default(tx, &v), 0);
+	assert_int_equal(v.id, a1.id);
+	assert_true(v.is_default);
+	assert_int_equal(v.inode, UINT64_MAX);
+	assert_int_equal(version_publish(tx, a2.id), 0);
+	assert_int_equal(version_default(tx, &v), 0);
+	assert_int_equal(v.id, a2.id);
+	/* Published again, an older one is the newest: that is how one goes back. */
+	assert_int_equal(version_publish(tx, a1.id), 0);
+	assert_int_equal(version_find(tx, "a", 0, &v), 0);
+	assert_int_equal(v.id, a1.id);
+	assert_int_equal(version_find(tx, "a", 2, &v), 0);
+	assert_int_equal(v.state, VERSION_PUBLISHED);
+	assert_int_equal(version_find(tx, "a", 9, &v), -ENOENT);
+	assert_int_equal(version_find(tx, "no such", 0, &v), -ENOENT);
+	assert_int_equal(version_publish(tx, 99), -ENOENT);
+	assert_int_equal(image_set_default(tx, "b"), 0);
+	assert_int_equal(version_default(tx, &v), 0);
+	assert_int_equal(v.id, b1.id);
+	assert_int_equal(image_set_default(tx, "no such"), -ENOENT);
+	assert_int_equal(version_set_identity(tx, b1.id, "0000000000000000000000000000000000000000000000000000000000000000", 7, 8), 0);
+	assert_int_equal(version_by_id(tx, b1.id, &v), 0);
+	assert_int_equal(v.inode, 7);
+	assert_int_equal(v.mtime_ns, 8);
+	/* In use. */
+	m = make_machine(1, b1.id);
+	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:01"), 0);
+	assert_int_equal(version_by_id(tx, b1.id, &v), 0);
+	assert_int_equal(v.machines, 1);
+	assert_int_equal(version_delete(tx, b1.id), -EBUSY);
+	assert_int_equal(machine_delete(tx, m.id), 0);
+	assert_int_equal(version_delete(tx, b1.id), 0);
+	assert_int_equal(version_delete(tx, b1.id), -ENOENT);
+	assert_int_equal(image_set_default(tx, "b"), -ENOENT); /* the image went with its last version */
+	assert_int_equal(version_default(tx, &v), -ENOENT);
+	/* A number is not used again while the image lives. */
+	assert_int_equal(version_delete(tx, a2.id), 0);
+	assert_int_equal(version_next_number(tx, "a", &number), 0);
+	assert_int_equal(number, 3);
+	return 0;
+}
+
+static int bad_images(struct inventory_tx *tx, void *arg)
+{
+	struct image_version v = version("a", 1);
+
+	(void)arg;
+	assert_int_equal(version_insert(tx, &v), -EEXIST);
+	v = version("../a", 5);
+	assert_int_equal(version_insert(tx, &v), -EINVAL);
+	v = version("a", 0);
+	assert_int_equal(version_insert(tx, &v), -EINVAL);
+	v = version("a", 5);
+	strcpy(v.file, "../x");
+	assert_int_equal(version_insert(tx, &v), -EINVAL);
+	v = version("a", 5);
+	strcpy(v.format, "vmdk");
+	assert_int_equal(version_insert(tx, &v), -EINVAL);
+	return -EINVAL;
+}
+
+static void test_images(void **state)
+{
+	assert_int_equal(in_write(*state, images, NULL), 0);
+	assert_int_equal(in_write(*state, bad_images, NULL), -EINVAL);
+}
+
+/* ---- policy ---- */
+
+static int collect(void *arg, const char *key, const char *value)
+{
+	strcat(arg, key);
+	strcat(arg, "=");
+	strcat(arg, value);
+	strcat(arg, "\n");
+	return 0;
+}
+
+static int policies(struct inventory_tx *tx, void *arg)
+{
+	static const char *const bad[][2] = {
+		{ "enrol", "maybe" },	   { "enrol", "" },	      { "name-pattern", "pc" },	   { "auth", "policy" },
+		{ "mode", "Persistent" },  { "max-machines", "0" },   { "max-machines", "-1" },	   { "max-machines", "100001" },
+		{ "max-waiting", "many" }, { "reserve", "91%" },      { "reserve", "5 %" },	   { "reserve", "20X" },
+		{ "reserve", "" },
+	};
+	char all[1024] = "", reason[256] = "", value[32], tiny[3];
+	struct policy p;
+
+	(void)arg;
+	assert_int_equal(policy_each(tx, collect, all), 0);
+	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines=256\nmax-waiting=64\nreserve=5%\n");
+	assert_int_equal(policy_get(tx, &p), 0);
+	assert_int_equal(p.enrol, ENROL_AUTO);
+	assert_int_equal(p.auth, AUTH_CHAP);
+	assert_int_equal(p.max_machines, 256);
+	assert_int_equal(p.reserve_percent, 5);
+	assert_int_equal(p.reserve_bytes, 0);
+	assert_int_equal(policy_set(tx, "no-such", "x", reason, sizeof(reason)), -ENOENT);
+	assert_non_null(strstr(reason, "name-pattern"));
+	for (size_t i = 0; i < array_len(bad); i++) {
+		assert_int_equal(policy_set(tx, bad[i][0], bad[i][1], reason, sizeof(reason)), -EINVAL);
+		assert_non_null(strstr(reason, " must be "));
+	}
+	assert_int_equal(policy_set(tx, "enrol", "approve", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "auth", "none", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "mode", "ephemeral", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "reserve", "20G", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "max-machines", "1", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_get(tx, &p), 0);
+	assert_int_equal(p.enrol, ENROL_APPROVE);
+	assert_int_equal(p.auth, AUTH_NONE);
+	assert_int_equal(p.mode, MODE_EPHEMERAL);
+	assert_int_equal(p.reserve_bytes, 20ull << 30);
+	assert_int_equal(p.reserve_percent, 0);
+	assert_int_equal(policy_get_text(tx, "reserve", value, sizeof(value)), 0);
+	assert_string_equal(value, "20G");
+	assert_int_equal(policy_get_text(tx, "reserve", tiny, sizeof(tiny)), -EINVAL);
+	assert_int_equal(policy_get_text(tx, "no-such", value, sizeof(value)), -ENOENT);
+	return 0;
+}
+
+static void test_policy(void **state)
+{
+	assert_int_equal(in_write(*state, policies, NULL), 0);
+}
+
+/* ---- settings and tokens ---- */
+
+static int settings(struct inventory_tx *tx, void *arg)
+{
+	static char big[5000];
+	char value[8], label[32];
+
+	(void)arg;
+	assert_int_equal(setting_get(tx, "iqn-prefix", value, sizeof(value)), -ENOENT);
+	assert_int_equal(setting_set(tx, "iqn-prefix", "one"), 0);
+	assert_int_equal(setting_set(tx, "iqn-prefix", "two"), 0);
+	assert_int_equal(setting_get(tx, "iqn-prefix", value, sizeof(value)), 0);
+	assert_string_equal(value, "two");
+	assert_int_equal(setting_set(tx, "iqn-prefix", "too long for it"), 0);
+	assert_int_equal(setting_get(tx, "iqn-prefix", value, sizeof(value)), -EINVAL);
+	memset(big, 'x', sizeof(big) - 1);
+	assert_int_equal(setting_set(tx, "big", big), -EINVAL);
+
+	assert_int_equal(token_insert(tx, "hash1", "web", tx->now_ms + 10000), 0);
+	assert_int_equal(token_insert(tx, "hash2", "api", 0), 0);
+	assert_int_equal(token_insert(tx, "hash2", "api", 0), -EEXIST);
+	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), 0);
+	assert_string_equal(label, "web");
+	assert_int_equal(token_check(tx, "hash3", label, sizeof(label)), -ENOENT);
+	tx->now_ms += 20000;
+	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), -ENOENT);
+	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), 0);
+	assert_int_equal(token_insert(tx, "hash4", "web", tx->now_ms + 1), 0); /* clears out what has expired */
+	assert_int_equal(token_delete(tx, "hash1"), -ENOENT);
+	assert_int_equal(token_delete(tx, "hash2"), 0);
+	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), -ENOENT);
+	return 0;
+}
+
+static void test_settings(void **state)
+{
+	assert_int_equal(in_write(*state, settings, NULL), 0);
+}
+
+/* ---- events ---- */
+
+struct seen {
+	unsigned count;
+	int64_t first, last;
+	struct event event;
+};
+
+static int see(void *arg, const struct event *event)
+{
+	struct seen *seen = arg;
+
+	assert_true(event->id > seen->last);
+	if (!seen->count++)
+		seen->first = event->id;
+	seen->last = event->id;
+	seen->event = *event;
+	return 0;
+}
+
+static int events(struct inventory_tx *tx, void *arg)
+{
+	struct seen seen = { 0 };
+	char big[2000];
+
+	(void)arg;
+	for (int i = 1; i <= 10; i++)
+		assert_int_equal(event_add(tx, "info", "enrolled", "machine", i & 1, "pc-001", "number %d", i), 0);
+	assert_int_equal(event_each(tx, 0, 0, 100, see, &seen), 0);
+	assert_int_equal(seen.count, 10);
+	assert_string_equal(seen.event.text, "number 10");
+	assert_int_equal(seen.event.at_ms, tx->now_ms);
+	assert_int_equal(seen.event.machine_id, 0);
+	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, 0, 1, 100, see, &seen), 0);
+	assert_int_equal(seen.count, 5);
+	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, -1, 0, 3, see, &seen), 0);
+	assert_int_equal(seen.first, 8);
+	assert_int_equal(seen.last, 10);
+	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, 4, 0, 3, see, &seen), 0);
+	assert_int_equal(seen.first, 5);
+	assert_int_equal(seen.last, 7);
+	assert_int_equal(event_add(tx, "shout", "x", "ctl", 0, "", "x"), -EINVAL);
+	/* A text that is too long, or no UTF-8, is told as far as it goes. */
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	assert_int_equal(event_add(tx, "warning", "x", "ctl", 0, "pc", "%s", big), 0);
+	assert_int_equal(event_add(tx, "warning", "x", "ctl", 0, NULL, "latin1 \xe4 %s", "text"), 0);
+	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, 10, 0, 1, see, &seen), 0);
+	assert_int_equal(strlen(seen.event.text), REASON_TEXT - 1);
+	assert_string_equal(seen.event.text + REASON_TEXT - 5, "x...");
+	assert_int_equal(event_each(tx, 11, 0, 1, see, &seen), 0);
+	assert_string_equal(seen.event.text, "latin1 ? text");
+	return 0;
+}
+
+static void test_events(void **state)
+{
+	assert_int_equal(in_write(*state, events, NULL), 0);
+}
+
+/* The trail is bounded: put in near the end of the numbers, not a hundred thousand times. */
+static int trimmed(struct inventory_tx *tx, void *arg)
+{
+	struct seen seen = { 0 };
+
+	(void)arg;
+	assert_int_equal(event_add(tx, "info", "first", "ctl", 0, "", "1"), 0);
+	assert_int_equal(event_add(tx, "info", "second", "ctl", 0, "", "2"), 0);
+	assert_int_equal(db_run(tx->db, "INSERT INTO event (id, at_ms, level, kind, actor, object, text) VALUES (100000, 1, 'info', 'x', 'x', '', '')"), 0);
+	assert_int_equal(event_add(tx, "info", "third", "ctl", 0, "", "3"), 0);
+	assert_int_equal(event_each(tx, 0, 0, 10, see, &seen), 0);
+	assert_int_equal(seen.first, 2);
+	assert_int_equal(seen.last, 100001);
+	assert_int_equal(event_add(tx, "info", "fourth", "ctl", 0, "", "4"), 0);
+	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, 0, 0, 10, see, &seen), 0);
+	assert_int_equal(seen.first, 100000);
+	return 0;
+}
+
+static void test_events_trimmed(void **state)
+{
+	assert_int_equal(in_write(*state, trimmed, NULL), 0);
+}
+
+static int last_event(struct inventory_tx *tx, void *arg)
+{
+	return event_each(tx, -1, 0, 1, see, arg);
+}
+
+static void test_event_from_anywhere(void **state)
+{
+	struct fixture *f = *state;
+	struct seen seen = { 0 };
+
+	inventory_event(f->inventory, "warning", "login-refused", "machine", 0, "pc-001", "wrong secret from %s", "10.0.0.7");
+	assert_int_equal(in_write(f, last_event, &seen), 0);
+	assert_string_equal(seen.event.kind, "login-refused");
+	assert_string_equal(seen.event.text, "wrong secret from 10.0.0.7");
+	assert_string_equal(seen.event.object, "pc-001");
+}
+
+static void test_text_valid(void **state)
+{
+	static const char *const good[] = { "", "abc", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\x80",	   "\xc3",	   "\xc0\x80",	       "\xe0\x80\x80",	   "\xed\xa0\x80", "\xf0\x80\x80\x80",
+					   "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "a\xe2\x82" };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(good); i++)
+		assert_true(text_valid(good[i], strlen(good[i])));
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_false(text_valid(bad[i], strlen(bad[i])));
+}
+
+static void test_words(void **state)
+{
+	enum machine_mode mode;
+	enum auth_kind auth;
+
+	(void)state;
+	assert_true(machine_mode_parse("ephemeral", &mode));
+	assert_string_equal(machine_mode_name(mode), "ephemeral");
+	assert_false(machine_mode_parse("", &mode));
+	assert_true(auth_kind_parse("mutual", &auth));
+	assert_string_equal(auth_kind_name(auth), "mutual");
+	assert_false(auth_kind_parse("CHAP", &auth));
+	assert_string_equal(waiting_reason_name(WAIT_NO_IMAGE), "no-image");
+	assert_string_equal(waiting_reason_name((enum waiting_reason)99), "unknown");
+	assert_string_equal(enrol_kind_name(ENROL_DENY), "deny");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_waiting, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_images, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_settings, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_events, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_events_trimmed, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_event_from_anywhere, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_text_valid),
+		cmocka_unit_test(test_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

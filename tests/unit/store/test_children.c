@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Children, golden files that change behind our back, the state directory's lock, and what a start puts in order. */
+#include "store/fixture.h"
+
+#include "base/util.h"
+#include "disk/qcow2.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct policy no_reserve = { .reserve_percent = 0 };
+
+static struct image_version golden(struct fixture *f)
+{
+	make_disk(input(f, "golden.raw"), 64 << 20, 9);
+	return import_version(f, input(f, "golden.raw"), "golden");
+}
+
+/* ---- children ---- */
+
+static void test_child(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct policy all = { .reserve_percent = 90, .reserve_bytes = 1ull << 60 };
+	char child[NAME_MAX_TEXT], other[NAME_MAX_TEXT], path[PATH_MAX], reason[512] = "";
+	struct child_info info;
+
+	store_child_name(child, 7);
+	store_child_name(other, 7);
+	assert_string_not_equal(child, other);
+	assert_true(store_file_name_valid(child));
+	assert_int_equal(store_create_child(f->store, child, &version, &all, reason, sizeof(reason)), -ENOSPC);
+	assert_non_null(strstr(reason, "reserve"));
+	assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), -EEXIST);
+	assert_int_equal(store_sync_child(f->store, child), 0);
+	assert_int_equal(store_child_info(f->store, child, &info), 0);
+	assert_int_equal(info.virtual_bytes, version.size_bytes);
+	assert_true(info.allocated_bytes < 1 << 20);
+	assert_true(info.clean);
+	store_child_path(f->store, child, path, sizeof(path));
+	run_command("qemu-img check -q -f qcow2 %s", path);
+	run_command("qemu-img compare -q -f qcow2 -F raw %s %s", path, input(f, "golden.raw"));
+	make_file(in_state(f, "children", "x.journal"), "", 0, 0);
+	run_command("mv %s/children/x.journal %s.journal", f->state, path);
+	store_delete_child(f->store, child);
+	assert_int_equal(count_entries(in_state(f, "children", "")), 0);
+	assert_int_equal(store_child_info(f->store, child, &info), -ENOENT);
+	assert_int_equal(store_sync_child(f->store, child), -ENOENT);
+	/* No way out of the folder. */
+	assert_int_equal(store_create_child(f->store, "../x", &version, &no_reserve, reason, sizeof(reason)), -EINVAL);
+	store_delete_child(f->store, "../images/golden@1.raw");
+	assert_int_equal(access(in_state(f, "images", "golden@1.raw"), F_OK), 0);
+	make_file(in_state(f, "children", "garbage"), "garbage", 7, 7);
+	assert_int_equal(store_child_info(f->store, "garbage", &info), -EUCLEAN);
+}
+
+/* An unknown machine's child must not cost more than a few milliseconds. */
+static void test_child_is_quick(void **state)
+{
+	enum { COUNT = 256 };
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	char reason[512];
+	uint64_t before = time_monotonic_ms(), took;
+
+	for (int i = 0; i < COUNT; i++) {
+		char child[NAME_MAX_TEXT];
+
+		store_child_name(child, i);
+		assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), 0);
+	}
+	took = time_monotonic_ms() - before;
+	print_message("%d children in %llu ms\n", COUNT, (unsigned long long)took);
+	assert_true(took < 2000);
+}
+
+static void test_space(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct policy percent = { .reserve_percent = 10 }, size = { .reserve_bytes = 12345 };
+	struct store_space space;
+
+	enrol(f, &version, 1);
+	assert_int_equal(store_get_space(f->store, &percent, &space), 0);
+	assert_true(space.total_bytes > space.free_bytes);
+	assert_in_range(space.reserve_bytes, space.total_bytes / 10 - 100, space.total_bytes / 10);
+	assert_true(space.images_bytes >= store_version_allocated(f->store, &version) && space.images_bytes > 0);
+	assert_true(space.children_bytes > 0);
+	assert_int_equal(store_get_space(f->store, &size, &space), 0);
+	assert_int_equal(space.reserve_bytes, 12345);
+}
+
+/* ---- golden files ---- */
+
+static void rewrite(const char *path, const char *text, off_t offset)
+{
+	int fd;
+
+	assert_int_equal(chmod(path, 0644), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, text, strlen(text), offset), strlen(text));
+	close(fd);
+}
+
+static void test_verify(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f), before = version;
+	const char *path = in_state(f, "images", version.file);
+	char reason[512];
+
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	/* Another time, the same bytes: hashed, and remembered. */
+	run_command("touch %s", path);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	version = get_version(f, "golden", 1);
+	assert_int_not_equal(version.mtime_ns, before.mtime_ns);
+	assert_int_equal(store_verify_version(f->store, &before, reason, sizeof(reason)), 0);
+	/* Another inode, the same bytes: a backup that was put back. */
+	run_command("cp %s %s.new && mv -f %s.new %s", path, path, path, path);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	version = get_version(f, "golden", 1);
+	assert_int_not_equal(version.inode, before.inode);
+	/* One byte. */
+	rewrite(path, "x", 30 << 20);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	assert_non_null(strstr(reason, "golden@1 was changed"));
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	/* Put right again. */
+	run_command("cp %s %s", input(f, "golden.raw"), path);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	run_command("truncate -s +512 %s", path);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_version_allocated(f->store, &version), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+}
+
+struct verifier {
+	struct fixture *f;
+	struct image_version version;
+	int err;
+};
+
+static void *verify_thread(void *arg)
+{
+	struct verifier *v = arg;
+	char reason[512];
+
+	v->err = store_verify_version(v->f->store, &v->version, reason, sizeof(reason));
+	return NULL;
+}
+
+/* Many machines log in at once after the file's time has changed: all get the same answer. */
+static void test_verify_together(void **state)
+{
+	struct fixture *f = *state;
+	struct verifier v[16];
+	pthread_t threads[16];
+	struct image_version version = golden(f);
+
+	run_command("touch %s", in_state(f, "images", version.file));
+	for (size_t i = 0; i < array_len(v); i++) {
+		v[i] = (struct verifier){ .f = f, .version = version, .err = 1 };
+		assert_int_equal(pthread_create(&threads[i], NULL, verify_thread, &v[i]), 0);
+	}
+	for (size_t i = 0; i < array_len(v); i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(v[i].err, 0);
+	}
+}
+
+/* ---- the state directory ---- */
+
+static void test_lock(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second;
+	char reason[512], pid[32];
+
+	assert_int_equal(store_open(f->state, f->pool, &second, reason, sizeof(reason)), -EBUSY);
+	snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+	assert_non_null(strstr(reason, pid));
+	assert_non_null(strstr(reason, "--state-dir"));
+	fixture_close(f);
+	fixture_open(f); /* it goes with the process, not with the file */
+	assert_string_equal(store_state_dir(f->store), f->state);
+}
+
+static void test_bad_state_dir(void **state)
+{
+	struct fixture *f = *state;
+	char reason[512], path[600];
+	struct store *store;
+
+	make_file(input(f, "file"), "", 0, 0);
+	assert_int_equal(store_open(input(f, "file"), f->pool, &store, reason, sizeof(reason)), -ENOTDIR);
+	assert_int_equal(store_open(input(f, "no/such"), f->pool, &store, reason, sizeof(reason)), -ENOENT);
+	memset(path, 'x', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(store_open(path, f->pool, &store, reason, sizeof(reason)), -ENAMETOOLONG);
+}
+
+static void test_no_qemu_img(void **state)
+{
+	struct fixture *f = *state;
+	char reason[512] = "", *path = strdup(getenv("PATH"));
+	struct store *store;
+
+	/* /usr/bin is always searched: only where it is not there can it be missing. */
+	if (!access("/usr/bin/qemu-img", X_OK)) {
+		assert_int_equal(setenv("PATH", "", 1), 0);
+		assert_int_equal(store_open(input(f, "other"), f->pool, &store, reason, sizeof(reason)), 0);
+		store_close(store);
+		assert_int_equal(setenv("PATH", path, 1), 0);
+	}
+	free(path);
+}
+
+/* ---- after a start ---- */
+
+static void write_to_child(struct fixture *f, const char *child)
+{
+	run_command("qemu-io -f qcow2 -c 'write -P 7 1M 64k' %s/children/%s >/dev/null", f->state, child);
+}
+
+static void reopen(struct fixture *f)
+{
+	fixture_close(f);
+	fixture_open(f);
+}
+
+static void test_orphans(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct machine machine = enrol(f, &version, 1);
+	char reason[512];
+
+	/* An enrolment that did not commit: its child was never written to. */
+	assert_int_equal(store_create_child(f->store, "unused.qcow2", &version, &no_reserve, reason, sizeof(reason)), 0);
+	make_file(in_state(f, "children", "cut.qcow2"), "", 0, 0);
+	/* Somebody's data, under an older inventory. */
+	assert_int_equal(store_create_child(f->store, "data.qcow2", &version, &no_reserve, reason, sizeof(reason)), 0);
+	write_to_child(f, "data.qcow2");
+	make_file(in_state(f, "children", "data.qcow2.journal"), "journal", 7, 7);
+	make_file(in_state(f, "children", "gone.qcow2.journal"), "journal", 7, 7);
+	make_file(in_state(f, "tmp", "import-1-x.raw"), "half", 4, 4);
+	make_file(in_state(f, "images", "unknown.raw"), "x", 1, 512);
+	reopen(f);
+	assert_int_equal(access(in_state(f, "children", machine.child), F_OK), 0);
+	assert_int_equal(access(in_state(f, "children", "unused.qcow2"), F_OK), -1);
+	assert_int_equal(access(in_state(f, "children", "cut.qcow2"), F_OK), -1);
+	assert_int_equal(access(in_state(f, "children", "data.qcow2"), F_OK), 0);
+	assert_int_equal(access(in_state(f, "children", "data.qcow2.journal"), F_OK), 0);
+	assert_int_equal(access(in_state(f, "children", "gone.qcow2.journal"), F_OK), -1);
+	assert_int_equal(access(in_state(f, "images", "unknown.raw"), F_OK), 0);
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+}
+
+static int delete_machine(struct inventory_tx *tx, void *arg)
+{
+	return machine_delete(tx, *(int64_t *)arg);
+}
+
+/* Given up by a committed change, but the crash came before the file went. */
+static void test_discarded(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct machine one = enrol(f, &version, 1), two = enrol(f, &version, 2);
+	char old[NAME_MAX_TEXT], reason[512];
+
+	write_to_child(f, one.child);
+	write_to_child(f, two.child);
+	assert_int_equal(in_write(f, delete_machine, &one.id), 0);
+	memcpy(old, two.child, sizeof(old));
+	store_child_name(two.child, 2);
+	assert_int_equal(store_create_child(f->store, two.child, &version, &no_reserve, reason, sizeof(reason)), 0);
+	put_machine(f, &two);
+	reopen(f);
+	assert_int_equal(access(in_state(f, "children", one.child), F_OK), -1);
+	assert_int_equal(access(in_state(f, "children", old), F_OK), -1);
+	assert_int_equal(access(in_state(f, "children", two.child), F_OK), 0);
+	assert_int_equal(count_entries(in_state(f, "children", "")), 1);
+}
+
+static int forget_host_boot(struct inventory_tx *tx, void *arg)
+{
+	(void)arg;
+	return setting_set(tx, "host-boot-id", "another");
+}
+
+static void test_fresh_children(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct machine missing = enrol(f, &version, 1), damaged = enrol(f, &version, 2), used = enrol(f, &version, 3), lost = enrol(f, &version, 4);
+	struct child_info info;
+	struct stat before, after;
+
+	used.child_fresh = false;
+	put_machine(f, &used);
+	lost.child_fresh = false;
+	put_machine(f, &lost);
+	write_to_child(f, used.child);
+	assert_int_equal(unlink(in_state(f, "children", missing.child)), 0);
+	assert_int_equal(truncate(in_state(f, "children", damaged.child), 0), 0);
+	assert_int_equal(unlink(in_state(f, "children", lost.child)), 0);
+	reopen(f);
+	assert_int_equal(store_child_info(f->store, missing.child, &info), 0);
+	assert_int_equal(store_child_info(f->store, damaged.child, &info), 0);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.child);
+	/* What was used and is gone is not silently replaced. */
+	lost = get_machine(f, lost.id);
+	assert_int_equal(lost.state, MACHINE_FAILED);
+	assert_non_null(strstr(lost.state_reason, "missing"));
+	assert_int_equal(access(in_state(f, "children", lost.child), F_OK), -1);
+	assert_int_equal(get_machine(f, used.id).state, MACHINE_READY);
+	/* After a loss of power what was never synced is made again, what was used is not touched. */
+	assert_int_equal(stat(in_state(f, "children", missing.child), &before), 0);
+	reopen(f);
+	assert_int_equal(stat(in_state(f, "children", missing.child), &after), 0);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	assert_int_equal(in_write(f, forget_host_boot, NULL), 0);
+	reopen(f);
+	assert_int_equal(stat(in_state(f, "children", missing.child), &after), 0);
+	assert_true(before.st_mtim.tv_nsec != after.st_mtim.tv_nsec || before.st_ino != after.st_ino);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.child);
+}
+
+static int begin_boot(struct inventory_tx *tx, void *arg)
+{
+	struct boot_record boot = { .machine_id = *(int64_t *)arg, .secret = "s" };
+	int err = boot_issue(tx, &boot);
+
+	return err ? err : boot_begin(tx, boot.machine_id, boot.number);
+}
+
+static int current_boot(struct inventory_tx *tx, void *arg)
+{
+	struct boot_record boot;
+
+	return boot_current(tx, *(int64_t *)arg, &boot);
+}
+
+/* A disk for one boot only that is gone: a new one, and whatever still runs from the old one is over. */
+static void test_ephemeral_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct machine machine = enrol(f, &version, 1);
+	struct child_info info;
+
+	machine.mode = MODE_EPHEMERAL;
+	machine.child_fresh = false;
+	put_machine(f, &machine);
+	assert_int_equal(in_write(f, begin_boot, &machine.id), 0);
+	reopen(f);
+	assert_int_equal(in_write(f, current_boot, &machine.id), 0);
+	assert_int_equal(unlink(in_state(f, "children", machine.child)), 0);
+	reopen(f);
+	assert_int_equal(store_child_info(f->store, machine.child, &info), 0);
+	assert_int_equal(in_write(f, current_boot, &machine.id), -ENOENT);
+	machine = get_machine(f, machine.id);
+	assert_int_equal(machine.state, MACHINE_READY);
+	assert_true(machine.child_fresh);
+}
+
+/* The row is the truth: a file whose removal did not commit goes back, one whose import did not commit goes. */
+static void test_half_done_images(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+
+	run_command("mv %s %s", in_state(f, "images", version.file), in_state(f, "tmp", version.file));
+	make_file(in_state(f, "tmp", "import-9-y.raw"), "whole", 5, 512);
+	run_command("ln %s %s", in_state(f, "tmp", "import-9-y.raw"), in_state(f, "images", "golden@2.raw"));
+	/* Published, and only its second name in tmp was left. */
+	reopen(f);
+	assert_true(same_content(in_state(f, "images", version.file), input(f, "golden.raw")));
+	assert_int_equal(count_entries(in_state(f, "images", "")), 1);
+	run_command("ln %s %s", in_state(f, "images", version.file), in_state(f, "tmp", "import-9-y.raw"));
+	reopen(f);
+	assert_int_equal(count_entries(in_state(f, "images", "")), 1);
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+}
+
+static void test_remove_in_use(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+	struct machine machine = enrol(f, &version, 1);
+	char reason[512];
+
+	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), -EBUSY);
+	assert_non_null(strstr(reason, "1 machines"));
+	assert_int_equal(access(in_state(f, "images", version.file), F_OK), 0);
+	assert_int_equal(in_write(f, delete_machine, &machine.id), 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), 0);
+	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
+	reopen(f);
+	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
+}
+
+/* Enrolments that are killed at any moment: every machine has its child, and no child is left over. */
+static void enrol_until_killed(struct fixture *f, unsigned from)
+{
+	struct image_version version;
+	unsigned count = 0;
+
+	fixture_open(f);
+	version = get_version(f, "golden", 1);
+	for (unsigned n = from;; n++) {
+		struct machine machine = enrol(f, &version, n);
+
+		if (++count % 3 == 0) {
+			in_write(f, delete_machine, &machine.id);
+			store_delete_child(f->store, machine.child);
+		}
+	}
+}
+
+static int check_child(void *arg, const struct machine *machine)
+{
+	struct fixture *f = arg;
+	struct child_info info;
+
+	assert_int_equal(store_child_info(f->store, machine->child, &info), 0);
+	return 0;
+}
+
+static int check_children(struct inventory_tx *tx, void *arg)
+{
+	return machine_each(tx, check_child, arg);
+}
+
+static int count_machines(struct inventory_tx *tx, void *arg)
+{
+	return machine_count(tx, arg);
+}
+
+static void test_kill(void **state)
+{
+	struct fixture *f = *state;
+	unsigned count = 0;
+
+	golden(f);
+	fixture_close(f);
+	srand(2);
+	for (int round = 0; round < 12; round++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (!pid)
+			enrol_until_killed(f, (unsigned)round * 1000);
+		usleep((useconds_t)(30000 + rand() % 100000));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		fixture_open(f);
+		assert_int_equal(in_write(f, check_children, f), 0);
+		assert_int_equal(in_write(f, count_machines, &count), 0);
+		assert_int_equal(count_entries(in_state(f, "children", "")), count);
+		fixture_close(f);
+	}
+	print_message("%u machines survived 12 kills\n", count);
+	assert_true(count > 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_child, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_child_is_quick, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_space, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_verify, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_verify_together, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_lock, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_state_dir, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_no_qemu_img, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_orphans, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_discarded, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_fresh_children, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_ephemeral_lost, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_half_done_images, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_remove_in_use, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_kill, fixture_setup, fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Imports: what comes out is what went in, whatever the format; what cannot be imported is refused with a sentence; a crash leaves nothing. */
+#include "store/fixture.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void check_version(struct fixture *f, const struct image_version *version, const char *original)
+{
+	const char *path = in_state(f, "images", version->file);
+	char sum[128];
+	struct stat st;
+	FILE *pipe;
+
+	assert_true(same_content(path, original));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0444);
+	assert_int_equal(st.st_size, version->size_bytes);
+	assert_int_equal(st.st_ino, version->inode);
+	assert_int_equal(stat_mtime_ns(&st), version->mtime_ns);
+	assert_int_equal(st.st_nlink, 1);
+	assert_true((uint64_t)st.st_blocks * 512 < version->size_bytes / 2); /* holes stay holes */
+	snprintf(sum, sizeof(sum), "sha256sum %.100s", path);
+	pipe = popen(sum, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(sum, sizeof(sum), pipe));
+	pclose(pipe);
+	assert_memory_equal(sum, version->sha256, 64);
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+}
+
+static void test_formats(void **state)
+{
+	static const struct {
+		const char *file, *options;
+	} formats[] = {
+		{ "a.qcow2", "-O qcow2" },
+		{ "old.qcow2", "-O qcow2 -o compat=0.10" },
+		{ "small.qcow2", "-O qcow2 -c" },
+		{ "fixed.vhd", "-O vpc -o subformat=fixed,force_size=on" },
+		{ "dynamic.vhd", "-O vpc -o subformat=dynamic,force_size=on" },
+		{ "dynamic.vhdx", "-O vhdx" },
+		{ "fixed.vhdx", "-O vhdx -o subformat=fixed" },
+		{ "sparse.vmdk", "-O vmdk" },
+		{ "stream.vmdk", "-O vmdk -o subformat=streamOptimized" },
+	};
+	struct fixture *f = *state;
+	const char *raw = input(f, "a.raw");
+	struct image_version version;
+
+	make_disk(raw, 24 << 20, 1);
+	version = import_version(f, raw, "raw");
+	check_version(f, &version, raw);
+	assert_int_equal(version.number, 1);
+	assert_int_equal(version.state, VERSION_PUBLISHED);
+	assert_true(version.is_default);
+	for (size_t i = 0; i < array_len(formats); i++) {
+		raw = input(f, "a.raw");
+		run_command("qemu-img convert -f raw %s %s %s", formats[i].options, raw, input(f, formats[i].file));
+		version = import_version(f, input(f, formats[i].file), formats[i].file);
+		check_version(f, &version, raw);
+		assert_false(version.is_default);
+	}
+}
+
+/* A VHD as Hyper-V writes it: its size is no whole number of cylinders, and all of it counts. */
+static void test_vhd_true_size(void **state)
+{
+	struct fixture *f = *state;
+	const char *raw = input(f, "odd.raw");
+	const uint64_t size = (20 << 20) + 512 * 3;
+	struct image_version version;
+
+	make_disk(raw, size, 3);
+	run_command("printf last | dd of=%s bs=1 seek=%llu conv=notrunc status=none", raw, (unsigned long long)size - 4);
+	run_command("qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on %s %s", raw, input(f, "odd.vhd"));
+	/* The creator whose geometry QEMU would believe; the checksum follows (ones' complement of the sum of the bytes). */
+	run_command("python3 - %s <<'E'\n"
+		    "import sys\n"
+		    "f = open(sys.argv[1], 'r+b'); f.seek(-512, 2); b = bytearray(f.read())\n"
+		    "b[28:32] = b'vpc '; b[64:68] = b'\\0' * 4; b[64:68] = (~sum(b) & 0xffffffff).to_bytes(4, 'big')\n"
+		    "f.seek(-512, 2); f.write(b)\nE",
+		    input(f, "odd.vhd"));
+	version = import_version(f, input(f, "odd.vhd"), "odd");
+	assert_int_equal(version.size_bytes, size);
+	check_version(f, &version, raw);
+}
+
+static void test_padding(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version;
+
+	make_disk(input(f, "odd.raw"), (4 << 20) + 100, 2);
+	version = import_version(f, input(f, "odd.raw"), "odd");
+	assert_int_equal(version.size_bytes, (4 << 20) + 512);
+	assert_non_null(strstr(version.warnings, "multiple of 512"));
+	run_command("truncate -s %d %s", (4 << 20) + 512, input(f, "odd.raw"));
+	check_version(f, &version, input(f, "odd.raw"));
+	make_disk(input(f, "tiny.raw"), 1, 2);
+	version = import_version(f, input(f, "tiny.raw"), "tiny");
+	assert_int_equal(version.size_bytes, 512);
+}
+
+static void expect_refused(struct fixture *f, const char *name, const char *part)
+{
+	struct import_status status = import_file(f, input(f, name), "refused");
+
+	if (status.stage != IMPORT_FAILED || !strstr(status.text, part))
+		fail_msg("%s: expected \"%s\", got \"%s\"", name, part, status.text);
+	/* Nothing is left, and the event says why. */
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
+}
+
+static void test_refused(void **state)
+{
+	struct fixture *f = *state;
+	const char *dir = f->dir;
+
+	make_disk(input(f, "a.raw"), 8 << 20, 1);
+	run_command("cd %s && qemu-img convert -f raw -O qcow2 a.raw a.qcow2 && qemu-img create -q -f qcow2 -b a.qcow2 -F qcow2 backed.qcow2", dir);
+	expect_refused(f, "backed.qcow2", "backing file");
+	run_command("cd %s && qemu-img create -q -f qcow2 -o data_file=d.raw,data_file_raw=on outside.qcow2 8M", dir);
+	expect_refused(f, "outside.qcow2", "another file");
+	run_command("cd %s && qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 secret.qcow2 8M",
+		    dir);
+	expect_refused(f, "secret.qcow2", "encrypted");
+	run_command("cd %s && qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat a.raw flat.vmdk", dir);
+	expect_refused(f, "flat.vmdk", "other files");
+	run_command("cd %s && qemu-img convert -f raw -O vmdk -o subformat=twoGbMaxExtentSparse a.raw split.vmdk", dir);
+	expect_refused(f, "split.vmdk", "other files");
+	run_command("cd %s && qemu-img convert -f raw -O vmdk a.raw base.vmdk && qemu-img create -q -f vmdk -b base.vmdk -F vmdk child.vmdk", dir);
+	expect_refused(f, "child.vmdk", "parent");
+	run_command("cd %s && qemu-img convert -f raw -O vdi a.raw a.vdi", dir);
+	expect_refused(f, "a.vdi", "VirtualBox");
+	run_command("cd %s && gzip -k a.raw", dir);
+	expect_refused(f, "a.raw.gz", "gunzip");
+	run_command("cd %s && truncate -s 0 empty.raw", dir);
+	expect_refused(f, "empty.raw", "empty");
+	run_command("cd %s && cp a.raw wrong.qcow2", dir);
+	expect_refused(f, "wrong.qcow2", "does not begin like one");
+	run_command("cd %s && head -c 300000 a.qcow2 >cut.qcow2", dir);
+	expect_refused(f, "cut.qcow2", "cut off");
+	run_command("cd %s && qemu-img convert -f raw -O vpc a.raw a.vhd && head -c 3000000 a.vhd >cut.vhd", dir);
+	expect_refused(f, "cut.vhd", "cut off");
+	run_command("cd %s && qemu-img convert -f raw -O vhdx a.raw a.vhdx && head -c 9000000 a.vhdx >cut.vhdx", dir);
+	expect_refused(f, "cut.vhdx", "cut.vhdx");
+	run_command("cd %s && head -c 300000 base.vmdk >cut.vmdk", dir);
+	expect_refused(f, "cut.vmdk", "cut.vmdk");
+}
+
+static void test_bad_calls(void **state)
+{
+	struct fixture *f = *state;
+	struct import_status status;
+	char reason[512];
+	uint64_t id;
+
+	make_disk(input(f, "a.raw"), 1 << 20, 1);
+	assert_int_equal(store_import(f->store, input(f, "none.raw"), "x", false, "test", &id, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_import(f->store, "a.raw", "x", false, "test", &id, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "../x", false, "test", &id, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "", false, "test", &id, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_import_status(f->store, 0, &status), -ENOENT);
+	assert_int_equal(store_import_status(f->store, 7, &status), -ENOENT);
+	status = import_file(f, f->dir, "folder");
+	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_non_null(strstr(status.text, "neither a file nor a disk"));
+}
+
+static void test_versions(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version;
+	char reason[512];
+
+	make_disk(input(f, "a.raw"), 2 << 20, 1);
+	make_disk(input(f, "b.raw"), 2 << 20, 2);
+	version = import_version(f, input(f, "a.raw"), "golden");
+	assert_string_equal(version.file, "golden@1.raw");
+	version = import_version(f, input(f, "b.raw"), "golden");
+	assert_string_equal(version.file, "golden@2.raw");
+	assert_int_equal(version.state, VERSION_READY);
+	check_version(f, &version, input(f, "b.raw"));
+	assert_true(store_version_allocated(f->store, &version) > 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(access(in_state(f, "images", "golden@2.raw"), F_OK), -1);
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+	/* A number is not used again, nor the name of a file that lies there. */
+	run_command("cp %s %s", input(f, "a.raw"), in_state(f, "images", "golden@3.raw"));
+	version = import_version(f, input(f, "b.raw"), "golden");
+	assert_string_equal(version.file, "golden@4.raw");
+	assert_true(same_content(in_state(f, "images", "golden@3.raw"), input(f, "a.raw")));
+}
+
+/* qemu-img runs as nobody: what only root may read comes in all the same. */
+static void test_private_input(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version;
+
+	make_disk(input(f, "a.raw"), 4 << 20, 1);
+	run_command("cd %s && qemu-img convert -f raw -O qcow2 a.raw private.qcow2 && chmod 600 private.qcow2", f->dir);
+	version = import_version(f, input(f, "private.qcow2"), "private");
+	check_version(f, &version, input(f, "a.raw"));
+}
+
+static void test_input_in_use(void **state)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1 };
+	struct fixture *f = *state;
+	int fd;
+
+	make_disk(input(f, "a.raw"), 1 << 20, 1);
+	fd = open(input(f, "a.raw"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	expect_refused(f, "a.raw", "virtual machine");
+	close(fd);
+	assert_int_equal(import_file(f, input(f, "a.raw"), "a").stage, IMPORT_DONE);
+}
+
+static int reserve_all(struct inventory_tx *tx, void *arg)
+{
+	char reason[256];
+
+	return policy_set(tx, "reserve", arg, reason, sizeof(reason));
+}
+
+static void test_no_space(void **state)
+{
+	struct fixture *f = *state;
+	char all[] = "100000000G";
+
+	make_disk(input(f, "a.raw"), 1 << 20, 1);
+	assert_int_equal(in_write(f, reserve_all, all), 0);
+	expect_refused(f, "a.raw", "reserve");
+}
+
+static void test_many_at_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t ids[40];
+	char reason[512];
+	unsigned accepted = 0;
+
+	make_disk(input(f, "a.raw"), 1 << 20, 1);
+	for (unsigned i = 0; i < array_len(ids); i++) {
+		int err = store_import(f->store, input(f, "a.raw"), "many", false, "test", &ids[accepted], reason, sizeof(reason));
+
+		if (!err)
+			accepted++;
+		else
+			assert_int_equal(err, -EBUSY);
+	}
+	assert_true(accepted >= IMPORTS_KEPT);
+	for (unsigned i = accepted - 1; i < accepted; i--) {
+		struct import_status status = { 0 };
+
+		while (status.stage != IMPORT_DONE && !store_import_wait(f->store, ids[i], &status, 10000))
+			assert_int_not_equal(status.stage, IMPORT_FAILED);
+	}
+	assert_int_equal(count_entries(in_state(f, "images", "")), accepted);
+}
+
+/* The store can be closed while something is imported, and qemu-img with it. */
+static void test_close_early(void **state)
+{
+	struct fixture *f = *state;
+	struct import_status status = { 0 };
+	char reason[512];
+	uint64_t id, before;
+
+	run_command("cd %s && truncate -s 64G big.raw && printf x | dd of=big.raw bs=1 seek=1000000 conv=notrunc status=none && "
+		    "qemu-img convert -f raw -O qcow2 big.raw big.qcow2",
+		    f->dir);
+	assert_int_equal(store_import(f->store, input(f, "big.qcow2"), "big", false, "test", &id, reason, sizeof(reason)), 0);
+	while (status.stage < IMPORT_CONVERTING)
+		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);
+	before = time_monotonic_ms();
+	fixture_close(f);
+	assert_true(time_monotonic_ms() - before < 3000);
+	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+	fixture_open(f);
+	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
+}
+
+/* ---- kill -9 ---- */
+
+static void import_until_killed(struct fixture *f, const char *path)
+{
+	struct import_status status = { 0 };
+	char reason[512];
+	uint64_t id;
+
+	fixture_open(f);
+	for (;;) {
+		status = (struct import_status){ 0 };
+		if (store_import(f->store, path, "golden", false, "test", &id, reason, sizeof(reason)))
+			_exit(1);
+		while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
+			store_import_wait(f->store, id, &status, 1000);
+	}
+}
+
+static int check_each(void *arg, const struct image_version *version)
+{
+	struct fixture *f = arg;
+	struct stat st;
+
+	assert_int_equal(stat(in_state(f, "images", version->file), &st), 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_mode & 07777, 0444);
+	return 0;
+}
+
+struct check {
+	struct fixture *f;
+	unsigned rows;
+};
+
+static int count_rows(void *arg, const struct image_version *version)
+{
+	struct check *check = arg;
+
+	check->rows++;
+	return check_each(check->f, version);
+}
+
+static int check_rows(struct inventory_tx *tx, void *arg)
+{
+	struct check *check = arg;
+
+	return version_each(tx, count_rows, check);
+}
+
+static void test_kill(void **state)
+{
+	struct fixture *f = fixture_new();
+	unsigned most = 0;
+
+	*state = f;
+	make_disk(input(f, "a.raw"), 4 << 20, 1);
+	run_command("cd %s && qemu-img convert -f raw -O qcow2 a.raw a.qcow2", f->dir);
+	srand(1);
+	for (int round = 0; round < 24; round++) {
+		const char *path = input(f, round & 1 ? "a.qcow2" : "a.raw");
+		struct check check = { .f = f };
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (!pid)
+			import_until_killed(f, path);
+		usleep((useconds_t)(20000 + rand() % 150000));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		fixture_open(f);
+		assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+		assert_int_equal(in_write(f, check_rows, &check), 0);
+		assert_int_equal(count_entries(in_state(f, "images", "")), check.rows);
+		assert_true(check.rows >= most); /* what was done stays */
+		most = check.rows;
+		fixture_close(f);
+	}
+	assert_true(most > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_formats, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_vhd_true_size, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_padding, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_refused, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_calls, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_versions, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_private_input, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_input_in_use, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_no_space, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_many_at_once, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_close_early, fixture_setup, fixture_teardown),
+		cmocka_unit_test_teardown(test_kill, fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
