@@ -293,10 +293,11 @@ static void stop(struct daemon *d)
 	stop_targets(d);
 	if (d->boot)
 		boot_free(d->boot);
-	if (d->inventory)
-		inventory_close(d->inventory);
+	/* An import in progress ends with the store, and writes to the inventory until then. */
 	if (d->store)
 		store_close(d->store);
+	if (d->inventory)
+		inventory_close(d->inventory);
 	pool_free(d->pool);
 	if (d->control)
 		loop_stop(d->control);

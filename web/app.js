@@ -389,7 +389,9 @@ let lastEvent = 0;
 
 function eventItem(e) {
   const time = el("time", { datetime: new Date(e.at_ms).toISOString(), title: new Date(e.at_ms).toLocaleString() }, when(e.at_ms));
-  return el("li", { class: e.level }, time, el("span", { class: "text" }, e.text));
+  const what = el("span", { class: "kind" }, e.kind.replaceAll("-", " "));
+  const who = e.object ? el("strong", {}, e.object, " ") : null;
+  return el("li", { class: e.level }, time, what, el("span", { class: "text" }, who, e.text));
 }
 
 function addEvent(e) {

@@ -120,7 +120,7 @@ static int approve_conflict(struct manage *m, struct inventory_tx *tx, const str
 		memcpy(machine->product, row->product, sizeof(machine->product));
 	err = machine_update(tx, machine);
 	if (!err)
-		err = waiting_remove(tx, row->mac);
+		err = enrol_forget_waiting(tx, row->mac);
 	if (!err)
 		err = event_add(tx, "info", "conflict-resolved", m->actor, machine->id, machine->name,
 				"%s has a new board: UUID %s", row->mac, row->uuid);
@@ -138,7 +138,7 @@ static int approve_swap(struct manage *m, struct inventory_tx *tx, const struct 
 	} else {
 		err = machine_add_mac(tx, machine->id, row->mac);
 		if (!err)
-			err = waiting_remove(tx, row->mac);
+			err = enrol_forget_waiting(tx, row->mac);
 	}
 	if (!err)
 		err = event_add(tx, "info", same ? "mac-added" : "swapped", m->actor, machine->id, machine->name,

@@ -84,17 +84,25 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno with a sentence in reason ---- */
 
-/* which: a MAC or a waiting number. name, image may be NULL. Enrols (or resolves a conflict/swap: see policy of each) at once. */
+/*
+ * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once; a conflict takes over the
+ * new UUID (no name, no image: -EINVAL); a swap without name and image gives the machine in question this MAC, with one of them a machine of
+ * its own is enrolled. -ENOENT: nobody waits so; -EEXIST: it is a machine already, or the name is taken; -ENOSPC: max-machines, or no room.
+ */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason, size_t reason_size);
+/* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size);
-/* Ends the sessions of a machine that is said to be gone. */
+/* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
 int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /* A new empty child of the newest published version of its image. -EBUSY where it runs. */
 int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size);
 int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
-/* KEY=VALUE as interfaces.md names them. */
+/*
+ * KEY=VALUE as interfaces.md names them, and state=ready, which lifts the hold of a failed disk. image, mode and state: -EBUSY where it runs; image:
+ * -EEXIST where its disk holds data of its own (reset it first).
+ */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
 

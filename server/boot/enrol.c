@@ -51,6 +51,13 @@ int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *ma
 	return err;
 }
 
+int enrol_forget_waiting(struct inventory_tx *tx, const char *mac)
+{
+	int err = waiting_remove(tx, mac);
+
+	return err == -ENOENT ? 0 : err;
+}
+
 struct address_search {
 	const char *address;
 	bool taken;
@@ -121,11 +128,9 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 	if (!err)
 		err = enrol_issue_boot(tx, machine->id, e->asker->mac, e->asker->client, &pending);
 	if (!err)
-		err = waiting_remove(tx, e->asker->mac);
-	if (err == -ENOENT)
-		err = 0;
+		err = enrol_forget_waiting(tx, e->asker->mac);
 	if (!err)
-		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name, "%s%s%s, with %s@%u",
+		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name, "new machine %s%s%s, with %s@%u",
 				e->asker->mac, e->asker->client[0] ? " at " : "", e->asker->client, e->version->image,
 				e->version->number);
 	return err;

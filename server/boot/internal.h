@@ -91,6 +91,8 @@ int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *ma
 		     struct boot_record *pending);
 /* The address if no machine keeps it yet, "" otherwise. */
 int enrol_free_address(struct inventory_tx *tx, const char *address, char out[PARSE_ENDPOINT_TEXT]);
+/* Its row of the waiting list goes, if there is one. */
+int enrol_forget_waiting(struct inventory_tx *tx, const char *mac);
 void enrol_initiator(const char *iqn, char initiator[IQN_MAX_TEXT]);
 const char *enrol_user(const char *iqn); /* the short id: part of iqn */
 /* What applies to a machine: its own, or the policy's. */

@@ -39,7 +39,9 @@ int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct in
 		store_delete_child(m->boot->store, m->new_child);
 	if (!err && m->old_child[0])
 		store_delete_child(m->boot->store, m->old_child);
-	if (err && !m->reason[0])
+	if (err == -ENOENT && !m->reason[0])
+		manage_refuse(m, err, "the machine has been removed meanwhile");
+	else if (err && !m->reason[0])
 		manage_refuse(m, err, "the inventory could not be changed: %s", strerror(-err));
 	return err;
 }
@@ -193,6 +195,17 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, char
 
 /* ---- reset ---- */
 
+/* The newest published one of the same image; the same again where none is published. */
+static int reset_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
+{
+	int err = version_by_id(tx, version_id, version);
+
+	if (err)
+		return err;
+	err = version_find(tx, version->image, 0, version);
+	return err == -ENOENT ? 0 : err;
+}
+
 static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
@@ -200,11 +213,7 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (!err)
-		err = version_by_id(tx, m->machine.version_id, &version);
-	if (!err)
-		err = version_find(tx, version.image, 0, &version);
-	if (err == -ENOENT)
-		err = 0; /* nothing of its image is published: the same version again */
+		err = reset_version(tx, m->machine.version_id, &version);
 	if (!err)
 		err = manage_replace_child(m, tx, &version);
 	if (!err)
@@ -287,8 +296,8 @@ int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct
 	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");
 	err = machine_update(tx, machine);
 	if (!err)
-		err = waiting_remove(tx, m->mac);
-	return err == -ENOENT ? 0 : err;
+		err = enrol_forget_waiting(tx, m->mac);
+	return err;
 }
 
 static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -350,7 +359,7 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = machine_delete(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
-				"the machine and its disk");
+				"removed, with its disk");
 	return err;
 }
 
@@ -384,8 +393,8 @@ static int mac_add(struct manage *m, struct inventory_tx *tx)
 		return err;
 	err = machine_add_mac(tx, m->machine.id, m->mac);
 	if (!err)
-		err = waiting_remove(tx, m->mac);
-	return err == -ENOENT ? 0 : err;
+		err = enrol_forget_waiting(tx, m->mac);
+	return err;
 }
 
 static int mac_remove(struct manage *m, struct inventory_tx *tx)
@@ -410,7 +419,7 @@ static int mac_run(struct inventory_tx *tx, struct inventory_job *job)
 		err = m->add ? mac_add(m, tx) : mac_remove(m, tx);
 	if (!err)
 		err = event_add(tx, "info", m->add ? "mac-added" : "mac-removed", m->actor, m->machine.id,
-				m->machine.name, "%s", m->mac);
+				m->machine.name, m->add ? "MAC address %s added" : "MAC address %s removed", m->mac);
 	return err;
 }
 

@@ -53,7 +53,7 @@ static int failed_run(struct inventory_tx *tx, struct inventory_job *job)
 	memcpy(machine.state_reason, failed->text, sizeof(machine.state_reason));
 	err = machine_update(tx, &machine);
 	if (!err)
-		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s", failed->text);
+		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "its disk failed: %.400s", failed->text);
 	return err;
 }
 

@@ -204,9 +204,7 @@ static int request_write_known(struct request *r, struct inventory_tx *tx)
 	if (!err)
 		err = machine_update(tx, machine);
 	if (!err && request_row_is_over(r))
-		err = waiting_remove(tx, r->asker.mac);
-	if (err == -ENOENT)
-		err = 0;
+		err = enrol_forget_waiting(tx, r->asker.mac);
 	if (err || r->decision != DECIDE_SERVE || r->look.pending.number)
 		return err;
 	err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, &r->look.pending);

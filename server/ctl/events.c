@@ -18,7 +18,7 @@ struct follower {
 
 static void print_event(const struct ctl *ctl, const json_t *event)
 {
-	char at[TABLE_TEXT], object[128], text[2048];
+	char at[TABLE_TEXT], object[128], kind[64], text[2048];
 	const char *level = get_text(event, "level");
 
 	if (ctl->json) {
@@ -26,8 +26,8 @@ static void print_event(const struct ctl *ctl, const json_t *event)
 		putchar('\n');
 		return;
 	}
-	printf("%s  %-7s  %-16s  %s\n", table_time(at, get_number(event, "at_ms")), level, printable(object, sizeof(object), get_text(event, "object")),
-	       printable(text, sizeof(text), get_text(event, "text")));
+	printf("%s  %-7s  %-14s  %-15s  %s\n", table_time(at, get_number(event, "at_ms")), level, printable(kind, sizeof(kind), get_text(event, "kind")),
+	       printable(object, sizeof(object), get_text(event, "object")), printable(text, sizeof(text), get_text(event, "text")));
 }
 
 static void take_event(void *arg, json_t *event)

@@ -128,7 +128,7 @@ int run_image_import(const struct ctl *ctl)
 
 static void print_versions(const json_t *images)
 {
-	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "CREATED", "", NULL);
+	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "CREATED", " ", NULL);
 	json_t *image, *version;
 	size_t i, v;
 

@@ -165,7 +165,7 @@ static void print_events(const json_t *machine)
 	json_array_foreach(json_object_get(machine, "events"), i, event) {
 		char at[TABLE_TEXT];
 
-		print_field(i ? "" : "events", "%s %s", table_time(at, get_number(event, "at_ms")), get_text(event, "text"));
+		print_field(i ? "" : "events", "%s %s: %s", table_time(at, get_number(event, "at_ms")), get_text(event, "kind"), get_text(event, "text"));
 	}
 }
 

@@ -57,7 +57,7 @@ void table_add(struct table *table, const char *text)
 		exit(1);
 	}
 	printable(copy, strlen(text) + 1, text);
-	if (!copy[0] && table->columns)
+	if (!copy[0])
 		strcpy(copy, "-");
 	table->cells[table->count++] = copy;
 }

@@ -19,7 +19,7 @@ const struct dnsmasq_boot_file dnsmasq_boot_files[] = {
 	{ "bios", { "0" }, { "X86PC" }, "undionly.kpxe", "ipxe" },
 	/* Some firmware says 9 where 7 is meant. snponly drives any NIC that the firmware itself can. */
 	{ "efi64", { "7", "9" }, { "BC_EFI", "X86-64_EFI" }, "snponly.efi", "ipxe" },
-	{ NULL },
+	{ .tag = NULL },
 };
 
 struct range {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The wrapper around every kind of disk: see disk.h. It checks range, alignment and state once, so that engines stay naked,
- * keeps order, bounds the memory that reads hold, and knows when a disk that closes is quiet.
+ * The wrapper around every kind of disk: see disk.h. It checks range, alignment and state once, so that engines stay
+ * naked, keeps order, bounds the memory that reads hold, and knows when a disk that closes is quiet.
  *
  *	             conflict with an earlier one        no room in the loop's buffers
  *	submit ---> HELD_BY_ORDER ------------------> HELD_BY_BUFFERS -----> engine ---> done ---> (READ) release
@@ -12,8 +12,9 @@
  * 1. order_first..order_last are all requests that are not done, as submitted. One is handed to the engine only when it
  *    conflicts with no earlier one that is held, and, where the engine does not order, with no earlier one at all.
  * 2. in_flight is their number, plus the reads that are lent. A closing disk goes to the engine's close when it is 0.
- * 3. A read has its length reserved in the loop's buffers from before the engine sees it until it failed or was released. A disk
- *    is in the loop's waiting list exactly when held_by_buffers > 0; while that list is not empty, every read goes behind it.
+ * 3. A read has its length reserved in the loop's buffers from before the engine sees it until it failed or was
+ *    released. A disk is in the loop's waiting list exactly when held_by_buffers > 0; while that list is not empty,
+ *    every read goes behind it.
  */
 #include "disk/disk.h"
 

@@ -4,8 +4,9 @@
  * the environment. Private to disk/ and its tests.
  *
  * Opening is blocking work on one worker: files come from disk_env_open_file, their metadata is read, replayed and
- * repaired with file->ops->run (disk_file_read and so on). Then the disk is handed to its loop, and from there on everything
- * is asynchronous through file->ops->submit. Nothing in an engine touches a descriptor, so the simulator can stand under it.
+ * repaired with file->ops->run (disk_file_read and so on). Then the disk is handed to its loop, and from there on
+ * everything is asynchronous through file->ops->submit. Nothing in an engine touches a descriptor, so the simulator
+ * can stand under it.
  */
 #ifndef DISK_ENGINE_H
 #define DISK_ENGINE_H
@@ -37,7 +38,10 @@ void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const
  * in one turn share one wake-up. From a callback of a file, disk_complete does it directly.
  */
 void disk_complete_soon(struct disk_request *req, int result);
-/* Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback, never from inside submit. */
+/*
+ * Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback, never
+ * from inside submit.
+ */
 void disk_report(struct disk *disk, enum disk_event event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -72,21 +76,22 @@ int disk_file_allocate(struct file *file, uint64_t offset, uint64_t length);
 
 /* ---- what the environment has ---- */
 
-/* Work on a worker, as pool_submit; the simulator runs it inside the call and posts done. Engines use no pool directly. */
+/* Work on a worker, as pool_submit; in the simulator it is one more thing in flight. Engines use no pool directly. */
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job);
 /* The host's boot_id, 36 characters as the kernel writes it; another one after a power cut, also in the simulator. */
 const char *disk_env_boot_id(const struct disk_env *env);
 
 enum {
-	DISK_BUFFERS_LIMIT = 256u << 20,       /* most bytes that the reads of one loop hold: disk.c keeps requests back beyond it */
-	DISK_BUFFERS_KEEP = 64u << 20,	       /* most free bytes that a loop keeps for the next read */
-	DISK_ZEROES_BYTES = DISK_REQUEST_MAX,  /* length of the zero region */
+	DISK_BUFFERS_LIMIT = 256u << 20,      /* most that the reads of one loop hold: beyond it disk.c keeps them back */
+	DISK_BUFFERS_KEEP = 64u << 20,	      /* most free bytes that a loop keeps for the next read */
+	DISK_ZEROES_BYTES = DISK_REQUEST_MAX, /* length of the zero region */
 };
 
 /*
- * Memory aligned to 4 KiB, on loop. bytes is rounded up to a power of two of at least 4 KiB and at most DISK_REQUEST_MAX.
- * NULL only without memory: disk.c has already held back reads beyond DISK_BUFFERS_LIMIT (their length is reserved from
- * submit to release), so engines need no queue of their own. put: with the same bytes, on the same loop.
+ * Memory aligned to 4 KiB, on loop. bytes is rounded up to a power of two of at least 4 KiB and at most
+ * DISK_REQUEST_MAX. NULL only without memory: disk.c has already held back reads beyond DISK_BUFFERS_LIMIT (their
+ * length is reserved from submit to release), so engines need no queue of their own. put: with the same bytes, on the
+ * same loop.
  */
 void *disk_buffers_get(struct disk_env *env, struct loop *loop, size_t bytes);
 void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_t bytes);

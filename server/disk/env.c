@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What all disks of a process share: workers, the zero region, buffers of each loop, and how files are opened (or, in the
- * simulator, what stands for files). Constant after start-up but for struct env_loop, which belongs to its loop.
+ * What all disks of a process share: workers, the zero region, buffers of each loop, and how files are opened (or, in
+ * the simulator, what stands for files). Constant after start-up but for struct env_loop, which belongs to its loop.
  */
 #include "disk/env.h"
 
@@ -126,8 +126,8 @@ void disk_env_explain(int err, const char *path, char *reason, size_t reason_siz
 		snprintf(reason, reason_size, "%s is missing", path);
 		break;
 	case -EBUSY:
-		snprintf(reason, reason_size, "%s is open in another process (qemu-img, QEMU, a second server): end that first",
-			 path);
+		snprintf(reason, reason_size,
+			 "%s is open in another process (qemu-img, QEMU, a second server): end that first", path);
 		break;
 	case -EINVAL:
 		snprintf(reason, reason_size, "%s is not a regular file", path);
@@ -162,8 +162,9 @@ void disk_env_set_ops(struct disk_env *env, const struct disk_env_ops *ops, void
 static int run_now(struct file *file, enum file_op op, uint64_t offset, void *data, uint64_t length)
 {
 	struct iovec iov = { data, length };
-	struct file_request req = { .op = op, .offset = offset, .length = length, .iov = &iov, .iov_count = data ? 1 : 0 };
+	struct file_request req = { .op = op, .offset = offset, .length = length, .iov = &iov };
 
+	req.iov_count = data ? 1 : 0;
 	return file->ops->run(file, &req);
 }
 

@@ -18,7 +18,7 @@ struct env_loop {
 	struct env_buffer *free[ENV_CLASSES];
 	uint64_t kept_bytes;	 /* in free */
 	uint64_t reserved_bytes; /* by reads, from submit to release */
-	/* Disks that hold requests back until there is room, in order; each goes to the end when it has had its turn. */
+	/* Disks that hold requests back until there is room; each goes to the end when it has had its turn. */
 	struct disk *wait_first, **wait_last;
 	struct loop_msg wake_msg;
 	bool wake_posted;

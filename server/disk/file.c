@@ -2,9 +2,10 @@
 /*
  * The real file: see file.h. It decides what is done inline on the loop and what goes to workers; file_io.c does it.
  *
- * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known hole, and
- * writes of whole pages (no read-modify-write) while the file has no sync, punch, allocation, worker's write or writeback
- * under way (each holds the inode's lock or pins its pages) and less than FILE_DIRTY_BUDGET unsynced.
+ * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known
+ * hole, and writes of whole pages (no read-modify-write) while the file has no sync, punch, allocation, worker's
+ * write or writeback under way (each holds the inode's lock or pins its pages) and less than FILE_DIRTY_BUDGET
+ * unsynced.
  *
  * Syncs are shared: those that come while one runs wait, and are then served by one more.
  *
@@ -13,7 +14,8 @@
  *	  ^                         |
  *	  +------done: none waits---+
  *
- * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one fails too.
+ * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
+ * fails too.
  *
  * All fields belong to the loop, but: a worker of a request writes that request only, and the sync job sync_result.
  */
@@ -167,7 +169,7 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 		hand_to_worker(f, POOL_SYNC, &f->writeback_job, writeback_work, writeback_done);
 		return false;
 	}
-	/* Also what was written before an error is dirty; the caller submits the whole, and a worker tells the error. */
+	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
 	f->dirty_bytes += length;
 	if (file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved))
 		return false;
@@ -367,7 +369,8 @@ static const struct file_ops real_ops = {
 	.run = real_run,
 };
 
-struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t size_bytes, bool read_only, bool no_sync)
+struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t size_bytes, bool read_only,
+		      bool no_sync)
 {
 	struct real_file *f = calloc(1, sizeof(*f));
 

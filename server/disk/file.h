@@ -2,9 +2,9 @@
 /*
  * A file under a disk: the seam between the engine and the operating system. Private to disk/ and its tests.
  *
- * The engine (qcow2, raw) sees only this. file.c is the real one; tests/sim has a fake that completes in a seeded random
- * order, fails what it likes and loses unsynced writes at a power cut. All calls and callbacks on the owning loop;
- * callbacks never inside the call. The caller keeps the request and its memory until done.
+ * The engine (qcow2, raw) sees only this. file.c is the real one; tests/sim has a fake that completes in a seeded
+ * random order, fails what it likes and loses unsynced writes at a power cut. All calls and callbacks on the owning
+ * loop; callbacks never inside the call. The caller keeps the request and its memory until done.
  */
 #ifndef DISK_FILE_H
 #define DISK_FILE_H
@@ -25,7 +25,7 @@ enum file_op {
 	FILE_WRITE, /* never short */
 	FILE_SYNC,  /* fdatasync: everything whose done ran before the submission is durable */
 	FILE_PUNCH, /* the range reads as zeroes and takes no space */
-	FILE_ALLOCATE, /* fallocate with KEEP_SIZE: later writes to the range do not fail for space; EOPNOTSUPP where unknown */
+	FILE_ALLOCATE, /* fallocate with KEEP_SIZE: later writes there do not fail for space; EOPNOTSUPP where unknown */
 	FILE_STATUS, /* which parts of the range hold data (SEEK_DATA); the end of the file is a hole */
 };
 
@@ -52,26 +52,26 @@ struct file_request {
 struct file_ops {
 	void (*submit)(struct file *file, struct file_request *req);
 	/*
-	 * Tries to read at once, from the page cache, without blocking: true when the whole range was read (holes count as
-	 * zeroes). The engine's fast path; false: submit it.
+	 * Tries to read at once, from the page cache, without blocking: true when the whole range was read (holes
+	 * count as zeroes). The engine's fast path; false: submit it.
 	 */
 	bool (*read_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
 	/* Writes at once where that cannot wait for a disk (design.md, "Inline"): true when all of it was written. */
 	bool (*write_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
 	/*
-	 * True when the range lies wholly in a hole, as SEEK_DATA says (a cheap, cached answer; false where not known). Only for
-	 * files opened read-only, which nobody changes.
+	 * True when the range lies wholly in a hole, as SEEK_DATA says (a cheap, cached answer; false where not
+	 * known). Only for files opened read-only, which nobody changes.
 	 */
 	bool (*is_hole)(struct file *file, uint64_t offset, uint64_t length);
 	uint64_t (*allocated_bytes)(const struct file *file);
 	/*
-	 * Nothing in flight; frees. Never blocks the loop (hands the descriptor to a worker), but the lock is free at return.
-	 * Also on the worker that opened it.
+	 * Nothing in flight; frees. Never blocks the loop (hands the descriptor to a worker), but the lock is free at
+	 * return. Also on the worker that opened it.
 	 */
 	void (*close)(struct file *file);
 	/*
-	 * Does req now, blocking, on the worker that opened the file and before it is used on its loop. Returns req->result;
-	 * done is not called.
+	 * Does req now, blocking, on the worker that opened the file and before it is used on its loop. Returns
+	 * req->result; done is not called.
 	 */
 	int (*run)(struct file *file, struct file_request *req);
 };
@@ -86,7 +86,8 @@ struct file {
  * Takes over an open descriptor (O_CLOEXEC, locks held on it stay with it). NULL without memory.
  * no_sync: FILE_SYNC completes at once (ephemeral children).
  */
-struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t size_bytes, bool read_only, bool no_sync);
+struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t size_bytes, bool read_only,
+		      bool no_sync);
 
 /* QEMU's own byte-range locks on an open file description (OFD), the same bytes that block/file-posix.c uses. */
 enum file_lock { FILE_LOCK_SHARED_READ, /* we read, others may read; nobody may write (golden) */

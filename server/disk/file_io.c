@@ -48,8 +48,8 @@ static void cursor_advance(struct cursor *cursor, uint64_t bytes)
 	cursor->into += bytes;
 }
 
-int file_io_move(int fd, bool write, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length, int flags,
-		 uint64_t *moved)
+int file_io_move(int fd, bool write, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length,
+		 int flags, uint64_t *moved)
 {
 	struct cursor cursor = { iov, iov_count, 0 };
 	struct iovec pieces[IO_PIECES];
@@ -85,8 +85,8 @@ void file_io_zero_rest(const struct iovec *iov, int iov_count, uint64_t from)
 }
 
 /*
- * The page cache fails a whole folio, a medium fails a block: past the cache, one block at a time, finds which. Where that
- * cannot be done, or the fault has gone, it is where the read stopped.
+ * The page cache fails a whole folio, a medium fails a block: past the cache, one block at a time, finds which. Where
+ * that cannot be done, or the fault has gone, it is where the read stopped.
  */
 static uint64_t find_bad_block(int fd, uint64_t from, uint64_t end)
 {

@@ -3,8 +3,8 @@
  * QEMU's image locks (block/file-posix.c): one byte per permission, as open-file-description locks, all of them shared.
  *
  * A holder of permission p has a read lock on byte 100 + p; one that does not share p with others has a read lock on
- * byte 200 + p. Whoever wants p asks whether somebody else has 200 + p, whoever does not share p whether somebody has 100 + p.
- * Both take their locks first and ask afterwards, so of two that conflict at most one stays.
+ * byte 200 + p. Whoever wants p asks whether somebody else has 200 + p, whoever does not share p whether somebody has
+ * 100 + p. Both take their locks first and ask afterwards, so of two that conflict at most one stays.
  */
 #include <errno.h>
 #include <fcntl.h>

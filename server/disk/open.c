@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Opening a disk by its format: see disk.h. The format is what the inventory says, never guessed from a file's content. */
+/* Opening a disk by its format: see disk.h. The format is what the inventory says, never guessed from the content. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ void disk_open_file(struct disk_env *env, struct loop *loop, const char *format,
 		return;
 	}
 	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
-	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s: there is no disk format \"%.32s\"", how->path,
-		 format);
+	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s: there is no disk format \"%.32s\"",
+		 how->path, format);
 	loop_post(loop, &refusal->msg);
 }

@@ -93,11 +93,12 @@ out:
 }
 
 /* What nobody may touch now: a journal still holds changes of it. */
-static int refuse_open(const struct qcow2_meta *m, char *reason, size_t reason_size)
+static int refuse_open(struct qcow2_meta *m)
 {
 	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
-	return say(-EBUSY, reason, reason_size, "%s was not closed properly; open it once, which recovers it", m->path);
+	return say(-EBUSY, m->reason, sizeof(m->reason), "%.150s was not closed properly; open it once, which recovers it",
+		   m->path);
 }
 
 /* ---- growing ---- */
@@ -129,15 +130,15 @@ static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *
 static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *reason, size_t reason_size)
 {
 	uint64_t backing = 0;
-	int err = refuse_open(m, reason, reason_size);
+	int err = 0;
 
-	if (!err && (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX))
-		err = say(-EINVAL, reason, reason_size, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
-			  (unsigned long long)size_bytes);
-	if (!err && size_bytes < m->header.size_bytes)
-		err = say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows", m->path,
-			  (unsigned long long)m->header.size_bytes);
-	if (!err && m->header.backing[0])
+	if (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX)
+		return say(-EINVAL, reason, reason_size, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
+			   (unsigned long long)size_bytes);
+	if (size_bytes < m->header.size_bytes)
+		return say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows", m->path,
+			   (unsigned long long)m->header.size_bytes);
+	if (m->header.backing[0])
 		err = backing_size(m, &backing, reason, reason_size);
 	/* What the disk was too short to show must not come to light. */
 	if (!err && backing > m->header.size_bytes)
@@ -179,6 +180,8 @@ int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reaso
 	if (err)
 		return err;
 	err = qcow2_meta_load(&m, file, path);
+	if (!err)
+		err = refuse_open(&m);
 	if (err)
 		say(err, reason, reason_size, "%s", m.reason);
 	if (!err)
@@ -205,26 +208,24 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 	if (err)
 		return err;
 	err = qcow2_meta_load(&m, file, path);
+	if (!err && repair_leaks)
+		err = refuse_open(&m);
 	if (!err)
 		err = qcow2_meta_walk(&m);
 	if (!err)
 		err = qcow2_meta_refcounts(&m, false, false, &missing, &leaked);
-	if (err)
-		say(err, reason, reason_size, "%s", m.reason);
 	if (!err && repair_leaks && leaked && !m.corruptions) {
-		err = refuse_open(&m, reason, reason_size);
-		if (!err)
-			err = qcow2_meta_refcounts(&m, false, true, &missing, &leaked);
+		err = qcow2_meta_refcounts(&m, false, true, &missing, &leaked);
 		if (!err)
 			err = disk_file_sync(file);
 	}
+	say(err, reason, reason_size, "%s", err && !m.reason[0] ? "the file cannot be synced" : m.reason);
 	if (!err) {
 		*result = (struct qcow2_check){
 			.corruptions = m.corruptions + missing,
 			.leaks = leaked,
 			.allocated_clusters = m.allocated,
 		};
-		say(0, reason, reason_size, "%s", m.reason);
 	}
 	qcow2_meta_fini(&m);
 	file->ops->close(file);

@@ -2,8 +2,9 @@
 /*
  * A raw file as a disk: golden images, read-only; writable where a test or a tool wants it so.
  *
- * Bytes lie where they are in the file; what is beyond its end up to the next 512 bytes reads as zeroes. Order is kept by
- * disk.c. Once a sync has failed, writes and flushes fail (design.md, invariant 5). All on the disk's loop but opening_work.
+ * Bytes lie where they are in the file; what is beyond its end up to the next 512 bytes reads as zeroes. Order is
+ * kept by disk.c. Once a sync has failed, writes and flushes fail (design.md, invariant 5). All on the disk's loop
+ * but opening_work.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Boots of a machine: at most one is pending, at most one current (two partial indexes hold that), the others have ended.
+ * Boots of a machine: at most one is pending, at most one current (two partial indexes hold that), the others have
+ * ended.
  *
  *     boot_issue -> PENDING --boot_begin--> CURRENT --boot_begin of the next, boot_end_all--> ENDED
  *                      `--boot_end_all--> gone
@@ -15,7 +16,9 @@
 
 enum { ENDED_KEPT = 64 }; /* boots of a machine, for people who look back */
 
-#define BOOT_COLUMNS "machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, interrupted"
+#define BOOT_COLUMNS                                                                                         \
+	"machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, " \
+	"interrupted"
 
 static void boot_read(struct query *q, struct boot_record *b)
 {
@@ -111,7 +114,9 @@ static int boot_end_current(struct inventory_tx *tx, int64_t machine_id)
 {
 	struct query q;
 
-	query_begin(&q, tx, "UPDATE boot SET state = ?, secret = '', reverse_secret = '', ended_ms = ? WHERE machine_id = ? AND state = ?");
+	query_begin(&q, tx,
+		    "UPDATE boot SET state = ?, secret = '', reverse_secret = '', ended_ms = ? WHERE machine_id = ? "
+		    "AND state = ?");
 	query_bind(&q, BOOT_ENDED);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, machine_id);
@@ -164,7 +169,8 @@ int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t n
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
 }
 
-int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct boot_record *boot), void *arg)
+int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
+	      int (*each)(void *arg, const struct boot_record *boot), void *arg)
 {
 	struct boot_record boot;
 	struct query q;

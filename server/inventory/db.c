@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * SQL underneath the inventory: see db.h. A connection is used by the thread that owns it and no other (SQLITE_OPEN_NOMUTEX).
+ * SQL underneath the inventory: see db.h. A connection is used by the thread that owns it and no other
+ * (SQLITE_OPEN_NOMUTEX).
  */
 #include "inventory/db.h"
 
@@ -24,7 +25,8 @@ int db_errno(sqlite3 *sqlite, int code)
 	case SQLITE_DONE:
 		return 0;
 	case SQLITE_CONSTRAINT:
-		if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY || extended == SQLITE_CONSTRAINT_ROWID)
+		if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY ||
+		    extended == SQLITE_CONSTRAINT_ROWID)
 			return -EEXIST;
 		return extended == SQLITE_CONSTRAINT_FOREIGNKEY ? -ENOENT : -EINVAL;
 	case SQLITE_TOOBIG:
@@ -77,7 +79,8 @@ int db_explain(struct db *db, const char *path, int code, char *reason, size_t r
 	if (err == -EUCLEAN)
 		return db_explain_damage(path, what, reason, reason_size);
 	if (err == -EBUSY)
-		snprintf(reason, reason_size, "%s is locked by another process: end it (\"fuser %s\" says which)", path, path);
+		snprintf(reason, reason_size, "%s is locked by another process: end it (\"fuser %s\" says which)", path,
+			 path);
 	else
 		snprintf(reason, reason_size, "%s: %s", path, what);
 	return err ? err : -EIO;
@@ -99,7 +102,9 @@ int db_open(struct db *db, const char *path, bool read_only, char *reason, size_
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", JOURNAL_LIMIT_BYTES);
-	code = sqlite3_exec(db->sqlite, "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	code = sqlite3_exec(db->sqlite,
+			    "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON", NULL,
+			    NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db->sqlite, limit, NULL, NULL, NULL);
 	if (code == SQLITE_OK && read_only)
@@ -186,7 +191,11 @@ bool text_valid(const char *text, size_t len)
 	const unsigned char *s = (const unsigned char *)text, *end = s + len;
 
 	while (s < end) {
-		unsigned more = *s < 0x80 ? 0 : (*s & 0xe0) == 0xc0 ? 1 : (*s & 0xf0) == 0xe0 ? 2 : (*s & 0xf8) == 0xf0 ? 3 : 4;
+		unsigned more = *s < 0x80	      ? 0
+				: (*s & 0xe0) == 0xc0 ? 1
+				: (*s & 0xf0) == 0xe0 ? 2
+				: (*s & 0xf8) == 0xf0 ? 3
+						      : 4;
 		uint32_t point = more ? *s & (0x3fu >> more) : *s;
 
 		if (more == 4 || (size_t)(end - s) <= more)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SQL for the files of this folder: a connection with its prepared statements, and one statement being used. Private to inventory/.
+ * SQL for the files of this folder: a connection with its prepared statements, and one statement being used. Private to
+ * inventory/.
  *
- * A query collects its first error: binds and columns after it do nothing, and query_end tells. SQL is given as a string
- * literal, by whose address the prepared statement is cached; values are always bound, never printed into it.
+ * A query collects its first error: binds and columns after it do nothing, and query_end tells. SQL is given as a
+ * string literal, by whose address the prepared statement is cached; values are always bound, never printed into it.
  */
 #ifndef INVENTORY_DB_H
 #define INVENTORY_DB_H
@@ -40,8 +41,8 @@ struct event_line {
 struct inventory_tx {
 	struct db *db;
 	bool writable;
-	int64_t now_ms;		    /* one time for all that a job writes */
-	struct event_line *lines;   /* newest first */
+	int64_t now_ms;		  /* one time for all that a job writes */
+	struct event_line *lines; /* newest first */
 };
 
 /* 0 or -errno with a sentence. read_only: PRAGMA query_only. */
@@ -56,8 +57,8 @@ int db_run(struct db *db, const char *sql);
 int db_errno(sqlite3 *sqlite, int code);
 
 /*
- * Brings the file to the newest version of the table (schema.sql, migrations/NNNN-what.sql), each step in one transaction.
- * 0 or -errno with a sentence.
+ * Brings the file to the newest version of the table (schema.sql, migrations/NNNN-what.sql), each step in one
+ * transaction. 0 or -errno with a sentence.
  */
 int migrate(struct db *db, const struct asset *table, const char *path, char *reason, size_t reason_size);
 

@@ -56,8 +56,8 @@ static void copy_text(char *out, size_t size, const char *text)
 	}
 }
 
-static void event_fill(struct event *event, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
-		       const char *format, va_list args)
+static void event_fill(struct event *event, const char *level, const char *kind, const char *actor, int64_t machine_id,
+		       const char *object, const char *format, va_list args)
 {
 	char text[2 * REASON_TEXT];
 
@@ -84,7 +84,9 @@ static int event_insert(struct inventory_tx *tx, const struct event *filled)
 	if (!line)
 		return -ENOMEM;
 	*line = (struct event_line){ .event = *filled };
-	query_begin(&q, tx, "INSERT INTO event (at_ms, level, kind, actor, machine_id, object, text) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id");
+	query_begin(&q, tx,
+		    "INSERT INTO event (at_ms, level, kind, actor, machine_id, object, text) VALUES (?, ?, ?, ?, ?, ?, "
+		    "?) RETURNING id");
 	query_bind(&q, filled->at_ms ? filled->at_ms : tx->now_ms);
 	query_bind_text(&q, filled->level, sizeof(filled->level));
 	query_bind_text(&q, filled->kind, sizeof(filled->kind));
@@ -110,8 +112,8 @@ static int event_insert(struct inventory_tx *tx, const struct event *filled)
 	return 0;
 }
 
-int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
-	      const char *format, ...)
+int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id,
+	      const char *object, const char *format, ...)
 {
 	struct event event;
 	va_list args;
@@ -143,8 +145,8 @@ static void event_job_done(struct inventory_job *job, int err)
 	free(event_job);
 }
 
-void inventory_event(struct inventory *inventory, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
-		     const char *format, ...)
+void inventory_event(struct inventory *inventory, const char *level, const char *kind, const char *actor,
+		     int64_t machine_id, const char *object, const char *format, ...)
 {
 	struct event_job *job = calloc(1, sizeof(*job));
 	va_list args;
@@ -162,17 +164,22 @@ void inventory_event(struct inventory *inventory, const char *level, const char 
 	inventory_write(inventory, &job->job);
 }
 
-int event_each(struct inventory_tx *tx, int64_t after, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct event *event), void *arg)
+int event_each(struct inventory_tx *tx, int64_t after, int64_t machine_id, unsigned max,
+	       int (*each)(void *arg, const struct event *event), void *arg)
 {
 	struct event event;
 	struct query q;
 	int stop = 0, err;
 
 	if (after >= 0)
-		query_begin(&q, tx, "SELECT " EVENT_COLUMNS " FROM event WHERE id > ?1 AND (?2 = 0 OR machine_id = ?2) ORDER BY id LIMIT ?3");
+		query_begin(&q, tx,
+			    "SELECT " EVENT_COLUMNS
+			    " FROM event WHERE id > ?1 AND (?2 = 0 OR machine_id = ?2) ORDER BY id LIMIT ?3");
 	else
-		query_begin(&q, tx, "SELECT * FROM (SELECT " EVENT_COLUMNS " FROM event WHERE id > ?1 AND (?2 = 0 OR machine_id = ?2) "
-				    "ORDER BY id DESC LIMIT ?3) AS newest ORDER BY id");
+		query_begin(&q, tx,
+			    "SELECT * FROM (SELECT " EVENT_COLUMNS
+			    " FROM event WHERE id > ?1 AND (?2 = 0 OR machine_id = ?2) "
+			    "ORDER BY id DESC LIMIT ?3) AS newest ORDER BY id");
 	query_bind(&q, after);
 	query_bind(&q, machine_id);
 	query_bind(&q, max);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images and their versions. What new machines get is the version that was published last of the image that is the default.
+ * Images and their versions. What new machines get is the version that was published last of the image that is the
+ * default.
  */
 #include "inventory/db.h"
 
@@ -9,9 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION_COLUMNS                                                                                                 \
-	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, "          \
-	"image_version.created_ms, source, warnings, is_default, "                                                         \
+#define VERSION_COLUMNS                                                                                            \
+	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, " \
+	"image_version.created_ms, source, warnings, is_default, "                                                 \
 	"(SELECT count(*) FROM machine WHERE machine.version_id = image_version.id)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
@@ -69,7 +70,9 @@ int version_find(struct inventory_tx *tx, const char *image, unsigned number, st
 		query_bind_text(&q, image, NAME_MAX_TEXT);
 		query_bind(&q, number);
 	} else {
-		query_begin(&q, tx, "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? AND published > 0 ORDER BY published DESC LIMIT 1");
+		query_begin(&q, tx,
+			    "SELECT " VERSION_COLUMNS VERSION_FROM
+			    "WHERE image.name = ? AND published > 0 ORDER BY published DESC LIMIT 1");
 		query_bind_text(&q, image, NAME_MAX_TEXT);
 	}
 	return version_one(&q, version);
@@ -79,7 +82,9 @@ int version_default(struct inventory_tx *tx, struct image_version *version)
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE is_default = 1 AND published > 0 ORDER BY published DESC LIMIT 1");
+	query_begin(&q, tx,
+		    "SELECT " VERSION_COLUMNS VERSION_FROM
+		    "WHERE is_default = 1 AND published > 0 ORDER BY published DESC LIMIT 1");
 	return version_one(&q, version);
 }
 
@@ -119,8 +124,10 @@ static int image_make(struct inventory_tx *tx, const char *name, unsigned number
 	struct query q;
 
 	query_begin(&q, tx,
-		    "INSERT INTO image (name, is_default, last_number) VALUES (?, CASE WHEN EXISTS (SELECT 1 FROM image WHERE is_default = 1) THEN 0 ELSE 1 END, ?) "
-		    "ON CONFLICT (name) DO UPDATE SET last_number = CASE WHEN excluded.last_number > image.last_number THEN excluded.last_number "
+		    "INSERT INTO image (name, is_default, last_number) VALUES (?, CASE WHEN EXISTS (SELECT 1 FROM "
+		    "image WHERE is_default = 1) THEN 0 ELSE 1 END, ?) "
+		    "ON CONFLICT (name) DO UPDATE SET last_number = CASE WHEN excluded.last_number > image.last_number "
+		    "THEN excluded.last_number "
 		    "ELSE image.last_number END RETURNING id");
 	query_bind_text(&q, name, NAME_MAX_TEXT);
 	query_bind(&q, number);
@@ -139,7 +146,8 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 	if (err)
 		return err;
 	query_begin(&q, tx,
-		    "INSERT INTO image_version (image_id, number, file, format, size_bytes, sha256, inode, mtime_ns, created_ms, source, warnings) "
+		    "INSERT INTO image_version (image_id, number, file, format, size_bytes, sha256, inode, mtime_ns, "
+		    "created_ms, source, warnings) "
 		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	query_bind(&q, image_id);
 	query_bind(&q, v->number);
@@ -165,7 +173,8 @@ int version_publish(struct inventory_tx *tx, int64_t id)
 	struct query q;
 	int err;
 
-	query_begin(&q, tx, "UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version) WHERE id = ?");
+	query_begin(&q, tx,
+		    "UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version) WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
@@ -200,7 +209,9 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 	err = query_run(&q);
 	if (err)
 		return err;
-	query_begin(&q, tx, "DELETE FROM image WHERE name = ? AND NOT EXISTS (SELECT 1 FROM image_version WHERE image_id = image.id)");
+	query_begin(&q, tx,
+		    "DELETE FROM image WHERE name = ? AND NOT EXISTS (SELECT 1 FROM image_version WHERE image_id = "
+		    "image.id)");
 	query_bind_text(&q, version.image, sizeof(version.image));
 	return query_run(&q);
 }

@@ -6,8 +6,8 @@
  *
  *     BEGIN  { SAVEPOINT  run  RELEASE or ROLLBACK TO }...  COMMIT  log the events  wake the waiters  done...
  *
- * so that 256 machines that are switched on together cost one fsync. Some errors of SQLite (a full disk, an I/O error) end the
- * whole transaction: then every job that ran in it failed, and the rest of the queue goes into a new one.
+ * so that 256 machines that are switched on together cost one fsync. Some errors of SQLite (a full disk, an I/O error)
+ * end the whole transaction: then every job that ran in it failed, and the rest of the queue goes into a new one.
  *
  * `mutex` guards the queues, unfinished, generation, stopping and changed. Everything else belongs to one thread.
  */
@@ -189,7 +189,8 @@ static void jobs_fail(struct inventory_job *first, const struct inventory_job *e
 	}
 }
 
-/* One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now committed. */
+/* One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now
+ * committed. */
 static struct inventory_job *writer_transaction(struct inventory *inventory, struct inventory_job *first, bool *changed)
 {
 	struct inventory_tx tx = { .db = &inventory->db, .writable = true };
@@ -313,7 +314,8 @@ static int inventory_start(struct inventory *inventory)
 	return 0;
 }
 
-int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason, size_t reason_size)
+int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason,
+			 size_t reason_size)
 {
 	struct inventory *made = calloc(1, sizeof(*made));
 	pthread_condattr_t monotonic;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Machines and their MACs. A MAC belongs to one machine; the first one that was added is listed first. A host name is unique
- * whatever its case. See inventory.h.
+ * Machines and their MACs. A MAC belongs to one machine; the first one that was added is listed first. A host name is
+ * unique whatever its case. See inventory.h.
  */
 #include "inventory/db.h"
 #include "inventory/private.h"
@@ -19,8 +19,9 @@ enum {
 	DAY_MS = 86400 * 1000,
 };
 
-#define MACHINE_COLUMNS                                                                                                \
-	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, "  \
+#define MACHINE_COLUMNS                                                                                       \
+	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
+	"access_many, "                                                                                       \
 	"boot_local, note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway"
 
 static void machine_read(struct query *q, struct machine *m)
@@ -113,7 +114,9 @@ int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *mac
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?");
+	query_begin(&q, tx,
+		    "SELECT " MACHINE_COLUMNS
+		    " FROM machine JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?");
 	query_bind_text(&q, mac, PARSE_MAC_TEXT);
 	return machine_one(&q, machine);
 }
@@ -206,7 +209,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	if (!machine_valid(machine) || !machine->iqn[0])
 		return -EINVAL;
 	query_begin(&q, tx,
-		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, boot_local, note, "
+		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
+		    "access_many, boot_local, note, "
 		    "child, child_fresh, address, created_ms, seen_ms, no_gateway, iqn) "
 		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	machine_bind(&q, machine);
@@ -231,8 +235,10 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	if (err)
 		return err;
 	query_begin(&q, tx,
-		    "UPDATE machine SET name = ?, uuid = ?, serial = ?, product = ?, version_id = ?, mode = ?, state = ?, state_reason = ?, auth = ?, "
-		    "access_many = ?, boot_local = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = ?, seen_ms = ?, no_gateway = ? "
+		    "UPDATE machine SET name = ?, uuid = ?, serial = ?, product = ?, version_id = ?, mode = ?, state = "
+		    "?, state_reason = ?, auth = ?, "
+		    "access_many = ?, boot_local = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
+		    "?, seen_ms = ?, no_gateway = ? "
 		    "WHERE id = ?");
 	machine_bind(&q, machine);
 	query_bind(&q, machine->id);
@@ -292,8 +298,9 @@ int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac)
 
 	if (!parse_mac(mac, canonical))
 		return -ENOENT;
-	query_begin(&q, tx, "SELECT (SELECT count(*) FROM machine_mac AS other WHERE other.machine_id = this.machine_id) - 1 "
-			    "FROM machine_mac AS this WHERE machine_id = ? AND mac = ?");
+	query_begin(&q, tx,
+		    "SELECT (SELECT count(*) FROM machine_mac AS other WHERE other.machine_id = this.machine_id) - 1 "
+		    "FROM machine_mac AS this WHERE machine_id = ? AND mac = ?");
 	query_bind(&q, id);
 	query_bind_text(&q, canonical, sizeof(canonical));
 	err = query_number(&q, &others);
@@ -335,7 +342,9 @@ int child_discard(struct inventory_tx *tx, const char *child)
 	err = query_run(&q);
 	if (err)
 		return err;
-	query_begin(&q, tx, "INSERT INTO discarded_child (child, at_ms) VALUES (?, ?) ON CONFLICT (child) DO UPDATE SET at_ms = excluded.at_ms");
+	query_begin(&q, tx,
+		    "INSERT INTO discarded_child (child, at_ms) VALUES (?, ?) ON CONFLICT (child) DO UPDATE SET at_ms "
+		    "= excluded.at_ms");
 	query_bind_text(&q, child, NAME_MAX_TEXT);
 	query_bind(&q, tx->now_ms);
 	return query_run(&q);
@@ -347,7 +356,8 @@ int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *c
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx, "SELECT child FROM discarded_child WHERE child NOT IN (SELECT child FROM machine) ORDER BY child");
+	query_begin(&q, tx,
+		    "SELECT child FROM discarded_child WHERE child NOT IN (SELECT child FROM machine) ORDER BY child");
 	while (!stop && query_row(&q)) {
 		query_text(&q, child, sizeof(child));
 		stop = each(arg, child);
@@ -378,7 +388,9 @@ int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *b
 		query_bind(&q, machine_id);
 		return query_run(&q);
 	}
-	query_begin(&q, tx, "INSERT INTO target_state (machine_id, state) VALUES (?, ?) ON CONFLICT (machine_id) DO UPDATE SET state = excluded.state");
+	query_begin(&q, tx,
+		    "INSERT INTO target_state (machine_id, state) VALUES (?, ?) ON CONFLICT (machine_id) DO UPDATE SET "
+		    "state = excluded.state");
 	query_bind(&q, machine_id);
 	query_bind_blob(&q, blob, len);
 	return query_run(&q);

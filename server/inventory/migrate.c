@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The schema and its versions. PRAGMA application_id says that a file is ours, PRAGMA user_version which version it has: 0 is an
- * empty file, 1 is schema.sql, N is migrations/N-what.sql. A step and its version number are one transaction: after a crash
- * the file has the version from before or the one after. Runs on the main thread, before anybody else has the file open.
+ * The schema and its versions. PRAGMA application_id says that a file is ours, PRAGMA user_version which version it
+ * has: 0 is an empty file, 1 is schema.sql, N is migrations/N-what.sql. A step and its version number are one
+ * transaction: after a crash the file has the version from before or the one after. Runs on the main thread, before
+ * anybody else has the file open.
  */
 #include "base/assets.h"
 #include "base/log.h"
@@ -84,7 +85,8 @@ static long pragma_number(struct db *db, const char *sql, int *code)
 }
 
 /* Is the file whole, ours and not from the future? *version: what it has. */
-static int check_file(struct db *db, unsigned newest, const char *path, unsigned *version, char *reason, size_t reason_size)
+static int check_file(struct db *db, unsigned newest, const char *path, unsigned *version, char *reason,
+		      size_t reason_size)
 {
 	char text[200];
 	long id, has, tables;
@@ -104,8 +106,10 @@ static int check_file(struct db *db, unsigned newest, const char *path, unsigned
 		return -EUCLEAN;
 	}
 	if ((unsigned long)has > newest) {
-		snprintf(reason, reason_size, "%s was written by a newer sanbootd (schema version %ld, this one knows %u): install that version or a later one", path,
-			 has, newest);
+		snprintf(reason, reason_size,
+			 "%s was written by a newer sanbootd (schema version %ld, this one knows %u): install that "
+			 "version or a later one",
+			 path, has, newest);
 		return -EPROTONOSUPPORT;
 	}
 	if (tables && !has)
@@ -114,12 +118,14 @@ static int check_file(struct db *db, unsigned newest, const char *path, unsigned
 	return 0;
 }
 
-static int migrate_step(struct db *db, const struct asset *asset, unsigned version, const char *path, char *reason, size_t reason_size)
+static int migrate_step(struct db *db, const struct asset *asset, unsigned version, const char *path, char *reason,
+			size_t reason_size)
 {
 	char pragmas[128], text[64];
 	int code, err;
 
-	snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %u", APPLICATION_ID, version);
+	snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %u", APPLICATION_ID,
+		 version);
 	code = sqlite3_exec(db->sqlite, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db->sqlite, (const char *)asset->data, NULL, NULL, NULL);
@@ -128,7 +134,9 @@ static int migrate_step(struct db *db, const struct asset *asset, unsigned versi
 	if (code != SQLITE_OK)
 		goto fail;
 	if (pragma(db, "PRAGMA foreign_key_check", text, sizeof(text), &code)) {
-		snprintf(reason, reason_size, "%s: %s leaves rows of \"%s\" that refer to nothing: restore a backup and report this", path, asset->name, text);
+		snprintf(reason, reason_size,
+			 "%s: %s leaves rows of \"%s\" that refer to nothing: restore a backup and report this", path,
+			 asset->name, text);
 		err = -EUCLEAN;
 		goto out;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Names of machines and images: what is one, and which host name is free. A host name is one DNS label (RFC 1123 §2.1) that
- * cannot be taken for a MAC.
+ * Names of machines and images: what is one, and which host name is free. A host name is one DNS label (RFC 1123 §2.1)
+ * that cannot be taken for a MAC.
  */
 #include "inventory/db.h"
 
@@ -90,7 +90,8 @@ bool machine_name_pattern_valid(const char *pattern)
 	struct pattern p;
 
 	/* Where the longest number fits, all do. */
-	return strnlen(pattern, NAME_MAX_TEXT) < NAME_MAX_TEXT && pattern_parse(pattern, &p) && pattern_name(pattern, &p, NUMBERS_MAX - 1, name);
+	return strnlen(pattern, NAME_MAX_TEXT) < NAME_MAX_TEXT && pattern_parse(pattern, &p) &&
+	       pattern_name(pattern, &p, NUMBERS_MAX - 1, name);
 }
 
 static int name_is_taken(struct inventory_tx *tx, const char *name, bool *taken)

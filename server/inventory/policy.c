@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Policy: a table of keys, each with its default, what it accepts, and where it goes. Only what a person has set is stored, as text.
+ * Policy: a table of keys, each with its default, what it accepts, and where it goes. Only what a person has set is
+ * stored, as text.
  */
 #include "inventory/db.h"
 
@@ -149,7 +150,9 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 		snprintf(reason, reason_size, "%s must be %s", key->name, key->expected);
 		return -EINVAL;
 	}
-	query_begin(&q, tx, "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+	query_begin(&q, tx,
+		    "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
+		    "excluded.value");
 	query_bind_text(&q, key->name, NAME_MAX_TEXT);
 	query_bind_text(&q, value, VALUE_MAX_TEXT);
 	err = query_run(&q);

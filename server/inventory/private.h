@@ -8,7 +8,8 @@
 struct asset;
 
 /* inventory_open with another table of schemas: tests of migrations. */
-int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason, size_t reason_size);
+int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason,
+			 size_t reason_size);
 /* One line in the log. */
 void event_log(const struct event *event);
 /* Remembers that a committed change has given up this child: store deletes its file. */

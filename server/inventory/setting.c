@@ -36,7 +36,9 @@ int setting_set(struct inventory_tx *tx, const char *name, const char *value)
 {
 	struct query q;
 
-	query_begin(&q, tx, "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+	query_begin(&q, tx,
+		    "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
+		    "excluded.value");
 	query_bind_text(&q, name, NAME_MAX_TEXT);
 	query_bind_text(&q, value, SETTING_MAX_TEXT);
 	return query_run(&q);
@@ -48,8 +50,9 @@ int token_insert(struct inventory_tx *tx, const char *hash, const char *label, i
 	int err;
 
 	/* Bounded: expired ones go, then the oldest of those that would have. */
-	query_begin(&q, tx, "DELETE FROM token WHERE expires_ms <> 0 AND (expires_ms <= ? OR hash IN "
-			    "(SELECT hash FROM token WHERE expires_ms <> 0 ORDER BY created_ms DESC LIMIT -1 OFFSET ?))");
+	query_begin(&q, tx,
+		    "DELETE FROM token WHERE expires_ms <> 0 AND (expires_ms <= ? OR hash IN "
+		    "(SELECT hash FROM token WHERE expires_ms <> 0 ORDER BY created_ms DESC LIMIT -1 OFFSET ?))");
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, TOKENS_MAX);
 	err = query_run(&q);

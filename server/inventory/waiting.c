@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Machines that ask and get no disk yet. Anybody on the LAN can ask under any MAC, so their number is bounded: a newcomer finds
- * room only where an entry has not been seen for a day.
+ * Machines that ask and get no disk yet. Anybody on the LAN can ask under any MAC, so their number is bounded: a
+ * newcomer finds room only where an entry has not been seen for a day.
  */
 #include "inventory/db.h"
 
@@ -11,7 +11,8 @@
 
 enum { DAY_MS = 86400 * 1000, DENIED_FACTOR = 10 };
 
-#define WAITING_COLUMNS "number, mac, uuid, serial, product, address, reason, coalesce(machine_id, 0), first_ms, seen_ms"
+#define WAITING_COLUMNS \
+	"number, mac, uuid, serial, product, address, reason, coalesce(machine_id, 0), first_ms, seen_ms"
 
 static void waiting_read(struct query *q, struct waiting *w)
 {
@@ -66,7 +67,8 @@ static int waiting_count(struct inventory_tx *tx, bool denied, const char *but_m
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT count(*) FROM waiting WHERE CASE WHEN reason = ? THEN 1 ELSE 0 END = ? AND mac <> ?");
+	query_begin(&q, tx,
+		    "SELECT count(*) FROM waiting WHERE CASE WHEN reason = ? THEN 1 ELSE 0 END = ? AND mac <> ?");
 	query_bind(&q, WAIT_DENIED);
 	query_bind(&q, denied);
 	query_bind_text(&q, but_mac, PARSE_MAC_TEXT);
@@ -78,8 +80,10 @@ static int waiting_evict(struct inventory_tx *tx, bool denied, const char *but_m
 {
 	struct query q;
 
-	query_begin(&q, tx, "DELETE FROM waiting WHERE number IN (SELECT number FROM waiting WHERE CASE WHEN reason = ? THEN 1 ELSE 0 END = ? AND mac <> ? AND seen_ms < ? "
-			    "ORDER BY seen_ms, number LIMIT ?)");
+	query_begin(&q, tx,
+		    "DELETE FROM waiting WHERE number IN (SELECT number FROM waiting WHERE CASE WHEN reason = ? THEN 1 "
+		    "ELSE 0 END = ? AND mac <> ? AND seen_ms < ? "
+		    "ORDER BY seen_ms, number LIMIT ?)");
 	query_bind(&q, WAIT_DENIED);
 	query_bind(&q, denied);
 	query_bind_text(&q, but_mac, PARSE_MAC_TEXT);
@@ -123,8 +127,10 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max)
 			return err;
 	}
 	query_begin(&q, tx,
-		    "INSERT INTO waiting (mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-		    "ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = excluded.product, address = excluded.address, "
+		    "INSERT INTO waiting (mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		    "ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = "
+		    "excluded.product, address = excluded.address, "
 		    "reason = excluded.reason, machine_id = excluded.machine_id, seen_ms = excluded.seen_ms "
 		    "RETURNING " WAITING_COLUMNS);
 	query_bind_text(&q, waiting->mac, sizeof(waiting->mac));

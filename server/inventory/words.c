@@ -7,11 +7,14 @@
 #include <string.h>
 
 static const char *const modes[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral" };
-static const char *const auths[] = { [AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual" };
+static const char *const auths[] = {
+	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual"
+};
 static const char *const enrols[] = { [ENROL_AUTO] = "auto", [ENROL_APPROVE] = "approve", [ENROL_DENY] = "deny" };
 static const char *const reasons[] = {
-	[WAIT_APPROVAL] = "approval", [WAIT_CONFLICT] = "conflict", [WAIT_SWAP] = "swap",     [WAIT_NO_IMAGE] = "no-image",
-	[WAIT_NO_SPACE] = "no-space", [WAIT_FULL] = "full",	    [WAIT_DENIED] = "denied",
+	[WAIT_APPROVAL] = "approval", [WAIT_CONFLICT] = "conflict", [WAIT_SWAP] = "swap",
+	[WAIT_NO_IMAGE] = "no-image", [WAIT_NO_SPACE] = "no-space", [WAIT_FULL] = "full",
+	[WAIT_DENIED] = "denied",
 };
 
 static const char *word(const char *const *words, size_t count, unsigned value)

@@ -45,7 +45,7 @@ static void conn_watch(struct conn *conn)
 {
 	int events = 0;
 
-	if (conn->state == CONN_CLOSED || !conn->poll_open)
+	if (conn->state == CONN_CLOSED || conn->moving_to)
 		return;
 	if (conn->out_first)
 		events |= UV_WRITABLE;
@@ -301,6 +301,8 @@ void conn_finish(struct conn *conn)
 	if (conn->state != CONN_OPEN)
 		return;
 	conn->state = CONN_FINISHING;
+	conn->sink = SINK_DISCARD;
+	conn->sink_task = NULL;
 	conn->deadline_ms = time_monotonic_ms() + CONN_LINGER_MS;
 	conn->deadline_why = "the last answer was not taken";
 	conn_mark(conn);
@@ -366,7 +368,8 @@ void conn_move(struct conn *conn, struct hub *to, void (*moved)(struct conn *con
 
 void conn_mark(struct conn *conn)
 {
-	if (!list_linked(&conn->dirty_link) && conn->state != CONN_CLOSED)
+	/* On its way to another loop it is nobody's. */
+	if (!list_linked(&conn->dirty_link) && conn->state != CONN_CLOSED && !conn->moving_to)
 		list_append(&conn->hub->dirty, &conn->dirty_link);
 }
 
@@ -392,6 +395,8 @@ void conn_work(struct conn *conn)
 			break;
 		conn_parse_unread(conn);
 	}
+	if (conn->moving_to)
+		return;
 	if (conn->state == CONN_FINISHING && !conn->out_first) {
 		/* A plain close would send RST, and with it the peer might lose our last words. */
 		shutdown(conn->fd, SHUT_WR);

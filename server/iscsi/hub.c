@@ -161,9 +161,9 @@ void hub_start(struct hub *hub)
 
 /* ---- stopping ---- */
 
-static bool session_is_idle(const struct session *session)
+static bool conn_is_idle(const struct conn *conn)
 {
-	return list_empty(&session->tasks) && !session->conn->out_first;
+	return !conn->out_first && (!conn->session || list_empty(&conn->session->tasks));
 }
 
 /* design.md: tasks in hand finish; initiators that were asked to log out get a moment to do so. */
@@ -174,8 +174,7 @@ void hub_stop_tick(struct hub *hub, uint64_t now_ms)
 
 		if (now_ms >= hub->stop_deadline_ms)
 			conn_close(conn, "the server stops");
-		else if (conn->session && session_is_idle(conn->session) &&
-			 (conn->session->ipxe || now_ms >= hub->stop_polite_ms))
+		else if (conn_is_idle(conn) && ((conn->session && conn->session->ipxe) || now_ms >= hub->stop_polite_ms))
 			conn_close(conn, "the server stops");
 	}
 }

@@ -377,7 +377,7 @@ void session_tick(struct session *session, uint64_t now_ms)
 {
 	/* iPXE never answers, and open-iscsi's kernel part always does. TCP notices the dead. */
 	if (session->target && !session->ipxe && now_ms >= session->conn->last_rx_ms + SESSION_PING_MS &&
-	    session->ping_ttt == TAG_NONE)
+	    session->ping_ttt == TAG_NONE && !session->conn->out_first)
 		nop_ping(session);
 }
 
@@ -418,8 +418,7 @@ void session_connection_lost(struct session *session, const char *why)
 		return;
 	session->ending = true;
 	session->conn = NULL;
-	if (!session->end_why[0])
-		snprintf(session->end_why, sizeof(session->end_why), "%s", why);
+	snprintf(session->end_why, sizeof(session->end_why), "%s", why);
 	list_append(&session->hub->ending, &session->ending_link);
 	drop_held(session);
 	task_mgmt_forget_session(session);
@@ -438,6 +437,8 @@ void session_end_after_sending(struct session *session, const char *why)
 
 	if (!conn)
 		return;
-	snprintf(session->end_why, sizeof(session->end_why), "%s", why);
+	/* The session ends now; what is queued still goes out, and its tasks with it. */
+	conn->session = NULL;
 	conn_finish(conn);
+	session_connection_lost(session, why);
 }

@@ -46,7 +46,7 @@ static bool task_check_mask(struct task_state *st)
 	return true;
 }
 
-/* st->lba and st->blocks lie on the medium; 0 blocks mean all the rest where the command says so. */
+/* Do st->lba and st->blocks lie on the medium? 0 blocks mean all the rest where the command says so. */
 static bool task_check_range(struct task_state *st, bool zero_is_rest)
 {
 	uint64_t capacity = st->lu->blocks;
@@ -88,20 +88,20 @@ static bool task_decode_same(struct task_state *st, size_t *out)
 {
 	bool ndob = st->op->cdb_bytes == 16 && (st->task->cdb[1] & 0x01);
 
-	if (st->blocks > SCSI_SAME_BLOCKS_MAX)
-		return task_bad_field(st, st->op->length_at, -1);
-	if (!task_check_range(st, true))
-		return false;
-	if (st->blocks > SCSI_SAME_BLOCKS_MAX)
+	/* WSNZ=1: 0 does not mean "to the end", which could be more than one command should do. */
+	if (!st->blocks)
 		return task_bad_field(st, st->op->length_at, -1);
 	*out = ndob ? 0 : SCSI_BLOCK;
-	return true;
+	return task_check_transfer(st, SCSI_SAME_BLOCKS_MAX);
 }
 
 static bool task_decode_data(struct task_state *st, size_t *in, size_t *out)
 {
 	switch (st->op->unit) {
 	case UNIT_NOTHING:
+		return true;
+	case UNIT_EIGHT_BYTES:
+		*in = st->length = 8;
 		return true;
 	case UNIT_ALLOCATION:
 		*in = st->length < SCSI_PARAMETERS_MAX ? st->length : SCSI_PARAMETERS_MAX;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The commands: see opcode_table.h. Sorted by operation code, then service action. Bits that no mask has:
- * RDPROTECT, WRPROTECT, VRPROTECT, ORPROTECT (no protection information), NACA and the obsolete bits of the CONTROL byte, FUA_NV,
- * ANCHOR of UNMAP and WRITE SAME (ANC_SUP=0), PMI. GROUP NUMBER may be set: grouping only counts, and we do not count.
+ * RDPROTECT, WRPROTECT, VRPROTECT, ORPROTECT (no protection information), NACA and the obsolete bits of the CONTROL
+ * byte, FUA_NV, ANCHOR of UNMAP and WRITE SAME (ANC_SUP=0), PMI. GROUP NUMBER may be set: grouping only counts, and we do not count.
  */
 #include "scsi/opcode_table.h"
 
@@ -54,16 +54,19 @@ const struct opcode opcode_table[] = {
 	{ "MODE SELECT(6)", 0x15, NO_ACTION, 6, LEN(4, 1), TAKES(mode_select_6), .reserve = RESERVE_WRITE,
 	  USAGE(0x11, 0, 0, 0xff) },
 	{ "RESERVE(6)", 0x16, NO_ACTION, 6, .reserve = RESERVE_ITSELF, .run = spc2_reserve, USAGE(0) },
-	{ "RELEASE(6)", 0x17, NO_ACTION, 6, .reserve = RESERVE_ITSELF, .run = spc2_release, .flags = OP_LEGACY, USAGE(0) },
+	{ "RELEASE(6)", 0x17, NO_ACTION, 6, .reserve = RESERVE_ITSELF, .run = spc2_release, .flags = OP_LEGACY,
+	  USAGE(0) },
 	{ "MODE SENSE(6)", 0x1a, NO_ACTION, 6, LEN(4, 1), RETURNS(mode_sense_6), .reserve = RESERVE_READ,
 	  USAGE(0x08, ALL_2, 0xff) },
-	{ "START STOP UNIT", 0x1b, NO_ACTION, 6, .reserve = RESERVE_START, .run = sbc_start_stop, USAGE(0x01, 0, 0x0f, 0xf7) },
+	{ "START STOP UNIT", 0x1b, NO_ACTION, 6, .reserve = RESERVE_START, .run = sbc_start_stop,
+	  USAGE(0x01, 0, 0x0f, 0xf7) },
 	{ "RECEIVE DIAGNOSTIC RESULTS", 0x1c, NO_ACTION, 6, LEN(3, 2), RETURNS(spc_receive_diagnostic),
 	  .reserve = RESERVE_READ, USAGE(0x01, 0xff, ALL_2) },
 	{ "SEND DIAGNOSTIC", 0x1d, NO_ACTION, 6, .reserve = RESERVE_WRITE, .run = spc_send_diagnostic, USAGE(0x17) },
 	{ "PREVENT ALLOW MEDIUM REMOVAL", 0x1e, NO_ACTION, 6, .reserve = RESERVE_PREVENT, .run = spc_prevent_allow,
 	  USAGE(0, 0, 0, 0x01) },
-	{ "READ CAPACITY(10)", 0x25, NO_ACTION, 10, .run = sbc_read_capacity_10, .flags = OP_LEGACY, USAGE(0) },
+	{ "READ CAPACITY(10)", 0x25, NO_ACTION, 10, .unit = UNIT_EIGHT_BYTES, .run = sbc_read_capacity_10,
+	  .flags = OP_LEGACY, USAGE(0) },
 	{ "READ(10)", 0x28, NO_ACTION, BLOCKS_10(0x18), READS(sbc_read) },
 	{ "WRITE(10)", 0x2a, NO_ACTION, BLOCKS_10(0x18), WRITES(sbc_write) },
 	{ "WRITE AND VERIFY(10)", 0x2e, NO_ACTION, BLOCKS_10(0x12), WRITES(sbc_write_and_verify) },
@@ -80,7 +83,8 @@ const struct opcode opcode_table[] = {
 	{ "MODE SELECT(10)", 0x55, NO_ACTION, 10, LEN(7, 2), TAKES(mode_select_10), .reserve = RESERVE_WRITE,
 	  USAGE(0x11, 0, 0, 0, 0, 0, ALL_2) },
 	{ "RESERVE(10)", 0x56, NO_ACTION, 10, .reserve = RESERVE_ITSELF, .run = spc2_reserve, USAGE(0) },
-	{ "RELEASE(10)", 0x57, NO_ACTION, 10, .reserve = RESERVE_ITSELF, .run = spc2_release, .flags = OP_LEGACY, USAGE(0) },
+	{ "RELEASE(10)", 0x57, NO_ACTION, 10, .reserve = RESERVE_ITSELF, .run = spc2_release, .flags = OP_LEGACY,
+	  USAGE(0) },
 	{ "MODE SENSE(10)", 0x5a, NO_ACTION, 10, LEN(7, 2), RETURNS(mode_sense_10), .reserve = RESERVE_READ,
 	  USAGE(0x18, ALL_2, 0, 0, 0, ALL_2) },
 	PR_IN(0, pr_in_read_keys, "READ KEYS"),
@@ -96,8 +100,9 @@ const struct opcode opcode_table[] = {
 	PR_OUT(6, "REGISTER AND IGNORE EXISTING KEY"),
 	PR_OUT(7, "REGISTER AND MOVE"),
 	{ "READ(16)", 0x88, NO_ACTION, BLOCKS_16(0x18), READS(sbc_read) },
-	{ "COMPARE AND WRITE", 0x89, NO_ACTION, 16, LBA(2, 8), LEN(13, 1), .unit = UNIT_COMPARE, .reserve = RESERVE_WRITE,
-	  .run = sbc_compare_and_write, .flags = OP_WRITES | OP_ATOMIC, USAGE(0x18, ALL_8, 0, 0, 0, 0xff, GROUP) },
+	{ "COMPARE AND WRITE", 0x89, NO_ACTION, 16, LBA(2, 8), LEN(13, 1), .unit = UNIT_COMPARE,
+	  .reserve = RESERVE_WRITE, .run = sbc_compare_and_write, .flags = OP_WRITES | OP_ATOMIC,
+	  USAGE(0x18, ALL_8, 0, 0, 0, 0xff, GROUP) },
 	{ "WRITE(16)", 0x8a, NO_ACTION, BLOCKS_16(0x18), WRITES(sbc_write) },
 	{ "ORWRITE(16)", 0x8b, NO_ACTION, BLOCKS_16(0x18), .unit = UNIT_BLOCKS_OUT, .reserve = RESERVE_WRITE,
 	  .run = sbc_orwrite, .flags = OP_WRITES | OP_ATOMIC },

@@ -20,15 +20,16 @@ enum { OPCODE_NO_ACTION = -1, OPCODE_CDB_BYTES = 16 };
 
 /* What the length field of a CDB counts, and which data phase follows. */
 enum opcode_unit {
-	UNIT_NOTHING,	 /* no length, no data */
-	UNIT_ALLOCATION, /* bytes of Data-In at most */
-	UNIT_PARAMETERS, /* bytes of Data-Out */
-	UNIT_BLOCKS_IN,	 /* blocks of Data-In */
-	UNIT_BLOCKS_OUT, /* blocks of Data-Out */
-	UNIT_RANGE,	 /* blocks, no data */
-	UNIT_COMPARE,	 /* blocks, twice as many in the Data-Out */
-	UNIT_VERIFY,	 /* blocks, data as BYTCHK says */
-	UNIT_SAME,	 /* blocks, one of them in the Data-Out */
+	UNIT_NOTHING,	  /* no length, no data */
+	UNIT_EIGHT_BYTES, /* no length, 8 bytes of Data-In */
+	UNIT_ALLOCATION,  /* bytes of Data-In at most */
+	UNIT_PARAMETERS,  /* bytes of Data-Out */
+	UNIT_BLOCKS_IN,	  /* blocks of Data-In */
+	UNIT_BLOCKS_OUT,  /* blocks of Data-Out */
+	UNIT_RANGE,	  /* blocks, no data */
+	UNIT_COMPARE,	  /* blocks, twice as many in the Data-Out */
+	UNIT_VERIFY,	  /* blocks, data as BYTCHK says */
+	UNIT_SAME,	  /* blocks, one of them in the Data-Out */
 };
 
 /* Who may send it in the presence of somebody else's reservation: SPC-4 table 66, SBC-3 table 13. */

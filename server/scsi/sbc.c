@@ -29,7 +29,6 @@ void sbc_read_capacity_10(struct task_state *st)
 	/* 2 TiB and more: FFFFFFFFh, ask READ CAPACITY(16). */
 	out->last_lba = be32_put((uint32_t)min_u64(st->lu->blocks - 1, UINT32_MAX));
 	out->block_bytes = be32_put(SCSI_BLOCK);
-	st->length = sizeof(*out); /* the CDB has no allocation length */
 	task_data(st, sizeof(*out));
 }
 
@@ -51,7 +50,7 @@ void sbc_read_capacity_16(struct task_state *st)
 /* §5.18. The whole cache: a disk has no smaller flush. IMMED or not, status comes when it is done, which is allowed. */
 void sbc_synchronize_cache(struct task_state *st)
 {
-	task_disk(st, DISK_FLUSH, 0, 0, task_good);
+	task_flush(st, task_good);
 }
 
 /*
@@ -73,11 +72,10 @@ void sbc_start_stop(struct task_state *st)
 		task_fail_cdb(st, 4, 1);
 		return;
 	}
-	if (condition || start || no_flush || st->lu->read_only) {
+	if (condition || start || no_flush)
 		task_good(st);
-		return;
-	}
-	task_disk(st, DISK_FLUSH, 0, 0, task_good);
+	else
+		task_flush(st, task_good);
 }
 
 /* ---- PRE-FETCH (§5.10) ---- */

@@ -40,7 +40,7 @@ void sbc_read(struct task_state *st)
 	}
 	/* FUA: from the medium, so what is newer in the cache goes there first (SBC-3 §4.15). */
 	if (task_has_fua(st))
-		task_disk(st, DISK_FLUSH, 0, 0, read_start);
+		task_flush(st, read_start);
 	else
 		read_start(st);
 }
@@ -153,7 +153,7 @@ void sbc_verify(struct task_state *st)
 		return;
 	}
 	/* The medium is verified, so the cache goes there first: SBC-3 §5.29. */
-	task_disk(st, DISK_FLUSH, 0, 0, verify_step);
+	task_flush(st, verify_step);
 }
 
 /* SBC-3 §5.40: written to the medium, then read back. */

@@ -332,6 +332,15 @@ static void lu_reset(struct scsi_lu *lu, enum unit_attention ua)
 	lu_raise_others(lu, NULL, ua);
 }
 
+static void log_reset(const struct scsi_target *target, const char *what, const struct scsi_nexus *by)
+{
+	char name[512];
+
+	if (by)
+		log_escape(name, sizeof(name), by->port_name, strlen(by->port_name));
+	log_info("target %s: %s%s%s", target->name, what, by ? " by " : "", by ? name : "");
+}
+
 bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by)
 {
 	struct scsi_lu *lu;
@@ -344,15 +353,14 @@ bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scs
 	case LUN_UNIT:
 		break;
 	}
-	log_info("target %s: logical unit %u reset%s%s", target->name, lu->number, by ? " by " : "",
-		 by ? by->port_name : "");
+	log_reset(target, "logical unit reset", by);
 	lu_reset(lu, UA_DEVICE_RESET);
 	return true;
 }
 
 void scsi_target_reset(struct scsi_target *target, struct scsi_nexus *by)
 {
-	log_info("target %s: reset%s%s", target->name, by ? " by " : "", by ? by->port_name : "");
+	log_reset(target, "target reset", by);
 	for (unsigned i = 0; i < SCSI_LUNS; i++)
 		if (target->lus[i])
 			lu_reset(target->lus[i], UA_BUS_RESET);

@@ -126,7 +126,7 @@ void scsi_task_release(struct scsi_task *task);
 /* LOGICAL UNIT RESET. False: no such LUN. */
 bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
 void scsi_target_reset(struct scsi_target *target, struct scsi_nexus *by);
-/* CLEAR TASK SET: COMMANDS CLEARED BY ANOTHER INITIATOR for other nexuses that had tasks. */
+/* CLEAR TASK SET, before the tasks are aborted: COMMANDS CLEARED BY ANOTHER INITIATOR for other nexuses that have some. */
 void scsi_task_set_cleared(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
 bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8]);
 

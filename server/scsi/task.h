@@ -107,6 +107,8 @@ void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t bl
 void task_disk_flags(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks, bool fua, bool unmap,
 		     void (*next)(struct task_state *st));
 
+/* What was written and is acknowledged becomes durable; then next runs, at once where nothing can have been written. */
+void task_flush(struct task_state *st, void (*next)(struct task_state *st));
 /* Gives back what the last read lent, if anything. */
 void task_give_back(struct task_state *st);
 

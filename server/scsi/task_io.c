@@ -264,3 +264,11 @@ void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t bl
 {
 	task_disk_flags(st, op, lba, blocks, false, false, next);
 }
+
+void task_flush(struct task_state *st, void (*next)(struct task_state *st))
+{
+	if (st->lu->read_only)
+		next(st);
+	else
+		task_disk(st, DISK_FLUSH, 0, 0, next);
+}

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-	NAME_RANDOM_CHARS = 12, /* 60 bits */
+	NAME_RANDOM_CHARS = 12,	     /* 60 bits */
 	CHILD_FIRST_BYTES = 1 << 20, /* what a new child may take at once */
 };
 
@@ -41,11 +41,13 @@ void store_version_path(const struct store *store, const struct image_version *v
 	snprintf(out, out_size, "%s/images/%s", store->dir, version->file);
 }
 
-int store_create_child(struct store *store, const char *child, const struct image_version *version, const struct policy *policy, char *reason,
-		       size_t reason_size)
+int store_create_child(struct store *store, const char *child, const struct image_version *version,
+		       const struct policy *policy, char *reason, size_t reason_size)
 {
 	char path[PATH_MAX], backing[160];
-	struct qcow2_create how = { .path = path, .size_bytes = version->size_bytes, .backing = backing, .backing_format = version->format };
+	struct qcow2_create how = {
+		.path = path, .size_bytes = version->size_bytes, .backing = backing, .backing_format = version->format
+	};
 	int err;
 
 	if (!store_file_name_valid(child) || !store_file_name_valid(version->file)) {
@@ -97,6 +99,8 @@ int store_child_info(const struct store *store, const char *child, struct child_
 	err = qcow2_read_info(store_path(store, "children", child, path), &got, reason, sizeof(reason));
 	if (err)
 		return err == -ENOENT ? err : -EUCLEAN;
-	*info = (struct child_info){ .virtual_bytes = got.size_bytes, .allocated_bytes = got.allocated_bytes, .clean = got.clean };
+	*info = (struct child_info){ .virtual_bytes = got.size_bytes,
+				     .allocated_bytes = got.allocated_bytes,
+				     .clean = got.clean };
 	return 0;
 }

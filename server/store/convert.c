@@ -2,11 +2,11 @@
 /*
  * Running qemu-img: see convert.h.
  *
- * The child gets the input as descriptor 3 and the output as 4, and opens them again as /dev/fd/3 and /dev/fd/4: that asks for permission
- * on the file itself, not on the folders above it. So the output, in a folder that only we may enter, is writable for all while it
- * is made; and an input that "nobody" may not read is copied first by our caller. An image that talks qemu-img into opening
- * other files then finds only what the whole world may read, and nowhere to send it. The format is explicit, the backing file
- * explicitly none.
+ * The child gets the input as descriptor 3 and the output as 4, and opens them again as /dev/fd/3 and /dev/fd/4: that
+ * asks for permission on the file itself, not on the folders above it. So the output, in a folder that only we may
+ * enter, is writable for all while it is made; and an input that "nobody" may not read is copied first by our caller.
+ * An image that talks qemu-img into opening other files then finds only what the whole world may read, and nowhere to
+ * send it. The format is explicit, the backing file explicitly none.
  *
  * Between fork and exec only system calls: other threads may hold locks.
  */
@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <jansson.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
@@ -36,6 +37,7 @@ enum {
 	CHILD_OUT = 4,
 	SAFE_FD = 10, /* where our own copies wait, clear of 0 to 4 */
 	POLL_MS = 200,
+	OUTPUT_TEXT = 16384,
 	MEMORY_MAX = 2, /* GiB of address space */
 	EXIT_NO_EXEC = 126,
 	CHECK_CORRUPT = 2, /* exit codes of qemu-img check */
@@ -78,14 +80,16 @@ static void child_drop_privileges(void)
 
 static _Noreturn void child_exec(char *const argv[], int in, int out, int stdout_fd, int stderr_fd, pid_t parent)
 {
-	static char *const environment[] = { (char *)(uintptr_t)"LC_ALL=C", (char *)(uintptr_t)"PATH=/usr/bin:/bin", NULL };
+	static char *const environment[] = { (char *)(uintptr_t) "LC_ALL=C", (char *)(uintptr_t) "PATH=/usr/bin:/bin",
+					     NULL };
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	if (null < 0 || dup2(stderr_fd, STDERR_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 || dup2(null, STDIN_FILENO) < 0)
+	if (null < 0 || dup2(stderr_fd, STDERR_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 ||
+	    dup2(null, STDIN_FILENO) < 0)
 		_exit(EXIT_NO_EXEC);
 	if (dup2(in, CHILD_IN) < 0 || (out >= 0 && dup2(out, CHILD_OUT) < 0))
 		child_die("descriptors");
@@ -102,9 +106,10 @@ static _Noreturn void child_exec(char *const argv[], int in, int out, int stdout
 /* ---- the parent ---- */
 
 struct output {
-	int fd; /* -1: closed */
-	char text[REASON_TEXT]; /* stderr: its beginning; stdout: its end */
+	int fd;	       /* -1: closed */
+	bool keep_end; /* of what does not fit its end stays, otherwise its beginning */
 	size_t len;
+	char text[OUTPUT_TEXT];
 };
 
 struct child {
@@ -151,12 +156,14 @@ static int child_start(char *const argv[], int in, int out, struct child *child)
 			close(pipe_err[0]);
 		return err;
 	}
-	*child = (struct child){ .pid = pid, .out = { .fd = pipe_out[0] }, .err = { .fd = pipe_err[0] } };
+	child->pid = pid;
+	child->out = (struct output){ .fd = pipe_out[0], .keep_end = out >= 0 };
+	child->err = (struct output){ .fd = pipe_err[0] };
 	return 0;
 }
 
-/* Takes what is there. keep_end: of a long text its last bytes stay, otherwise its first. */
-static void output_read(struct output *output, bool keep_end)
+/* Takes what is there. */
+static void output_read(struct output *output)
 {
 	char data[256];
 	ssize_t n = read(output->fd, data, sizeof(data));
@@ -170,7 +177,7 @@ static void output_read(struct output *output, bool keep_end)
 		return;
 	}
 	room = sizeof(output->text) - 1 - output->len;
-	if (keep_end && (size_t)n > room) {
+	if (output->keep_end && (size_t)n > room) {
 		size_t drop = (size_t)n - room;
 
 		memmove(output->text, output->text + drop, output->len - drop);
@@ -207,13 +214,14 @@ static int child_follow(struct child *child, const struct progress *progress, in
 	bool canceled = false;
 
 	while (child->out.fd >= 0 || child->err.fd >= 0) {
-		struct pollfd fds[2] = { { .fd = child->out.fd, .events = POLLIN }, { .fd = child->err.fd, .events = POLLIN } };
+		struct pollfd fds[2] = { { .fd = child->out.fd, .events = POLLIN },
+					 { .fd = child->err.fd, .events = POLLIN } };
 
 		if (poll(fds, 2, POLL_MS) > 0) {
 			if (fds[0].revents)
-				output_read(&child->out, true);
+				output_read(&child->out);
 			if (fds[1].revents)
-				output_read(&child->err, false);
+				output_read(&child->err);
 		}
 		if (!canceled && progress && !progress->step(progress->arg, progress_percent(child->out.text))) {
 			canceled = true;
@@ -236,7 +244,8 @@ static void quote(const char *text, char *out, size_t size)
 }
 
 /* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
-static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code, char *reason, size_t reason_size)
+static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code, char *reason,
+	       size_t reason_size)
 {
 	int status = 0, err = child_start(argv, how->in, out, child);
 
@@ -248,7 +257,8 @@ static int run(char *const argv[], const struct convert *how, int out, struct ch
 	if (err)
 		return err;
 	if (WIFSIGNALED(status)) {
-		snprintf(reason, reason_size, "qemu-img was killed by signal %d (too little memory?)", WTERMSIG(status));
+		snprintf(reason, reason_size, "qemu-img was killed by signal %d (too little memory?)",
+			 WTERMSIG(status));
 		return -EIO;
 	}
 	*code = WEXITSTATUS(status);
@@ -259,13 +269,13 @@ static void source_json(const struct convert *how, char *json, size_t size)
 {
 	const char *extra = "";
 
-	/* Hyper-V's footers keep the true size; the geometry beside it is rounded down (to less than the last partition). */
+	/* The true size, which Hyper-V's footers keep; the geometry beside it may end before the last partition. */
 	if (how->format == FORMAT_VHD)
 		extra = ",\"force_size_calc\":\"current_size\"";
 	else if (how->format == FORMAT_QCOW2 || how->format == FORMAT_VMDK)
 		extra = ",\"backing\":null";
-	snprintf(json, size, "json:{\"driver\":\"%s\"%s,\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}", image_format_driver(how->format), extra,
-		 CHILD_IN);
+	snprintf(json, size, "json:{\"driver\":\"%s\"%s,\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}",
+		 image_format_driver(how->format), extra, CHILD_IN);
 }
 
 int convert_check(const struct convert *how, char *reason, size_t reason_size)
@@ -281,14 +291,42 @@ int convert_check(const struct convert *how, char *reason, size_t reason_size)
 	if (err || !code || code == CHECK_LEAKS || code == CHECK_UNSUPPORTED)
 		return err;
 	quote(child.err.text[0] ? child.err.text : child.out.text, words, sizeof(words));
-	snprintf(reason, reason_size, "is %s (qemu-img check: %.300s)", code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
+	snprintf(reason, reason_size, "is %s (qemu-img check: %.300s)",
+		 code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
 	return -EUCLEAN;
+}
+
+int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, size_t reason_size)
+{
+	char json[256], info[] = "info", output[] = "--output=json";
+	char *argv[] = { (char *)(uintptr_t)how->qemu_img, info, output, json, NULL };
+	struct child child;
+	char words[REASON_TEXT];
+	json_t *root, *size;
+	int code, err;
+
+	source_json(how, json, sizeof(json));
+	err = run(argv, how, -1, &child, &code, reason, reason_size);
+	if (err)
+		return err;
+	root = code ? NULL : json_loads(child.out.text, 0, NULL);
+	size = json_object_get(root, "virtual-size");
+	if (json_is_integer(size) && json_integer_value(size) > 0) {
+		*size_bytes = (uint64_t)json_integer_value(size);
+	} else {
+		quote(child.err.text, words, sizeof(words));
+		snprintf(reason, reason_size, "is not readable (qemu-img info: %.300s)", words);
+		err = -EUCLEAN;
+	}
+	json_decref(root);
+	return err;
 }
 
 int convert_run(const struct convert *how, char *reason, size_t reason_size)
 {
 	char json[256], output[32], unit[16], words[REASON_TEXT];
-	const char *const args[] = { how->qemu_img, "convert", "-p", "-n", "--target-is-zero", "-S", unit, "-O", "raw", json, output, NULL };
+	const char *const args[] = { how->qemu_img, "convert", "-p",   "-n", "--target-is-zero", "-S", unit, "-O",
+				     "raw",	    json,      output, NULL };
 	char *argv[array_len(args)];
 	struct child child;
 	int code, err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qemu-img, run as a child process over two open files. It gets no names, only descriptors; no network; no privileges; and one
- * explicit format without backing file. All of it blocks. Private to store/.
+ * qemu-img, run as a child process over two open files. It gets no names, only descriptors; no network; no privileges;
+ * and one explicit format without backing file. All of it blocks. Private to store/.
  */
 #ifndef STORE_CONVERT_H
 #define STORE_CONVERT_H
@@ -21,6 +21,8 @@ struct convert {
 bool convert_can_read(const struct stat *st);
 /* "qemu-img check": 0, also for formats without checks; -EUCLEAN with a sentence; -ECANCELED. */
 int convert_check(const struct convert *how, char *reason, size_t reason_size);
+/* "qemu-img info": how big the disk inside is, in its opinion. 0, -EUCLEAN with a sentence, -ECANCELED. */
+int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, size_t reason_size);
 /* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with qemu-img's own words in reason. */
 int convert_run(const struct convert *how, char *reason, size_t reason_size);
 

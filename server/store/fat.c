@@ -47,8 +47,8 @@ bool fat_init(struct fat *fat, const struct view *view, uint64_t start, uint64_t
 	if (!view_read(view, start, &b, sizeof(b)))
 		return false;
 	sector = le16_get(b.sector_bytes);
-	if ((b.jump[0] != 0xeb && b.jump[0] != 0xe9) || sector < 512 || sector > 4096 || !is_power_of_2(sector) || !is_power_of_2(b.cluster_sectors) ||
-	    !le16_get(b.reserved) || b.tables < 1 || b.tables > 2)
+	if ((b.jump[0] != 0xeb && b.jump[0] != 0xe9) || sector < 512 || sector > 4096 || !is_power_of_2(sector) ||
+	    !is_power_of_2(b.cluster_sectors) || !le16_get(b.reserved) || b.tables < 1 || b.tables > 2)
 		return false;
 	sectors = le16_get(b.sectors16) ? le16_get(b.sectors16) : le32_get(b.sectors32);
 	table_sectors = le16_get(b.table_sectors16) ? le16_get(b.table_sectors16) : le32_get(b.table_sectors32);
@@ -56,7 +56,9 @@ bool fat_init(struct fat *fat, const struct view *view, uint64_t start, uint64_t
 	before_data = le16_get(b.reserved) + b.tables * table_sectors + root_sectors;
 	if (!table_sectors || sectors <= before_data || sectors * sector > length)
 		return false;
-	*fat = (struct fat){ .view = view, .start = start, .cluster_bytes = sector * b.cluster_sectors, .budget = STEPS_MAX };
+	*fat = (struct fat){
+		.view = view, .start = start, .cluster_bytes = sector * b.cluster_sectors, .budget = STEPS_MAX
+	};
 	fat->clusters = (uint32_t)((sectors - before_data) / b.cluster_sectors);
 	/* FAT §3.5: the number of clusters alone says which FAT it is. */
 	fat->bits = fat->clusters < 4085 ? 12 : fat->clusters < 65525 ? 16 : 32;
@@ -65,7 +67,8 @@ bool fat_init(struct fat *fat, const struct view *view, uint64_t start, uint64_t
 	fat->data = start + before_data * sector;
 	fat->root_entries = le16_get(b.root_entries);
 	fat->root_cluster = fat->bits == 32 ? le32_get(b.root_cluster) : 0;
-	return fat->clusters && table_sectors * sector * 8 / fat->bits >= fat->clusters + 2ull && fat->clusters < 0x0ffffff7;
+	return fat->clusters && table_sectors * sector * 8 / fat->bits >= fat->clusters + 2ull &&
+	       fat->clusters < 0x0ffffff7;
 }
 
 static bool fat_step(struct fat *fat)
@@ -189,7 +192,9 @@ static void long_name_add(struct long_name *name, const uint8_t *raw)
 	unsigned number = raw[0] & 0x1f;
 
 	if (raw[0] & LONG_LAST) {
-		*name = (struct long_name){ .checksum = raw[13], .next = number, .valid = number >= 1 && number <= LONG_ENTRIES };
+		*name = (struct long_name){ .checksum = raw[13],
+					    .next = number,
+					    .valid = number >= 1 && number <= LONG_ENTRIES };
 	}
 	if (!name->valid || !number || number != name->next || raw[13] != name->checksum) {
 		name->valid = false;
@@ -199,7 +204,9 @@ static void long_name_add(struct long_name *name, const uint8_t *raw)
 	for (unsigned i = 0; i < LONG_CHARS; i++) {
 		unsigned c = (unsigned)(raw[at[i]] | raw[at[i] + 1] << 8);
 
-		name->text[(number - 1) * LONG_CHARS + i] = (char)(c == 0 || c == 0xffff ? '\0' : c >= 0x20 && c < 0x7f ? (int)c : '?');
+		name->text[(number - 1) * LONG_CHARS + i] = (char)(c == 0 || c == 0xffff   ? '\0'
+								   : c >= 0x20 && c < 0x7f ? (int)c
+											   : '?');
 	}
 }
 
@@ -226,8 +233,10 @@ bool fat_next(struct fat_file *folder, struct fat_entry *entry)
 		if (folder->fat->bits == 32)
 			entry->cluster |= (uint32_t)(raw[20] | raw[21] << 8) << 16;
 		if (!entry->folder)
-			entry->size = raw[28] | (uint32_t)raw[29] << 8 | (uint32_t)raw[30] << 16 | (uint32_t)raw[31] << 24;
-		if (name.valid && !name.next && name.checksum == short_checksum(raw) && strlen(name.text) < sizeof(entry->name))
+			entry->size = raw[28] | (uint32_t)raw[29] << 8 | (uint32_t)raw[30] << 16 |
+				      (uint32_t)raw[31] << 24;
+		if (name.valid && !name.next && name.checksum == short_checksum(raw) &&
+		    strlen(name.text) < sizeof(entry->name))
 			memcpy(entry->name, name.text, strlen(name.text) + 1);
 		else
 			short_name(raw, entry->name);

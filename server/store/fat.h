@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A read-only look into a FAT12/16/32 file system of somebody else's image: folders and the bytes of files, in order. Hostile bytes:
- * every chain and every folder is bounded, and so is all that is read through one struct fat. Private to store/.
- * Format: "Microsoft Extensible Firmware Initiative FAT32 File System Specification" 1.03.
+ * A read-only look into a FAT12/16/32 file system of somebody else's image: folders and the bytes of files, in order.
+ * Hostile bytes: every chain and every folder is bounded, and so is all that is read through one struct fat. Private to
+ * store/. Format: "Microsoft Extensible Firmware Initiative FAT32 File System Specification" 1.03.
  */
 #ifndef STORE_FAT_H
 #define STORE_FAT_H
@@ -11,7 +11,7 @@
 
 struct fat {
 	const struct view *view;
-	uint64_t start; /* bytes: where the file system begins in the view */
+	uint64_t start;		    /* bytes: where the file system begins in the view */
 	uint64_t table, root, data; /* bytes, in the view */
 	uint32_t cluster_bytes;
 	uint32_t clusters;     /* data clusters; numbers 2 to clusters + 1 */

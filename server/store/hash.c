@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Hashing and copying of big, mostly empty files: see hash.h. Holes are found by SEEK_DATA and never read; where a file system
- * cannot tell, all of it is data.
+ * Hashing and copying of big, mostly empty files: see hash.h. Holes are found by SEEK_DATA and never read; where a file
+ * system cannot tell, all of it is data.
  */
 #include "store/hash.h"
 
@@ -191,7 +191,8 @@ int hash_file(int fd, uint64_t size, const struct progress *progress, char sha25
 	return err;
 }
 
-int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const struct progress *progress, char sha256[SHA256_TEXT])
+int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const struct progress *progress,
+		     char sha256[SHA256_TEXT])
 {
 	struct pass p = { .in = in, .out = out, .size = in_size, .progress = progress };
 	int err = pass_init(&p, sha256 != NULL);

@@ -14,9 +14,10 @@ struct progress {
 /* The first size bytes; what the file lacks counts as zeroes. progress may be NULL. 0 or -errno. */
 int hash_file(int fd, uint64_t size, const struct progress *progress, char sha256[SHA256_TEXT]);
 /*
- * Copies in_size bytes from in to out (an empty file), leaving out zeroes, and hashes what out then is: out_size bytes, the rest
- * zeroes. sha256 NULL: does not hash.
+ * Copies in_size bytes from in to out (an empty file), leaving out zeroes, and hashes what out then is: out_size bytes,
+ * the rest zeroes. sha256 NULL: does not hash.
  */
-int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const struct progress *progress, char sha256[SHA256_TEXT]);
+int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const struct progress *progress,
+		     char sha256[SHA256_TEXT]);
 
 #endif

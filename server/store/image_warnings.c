@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Warnings about an imported image: see image_warnings.h. What cannot be told (an ext4 /boot, a compressed initramfs) is not claimed.
+ * Warnings about an imported image: see image_warnings.h. What cannot be told (an ext4 /boot, a compressed initramfs)
+ * is not claimed.
  *
- * A clone has no boot entries in its firmware's memory, so a UEFI machine starts \EFI\BOOT\BOOTX64.EFI (UEFI §3.5.1.1) or nothing.
+ * A clone has no boot entries in its firmware's memory, so a UEFI machine starts \EFI\BOOT\BOOTX64.EFI (UEFI §3.5.1.1)
+ * or nothing.
  */
 #include "store/image_warnings.h"
 
@@ -43,7 +45,8 @@ struct gpt_entry {
 	struct le64 first_lba, last_lba;
 };
 
-static const uint8_t type_esp[16] = { 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b };
+static const uint8_t type_esp[16] = { 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
+				      0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b };
 
 /* What was found. */
 struct look {
@@ -103,12 +106,14 @@ static enum cpio cpio_member(struct fat_file *file, char *name)
 	if (got != 4 || fat_read(file, header + 4, sizeof(header) - 4) != sizeof(header) - 4 ||
 	    (memcmp(header, "070701", 6) && memcmp(header, "070702", 6)))
 		return CPIO_UNKNOWN; /* compressed from here on */
-	if (!cpio_number(header + 54, &size) || !cpio_number(header + 94, &name_size) || !name_size || name_size > CPIO_NAME_MAX)
+	if (!cpio_number(header + 54, &size) || !cpio_number(header + 94, &name_size) || !name_size ||
+	    name_size > CPIO_NAME_MAX)
 		return CPIO_UNKNOWN;
 	if (fat_read(file, name, name_size) != name_size)
 		return CPIO_UNKNOWN;
 	name[name_size] = '\0';
-	if (!file_skip(file, align_up(sizeof(header) + name_size, 4) - sizeof(header) - name_size) || !file_skip(file, align_up(size, 4)))
+	if (!file_skip(file, align_up(sizeof(header) + name_size, 4) - sizeof(header) - name_size) ||
+	    !file_skip(file, align_up(size, 4)))
 		return CPIO_UNKNOWN;
 	return strstr(name, "iscsi") ? CPIO_HAS_ISCSI : CPIO_GOES_ON;
 }
@@ -158,7 +163,8 @@ static void look_at_fat(struct look *look, uint64_t start, uint64_t length, bool
 	struct fat_entry entry;
 	struct fat fat;
 
-	if (start >= look->view->size || look->fats == FAT_PARTITIONS_MAX || !fat_init(&fat, look->view, start, min_u64(length, look->view->size - start)))
+	if (start >= look->view->size || look->fats == FAT_PARTITIONS_MAX ||
+	    !fat_init(&fat, look->view, start, min_u64(length, look->view->size - start)))
 		return;
 	look->fats++;
 	look->esp |= esp;
@@ -177,7 +183,8 @@ static void look_at_gpt(struct look *look, const struct gpt_header *header)
 	uint32_t count = le32_get(header->entries), size = le32_get(header->entry_size);
 	uint64_t at = le64_get(header->entries_lba);
 
-	if (count > GPT_ENTRIES_MAX || size < sizeof(struct gpt_entry) || size > GPT_ENTRY_MAX || at > look->view->size / SECTOR)
+	if (count > GPT_ENTRIES_MAX || size < sizeof(struct gpt_entry) || size > GPT_ENTRY_MAX ||
+	    at > look->view->size / SECTOR)
 		return;
 	at *= SECTOR;
 	for (uint32_t i = 0; i < count; i++, at += size) {
@@ -204,7 +211,8 @@ static void look_at_mbr(struct look *look, const uint8_t *sector)
 
 		memcpy(&first, entry + 8, sizeof(first));
 		memcpy(&count, entry + 12, sizeof(count));
-		if (!entry[4] || entry[4] == MBR_TYPE_GPT || !le32_get(count) || le32_get(first) >= look->view->size / SECTOR)
+		if (!entry[4] || entry[4] == MBR_TYPE_GPT || !le32_get(count) ||
+		    le32_get(first) >= look->view->size / SECTOR)
 			continue;
 		look->partitions = true;
 		/* Firmware takes any FAT partition of an MBR disk for one to start from. */
@@ -235,10 +243,13 @@ static void say_what_is_missing(const struct look *look, struct buf *lines)
 	if (!look->esp)
 		say(lines, "No EFI system partition: machines with UEFI firmware cannot boot it.");
 	else if (!look->loader)
-		say(lines, "No \\EFI\\BOOT\\BOOTX64.EFI on its EFI system partition: machines with UEFI firmware find no loader, as a clone has no "
+		say(lines, "No \\EFI\\BOOT\\BOOTX64.EFI on its EFI system partition: machines with UEFI firmware find "
+			   "no loader, as a clone has no "
 			   "boot entries. In the original: grub-install --target=x86_64-efi --removable.");
 	if (look->initrd_without_iscsi) {
-		buf_printf(lines, "%s%s has no iSCSI in it: Linux would lose its disk. In the original: install open-iscsi, then update-initramfs -u.",
+		buf_printf(lines,
+			   "%s%s has no iSCSI in it: Linux would lose its disk. In the original: install open-iscsi, "
+			   "then update-initramfs -u.",
 			   lines->len ? "\n" : "", look->initrd);
 	}
 }
@@ -260,7 +271,8 @@ void image_warnings(const struct view *view, uint64_t original_bytes, struct buf
 	look.boot_code = signature && sector_has_code(sector);
 	look.gpt = gpt_read(view, SECTOR, &gpt);
 	if (!look.gpt && gpt_read(view, 4096, &gpt)) {
-		say(lines, "Its partition table counts in sectors of 4096 bytes, and network boot knows 512: no machine can boot it. "
+		say(lines, "Its partition table counts in sectors of 4096 bytes, and network boot knows 512: no "
+			   "machine can boot it. "
 			   "Install into a disk with 512-byte sectors.");
 		return;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Could a clone of this raw disk boot? Looks at partition tables, the boot code and the FAT partitions, and says in lines what a
- * person should know; it never refuses. Hostile bytes: all is bounded. Private to store/.
+ * Could a clone of this raw disk boot? Looks at partition tables, the boot code and the FAT partitions, and says in
+ * lines what a person should know; it never refuses. Hostile bytes: all is bounded. Private to store/.
  */
 #ifndef STORE_IMAGE_WARNINGS_H
 #define STORE_IMAGE_WARNINGS_H

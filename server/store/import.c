@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The queue of imports, worked off by one job of the pool (POOL_SLOW), so that it takes one slow worker and never all of them.
- * What one import does is in import_work.c.
+ * The queue of imports, worked off by one job of the pool (POOL_SLOW), so that it takes one slow worker and never all
+ * of them. What one import does is in import_work.c.
  */
 #include "store/store.h"
 
@@ -22,7 +22,8 @@ static struct import *import_next(struct store *store)
 	for (size_t i = 0; i < IMPORTS_KEPT; i++) {
 		struct import *import = &store->imports[i];
 
-		if (import->status.id && import->status.stage == IMPORT_QUEUED && (!next || import->status.id < next->status.id))
+		if (import->status.id && import->status.stage == IMPORT_QUEUED &&
+		    (!next || import->status.id < next->status.id))
 			next = import;
 	}
 	return next;
@@ -95,7 +96,8 @@ static int import_open(const char *path, int *fd, char *reason, size_t reason_si
 	int err;
 
 	if (path[0] != '/' || strlen(path) >= PATH_MAX) {
-		snprintf(reason, reason_size, "the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
+		snprintf(reason, reason_size,
+			 "the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
 		return -EINVAL;
 	}
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -106,14 +108,16 @@ static int import_open(const char *path, int *fd, char *reason, size_t reason_si
 	return err == -ENOENT ? -ENOENT : -EINVAL;
 }
 
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor, uint64_t *id, char *reason, size_t reason_size)
+int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+		 uint64_t *id, char *reason, size_t reason_size)
 {
 	struct import *import;
 	bool start;
 	int fd, err;
 
 	if (!image_name_valid(name)) {
-		snprintf(reason, reason_size, "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
+		snprintf(reason, reason_size,
+			 "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
 		return -EINVAL;
 	}
 	err = import_open(path, &fd, reason, reason_size);
@@ -121,13 +125,17 @@ int store_import(struct store *store, const char *path, const char *name, bool m
 		return err;
 	pthread_mutex_lock(&store->mutex);
 	import = &store->imports[store->next_import % IMPORTS_KEPT];
-	if (store->closing || (import->status.id && import->status.stage != IMPORT_DONE && import->status.stage != IMPORT_FAILED)) {
+	if (store->closing ||
+	    (import->status.id && import->status.stage != IMPORT_DONE && import->status.stage != IMPORT_FAILED)) {
 		pthread_mutex_unlock(&store->mutex);
 		close(fd);
-		snprintf(reason, reason_size, "%d imports are waiting already: try again when some are done", IMPORTS_KEPT);
+		snprintf(reason, reason_size, "%d imports are waiting already: try again when some are done",
+			 IMPORTS_KEPT);
 		return -EBUSY;
 	}
-	*import = (struct import){ .fd = fd, .make_default = make_default, .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
+	*import = (struct import){ .fd = fd,
+				   .make_default = make_default,
+				   .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
 	snprintf(import->status.name, sizeof(import->status.name), "%s", name);
 	snprintf(import->status.text, sizeof(import->status.text), "waiting for other imports");
 	snprintf(import->path, sizeof(import->path), "%s", path);

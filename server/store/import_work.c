@@ -5,9 +5,10 @@
  *     QUEUED -> CHECKING -> CONVERTING -> HASHING -> DONE         tmp/import-N.raw -> images/NAME@V.raw
  *                  `-----------`------------`------> FAILED
  *
- * The file is made in tmp/. When it is whole, hashed and durable, one inventory job links it into images/ and inserts the
- * row. Its name in tmp/ goes last: at the next start a file in images/ that has a second name in tmp/ and no row is the
- * remains of a crash in between, and goes (reclaim.c). So a crash at any point leaves nothing, or a complete version.
+ * The file is made in tmp/. When it is whole, hashed and durable, one inventory job links it into images/ and inserts
+ * the row. Its name in tmp/ goes last: at the next start a file in images/ that has a second name in tmp/ and no row is
+ * the remains of a crash in between, and goes (reclaim.c). So a crash at any point leaves nothing, or a complete
+ * version.
  */
 #include "store/import_work.h"
 
@@ -42,7 +43,7 @@ struct work {
 	struct import *import;
 	char file_text[FILE_TEXT]; /* the input's name, for people */
 	struct policy policy;
-	char tmp[PATH_MAX]; /* "" not made */
+	char tmp[PATH_MAX];  /* "" not made */
 	char copy[PATH_MAX]; /* of an input that qemu-img may not read; "" none */
 	int out, copy_fd;
 	enum import_stage stage;
@@ -55,7 +56,8 @@ struct work {
 
 /* ---- status ---- */
 
-static void import_set(struct store *store, struct import *import, enum import_stage stage, unsigned percent, const char *text)
+static void import_set(struct store *store, struct import *import, enum import_stage stage, unsigned percent,
+		       const char *text)
 {
 	pthread_mutex_lock(&store->mutex);
 	if (import->status.stage != stage || import->status.percent != percent || text) {
@@ -159,7 +161,8 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
 		return work_fail(work, -EINVAL, "%s is neither a file nor a disk", work->file_text);
 	if (has_writer(import->fd))
-		return work_fail(work, -EBUSY, "%s is being written to by a virtual machine: shut that down first", work->file_text);
+		return work_fail(work, -EBUSY, "%s is being written to by a virtual machine: shut that down first",
+				 work->file_text);
 	view = view_of_file(&import->fd, *in_size);
 	err = probe_image(&view, import->path, probe, reason, sizeof(reason));
 	if (err)
@@ -167,7 +170,8 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 	err = store_get_policy(work->store, &work->policy);
 	if (err)
 		return work_fail(work, err, "the policy could not be read: %s", strerror(-err));
-	return store_check_space(work->store, &work->policy, min_u64((uint64_t)st->st_blocks * 512, *in_size), work->reason, sizeof(work->reason));
+	return store_check_space(work->store, &work->policy, min_u64((uint64_t)st->st_blocks * 512, *in_size),
+				 work->reason, sizeof(work->reason));
 }
 
 /* qemu-img runs as nobody: what nobody may read is copied to where it can be handed over. */
@@ -175,7 +179,8 @@ static int work_copy_input(struct work *work, uint64_t in_size, const struct pro
 {
 	int err;
 
-	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying it to where qemu-img, without privileges, can read it");
+	import_set(work->store, work->import, IMPORT_CONVERTING, 0,
+		   "copying it to where qemu-img, without privileges, can read it");
 	work->copy_fd = open_tmp(work, ".in", work->copy);
 	if (work->copy_fd < 0)
 		return work->copy_fd;
@@ -185,11 +190,15 @@ static int work_copy_input(struct work *work, uint64_t in_size, const struct pro
 	return err ? work_fail_pass(work, err) : 0;
 }
 
-static int work_convert(struct work *work, const struct stat *st, uint64_t in_size, const struct probe *probe, uint64_t size)
+static int work_convert(struct work *work, const struct stat *st, uint64_t in_size, const struct probe *probe,
+			uint64_t size)
 {
 	struct progress progress = { work_step, work };
-	struct convert how = { .qemu_img = work->store->qemu_img, .format = probe->format, .out = work->out, .progress = &progress };
+	struct convert how = {
+		.qemu_img = work->store->qemu_img, .format = probe->format, .out = work->out, .progress = &progress
+	};
 	char text[100], reason[REASON_TEXT];
+	uint64_t qemu_size = 0;
 	int err = 0;
 
 	work->stage = IMPORT_CONVERTING;
@@ -201,6 +210,15 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	snprintf(text, sizeof(text), "converting from %s", image_format_name(probe->format));
 	import_set(work->store, work->import, IMPORT_CONVERTING, 0, text);
 	err = convert_check(&how, reason, sizeof(reason));
+	if (!err)
+		err = convert_size(&how, &qemu_size, reason, sizeof(reason));
+	/* Were it to see less of the disk than we, the rest would be zeroes. It counts in whole blocks. */
+	if (!err && qemu_size != align_up(probe->size_bytes, 512) && qemu_size != align_down(probe->size_bytes, 512)) {
+		snprintf(reason, sizeof(reason),
+			 "holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
+			 (unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
+		err = -EUCLEAN;
+	}
 	if (!err && ftruncate(work->out, (off_t)size))
 		return work_fail_pass(work, -errno);
 	if (!err)
@@ -291,9 +309,11 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 	if (!err && work->import->make_default)
 		err = image_set_default(tx, version->image);
 	if (!err)
-		err = event_add(tx, "info", "image-imported", work->import->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
-				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
-				version->state == VERSION_PUBLISHED ? "" : "; not published yet", version->warnings[0] ? ". " : "", version->warnings);
+		err = event_add(tx, "info", "image-imported", work->import->actor, 0, version->image,
+				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
+				(unsigned long long)(version->size_bytes >> 20),
+				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
+				version->warnings[0] ? ". " : "", version->warnings);
 	return err;
 }
 
@@ -320,7 +340,8 @@ static int work_publish(struct work *work)
 		return 0;
 	if (work->published_file[0])
 		store_unlink(work->published_file);
-	return work_fail(work, err, "%s could not be entered into the inventory: %s", work->version.image, strerror(-err));
+	return work_fail(work, err, "%s could not be entered into the inventory: %s", work->version.image,
+			 strerror(-err));
 }
 
 /* ---- all of it ---- */
@@ -341,11 +362,14 @@ static int work_run(struct work *work)
 	work->out = open_tmp(work, ".raw", work->tmp);
 	if (work->out < 0)
 		return work->out;
-	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) : work_convert(work, &st, in_size, &probe, size);
+	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size)
+					 : work_convert(work, &st, in_size, &probe, size);
 	if (err)
 		return err;
 	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
-		return work_fail(work, -EBUSY, "%s was changed while it was read: end whatever writes to it, and import it again", work->file_text);
+		return work_fail(work, -EBUSY,
+				 "%s was changed while it was read: end whatever writes to it, and import it again",
+				 work->file_text);
 	err = work_seal(work, probe.size_bytes, size);
 	return err ? err : work_publish(work);
 }
@@ -373,14 +397,16 @@ static void work_finish(struct work *work, int err)
 		snprintf(status->text, sizeof(status->text), "%s", work->reason);
 	} else {
 		snprintf(status->text, sizeof(status->text), "%s@%u%s", work->version.image, work->version.number,
-			 work->version.state == VERSION_PUBLISHED ? " is published" : " is ready; publish it to give it to new machines");
+			 work->version.state == VERSION_PUBLISHED ? " is published"
+								  : " is ready; publish it to give it to new machines");
 		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
 		status->version_id = work->version.id;
 	}
 	pthread_cond_broadcast(&store->changed);
 	pthread_mutex_unlock(&store->mutex);
 	if (err)
-		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name, "%s", work->reason);
+		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
+				"%s", work->reason);
 }
 
 void import_perform(struct store *store, struct import *import)

@@ -26,7 +26,7 @@ struct import {
 	char path[PATH_MAX];
 	char actor[64];
 	bool make_default;
-	int fd;		     /* the input; -1 when done with */
+	int fd; /* the input; -1 when done with */
 };
 
 /* What store_verify_version found out by hashing: so that it hashes once, not once for each machine that waits. */
@@ -68,7 +68,8 @@ int store_sync_path(const char *path);
 /* Removes a file; that it is not there is fine. Others are logged. */
 void store_unlink(const char *path);
 /* Keeps the reserve of the policy (NULL: none) and `more` bytes free: 0, or -ENOSPC with a sentence. */
-int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason, size_t reason_size);
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason,
+		      size_t reason_size);
 
 /* Runs run(tx, arg) as a job and waits. Not on a loop, not inside another job. */
 int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);

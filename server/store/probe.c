@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is it: magic numbers, then the few fields that say how big the disk inside is and whether it leans on other files. See probe.h.
- * Formats: QEMU's docs/interop/qcow2.txt; "Virtual Hard Disk Image Format Specification"; [MS-VHDX]; "Virtual Disk Format 5.0" (VMDK).
+ * What is it: magic numbers, then the few fields that say how big the disk inside is and whether it leans on other
+ * files. See probe.h. Formats: QEMU's docs/interop/qcow2.txt; "Virtual Hard Disk Image Format Specification";
+ * [MS-VHDX]; "Virtual Disk Format 5.0" (VMDK).
  */
 #include "store/probe.h"
 
@@ -36,7 +37,8 @@ static int accept_size(struct probe *probe, enum image_format format, uint64_t s
 	if (!size)
 		return refuse(reason, "holds an empty disk: there is nothing to boot from");
 	if (size > STORE_SIZE_MAX)
-		return refuse(reason, "holds a disk of %llu GiB: at most 16 TiB can be imported", (unsigned long long)(size >> 30));
+		return refuse(reason, "holds a disk of %llu GiB: at most 16 TiB can be imported",
+			      (unsigned long long)(size >> 30));
 	*probe = (struct probe){ format, size };
 	return 0;
 }
@@ -66,15 +68,19 @@ static int probe_qcow2(const struct view *view, struct probe *probe, const struc
 		return refuse(reason, "is cut off: a qcow2 header does not fit into it");
 	version = be32_get(h.version);
 	if (version != 2 && version != 3)
-		return refuse(reason, "is qcow version %u: convert it first (qemu-img convert -O qcow2 OLD NEW)", version);
+		return refuse(reason, "is qcow version %u: convert it first (qemu-img convert -O qcow2 OLD NEW)",
+			      version);
 	incompatible = version == 3 ? be64_get(h.incompatible) : 0;
 	if (be64_get(h.backing_offset))
-		return refuse(reason, "has a backing file, so it is not complete by itself: make one file of both first "
-				      "(qemu-img convert -O qcow2 OLD NEW, where both are)");
+		return refuse(reason,
+			      "has a backing file, so it is not complete by itself: make one file of both first "
+			      "(qemu-img convert -O qcow2 OLD NEW, where both are)");
 	if (incompatible & QCOW2_DATA_FILE)
-		return refuse(reason, "keeps its data in another file: make one file of both first (qemu-img convert -O qcow2 OLD NEW, where both are)");
+		return refuse(reason, "keeps its data in another file: make one file of both first (qemu-img convert "
+				      "-O qcow2 OLD NEW, where both are)");
 	if (be32_get(h.crypt_method))
-		return refuse(reason, "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
+		return refuse(reason,
+			      "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
 	if (incompatible & QCOW2_CORRUPT)
 		return refuse(reason, "is marked corrupt: repair it first (qemu-img check -r all)");
 	return accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
@@ -122,12 +128,14 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 	struct be32 table[VHD_CHUNK];
 	uint64_t at, entries, block;
 
-	if (!view_read(view, be64_get(footer->data_offset), &header, sizeof(header)) || memcmp(header.cookie, "cxsparse", 8))
+	if (!view_read(view, be64_get(footer->data_offset), &header, sizeof(header)) ||
+	    memcmp(header.cookie, "cxsparse", 8))
 		return refuse(reason, "is damaged: its VHD header is missing");
 	at = be64_get(header.table_offset);
 	entries = be32_get(header.entries);
 	block = be32_get(header.block_size);
-	if (block < 512 || (block & (block - 1)) || entries > STORE_SIZE_MAX / block || entries * block < be64_get(footer->current_size))
+	if (block < 512 || (block & (block - 1)) || entries > STORE_SIZE_MAX / block ||
+	    entries * block < be64_get(footer->current_size))
 		return refuse(reason, "is damaged: its VHD header makes no sense");
 	while (entries) {
 		size_t count = (size_t)min_u64(entries, VHD_CHUNK);
@@ -138,7 +146,8 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 			uint32_t sector = be32_get(table[i]);
 
 			if (sector != (uint32_t)VHD_UNUSED && (uint64_t)sector * 512 + block > view->size)
-				return refuse(reason, "is cut off: blocks of its disk lie beyond its end. Copy it again");
+				return refuse(reason,
+					      "is cut off: blocks of its disk lie beyond its end. Copy it again");
 		}
 		at += count * sizeof(table[0]);
 		entries -= count;
@@ -146,7 +155,8 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 	return 0;
 }
 
-static int probe_vhd(const struct view *view, const struct vhd_footer *footer, bool at_start, struct probe *probe, const struct reason *reason)
+static int probe_vhd(const struct view *view, const struct vhd_footer *footer, bool at_start, struct probe *probe,
+		     const struct reason *reason)
 {
 	struct vhd_footer last;
 	uint32_t type = be32_get(footer->type);
@@ -155,12 +165,14 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 	if (!vhd_checksum_ok(footer))
 		return refuse(reason, "is damaged: the checksum of its VHD footer is wrong");
 	if (type == VHD_DIFFERENCING)
-		return refuse(reason, "is a differencing VHD, so it is not complete by itself: merge it with its parent first "
-				      "(Hyper-V: Edit Disk, Merge; or Convert-VHD OLD.vhd NEW.vhdx)");
+		return refuse(reason,
+			      "is a differencing VHD, so it is not complete by itself: merge it with its parent first "
+			      "(Hyper-V: Edit Disk, Merge; or Convert-VHD OLD.vhd NEW.vhdx)");
 	if (type == VHD_DYNAMIC) {
 		int err;
 
-		if (!at_start || !view_read(view, view->size - sizeof(last), &last, sizeof(last)) || memcmp(last.cookie, "conectix", 8))
+		if (!at_start || !view_read(view, view->size - sizeof(last), &last, sizeof(last)) ||
+		    memcmp(last.cookie, "conectix", 8))
 			return refuse(reason, "is cut off: the VHD footer at its end is missing. Copy it again");
 		err = vhd_check_table(view, footer, reason);
 		if (err)
@@ -168,7 +180,8 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 	} else if (type != VHD_FIXED) {
 		return refuse(reason, "is a VHD of type %u, which nobody knows", type);
 	} else if (size > view->size - sizeof(last)) {
-		return refuse(reason, "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again", (unsigned long long)size);
+		return refuse(reason, "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again",
+			      (unsigned long long)size);
 	}
 	return accept_size(probe, FORMAT_VHD, size, reason);
 }
@@ -182,14 +195,20 @@ struct vhdx_entry { /* of the region table and of the metadata table */
 
 enum { VHDX_ENTRIES_MAX = 2047, VHDX_REGION_TABLE = 192 << 10, VHDX_REGION_TABLE_2 = 256 << 10, VHDX_HAS_PARENT = 2 };
 
-static const uint8_t vhdx_metadata[16] = { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e };
-static const uint8_t vhdx_parameters[16] = { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b };
-static const uint8_t vhdx_disk_size[16] = { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8 };
-static const uint8_t vhdx_sector_size[16] = { 0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f };
-static const uint8_t vhdx_parent[16] = { 0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c };
+static const uint8_t vhdx_metadata[16] = { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
+					   0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e };
+static const uint8_t vhdx_parameters[16] = { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d,
+					     0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b };
+static const uint8_t vhdx_disk_size[16] = { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48,
+					    0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8 };
+static const uint8_t vhdx_sector_size[16] = { 0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47,
+					      0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f };
+static const uint8_t vhdx_parent[16] = { 0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45,
+					 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c };
 
 /* Finds a GUID in count entries at an offset. */
-static bool vhdx_find(const struct view *view, uint64_t at, unsigned count, const uint8_t guid[16], struct vhdx_entry *found)
+static bool vhdx_find(const struct view *view, uint64_t at, unsigned count, const uint8_t guid[16],
+		      struct vhdx_entry *found)
 {
 	if (count > VHDX_ENTRIES_MAX)
 		return false;
@@ -206,7 +225,10 @@ static bool vhdx_find(const struct view *view, uint64_t at, unsigned count, cons
 static bool vhdx_metadata_region(const struct view *view, uint64_t *at)
 {
 	static const uint32_t copies[] = { VHDX_REGION_TABLE, VHDX_REGION_TABLE_2 };
-	struct { char signature[4]; struct le32 checksum, count, reserved; } table;
+	struct {
+		char signature[4];
+		struct le32 checksum, count, reserved;
+	} table;
 	struct vhdx_entry entry;
 	struct le64 offset;
 
@@ -223,7 +245,8 @@ static bool vhdx_metadata_region(const struct view *view, uint64_t *at)
 }
 
 /* [MS-VHDX] §2.2.3.2: a metadata item's first len bytes. */
-static bool vhdx_item(const struct view *view, uint64_t region, unsigned count, const uint8_t guid[16], void *data, size_t len)
+static bool vhdx_item(const struct view *view, uint64_t region, unsigned count, const uint8_t guid[16], void *data,
+		      size_t len)
 {
 	struct vhdx_entry entry;
 	struct le32 offset;
@@ -236,16 +259,21 @@ static bool vhdx_item(const struct view *view, uint64_t region, unsigned count, 
 
 static int probe_vhdx(const struct view *view, struct probe *probe, const struct reason *reason)
 {
-	struct { char signature[8]; struct le16 reserved, count; } table;
-	struct { struct le32 block_size, flags; } parameters;
+	struct {
+		char signature[8];
+		struct le16 reserved, count;
+	} table;
+	struct {
+		struct le32 block_size, flags;
+	} parameters;
 	struct vhdx_entry entry;
 	struct le64 size;
 	struct le32 sector;
 	uint64_t region;
 	unsigned count;
 
-	if (!vhdx_metadata_region(view, &region) || region > view->size || !view_read(view, region, &table, sizeof(table)) ||
-	    memcmp(table.signature, "metadata", 8))
+	if (!vhdx_metadata_region(view, &region) || region > view->size ||
+	    !view_read(view, region, &table, sizeof(table)) || memcmp(table.signature, "metadata", 8))
 		return refuse(reason, "is cut off or damaged: its VHDX metadata is missing");
 	count = le16_get(table.count);
 	if (!vhdx_item(view, region, count, vhdx_parameters, &parameters, sizeof(parameters)) ||
@@ -253,12 +281,16 @@ static int probe_vhdx(const struct view *view, struct probe *probe, const struct
 	    !vhdx_item(view, region, count, vhdx_sector_size, &sector, sizeof(sector)))
 		return refuse(reason, "is damaged: its VHDX metadata is incomplete");
 	if ((le32_get(parameters.flags) & VHDX_HAS_PARENT) || vhdx_find(view, region + 32, count, vhdx_parent, &entry))
-		return refuse(reason, "is a differencing VHDX (an .avhdx checkpoint, perhaps), so it is not complete by itself: merge it with its parent "
+		return refuse(reason, "is a differencing VHDX (an .avhdx checkpoint, perhaps), so it is not complete "
+				      "by itself: merge it with its parent "
 				      "first (Hyper-V: delete the checkpoint, or Convert-VHD OLD.avhdx NEW.vhdx)");
-	/* qemu-img takes the sector size wrongly into account, and no machine could boot from it: its partitions count in other units. */
+	/* qemu-img takes such a disk for an eighth of its size; its partitions count in blocks that no machine sees. */
 	if (le32_get(sector) != 512)
-		return refuse(reason, "has logical sectors of %u bytes, and network boot knows 512: install into a disk with 512-byte sectors "
-				      "(New-VHD -LogicalSectorSizeBytes 512)", le32_get(sector));
+		return refuse(reason,
+			      "has logical sectors of %u bytes, and network boot knows 512: install into a disk with "
+			      "512-byte sectors "
+			      "(New-VHD -LogicalSectorSizeBytes 512)",
+			      le32_get(sector));
 	return accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
 }
 
@@ -274,8 +306,10 @@ enum { VMDK_DESCRIPTOR_AT = 512, VMDK_DESCRIPTOR_MAX = 20 * 512 }; /* where qemu
 
 static int vmdk_external(const struct reason *reason, const char *what)
 {
-	return refuse(reason, "is %s, so it is not complete by itself: make one file of all its parts first "
-			      "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)", what);
+	return refuse(reason,
+		      "is %s, so it is not complete by itself: make one file of all its parts first "
+		      "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)",
+		      what);
 }
 
 /* The text inside: one extent, which is this file, and no parent. */
@@ -343,31 +377,47 @@ static const struct foreign {
 	uint8_t len;
 	const char *magic, *what;
 } foreign[] = {
-	{ 0, 4, "COWD", "is one extent of an ESX VMDK: name a file that holds the whole disk (qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2)" },
-	{ 0, 4, "\xbe\xba\xfe\xca", "is one extent of an ESX VMDK (SEsparse): export the machine from vSphere as OVF first" },
-	{ 0, 21, "# Disk DescriptorFile", "is only the description of a VMDK, its data lies in other files: make one file of them first "
-					  "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)" },
-	{ 0, 6, "LUKS\xba\xbe", "is encrypted (LUKS): machines that boot from it could not ask for the key. Import the disk with its boot partition in the clear" },
-	{ 64, 4, "\x7f\x10\xda\xbe", "is a VirtualBox VDI: convert it first (qemu-img convert -f vdi -O qcow2 OLD NEW)" },
+	{ 0, 4, "COWD",
+	  "is one extent of an ESX VMDK: name a file that holds the whole disk (qemu-img convert -O qcow2 NAME.vmdk "
+	  "NEW.qcow2)" },
+	{ 0, 4, "\xbe\xba\xfe\xca",
+	  "is one extent of an ESX VMDK (SEsparse): export the machine from vSphere as OVF first" },
+	{ 0, 21, "# Disk DescriptorFile",
+	  "is only the description of a VMDK, its data lies in other files: make one file of them first "
+	  "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)" },
+	{ 0, 6, "LUKS\xba\xbe",
+	  "is encrypted (LUKS): machines that boot from it could not ask for the key. Import the disk with its boot "
+	  "partition in the clear" },
+	{ 64, 4, "\x7f\x10\xda\xbe",
+	  "is a VirtualBox VDI: convert it first (qemu-img convert -f vdi -O qcow2 OLD NEW)" },
 	{ 0, 4, "QED\0", "is a QED image: convert it first (qemu-img convert -f qed -O qcow2 OLD NEW)" },
-	{ 0, 16, "WithoutFreeSpace", "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
-	{ 0, 16, "WithouFreSpacExt", "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
+	{ 0, 16, "WithoutFreeSpace",
+	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
+	{ 0, 16, "WithouFreSpacExt",
+	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
 	{ 0, 8, "MSWIM\0\0\0", "is a Windows WIM archive, not a disk: apply it to a virtual disk and import that" },
 	{ 0, 2, "\x1f\x8b", "is compressed: unpack it first (gunzip)" },
-	{ 0, 6, "\xfd" "7zXZ\0", "is compressed: unpack it first (unxz)" },
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ\0",
+	  "is compressed: unpack it first (unxz)" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "is compressed: unpack it first (unzstd)" },
 	{ 0, 3, "BZh", "is compressed: unpack it first (bunzip2)" },
 	{ 0, 4, "PK\3\4", "is a ZIP archive: unpack it first (unzip)" },
 	{ 0, 6, "7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first (7z x)" },
 	{ 257, 5, "ustar", "is a tar archive (an OVA, perhaps): unpack it and import the disk in it (tar xf)" },
-	{ 0, 4, "\x7f" "ELF", "is a program, not a disk" },
+	{ 0, 4,
+	  "\x7f"
+	  "ELF",
+	  "is a program, not a disk" },
 };
 
 static const struct ending {
 	const char *text;
 	enum image_format format;
 } endings[] = {
-	{ ".qcow2", FORMAT_QCOW2 }, { ".vhdx", FORMAT_VHDX }, { ".avhdx", FORMAT_VHDX }, { ".vhd", FORMAT_VHD }, { ".vmdk", FORMAT_VMDK },
+	{ ".qcow2", FORMAT_QCOW2 }, { ".vhdx", FORMAT_VHDX }, { ".avhdx", FORMAT_VHDX },
+	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK },
 };
 
 static int probe_raw(const struct view *view, const char *file_name, struct probe *probe, const struct reason *reason)
@@ -383,13 +433,16 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 	}
 	for (size_t i = 0; i < array_len(endings) && dot; i++) {
 		if (!strcasecmp(dot, endings[i].text))
-			return refuse(reason, "is named %s, but does not begin like one: it is damaged, or a raw image that should be called .raw",
+			return refuse(reason,
+				      "is named %s, but does not begin like one: it is damaged, or a raw image that "
+				      "should be called .raw",
 				      endings[i].text);
 	}
 	return accept_size(probe, FORMAT_RAW, view->size, reason);
 }
 
-int probe_image(const struct view *view, const char *file_name, struct probe *probe, char *reason_text, size_t reason_size)
+int probe_image(const struct view *view, const char *file_name, struct probe *probe, char *reason_text,
+		size_t reason_size)
 {
 	const struct reason reason = { reason_text, reason_size };
 	struct vhd_footer footer;

@@ -2,14 +2,15 @@
 /*
  * After a start, files and rows agree. What a crash leaves behind is known for certain, and only that is deleted:
  *
- *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not commit) goes back;
+ *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not
+ * commit) goes back;
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
  *  - a child that a committed change gave up is named in the inventory (discarded_each);
  *  - a child without a row that was never written to is an enrolment that did not commit.
  *
- * Other files without rows may be all that is left of somebody's disk, say under an old backup of the inventory: they stay, with a
- * warning. Fresh children that are missing, or that a loss of power may have damaged, are made again: nobody has logged in to
- * them yet. Main thread, before anything else runs.
+ * Other files without rows may be all that is left of somebody's disk, say under an old backup of the inventory: they
+ * stay, with a warning. Fresh children that are missing, or that a loss of power may have damaged, are made again:
+ * nobody has logged in to them yet. Main thread, before anything else runs.
  */
 #include "store/store.h"
 
@@ -158,7 +159,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 		err = -ENOMEM;
 	if (err)
 		return err;
-	r->same_boot = !setting_get(tx, boot_id_setting, before, sizeof(before)) && r->boot_id[0] && !strcmp(before, r->boot_id);
+	r->same_boot = !setting_get(tx, boot_id_setting, before, sizeof(before)) && r->boot_id[0] &&
+		       !strcmp(before, r->boot_id);
 	return 0;
 }
 
@@ -198,10 +200,11 @@ static void reclaim_image(struct reclaim *r, const struct image_version *version
 		log_info("store: %s is back: its removal had not been completed", path);
 		return;
 	}
-	log_error("store: golden image %s@%u: %s is missing: put it back (a backup), or its %u machines cannot boot", version->image, version->number, path,
-		  version->machines);
+	log_error("store: golden image %s@%u: %s is missing: put it back (a backup), or its %u machines cannot boot",
+		  version->image, version->number, path, version->machines);
 	inventory_event(r->store->inventory, "error", "image-missing", "server", 0, version->image,
-			"%s@%u: images/%s is missing: put it back (a backup), or its machines cannot boot", version->image, version->number, version->file);
+			"%s@%u: images/%s is missing: put it back (a backup), or its machines cannot boot",
+			version->image, version->number, version->file);
 }
 
 /* A file of tmp/ with a second name: takes that one too, where no row knows it. */
@@ -257,7 +260,8 @@ static void warn_about_unknown_images(struct reclaim *r)
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.' && !names_have(&r->version_files, entry->d_name))
-			log_warning("store: images/%s is in no inventory: import it again, or delete it", entry->d_name);
+			log_warning("store: images/%s is in no inventory: import it again, or delete it",
+				    entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -266,7 +270,8 @@ static void warn_about_unknown_images(struct reclaim *r)
 /* ---- children ---- */
 
 /* Is the file there, and still the one that was made for this machine? */
-static bool child_is_sound(struct reclaim *r, const struct machine *machine, const struct image_version *version, struct qcow2_info *info)
+static bool child_is_sound(struct reclaim *r, const struct machine *machine, const struct image_version *version,
+			   struct qcow2_info *info)
 {
 	char path[PATH_MAX], backing[160], reason[REASON_TEXT];
 
@@ -299,7 +304,8 @@ static int record_change(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = machine_update(tx, machine);
 	if (!err)
-		err = event_add(tx, change->failed ? "error" : "warning", change->failed ? "disk-missing" : "disk-made-again", "server", machine->id,
+		err = event_add(tx, change->failed ? "error" : "warning",
+				change->failed ? "disk-missing" : "disk-made-again", "server", machine->id,
 				machine->name, "%s", change->text);
 	return err;
 }
@@ -343,11 +349,15 @@ static void reclaim_machine(struct reclaim *r, const struct machine *machine)
 	}
 	if (machine->mode == MODE_EPHEMERAL && (!sound || (!r->same_boot && !info.clean))) {
 		if (!make_again(r, machine, version))
-			record(r, machine, false, "its disk, kept for one boot only, was lost with the server's power: it starts with a new one");
+			record(r, machine, false,
+			       "its disk, kept for one boot only, was lost with the server's power: it starts with a "
+			       "new one");
 		return;
 	}
-	if (access(store_path(r->store, "children", machine->child, path), F_OK) && errno == ENOENT && machine->state == MACHINE_READY)
-		record(r, machine, true, "its disk is missing in children/: put the file back (a backup), or reset the machine");
+	if (access(store_path(r->store, "children", machine->child, path), F_OK) && errno == ENOENT &&
+	    machine->state == MACHINE_READY)
+		record(r, machine, true,
+		       "its disk is missing in children/: put the file back (a backup), or reset the machine");
 }
 
 static int forget_discarded(struct inventory_tx *tx, void *arg)
@@ -388,7 +398,8 @@ static bool child_is_unused(struct reclaim *r, const char *name)
 		return false;
 	if (!st.st_blocks)
 		return true; /* cut down in the middle of its making */
-	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean && (uint64_t)st.st_size <= new_child_bytes(r, info.size_bytes);
+	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean &&
+	       (uint64_t)st.st_size <= new_child_bytes(r, info.size_bytes);
 }
 
 static void reclaim_unknown_child(struct reclaim *r, const char *name)
@@ -408,7 +419,9 @@ static void reclaim_unknown_child(struct reclaim *r, const char *name)
 		store_delete_child(r->store, name);
 		return;
 	}
-	log_warning("store: children/%s belongs to no machine (is the inventory older than it?): delete it by hand if nobody misses it", name);
+	log_warning("store: children/%s belongs to no machine (is the inventory older than it?): delete it by hand if "
+		    "nobody misses it",
+		    name);
 }
 
 static int reclaim_children(struct reclaim *r, char *reason, size_t reason_size)

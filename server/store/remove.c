@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Removing a version: its file moves to tmp/ within the job that deletes the row, and goes once that is committed. After a crash in
- * between the row decides: it is there, and the file goes back (reclaim.c), or it is not, and tmp/ is emptied.
+ * Removing a version: its file moves to tmp/ within the job that deletes the row, and goes once that is committed.
+ * After a crash in between the row decides: it is there, and the file goes back (reclaim.c), or it is not, and tmp/ is
+ * emptied.
  */
 #include "store/store.h"
 
@@ -44,8 +45,8 @@ static int removal_run(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = version_delete(tx, removal->version_id);
 	if (!err)
-		err = event_add(tx, "info", "image-removed", removal->actor, 0, removal->version.image, "%s@%u was removed", removal->version.image,
-				removal->version.number);
+		err = event_add(tx, "info", "image-removed", removal->actor, 0, removal->version.image,
+				"%s@%u was removed", removal->version.image, removal->version.number);
 	return err ? err : removal_move(removal);
 }
 
@@ -65,9 +66,12 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 	if (err == -ENOENT)
 		snprintf(reason, reason_size, "there is no such image version");
 	else if (err == -EBUSY)
-		snprintf(reason, reason_size, "%s@%u is in use: %u machines were made from it. Move them to another version or reset them first", version->image,
-			 version->number, version->machines);
+		snprintf(reason, reason_size,
+			 "%s@%u is in use: %u machines were made from it. Move them to another version or reset them "
+			 "first",
+			 version->image, version->number, version->machines);
 	else
-		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number, strerror(-err));
+		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number,
+			 strerror(-err));
 	return err;
 }

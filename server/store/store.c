@@ -21,7 +21,8 @@ static const char *const folders[] = { "images", "children", "tmp" };
 
 const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX])
 {
-	snprintf(out, PATH_MAX, "%s%s%s%s%s", store->dir, folder ? "/" : "", folder ? folder : "", name ? "/" : "", name ? name : "");
+	snprintf(out, PATH_MAX, "%s%s%s%s%s", store->dir, folder ? "/" : "", folder ? folder : "", name ? "/" : "",
+		 name ? name : "");
 	return out;
 }
 
@@ -102,13 +103,16 @@ static int space_get(const char *dir, const struct policy *policy, struct store_
 
 	if (statvfs(dir, &vfs))
 		return -errno;
-	*space = (struct store_space){ .total_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize, .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize };
+	*space = (struct store_space){ .total_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize,
+				       .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize };
 	if (policy)
-		space->reserve_bytes = policy->reserve_bytes ? policy->reserve_bytes : space->total_bytes / 100 * policy->reserve_percent;
+		space->reserve_bytes = policy->reserve_bytes ? policy->reserve_bytes
+							     : space->total_bytes / 100 * policy->reserve_percent;
 	return 0;
 }
 
-int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason, size_t reason_size)
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason,
+		      size_t reason_size)
 {
 	struct store_space space;
 	int err = space_get(store->dir, policy, &space);
@@ -120,10 +124,11 @@ int store_check_space(const struct store *store, const struct policy *policy, ui
 	if (space.free_bytes >= more && space.free_bytes - more >= space.reserve_bytes)
 		return 0;
 	snprintf(reason, reason_size,
-		 "the file system of %s has %llu MiB free; %llu MiB are needed and %llu MiB kept in reserve for machines that run: make room, or lower "
+		 "the file system of %s has %llu MiB free; %llu MiB are needed and %llu MiB kept in reserve for "
+		 "machines that run: make room, or lower "
 		 "the policy's reserve",
-		 store->dir, (unsigned long long)(space.free_bytes >> 20), (unsigned long long)((more + (1 << 20) - 1) >> 20),
-		 (unsigned long long)(space.reserve_bytes >> 20));
+		 store->dir, (unsigned long long)(space.free_bytes >> 20),
+		 (unsigned long long)((more + (1 << 20) - 1) >> 20), (unsigned long long)(space.reserve_bytes >> 20));
 	return -ENOSPC;
 }
 
@@ -195,7 +200,9 @@ static int take_lock(struct store *store, char *reason, size_t reason_size)
 		len = pread(store->lock_fd, pid, sizeof(pid) - 1, 0);
 		pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
 		if (err == -EBUSY)
-			snprintf(reason, reason_size, "%s is in use by another sanbootd (process %s): stop that one, or give this one another --state-dir",
+			snprintf(reason, reason_size,
+				 "%s is in use by another sanbootd (process %s): stop that one, or give this one "
+				 "another --state-dir",
 				 store->dir, pid[0] ? pid : "unknown");
 		else
 			snprintf(reason, reason_size, "%s cannot be locked: %s", path, strerror(-err));
@@ -242,7 +249,8 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, c
 	import_init(made);
 	if (strlen(state_dir) >= sizeof(made->dir)) {
 		err = -ENAMETOOLONG;
-		snprintf(reason, reason_size, "the name of the state directory is too long (at most %zu bytes)", sizeof(made->dir) - 1);
+		snprintf(reason, reason_size, "the name of the state directory is too long (at most %zu bytes)",
+			 sizeof(made->dir) - 1);
 	}
 	if (!err) {
 		snprintf(made->dir, sizeof(made->dir), "%s", state_dir);

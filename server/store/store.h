@@ -28,6 +28,7 @@ struct store;
 int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size);
 /* Then: removes orphans of an earlier crash (files without rows), makes fresh children that are missing, checks that images are there. */
 int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size);
+/* Ends what is being imported (which needs the inventory and the pool: call it before theirs are closed), gives the lock back. */
 void store_close(struct store *store);
 const char *store_inventory_path(const struct store *store);
 const char *store_state_dir(const struct store *store);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Invariant 7: a golden version is what was published. Its identity is size and SHA-256; a changed inode or mtime (a restored
- * backup, a copied state directory) only triggers a new hash, whose result is kept. Of many machines that log in at once one hashes
- * and the others wait for it.
+ * Invariant 7: a golden version is what was published. Its identity is size and SHA-256; a changed inode or mtime (a
+ * restored backup, a copied state directory) only triggers a new hash, whose result is kept. Of many machines that log
+ * in at once one hashes and the others wait for it.
  */
 #include "store/store.h"
 
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The entry of this version, or the one to use for it: free, or used longest ago. NULL: all are busy. Under the mutex. */
+/* The entry of this version, or the one used longest ago, to use for it. NULL: all are busy. Under the mutex. */
 static struct verified *entry_find(struct store *store, int64_t version_id)
 {
 	struct verified *best = NULL;
@@ -63,7 +63,8 @@ static int verify_hash(struct store *store, const struct image_version *version,
 	struct identity identity = { version->id, sha256, st->st_ino, stat_mtime_ns(st) };
 	int err;
 
-	log_info("%s@%u: %s has another inode or time than when it was published: hashing it", version->image, version->number, version->file);
+	log_info("%s@%u: %s has another inode or time than when it was published: hashing it", version->image,
+		 version->number, version->file);
 	err = hash_file(fd, (uint64_t)st->st_size, &progress, sha256);
 	if (err)
 		return err;
@@ -71,7 +72,8 @@ static int verify_hash(struct store *store, const struct image_version *version,
 		return -ESTALE;
 	err = store_write(store, identity_store, &identity);
 	if (err) /* known good; it will be hashed again after the next start */
-		log_warning("%s@%u: its identity could not be stored: %s", version->image, version->number, strerror(-err));
+		log_warning("%s@%u: its identity could not be stored: %s", version->image, version->number,
+			    strerror(-err));
 	return 0;
 }
 
@@ -94,7 +96,11 @@ static int verify_once(struct store *store, const struct image_version *version,
 		pthread_mutex_unlock(&store->mutex);
 		return err;
 	}
-	*entry = (struct verified){ .version_id = version->id, .inode = st->st_ino, .mtime_ns = stat_mtime_ns(st), .busy = true, .used = entry->used };
+	*entry = (struct verified){ .version_id = version->id,
+				    .inode = st->st_ino,
+				    .mtime_ns = stat_mtime_ns(st),
+				    .busy = true,
+				    .used = entry->used };
 	pthread_mutex_unlock(&store->mutex);
 
 	err = verify_hash(store, version, fd, st);
@@ -118,7 +124,9 @@ int store_verify_version(struct store *store, const struct image_version *versio
 	fd = open(store_path(store, "images", version->file, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
 		err = -errno;
-		snprintf(reason, reason_size, "golden image %s@%u: %s: %s: put the file back (a backup), or move its machines to another version",
+		snprintf(reason, reason_size,
+			 "golden image %s@%u: %s: %s: put the file back (a backup), or move its machines to another "
+			 "version",
 			 version->image, version->number, path, strerror(-err));
 		goto out;
 	}
@@ -128,10 +136,12 @@ int store_verify_version(struct store *store, const struct image_version *versio
 		err = verify_once(store, version, fd, &st);
 	if (err == -ESTALE)
 		snprintf(reason, reason_size,
-			 "golden image %s@%u was changed since it was published (%s is not what it was): put the original back; import changes as a new version",
+			 "golden image %s@%u was changed since it was published (%s is not what it was): put the "
+			 "original back; import changes as a new version",
 			 version->image, version->number, path);
 	else if (err)
-		snprintf(reason, reason_size, "golden image %s@%u: %s could not be read: %s", version->image, version->number, path, strerror(-err));
+		snprintf(reason, reason_size, "golden image %s@%u: %s could not be read: %s", version->image,
+			 version->number, path, strerror(-err));
 out:
 	if (fd >= 0)
 		close(fd);

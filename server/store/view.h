@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes of an image that somebody else made: a file, or memory in tests. Every read is checked against the size, so parsers above it
- * need only bound how much they read. Private to store/.
+ * Bytes of an image that somebody else made: a file, or memory in tests. Every read is checked against the size, so
+ * parsers above it need only bound how much they read. Private to store/.
  */
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
@@ -29,9 +29,15 @@ static inline bool view_read(const struct view *view, uint64_t offset, void *dat
 struct view view_of_file(const int *fd, uint64_t size);
 
 /* Little-endian integers as FAT, GPT, VHDX and VMDK have them. */
-struct le16 { uint8_t b[2]; };
-struct le32 { uint8_t b[4]; };
-struct le64 { uint8_t b[8]; };
+struct le16 {
+	uint8_t b[2];
+};
+struct le32 {
+	uint8_t b[4];
+};
+struct le64 {
+	uint8_t b[8];
+};
 
 static inline uint16_t le16_get(struct le16 v)
 {

@@ -7,6 +7,12 @@ import iscsi
 import c_login  # noqa: F401: each registers its cases
 import c_keys  # noqa: F401
 import c_chap  # noqa: F401
+import c_order  # noqa: F401
+import c_data  # noqa: F401
+import c_text  # noqa: F401
+import c_tasks  # noqa: F401
+import c_sessions  # noqa: F401
+import c_hostile  # noqa: F401
 
 if __name__ == "__main__":
-    sys.exit(1 if iscsi.run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "") else 0)
+    sys.exit(0 if iscsi.run(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "") else 1)

@@ -297,10 +297,12 @@ static bool command(struct testd *testd, const char *line)
 	} else if (sscanf(line, "sessions %llu", &key) == 1) {
 		iscsi_server_sessions(testd->server, key, testd->loops[0], on_session, testd);
 	} else if (sscanf(line, "pending %llu", &key) == 1) {
+		unsigned long long boot;
+
 		pthread_mutex_lock(&testd->mutex);
-		machine_of(key)->pending = machine_of(key)->boot + 1;
+		boot = machine_of(key)->pending = machine_of(key)->boot + 1;
 		pthread_mutex_unlock(&testd->mutex);
-		say("pending %llu", (unsigned long long)machine_of(key)->pending);
+		say("pending %llu", boot);
 	} else {
 		return false;
 	}

@@ -388,7 +388,7 @@ class VM:
 
     def wait(self, pattern, timeout=180):
         """The first match after what was waited for before, in a line that is complete."""
-        return self.proc.out.wait(pattern if pattern.endswith("\n") else f"(?:{pattern})[^\n]*\n", timeout, self.name)
+        return self.proc.out.wait(pattern if pattern.endswith("\\n") else f"(?:{pattern})[^\n]*\n", timeout, self.name)
 
     def seen(self, pattern):
         return self.proc.out.seen(pattern)
@@ -478,7 +478,8 @@ class Suite:
         return self
 
     @contextlib.contextmanager
-    def case(self, name):
+    def case(self, name, vital=False):
+        """vital: where it fails the cases after it could only fail too, slowly, and are left out."""
         t0 = time.monotonic()
         try:
             yield
@@ -486,6 +487,8 @@ class Suite:
             self.bad += 1
             reason = str(e) if isinstance(e, Failed) else traceback.format_exc(limit=-3)
             print(f"not ok {name} {' '.join(reason.split())}", flush=True)
+            if vital:
+                raise Failed(f"the cases after \"{name}\" were left out") from None
         else:
             print(f"ok {name} # {time.monotonic() - t0:.1f} s", flush=True)
 
@@ -516,8 +519,18 @@ def true(got, what):
 
 
 def guest(name):
-    """The path of tiny.raw or int13.raw (see make-guests.sh), made when it is not there."""
+    """The path of tiny.raw, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
     path = os.path.join(CACHE, name)
-    if not os.path.exists(path):
-        sh(os.path.join(HERE, "make-guests.sh"))
+    if name == "debian.raw":
+        script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
+        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
+        fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
+    else:
+        argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)
+    if not fresh:
+        # on the host: only there is the network that packages come from
+        p = subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True)
+        if p.returncode:
+            raise Failed(f"{argv[0]}: {p.stdout.strip()[-300:]}")
     return path

@@ -15,7 +15,7 @@ with Suite() as t:
     server = Server(t.lan, dhcp="off").tiny()
     dhcp = dhcp_server(t.lan, f"{t.lan.net}.150")
 
-    with t.case("a machine boots with somebody else's DHCP"):
+    with t.case("a machine boots with somebody else's DHCP", vital=True):
         vm = VM(t.lan, 1)
         got = vm.proof(count=1, ip=f"{t.lan.net}.150/24")
         equal(vm.ask("stamp kept", r"E2E-STAMP (\w+)").group(1), "kept", "stamp")

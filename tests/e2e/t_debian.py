@@ -3,22 +3,17 @@
 """A real Debian from packaging/golden/build-debian.sh: boots, writes, reboots with its data, outlives a server that is killed."""
 from e2e import *
 
-SCRIPT = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
-
 with Suite() as t:
-    image = os.path.join(CACHE, "debian.raw")
-
-    with t.case("build-debian.sh makes an image"):
-        if not os.path.exists(image) or os.path.getmtime(image) < os.path.getmtime(SCRIPT):
-            sh(f"{SCRIPT} --out {image} --profile test --work {CACHE}/debian --keep-rootfs")
+    with t.case("build-debian.sh makes an image", vital=True):
+        image = guest("debian.raw")
 
     server = Server(t.lan)
-    with t.case("it is imported without a warning"):
+    with t.case("it is imported without a warning", vital=True):
         server.ctl("image", "import", image, "--name", "debian", "--default", timeout=300)
         versions = server.api("images")["images"][0]["versions"]
         equal(versions[0]["warnings"], [], "warnings")
 
-    with t.case("Debian boots, writes, reboots by itself and has its data"):
+    with t.case("Debian boots, writes, reboots by itself and has its data", vital=True):
         vm = VM(t.lan, 1, mem=512, action="write=2,reboot=2,tick")
         first = vm.proof(count=1, fw="bios", timeout=400)
         equal(first["hostname"], server.machine_of(vm)["name"], "host name")

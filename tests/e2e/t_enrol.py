@@ -9,7 +9,7 @@ with Suite() as t:
     server = Server(t.lan).tiny()
     vm = VM(t.lan, 1)
 
-    with t.case("a new machine is enrolled and boots (BIOS, iPXE ROM)"):
+    with t.case("a new machine is enrolled and boots (BIOS, iPXE ROM)", vital=True):
         got = vm.proof(count=1, fw="bios")
         m = true(server.machine_of(vm), "the machine is not listed")
         equal(got["hostname"], m["name"], "host name in the iBFT")

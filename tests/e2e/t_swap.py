@@ -6,7 +6,7 @@ from e2e import *
 with Suite() as t:
     server = Server(t.lan).tiny()
 
-    with t.case("a machine boots and writes"):
+    with t.case("a machine boots and writes", vital=True):
         old = VM(t.lan, 1)
         got = old.proof(count=1)
         name = got["hostname"]

@@ -16,7 +16,7 @@ with Suite() as t:
     before = [digest(g) for g in golden]
     vms = [VM(t.lan, 1), VM(t.lan, 2)]
 
-    with t.case("two machines at once are enrolled and boot"):
+    with t.case("two machines at once are enrolled and boot", vital=True):
         got = [vm.proof(count=1) for vm in vms]
         true(got[0]["target"] != got[1]["target"], "both have the same target")
 

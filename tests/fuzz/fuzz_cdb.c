@@ -65,7 +65,7 @@ static void on_done(struct scsi_task *task)
 	for (int i = 0; i < task->in_count; i++)
 		in += task->in[i].iov_len;
 	assert(in == task->in_len);
-	assert(in <= task->data_in_len || task->cdb[0] == 0x25);
+	assert(in <= task->data_in_len);
 	assert((task->status == SCSI_CHECK_CONDITION) == (task->sense_len != 0));
 	assert(task->sense_len <= SCSI_SENSE_MAX);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: files that somebody wants to import (what they are; partition tables, FAT, initramfs). An input whose first byte is not
- * 1 is the file. Otherwise it is a file that is mostly empty: 1, its size (8 bytes), then pieces: offset (8), length (2), bytes.
+ * Fuzz harness: files that somebody wants to import (what they are; partition tables, FAT, initramfs). An input whose
+ * first byte is not 1 is the file. Otherwise it is a file that is mostly empty: 1, its size (8 bytes), then pieces:
+ * offset (8), length (2), bytes.
  */
 #include "base/be.h"
 #include "base/buf.h"
@@ -79,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		view.size = be64_get(view_size) & ((1ull << 45) - 1);
 		input = (struct input){ data + 9, size - 9, true };
 	}
-	if (!probe_image(&view, "disk.img", &probe, reason, sizeof(reason)) && (!probe.size_bytes || probe.size_bytes > (uint64_t)16 << 40))
+	if (!probe_image(&view, "disk.img", &probe, reason, sizeof(reason)) &&
+	    (!probe.size_bytes || probe.size_bytes > (uint64_t)16 << 40))
 		abort();
 	buf_init(&lines, 1023);
 	image_warnings(&view, view.size, &lines);

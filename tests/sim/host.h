@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A host that does not exist: files in memory under disk/'s seams (struct file_ops, struct disk_env_ops), a page cache that
- * a power cut empties, workers that take whatever comes, in an order that a seed decides. One thread.
+ * A host that does not exist: files in memory under disk/'s seams (struct file_ops, struct disk_env_ops), a page
+ * cache that a power cut empties, workers that take whatever comes, in an order that a seed decides. One thread.
  *
  * A file is what is durable, plus a log of what was written since the last sync: the page cache is both together.
  *
  *	power cut     per 512-byte sector, what is durable or any version of the log; from requests in flight, any part
  *	process kill  the page cache, with any part of the requests in flight; what was not synced is still not synced
  *
- * From the instant of a crash nothing changes any more: every call fails with EIO, so that the engine can be closed and its
- * memory freed; then host_restart. Out of space is a state: writes that need new 4 KiB blocks fail while `full` is set.
+ * From the instant of a crash nothing changes any more: every call fails with EIO, so that the engine can be closed
+ * and its memory freed; then host_restart. Out of space is a state: writes that need new 4 KiB blocks fail while
+ * `full` is set.
  */
 #ifndef SIM_HOST_H
 #define SIM_HOST_H

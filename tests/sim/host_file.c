@@ -2,8 +2,9 @@
 /*
  * One file of the simulated host: see host.h.
  *
- * now[] is the page cache, durable[] the medium; they differ only where the log says so. A log entry holds whole sectors as
- * they were after a change, so that each is a version that the medium may have got. Entries leave the log by a sync.
+ * now[] is the page cache, durable[] the medium; they differ only where the log says so. A log entry holds whole
+ * sectors as they were after a change, so that each is a version that the medium may have got. Entries leave the log
+ * by a sync.
  */
 #include <assert.h>
 #include <errno.h>
@@ -42,7 +43,8 @@ static void log_add(struct host *host, struct host_file *f, uint64_t offset, uin
 	struct log_entry *e = malloc(sizeof(*e) + (punched ? 0 : end - start));
 
 	assert(e);
-	*e = (struct log_entry){ .order = host->next_order++, .offset = start, .length = end - start, .punched = punched };
+	*e = (struct log_entry){ .offset = start, .length = end - start, .punched = punched };
+	e->order = host->next_order++;
 	e->size = punched ? 0 : offset + length;
 	if (!punched)
 		memcpy(e->data, f->now + start, end - start);
@@ -98,7 +100,8 @@ bool host_file_is_allocated(const struct host_file *f, uint64_t offset, uint64_t
 }
 
 /* The first length bytes of iov, from byte `from` on, into the page cache at offset. */
-void host_file_write(struct host *host, struct host_file *f, const struct file_request *req, uint64_t from, uint64_t length)
+void host_file_write(struct host *host, struct host_file *f, const struct file_request *req, uint64_t from,
+		     uint64_t length)
 {
 	uint64_t at = 0;
 

@@ -5,7 +5,9 @@
 
 #include "host.h"
 
-enum { SECTOR = 512, BLOCK = 4096, FILE_MAX_BYTES = 1 << 30 };
+enum { SECTOR = 512, BLOCK = 4096 };
+
+#define FILE_MAX_BYTES (UINT64_C(1) << 34) /* as address space; little of it is touched */
 
 struct log_entry;
 
@@ -32,8 +34,8 @@ void host_file_punch(struct host *host, struct host_file *file, uint64_t offset,
 void host_file_set_allocated(struct host_file *file, uint64_t offset, uint64_t end, bool allocated);
 bool host_file_is_allocated(const struct host_file *file, uint64_t offset, uint64_t length);
 /*
- * What is older than order reaches the medium, and leaves the log. percent < 100: only some of it, and the rest never will: a
- * sync that failed.
+ * What is older than order reaches the medium, and leaves the log. percent < 100: only some of it, and the rest never
+ * will: a sync that failed.
  */
 void host_file_sync(struct host *host, struct host_file *file, uint64_t order, unsigned percent);
 /* What survives of it. */

@@ -186,10 +186,12 @@ static void fake_submit(struct file *file, struct file_request *req)
 static bool fake_read_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
 {
 	struct handle *h = handle_of(file);
-	struct file_request req = { .op = FILE_READ, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count };
+	struct file_request req = { .op = FILE_READ, .offset = offset, .length = length };
 
 	if (!prng_percent(h->host->prng, h->host->inline_percent) || host_is_down(h->host))
 		return false;
+	req.iov = iov;
+	req.iov_count = iov_count;
 	return iov_gather(&req, h->inode->now + offset, length) == length;
 }
 
@@ -207,12 +209,14 @@ static bool sync_in_flight(const struct handle *h)
 static bool fake_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
 {
 	struct handle *h = handle_of(file);
-	struct file_request req = { .op = FILE_WRITE, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count };
+	struct file_request req = { .op = FILE_WRITE, .offset = offset, .length = length };
 
 	if (h->read_only || offset % BLOCK || length % BLOCK || sync_in_flight(h))
 		return false;
 	if (!prng_percent(h->host->prng, h->host->inline_percent) || host_is_down(h->host))
 		return false;
+	req.iov = iov;
+	req.iov_count = iov_count;
 	return do_write(h->host, h->inode, &req) == 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * sim [--format raw|qcow2] [--seed N] [--histories N] [--ops N] [--lives N] [--qemu PERCENT] [--verbose]
  *
- * Runs histories with the seeds N, N + 1, ...; ends with 1 at the first in which something is wrong. That one alone comes back
- * with --seed THAT --histories 1 (and the same --ops and --lives).
+ * Runs histories with the seeds N, N + 1, ...; ends with 1 at the first in which something is wrong. That one alone
+ * comes back with --seed THAT --histories 1 (and the same --ops and --lives).
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -57,8 +57,8 @@ static void on_abort(int signal)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--format raw|qcow2] [--seed N] [--histories N] [--ops N] [--lives N] [--qemu PERCENT] "
-			"[--verbose]\n");
+	fprintf(stderr, "usage: sim [--format raw|qcow2] [--seed N] [--histories N] [--ops N] [--lives N]\n"
+			"           [--qemu PERCENT] [--verbose]\n");
 	return 2;
 }
 

@@ -148,6 +148,11 @@ static bool is_acknowledged(const struct model *model, const struct model_versio
 	return model->writes[v->write].ended && model->writes[v->write].ok;
 }
 
+static bool ended_by(const struct model *model, const struct model_version *v, uint64_t time)
+{
+	return is_acknowledged(model, v) && model->writes[v->write].ended <= time;
+}
+
 /* The newest acknowledged version; there always is one. */
 static unsigned newest_acknowledged(const struct model *model, const struct sector *s)
 {
@@ -241,7 +246,7 @@ void model_flushed(struct model *model, uint64_t time)
 		struct sector *s = &model->sectors[index];
 		unsigned i = s->count - 1u;
 
-		while (i > 0 && !(is_acknowledged(model, &s->versions[i]) && model->writes[s->versions[i].write].ended <= time))
+		while (i > 0 && !ended_by(model, &s->versions[i], time))
 			i--;
 		version_forget_before(s, i);
 		s->listed = s->count > 1;
@@ -273,7 +278,8 @@ void model_snapshot_take(const struct model *model, uint64_t offset, uint64_t le
 		const struct sector *s = sector_at(model, offset + i * SECTOR);
 		uint32_t count = snapshot->first[i + 1] - snapshot->first[i];
 
-		memcpy(snapshot->versions + snapshot->first[i], s->versions + s->count - count, count * sizeof(*s->versions));
+		memcpy(snapshot->versions + snapshot->first[i], s->versions + s->count - count,
+		       count * sizeof(*s->versions));
 	}
 }
 
@@ -285,7 +291,8 @@ void model_snapshot_drop(struct model_snapshot *snapshot)
 }
 
 /* From the newest back to the first that is acknowledged by now. */
-static bool snapshot_allows(const struct model *model, const struct model_snapshot *snapshot, uint64_t i, uint32_t content)
+static bool snapshot_allows(const struct model *model, const struct model_snapshot *snapshot, uint64_t i,
+			    uint32_t content)
 {
 	for (uint32_t v = snapshot->first[i + 1]; v-- > snapshot->first[i];) {
 		if (snapshot->versions[v].content == content)
@@ -305,8 +312,8 @@ bool model_check(const struct model *model, const struct model_snapshot *snapsho
 
 		if (snapshot_allows(model, snapshot, i, content_of(data + i * SECTOR, sector)))
 			continue;
-		snprintf(why, why_size, "offset %llu reads as %s, expected write %u", (unsigned long long)sector * SECTOR,
-			 content_name(data + i * SECTOR, sector, name),
+		snprintf(why, why_size, "offset %llu reads as %s, expected write %u",
+			 (unsigned long long)sector * SECTOR, content_name(data + i * SECTOR, sector, name),
 			 snapshot->versions[snapshot->first[i + 1] - 1].write);
 		return false;
 	}
@@ -324,7 +331,8 @@ static bool became_zero(const struct model *model, uint64_t offset, uint32_t new
 	return false;
 }
 
-bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset, uint64_t length)
+bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset,
+		      uint64_t length)
 {
 	for (uint64_t at = offset; at < offset + length; at += SECTOR) {
 		uint64_t i = (at - snapshot->offset) / SECTOR;

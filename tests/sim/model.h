@@ -2,9 +2,9 @@
 /*
  * What a disk may hold: for each 512-byte sector, the versions that a reader could get, oldest first.
  *
- * The first is what the last flush made durable; behind it all that was written since, whether acknowledged, failed or in
- * flight. The newest acknowledged one is what a read returns, or a failed or unanswered one behind it (invariant 1).
- * After a power cut any of them may come back (invariant 2); once seen, it is the only one.
+ * The first is what the last flush made durable; behind it all that was written since, whether acknowledged, failed
+ * or in flight. The newest acknowledged one is what a read returns, or a failed or unanswered one behind it
+ * (invariant 1). After a power cut any of them may come back (invariant 2); once seen, it is the only one.
  *
  * Each version says who wrote it: its bytes follow from the number of the write and the sector.
  */
@@ -47,7 +47,8 @@ void model_snapshot_drop(struct model_snapshot *snapshot);
 bool model_check(const struct model *model, const struct model_snapshot *snapshot, const unsigned char *data, char *why,
 		 size_t why_size);
 /* Whether zeroes are, or have become so since: what a status may say, which is in no order with changes in flight. */
-bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset, uint64_t length);
+bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset,
+		      uint64_t length);
 
 /* A crash: what is in flight will not be answered. */
 void model_crash(struct model *model, bool power_cut);

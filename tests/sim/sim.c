@@ -25,31 +25,47 @@
 #include "disk/qcow2.h"
 #include "sim_private.h"
 
-enum { IDLE_TURNS = 5000 /* of 1 ms: then it hangs */ };
+enum {
+	IDLE_TURNS = 5000, /* of 1 ms: then it hangs */
+	GAP_BYTES = 1 << 30,
+	TABLE_BYTES = 1 << 30, /* what an L2 table of ours maps */
+};
 
 /* ---- the formats ---- */
 
-static void write_golden(const char *path, uint64_t size_bytes)
+uint64_t sim_place(const struct sim *sim, uint64_t at, uint64_t *length)
+{
+	uint64_t into = at % sim->window_bytes;
+
+	*length = min_u64(*length, sim->window_bytes - into);
+	return sim->windows[at / sim->window_bytes] + into;
+}
+
+static void write_golden(const struct sim *sim, const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	unsigned char sector[512];
+	uint64_t end = sim->disk_bytes, length = sizeof(sector);
 
-	assert(fd >= 0 && ftruncate(fd, (off_t)size_bytes) == 0);
-	for (uint64_t at = 0; at < size_bytes; at += sizeof(sector))
+	if (sim->golden_bytes < sim->size_bytes)
+		end = sim_place(sim, sim->golden_bytes, &length);
+	assert(fd >= 0 && ftruncate(fd, (off_t)end) == 0);
+	for (uint64_t at = 0; at < sim->golden_bytes; at += sizeof(sector))
 		if (model_golden(at, sector))
-			assert(pwrite(fd, sector, sizeof(sector), (off_t)at) == (ssize_t)sizeof(sector));
+			assert(pwrite(fd, sector, sizeof(sector), (off_t)sim_place(sim, at, &length)) ==
+			       (ssize_t)sizeof(sector));
 	close(fd);
 }
 
 static void raw_prepare(struct sim *sim)
 {
-	write_golden(sim->path, sim->size_bytes);
 	sim->golden_bytes = sim->size_bytes;
+	write_golden(sim, sim->path);
 }
 
 static void qcow2_prepare(struct sim *sim)
 {
-	struct qcow2_create how = { .path = sim->path, .size_bytes = sim->size_bytes };
+	struct qcow2_create how = { .path = sim->path, .size_bytes = sim->disk_bytes };
 	char reason[256] = "";
 
 	sim->golden_bytes = 0;
@@ -57,7 +73,7 @@ static void qcow2_prepare(struct sim *sim)
 		sim->golden_bytes = sim->size_bytes;
 		if (prng_percent(&sim->prng, 30))
 			sim->golden_bytes = (prng_below(&sim->prng, sim->size_bytes / 512) + 1) * 512;
-		write_golden(sim->golden, sim->golden_bytes);
+		write_golden(sim, sim->golden);
 		how.backing = "golden";
 		how.backing_format = "raw";
 	}
@@ -87,14 +103,14 @@ static void raw_look(struct sim *sim, bool clean)
 
 static const struct format {
 	const char *name;
-	bool tells_interruption;
+	bool tells_interruption, grows;
 	void (*open)(struct disk_env *env, struct loop *loop, const struct disk_open *how,
 		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
 	void (*prepare)(struct sim *sim);
 	void (*look)(struct sim *sim, bool clean); /* at the file, while nobody has it open */
 } formats[] = {
-	{ "raw", false, raw_disk_open, raw_prepare, raw_look },
-	{ "qcow2", true, qcow2_disk_open, qcow2_prepare, qcow2_look },
+	{ "raw", false, false, raw_disk_open, raw_prepare, raw_look },
+	{ "qcow2", true, true, qcow2_disk_open, qcow2_prepare, qcow2_look },
 };
 
 static const struct format *format_of(const struct sim *sim)
@@ -158,7 +174,8 @@ static void set_faults(struct sim *sim, bool on)
 
 static void plan_crash(struct sim *sim, uint64_t within)
 {
-	enum host_crash kind = prng_percent(&sim->prng, 50) ? HOST_KILL : HOST_CUT;
+	/* What is ephemeral is thrown away after a power cut. */
+	enum host_crash kind = prng_percent(&sim->prng, 50) || sim->ephemeral ? HOST_KILL : HOST_CUT;
 
 	host_plan_crash(&sim->host, kind, prng_below(&sim->prng, within) + 1);
 }
@@ -215,7 +232,9 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 /* True: sim->disk. False: a crash came first, or something is wrong. */
 static bool open_disk(struct sim *sim)
 {
-	struct disk_open how = { .path = sim->path, .on_event = on_event, .event_arg = sim };
+	struct disk_open how = {
+		.path = sim->path, .ephemeral = sim->ephemeral, .on_event = on_event, .event_arg = sim
+	};
 
 	sim->disk_failed = false;
 	sim->opened = false;
@@ -230,8 +249,8 @@ static bool open_disk(struct sim *sim)
 		return false;
 	}
 	sim_say(sim, "opened%s", sim->opening.interrupted ? ", interrupted" : "");
-	if (sim->disk->size_bytes != sim->size_bytes)
-		sim_fail(sim, "it has %" PRIu64 " bytes instead of %" PRIu64, sim->disk->size_bytes, sim->size_bytes);
+	if (sim->disk->size_bytes != sim->disk_bytes)
+		sim_fail(sim, "it has %" PRIu64 " bytes instead of %" PRIu64, sim->disk->size_bytes, sim->disk_bytes);
 	if (format_of(sim)->tells_interruption) {
 		if (sim->opening.interrupted && sim->interrupted == SIM_MUST_NOT)
 			sim_fail(sim, "it says that it was interrupted, and was not");
@@ -267,10 +286,12 @@ static bool model_agrees(struct sim *sim, const char *raw)
 	static unsigned char data[64 << 10];
 	bool ok = fd >= 0;
 
-	for (uint64_t at = 0; ok && at < sim->size_bytes; at += sizeof(data)) {
-		uint64_t length = min_u64(sizeof(data), sim->size_bytes - at);
+	for (uint64_t at = 0, length; ok && at < sim->size_bytes; at += length) {
+		uint64_t offset;
 
-		ok = pread(fd, data, length, (off_t)at) == (ssize_t)length &&
+		length = min_u64(sizeof(data), sim->size_bytes - at);
+		offset = sim_place(sim, at, &length);
+		ok = pread(fd, data, length, (off_t)offset) == (ssize_t)length &&
 		     model_resolve(sim->model, at, data, length, sim->why, sizeof(sim->why));
 	}
 	if (fd >= 0)
@@ -318,7 +339,7 @@ static void after_close(struct sim *sim)
 	format_of(sim)->look(sim, true);
 	if (!sim->why[0] && prng_percent(&sim->prng, sim->options->qemu))
 		ask_qemu(sim);
-	if (prng_percent(&sim->prng, 25)) {
+	if (!sim->ephemeral && prng_percent(&sim->prng, 25)) {
 		host_crash(&sim->host, HOST_CUT);
 		note_crash(sim, false);
 		restart(sim);
@@ -393,16 +414,38 @@ static void choose_faults(struct sim *sim)
 	}
 }
 
+/* One window that is the disk, or four in a disk that needs several L2 tables, often across their bounds. */
+static void choose_size(struct sim *sim)
+{
+	uint64_t unit = prng_percent(&sim->prng, 70) ? 4096 : 512, end = 0;
+	unsigned count = 1;
+
+	if (format_of(sim)->grows && prng_percent(&sim->prng, 40))
+		count = SIM_WINDOWS;
+	sim->window_bytes = (prng_below(&sim->prng, (8 << 20) / unit / count) + 1) * unit;
+	sim->size_bytes = count * sim->window_bytes;
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t gap = count == 1 ? 0 : prng_below(&sim->prng, GAP_BYTES / unit) * unit;
+		uint64_t bound = align_up(end + sim->window_bytes, TABLE_BYTES);
+
+		sim->windows[i] = end + gap;
+		if (count > 1 && prng_percent(&sim->prng, 50))
+			sim->windows[i] = bound - sim->window_bytes / 2 / unit * unit;
+		end = sim->windows[i] + sim->window_bytes;
+	}
+	sim->disk_bytes = end;
+}
+
 static void prepare(struct sim *sim)
 {
 	static const unsigned inline_percents[] = { 0, 50, 95 };
-	uint64_t unit = prng_percent(&sim->prng, 70) ? 4096 : 512;
 
 	snprintf(sim->path, sizeof(sim->path), "%s/disk", sim->options->dir);
 	snprintf(sim->golden, sizeof(sim->golden), "%s/golden", sim->options->dir);
 	unlink(sim->path);
 	unlink(sim->golden);
-	sim->size_bytes = (prng_below(&sim->prng, (8 << 20) / unit) + 1) * unit;
+	choose_size(sim);
+	sim->ephemeral = prng_percent(&sim->prng, 10);
 	sim->depth = (unsigned)prng_below(&sim->prng, SIM_DEPTH) + 1;
 	choose_faults(sim);
 	format_of(sim)->prepare(sim);
@@ -452,7 +495,7 @@ bool sim_run(const struct sim_options *options, uint64_t seed, struct sim_counts
 	lives = (unsigned)prng_below(&sim->prng, options->lives) + 1;
 	for (sim->life = 0; sim->life <= lives && !sim->why[0]; sim->life++) {
 		live(sim, sim->life == lives);
-		/* After a sync that failed (or a write of the disk's own) nobody but a person may go on: look once more, if it still opens, then end. */
+		/* After that nobody but a person may go on: look once more, if it still opens, then end. */
 		sim->sync_failed = sim->host.sync_failed || sim->disk_failed;
 		if (sim->sync_failed && sim->life < lives)
 			sim->life = lives - 1;

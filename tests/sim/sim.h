@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Histories of a disk on the simulated host: it is opened, used, interrupted anywhere, opened again, and every byte that it
- * gives back is compared with the model. What is checked are design.md's invariants 1 to 5 and, for qcow2, the file itself
- * after each crash and each close. A history follows from its seed alone.
+ * Histories of a disk on the simulated host: it is opened, used, interrupted anywhere, opened again, and every byte
+ * that it gives back is compared with the model. What is checked are design.md's invariants 1 to 5 and, for qcow2,
+ * the file itself after each crash and each close. A history follows from its seed alone.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H

@@ -69,7 +69,7 @@ static void read_answered(struct sim_op *op)
 	op->state = SIM_LENT;
 	if (!gather(req, op->data))
 		sim_fail(sim, "a read of %llu bytes lent another number", (unsigned long long)req->length);
-	else if (op->verifies && !model_resolve(sim->model, req->offset, op->data, req->length, why, sizeof(why)))
+	else if (op->verifies && !model_resolve(sim->model, op->at, op->data, req->length, why, sizeof(why)))
 		sim_fail(sim, "%s", why);
 	else if (!op->verifies && !model_check(sim->model, &op->snapshot, op->data, why, sizeof(why)))
 		sim_fail(sim, "%s", why);
@@ -88,7 +88,8 @@ static void status_answered(struct sim_op *op)
 		if (e->offset != at || e->length == 0 || e->length % BLOCK || e->length > end - at)
 			sim_fail(sim, "status: extent %u is %llu+%llu, after %llu", i, (unsigned long long)e->offset,
 				 (unsigned long long)e->length, (unsigned long long)at);
-		else if (!e->mapped && !model_check_zero(sim->model, &op->snapshot, e->offset, e->length))
+		else if (!e->mapped &&
+			 !model_check_zero(sim->model, &op->snapshot, op->at + (e->offset - op->req.offset), e->length))
 			sim_fail(sim, "status says that %llu+%llu is not mapped, but there is something",
 				 (unsigned long long)e->offset, (unsigned long long)e->length);
 		at += e->length;
@@ -165,8 +166,9 @@ static void give_back(struct sim_op *op)
 /* ---- questions ---- */
 
 /* Lengths from one block to SIM_REQUEST_MAX, the small ones as likely as the large; often where others have been. */
-static void choose_range(struct sim *sim, struct disk_request *req)
+static void choose_range(struct sim *sim, struct sim_op *op)
 {
+	struct disk_request *req = &op->req;
 	struct prng *prng = &sim->prng;
 	uint64_t unit = prng_percent(prng, 50) && sim->size_bytes % PAGE == 0 ? PAGE : BLOCK;
 	uint64_t most = min_u64(sim->size_bytes, SIM_REQUEST_MAX) / unit;
@@ -177,7 +179,8 @@ static void choose_range(struct sim *sim, struct disk_request *req)
 	if (prng_percent(prng, 60))
 		span = max_u64(most, span / 16);
 	req->length = (prng_below(prng, most) + 1) * unit;
-	req->offset = prng_below(prng, span - req->length / unit + 1) * unit;
+	op->at = prng_below(prng, span - req->length / unit + 1) * unit;
+	req->offset = sim_place(sim, op->at, &req->length);
 }
 
 static void cut_in_pieces(struct sim *sim, struct sim_op *op)
@@ -222,18 +225,18 @@ static void submit(struct sim *sim, struct sim_op *op)
 	if (req->op == DISK_FLUSH)
 		op->flush_time = model_now(sim->model);
 	else
-		choose_range(sim, req);
+		choose_range(sim, op);
 	if (req->op == DISK_READ || req->op == DISK_STATUS)
-		model_snapshot_take(sim->model, req->offset, req->length, &op->snapshot);
+		model_snapshot_take(sim->model, op->at, req->length, &op->snapshot);
 	req->extents = op->extents;
 	req->extent_max = SIM_EXTENTS;
 	if (req->op == DISK_WRITE || req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD) {
 		req->fua = prng_percent(&sim->prng, 10);
 		req->unmap = prng_percent(&sim->prng, 50);
-		op->write = model_begin(sim->model, req->offset, req->length, req->op != DISK_WRITE);
+		op->write = model_begin(sim->model, op->at, req->length, req->op != DISK_WRITE);
 	}
 	if (req->op == DISK_WRITE) {
-		model_content(sim->model, op->write, req->offset, op->data, req->length);
+		model_content(sim->model, op->write, op->at, op->data, req->length);
 		cut_in_pieces(sim, op);
 	}
 	sim->submitted++;
@@ -279,9 +282,11 @@ void sim_ops_verify(struct sim *sim)
 
 	for (uint64_t at = 0; at < sim->size_bytes && !sim->why[0] && !is_down(sim); at += op->req.length) {
 		uint64_t length = min_u64(sim->size_bytes - at, SIM_REQUEST_MAX);
+		uint64_t offset = sim_place(sim, at, &length);
 
+		op->at = at;
 		op->req = (struct disk_request){
-			.op = DISK_READ, .offset = at, .length = length, .done = on_done, .user = op
+			.op = DISK_READ, .offset = offset, .length = length, .done = on_done, .user = op
 		};
 		op->state = SIM_SUBMITTED;
 		op->verifies = true;

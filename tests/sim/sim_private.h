@@ -12,6 +12,7 @@ enum {
 	SIM_REQUEST_MAX = 2 << 20, /* bytes */
 	SIM_EXTENTS = 16,
 	SIM_PIECES = 3, /* of a write's memory */
+	SIM_WINDOWS = 4,
 };
 
 enum sim_state { SIM_FREE, SIM_SUBMITTED, SIM_LENT };
@@ -21,6 +22,7 @@ struct sim_op {
 	struct disk_request req;
 	struct sim *sim;
 	enum sim_state state;
+	uint64_t at;	/* req.offset as the model counts */
 	uint32_t write; /* the model's number */
 	uint64_t flush_time;
 	bool failed_before; /* the disk had said DISK_FAILED when this was submitted */
@@ -41,8 +43,15 @@ struct sim {
 	struct disk_env *env;
 	struct model *model;
 	char path[256], golden[256];
-	uint64_t size_bytes, golden_bytes;
+	/*
+	 * A large disk is used in a few windows only, so that its maps are many and the model small: what the model
+	 * has at offset x lies at windows[x / window_bytes] + x % window_bytes. size_bytes and golden_bytes are the
+	 * model's.
+	 */
+	uint64_t size_bytes, golden_bytes, window_bytes, disk_bytes;
+	uint64_t windows[SIM_WINDOWS]; /* ascending */
 	unsigned depth;
+	bool ephemeral;
 	/* faults that this history may have */
 	unsigned read_errors, write_errors, sync_errors;
 	bool may_fill;
@@ -64,6 +73,8 @@ struct sim {
 /* The first complaint counts. */
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_say(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Where the model's offset lies on the disk, and how much of length from there is together. */
+uint64_t sim_place(const struct sim *sim, uint64_t at, uint64_t *length);
 /* One turn: the loop, and one thing of the host. Gives up on a disk that does nothing any more. */
 void sim_turn(struct sim *sim);
 

@@ -607,6 +607,30 @@ static void test_first_script(void **state)
 	buf_fini(&script);
 }
 
+/* What would make every answer fail stops the start. */
+static void test_prefix(void **state)
+{
+	static const char *const bad[] = {
+		"", "iqn", "eui.02004567a425678d", "iqn.2026-11.Org", "iqn.2026-11.a b", "iqn.2026-11.a||b"
+	};
+	char long_prefix[300];
+	struct boot_config config = { .iqn_prefix = long_prefix };
+	struct boot *boot;
+
+	(void)state;
+	memset(long_prefix, 'a', sizeof(long_prefix));
+	memcpy(long_prefix, "iqn.2026-11.", 12);
+	long_prefix[210] = '\0';
+	assert_int_equal(boot_new(&config, &boot), -EINVAL);
+	long_prefix[209] = '\0';
+	assert_int_equal(boot_new(&config, &boot), 0);
+	boot_free(boot);
+	for (size_t i = 0; i < array_len(bad); i++) {
+		config.iqn_prefix = bad[i];
+		assert_int_equal(boot_new(&config, &boot), -EINVAL);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -635,6 +659,7 @@ int main(void)
 		TEST(test_crash),
 		TEST(test_local),
 		TEST(test_first_script),
+		cmocka_unit_test(test_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,7 +229,7 @@ static void test_engine_that_orders(void **state)
 	free_closed(fx, keeper);
 }
 
-/* Reads beyond the bound wait, of two disks in turn; what overlaps them waits behind them, even where the engine orders. */
+/* Reads beyond the bound wait, of two disks in turn; what overlaps them waits, too, even where the engine orders. */
 static void test_buffers_are_bounded(void **state)
 {
 	enum { FIT = DISK_BUFFERS_LIMIT / DISK_REQUEST_MAX };
@@ -343,6 +343,39 @@ static void test_events(void **state)
 	free_closed(fx, keeper);
 }
 
+/* ---- opening by format ---- */
+
+static void open_unknown(struct disk_env *env, struct loop *loop, const struct disk_open *how,
+			 void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	disk_open_file(env, loop, "vhdx", how, opened, arg);
+}
+
+static void open_by_format(struct disk_env *env, struct loop *loop, const struct disk_open *how,
+			   void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	disk_open_file(env, loop, "raw", how, opened, arg);
+}
+
+static void test_formats(void **state)
+{
+	struct fixture *fx = *state;
+	struct disk_open how = { .path = fixture_path(fx, "any"), .read_only = true };
+	struct disk_opened result;
+	struct disk *disk;
+
+	fixture_put(how.path, 0, "QFI\xfb", 4, M);
+	assert_null(fixture_open(fx, open_unknown, &how, &result));
+	assert_int_equal(result.err, -EINVAL);
+	assert_non_null(strstr(result.reason, "vhdx"));
+	/* Raw is raw, whatever it begins with. */
+	disk = fixture_open(fx, open_by_format, &how, &result);
+	assert_non_null(disk);
+	assert_int_equal(disk->size_bytes, M);
+	assert_string_equal(disk->ops->name, "raw");
+	assert_int_equal(fixture_close(fx, disk), 0);
+}
+
 static void test_buffers(void **state)
 {
 	struct fixture *fx = *state;
@@ -365,7 +398,7 @@ int main(void)
 		cmocka_unit_test(test_checks),		    cmocka_unit_test(test_order),
 		cmocka_unit_test(test_engine_that_orders), cmocka_unit_test(test_buffers_are_bounded),
 		cmocka_unit_test(test_close_waits),	    cmocka_unit_test(test_events),
-		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_buffers),		    cmocka_unit_test(test_formats),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

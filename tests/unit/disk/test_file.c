@@ -496,7 +496,8 @@ static void test_locks(void **state)
 	/* Free at once, although a worker still closes the descriptor. */
 	a = open_file(fx, "l", 0);
 	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), DISK_ENV_READ_ONLY, &none), -EBUSY);
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), DISK_ENV_READ_ONLY, &none),
+			 -EBUSY);
 	b = open_file(fx, "l", DISK_ENV_NO_LOCK);
 	b->ops->close(b);
 	a->ops->close(a);

@@ -62,7 +62,7 @@ static void test_create_refused(void **state)
 {
 	struct fixture *fx = *state;
 	char reason[256], long_name[1100];
-	struct qcow2_create again = { .path = fixture_path(fx, "once"), .size_bytes = MIB };
+	struct qcow2_create again = { .size_bytes = MIB };
 
 	create_fails(fx, (struct qcow2_create){ .size_bytes = 0 }, -EINVAL, "multiple of 512");
 	create_fails(fx, (struct qcow2_create){ .size_bytes = 1000 }, -EINVAL, "multiple of 512");
@@ -73,6 +73,7 @@ static void test_create_refused(void **state)
 	long_name[sizeof(long_name) - 1] = '\0';
 	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = long_name, .backing_format = "raw" }, -EINVAL, "relative");
 	make_child(fx, "once", MIB, NULL, NULL);
+	again.path = fixture_path(fx, "once");
 	assert_int_equal(qcow2_create(&again, reason, sizeof(reason)), -EEXIST);
 }
 
@@ -166,33 +167,41 @@ static void test_random(void **state)
 	differential(fx, 6 * MIB + 1536, "golden", "raw", 4);
 }
 
+/* One random change by qemu-io, and of the model. */
+static void change_by_qemu(struct fixture *fx, const char *name, struct model_disk *model, unsigned *seed)
+{
+	uint64_t length = ((unsigned)rand_r(seed) % 200 + 1) * 512 * (rand_r(seed) % 3 ? 1 : 20);
+	uint64_t offset = ((unsigned)rand_r(seed) % (model->size_bytes / 512)) * 512;
+	unsigned fill = rand_r(seed) % 3 ? (unsigned)rand_r(seed) % 255 + 1 : 0;
+	char what[32];
+
+	length = min_u64(length, model->size_bytes - offset);
+	memset(model->bytes + offset, (int)fill, length);
+	snprintf(what, sizeof(what), fill ? "write -P %u" : "write -z -u", fill);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -d unmap -c '%s %llu %llu' %s", what, (unsigned long long)offset,
+				       (unsigned long long)length, name),
+			 0);
+}
+
 /* And we read what QEMU wrote into our child, and go on. */
 static void test_qemu_writes(void **state)
 {
-	static unsigned char data[2 * MIB];
 	struct fixture *fx = *state;
 	struct model_disk model;
 	unsigned seed = 5;
 	struct disk *disk;
+	bool interrupted;
 
 	make_golden(fx, "golden", 12 * MIB);
 	make_child(fx, "child", 16 * MIB, "golden", "raw");
 	model_disk_init(fx, &model, 16 * MIB, "golden");
 	for (int round = 0; round < 6; round++) {
-		for (int i = 0; i < 12; i++) {
-			uint64_t length = ((unsigned)rand_r(&seed) % 200 + 1) * 512 * (i % 3 ? 1 : 16);
-			uint64_t offset = ((unsigned)rand_r(&seed) % (model.size_bytes / 512)) * 512;
-			int fill = i % 4 == 0 ? 0 : rand_r(&seed) % 255 + 1;
+		struct disk_open how = { .path = fixture_path(fx, "child") };
 
-			length = min_u64(length, model.size_bytes - offset);
-			memset(model.bytes + offset, fill, length);
-			assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -d unmap -c '%s%d%s %llu %llu' child | grep ops",
-						       fill ? "write -P " : i ? "write -z -u -n -P " : "discard #",
-						       fill, "", (unsigned long long)offset, (unsigned long long)length) ||
-						 (!fill && i && 0),
-					 0);
-		}
-		disk = open_child(fx, "child");
+		for (int i = 0; i < 10; i++)
+			change_by_qemu(fx, "child", &model, &seed);
+		disk = open_child_how(fx, &how, &interrupted);
+		assert_false(interrupted);
 		model_disk_compare(fx, disk, &model);
 		for (int i = 0; i < 30; i++)
 			model_disk_change(fx, disk, &model, &seed);
@@ -200,8 +209,166 @@ static void test_qemu_writes(void **state)
 		qemu_is_content(fx, "child");
 		model_disk_compare_qemu(fx, "child", &model);
 	}
-	(void)data;
 	model_disk_fini(&model);
+}
+
+/* A file of our geometry that QEMU made: its refcount blocks do not cover the disk, its header is laid out otherwise. */
+static void test_made_by_qemu(void **state)
+{
+	struct fixture *fx = *state;
+	struct model_disk model;
+	unsigned seed = 6;
+	struct disk *disk;
+
+	make_golden(fx, "golden", 8 * MIB);
+	assert_int_equal(fixture_shell(fx, "qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,backing_file=golden,"
+					   "backing_fmt=raw,lazy_refcounts=on child 40G"),
+			 0);
+	model_disk_init(fx, &model, 8 * MIB, "golden");
+	change_by_qemu(fx, "child", &model, &seed);
+	disk = open_child(fx, "child");
+	assert_int_equal(disk->size_bytes, 40ull << 30);
+	for (int i = 0; i < 50; i++)
+		model_disk_change(fx, disk, &model, &seed);
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 8 * MIB, (40ull << 30) - 8 * MIB), 0);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+	disk = open_child(fx, "child");
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	model_disk_fini(&model);
+}
+
+/* A chain of qcow2 files: a promoted child below a child, 8 deep and no more. */
+static void test_chain(void **state)
+{
+	struct fixture *fx = *state;
+	struct model_disk model;
+	char name[24], below[24];
+	unsigned seed = 7;
+	struct disk *disk;
+
+	make_golden(fx, "golden", 8 * MIB);
+	model_disk_init(fx, &model, 10 * MIB, "golden");
+	for (int depth = 1; depth < DISK_CHAIN_MAX; depth++) {
+		snprintf(name, sizeof(name), "child%d", depth);
+		snprintf(below, sizeof(below), "child%d", depth - 1);
+		make_child(fx, name, 10 * MIB, depth == 1 ? "golden" : below, depth == 1 ? "raw" : "qcow2");
+		disk = open_child(fx, name);
+		for (int i = 0; i < 20; i++)
+			model_disk_change(fx, disk, &model, &seed);
+		model_disk_compare(fx, disk, &model);
+		assert_int_equal(fixture_close(fx, disk), 0);
+	}
+	model_disk_compare_qemu(fx, name, &model);
+	make_child(fx, "child8", 10 * MIB, name, "qcow2");
+	open_is_refused(fx, "child8", -ENOTSUP, "more than 8 files");
+	/* The lowest one below itself. */
+	assert_int_equal(fixture_shell(fx, "qemu-img rebase -u -b child3 -F qcow2 child1"), 0);
+	open_is_refused(fx, "child3", -EUCLEAN, "circle");
+	model_disk_fini(&model);
+}
+
+/* What was filled and trimmed is given back, and reads as zeroes although the golden image has data there. */
+static void test_trim(void **state)
+{
+	static unsigned char data[4 * MIB];
+	struct fixture *fx = *state;
+	struct model_disk model;
+	struct disk_info info;
+	struct disk *disk;
+
+	make_golden(fx, "golden", 64 * MIB);
+	make_child(fx, "child", 64 * MIB, "golden", "raw");
+	model_disk_init(fx, &model, 64 * MIB, NULL);
+	disk = open_child(fx, "child");
+	fixture_pattern(data, sizeof(data), 0, 8);
+	for (uint64_t at = 0; at < 64 * MIB; at += sizeof(data))
+		assert_int_equal(fixture_write(fx, disk, at, data, sizeof(data), false), 0);
+	disk_get_info(disk, &info);
+	assert_true(info.allocated_bytes >= 64 * MIB && info.thin);
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, 64 * MIB), 0);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_true(allocated_of(fx, "child") < MIB);
+	qemu_is_content(fx, "child");
+	model_disk_compare_qemu(fx, "child", &model);
+	disk = open_child(fx, "child");
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	model_disk_fini(&model);
+}
+
+static void test_grow(void **state)
+{
+	struct fixture *fx = *state;
+	struct model_disk model;
+	unsigned seed = 9;
+	struct disk *disk;
+	char reason[256];
+
+	make_golden(fx, "golden", 4 * MIB + 512);
+	make_child(fx, "child", 5 * MIB + 512, "golden", "raw");
+	model_disk_init(fx, &model, 12 * MIB, "golden");
+	model.size_bytes = 5 * MIB + 512;
+	disk = open_child(fx, "child");
+	for (int i = 0; i < 60; i++)
+		model_disk_change(fx, disk, &model, &seed);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 4 * MIB, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, reason, sizeof(reason)), 0);
+	model.size_bytes = 12 * MIB;
+	qemu_is_content(fx, "child");
+	disk = open_child(fx, "child");
+	assert_int_equal(disk->size_bytes, 12 * MIB);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	/* To the last byte that we do. */
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 16ull << 40, reason, sizeof(reason)), 0);
+	qemu_is_content(fx, "child");
+	disk = open_child(fx, "child");
+	assert_int_equal(fixture_write(fx, disk, (16ull << 40) - 4096, model.bytes, 4096, true), 0);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+	model_disk_fini(&model);
+}
+
+/* One writer (invariant 8), in both directions. */
+static void test_locks(void **state)
+{
+	struct fixture *fx = *state;
+	struct disk *disk;
+	char command[256], line[256];
+	FILE *qemu, *output;
+
+	make_golden(fx, "golden", MIB);
+	make_child(fx, "child", MIB, "golden", "raw");
+	disk = open_child(fx, "child");
+	assert_int_not_equal(fixture_shell(fx, "qemu-io -f qcow2 -r -c 'read 0 512' child"), 0);
+	assert_int_not_equal(fixture_shell(fx, "qemu-io -f raw -c 'write 0 512' golden"), 0);
+	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -r -c 'read 0 512' golden"), 0);
+	open_is_refused(fx, "child", -EBUSY, "another process");
+	assert_int_equal(fixture_close(fx, disk), 0);
+	/* QEMU has it; that it has, QEMU tells. */
+	assert_int_equal(mkfifo(fixture_path(fx, "fifo"), 0600), 0);
+	snprintf(command, sizeof(command), "cd %s && qemu-io -f qcow2 child <fifo 2>&1", fx->dir);
+	output = popen(command, "r");
+	qemu = fopen(fixture_path(fx, "fifo"), "w");
+	assert_true(output && qemu);
+	fputs("read 0 512\n", qemu);
+	fflush(qemu);
+	while (fgets(line, sizeof(line), output) && !strstr(line, "read 512/512"))
+		;
+	open_is_refused(fx, "child", -EBUSY, "another process");
+	fclose(qemu);
+	while (fgets(line, sizeof(line), output))
+		;
+	assert_int_equal(pclose(output), 0);
+	disk = open_child(fx, "child");
+	assert_int_equal(fixture_close(fx, disk), 0);
 }
 
 int main(void)
@@ -213,6 +380,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_costs, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_random, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_qemu_writes, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_made_by_qemu, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_chain, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_trim, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_grow, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_locks, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests_name("qcow2", tests, NULL, NULL);

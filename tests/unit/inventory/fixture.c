@@ -83,7 +83,9 @@ int in_read(struct fixture *f, int (*run)(struct inventory_tx *tx, void *arg), v
 
 int64_t make_version(struct inventory_tx *tx, unsigned number)
 {
-	struct image_version v = { .image = "golden", .number = number, .state = VERSION_PUBLISHED, .format = "raw", .size_bytes = 1 << 20 };
+	struct image_version v = {
+		.image = "golden", .number = number, .state = VERSION_PUBLISHED, .format = "raw", .size_bytes = 1 << 20
+	};
 
 	snprintf(v.file, sizeof(v.file), "golden@%u.raw", number);
 	memset(v.sha256, 'a', 64);
@@ -93,7 +95,9 @@ int64_t make_version(struct inventory_tx *tx, unsigned number)
 
 struct machine make_machine(unsigned n, int64_t version_id)
 {
-	struct machine m = { .version_id = version_id, .auth = AUTH_POLICY, .child_fresh = true, .created_ms = 1, .seen_ms = 2 };
+	struct machine m = {
+		.version_id = version_id, .auth = AUTH_POLICY, .child_fresh = true, .created_ms = 1, .seen_ms = 2
+	};
 
 	snprintf(m.name, sizeof(m.name), "pc-%03u", n);
 	snprintf(m.iqn, sizeof(m.iqn), "iqn.2026-11.test:%u", n);

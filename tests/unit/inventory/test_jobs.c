@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Jobs: one transaction for all that is queued, a savepoint for each, done after the commit; readers; changes that are waited for. */
+/*
+ * Jobs: one transaction for all that is queued, a savepoint for each, done after the commit; readers; changes that are
+ * waited for.
+ */
 #include "inventory/fixture.h"
 
 #include "base/loop.h"
@@ -82,7 +85,11 @@ static void test_many_at_once(void **state)
 	assert_int_equal(in_write(f, one_version, &version_id), 0);
 	before = time_monotonic_ms();
 	for (unsigned n = 0; n < MANY; n++) {
-		jobs[n] = (struct enrol_job){ .job = { .run = enrol_run, .done = enrol_done }, .n = n, .version_id = version_id, .left = &left, .err = 99 };
+		jobs[n] = (struct enrol_job){ .job = { .run = enrol_run, .done = enrol_done },
+					      .n = n,
+					      .version_id = version_id,
+					      .left = &left,
+					      .err = 99 };
 		jobs[n].result = n % 3 ? 0 : -ECANCELED;
 		inventory_write(f->inventory, &jobs[n].job);
 	}
@@ -176,7 +183,8 @@ static void test_done_on_loop(void **state)
 	struct loop_job jobs[2];
 
 	for (int i = 0; i < 2; i++) {
-		jobs[i] = (struct loop_job){ .job = { .run = nothing, .done = done_on_loop, .loop = loop }, .loop = loop };
+		jobs[i] = (struct loop_job){ .job = { .run = nothing, .done = done_on_loop, .loop = loop },
+					     .loop = loop };
 		if (i)
 			inventory_read(f->inventory, &jobs[i].job);
 		else
@@ -324,7 +332,9 @@ static void test_full(void **state)
 	assert_int_equal(in_write(f, enrol_one, &e.job), 0);
 	assert_int_equal(in_write(f, limit_pages, &pages), 0);
 	for (unsigned i = 0; i < array_len(jobs); i++) {
-		jobs[i] = (struct full_job){ .job = { .run = fill_run, .done = full_done }, .fill = i == 7, .left = &left };
+		jobs[i] = (struct full_job){ .job = { .run = fill_run, .done = full_done },
+					     .fill = i == 7,
+					     .left = &left };
 		inventory_write(f->inventory, &jobs[i].job);
 	}
 	wait_for_zero(&left);
@@ -401,7 +411,9 @@ static void test_broken_transaction(void **state)
 
 	pthread_mutex_lock(&gate);
 	for (unsigned n = 0; n < BATCH; n++) {
-		jobs[n] = (struct batch_job){ .job = { .run = break_run, .done = break_done }, .n = n, .gate = &gate, .left = &left };
+		jobs[n] = (struct batch_job){
+			.job = { .run = break_run, .done = break_done }, .n = n, .gate = &gate, .left = &left
+		};
 		inventory_write(f->inventory, &jobs[n].job);
 	}
 	pthread_mutex_unlock(&gate);

@@ -102,7 +102,8 @@ static int refused_more(struct inventory_tx *tx, void *arg)
 	m.mode = (enum machine_mode)7;
 	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:03"), -EINVAL);
 	m = make_machine(3, 1);
-	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:02"), -EEXIST); /* its MAC: the row must go by the rollback */
+	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:02"),
+			 -EEXIST); /* its MAC: the row must go by the rollback */
 	return -EEXIST;
 }
 
@@ -185,12 +186,29 @@ static void test_change(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const good[] = { "pc-1", "a", "7", "PC", "a--b", "x123456789012345678901234567890123456789012345678901234567890ab" };
-	static const char *const bad[] = { "",	    "-a", "a-",		   "a.b",	  "a_b",
-					   "\xc3\xa4", "a b", "525400123456", "52-54-00-12-34-56", "x123456789012345678901234567890123456789012345678901234567890abc" };
+	static const char *const good[] = { "pc-1", "a",
+					    "7",    "PC",
+					    "a--b", "x123456789012345678901234567890123456789012345678901234567890ab" };
+	static const char *const bad[] = { "",
+					   "-a",
+					   "a-",
+					   "a.b",
+					   "a_b",
+					   "\xc3\xa4",
+					   "a b",
+					   "525400123456",
+					   "52-54-00-12-34-56",
+					   "x123456789012345678901234567890123456789012345678901234567890abc" };
 	static const char *const good_patterns[] = { "pc-{n:03}", "lab-{n}", "{n}", "{n:09}x", "a{n}b" };
-	static const char *const bad_patterns[] = { "pc",	"pc-{n", "pc-{n:3}", "pc-{n:00}", "pc-{n:010}", "{n}{n}", "pc_{n}", "-{n}",
-						    "{n}-",	"",	 "{m}",	     "{n:03",	  "a{n}}",	"x1234567890123456789012345678901234567890123456789012345{n:09}" };
+	static const char *const bad_patterns[] = {
+		"pc",	      "pc-{n",
+		"pc-{n:3}",   "pc-{n:00}",
+		"pc-{n:010}", "{n}{n}",
+		"pc_{n}",     "-{n}",
+		"{n}-",	      "",
+		"{m}",	      "{n:03",
+		"a{n}}",      "x1234567890123456789012345678901234567890123456789012345{n:09}"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++)
@@ -280,7 +298,11 @@ static int count_boots(void *arg, const struct boot_record *boot)
 
 static int boots(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record b = { .machine_id = 1, .secret = "secret", .reverse_secret = "reverse", .mac = "52:54:00:00:00:01" }, found;
+	struct boot_record b = { .machine_id = 1,
+				 .secret = "secret",
+				 .reverse_secret = "reverse",
+				 .mac = "52:54:00:00:00:01" },
+			   found;
 	unsigned count = 0;
 
 	(void)arg;

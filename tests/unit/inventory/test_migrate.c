@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ASSET(name, text) { name, (const unsigned char *)text, sizeof(text) - 1 }
+#define ASSET(name, text)                                           \
+	{                                                           \
+		name, (const unsigned char *)text, sizeof(text) - 1 \
+	}
 
 static const struct asset version_1[] = {
 	ASSET("schema.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT NOT NULL) STRICT;"
@@ -27,8 +30,9 @@ static const struct asset version_1[] = {
 /* As the tables come: migrations sort before schema.sql. The second makes a table again that others refer to. */
 static const struct asset version_3[] = {
 	ASSET("migrations/0002-add.sql", "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 7;"),
-	ASSET("migrations/0003-again.sql", "CREATE TABLE a2 (id INTEGER PRIMARY KEY, x TEXT NOT NULL, z INTEGER NOT NULL) STRICT;"
-					   "INSERT INTO a2 SELECT id, x, y FROM a; DROP TABLE a; ALTER TABLE a2 RENAME TO a;"),
+	ASSET("migrations/0003-again.sql",
+	      "CREATE TABLE a2 (id INTEGER PRIMARY KEY, x TEXT NOT NULL, z INTEGER NOT NULL) STRICT;"
+	      "INSERT INTO a2 SELECT id, x, y FROM a; DROP TABLE a; ALTER TABLE a2 RENAME TO a;"),
 	ASSET("schema.sql", "CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT NOT NULL) STRICT;"
 			    "CREATE TABLE b (a_id INTEGER NOT NULL REFERENCES a (id) ON DELETE CASCADE) STRICT;"
 			    "INSERT INTO a VALUES (1, 'one'); INSERT INTO b VALUES (1);"),
@@ -36,7 +40,8 @@ static const struct asset version_3[] = {
 };
 
 static const struct asset broken_2[] = {
-	ASSET("migrations/0002-broken.sql", "UPDATE a SET x = 'changed'; CREATE TABLE c (x TEXT) STRICT; SELECT nonsense;"),
+	ASSET("migrations/0002-broken.sql",
+	      "UPDATE a SET x = 'changed'; CREATE TABLE c (x TEXT) STRICT; SELECT nonsense;"),
 	ASSET("schema.sql", "CREATE TABLE a (x TEXT) STRICT;"),
 	{ 0, 0, 0 },
 };
@@ -212,7 +217,9 @@ static void test_real_schema(void **state)
 
 	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), 0);
 	close_it(f);
-	assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE '%STRICT'"), 0);
+	assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+				"AND sql NOT LIKE '%STRICT'"),
+			 0);
 	assert_true(ask(f, "SELECT count(*) FROM sqlite_master WHERE type = 'table'") >= 12);
 	assert_true(ask(f, "PRAGMA user_version") >= 1);
 }

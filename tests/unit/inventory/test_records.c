@@ -13,7 +13,8 @@ enum { DAY_MS = 86400000 };
 
 /* ---- who waits ---- */
 
-static int put(struct inventory_tx *tx, unsigned n, enum waiting_reason reason, int64_t seen_ms, unsigned max, int64_t *number)
+static int put(struct inventory_tx *tx, unsigned n, enum waiting_reason reason, int64_t seen_ms, unsigned max,
+	       int64_t *number)
 {
 	struct waiting w = { .reason = reason, .seen_ms = seen_ms, .product = "a board" };
 	int err;
@@ -88,7 +89,12 @@ static void test_waiting(void **state)
 
 static struct image_version version(const char *image, unsigned number)
 {
-	struct image_version v = { .number = number, .format = "raw", .size_bytes = 1 << 20, .inode = UINT64_MAX, .mtime_ns = 5, .source = "a file" };
+	struct image_version v = { .number = number,
+				   .format = "raw",
+				   .size_bytes = 1 << 20,
+				   .inode = UINT64_MAX,
+				   .mtime_ns = 5,
+				   .source = "a file" };
 
 	snprintf(v.image, sizeof(v.image), "%s", image);
 	snprintf(v.file, sizeof(v.file), "%s@%u.raw", image, number);
@@ -134,7 +140,9 @@ static int images(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_default(tx, &v), 0);
 	assert_int_equal(v.id, b1.id);
 	assert_int_equal(image_set_default(tx, "no such"), -ENOENT);
-	assert_int_equal(version_set_identity(tx, b1.id, "0000000000000000000000000000000000000000000000000000000000000000", 7, 8), 0);
+	assert_int_equal(version_set_identity(tx, b1.id,
+					      "0000000000000000000000000000000000000000000000000000000000000000", 7, 8),
+			 0);
 	assert_int_equal(version_by_id(tx, b1.id, &v), 0);
 	assert_int_equal(v.inode, 7);
 	assert_int_equal(v.mtime_ns, 8);
@@ -195,9 +203,12 @@ static int collect(void *arg, const char *key, const char *value)
 static int policies(struct inventory_tx *tx, void *arg)
 {
 	static const char *const bad[][2] = {
-		{ "enrol", "maybe" },	   { "enrol", "" },	      { "name-pattern", "pc" },	   { "auth", "policy" },
-		{ "mode", "Persistent" },  { "max-machines", "0" },   { "max-machines", "-1" },	   { "max-machines", "100001" },
-		{ "max-waiting", "many" }, { "reserve", "91%" },      { "reserve", "5 %" },	   { "reserve", "20X" },
+		{ "enrol", "maybe" },	   { "enrol", "" },
+		{ "name-pattern", "pc" },  { "auth", "policy" },
+		{ "mode", "Persistent" },  { "max-machines", "0" },
+		{ "max-machines", "-1" },  { "max-machines", "100001" },
+		{ "max-waiting", "many" }, { "reserve", "91%" },
+		{ "reserve", "5 %" },	   { "reserve", "20X" },
 		{ "reserve", "" },
 	};
 	char all[1024] = "", reason[256] = "", value[32], tiny[3];
@@ -205,7 +216,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 
 	(void)arg;
 	assert_int_equal(policy_each(tx, collect, all), 0);
-	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines=256\nmax-waiting=64\nreserve=5%\n");
+	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
+				 "256\nmax-waiting=64\nreserve=5%\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
@@ -352,7 +364,9 @@ static int trimmed(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(event_add(tx, "info", "first", "ctl", 0, "", "1"), 0);
 	assert_int_equal(event_add(tx, "info", "second", "ctl", 0, "", "2"), 0);
-	assert_int_equal(db_run(tx->db, "INSERT INTO event (id, at_ms, level, kind, actor, object, text) VALUES (100000, 1, 'info', 'x', 'x', '', '')"), 0);
+	assert_int_equal(db_run(tx->db, "INSERT INTO event (id, at_ms, level, kind, actor, object, text) VALUES "
+					"(100000, 1, 'info', 'x', 'x', '', '')"),
+			 0);
 	assert_int_equal(event_add(tx, "info", "third", "ctl", 0, "", "3"), 0);
 	assert_int_equal(event_each(tx, 0, 0, 10, see, &seen), 0);
 	assert_int_equal(seen.first, 2);
@@ -379,7 +393,8 @@ static void test_event_from_anywhere(void **state)
 	struct fixture *f = *state;
 	struct seen seen = { 0 };
 
-	inventory_event(f->inventory, "warning", "login-refused", "machine", 0, "pc-001", "wrong secret from %s", "10.0.0.7");
+	inventory_event(f->inventory, "warning", "login-refused", "machine", 0, "pc-001", "wrong secret from %s",
+			"10.0.0.7");
 	assert_int_equal(in_write(f, last_event, &seen), 0);
 	assert_string_equal(seen.event.kind, "login-refused");
 	assert_string_equal(seen.event.text, "wrong secret from 10.0.0.7");
@@ -388,9 +403,19 @@ static void test_event_from_anywhere(void **state)
 
 static void test_text_valid(void **state)
 {
-	static const char *const good[] = { "", "abc", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "\x80",	   "\xc3",	   "\xc0\x80",	       "\xe0\x80\x80",	   "\xed\xa0\x80", "\xf0\x80\x80\x80",
-					   "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "a\xe2\x82" };
+	static const char *const good[] = {
+		"", "abc", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"
+	};
+	static const char *const bad[] = { "\x80",
+					   "\xc3",
+					   "\xc0\x80",
+					   "\xe0\x80\x80",
+					   "\xed\xa0\x80",
+					   "\xf0\x80\x80\x80",
+					   "\xf4\x90\x80\x80",
+					   "\xf8\x88\x80\x80\x80",
+					   "\xff",
+					   "a\xe2\x82" };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++)

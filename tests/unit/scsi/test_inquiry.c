@@ -102,7 +102,7 @@ static void test_limits(void **state)
 	struct answer a = RUN(*state, 0, 0x12, 1, 0xb0, 0, 255);
 
 	assert_int_equal(a.in_len, 64);
-	assert_int_equal(a.in[4] & 1, 0); /* WSNZ */
+	assert_int_equal(a.in[4] & 1, 1); /* WSNZ */
 	assert_int_equal(a.in[5], 255);
 	assert_int_equal(get_be(a.in + 6, 2), 8);
 	assert_int_equal(get_be(a.in + 8, 4), 8192);

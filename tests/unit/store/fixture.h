@@ -10,7 +10,7 @@
 #include "store/store.h"
 
 struct fixture {
-	char dir[64];	/* holds "state" and the inputs */
+	char dir[64]; /* holds "state" and the inputs */
 	char state[96];
 	struct pool *pool;
 	struct inventory *inventory;

@@ -252,7 +252,8 @@ static void test_orphans(void **state)
 	char reason[512];
 
 	/* An enrolment that did not commit: its child was never written to. */
-	assert_int_equal(store_create_child(f->store, "unused.qcow2", &version, &no_reserve, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_child(f->store, "unused.qcow2", &version, &no_reserve, reason, sizeof(reason)),
+			 0);
 	make_file(in_state(f, "children", "cut.qcow2"), "", 0, 0);
 	/* Somebody's data, under an older inventory. */
 	assert_int_equal(store_create_child(f->store, "data.qcow2", &version, &no_reserve, reason, sizeof(reason)), 0);
@@ -309,7 +310,8 @@ static void test_fresh_children(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
-	struct machine missing = enrol(f, &version, 1), damaged = enrol(f, &version, 2), used = enrol(f, &version, 3), lost = enrol(f, &version, 4);
+	struct machine missing = enrol(f, &version, 1), damaged = enrol(f, &version, 2), used = enrol(f, &version, 3),
+		       lost = enrol(f, &version, 4);
 	struct child_info info;
 	struct stat before, after;
 

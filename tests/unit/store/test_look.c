@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a file is (probe), what is in it (FAT, partitions), and what a person is warned of. Images are made by the usual tools. */
+/*
+ * What a file is (probe), what is in it (FAT, partitions), and what a person is warned of. Images are made by the usual
+ * tools.
+ */
 #include "store/fixture.h"
 
 #include "base/be.h"
@@ -90,7 +93,8 @@ static void test_probe_vhd(void **state)
 	uint8_t *footer;
 
 	make_disk(input(f, "a.raw"), 8 << 20, 1);
-	run_command("cd %s && qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd && qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on a.raw "
+	run_command("cd %s && qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd && qemu-img convert -f raw "
+		    "-O vpc -o subformat=fixed,force_size=on a.raw "
 		    "f.vhd",
 		    f->dir);
 	m = load(input(f, "a.vhd"));
@@ -179,13 +183,24 @@ static void test_probe_magic(void **state)
 		size_t len, offset;
 		const char *says;
 	} known[] = {
-		{ "COWD", 4, 0, "ESX" },	    { "# Disk DescriptorFile", 21, 0, "description" },
-		{ "LUKS\xba\xbe", 6, 0, "LUKS" },    { "\x7f\x10\xda\xbe", 4, 64, "VirtualBox" },
-		{ "\x1f\x8b", 2, 0, "gunzip" },	    { "\xfd" "7zXZ\0", 6, 0, "unxz" },
-		{ "PK\3\4", 4, 0, "ZIP" },	    { "ustar", 5, 257, "tar" },
-		{ "QFI\xfb\0\0\0\1", 8, 0, "version 1" },  { "QFI\xfb\0\0\0\2", 8, 0, "empty disk" },
-		{ "KDMV", 4, 0, "other files" },    { "vhdxfile", 8, 0, "VHDX" },
-		{ "conectix", 8, 0, "checksum" },   { "\x7f" "ELF", 4, 0, "program" },
+		{ "COWD", 4, 0, "ESX" },
+		{ "# Disk DescriptorFile", 21, 0, "description" },
+		{ "LUKS\xba\xbe", 6, 0, "LUKS" },
+		{ "\x7f\x10\xda\xbe", 4, 64, "VirtualBox" },
+		{ "\x1f\x8b", 2, 0, "gunzip" },
+		{ "\xfd"
+		  "7zXZ\0",
+		  6, 0, "unxz" },
+		{ "PK\3\4", 4, 0, "ZIP" },
+		{ "ustar", 5, 257, "tar" },
+		{ "QFI\xfb\0\0\0\1", 8, 0, "version 1" },
+		{ "QFI\xfb\0\0\0\2", 8, 0, "empty disk" },
+		{ "KDMV", 4, 0, "other files" },
+		{ "vhdxfile", 8, 0, "VHDX" },
+		{ "conectix", 8, 0, "checksum" },
+		{ "\x7f"
+		  "ELF",
+		  4, 0, "program" },
 	};
 	struct memory m = { .size = 4096 };
 	struct probe result;
@@ -240,8 +255,8 @@ static void test_probe_cut(void **state)
 
 static void make_fat(struct fixture *f, const char *name, unsigned bits, uint64_t size, const char *more)
 {
-	run_command("cd %s && truncate -s %llu %s && PATH=$PATH:/usr/sbin:/sbin mkfs.vfat -F %u %s %s >/dev/null", f->dir, (unsigned long long)size, name, bits, more,
-		    name);
+	run_command("cd %s && truncate -s %llu %s && PATH=$PATH:/usr/sbin:/sbin mkfs.vfat -F %u %s %s >/dev/null",
+		    f->dir, (unsigned long long)size, name, bits, more, name);
 }
 
 static void test_fat(void **state)
@@ -266,7 +281,8 @@ static void test_fat(void **state)
 		int fd;
 
 		make_fat(f, "fat.img", kinds[i].bits, kinds[i].size, "");
-		run_command("cd %s && mmd -i fat.img ::/EFI ::/EFI/BOOT ::/loader && mcopy -i fat.img data ::/EFI/BOOT/BOOTX64.EFI && "
+		run_command("cd %s && mmd -i fat.img ::/EFI ::/EFI/BOOT ::/loader && mcopy -i fat.img data "
+			    "::/EFI/BOOT/BOOTX64.EFI && "
 			    "mcopy -i fat.img data '::/loader/a long name, with more than thirteen characters.txt' && "
 			    "for i in $(seq 60); do echo $i | mcopy -i fat.img - ::/loader/file-number-$i; done",
 			    f->dir);
@@ -308,7 +324,9 @@ static void test_fat_cycle(void **state)
 	if (!have_tool("mkfs.vfat") || !have_tool("mcopy"))
 		skip();
 	make_fat(f, "fat.img", 16, 32 << 20, "-s 1");
-	run_command("cd %s && mmd -i fat.img ::/loop && for i in $(seq 14); do echo $i | mcopy -i fat.img - ::/loop/f$i; done", f->dir);
+	run_command("cd %s && mmd -i fat.img ::/loop && for i in $(seq 14); do echo $i | mcopy -i fat.img - "
+		    "::/loop/f$i; done",
+		    f->dir);
 	m = load(input(f, "fat.img"));
 	view = view_of(&m);
 	assert_true(fat_init(&fat, &view, 0, view.size));
@@ -358,7 +376,8 @@ static void expect(struct fixture *f, const char *name, unsigned lines, const ch
 static void make_bootable(struct fixture *f, const char *label, bool code)
 {
 	run_command("cd %s && rm -f disk.img && truncate -s 64M disk.img && "
-		    "printf 'label: %s\\nstart=2048, size=81920, type=%s\\n' | PATH=$PATH:/usr/sbin:/sbin sfdisk -q disk.img && "
+		    "printf 'label: %s\\nstart=2048, size=81920, type=%s\\n' | PATH=$PATH:/usr/sbin:/sbin sfdisk -q "
+		    "disk.img && "
 		    "dd if=esp.img of=disk.img bs=1M seek=1 conv=notrunc,sparse status=none",
 		    f->dir, label, strcmp(label, "gpt") ? "ef" : "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
 	if (code)
@@ -383,13 +402,16 @@ static void test_warnings(void **state)
 		expect(f, "disk.img", 2, "No boot code");
 		make_bootable(f, labels[i], true);
 		expect(f, "disk.img", 1, "grub-install --target=x86_64-efi --removable");
-		run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT && mcopy -i esp.img none.img ::/EFI/BOOT/BOOTX64.EFI", f->dir);
+		run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT && mcopy -i esp.img none.img "
+			    "::/EFI/BOOT/BOOTX64.EFI",
+			    f->dir);
 		make_bootable(f, labels[i], true);
 		expect(f, "disk.img", 0, NULL);
 		unlink(input(f, "esp.img"));
 	}
 	/* BIOS only. */
-	run_command("cd %s && rm -f disk.img && truncate -s 64M disk.img && printf 'label: dos\\nstart=2048, type=83, bootable\\n' | PATH=$PATH:/usr/sbin:/sbin "
+	run_command("cd %s && rm -f disk.img && truncate -s 64M disk.img && printf 'label: dos\\nstart=2048, type=83, "
+		    "bootable\\n' | PATH=$PATH:/usr/sbin:/sbin "
 		    "sfdisk -q disk.img && printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none",
 		    f->dir);
 	expect(f, "disk.img", 1, "No EFI system partition");
@@ -416,18 +438,22 @@ static void test_warnings_initrd(void **state)
 	if (!have_tool("mkfs.vfat") || !have_tool("mcopy") || !have_tool("sfdisk") || !have_tool("cpio"))
 		skip();
 	make_fat(f, "esp.img", 16, 40 << 20, "");
-	run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT ::/EFI/Linux && echo x | mcopy -i esp.img - ::/EFI/BOOT/BOOTX64.EFI && mkdir -p root/bin root/etc && "
+	run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT ::/EFI/Linux && echo x | mcopy -i esp.img - "
+		    "::/EFI/BOOT/BOOTX64.EFI && mkdir -p root/bin root/etc && "
 		    "echo x >root/bin/sh && (cd root && find . | cpio -o -H newc --quiet) >initrd.img",
 		    dir);
 	run_command("cd %s && cat initrd.img initrd.img >two && mcopy -i esp.img two ::/EFI/Linux/initrd.img-6.1", dir);
 	make_bootable(f, "gpt", true);
 	expect(f, "disk.img", 1, "initrd.img-6.1 has no iSCSI");
 	/* Compressed: no claim. */
-	run_command("cd %s && gzip -k initrd.img && cat initrd.img initrd.img.gz >mixed && mcopy -o -i esp.img mixed ::/EFI/Linux/initrd.img-6.1", dir);
+	run_command("cd %s && gzip -k initrd.img && cat initrd.img initrd.img.gz >mixed && mcopy -o -i esp.img mixed "
+		    "::/EFI/Linux/initrd.img-6.1",
+		    dir);
 	make_bootable(f, "gpt", true);
 	expect(f, "disk.img", 0, NULL);
 	/* It is in the second archive. */
-	run_command("cd %s && echo x >root/etc/iscsi.initramfs && (cd root && find . | cpio -o -H newc --quiet) >with && cat initrd.img with >both && "
+	run_command("cd %s && echo x >root/etc/iscsi.initramfs && (cd root && find . | cpio -o -H newc --quiet) >with "
+		    "&& cat initrd.img with >both && "
 		    "mcopy -o -i esp.img both ::/EFI/Linux/initrd.img-6.1",
 		    dir);
 	make_bootable(f, "gpt", true);

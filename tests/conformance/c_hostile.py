@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hostile input: bounded in memory and time, and nobody else is disturbed."""
+from iscsi import *
+import random
+
+MB = 1 << 20
+
+
+def undisturbed(t):
+    """Another initiator works as ever."""
+    s = Session(t, "many", initiator=IQN + "bystander")
+    data = os.urandom(4096)
+    equal(s.write10(900, data, 4096).status, 0, "write of the bystander")
+    equal(s.read10(900, 8).data, data, "read of the bystander")
+    s.close()
+
+
+@case("hostile")
+def PDU_that_claims_16_MB(t):
+    s = Session(t)
+    s.send(NOP_OUT | IMMEDIATE, itt=1, words=[NONE, s.cmdsn, 0], length=(1 << 24) - 1)
+    s.expect_close()
+    undisturbed(t)
+
+
+@case("hostile")
+def half_a_PDU_and_silence(t):
+    conns = [Session(t) for _ in range(4)]
+    for s in conns:
+        s.raw(s.frame(SCSI, 0xa1, itt=1, words=[65536, s.cmdsn, 0, write10(0, 128)], data=b"x" * 60000)[:100])
+    undisturbed(t)
+
+
+@case("hostile")
+def half_a_PDU_and_gone(t):
+    for n in (1, 47, 48, 49, 1000):
+        s = Session(t)
+        s.raw(s.frame(SCSI, 0xa1, itt=1, words=[65536, s.cmdsn, 0, write10(0, 128)], data=b"x" * 60000)[:n])
+        s.close()
+    undisturbed(t)
+
+
+@case("hostile")
+def NOPs_without_reading_the_answers(t):
+    s = Session(t, "many", initiator=IQN + "flood")
+    before = t.rss()
+    frame = s.frame(NOP_OUT | IMMEDIATE, itt=1, words=[NONE, s.cmdsn, 0], data=b"x" * 4096)
+    s.sock.settimeout(1)
+    try:
+        for _ in range(40000):
+            s.sock.sendall(frame)
+        raise Failed("160 MB were taken without an answer being read")
+    except socket.timeout:
+        pass
+    undisturbed(t)
+    want(t.rss() - before < 64 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+    s.close()
+
+
+@case("hostile")
+def reads_without_reading_the_answers(t):
+    s = Session(t, "many", initiator=IQN + "flood")
+    before = t.rss()
+    for i in range(100):
+        s.send_command(read10(0, 2048), read=MB)
+    time.sleep(0.3)
+    undisturbed(t)
+    want(t.rss() - before < 64 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+    s.close()
+
+
+@case("hostile")
+def writes_that_never_send_their_data(t):
+    s = Session(t, "many", initiator=IQN + "flood", keys=[("InitialR2T", "No"), ("FirstBurstLength", 262144)])
+    before = t.rss()
+    while s.max_cmdsn - s.cmdsn >= 0:
+        s.send_command(struct.pack(">BBQIBB", 0x8a, 0, 0, 8192, 0, 0), write=4 * MB, data=b"", final=False)
+    time.sleep(0.2)
+    undisturbed(t)
+    want(t.rss() - before < 32 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+    s.close()
+
+
+@case("hostile")
+def data_nobody_asked_for(t):
+    s = Session(t, "many", initiator=IQN + "flood")
+    for i in range(2000):
+        s.send_data(i + 5000, i, 0, b"?" * 8192)
+    s.ping()
+    undisturbed(t)
+
+
+@case("hostile")
+def garbage_after_the_login(t):
+    rng = random.Random(7)
+    for _ in range(60):
+        s = Session(t, "many", initiator=IQN + "garbage", clear=False)
+        try:
+            s.raw(bytes(rng.getrandbits(8) for _ in range(rng.randrange(48, 3000))))
+        except Closed:
+            pass
+        s.close()
+    undisturbed(t)
+
+
+@case("hostile")
+def garbage_instead_of_a_login(t):
+    rng = random.Random(8)
+    for _ in range(200):
+        c = t.conn()
+        try:
+            c.raw(bytes([0x43, 0x87, 0, 0, 0, 0]) + bytes(rng.getrandbits(8) for _ in range(rng.randrange(1, 600))))
+        except Closed:
+            pass
+        c.close()
+    undisturbed(t)
+
+
+@case("hostile")
+def headers_with_every_byte_changed(t):
+    """A valid command with one byte of its header set to something else: never a crash, and the target lives on."""
+    for at in range(48):
+        s = Session(t, "many", initiator=IQN + "mutant", clear=False)
+        frame = bytearray(s.frame(SCSI, 0xc1, itt=5, words=[512, s.cmdsn, 0, read10(0, 1)]))
+        frame[at] ^= 0xff
+        try:
+            s.raw(bytes(frame) + b"\0" * 2000)
+        except Closed:
+            pass
+        s.close()
+    undisturbed(t)
+
+
+@case("hostile")
+def connections_that_never_log_in(t):
+    conns = []
+    before = t.rss()
+    for _ in range(600):
+        conns.append(t.conn())
+    undisturbed(t)
+    want(t.rss() - before < 32 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+    alive = 0
+    for c in conns:
+        c.sock.settimeout(0.001)
+        try:
+            alive += c.sock.recv(1) != b""
+        except socket.timeout:
+            alive += 1
+        except OSError:
+            pass
+        c.close()
+    want(alive <= 130, alive, "connections of one address are still open")
+
+
+@case("hostile")
+def logins_that_stop_half_way(t):
+    conns = []
+    for i in range(40):
+        c = t.conn()
+        c.login(names("many", initiator=IQN + f"half{i}"), 0, 1, transit=False)
+        conns.append(c)
+    undisturbed(t)
+
+
+@case("hostile")
+def connections_dropped_at_every_step(t):
+    for i in range(30):
+        c = t.conn()
+        c.login(names("boots") + [("AuthMethod", "CHAP")], 0, 1)
+        if i % 3:
+            c.login_answer()
+            c.login([("CHAP_A", "5")], 0, 1)
+        if i % 3 == 2:
+            c.login_answer()
+        c.close()
+    for i in range(30):
+        c = t.conn()
+        c.login(names("many", initiator=IQN + "gone"), isid=new_isid())
+        c.close()
+    undisturbed(t)
+
+
+@case("hostile")
+def sessions_dropped_with_everything_in_flight(t):
+    for i in range(20):
+        s = Session(t, keys=[("InitialR2T", "No")], clear=False)
+        for j in range(20):
+            s.send_command(write10((256 - 4) * 2048, 8), write=4096, data=b"x" * (4096 if j % 2 else 1024), final=bool(j % 3))
+            s.send_command(read10(j, 256), read=131072)
+        s.close()
+    undisturbed(t)
+
+
+@case("RFC 7143 §6.3", slow=True)
+def login_times_out(t):
+    """15 s without a request, 30 s with one that leads nowhere."""
+    silent, halfway = t.conn(), t.conn()
+    halfway.login(names(), 0, 1, transit=False)
+    began = time.monotonic()
+    silent.expect_close(20)
+    want(13 < time.monotonic() - began < 17, "the silent one was closed after", time.monotonic() - began, "s")
+    halfway.expect_close(20)
+    want(28 < time.monotonic() - began < 33, "the other one was closed after", time.monotonic() - began, "s")
+
+
+@case("RFC 7143 §11.19", slow=True)
+def idle_session_is_asked_with_a_NOP_In(t):
+    s = Session(t)
+    ipxe = Session(t, "ephemeral", isid=b"\x40\0\x27\x23\x33\x33", clear=False)
+    s.sock.settimeout(35)
+    pdu = s.recv()
+    equal((pdu.opcode, pdu.itt), (NOP_IN, NONE), "the question")
+    ipxe.expect_silence(0.5)
+
+
+@case("RFC 7143 §11.9.1")
+def zz_stop_asks_for_a_logout_but_not_iPXE(t):
+    """Last: it ends the target."""
+    s, data = Session(t), os.urandom(512)
+    ipxe = Session(t, "ephemeral", isid=b"\x40\0\x27\x23\x44\x44", clear=False)
+    itt = s.send_command(write10((256 - 4) * 2048, 1), write=512, data=data)
+    s.ping()
+    t.tell("stop")
+    pdu = s.recv()
+    equal((pdu.opcode, pdu.bhs[36], pdu.itt), (ASYNC, 1, NONE), "Async Message")
+    equal(s.answer(itt).status, 0, "status of the write in hand")
+    s.logout()
+    equal(s.recv().bhs[2], 0, "Logout Response")
+    s.expect_close()
+    equal(ipxe.sock.recv(1), b"", "what iPXE is told")
+    equal(t.process.wait(10), 0, "exit status")
