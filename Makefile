@@ -79,6 +79,15 @@ $(B)/obj/unit/%.o: tests/unit/%.c
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+# The disk engine on a simulated host: seeded histories with power cuts and failures.
+$(B)/sim: $(patsubst tests/sim/%.c,$(B)/obj/sim/%.o,$(wildcard tests/sim/*.c)) $(call libs_of,disk)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+$(B)/obj/sim/%.o: tests/sim/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+sim: $(B)/sim
+	@tests/sim/run $< $(or $(HISTORIES),300) $(SEED)
+
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)

@@ -303,11 +303,12 @@ static void stop(struct daemon *d)
 		loop_stop(d->control);
 	for (unsigned i = 0; i < d->loop_count; i++)
 		loop_stop(d->loops[i]);
-	if (d->disk_env)
-		disk_env_free(d->disk_env);
 	loop_free(d->control);
 	for (unsigned i = 0; i < d->loop_count; i++)
 		loop_free(d->loops[i]);
+	/* Messages of the disks may have been in the loops' mailboxes until now. */
+	if (d->disk_env)
+		disk_env_free(d->disk_env);
 	free(d->loops);
 }
 

@@ -50,6 +50,9 @@ void boot_discard_child(struct boot *boot, const char *child);
 /* Queues an event of the machine with this id (0: of none); level, kind and actor are literals. Any thread. */
 void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
 	       const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* The same for the machine that has this target name, if there is one; iqn: a peer's, made of printable characters. */
+void boot_note_target(struct boot *boot, const char *level, const char *kind, const char *actor, const char *iqn,
+		      const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* ---- look.c: what the inventory says of an asker ---- */
 

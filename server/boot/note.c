@@ -16,7 +16,8 @@
 
 struct note {
 	struct boot *boot;
-	int64_t machine_id;
+	int64_t machine_id; /* 0: by iqn, or none */
+	char iqn[IQN_MAX_TEXT];
 	const char *level, *kind, *actor; /* literals */
 	char text[REASON_TEXT];
 	struct inventory_job job;
@@ -26,10 +27,13 @@ static int note_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct note *note = container_of(job, struct note, job);
 	struct machine machine;
-	int err = note->machine_id ? machine_by_id(tx, note->machine_id, &machine) : -ENOENT;
+	int err = note->machine_id ? machine_by_id(tx, note->machine_id, &machine)
+				   : machine_by_iqn(tx, note->iqn, &machine);
 
 	if (err && err != -ENOENT)
 		return err;
+	if (!err)
+		note->machine_id = machine.id;
 	return event_add(tx, note->level, note->kind, note->actor, note->machine_id, err ? "" : machine.name, "%s",
 			 note->text);
 }
@@ -46,19 +50,53 @@ static void note_done(struct inventory_job *job, int err)
 	boot_leave(boot);
 }
 
-void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
-	       const char *format, ...)
+static struct note *note_new(struct boot *boot, const char *level, const char *kind, const char *actor,
+			     const char *format, va_list args)
 {
 	struct note *note = calloc(1, sizeof(*note));
-	va_list args;
 
 	if (!note)
-		return; /* an event less; the log of those who call tells the rest */
-	*note = (struct note){ .boot = boot, .machine_id = machine_id, .level = level, .kind = kind, .actor = actor };
-	va_start(args, format);
+		return NULL; /* an event less; the log of those who call tells the rest */
+	*note = (struct note){ .boot = boot, .level = level, .kind = kind, .actor = actor };
 	vsnprintf(note->text, sizeof(note->text), format, args);
-	va_end(args);
+	return note;
+}
+
+static void note_submit(struct note *note)
+{
+	struct boot *boot = note->boot;
+
 	note->job = (struct inventory_job){ .run = note_run, .done = note_done };
 	boot_enter(boot);
 	inventory_write(boot->inventory, &note->job);
+}
+
+void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
+	       const char *format, ...)
+{
+	struct note *note;
+	va_list args;
+
+	va_start(args, format);
+	note = note_new(boot, level, kind, actor, format, args);
+	va_end(args);
+	if (!note)
+		return;
+	note->machine_id = machine_id;
+	note_submit(note);
+}
+
+void boot_note_target(struct boot *boot, const char *level, const char *kind, const char *actor, const char *iqn,
+		      const char *format, ...)
+{
+	struct note *note;
+	va_list args;
+
+	va_start(args, format);
+	note = note_new(boot, level, kind, actor, format, args);
+	va_end(args);
+	if (!note)
+		return;
+	snprintf(note->iqn, sizeof(note->iqn), "%s", iqn);
+	note_submit(note);
 }

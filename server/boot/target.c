@@ -309,8 +309,9 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = machine_update(tx, &machine);
 	if (!err)
-		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name, "boot %llu has begun%s",
-				(unsigned long long)begin->number, begin->new_child[0] ? ", with a new disk" : "");
+		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
+				"boot %llu has begun%s", (unsigned long long)begin->number,
+				begin->new_child[0] ? ", with a new disk" : "");
 	return err;
 }
 
@@ -366,9 +367,10 @@ void boot_target_session(struct boot *boot, int64_t machine_id, const struct boo
 		return;
 	if (ended_why)
 		boot_note(boot, "info", "session-ended", "machine", machine_id,
-			  "session of boot %llu ended: %s at %s: %s; read %llu, wrote %llu bytes", (unsigned long long)session->boot,
-			  session->ipxe ? "iPXE" : "the system", session->address, ended_why,
-			  (unsigned long long)session->bytes_read, (unsigned long long)session->bytes_written);
+			  "session of boot %llu ended: %s at %s: %s; read %llu, wrote %llu bytes",
+			  (unsigned long long)session->boot, session->ipxe ? "iPXE" : "the system", session->address,
+			  ended_why, (unsigned long long)session->bytes_read,
+			  (unsigned long long)session->bytes_written);
 	else
 		boot_note(boot, "info", "session-began", "machine", machine_id, "session of boot %llu began: %s at %s",
 			  (unsigned long long)session->boot, session->ipxe ? "iPXE" : "the system", session->address);
@@ -377,12 +379,15 @@ void boot_target_session(struct boot *boot, int64_t machine_id, const struct boo
 void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator,
 			 const char *address, const char *why)
 {
-	char shown_iqn[160], shown_initiator[160];
+	char shown_iqn[IQN_MAX_TEXT], shown_initiator[IQN_MAX_TEXT];
 
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
 		return;
 	ask_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
 	ask_clean_text(initiator, shown_initiator, sizeof(shown_initiator));
-	boot_note(boot, "warning", "login-refused", "machine", machine_id, "login refused: %s as %s to %s: %s", address,
-		  shown_initiator[0] ? shown_initiator : "nobody", shown_iqn[0] ? shown_iqn : "no target", why);
+	/* A refusal by boot_target_find comes without the machine's id. */
+	boot_note_target(boot, "warning", "login-refused", "machine", shown_iqn,
+			 "login refused: %s: %.200s, initiator %.100s, target %.100s", address, why,
+			 shown_initiator[0] ? shown_initiator : "without a name",
+			 shown_iqn[0] ? shown_iqn : "without a name");
 }

@@ -60,8 +60,11 @@ static int finish_import(const struct ctl *ctl, const json_t *status)
 		return ctl_fail("", "%s", get_text(status, "text"));
 	json_array_foreach(json_object_get(status, "warnings"), i, warning)
 		fprintf(stderr, "warning: %s\n", json_string_value(warning));
-	if (!ctl->json)
-		printf("%s is imported\n", get_text(status, "version"));
+	if (ctl->json)
+		return EXIT_DONE;
+	printf("%s is imported\n", get_text(status, "version"));
+	if (json_is_false(json_object_get(status, "published")))
+		printf("new machines get it after: sanbootctl image publish %s\n", get_text(status, "version"));
 	return EXIT_DONE;
 }
 

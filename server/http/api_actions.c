@@ -15,9 +15,11 @@
 
 enum { APPROVE_MAX = 1024 };
 
-/* What to do about a refusal of boot/; "" where its own words must do. */
-static const char *hint_of(int err)
+/* What to do about a refusal of boot/; "" where its own words say it already. */
+static const char *hint_of(int err, const char *reason)
 {
+	if (strstr(reason, "sanbootctl"))
+		return "";
 	switch (err) {
 	case -EBUSY:
 		return "switch the machine off, or end its sessions with: sanbootctl machine release M";
@@ -33,7 +35,7 @@ static const char *hint_of(int err)
 static void reply_done(struct request *request, int err, const char *reason, const char *verb, const char *what)
 {
 	if (err)
-		reply_errno(request, err, reason, hint_of(err));
+		reply_errno(request, err, reason, hint_of(err, reason));
 	else
 		reply_json(request, 200, json_pack("{s:o}", verb, text_json(what)));
 }
@@ -153,7 +155,7 @@ void handle_approve(struct request *request)
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
 		reply_errno(request, approval.err, approval.reason,
-			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list" : hint_of(approval.err));
+			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list" : hint_of(approval.err, approval.reason));
 	else
 		reply_json(request, 200, json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));
 	json_decref(approval.approved);
@@ -265,7 +267,7 @@ static bool set_keys(struct request *request, const json_t *body)
 		}
 		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason, sizeof(reason));
 		if (err) {
-			reply_errno(request, err, reason, hint_of(err));
+			reply_errno(request, err, reason, hint_of(err, reason));
 			return false;
 		}
 		/* From here on the machine has its new name. */

@@ -184,6 +184,7 @@ void handle_import(struct request *request)
 	struct version_job version = { .job.run = run_version_by_id };
 	struct import_status status;
 	char name[NAME_MAX_TEXT + 16] = "";
+	bool published = false;
 	uint64_t id;
 
 	if (!parse_u64(request->params[0], 0, UINT64_MAX, &id) || store_import_status(request->http->config.store, id, &status)) {
@@ -191,12 +192,14 @@ void handle_import(struct request *request)
 		return;
 	}
 	version.id = status.version_id;
-	if (status.stage == IMPORT_DONE && !inventory_read_wait(request->http->config.inventory, &version.job))
+	if (status.stage == IMPORT_DONE && !inventory_read_wait(request->http->config.inventory, &version.job)) {
 		snprintf(name, sizeof(name), "%s@%u", version.version.image, version.version.number);
+		published = version.version.state == VERSION_PUBLISHED;
+	}
 	reply_json(request, 200,
-		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:o}", "import", (json_int_t)status.id, "stage", stages[status.stage], "name",
+		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status.id, "stage", stages[status.stage], "name",
 			     text_json(status.name), "percent", (int)status.percent, "text", text_json(status.text), "version", json_text_or_null(name),
-			     "warnings", json_lines(status.warnings)));
+			     "published", published, "warnings", json_lines(status.warnings)));
 }
 
 /* ---- changes ---- */

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "http/limiter.h"
 #include "http/routes.h"
+#include "http/stream.h"
 #include "http/text.h"
 
 #include <crypt.h>
@@ -288,18 +289,6 @@ void handle_login(struct request *request)
 	json_decref(body);
 }
 
-void handle_logout(struct request *request)
-{
-	struct token_job token = { .job.run = run_delete };
-
-	if (request->session) {
-		auth_hash(request->session, token.hash);
-		inventory_write_wait(request->http->config.inventory, &token.job);
-	}
-	snprintf(request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-	reply_json(request, 200, json_object());
-}
-
 struct password_job {
 	struct inventory_job job;
 	char hash[PASSWORD_HASH_TEXT];
@@ -361,6 +350,27 @@ static void end_setup(struct http *http)
 	pthread_mutex_unlock(&http->lock);
 }
 
+/* Whoever may still listen comes back by itself and is asked again who it is. */
+static void end_streams(struct http *http)
+{
+	pthread_mutex_lock(&http->lock);
+	streams_end(http);
+	pthread_mutex_unlock(&http->lock);
+}
+
+void handle_logout(struct request *request)
+{
+	struct token_job token = { .job.run = run_delete };
+
+	if (request->session) {
+		auth_hash(request->session, token.hash);
+		inventory_write_wait(request->http->config.inventory, &token.job);
+		end_streams(request->http);
+	}
+	snprintf(request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+	reply_json(request, 200, json_object());
+}
+
 void handle_setup(struct request *request)
 {
 	char hash[PASSWORD_HASH_TEXT];
@@ -392,6 +402,7 @@ void handle_password(struct request *request)
 		return;
 	if (set_password(request, text_member(body, "password"), false, hash)) {
 		end_setup(request->http);
+		end_streams(request->http);
 		if (request->session && !request->authorization && !(request->serves & SERVES_CONTROL))
 			begin_session(request, hash); /* whoever changed it stays logged in */
 		else
@@ -455,6 +466,7 @@ void handle_token_delete(struct request *request)
 	if (err) {
 		reply_errno(request, err, err == -ENOENT ? "there is no such token" : "", "");
 	} else {
+		end_streams(request->http);
 		inventory_event(request->http->config.inventory, "info", "token-removed", request->actor, 0, "", "an API token was removed");
 		reply_json(request, 200, json_pack("{s:b}", "removed", true));
 	}

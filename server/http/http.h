@@ -26,7 +26,10 @@ struct http_config {
 	unsigned web_endpoint_count;
 	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
 	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
-	/* For status and the pages: JSON objects that main knows (dhcp's state, portals, version, start); borrowed text, called on HTTP threads. */
+	/*
+	 * For status and the pages: one JSON object of what main knows ({"version", "started_ms", "portals": ["ADDR:PORT"], "dhcp": {"mode", "state"}});
+	 * called on HTTP's workers, several at once. NULL: nothing.
+	 */
 	void (*status)(void *arg, struct buf *json_object);
 	void *status_arg;
 };

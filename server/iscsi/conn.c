@@ -405,12 +405,23 @@ void conn_work(struct conn *conn)
 	conn_watch(conn);
 }
 
+/* libuv says EBADF whatever happened. */
+static const char *socket_error(const struct conn *conn)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &err, &len) || !err)
+		return "connection lost";
+	return strerror(err);
+}
+
 static void conn_on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct conn *conn = poll->data;
 
 	if (status < 0) {
-		conn_close(conn, strerror(-status));
+		conn_close(conn, socket_error(conn));
 		return;
 	}
 	if (events & UV_READABLE)

@@ -185,7 +185,7 @@ def sessions_dropped_with_everything_in_flight(t):
     for i in range(20):
         s = Session(t, keys=[("InitialR2T", "No")], clear=False)
         for j in range(20):
-            s.send_command(write10((256 - 4) * 2048, 8), write=4096, data=b"x" * (4096 if j % 2 else 1024), final=bool(j % 3))
+            s.send_command(write10((256 - 4) * 2048 + 8 * (20 * i + j) % 1600, 8), write=4096, data=b"x" * (4096 if j % 2 else 1024), final=bool(j % 3))
             s.send_command(read10(j, 256), read=131072)
         s.close()
     undisturbed(t)

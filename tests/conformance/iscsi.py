@@ -19,6 +19,8 @@ IMMEDIATE = 0x40
 IQN = "iqn.2026-11.test:"
 INITIATOR = IQN + "initiator"
 TIMEOUT = 10
+CAPTURE = os.environ.get("CAPTURE")  # a folder: what each connection sends, a file each (the corpus of tests/fuzz/fuzz_login.c)
+SERIALS = iter(range(1 << 30))
 
 
 class Failed(Exception):
@@ -86,6 +88,7 @@ class Conn:
     def __init__(self, address, timeout=TIMEOUT):
         self.sock = socket.create_connection(address, timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.serial = next(SERIALS)
         self.header_digest = self.data_digest = False
         self.break_header_digest = self.break_data_digest = False
 
@@ -93,6 +96,9 @@ class Conn:
         self.sock.close()
 
     def raw(self, data):
+        if CAPTURE:
+            with open(f"{CAPTURE}/{os.getpid()}-{id(self):x}-{self.serial}", "ab") as out:
+                out.write(data)
         try:
             self.sock.sendall(data)
         except OSError as err:

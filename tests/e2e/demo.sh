@@ -4,6 +4,6 @@
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || { echo "make demo needs root (network namespace, virtual machines): run it as root" >&2; exit 1; }
-    exec sudo DEMO_EXIT="${DEMO_EXIT:-}" MODE="${MODE:-release}" python3 -u "$here/demo.py" "$@"
+    exec sudo E2E_BUILD="${E2E_BUILD:-}" DEMO_EXIT="${DEMO_EXIT:-}" MODE="${MODE:-release}" python3 -u "$here/demo.py" "$@"
 fi
 exec python3 -u "$here/demo.py" "$@"

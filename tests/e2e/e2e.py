@@ -11,7 +11,7 @@ import urllib.error, urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 MODE = os.environ.get("MODE", "release")
-BUILD = os.environ.get("E2E_BUILD", os.path.join(TOP, "build", MODE))
+BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
 QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 OVMF = os.environ.get("OVMF", "/usr/share/OVMF/OVMF_CODE.fd")

@@ -65,9 +65,28 @@ void open_is_refused(struct fixture *fx, const char *name, int err, const char *
 		fail_msg("err %d, \"%s\" instead of %d, \"%s\"", result.err, result.reason, err, word);
 }
 
+void shell_works(struct fixture *fx, const char *format, ...)
+{
+	char command[1024], said[512] = "";
+	va_list args;
+	FILE *out;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	if (fixture_shell(fx, "%s", command) == 0)
+		return;
+	out = fopen(fixture_path(fx, "out"), "r");
+	if (out) {
+		said[fread(said, 1, sizeof(said) - 1, out)] = '\0';
+		fclose(out);
+	}
+	fail_msg("%s: %s", command, said);
+}
+
 void qemu_is_content(struct fixture *fx, const char *name)
 {
-	assert_int_equal(fixture_shell(fx, "qemu-img check -q -f qcow2 %s", name), 0);
+	shell_works(fx, "qemu-img check -q -f qcow2 %s", name);
 }
 
 uint64_t allocated_of(struct fixture *fx, const char *name)
@@ -124,7 +143,7 @@ void model_disk_compare_qemu(struct fixture *fx, const char *name, const struct 
 {
 	unlink(fixture_path(fx, "model.raw"));
 	fixture_put(fixture_path(fx, "model.raw"), 0, model->bytes, model->size_bytes, model->size_bytes);
-	assert_int_equal(fixture_shell(fx, "qemu-img compare -f qcow2 -F raw %s model.raw", name), 0);
+	shell_works(fx, "qemu-img compare -f qcow2 -F raw %s model.raw", name);
 }
 
 static uint64_t choose(unsigned *seed, uint64_t below)

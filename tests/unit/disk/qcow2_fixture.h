@@ -17,6 +17,8 @@ struct disk *open_child(struct fixture *fx, const char *name);
 struct disk *open_child_how(struct fixture *fx, const struct disk_open *how, bool *interrupted);
 /* Opening fails with err, and every word of the sentence that says why is there. */
 void open_is_refused(struct fixture *fx, const char *name, int err, const char *word);
+/* A shell command that must work; what it said is shown where it does not. */
+void shell_works(struct fixture *fx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* qemu-img check says that the file is whole. */
 void qemu_is_content(struct fixture *fx, const char *name);
 uint64_t allocated_of(struct fixture *fx, const char *name);

@@ -40,9 +40,8 @@ static void test_create(void **state)
 		assert_int_equal(qcow2_check(fixture_path(fx, name), false, &check, reason, sizeof(reason)), 0);
 		assert_int_equal(check.corruptions | check.leaks, 0);
 		qemu_is_content(fx, name);
-		assert_int_equal(fixture_shell(fx, "qemu-img info --backing-chain %s | grep '(%llu bytes)'", name,
-					       (unsigned long long)sizes[i]),
-				 0);
+		shell_works(fx, "qemu-img info --backing-chain %s | grep '(%llu bytes)'", name,
+					       (unsigned long long)sizes[i]);
 		assert_int_equal(fixture_shell(fx, "qemu-img info %s | grep 'backing file format: raw'", name),
 				 sizes[i] > 4096 ? 0 : 1);
 	}
@@ -96,12 +95,12 @@ static void test_long_backing_name(void **state)
 	assert_int_equal(fixture_close(fx, disk), 0);
 	qemu_is_content(fx, "child");
 	/* QEMU rewrites the header in its own layout; we put ours in its place again. */
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write -P 7 8k 4k' child"), 0);
+	shell_works(fx, "qemu-io -f qcow2 -c 'write -P 7 8k 4k' child");
 	disk = open_child(fx, "child");
 	assert_int_equal(fixture_write(fx, disk, 4096, data, sizeof(data), false), 0);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	qemu_is_content(fx, "child");
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -r -c 'read -P 7 8k 4k' child | grep -v failed"), 0);
+	shell_works(fx, "qemu-io -f qcow2 -r -c 'read -P 7 8k 4k' child | grep -v failed");
 }
 
 /* A fresh child costs what is written to it, rounded to 4 KiB; nobody copies a cluster. */
@@ -178,9 +177,8 @@ static void change_by_qemu(struct fixture *fx, const char *name, struct model_di
 	length = min_u64(length, model->size_bytes - offset);
 	memset(model->bytes + offset, (int)fill, length);
 	snprintf(what, sizeof(what), fill ? "write -P %u" : "write -z -u", fill);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -d unmap -c '%s %llu %llu' %s", what, (unsigned long long)offset,
-				       (unsigned long long)length, name),
-			 0);
+	shell_works(fx, "qemu-io -f qcow2 -d unmap -c '%s %llu %llu' %s", what, (unsigned long long)offset,
+				       (unsigned long long)length, name);
 }
 
 /* And we read what QEMU wrote into our child, and go on. */
@@ -221,9 +219,8 @@ static void test_made_by_qemu(void **state)
 	struct disk *disk;
 
 	make_golden(fx, "golden", 8 * MIB);
-	assert_int_equal(fixture_shell(fx, "qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,backing_file=golden,"
-					   "backing_fmt=raw,lazy_refcounts=on child 40G"),
-			 0);
+	shell_works(fx, "qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,backing_file=golden,"
+					   "backing_fmt=raw,lazy_refcounts=on child 40G");
 	model_disk_init(fx, &model, 8 * MIB, "golden");
 	change_by_qemu(fx, "child", &model, &seed);
 	disk = open_child(fx, "child");
@@ -265,7 +262,7 @@ static void test_chain(void **state)
 	make_child(fx, "child8", 10 * MIB, name, "qcow2");
 	open_is_refused(fx, "child8", -ENOTSUP, "more than 8 files");
 	/* The lowest one below itself. */
-	assert_int_equal(fixture_shell(fx, "qemu-img rebase -u -b child3 -F qcow2 child1"), 0);
+	shell_works(fx, "qemu-img rebase -u -b child3 -F qcow2 child1");
 	open_is_refused(fx, "child3", -EUCLEAN, "circle");
 	model_disk_fini(&model);
 }
@@ -349,7 +346,7 @@ static void test_locks(void **state)
 	disk = open_child(fx, "child");
 	assert_int_not_equal(fixture_shell(fx, "qemu-io -f qcow2 -r -c 'read 0 512' child"), 0);
 	assert_int_not_equal(fixture_shell(fx, "qemu-io -f raw -c 'write 0 512' golden"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -r -c 'read 0 512' golden"), 0);
+	shell_works(fx, "qemu-io -f raw -r -c 'read 0 512' golden");
 	open_is_refused(fx, "child", -EBUSY, "another process");
 	assert_int_equal(fixture_close(fx, disk), 0);
 	/* QEMU has it; that it has, QEMU tells. */

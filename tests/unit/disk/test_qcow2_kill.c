@@ -386,7 +386,7 @@ static void test_foreign_writer(void **state)
 	struct disk *disk;
 
 	die(fx);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write -P 9 5M 4k' child"), 0);
+	shell_works(fx, "qemu-io -f qcow2 -c 'write -P 9 5M 4k' child");
 	disk = open_again(fx, true);
 	assert_true(look(fx, disk) >= 1);
 	memset(expected, 9, sizeof(expected));
@@ -402,14 +402,13 @@ static void test_journal_missing(void **state)
 	struct disk *disk;
 
 	die(fx);
-	assert_int_equal(fixture_shell(fx, "mv child.journal kept"), 0);
+	shell_works(fx, "mv child.journal kept");
 	open_is_refused(fx, "child", -EUCLEAN, "journal is missing");
 	/* Neither half is of this generation. */
-	assert_int_equal(fixture_shell(fx, "cp kept child.journal && printf x | dd of=child.journal bs=1 seek=12 conv=notrunc && "
-					   "printf x | dd of=child.journal bs=1 seek=131084 conv=notrunc"),
-			 0);
+	shell_works(fx, "cp kept child.journal && printf x | dd of=child.journal bs=1 seek=12 conv=notrunc && "
+					   "printf x | dd of=child.journal bs=1 seek=131084 conv=notrunc");
 	open_is_refused(fx, "child", -EUCLEAN, "journal is missing");
-	assert_int_equal(fixture_shell(fx, "cp kept child.journal"), 0);
+	shell_works(fx, "cp kept child.journal");
 	disk = open_again(fx, false);
 	assert_int_equal(look(fx, disk), 4);
 	assert_int_equal(fixture_close(fx, disk), 0);
@@ -422,7 +421,7 @@ static void test_journal_given_up(void **state)
 	struct disk *disk;
 
 	die(fx);
-	assert_int_equal(fixture_shell(fx, "rm child.journal"), 0);
+	shell_works(fx, "rm child.journal");
 	open_is_refused(fx, "child", -EUCLEAN, "qemu-img check -r leaks");
 	fixture_shell(fx, "qemu-img check -r leaks child");
 	disk = open_again(fx, true);
@@ -437,14 +436,14 @@ static void test_journal_garbage(void **state)
 	unsigned seed = 4;
 
 	die(fx);
-	assert_int_equal(fixture_shell(fx, "cp child.journal kept && cp child kept.child"), 0);
+	shell_works(fx, "cp child.journal kept && cp child kept.child");
 	for (int i = 0; i < 60; i++) {
 		struct disk_open how = { .path = fixture_path(fx, "child") };
 		unsigned char byte = (unsigned char)rand_r(&seed);
 		struct disk_opened result;
 		struct disk *disk;
 
-		assert_int_equal(fixture_shell(fx, "cp kept child.journal && cp kept.child child"), 0);
+		shell_works(fx, "cp kept child.journal && cp kept.child child");
 		fixture_put(fixture_path(fx, "child.journal"), (unsigned)rand_r(&seed) % 300, &byte, 1, 0);
 		disk = fixture_open(fx, qcow2_disk_open, &how, &result);
 		if (!disk)

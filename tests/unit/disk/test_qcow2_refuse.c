@@ -60,19 +60,18 @@ static void test_other_geometry(void **state)
 	struct fixture *fx = *state;
 
 	for (size_t i = 0; i < array_len(other); i++) {
-		assert_int_equal(fixture_shell(fx, "rm -f child && qemu-img create -q -f qcow2 -o %s child 64M", other[i].options), 0);
+		shell_works(fx, "rm -f child && qemu-img create -q -f qcow2 -o %s child 64M", other[i].options);
 		open_is_refused(fx, "child", -ENOTSUP, other[i].word);
 		open_is_refused(fx, "child", -ENOTSUP, "import");
 	}
-	assert_int_equal(fixture_shell(fx, "rm -f child && qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on child 64M"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img snapshot -c one child"), 0);
+	shell_works(fx, "rm -f child && qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on child 64M");
+	shell_works(fx, "qemu-img snapshot -c one child");
 	open_is_refused(fx, "child", -ENOTSUP, "snapshots");
-	assert_int_equal(fixture_shell(fx, "qemu-img snapshot -d one child && qemu-img bitmap --add child b"), 0);
+	shell_works(fx, "qemu-img snapshot -d one child && qemu-img bitmap --add child b");
 	open_is_refused(fx, "child", -ENOTSUP, "bitmaps");
-	assert_int_equal(fixture_shell(fx, "rm child && qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on "
-					   "-o encrypt.format=luks,encrypt.key-secret=s --object secret,id=s,data=x child 64M"),
-			 0);
-	open_is_refused(fx, "child", -ENOTSUP, "encrypted");
+	make_child(fx, "crypt", MIB, NULL, NULL);
+	put32(fx, "crypt", 32, 2);
+	open_is_refused(fx, "crypt", -ENOTSUP, "encrypted");
 	/* An unknown feature has its number. */
 	make_child(fx, "new", MIB, NULL, NULL);
 	put64(fx, "new", 72, QCOW2_INCOMPAT_EXTENDED_L2 | 1ull << 33);
