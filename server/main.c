@@ -79,8 +79,8 @@ static int start_loop(struct daemon *d, unsigned index, const char *name, struct
 
 static int start_threads(struct daemon *d)
 {
-	/* Reads and writes may wait for a disk, so there are more of them than cores; syncs queue in the disk anyway. */
-	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = 8, [POOL_SLOW] = 4 };
+	/* Reads and writes may wait for a disk, so there are more of them than cores; an opening disk waits in slow, beside imports. */
+	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = 8, [POOL_SLOW] = 16 };
 	char name[16];
 	int err;
 
