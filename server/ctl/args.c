@@ -9,25 +9,38 @@ static const struct {
 	const char *name;
 	bool value;
 } option_names[OPTIONS] = {
-	[OPTION_NAME] = { "name", true },	[OPTION_IMAGE] = { "image", true },
-	[OPTION_SUITE] = { "suite", true },	[OPTION_PROFILE] = { "profile", true },
-	[OPTION_SIZE] = { "size", true },	[OPTION_ROOT_PASSWORD] = { "root-password", true },
-	[OPTION_MIRROR] = { "mirror", true },	[OPTION_WORK] = { "work", true },
-	[OPTION_DAYS] = { "days", true },	[OPTION_MACHINE] = { "machine", true },
-	[OPTION_MAX] = { "max", true },		[OPTION_DEFAULT] = { "default", false },
-	[OPTION_ALL] = { "all", false },	[OPTION_WAITING] = { "waiting", false },
+	[OPTION_NAME] = { "name", true },	 [OPTION_IMAGE] = { "image", true },
+	[OPTION_SUITE] = { "suite", true },	 [OPTION_PROFILE] = { "profile", true },
+	[OPTION_SIZE] = { "size", true },	 [OPTION_ROOT_PASSWORD] = { "root-password", true },
+	[OPTION_MIRROR] = { "mirror", true },	 [OPTION_WORK] = { "work", true },
+	[OPTION_DAYS] = { "days", true },	 [OPTION_MACHINE] = { "machine", true },
+	[OPTION_MAX] = { "max", true },		 [OPTION_DEFAULT] = { "default", false },
+	[OPTION_ALL] = { "all", false },	 [OPTION_WAITING] = { "waiting", false },
 	[OPTION_SECRETS] = { "secrets", false }, [OPTION_FOLLOW] = { "follow", false },
 };
 
 /* Options of every command. */
-enum global { GLOBAL_RUNTIME_DIR, GLOBAL_URL, GLOBAL_TOKEN, GLOBAL_JSON, GLOBAL_YES, GLOBAL_HELP, GLOBAL_VERSION, GLOBALS };
+enum global {
+	GLOBAL_RUNTIME_DIR,
+	GLOBAL_URL,
+	GLOBAL_TOKEN,
+	GLOBAL_JSON,
+	GLOBAL_YES,
+	GLOBAL_HELP,
+	GLOBAL_VERSION,
+	GLOBALS
+};
 
 static const struct {
 	const char *name;
 	bool value;
 } global_names[GLOBALS] = {
-	[GLOBAL_RUNTIME_DIR] = { "runtime-dir", true }, [GLOBAL_URL] = { "url", true },	  [GLOBAL_TOKEN] = { "token", true },
-	[GLOBAL_JSON] = { "json", false },		[GLOBAL_YES] = { "yes", false },  [GLOBAL_HELP] = { "help", false },
+	[GLOBAL_RUNTIME_DIR] = { "runtime-dir", true },
+	[GLOBAL_URL] = { "url", true },
+	[GLOBAL_TOKEN] = { "token", true },
+	[GLOBAL_JSON] = { "json", false },
+	[GLOBAL_YES] = { "yes", false },
+	[GLOBAL_HELP] = { "help", false },
 	[GLOBAL_VERSION] = { "version", false },
 };
 
@@ -167,11 +180,13 @@ static bool check_command(const struct ctl *ctl, unsigned given)
 	for (unsigned i = 0; i < OPTIONS; i++) {
 		if (!(given & ~command->takes & TAKES(i)))
 			continue;
-		fprintf(stderr, "sanbootctl: %s does not take --%s\n  see: sanbootctl %s --help\n", command->words, option_names[i].name, command->words);
+		fprintf(stderr, "sanbootctl: %s does not take --%s\n  see: sanbootctl %s --help\n", command->words,
+			option_names[i].name, command->words);
 		return false;
 	}
 	if (ctl->arg_count < command->min || ctl->arg_count > command->max) {
-		fprintf(stderr, "sanbootctl: usage: sanbootctl %s %s\n  see: sanbootctl %s --help\n", command->words, command->args, command->words);
+		fprintf(stderr, "sanbootctl: usage: sanbootctl %s %s\n  see: sanbootctl %s --help\n", command->words,
+			command->args, command->words);
 		return false;
 	}
 	return true;
@@ -181,7 +196,8 @@ static void set_defaults(struct ctl *ctl)
 {
 	const char *runtime = getenv("RUNTIME_DIRECTORY"), *token = getenv("SANBOOTD_TOKEN");
 
-	*ctl = (struct ctl){ .runtime_dir = runtime && runtime[0] ? runtime : "/run/sanbootd", .token = token && token[0] ? token : NULL };
+	*ctl = (struct ctl){ .runtime_dir = runtime && runtime[0] ? runtime : "/run/sanbootd",
+			     .token = token && token[0] ? token : NULL };
 }
 
 bool ctl_parse(int argc, char *const argv[], struct ctl *ctl)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sanbootctl image build debian: runs the compiled-in build script as a process of our own, shows its progress, and has the
- * result imported. Everything it leaves lies in one temporary directory, which goes at the end, however that comes.
+ * sanbootctl image build debian: runs the compiled-in build script as a process of our own, shows its progress, and has
+ * the result imported. Everything it leaves lies in one temporary directory, which goes at the end, however that comes.
  *
- * The directory is not readable by others but may be passed through: sanbootd may run as another user, and the name cannot be guessed.
+ * The directory is not readable by others but may be passed through: sanbootd may run as another user, and the name
+ * cannot be guessed.
  */
 #include "base/assets.h"
 #include "base/parse.h"
@@ -50,11 +51,14 @@ static int check_options(const struct ctl *ctl)
 	uint64_t mib;
 
 	if (!ctl->options[OPTION_NAME]) {
-		ctl_fail("for example: sanbootctl image build debian --name debian", "say how it shall be called: --name NAME");
+		ctl_fail("for example: sanbootctl image build debian --name debian",
+			 "say how it shall be called: --name NAME");
 		return EXIT_USAGE;
 	}
-	if (ctl->options[OPTION_NAME][strspn(ctl->options[OPTION_NAME], name_characters)] || strlen(ctl->options[OPTION_NAME]) > 60) {
-		ctl_fail("for example --name debian", "--name '%s': letters, digits, '-', '_' and '.'", ctl->options[OPTION_NAME]);
+	if (ctl->options[OPTION_NAME][strspn(ctl->options[OPTION_NAME], name_characters)] ||
+	    strlen(ctl->options[OPTION_NAME]) > 60) {
+		ctl_fail("for example --name debian", "--name '%s': letters, digits, '-', '_' and '.'",
+			 ctl->options[OPTION_NAME]);
 		return EXIT_USAGE;
 	}
 	if (size && !parse_u64(size, 1024, 64 << 20, &mib)) {
@@ -62,9 +66,11 @@ static int check_options(const struct ctl *ctl)
 		return EXIT_USAGE;
 	}
 	if (ctl->url)
-		return ctl_fail("run sanbootctl on the server, without --url", "an image is built on the server itself");
+		return ctl_fail("run sanbootctl on the server, without --url",
+				"an image is built on the server itself");
 	if (geteuid() != 0)
-		return ctl_fail("sudo sanbootctl image build debian ...", "building an image needs root: it makes device nodes and files of other owners");
+		return ctl_fail("sudo sanbootctl image build debian ...",
+				"building an image needs root: it makes device nodes and files of other owners");
 	return EXIT_DONE;
 }
 
@@ -121,7 +127,10 @@ static void exec_script(const struct build *build, int out)
 	static const struct {
 		enum option option;
 		const char *name;
-	} passed[] = { { OPTION_SUITE, "--suite" }, { OPTION_SIZE, "--size" }, { OPTION_PROFILE, "--profile" }, { OPTION_WORK, "--work" },
+	} passed[] = { { OPTION_SUITE, "--suite" },
+		       { OPTION_SIZE, "--size" },
+		       { OPTION_PROFILE, "--profile" },
+		       { OPTION_WORK, "--work" },
 		       { OPTION_MIRROR, "--mirror" } };
 	const char *argv[16] = { "bash", build->script, "--out", build->out };
 	int null = open("/dev/null", O_RDONLY), n = 4;

@@ -53,7 +53,9 @@ static bool exchange_init(struct exchange *exchange, const struct ctl *ctl, cons
 	buf_init(&url, 8192);
 	exchange->curl = curl_easy_init();
 	if (ctl->url) {
-		buf_printf(&url, "%.*s%s", (int)(strlen(ctl->url) - (ctl->url[0] && ctl->url[strlen(ctl->url) - 1] == '/')), ctl->url, path);
+		buf_printf(&url, "%.*s%s",
+			   (int)(strlen(ctl->url) - (ctl->url[0] && ctl->url[strlen(ctl->url) - 1] == '/')), ctl->url,
+			   path);
 	} else {
 		buf_printf(&url, "http://localhost%s", path);
 		snprintf(exchange->socket, sizeof(exchange->socket), "%s/control.sock", ctl->runtime_dir);
@@ -93,9 +95,11 @@ static int say_no_socket(const char *path)
 	if (fd >= 0)
 		close(fd);
 	if (err == EACCES || err == EPERM)
-		return ctl_fail("run it as root, or as a member of the group that the socket belongs to", "%s: not permitted", path);
-	return ctl_fail("is sanbootd running? Start it (systemctl start sanbootd), or say where its socket is with --runtime-dir DIR", "%s: %s", path,
-			err ? strerror(err) : "no answer");
+		return ctl_fail("run it as root, or as a member of the group that the socket belongs to",
+				"%s: not permitted", path);
+	return ctl_fail("is sanbootd running? Start it (systemctl start sanbootd), or say where its socket is with "
+			"--runtime-dir DIR",
+			"%s: %s", path, err ? strerror(err) : "no answer");
 }
 
 static int say_curl(const struct exchange *exchange, CURLcode code)
@@ -103,8 +107,8 @@ static int say_curl(const struct exchange *exchange, CURLcode code)
 	if (exchange->socket[0] && (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST))
 		return say_no_socket(exchange->socket);
 	if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)
-		return ctl_fail("is sanbootd running there, and its --http or --web address reachable from here?", "%s: %s", exchange->url,
-				curl_easy_strerror(code));
+		return ctl_fail("is sanbootd running there, and its --http or --web address reachable from here?",
+				"%s: %s", exchange->url, curl_easy_strerror(code));
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return ctl_fail("see sanbootd's log", "no answer in time");
 	return ctl_fail("was sanbootd stopped? See its log", "%s", curl_easy_strerror(code));
@@ -118,7 +122,8 @@ static int say_refusal(const struct exchange *exchange)
 	const char *hint = json_string_value(json_object_get(answer, "hint"));
 
 	if (error && exchange->status == 401)
-		ctl_fail("make a token on the server (sanbootctl token create NAME) and give it with --token", "%s", error);
+		ctl_fail("make a token on the server (sanbootctl token create NAME) and give it with --token", "%s",
+			 error);
 	else if (error)
 		ctl_fail(hint ? hint : "", "%s", error);
 	else
@@ -204,7 +209,8 @@ json_t *client_assignments(const struct ctl *ctl, unsigned first)
 		char key[64];
 
 		if (!len || !ctl->args[i][len] || len >= sizeof(key)) {
-			ctl_fail("for example: sanbootctl machine set pc-001 note=hello", "'%s' is not KEY=VALUE", ctl->args[i]);
+			ctl_fail("for example: sanbootctl machine set pc-001 note=hello", "'%s' is not KEY=VALUE",
+				 ctl->args[i]);
 			json_decref(body);
 			return NULL;
 		}
@@ -255,7 +261,8 @@ static size_t take_stream(char *data, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
-bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*event)(void *arg, json_t *data), void *arg)
+bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*event)(void *arg, json_t *data),
+		   void *arg)
 {
 	struct exchange exchange;
 	CURLcode code;

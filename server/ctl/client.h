@@ -8,8 +8,8 @@
 #include <jansson.h>
 
 /*
- * One request. path: "/api/v1/status"; body: taken, NULL for none. True, and *answer is an object (json_decref), on a 2xx; otherwise what was
- * refused and what to do about it was said, and *answer is NULL.
+ * One request. path: "/api/v1/status"; body: taken, NULL for none. True, and *answer is an object (json_decref), on a
+ * 2xx; otherwise what was refused and what to do about it was said, and *answer is NULL.
  */
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
 /* The same, and prints the answer where --json was given. An exit code. */
@@ -19,9 +19,11 @@ char *client_path(const char *first, ...) __attribute__((sentinel));
 /* The arguments from first on, KEY=VALUE each, as an object. NULL where one is none (said). */
 json_t *client_assignments(const struct ctl *ctl, unsigned first);
 /*
- * Follows an event stream until it ends: event is called with each message's data. True: it was open, and ended; false: refused (said, unless quiet).
+ * Follows an event stream until it ends: event is called with each message's data. True: it was open, and ended; false:
+ * refused (said, unless quiet).
  */
-bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*event)(void *arg, json_t *data), void *arg);
+bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*event)(void *arg, json_t *data),
+		   void *arg);
 /* Pretty-prints to standard output. */
 void client_print(const json_t *value);
 

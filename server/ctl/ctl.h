@@ -2,7 +2,8 @@
 /*
  * sanbootctl: what it was asked, and the table of what it can be asked. Private to the folder. One thread.
  *
- * A command gets its arguments checked for number and options, talks to sanbootd through client.h, and returns its exit code.
+ * A command gets its arguments checked for number and options, talks to sanbootd through client.h, and returns its exit
+ * code.
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H

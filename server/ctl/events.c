@@ -26,8 +26,10 @@ static void print_event(const struct ctl *ctl, const json_t *event)
 		putchar('\n');
 		return;
 	}
-	printf("%s  %-7s  %-14s  %-15s  %s\n", table_time(at, get_number(event, "at_ms")), level, printable(kind, sizeof(kind), get_text(event, "kind")),
-	       printable(object, sizeof(object), get_text(event, "object")), printable(text, sizeof(text), get_text(event, "text")));
+	printf("%s  %-7s  %-14s  %-15s  %s\n", table_time(at, get_number(event, "at_ms")), level,
+	       printable(kind, sizeof(kind), get_text(event, "kind")),
+	       printable(object, sizeof(object), get_text(event, "object")),
+	       printable(text, sizeof(text), get_text(event, "text")));
 }
 
 static void take_event(void *arg, json_t *event)
@@ -82,7 +84,8 @@ static int list_events(const struct ctl *ctl, bool lines, int64_t *last_id)
 	char path[512];
 	size_t i;
 
-	snprintf(path, sizeof(path), "/api/v1/events?max=%lld%s%s", max ? atoll(max) : EVENTS_DEFAULT, escaped ? "&machine=" : "", escaped ? escaped : "");
+	snprintf(path, sizeof(path), "/api/v1/events?max=%lld%s%s", max ? atoll(max) : EVENTS_DEFAULT,
+		 escaped ? "&machine=" : "", escaped ? escaped : "");
 	curl_free(escaped);
 	if (!client_call(ctl, "GET", path, NULL, &answer))
 		return EXIT_REFUSED;

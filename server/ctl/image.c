@@ -87,7 +87,8 @@ static int follow_import(const struct ctl *ctl, int64_t id)
 		stage = get_text(status, "stage");
 		ended = !strcmp(stage, "done") || !strcmp(stage, "failed");
 		if (!ended) {
-			progress_show(&progress, (unsigned)get_number(status, "percent"), get_text(status, "text")[0] ? get_text(status, "text") : stage);
+			progress_show(&progress, (unsigned)get_number(status, "percent"),
+				      get_text(status, "text")[0] ? get_text(status, "text") : stage);
 			json_decref(status);
 			usleep(POLL_MS * 1000);
 			continue;
@@ -101,7 +102,8 @@ static int follow_import(const struct ctl *ctl, int64_t id)
 
 int image_import(const struct ctl *ctl, const char *path)
 {
-	json_t *body = json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
+	json_t *body = json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME], "default",
+				 ctl->options[OPTION_DEFAULT] != NULL);
 	json_t *answer;
 	int64_t id;
 
@@ -117,11 +119,13 @@ int run_image_import(const struct ctl *ctl)
 	char path[PATH_MAX];
 
 	if (!ctl->options[OPTION_NAME]) {
-		ctl_fail("for example: sanbootctl image import debian.qcow2 --name debian", "say how it shall be called: --name NAME");
+		ctl_fail("for example: sanbootctl image import debian.qcow2 --name debian",
+			 "say how it shall be called: --name NAME");
 		return EXIT_USAGE;
 	}
 	if (ctl->url)
-		return ctl_fail("copy the file to the server and run sanbootctl there, without --url", "an import reads a file of the server's own");
+		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
+				"an import reads a file of the server's own");
 	if (!realpath(ctl->args[0], path))
 		return ctl_fail("", "%s: %s", ctl->args[0], strerror(errno));
 	return image_import(ctl, path);
@@ -147,7 +151,9 @@ static void print_versions(const json_t *images)
 			table_add(table, table_bytes(cost, get_number(version, "allocated_bytes")));
 			table_add(table, machines);
 			table_add(table, table_time(created, get_number(version, "created_ms")));
-			table_add(table, newest && json_is_true(json_object_get(image, "default")) ? "new machines get this one" : " ");
+			table_add(table, newest && json_is_true(json_object_get(image, "default"))
+						 ? "new machines get this one"
+						 : " ");
 		}
 	}
 	table_print(table);
@@ -186,7 +192,8 @@ static void print_version(const json_t *version)
 
 	print_field("version", "%s", get_text(version, "name"));
 	print_field("state", "%s", get_text(version, "state"));
-	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")), table_bytes(cost, get_number(version, "allocated_bytes")));
+	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")),
+		    table_bytes(cost, get_number(version, "allocated_bytes")));
 	print_field("machines", "%lld", (long long)get_number(version, "machines"));
 	print_field("created", "%s", table_time(created, get_number(version, "created_ms")));
 	print_field("source", "%s", get_text(version, "source"));
@@ -203,7 +210,8 @@ int run_image_show(const struct ctl *ctl)
 	size_t i;
 
 	if (code == EXIT_DONE && !ctl->json) {
-		print_field("image", "%s%s", get_text(image, "name"), json_is_true(json_object_get(image, "default")) ? " (default)" : "");
+		print_field("image", "%s%s", get_text(image, "name"),
+			    json_is_true(json_object_get(image, "default")) ? " (default)" : "");
 		json_array_foreach(json_object_get(image, "versions"), i, version) {
 			putchar('\n');
 			print_version(version);
@@ -246,9 +254,11 @@ int run_image_publish(const struct ctl *ctl)
 	long long others = get_number(answer, "machines_on_other_versions");
 
 	if (code == EXIT_DONE && !ctl->json) {
-		printf("%s is published; new machines get %s\n", get_text(answer, "published"), get_text(answer, "new_machines_get"));
+		printf("%s is published; new machines get %s\n", get_text(answer, "published"),
+		       get_text(answer, "new_machines_get"));
 		if (others)
-			printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others, others == 1 ? " stays" : "s stay");
+			printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
+			       others == 1 ? " stays" : "s stay");
 	}
 	json_decref(answer);
 	return code;

@@ -112,7 +112,8 @@ static void print_disk(const json_t *machine)
 	const json_t *disk = json_object_get(machine, "disk");
 	char size[TABLE_TEXT], cost[TABLE_TEXT];
 
-	print_field("disk", "%s of %s, %s", table_bytes(cost, get_number(disk, "allocated_bytes")), table_bytes(size, get_number(disk, "virtual_bytes")),
+	print_field("disk", "%s of %s, %s", table_bytes(cost, get_number(disk, "allocated_bytes")),
+		    table_bytes(size, get_number(disk, "virtual_bytes")),
 		    json_is_true(json_object_get(disk, "clean")) ? "closed" : "in use, or not closed cleanly");
 	print_field("", "%s", get_text(disk, "path"));
 	if (get_text(disk, "error")[0])
@@ -137,8 +138,10 @@ static void print_sessions(const json_t *machine)
 		char read[TABLE_TEXT], written[TABLE_TEXT], since[TABLE_TEXT];
 
 		print_field(i ? "" : "sessions", "%s%s since %s, %s read, %s written", get_text(session, "address"),
-			    json_is_true(json_object_get(session, "ipxe")) ? " (iPXE)" : "", table_time(since, get_number(session, "since_ms")),
-			    table_bytes(read, get_number(session, "bytes_read")), table_bytes(written, get_number(session, "bytes_written")));
+			    json_is_true(json_object_get(session, "ipxe")) ? " (iPXE)" : "",
+			    table_time(since, get_number(session, "since_ms")),
+			    table_bytes(read, get_number(session, "bytes_read")),
+			    table_bytes(written, get_number(session, "bytes_written")));
 	}
 }
 
@@ -151,9 +154,10 @@ static void print_boots(const json_t *machine)
 		char issued[TABLE_TEXT];
 		const char *secret = get_text(boot, "secret"), *reverse = get_text(boot, "reverse_secret");
 
-		print_field(i ? "" : "boots", "%lld %s, %s %s, asked %s%s%s%s%s", (long long)get_number(boot, "number"), get_text(boot, "state"),
-			    get_text(boot, "mac"), get_text(boot, "address"), table_time(issued, get_number(boot, "issued_ms")), secret[0] ? ", secret " : "",
-			    secret, reverse[0] ? ", the target's " : "", reverse);
+		print_field(i ? "" : "boots", "%lld %s, %s %s, asked %s%s%s%s%s", (long long)get_number(boot, "number"),
+			    get_text(boot, "state"), get_text(boot, "mac"), get_text(boot, "address"),
+			    table_time(issued, get_number(boot, "issued_ms")), secret[0] ? ", secret " : "", secret,
+			    reverse[0] ? ", the target's " : "", reverse);
 	}
 }
 
@@ -165,13 +169,15 @@ static void print_events(const json_t *machine)
 	json_array_foreach(json_object_get(machine, "events"), i, event) {
 		char at[TABLE_TEXT];
 
-		print_field(i ? "" : "events", "%s %s: %s", table_time(at, get_number(event, "at_ms")), get_text(event, "kind"), get_text(event, "text"));
+		print_field(i ? "" : "events", "%s %s: %s", table_time(at, get_number(event, "at_ms")),
+			    get_text(event, "kind"), get_text(event, "text"));
 	}
 }
 
 static void print_machine(const json_t *machine)
 {
-	static const char *const fields[] = { "image", "mode", "auth", "access", "boot", "address", "uuid", "serial", "product", "note", "iqn", "user" };
+	static const char *const fields[] = { "image", "mode",	 "auth",    "access", "boot", "address",
+					      "uuid",  "serial", "product", "note",   "iqn",  "user" };
 	char created[TABLE_TEXT], booted[TABLE_TEXT];
 	const char *why = get_text(machine, "state_reason");
 
@@ -197,7 +203,8 @@ int run_machine_show(const struct ctl *ctl)
 	json_t *machine;
 	int code;
 
-	snprintf(with_secrets, sizeof(with_secrets), "%s%s", path ? path : "", ctl->options[OPTION_SECRETS] ? "?secrets=1" : "");
+	snprintf(with_secrets, sizeof(with_secrets), "%s%s", path ? path : "",
+		 ctl->options[OPTION_SECRETS] ? "?secrets=1" : "");
 	code = client_do(ctl, "GET", with_secrets, NULL, &machine);
 	if (code == EXIT_DONE && !ctl->json)
 		print_machine(machine);
@@ -240,7 +247,8 @@ int run_machine_approve(const struct ctl *ctl)
 	int code;
 
 	if (!ctl->arg_count == !ctl->options[OPTION_ALL]) {
-		ctl_fail("for example: sanbootctl machine approve 3, or: sanbootctl machine approve --all", "say which machines: MACs, numbers, or --all");
+		ctl_fail("for example: sanbootctl machine approve 3, or: sanbootctl machine approve --all",
+			 "say which machines: MACs, numbers, or --all");
 		return EXIT_USAGE;
 	}
 	code = client_do(ctl, "POST", "/api/v1/machines/approve", approval(ctl), &answer);
@@ -264,7 +272,8 @@ int run_machine_approve(const struct ctl *ctl)
 /* METHOD on machines/M/verb; says what was done. */
 static int act(const struct ctl *ctl, const char *method, const char *verb, json_t *body, const char *done)
 {
-	char *path = verb ? client_path("machines", ctl->args[0], verb, NULL) : client_path("machines", ctl->args[0], NULL);
+	char *path =
+		verb ? client_path("machines", ctl->args[0], verb, NULL) : client_path("machines", ctl->args[0], NULL);
 	json_t *answer;
 	int code = client_do(ctl, method, path ? path : "", body, &answer);
 
@@ -295,7 +304,8 @@ int run_machine_reset(const struct ctl *ctl)
 {
 	if (!ctl_confirm(ctl, "Everything that %s wrote to its disk is deleted. Go on?", ctl->args[0]))
 		return EXIT_REFUSED;
-	return act(ctl, "POST", "reset", NULL, "reset: its next boot starts from the newest published version of its image");
+	return act(ctl, "POST", "reset", NULL,
+		   "reset: its next boot starts from the newest published version of its image");
 }
 
 int run_machine_remove(const struct ctl *ctl)
@@ -307,7 +317,8 @@ int run_machine_remove(const struct ctl *ctl)
 
 int run_machine_swap(const struct ctl *ctl)
 {
-	return act(ctl, "POST", "swap", json_pack("{s:s}", "mac", ctl->args[1]), "swapped: the disk belongs to the new network card now");
+	return act(ctl, "POST", "swap", json_pack("{s:s}", "mac", ctl->args[1]),
+		   "swapped: the disk belongs to the new network card now");
 }
 
 int run_machine_mac_add(const struct ctl *ctl)

@@ -15,26 +15,32 @@ static void print_space(const json_t *space)
 
 	print_field("golden images", "%s", table_bytes(images, get_number(space, "images_bytes")));
 	print_field("machines' own", "%s", table_bytes(children, get_number(space, "children_bytes")));
-	print_field("free", "%s of %s", table_bytes(free_text, get_number(space, "free_bytes")), table_bytes(total, get_number(space, "total_bytes")));
+	print_field("free", "%s of %s", table_bytes(free_text, get_number(space, "free_bytes")),
+		    table_bytes(total, get_number(space, "total_bytes")));
 }
 
 static void print_status(const json_t *status)
 {
-	const json_t *machines = json_object_get(status, "machines"), *images = json_object_get(status, "images"), *dhcp = json_object_get(status, "dhcp");
+	const json_t *machines = json_object_get(status, "machines"), *images = json_object_get(status, "images"),
+		     *dhcp = json_object_get(status, "dhcp");
 	const char *image = get_text(images, "default");
 	long long uptime = get_number(status, "uptime_s");
 	json_t *portal;
 	size_t i;
 
-	print_field("sanbootd", "%s, up %lld d %lld h %lld min", get_text(status, "version"), uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60);
+	print_field("sanbootd", "%s, up %lld d %lld h %lld min", get_text(status, "version"), uptime / 86400,
+		    uptime / 3600 % 24, uptime / 60 % 60);
 	print_field("http", "%s", get_text(status, "http"));
 	json_array_foreach(json_object_get(status, "portals"), i, portal)
 		print_field(i ? "" : "iscsi", "%s", json_string_value(portal));
-	print_field("dhcp", "%s%s%s", get_text(dhcp, "mode"), get_text(dhcp, "state")[0] ? ", " : "", get_text(dhcp, "state"));
+	print_field("dhcp", "%s%s%s", get_text(dhcp, "mode"), get_text(dhcp, "state")[0] ? ", " : "",
+		    get_text(dhcp, "state"));
 	print_field("machines", "%lld: %lld running, %lld off, %lld failed", (long long)get_number(machines, "total"),
-		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"), (long long)get_number(machines, "failed"));
+		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"),
+		    (long long)get_number(machines, "failed"));
 	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
-	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet", image);
+	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
+		    image);
 	print_space(json_object_get(status, "space"));
 	if (!image[0])
 		puts("\nmake a golden image with: sanbootctl image build debian --name debian");
@@ -103,7 +109,8 @@ int run_token_create(const struct ctl *ctl)
 
 	if (code == EXIT_DONE && !ctl->json) {
 		printf("%s\n", get_text(answer, "token"));
-		fprintf(stderr, "valid until %s; it is not shown again\n", table_time(until, get_number(answer, "expires_ms")));
+		fprintf(stderr, "valid until %s; it is not shown again\n",
+			table_time(until, get_number(answer, "expires_ms")));
 	}
 	json_decref(answer);
 	return code;

@@ -32,7 +32,8 @@ const char *printable(char *out, size_t out_size, const char *text)
 	for (; *text && o + 1 < out_size; text++) {
 		unsigned char c = (unsigned char)*text;
 		/* U+0080 to U+009F control a terminal too; in UTF-8 they are 0xc2 and this byte. */
-		bool control = c < 0x20 || c == 0x7f || (c < 0xa0 && c >= 0x80 && o && (unsigned char)out[o - 1] == 0xc2);
+		bool control =
+			c < 0x20 || c == 0x7f || (c < 0xa0 && c >= 0x80 && o && (unsigned char)out[o - 1] == 0xc2);
 
 		out[o++] = control ? '?' : (char)c;
 	}

@@ -7,7 +7,7 @@
  *	(refcount 0)    (1)     no map in     (1)    no map in  (1)     (decremented in memory; in the file
  *	                        memory names it      the file does       with a later flush)
  *
- * So a cluster is never reused before no map in the file names it, and comes back as zeroes. A refcount in memory goes up
+ * So a cluster is never reused before no map in the file names it, and comes back as zeroes (qcow2_reap.c). A refcount in memory goes up
  * before an L2 entry names the cluster, and a flush takes both in one snapshot. Nothing below free_hint is free. The file
  * grows before a cluster beyond its end is used, because a map that points beyond the end is a corruption to QEMU.
  *
@@ -18,11 +18,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/log.h"
 
-/* ---- runs ---- */
+/* ---- lists ---- */
 
 int qcow2_runs_add(struct qcow2_runs *list, uint64_t first, uint64_t count)
 {
@@ -42,6 +40,27 @@ int qcow2_runs_add(struct qcow2_runs *list, uint64_t first, uint64_t count)
 		list->room = room;
 	}
 	list->runs[list->count++] = (struct qcow2_run){ first, count };
+	return 0;
+}
+
+int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch)
+{
+	struct qcow2_punch *last = list->count ? &list->punches[list->count - 1] : NULL;
+
+	if (last && last->guest_cluster == punch->guest_cluster && last->host == punch->host) {
+		last->mask |= punch->mask;
+		return 0;
+	}
+	if (list->count == list->room) {
+		unsigned room = list->room * 2 + 16;
+		struct qcow2_punch *more = realloc(list->punches, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		list->punches = more;
+		list->room = room;
+	}
+	list->punches[list->count++] = *punch;
 	return 0;
 }
 
@@ -215,7 +234,7 @@ static int make_table(struct qcow2 *q, uint64_t l1_index, struct qcow2_waiter *w
 		return qcow2_wait(&q->table_waiters, waiter);
 	if (!q->l1_reserved[l1_piece]) {
 		q->table_piece = l1_piece;
-		return table_submit(q, FILE_WRITE, child->header.l1_offset + (uint64_t)l1_piece * QCOW2_PIECE_BYTES,
+		return table_submit(q, FILE_WRITE, q->header.l1_offset + (uint64_t)l1_piece * QCOW2_PIECE_BYTES,
 				    QCOW2_PIECE_BYTES, reserve_l1_done, waiter);
 	}
 	if (!q->new_table) {
@@ -251,87 +270,4 @@ int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_wa
 int qcow2_free_cluster(struct qcow2 *q, uint64_t host)
 {
 	return qcow2_runs_add(&q->frees, host / QCOW2_CLUSTER_BYTES, 1);
-}
-
-static void reap_next(struct qcow2 *q);
-
-/* It is zeroes now and may be used again. */
-static int release_run(struct qcow2 *q)
-{
-	struct qcow2_run *run = &q->reap_run;
-	struct qcow2_piece *piece;
-	struct be16 *counts;
-	int err;
-
-	err = qcow2_piece_get(&q->refcounts, (unsigned)(run->first / QCOW2_PIECE_REFCOUNTS), &q->reap_waiter, &piece);
-	if (!err)
-		err = qcow2_piece_reserve(piece, &q->reap_waiter);
-	if (err)
-		return err;
-	counts = (struct be16 *)qcow2_piece_change(piece);
-	if (!counts)
-		return -ENOMEM;
-	for (uint64_t i = 0; i < run->count; i++)
-		counts[(run->first + i) % QCOW2_PIECE_REFCOUNTS] = be16_put(0);
-	q->free_hint = min_u64(q->free_hint, run->first);
-	return 0;
-}
-
-static void reap_run(struct qcow2_waiter *waiter)
-{
-	struct qcow2 *q = container_of(waiter, struct qcow2, reap_waiter);
-	int err = waiter->result;
-
-	waiter->result = 0;
-	if (!err)
-		err = release_run(q);
-	if (err == QCOW2_WAIT)
-		return;
-	if (err)
-		log_warning("%s: freed clusters stay unused until the next start: %s", q->layers[0].path, strerror(-err));
-	qcow2_wake(&q->reap_waiters, 0);
-	reap_next(q);
-}
-
-static void punched(struct file_request *io)
-{
-	struct qcow2 *q = io->user;
-
-	q->reap_waiter.result = io->result;
-	reap_run(&q->reap_waiter);
-}
-
-static void reap_next(struct qcow2 *q)
-{
-	struct qcow2_run *last, *run = &q->reap_run;
-	uint64_t start;
-
-	q->reaping = q->mature.count && !q->failed;
-	if (!q->reaping) {
-		qcow2_wake(&q->reap_waiters, 0);
-		return;
-	}
-	/* From the end of the last run, not across pieces of refcounts. */
-	last = &q->mature.runs[q->mature.count - 1];
-	start = align_down(last->first + last->count - 1, QCOW2_PIECE_REFCOUNTS);
-	run->first = max_u64(start, last->first);
-	run->count = last->first + last->count - run->first;
-	last->count -= run->count;
-	if (!last->count)
-		q->mature.count--;
-	q->reap_waiter.run = reap_run;
-	q->reap_io = (struct file_request){
-		.op = FILE_PUNCH,
-		.offset = run->first * QCOW2_CLUSTER_BYTES,
-		.length = run->count * QCOW2_CLUSTER_BYTES,
-		.done = punched,
-		.user = q,
-	};
-	q->file->ops->submit(q->file, &q->reap_io);
-}
-
-void qcow2_reap(struct qcow2 *q)
-{
-	if (!q->reaping)
-		reap_next(q);
 }

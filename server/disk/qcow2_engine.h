@@ -29,11 +29,11 @@
 
 enum {
 	QCOW2_WAIT = 1,		 /* see above; errors are negative */
-	QCOW2_PIECES_IDLE = 20,	 /* clean pieces that a layer keeps whatever their age */
+	QCOW2_PIECES_IDLE = 12,	 /* clean pieces that a layer keeps whatever their age */
 	QCOW2_PIECES_BUSY = 256, /* clean pieces that it keeps at most */
 	QCOW2_PIECES_AGE = 4,	 /* flushes that an unused clean piece survives */
 	QCOW2_DIRTY_MAX = 512,	 /* dirty L2 pieces at which changes wait for a flush */
-	QCOW2_FREES_MAX = 4096,	 /* runs of freed clusters at which discards wait for a flush */
+	QCOW2_FREES_MAX = 4096,	 /* runs of freed clusters, or clusters with freed blocks, at which discards wait for a flush */
 	QCOW2_GROW_BYTES = 32 << 20, /* the file grows in such steps */
 };
 
@@ -117,8 +117,7 @@ struct qcow2_layer {
 	bool raw;
 	uint64_t size_bytes; /* as a disk */
 	/* qcow2 only */
-	struct qcow2_header header;
-	uint64_t *l1; /* header.l1_size offsets, without flags */
+	uint64_t *l1; /* l2.table_count offsets, without flags */
 	struct qcow2_pieces l2;
 };
 
@@ -246,6 +245,17 @@ struct qcow2_runs {
 	unsigned count, room;
 };
 
+/* Blocks of a guest cluster that became zeroes while its host cluster stays. */
+struct qcow2_punch {
+	uint64_t guest_cluster, host;
+	uint32_t mask; /* never 0 */
+};
+
+struct qcow2_punches {
+	struct qcow2_punch *punches;
+	unsigned count, room;
+};
+
 /* An L2 table for that entry of L1, and its piece, loaded and reserved. 0, QCOW2_WAIT, -errno. */
 int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter, struct qcow2_piece **piece);
 /* Takes a free cluster: its refcount is 1 from now on. 0, QCOW2_WAIT, -ENOSPC, ... */
@@ -254,9 +264,13 @@ int qcow2_alloc_cluster(struct qcow2 *q, struct qcow2_waiter *waiter, uint64_t *
 int qcow2_free_cluster(struct qcow2 *q, uint64_t host);
 /* Whether the child may grow by that many bytes: its quota. 0 or -ENOSPC. */
 int qcow2_check_quota(struct qcow2 *q, uint64_t bytes);
-/* Runs of frees that are durable: decrements and punches them, in the background. */
-void qcow2_reap(struct qcow2 *q);
+/* 0 or -ENOMEM. */
 int qcow2_runs_add(struct qcow2_runs *runs, uint64_t first, uint64_t count);
+int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch);
+/* qcow2_reap.c: gives back what a flush has made mature, in the background. */
+void qcow2_reap(struct qcow2 *q);
+/* Tries again what failed. */
+void qcow2_reap_stuck(struct qcow2 *q);
 
 /* ---- qcow2_flush.c ---- */
 
@@ -308,6 +322,7 @@ struct qcow2_flushing {
 	uint32_t l1; /* pieces of L1 */
 	struct qcow2_l1_write *l1_writes;
 	struct qcow2_runs frees; /* what it makes free */
+	struct qcow2_punches punches;
 	unsigned pending;
 	int error;
 	struct file_request sync;
@@ -318,6 +333,7 @@ struct qcow2 {
 	unsigned layer_count;
 	struct qcow2_layer layers[DISK_CHAIN_MAX]; /* 0 is the child */
 	struct file *file;			   /* of the child */
+	struct qcow2_header header;		   /* of the child */
 	bool ephemeral;
 	uint64_t quota_bytes;
 
@@ -349,8 +365,14 @@ struct qcow2 {
 
 	struct qcow2_runs frees;  /* freed in memory; the next flush makes them durable */
 	struct qcow2_runs mature; /* durable; to be punched and decremented */
+	struct qcow2_runs stuck;  /* punching or decrementing them failed */
+	bool retried;		  /* that was tried again */
+	bool leaks;		  /* some are not even known any more */
+	struct qcow2_punches punches, mature_punches;
 	bool reaping;
 	struct qcow2_run reap_run;
+	struct qcow2_punch reap_punch;
+	struct qcow2_hold reap_hold;
 	struct qcow2_waiter reap_waiter;
 	struct file_request reap_io;
 	struct qcow2_waiters reap_waiters; /* those who wait for a free cluster, or for the end of it */
@@ -379,7 +401,7 @@ struct qcow2 {
 	struct qcow2_waiter close_waiter;
 	struct loop_msg close_msg;
 
-	uint8_t header_area[QCOW2_HEADER_AREA];
+	uint8_t header_sector[QCOW2_HEADER_SECTOR];
 };
 
 extern const struct disk_ops qcow2_ops;

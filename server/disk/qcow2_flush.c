@@ -56,6 +56,9 @@ static void full_run(struct loop_msg *msg)
 
 void qcow2_report_full(struct qcow2 *q)
 {
+	/* What waits to be given back may be what is missing. */
+	if (q->frees.count || q->punches.count)
+		qcow2_flush_soon(q);
 	if (q->full || q->full_posted)
 		return;
 	q->full = true;
@@ -86,9 +89,9 @@ static int copy_l1(struct qcow2 *q)
 		if (!(q->l1_dirty >> p & 1))
 			continue;
 		w = &f->l1_writes[used++];
-		w->io.offset = child->header.l1_offset + (uint64_t)p * QCOW2_PIECE_BYTES;
+		w->io.offset = q->header.l1_offset + (uint64_t)p * QCOW2_PIECE_BYTES;
 		entries = (struct be64 *)w->data;
-		for (unsigned i = first; i < child->header.l1_size && i < first + QCOW2_PIECE_BYTES / 8; i++)
+		for (unsigned i = first; i < q->header.l1_size && i < first + QCOW2_PIECE_BYTES / 8; i++)
 			entries[i - first] = be64_put(child->l1[i] ? child->l1[i] | QCOW2_COPIED : 0);
 	}
 	f->l1 = q->l1_dirty;
@@ -107,6 +110,8 @@ static int take_snapshot(struct qcow2 *q)
 	f->l2 = qcow2_pieces_take_dirty(&q->layers[0].l2);
 	f->frees = q->frees;
 	q->frees = (struct qcow2_runs){ .count = 0 };
+	f->punches = q->punches;
+	q->punches = (struct qcow2_punches){ .count = 0 };
 	return 0;
 }
 
@@ -130,6 +135,15 @@ static void move_runs(struct qcow2_runs *list, struct qcow2_runs *more)
 	*more = (struct qcow2_runs){ .count = 0 };
 }
 
+static void move_punches(struct qcow2_punches *list, struct qcow2_punches *more)
+{
+	for (unsigned i = 0; i < more->count; i++)
+		if (qcow2_punches_add(list, &more->punches[i]))
+			break;
+	free(more->punches);
+	*more = (struct qcow2_punches){ .count = 0 };
+}
+
 /* The snapshot is in the file, or belongs to the maps in memory again. */
 static void drop_snapshot(struct qcow2 *q, bool ok)
 {
@@ -144,6 +158,7 @@ static void drop_snapshot(struct qcow2 *q, bool ok)
 	free(f->l1_writes);
 	f->l1_writes = NULL;
 	move_runs(ok ? &q->mature : &q->frees, &f->frees);
+	move_punches(ok ? &q->mature_punches : &q->punches, &f->punches);
 }
 
 /* ---- the end of one flush ---- */

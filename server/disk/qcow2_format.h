@@ -108,6 +108,7 @@ enum {
 	QCOW2_MARK_JOURNAL = 1,	    /* the journal of this generation holds acknowledged map changes */
 	QCOW2_MARK_UNSYNCED = 2,    /* acknowledged bytes may live only in the page cache of the host's boot_id */
 	QCOW2_MARK_INTERRUPTED = 4, /* acknowledged bytes were lost, and nothing was written since */
+	QCOW2_MARK_LEAKS = 8,	    /* clusters could not be given back */
 };
 
 struct qcow2_wire_l2 {

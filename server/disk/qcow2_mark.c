@@ -7,8 +7,8 @@
  *	                        boot_id and a new generation, synced: before           0 (ephemeral: UNSYNCED),
  *	                        any change is acknowledged                             synced, journal removed
  *
- * A child that nobody changed keeps its marks as they were. One whose sync failed keeps JOURNAL. All on the disk's loop
- * but for the jobs.
+ * A child that nobody changed keeps its marks, but for UNSYNCED, which the flush of its close settles. One whose sync failed
+ * keeps JOURNAL. All on the disk's loop but for the jobs.
  */
 #include "disk/qcow2_engine.h"
 
@@ -20,11 +20,14 @@
 
 static void mark_submit(struct qcow2 *q, struct file_request *io, struct iovec *iov, void (*done)(struct file_request *io))
 {
-	qcow2_header_build(&q->layers[0].header, q->header_area);
-	*iov = (struct iovec){ q->header_area, QCOW2_HEADER_SECTOR };
+	uint8_t area[QCOW2_HEADER_AREA];
+
+	qcow2_header_build(&q->header, area);
+	memcpy(q->header_sector, area, sizeof(q->header_sector));
+	*iov = (struct iovec){ q->header_sector, sizeof(q->header_sector) };
 	*io = (struct file_request){
 		.op = FILE_WRITE,
-		.length = QCOW2_HEADER_SECTOR,
+		.length = sizeof(q->header_sector),
 		.iov = iov,
 		.iov_count = 1,
 		.done = done,
@@ -76,13 +79,13 @@ static void begin_work(struct pool_job *job)
 	const struct journal_owner owner = { .filling = qcow2_journal_filling, .failed = qcow2_journal_failed, .arg = q };
 
 	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral,
-				       q->layers[0].header.generation + 1, &owner, &q->journal);
+				       q->header.generation + 1, &owner, &q->journal);
 }
 
 static void begin_made(struct pool_job *job)
 {
 	struct qcow2 *q = container_of(job, struct qcow2, job);
-	struct qcow2_header *header = &q->layers[0].header;
+	struct qcow2_header *header = &q->header;
 
 	if (q->job_result) {
 		log_error("%s: making its journal: %s", q->layers[0].path, strerror(-q->job_result));
@@ -131,6 +134,9 @@ void qcow2_free(struct qcow2 *q)
 	free(q->reftable);
 	free(q->frees.runs);
 	free(q->mature.runs);
+	free(q->stuck.runs);
+	free(q->punches.punches);
+	free(q->mature_punches.punches);
 	free(q->journal_path);
 	free(q);
 }
@@ -198,6 +204,11 @@ static int close_step(struct qcow2 *q)
 		return qcow2_wait(&q->flush.waiting, &q->close_waiter);
 	if (q->close_error)
 		return q->close_error;
+	if (q->stuck.count && !q->retried) {
+		q->retried = true;
+		qcow2_reap_stuck(q);
+		return close_step(q);
+	}
 	if (q->new_table) {
 		err = qcow2_free_cluster(q, q->new_table);
 		if (err)
@@ -210,7 +221,7 @@ static int close_step(struct qcow2 *q)
 static void close_run(struct loop_msg *msg)
 {
 	struct qcow2 *q = container_of(msg, struct qcow2, close_msg);
-	struct qcow2_header *header = &q->layers[0].header;
+	struct qcow2_header *header = &q->header;
 	int err;
 
 	if (q->close_waiter.result && !q->close_error)
@@ -218,11 +229,13 @@ static void close_run(struct loop_msg *msg)
 	err = close_step(q);
 	if (err == QCOW2_WAIT)
 		return;
-	if (err || q->begun != QCOW2_BEGUN) {
+	if (err || q->disk.read_only || (q->begun != QCOW2_BEGUN && !(header->flags & QCOW2_MARK_UNSYNCED))) {
 		close_end(q, err);
 		return;
 	}
-	header->flags = q->ephemeral ? QCOW2_MARK_UNSYNCED : 0;
+	header->flags &= q->ephemeral ? QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED : QCOW2_MARK_INTERRUPTED;
+	if (q->leaks || q->stuck.count)
+		header->flags |= QCOW2_MARK_LEAKS;
 	header->free_hint = q->free_hint;
 	mark_submit(q, &q->mark_io, &q->mark_iov, close_marked);
 }

@@ -31,6 +31,7 @@ struct opening {
 	struct loop *loop;
 	struct disk_open how; /* path: our copy */
 	struct qcow2 *q;
+	struct qcow2_header header; /* of the file that was opened last */
 	void (*opened)(void *arg, const struct disk_opened *result);
 	void *arg;
 	struct disk_opened result;
@@ -126,9 +127,10 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 		return refuse(o, err, m->reason);
 	if (reclaimed)
 		log_info("%s: %llu clusters that were lost are free again", o->how.path, (unsigned long long)reclaimed);
-	h->flags &= ~(uint32_t)QCOW2_MARK_JOURNAL;
+	h->flags &= ~(uint32_t)(QCOW2_MARK_JOURNAL | QCOW2_MARK_LEAKS);
+	/* What is left was synced just now, or by the host's going down. */
 	if (o->result.interrupted)
-		h->flags |= QCOW2_MARK_INTERRUPTED;
+		h->flags = QCOW2_MARK_INTERRUPTED;
 	h->incompatible &= ~QCOW2_INCOMPAT_DIRTY;
 	h->free_hint = qcow2_meta_first_free(m);
 	err = qcow2_meta_write_header(m);
@@ -146,7 +148,7 @@ static int settle_child(struct opening *o, struct qcow2_meta *m)
 	enum journal_state state = journal_state(o, h);
 
 	o->result.interrupted = is_interrupted(o, h);
-	if (state == JOURNAL_NONE && h->ours && !(h->incompatible & QCOW2_INCOMPAT_DIRTY) &&
+	if (state == JOURNAL_NONE && h->ours && !(h->incompatible & QCOW2_INCOMPAT_DIRTY) && !(h->flags & QCOW2_MARK_LEAKS) &&
 	    m->block_count >= qcow2_refcount_blocks(h->size_bytes) &&
 	    (!o->result.interrupted || h->flags & QCOW2_MARK_INTERRUPTED))
 		return 0;
@@ -186,7 +188,9 @@ static int load_qcow2(struct opening *o, struct qcow2_layer *layer, bool child)
 		o->result.interrupted = is_interrupted(o, &m.header);
 	if (err)
 		goto out;
-	layer->header = m.header;
+	o->header = m.header;
+	if (child)
+		q->header = m.header;
 	layer->size_bytes = m.header.size_bytes;
 	layer->l1 = m.l1;
 	m.l1 = NULL;
@@ -237,7 +241,7 @@ static int next_path(struct opening *o, const struct qcow2_layer *layer, char **
 {
 	struct qcow2 *q = o->q;
 
-	*path = qcow2_backing_path(layer->path, layer->header.backing);
+	*path = qcow2_backing_path(layer->path, o->header.backing);
 	if (!*path)
 		return no_memory(o);
 	for (unsigned i = 0; i < q->layer_count; i++)
@@ -271,9 +275,9 @@ static int open_chain(struct opening *o)
 		err = open_layer(o, q->layer_count - 1, raw);
 		if (err)
 			return err;
-		if (raw || !layer->header.backing[0])
+		if (raw || !o->header.backing[0])
 			return 0;
-		raw = !strcmp(layer->header.backing_format, "raw");
+		raw = !strcmp(o->header.backing_format, "raw");
 		err = next_path(o, layer, &path);
 		if (err)
 			return err;
@@ -299,7 +303,7 @@ static void opening_work(struct pool_job *job)
 		return;
 	}
 	q->file = q->layers[0].file;
-	q->unsynced = q->layers[0].header.flags & QCOW2_MARK_UNSYNCED;
+	q->unsynced = q->header.flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED);
 	q->ephemeral = o->how.ephemeral;
 	q->quota_bytes = o->how.quota_bytes;
 	qcow2_waiters_init(&q->table_waiters);
@@ -308,7 +312,7 @@ static void opening_work(struct pool_job *job)
 	qcow2_waiters_init(&q->begin_waiters);
 	qcow2_waiters_init(&q->flush.waiting);
 	qcow2_waiters_init(&q->flush.running);
-	for (unsigned i = 0; i < q->layers[0].header.l1_size; i++)
+	for (unsigned i = 0; i < q->header.l1_size; i++)
 		if (q->layers[0].l1[i])
 			q->l1_reserved[i * 8 / QCOW2_PIECE_BYTES] = true;
 }

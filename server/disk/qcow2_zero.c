@@ -181,12 +181,15 @@ static int put_entry(struct zero_request *z, struct qcow2_piece *piece, uint64_t
 		     struct qcow2_entry entry)
 {
 	struct qcow2_wire_l2 *wire = (struct qcow2_wire_l2 *)qcow2_piece_change(piece);
+	struct qcow2_punch punch = { .guest_cluster = cluster, .host = old.host, .mask = old.alloc & ~entry.alloc };
 	int err = 0;
 
 	if (!wire)
 		return -ENOMEM;
 	if (old.host && !entry.host)
 		err = qcow2_free_cluster(z->q, old.host);
+	else if (z->give_back && punch.mask)
+		err = qcow2_punches_add(&z->q->punches, &punch);
 	if (err)
 		return err;
 	wire[cluster % QCOW2_PIECE_ENTRIES] = qcow2_entry_put(entry);
@@ -248,7 +251,8 @@ static int step_middle(struct zero_request *z)
 		return 0;
 	if (q->failed)
 		return -EIO;
-	if (q->layers[0].l2.dirty_count >= QCOW2_DIRTY_MAX || q->frees.count >= QCOW2_FREES_MAX)
+	if (q->layers[0].l2.dirty_count >= QCOW2_DIRTY_MAX || q->frees.count >= QCOW2_FREES_MAX ||
+	    q->punches.count >= QCOW2_FREES_MAX)
 		return qcow2_flush_maps(q, &z->waiter);
 	if (journal_backlog(q->journal) >= ZERO_BACKLOG) {
 		journal_wait(q->journal, &z->journal_waiter);

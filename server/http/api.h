@@ -17,8 +17,8 @@ json_t *api_portals(const json_t *main_status);
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 
 /*
- * All machines, or one, with all that the API says of them. which NULL: all. -ENOENT. Sessions and disks are looked up after the inventory was read.
- * detail: boots and events too; secrets: their secrets.
+ * All machines, or one, with all that the API says of them. which NULL: all. -ENOENT. Sessions and disks are looked up
+ * after the inventory was read. detail: boots and events too; secrets: their secrets.
  */
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
 

@@ -26,7 +26,8 @@ static const char *hint_of(int err, const char *reason)
 	case -ENOENT:
 		return "see the machines with: sanbootctl machine list";
 	case -ENOSPC:
-		return "make room on the file system of the state directory, or lower the reserve with: sanbootctl policy set reserve=SIZE";
+		return "make room on the file system of the state directory, or lower the reserve with: sanbootctl "
+		       "policy set reserve=SIZE";
 	default:
 		return "";
 	}
@@ -54,7 +55,8 @@ static void approve_one(struct approval *approval, const char *which)
 {
 	struct machine machine;
 	char reason[REASON_TEXT] = "";
-	int err = boot_approve(approval->http->config.boot, which, approval->name, approval->image, approval->actor, &machine, reason, sizeof(reason));
+	int err = boot_approve(approval->http->config.boot, which, approval->name, approval->image, approval->actor,
+			       &machine, reason, sizeof(reason));
 	json_t *json;
 
 	if (!err) {
@@ -67,7 +69,8 @@ static void approve_one(struct approval *approval, const char *which)
 		snprintf(reason, sizeof(reason), "%s", strerror(-err));
 	approval->err = err;
 	memcpy(approval->reason, reason, sizeof(reason));
-	json_array_append_new(approval->failed, json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason)));
+	json_array_append_new(approval->failed,
+			      json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason)));
 }
 
 struct waiting_macs {
@@ -75,7 +78,8 @@ struct waiting_macs {
 	json_t *list;
 };
 
-/* --all means those who wait for a person's word: not conflicts and swaps, which each need a decision, and not the denied. */
+/* --all means those who wait for a person's word: not conflicts and swaps, which each need a decision, and not the
+ * denied. */
 static int add_waiting_mac(void *arg, const struct waiting *waiting)
 {
 	if (waiting->reason == WAIT_CONFLICT || waiting->reason == WAIT_SWAP || waiting->reason == WAIT_DENIED)
@@ -111,12 +115,15 @@ static json_t *approval_list(struct request *request, const json_t *body)
 		if (!api_read(request, &waiting.job, "the list of those who wait could not be read"))
 			goto fail;
 	} else if (!json_array_size(list)) {
-		reply_error(request, 400, "for example {\"macs\": [\"52:54:00:12:34:56\"]}, {\"numbers\": [3]} or {\"all\": true}",
+		reply_error(request, 400,
+			    "for example {\"macs\": [\"52:54:00:12:34:56\"]}, {\"numbers\": [3]} or {\"all\": true}",
 			    "say which machines to approve");
 		goto fail;
 	}
 	if (json_array_size(list) > APPROVE_MAX || (json_array_size(list) > 1 && json_object_get(body, "name"))) {
-		reply_error(request, 400, "", json_array_size(list) > APPROVE_MAX ? "too many machines at once" : "several machines cannot get the same name");
+		reply_error(request, 400, "",
+			    json_array_size(list) > APPROVE_MAX ? "too many machines at once"
+								: "several machines cannot get the same name");
 		goto fail;
 	}
 	return list;
@@ -155,9 +162,11 @@ void handle_approve(struct request *request)
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
 		reply_errno(request, approval.err, approval.reason,
-			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list" : hint_of(approval.err, approval.reason));
+			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list"
+						    : hint_of(approval.err, approval.reason));
 	else
-		reply_json(request, 200, json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));
+		reply_json(request, 200,
+			   json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));
 	json_decref(approval.approved);
 	json_decref(approval.failed);
 	json_decref(list);
@@ -174,7 +183,8 @@ static bool body_mac(struct request *request, char mac[PARSE_MAC_TEXT])
 		return false;
 	good = parse_mac(api_text(body, "mac"), mac);
 	if (!good)
-		reply_error(request, 400, "for example {\"mac\": \"52:54:00:12:34:56\"}", "\"mac\" must be the MAC address of a network card");
+		reply_error(request, 400, "for example {\"mac\": \"52:54:00:12:34:56\"}",
+			    "\"mac\" must be the MAC address of a network card");
 	json_decref(body);
 	return good;
 }
@@ -234,7 +244,8 @@ void handle_machine_mac_add(struct request *request)
 
 	if (!body_mac(request, mac))
 		return;
-	err = boot_mac(request->http->config.boot, request->params[0], true, mac, request->actor, reason, sizeof(reason));
+	err = boot_mac(request->http->config.boot, request->params[0], true, mac, request->actor, reason,
+		       sizeof(reason));
 	reply_done(request, err, reason, "added", mac);
 }
 
@@ -247,7 +258,8 @@ void handle_machine_mac_remove(struct request *request)
 		reply_error(request, 400, "", "this is no MAC address");
 		return;
 	}
-	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, reason, sizeof(reason));
+	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, reason,
+		       sizeof(reason));
 	reply_done(request, err, reason, "removed", mac);
 }
 
@@ -262,10 +274,12 @@ static bool set_keys(struct request *request, const json_t *body)
 		int err;
 
 		if (!api_scalar_text(value, text, sizeof(text))) {
-			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
+			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key,
+				    NOTE_TEXT - 1);
 			return false;
 		}
-		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason, sizeof(reason));
+		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason,
+			       sizeof(reason));
 		if (err) {
 			reply_errno(request, err, reason, hint_of(err, reason));
 			return false;

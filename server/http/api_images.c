@@ -30,7 +30,8 @@ static bool parse_image(struct request *request, const char *text, char name[NAM
 			return true;
 		}
 	}
-	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2", "this is no image name");
+	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
+		    "this is no image name");
 	return false;
 }
 
@@ -49,7 +50,8 @@ static int add_version(void *arg, const struct image_version *version)
 	struct versions_job *versions = arg;
 	struct image_version *list;
 
-	if ((versions->name && strcmp(versions->name, version->image)) || (versions->number && versions->number != version->number))
+	if ((versions->name && strcmp(versions->name, version->image)) ||
+	    (versions->number && versions->number != version->number))
 		return 0;
 	if (versions->count == VERSIONS_MAX)
 		return -E2BIG;
@@ -74,8 +76,8 @@ static json_t *find_image(json_t *images, const struct image_version *version)
 	json_array_foreach(images, i, image)
 		if (!strcmp(api_text(image, "name"), version->image))
 			return image;
-	image = json_pack("{s:s, s:b, s:n, s:i, s:I, s:[]}", "name", version->image, "default", version->is_default, "published", "machines", 0,
-			  "allocated_bytes", (json_int_t)0, "versions");
+	image = json_pack("{s:s, s:b, s:n, s:i, s:I, s:[]}", "name", version->image, "default", version->is_default,
+			  "published", "machines", 0, "allocated_bytes", (json_int_t)0, "versions");
 	json_array_append_new(images, image);
 	return image;
 }
@@ -89,9 +91,11 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 	json_array_append_new(json_object_get(image, "versions"), version_json(version, bytes));
 	if (version->state == VERSION_PUBLISHED && version->number > published)
 		json_object_set_new(image, "published", json_integer(version->number));
-	json_object_set_new(image, "machines", json_integer(json_integer_value(json_object_get(image, "machines")) + version->machines));
-	json_object_set_new(image, "allocated_bytes",
-			    json_integer(json_integer_value(json_object_get(image, "allocated_bytes")) + (json_int_t)bytes));
+	json_object_set_new(image, "machines",
+			    json_integer(json_integer_value(json_object_get(image, "machines")) + version->machines));
+	json_object_set_new(
+		image, "allocated_bytes",
+		json_integer(json_integer_value(json_object_get(image, "allocated_bytes")) + (json_int_t)bytes));
 }
 
 static json_t *images_json(struct http *http, const struct versions_job *versions)
@@ -114,7 +118,8 @@ void handle_images(struct request *request)
 
 static void reply_no_image(struct request *request)
 {
-	reply_error(request, 404, "see what there is with: sanbootctl image list", "there is no image %s", request->params[0]);
+	reply_error(request, 404, "see what there is with: sanbootctl image list", "there is no image %s",
+		    request->params[0]);
 }
 
 void handle_image(struct request *request)
@@ -123,7 +128,8 @@ void handle_image(struct request *request)
 	struct versions_job versions = { .job.run = run_versions, .name = name };
 	json_t *images;
 
-	if (!parse_image(request, request->params[0], name, &versions.number) || !api_read(request, &versions.job, "the image could not be read"))
+	if (!parse_image(request, request->params[0], name, &versions.number) ||
+	    !api_read(request, &versions.job, "the image could not be read"))
 		return;
 	images = images_json(request->http, &versions);
 	if (json_array_size(images))
@@ -149,13 +155,15 @@ void handle_image_import(struct request *request)
 	path = api_text(body, "path");
 	name = api_text(body, "name");
 	if (path[0] != '/' || !image_name_valid(name)) {
-		reply_error(request, 400, "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
-			    path[0] != '/' ? "path must be the absolute path of a file on the server"
-					   : "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
+		reply_error(request, 400,
+			    "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
+			    path[0] != '/'
+				    ? "path must be the absolute path of a file on the server"
+				    : "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
 		goto out;
 	}
-	err = store_import(request->http->config.store, path, name, json_is_true(json_object_get(body, "default")), request->actor, &id, reason,
-			   sizeof(reason));
+	err = store_import(request->http->config.store, path, name, json_is_true(json_object_get(body, "default")),
+			   request->actor, &id, reason, sizeof(reason));
 	if (err)
 		reply_errno(request, err, reason, "");
 	else
@@ -179,16 +187,20 @@ static int run_version_by_id(struct inventory_tx *tx, struct inventory_job *job)
 
 void handle_import(struct request *request)
 {
-	static const char *const stages[] = { [IMPORT_QUEUED] = "queued",   [IMPORT_CHECKING] = "checking", [IMPORT_CONVERTING] = "converting",
-					      [IMPORT_HASHING] = "hashing", [IMPORT_DONE] = "done",	    [IMPORT_FAILED] = "failed" };
+	static const char *const stages[] = {
+		[IMPORT_QUEUED] = "queued",   [IMPORT_CHECKING] = "checking", [IMPORT_CONVERTING] = "converting",
+		[IMPORT_HASHING] = "hashing", [IMPORT_DONE] = "done",	      [IMPORT_FAILED] = "failed"
+	};
 	struct version_job version = { .job.run = run_version_by_id };
 	struct import_status status;
 	char name[NAME_MAX_TEXT + 16] = "";
 	bool published = false;
 	uint64_t id;
 
-	if (!parse_u64(request->params[0], 0, UINT64_MAX, &id) || store_import_status(request->http->config.store, id, &status)) {
-		reply_error(request, 404, "the last 32 imports are remembered, until sanbootd is restarted", "there is no such import");
+	if (!parse_u64(request->params[0], 0, UINT64_MAX, &id) ||
+	    store_import_status(request->http->config.store, id, &status)) {
+		reply_error(request, 404, "the last 32 imports are remembered, until sanbootd is restarted",
+			    "there is no such import");
 		return;
 	}
 	version.id = status.version_id;
@@ -197,9 +209,10 @@ void handle_import(struct request *request)
 		published = version.version.state == VERSION_PUBLISHED;
 	}
 	reply_json(request, 200,
-		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status.id, "stage", stages[status.stage], "name",
-			     text_json(status.name), "percent", (int)status.percent, "text", text_json(status.text), "version", json_text_or_null(name),
-			     "published", published, "warnings", json_lines(status.warnings)));
+		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status.id, "stage",
+			     stages[status.stage], "name", text_json(status.name), "percent", (int)status.percent,
+			     "text", text_json(status.text), "version", json_text_or_null(name), "published", published,
+			     "warnings", json_lines(status.warnings)));
 }
 
 /* ---- changes ---- */
@@ -207,7 +220,7 @@ void handle_import(struct request *request)
 struct publish_job {
 	struct inventory_job job;
 	const char *image, *actor;
-	unsigned number, older; /* older: machines that stay on other versions */
+	unsigned number, older;		      /* older: machines that stay on other versions */
 	struct image_version version, newest; /* newest: what new machines get now */
 };
 
@@ -234,8 +247,10 @@ static int run_publish(struct inventory_tx *tx, struct inventory_job *job)
 		err = version_find(tx, publish->image, 0, &publish->newest);
 	if (err)
 		return err;
-	return event_add(tx, "info", "image-published", publish->actor, 0, publish->image, "%s@%u is published; new machines get %s@%u; %u machine%s on other versions",
-			 publish->image, publish->number, publish->image, publish->newest.number, publish->older, publish->older == 1 ? " stays" : "s stay");
+	return event_add(tx, "info", "image-published", publish->actor, 0, publish->image,
+			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", publish->image,
+			 publish->number, publish->image, publish->newest.number, publish->older,
+			 publish->older == 1 ? " stays" : "s stay");
 }
 
 void handle_image_publish(struct request *request)
@@ -247,7 +262,8 @@ void handle_image_publish(struct request *request)
 	if (!parse_image(request, request->params[0], name, &publish.number))
 		return;
 	if (!publish.number) {
-		reply_error(request, 400, "for example debian@2; see the versions with: sanbootctl image versions NAME", "say which version: NAME@VERSION");
+		reply_error(request, 400, "for example debian@2; see the versions with: sanbootctl image versions NAME",
+			    "say which version: NAME@VERSION");
 		return;
 	}
 	publish.image = name;
@@ -263,8 +279,11 @@ void handle_image_publish(struct request *request)
 	snprintf(text, sizeof(text), "%s@%u", name, publish.number);
 	snprintf(newest, sizeof(newest), "%s@%u", name, publish.newest.number);
 	reply_json(request, 200,
-		   json_pack("{s:s, s:s, s:i, s:s}", "published", text, "new_machines_get", newest, "machines_on_other_versions", (int)publish.older, "hint",
-			     publish.older ? "machines keep the version that they were made from until they are reset (sanbootctl machine reset M)" : ""));
+		   json_pack("{s:s, s:s, s:i, s:s}", "published", text, "new_machines_get", newest,
+			     "machines_on_other_versions", (int)publish.older, "hint",
+			     publish.older ? "machines keep the version that they were made from until they are reset "
+					     "(sanbootctl machine reset M)"
+					   : ""));
 }
 
 struct default_job {
@@ -277,7 +296,9 @@ static int run_default(struct inventory_tx *tx, struct inventory_job *job)
 	struct default_job *wanted = container_of(job, struct default_job, job);
 	int err = image_set_default(tx, wanted->image);
 
-	return err ? err : event_add(tx, "info", "image-default", wanted->actor, 0, wanted->image, "new machines get %s", wanted->image);
+	return err ? err
+		   : event_add(tx, "info", "image-default", wanted->actor, 0, wanted->image, "new machines get %s",
+			       wanted->image);
 }
 
 void handle_image_default(struct request *request)
@@ -290,7 +311,8 @@ void handle_image_default(struct request *request)
 	if (!parse_image(request, request->params[0], name, &number))
 		return;
 	if (number) {
-		reply_error(request, 400, "publish a version with: sanbootctl image publish NAME@V", "the default is an image, not one of its versions");
+		reply_error(request, 400, "publish a version with: sanbootctl image publish NAME@V",
+			    "the default is an image, not one of its versions");
 		return;
 	}
 	wanted.image = name;
@@ -311,8 +333,10 @@ static bool versions_are_free(struct request *request, const struct versions_job
 
 		if (!version->machines)
 			continue;
-		reply_error(request, 409, "reset or remove these machines first; see them with: sanbootctl machine list",
-			    "%u machine%s made from %s@%u", version->machines, version->machines == 1 ? " is" : "s are", version->image, version->number);
+		reply_error(request, 409,
+			    "reset or remove these machines first; see them with: sanbootctl machine list",
+			    "%u machine%s made from %s@%u", version->machines, version->machines == 1 ? " is" : "s are",
+			    version->image, version->number);
 		return false;
 	}
 	return true;
@@ -324,7 +348,8 @@ void handle_image_remove(struct request *request)
 	struct versions_job versions = { .job.run = run_versions, .name = name };
 	int err = 0;
 
-	if (!parse_image(request, request->params[0], name, &versions.number) || !api_read(request, &versions.job, "the image could not be read"))
+	if (!parse_image(request, request->params[0], name, &versions.number) ||
+	    !api_read(request, &versions.job, "the image could not be read"))
 		return;
 	if (!versions.count) {
 		reply_no_image(request);
@@ -333,11 +358,13 @@ void handle_image_remove(struct request *request)
 	if (!versions_are_free(request, &versions))
 		goto out;
 	for (unsigned i = 0; i < versions.count && !err; i++)
-		err = store_remove_version(request->http->config.store, versions.list[i].id, request->actor, reason, sizeof(reason));
+		err = store_remove_version(request->http->config.store, versions.list[i].id, request->actor, reason,
+					   sizeof(reason));
 	if (err)
 		reply_errno(request, err, reason, "");
 	else
-		reply_json(request, 200, json_pack("{s:s, s:i}", "removed", request->params[0], "versions", (int)versions.count));
+		reply_json(request, 200,
+			   json_pack("{s:s, s:i}", "removed", request->params[0], "versions", (int)versions.count));
 out:
 	free(versions.list);
 }

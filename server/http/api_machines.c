@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and files are looked
- * up after it, outside of any transaction.
+ * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
+ * files are looked up after it, outside of any transaction.
  */
 #include "http/api.h"
 
@@ -96,7 +96,9 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	if (machines->secrets) {
 		const char *colon = strrchr(machine->iqn, ':');
 
-		json_object_set_new(json, "user", json_string(colon ? colon + 1 : machine->iqn)); /* CHAP's name: the target's short id */
+		json_object_set_new(
+			json, "user",
+			json_string(colon ? colon + 1 : machine->iqn)); /* CHAP's name: the target's short id */
 	}
 	return event_each(machines->tx, -1, machine->id, EVENTS_SHOWN, add_event, events);
 }
@@ -157,19 +159,23 @@ static void add_disk(struct http *http, const struct machine_ref *ref, unsigned 
 	int err = store_child_info(http->config.store, ref->child, &info);
 
 	store_child_path(http->config.store, ref->child, path, sizeof(path));
-	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", path, "format", "qcow2", "virtual_bytes", (json_int_t)info.virtual_bytes, "allocated_bytes",
-			 (json_int_t)info.allocated_bytes, "clean", !err && info.clean && !sessions);
+	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", path, "format", "qcow2", "virtual_bytes",
+			 (json_int_t)info.virtual_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "clean",
+			 !err && info.clean && !sessions);
 	if (err)
-		json_object_set_new(disk, "error", json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+		json_object_set_new(disk, "error",
+				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 	json_object_set_new(ref->json, "disk", disk);
-	luns = json_pack("[{s:i, s:s, s:I, s:i, s:i}]", "lun", 0, "kind", "disk", "bytes", (json_int_t)info.virtual_bytes, "block_bytes", 512,
-			 "physical_block_bytes", 4096);
+	luns = json_pack("[{s:i, s:s, s:I, s:i, s:i}]", "lun", 0, "kind", "disk", "bytes",
+			 (json_int_t)info.virtual_bytes, "block_bytes", 512, "physical_block_bytes", 4096);
 	json_object_set_new(ref->json, "luns", luns);
 }
 
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
 {
-	struct machines_job job = { .job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array() };
+	struct machines_job job = {
+		.job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array()
+	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
 	json_t *status, *portals;
 
@@ -207,11 +213,13 @@ void handle_machines(struct request *request)
 void handle_machine(struct request *request)
 {
 	json_t *machines;
-	int err = api_machines(request->http, request->params[0], true, request_arg_true(request, "secrets"), &machines);
+	int err =
+		api_machines(request->http, request->params[0], true, request_arg_true(request, "secrets"), &machines);
 
 	if (err == -ENOENT || err == -EINVAL) {
-		reply_error(request, 404, "name it by its name or one of its MACs; see them with: sanbootctl machine list", "there is no machine %s",
-			    request->params[0]);
+		reply_error(request, 404,
+			    "name it by its name or one of its MACs; see them with: sanbootctl machine list",
+			    "there is no machine %s", request->params[0]);
 	} else if (err) {
 		reply_errno(request, err, "the machine could not be read", "see sanbootd's log");
 	} else {

@@ -139,7 +139,8 @@ static json_t *machine_counts(const json_t *machines)
 		off += !strcmp(state, "off");
 		failed += !strcmp(state, "failed");
 	}
-	return json_pack("{s:i, s:i, s:i, s:i}", "total", (int)json_array_size(machines), "running", (int)running, "off", (int)off, "failed", (int)failed);
+	return json_pack("{s:i, s:i, s:i, s:i}", "total", (int)json_array_size(machines), "running", (int)running,
+			 "off", (int)off, "failed", (int)failed);
 }
 
 void handle_status(struct request *request)
@@ -166,12 +167,13 @@ void handle_status(struct request *request)
 	json_object_set_new(status, "machines", machine_counts(machines));
 	json_object_set_new(status, "waiting", json_integer(counts.waiting));
 	json_object_set_new(status, "images",
-			    json_pack("{s:i, s:i, s:o}", "names", (int)counts.images, "versions", (int)counts.versions, "default",
-				      json_text_or_null(counts.default_image)));
+			    json_pack("{s:i, s:i, s:o}", "names", (int)counts.images, "versions", (int)counts.versions,
+				      "default", json_text_or_null(counts.default_image)));
 	json_object_set_new(status, "space",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes, "free_bytes", (json_int_t)space.free_bytes,
-				      "reserve_bytes", (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes, "children_bytes",
-				      (json_int_t)space.children_bytes));
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes,
+				      "free_bytes", (json_int_t)space.free_bytes, "reserve_bytes",
+				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
+				      "children_bytes", (json_int_t)space.children_bytes));
 	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
 	json_decref(machines);
 	reply_json(request, 200, status);
@@ -246,7 +248,8 @@ void handle_policy_set(struct request *request)
 	err = inventory_write_wait(request->http->config.inventory, &policy.job);
 	json_decref(policy.values);
 	if (err)
-		reply_error(request, err == -ENOENT ? 400 : reply_status_of(err), "see the keys and their values with: sanbootctl policy show", "%s",
+		reply_error(request, err == -ENOENT ? 400 : reply_status_of(err),
+			    "see the keys and their values with: sanbootctl policy show", "%s",
 			    policy.reason[0] ? policy.reason : strerror(-err));
 	else
 		handle_policy_get(request);

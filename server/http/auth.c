@@ -124,9 +124,10 @@ static bool check_bearer(struct request *request)
 	struct token_job token;
 	const char *text = request->authorization + strlen("Bearer ");
 
-	if (strncasecmp(request->authorization, "Bearer ", strlen("Bearer ")) || check_token(request->http, text, &token) ||
-	    strncmp(token.label, "api:", 4)) {
-		reply_error(request, 401, "make one on the server with: sanbootctl token create NAME", "this token is not valid, or has expired");
+	if (strncasecmp(request->authorization, "Bearer ", strlen("Bearer ")) ||
+	    check_token(request->http, text, &token) || strncmp(token.label, "api:", 4)) {
+		reply_error(request, 401, "make one on the server with: sanbootctl token create NAME",
+			    "this token is not valid, or has expired");
 		return false;
 	}
 	snprintf(request->actor, sizeof(request->actor), "token:%.*s", LABEL_TEXT - 8, token.label + 4);
@@ -134,15 +135,18 @@ static bool check_bearer(struct request *request)
 }
 
 /*
- * A browser sends the cookie with whatever makes it ask; so what changes something must show that a page of ours asked: a header that no other
- * site can send without our consent, and, where the browser says it, the same origin.
+ * A browser sends the cookie with whatever makes it ask; so what changes something must show that a page of ours asked:
+ * a header that no other site can send without our consent, and, where the browser says it, the same origin.
  */
 static bool check_same_site(struct request *request)
 {
-	if (request->ours && (!request->origin || (request->host && text_same_origin(request->origin, request->host))) &&
-	    (!request->fetch_site || !strcmp(request->fetch_site, "same-origin") || !strcmp(request->fetch_site, "none")))
+	if (request->ours &&
+	    (!request->origin || (request->host && text_same_origin(request->origin, request->host))) &&
+	    (!request->fetch_site || !strcmp(request->fetch_site, "same-origin") ||
+	     !strcmp(request->fetch_site, "none")))
 		return true;
-	reply_error(request, 403, "programs send \"Authorization: Bearer TOKEN\"; pages send the header \"X-Sanbootd: 1\"",
+	reply_error(request, 403,
+		    "programs send \"Authorization: Bearer TOKEN\"; pages send the header \"X-Sanbootd: 1\"",
 		    "a change that comes with a cookie must come from this server's own pages");
 	return false;
 }
@@ -171,7 +175,8 @@ bool auth_check(struct request *request)
 
 /* ---- passwords ---- */
 
-/* crypt(3) under the bound on how many at once; false where that is reached or it failed. setting: a hash, or a salt. */
+/* crypt(3) under the bound on how many at once; false where that is reached or it failed. setting: a hash, or a salt.
+ */
 static bool hash_password(struct http *http, const char *password, const char *setting, char out[PASSWORD_HASH_TEXT])
 {
 	struct crypt_data *data = NULL;
@@ -221,7 +226,8 @@ static bool check_attempt(struct request *request)
 
 static void begin_session(struct request *request, const char *password_hash)
 {
-	struct token_job token = { .job.run = run_insert, .expires_ms = time_unix_ms() + SESSION_HOURS * 3600 * 1000LL };
+	struct token_job token = { .job.run = run_insert,
+				   .expires_ms = time_unix_ms() + SESSION_HOURS * 3600 * 1000LL };
 	char session[AUTH_TOKEN_CHARS + 1];
 	int err;
 
@@ -233,8 +239,8 @@ static void begin_session(struct request *request, const char *password_hash)
 		reply_errno(request, err, "the login could not be stored", "");
 		return;
 	}
-	snprintf(request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d", session,
-		 SESSION_HOURS * 3600);
+	snprintf(request->reply.cookie, sizeof(request->reply.cookie),
+		 AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d", session, SESSION_HOURS * 3600);
 	explicit_bzero(session, sizeof(session));
 	reply_json(request, 200, json_pack("{s:s}", "user", "admin"));
 }
@@ -257,7 +263,8 @@ static void log_in(struct request *request, const char *password)
 		return;
 	}
 	if (!token.password[0]) {
-		reply_error(request, 403, "open the one-time address from sanbootd's log, or run on the server: sanbootctl password",
+		reply_error(request, 403,
+			    "open the one-time address from sanbootd's log, or run on the server: sanbootctl password",
 			    "no administrator password is set yet");
 		return;
 	}
@@ -267,8 +274,8 @@ static void log_in(struct request *request, const char *password)
 	}
 	if (strlen(hash) != strlen(token.password) || !secret_equal(hash, token.password, strlen(hash))) {
 		log_warning("login refused: wrong password from %s", request->client);
-		inventory_event(request->http->config.inventory, "warning", "login-refused", "web", 0, "", "wrong administrator password from %s",
-				request->client);
+		inventory_event(request->http->config.inventory, "warning", "login-refused", "web", 0, "",
+				"wrong administrator password from %s", request->client);
 		reply_error(request, 401, "", "wrong password");
 		return;
 	}
@@ -305,7 +312,9 @@ static int run_set_password(struct inventory_tx *tx, struct inventory_job *job)
 	if (password->only_first && !setting_get(tx, "admin-password", there, sizeof(there)) && there[0])
 		return -EEXIST;
 	err = setting_set(tx, "admin-password", password->hash);
-	return err ? err : event_add(tx, "info", "password-set", password->actor, 0, "admin", "the administrator's password was set; all logins ended");
+	return err ? err
+		   : event_add(tx, "info", "password-set", password->actor, 0, "admin",
+			       "the administrator's password was set; all logins ended");
 }
 
 /* Stores a new password; false, and it is answered, where it is not good enough or cannot be stored. */
@@ -316,16 +325,20 @@ static bool set_password(struct request *request, const char *password, bool onl
 	int err;
 
 	if (strlen(password) < AUTH_PASSWORD_MIN || strlen(password) > AUTH_PASSWORD_MAX) {
-		reply_error(request, 400, "", "the password must have %d to %d characters", AUTH_PASSWORD_MIN, AUTH_PASSWORD_MAX);
+		reply_error(request, 400, "", "the password must have %d to %d characters", AUTH_PASSWORD_MIN,
+			    AUTH_PASSWORD_MAX);
 		return false;
 	}
-	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, salt, (int)sizeof(salt)) || !hash_password(request->http, password, salt, job.hash)) {
+	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, salt, (int)sizeof(salt)) ||
+	    !hash_password(request->http, password, salt, job.hash)) {
 		reply_too_often(request, 1);
 		return false;
 	}
 	err = inventory_write_wait(request->http->config.inventory, &job.job);
 	if (err) {
-		reply_errno(request, err, err == -EEXIST ? "an administrator password is set already" : "the password could not be stored",
+		reply_errno(request, err,
+			    err == -EEXIST ? "an administrator password is set already"
+					   : "the password could not be stored",
 			    err == -EEXIST ? "log in at /login; forgotten? on the server: sanbootctl password" : "");
 		return false;
 	}
@@ -338,7 +351,8 @@ bool auth_setup_token_fits(struct http *http, const char *token)
 	bool fits;
 
 	pthread_mutex_lock(&http->lock);
-	fits = http->setup_token[0] && strlen(token) == HTTP_SETUP_TOKEN && secret_equal(token, http->setup_token, HTTP_SETUP_TOKEN);
+	fits = http->setup_token[0] && strlen(token) == HTTP_SETUP_TOKEN &&
+	       secret_equal(token, http->setup_token, HTTP_SETUP_TOKEN);
 	pthread_mutex_unlock(&http->lock);
 	return fits;
 }
@@ -367,7 +381,8 @@ void handle_logout(struct request *request)
 		inventory_write_wait(request->http->config.inventory, &token.job);
 		end_streams(request->http);
 	}
-	snprintf(request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+	snprintf(request->reply.cookie, sizeof(request->reply.cookie),
+		 AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
 	reply_json(request, 200, json_object());
 }
 
@@ -383,7 +398,8 @@ void handle_setup(struct request *request)
 		return;
 	snprintf(request->actor, sizeof(request->actor), "web:setup");
 	if (!auth_setup_token_fits(request->http, text_member(body, "token"))) {
-		reply_error(request, 403, "use the address from sanbootd's latest start, or run on the server: sanbootctl password",
+		reply_error(request, 403,
+			    "use the address from sanbootd's latest start, or run on the server: sanbootctl password",
 			    "this one-time address is not valid any more");
 	} else if (set_password(request, text_member(body, "password"), true, hash)) {
 		end_setup(request->http);
@@ -446,8 +462,11 @@ void handle_token_create(struct request *request)
 		reply_errno(request, err, "the token could not be stored", "");
 		goto out;
 	}
-	inventory_event(request->http->config.inventory, "info", "token-created", request->actor, 0, label, "an API token was made");
-	reply_json(request, 201, json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms", (json_int_t)token.expires_ms));
+	inventory_event(request->http->config.inventory, "info", "token-created", request->actor, 0, label,
+			"an API token was made");
+	reply_json(
+		request, 201,
+		json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms", (json_int_t)token.expires_ms));
 	explicit_bzero(text, sizeof(text));
 out:
 	json_decref(body);
@@ -467,7 +486,8 @@ void handle_token_delete(struct request *request)
 		reply_errno(request, err, err == -ENOENT ? "there is no such token" : "", "");
 	} else {
 		end_streams(request->http);
-		inventory_event(request->http->config.inventory, "info", "token-removed", request->actor, 0, "", "an API token was removed");
+		inventory_event(request->http->config.inventory, "info", "token-removed", request->actor, 0, "",
+				"an API token was removed");
 		reply_json(request, 200, json_pack("{s:b}", "removed", true));
 	}
 	json_decref(body);

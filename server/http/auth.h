@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who asks: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person who has logged in
- * with the administrator's password (a cookie). Private to the folder; on workers, since it reads the inventory.
+ * Who asks: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person
+ * who has logged in with the administrator's password (a cookie). Private to the folder; on workers, since it reads the
+ * inventory.
  *
- * Of a token or a session only the SHA-256 is kept (token_* in the inventory), under a label that says what it is: "api:NAME", or
- * "session:" and a mark of the password that it was begun with, so that a new password ends all sessions.
+ * Of a token or a session only the SHA-256 is kept (token_* in the inventory), under a label that says what it is:
+ * "api:NAME", or "session:" and a mark of the password that it was begun with, so that a new password ends all
+ * sessions.
  */
 #ifndef HTTP_AUTH_H
 #define HTTP_AUTH_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * GET /boot.ipxe and GET /boot: what a machine asks. The server's address in a script is that of the socket which the machine reached,
- * never the Host header.
+ * GET /boot.ipxe and GET /boot: what a machine asks. The server's address in a script is that of the socket which the
+ * machine reached, never the Host header.
  */
 #include "http/boot_paths.h"
 

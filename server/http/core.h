@@ -3,9 +3,10 @@
  * What all of http/ shares: the running endpoint. Private to the folder.
  *
  * Threads: one of libmicrohttpd per listener (its callbacks), the workers of `pool` (routes that block), "http-watch"
- * (deadlines, lingering sockets) and "http-events" (the event stream). `lock` guards the state of every request that is said to be
- * under it, the connections, the streams, `stopping` and the setup token; it is never held over a call that blocks.
- * Lock order: `lock`, then libmicrohttpd's own (suspend and resume are called under it, its callbacks are called with none).
+ * (deadlines, lingering sockets) and "http-events" (the event stream). `lock` guards the state of every request that is
+ * said to be under it, the connections, the streams, `stopping` and the setup token; it is never held over a call that
+ * blocks. Lock order: `lock`, then libmicrohttpd's own (suspend and resume are called under it, its callbacks are
+ * called with none).
  */
 #ifndef HTTP_CORE_H
 #define HTTP_CORE_H
@@ -30,10 +31,10 @@ enum { SERVES_BOOT = 1, SERVES_WEB = 2, SERVES_CONTROL = 4 };
 enum {
 	HTTP_LISTENERS_MAX = 32,
 	HTTP_STATUS_MAX = 600,
-	HTTP_BODY_MAX = 1 << 20,     /* bytes of a request's body */
-	HTTP_URI_MAX = 8192,	     /* bytes, query included */
+	HTTP_BODY_MAX = 1 << 20, /* bytes of a request's body */
+	HTTP_URI_MAX = 8192,	 /* bytes, query included */
 	HTTP_MEMORY_PER_CONNECTION = 48 * 1024,
-	HTTP_CONNECTIONS = 1024,     /* per listener */
+	HTTP_CONNECTIONS = 1024, /* per listener */
 	HTTP_CONNECTIONS_PER_ADDRESS = 512,
 	HTTP_WORKERS = 8,
 	HTTP_IDLE_S = 20,	     /* nothing moves */

@@ -83,7 +83,8 @@ static struct listener *add_listener(struct http *http, unsigned serves)
 	return listener;
 }
 
-static int add_tcp(struct http *http, const char *flag, const struct endpoint *wanted, unsigned serves, char *reason, size_t reason_size)
+static int add_tcp(struct http *http, const char *flag, const struct endpoint *wanted, unsigned serves, char *reason,
+		   size_t reason_size)
 {
 	struct listener *listener = add_listener(http, serves);
 	int err;
@@ -140,7 +141,8 @@ static int serve_all(struct http *http, char *reason, size_t reason_size)
 		int err = serve_start(&http->listeners[i]);
 
 		if (err) {
-			snprintf(reason, reason_size, "%s: libmicrohttpd does not start; is the limit of open files (ulimit -n) too low?",
+			snprintf(reason, reason_size,
+				 "%s: libmicrohttpd does not start; is the limit of open files (ulimit -n) too low?",
 				 http->listeners[i].address);
 			return err;
 		}
@@ -177,7 +179,8 @@ static void make_setup_url(struct http *http)
 		return;
 	listen_public_address(&web->endpoint, &address);
 	secret_text(http->setup_token, HTTP_SETUP_TOKEN);
-	snprintf(http->setup_url, sizeof(http->setup_url), "http://%s/setup?token=%s", endpoint_format(&address, text), http->setup_token);
+	snprintf(http->setup_url, sizeof(http->setup_url), "http://%s/setup?token=%s", endpoint_format(&address, text),
+		 http->setup_token);
 }
 
 const char *http_setup_url(const struct http *http)

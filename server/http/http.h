@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The HTTP endpoint: boot scripts and boot files, the pages, the API, metrics; over TCP and, with full rights, over the control
- * socket. The only folder that includes microhttpd.h. Runs on libmicrohttpd's own threads.
+ * The HTTP endpoint: boot scripts and boot files, the pages, the API, metrics; over TCP and, with full rights, over the
+ * control socket. The only folder that includes microhttpd.h. Runs on libmicrohttpd's own threads.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -27,8 +27,8 @@ struct http_config {
 	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
 	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
 	/*
-	 * For status and the pages: one JSON object of what main knows ({"version", "started_ms", "portals": ["ADDR:PORT"], "dhcp": {"mode", "state"}});
-	 * called on HTTP's workers, several at once. NULL: nothing.
+	 * For status and the pages: one JSON object of what main knows ({"version", "started_ms", "portals":
+	 * ["ADDR:PORT"], "dhcp": {"mode", "state"}}); called on HTTP's workers, several at once. NULL: nothing.
 	 */
 	void (*status)(void *arg, struct buf *json_object);
 	void *status_arg;
@@ -39,7 +39,8 @@ int http_start(const struct http_config *config, struct http **http, char *reaso
 /* The first bound address, for the ready line. Writes "ADDR:PORT". */
 const char *http_address(const struct http *http);
 /*
- * Where no administrator password is set: "http://HOST:PORT/setup?token=..." that sets it, once; "" otherwise. The caller logs it. Valid until used or restarted.
+ * Where no administrator password is set: "http://HOST:PORT/setup?token=..." that sets it, once; "" otherwise. The
+ * caller logs it. Valid until used or restarted.
  */
 const char *http_setup_url(const struct http *http);
 /* Stops accepting, ends waiting requests with 503, joins. */

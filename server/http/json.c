@@ -37,16 +37,18 @@ json_t *json_lines(const char *text)
 
 json_t *event_json(const struct event *event)
 {
-	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", (json_int_t)event->id, "at_ms", (json_int_t)event->at_ms, "level",
-			 event->level, "kind", event->kind, "actor", text_json(event->actor), "machine_id",
-			 event->machine_id ? json_integer(event->machine_id) : json_null(), "object", json_text_or_null(event->object), "text",
-			 text_json(event->text));
+	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", (json_int_t)event->id, "at_ms",
+			 (json_int_t)event->at_ms, "level", event->level, "kind", event->kind, "actor",
+			 text_json(event->actor), "machine_id",
+			 event->machine_id ? json_integer(event->machine_id) : json_null(), "object",
+			 json_text_or_null(event->object), "text", text_json(event->text));
 }
 
 json_t *machine_json(const struct machine *m)
 {
-	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)m->id, "name", m->name, "iqn", m->iqn, "uuid",
-				 json_text_or_null(m->uuid), "serial", json_text_or_null(m->serial), "product", json_text_or_null(m->product));
+	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)m->id, "name", m->name, "iqn",
+				 m->iqn, "uuid", json_text_or_null(m->uuid), "serial", json_text_or_null(m->serial),
+				 "product", json_text_or_null(m->product));
 
 	if (!json)
 		return NULL;
@@ -65,10 +67,13 @@ json_t *machine_json(const struct machine *m)
 
 json_t *boot_record_json(const struct boot_record *boot, bool secrets)
 {
-	static const char *const states[] = { [BOOT_PENDING] = "pending", [BOOT_CURRENT] = "current", [BOOT_ENDED] = "ended" };
-	json_t *json = json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "number", (json_int_t)boot->number, "state", states[boot->state], "mac",
-				 json_text_or_null(boot->mac), "address", json_text_or_null(boot->address), "issued_ms",
-				 json_time_or_null(boot->issued_ms), "started_ms", json_time_or_null(boot->started_ms), "ended_ms",
+	static const char *const states[] = {
+		[BOOT_PENDING] = "pending", [BOOT_CURRENT] = "current", [BOOT_ENDED] = "ended"
+	};
+	json_t *json = json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "number", (json_int_t)boot->number,
+				 "state", states[boot->state], "mac", json_text_or_null(boot->mac), "address",
+				 json_text_or_null(boot->address), "issued_ms", json_time_or_null(boot->issued_ms),
+				 "started_ms", json_time_or_null(boot->started_ms), "ended_ms",
 				 json_time_or_null(boot->ended_ms), "interrupted", boot->interrupted);
 
 	if (json && secrets) {
@@ -80,18 +85,20 @@ json_t *boot_record_json(const struct boot_record *boot, bool secrets)
 
 json_t *boot_session_json(const struct boot_session *s)
 {
-	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", text_json(s->initiator), "address", text_json(s->address), "ipxe",
-			 s->ipxe, "since_ms", (json_int_t)s->since_ms, "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read,
-			 "bytes_written", (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
+	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", text_json(s->initiator), "address",
+			 text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms, "boot",
+			 (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
+			 (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
 }
 
 json_t *waiting_json(const struct waiting *w)
 {
-	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number, "mac", w->mac, "uuid",
-			 json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial), "product", json_text_or_null(w->product), "address",
-			 json_text_or_null(w->address), "reason", waiting_reason_name(w->reason), "machine_id",
-			 w->machine_id ? json_integer(w->machine_id) : json_null(), "first_ms", (json_int_t)w->first_ms, "seen_ms",
-			 (json_int_t)w->seen_ms);
+	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number, "mac",
+			 w->mac, "uuid", json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial), "product",
+			 json_text_or_null(w->product), "address", json_text_or_null(w->address), "reason",
+			 waiting_reason_name(w->reason), "machine_id",
+			 w->machine_id ? json_integer(w->machine_id) : json_null(), "first_ms", (json_int_t)w->first_ms,
+			 "seen_ms", (json_int_t)w->seen_ms);
 }
 
 json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
@@ -100,10 +107,11 @@ json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
 	json_t *json;
 
 	snprintf(name, sizeof(name), "%s@%u", v->image, v->number);
-	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:I, s:o, s:o}", "name", name, "version", (int)v->number, "state",
-			 v->state == VERSION_PUBLISHED ? "published" : "ready", "file", text_json(v->file), "format", text_json(v->format),
-			 "size_bytes", (json_int_t)v->size_bytes, "allocated_bytes", (json_int_t)allocated_bytes, "sha256", json_text_or_null(v->sha256),
-			 "machines", (int)v->machines, "created_ms", (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
-			 json_lines(v->warnings));
+	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:I, s:o, s:o}", "name", name, "version",
+			 (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready", "file",
+			 text_json(v->file), "format", text_json(v->format), "size_bytes", (json_int_t)v->size_bytes,
+			 "allocated_bytes", (json_int_t)allocated_bytes, "sha256", json_text_or_null(v->sha256),
+			 "machines", (int)v->machines, "created_ms", (json_int_t)v->created_ms, "source",
+			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
 	return json;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How often an address may try a password: a few times at once, then one attempt in a while. Private to the folder; any thread.
- * IPv6 addresses count by /64. A bounded table: the address that was quiet longest is forgotten first.
+ * How often an address may try a password: a few times at once, then one attempt in a while. Private to the folder; any
+ * thread. IPv6 addresses count by /64. A bounded table: the address that was quiet longest is forgotten first.
  */
 #ifndef HTTP_LIMITER_H
 #define HTTP_LIMITER_H

@@ -21,17 +21,22 @@ static void say_why(int err, const char *flag, const struct endpoint *wanted, ch
 	endpoint_format(wanted, text);
 	endpoint_format_host(wanted, host);
 	if (err == EADDRINUSE)
-		snprintf(reason, reason_size, "%s %s: another process has this port; see which with: ss -ltnp 'sport = :%u'; or choose another port", flag, text,
-			 port);
+		snprintf(reason, reason_size,
+			 "%s %s: another process has this port; see which with: ss -ltnp 'sport = :%u'; or choose "
+			 "another port",
+			 flag, text, port);
 	else if (err == EADDRNOTAVAIL)
-		snprintf(reason, reason_size, "%s %s: this host has no address %s; see which it has with: ip address", flag, text, host);
+		snprintf(reason, reason_size, "%s %s: this host has no address %s; see which it has with: ip address",
+			 flag, text, host);
 	else if (err == EACCES)
-		snprintf(reason, reason_size, "%s %s: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", flag, text);
+		snprintf(reason, reason_size,
+			 "%s %s: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", flag, text);
 	else
 		snprintf(reason, reason_size, "%s %s: %s", flag, text, strerror(err));
 }
 
-int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct endpoint *bound, char *reason, size_t reason_size)
+int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct endpoint *bound, char *reason,
+	       size_t reason_size)
 {
 	const int on = 1;
 	struct endpoint got = { .len = sizeof(got.addr) };
@@ -70,7 +75,8 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, cha
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(reason, reason_size, "%s is there and is no socket; remove it, or choose another --runtime-dir", path);
+		snprintf(reason, reason_size,
+			 "%s is there and is no socket; remove it, or choose another --runtime-dir", path);
 		return -EEXIST;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -80,7 +86,8 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, cha
 	close(fd);
 	/* EAGAIN: somebody listens, and is busy. */
 	if (err != ECONNREFUSED && err != ENOENT) {
-		snprintf(reason, reason_size, "another sanbootd answers on %s; stop it, or choose another --runtime-dir", path);
+		snprintf(reason, reason_size,
+			 "another sanbootd answers on %s; stop it, or choose another --runtime-dir", path);
 		return -EADDRINUSE;
 	}
 	return unlink(path) && errno != ENOENT ? -errno : 0;
@@ -92,7 +99,8 @@ int listen_control(const char *path, int *fd, char *reason, size_t reason_size)
 	int made = -1, err;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(reason, reason_size, "%s: the path of a socket has at most %zu characters; choose a shorter --runtime-dir", path,
+		snprintf(reason, reason_size,
+			 "%s: the path of a socket has at most %zu characters; choose a shorter --runtime-dir", path,
 			 sizeof(address.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
@@ -103,8 +111,8 @@ int listen_control(const char *path, int *fd, char *reason, size_t reason_size)
 		goto out;
 	made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* The mode of the socket is that of its file, less the umask: never wider than meant, not even for a moment. */
-	if (made < 0 || fchmod(made, 0660) || bind(made, (const struct sockaddr *)&address, sizeof(address)) || chmod(path, 0660) ||
-	    listen(made, LISTEN_BACKLOG))
+	if (made < 0 || fchmod(made, 0660) || bind(made, (const struct sockaddr *)&address, sizeof(address)) ||
+	    chmod(path, 0660) || listen(made, LISTEN_BACKLOG))
 		err = -errno;
 out:
 	if (err) {
@@ -128,16 +136,20 @@ static bool is_wildcard(const struct endpoint *endpoint)
 static void set_host(struct endpoint *endpoint, const struct sockaddr *host)
 {
 	if (host->sa_family == AF_INET6)
-		((struct sockaddr_in6 *)&endpoint->addr)->sin6_addr = ((const struct sockaddr_in6 *)(const void *)host)->sin6_addr;
+		((struct sockaddr_in6 *)&endpoint->addr)->sin6_addr =
+			((const struct sockaddr_in6 *)(const void *)host)->sin6_addr;
 	else
-		((struct sockaddr_in *)&endpoint->addr)->sin_addr = ((const struct sockaddr_in *)(const void *)host)->sin_addr;
+		((struct sockaddr_in *)&endpoint->addr)->sin_addr =
+			((const struct sockaddr_in *)(const void *)host)->sin_addr;
 }
 
 static bool is_reachable(const struct ifaddrs *at, sa_family_t family)
 {
-	if (!at->ifa_addr || at->ifa_addr->sa_family != family || !(at->ifa_flags & IFF_UP) || (at->ifa_flags & IFF_LOOPBACK))
+	if (!at->ifa_addr || at->ifa_addr->sa_family != family || !(at->ifa_flags & IFF_UP) ||
+	    (at->ifa_flags & IFF_LOOPBACK))
 		return false;
-	return family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr);
+	return family != AF_INET6 ||
+	       !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr);
 }
 
 void listen_public_address(const struct endpoint *bound, struct endpoint *address)

@@ -99,8 +99,8 @@ static void write_boots(struct buf *out, struct http *http)
 		buf_printf(out, "sanbootd_boot_answers_total{outcome=\"%s\"} %llu\n", name, count);
 	}
 	head(out, "boot_answer_seconds", "summary", "Time from a machine's question to its script.");
-	buf_printf(out, "sanbootd_boot_answer_seconds_sum %.3f\nsanbootd_boot_answer_seconds_count %llu\n", (double)atomic_load(&http->boot_ms) / 1000.0,
-		   total);
+	buf_printf(out, "sanbootd_boot_answer_seconds_sum %.3f\nsanbootd_boot_answer_seconds_count %llu\n",
+		   (double)atomic_load(&http->boot_ms) / 1000.0, total);
 }
 
 static void write_http(struct buf *out, struct http *http)
@@ -118,7 +118,8 @@ static void write_http(struct buf *out, struct http *http)
 	streams = http->stream_count;
 	pthread_mutex_unlock(&http->lock);
 	gauge(out, "http_event_streams", "Open event streams.", streams);
-	gauge(out, "uptime_seconds", "Seconds since the start.", (unsigned long long)((time_unix_ms() - http->started_ms) / 1000));
+	gauge(out, "uptime_seconds", "Seconds since the start.",
+	      (unsigned long long)((time_unix_ms() - http->started_ms) / 1000));
 }
 
 /* Fills the body; or answers why not. */
@@ -141,7 +142,8 @@ static void measure(struct request *request)
 	json_decref(machines);
 	head(out, "waiting", "gauge", "Machines that wait, by reason.");
 	for (unsigned i = 0; i < array_len(metrics.waiting); i++)
-		buf_printf(out, "sanbootd_waiting{reason=\"%s\"} %u\n", waiting_reason_name((enum waiting_reason)i), metrics.waiting[i]);
+		buf_printf(out, "sanbootd_waiting{reason=\"%s\"} %u\n", waiting_reason_name((enum waiting_reason)i),
+			   metrics.waiting[i]);
 	gauge(out, "image_versions", "Versions of golden images.", metrics.images);
 	gauge(out, "max_machines", "How many machines the policy allows.", metrics.policy.max_machines);
 	write_space(out, http, &metrics.policy);

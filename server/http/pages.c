@@ -92,8 +92,8 @@ void handle_health(struct request *request)
 }
 
 /*
- * Only names that cannot climb, under the one directory; what the administrator linked there (Debian links ipxe.efi to /boot) is
- * meant to be served.
+ * Only names that cannot climb, under the one directory; what the administrator linked there (Debian links ipxe.efi to
+ * /boot) is meant to be served.
  */
 void handle_ipxe_file(struct request *request)
 {
@@ -103,7 +103,8 @@ void handle_ipxe_file(struct request *request)
 	int fd;
 
 	if (!text_is_file_name(directory) || (name[0] && !text_is_file_name(name)) ||
-	    snprintf(path, sizeof(path), "%s/%s%s%s", request->http->ipxe_dir, directory, name[0] ? "/" : "", name) >= (int)sizeof(path)) {
+	    snprintf(path, sizeof(path), "%s/%s%s%s", request->http->ipxe_dir, directory, name[0] ? "/" : "", name) >=
+		    (int)sizeof(path)) {
 		reply_error(request, 404, "", "there is no such boot file");
 		return;
 	}
@@ -111,8 +112,8 @@ void handle_ipxe_file(struct request *request)
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		if (fd >= 0)
 			close(fd);
-		reply_error(request, 404, "boot files come from --ipxe-dir (package ipxe)", "there is no boot file %s%s%s", directory, name[0] ? "/" : "",
-			    name);
+		reply_error(request, 404, "boot files come from --ipxe-dir (package ipxe)",
+			    "there is no boot file %s%s%s", directory, name[0] ? "/" : "", name);
 		return;
 	}
 	request->reply.fd = fd;

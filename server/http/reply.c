@@ -9,10 +9,12 @@
 #include <string.h>
 
 /* Scripts and styles only from files of ours, nothing from elsewhere, in nobody's frame. */
-static const char content_policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-				     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+static const char content_policy[] =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-static const char gave_up_json[] = "{\"error\": \"no answer in time\", \"hint\": \"ask again in a few seconds; what was begun goes on\"}\n";
+static const char gave_up_json[] =
+	"{\"error\": \"no answer in time\", \"hint\": \"ask again in a few seconds; what was begun goes on\"}\n";
 
 static struct MHD_Response *make_response(struct request *request)
 {
@@ -32,9 +34,11 @@ static struct MHD_Response *make_response(struct request *request)
 		return response;
 	}
 	if (reply->asset)
-		return MHD_create_response_from_buffer(reply->asset->len, (void *)(uintptr_t)reply->asset->data, MHD_RESPMEM_PERSISTENT);
+		return MHD_create_response_from_buffer(reply->asset->len, (void *)(uintptr_t)reply->asset->data,
+						       MHD_RESPMEM_PERSISTENT);
 	/* The request outlives its answer: the body need not be copied. */
-	return MHD_create_response_from_buffer(reply->body.len, (void *)(uintptr_t)buf_text(&reply->body), MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(reply->body.len, (void *)(uintptr_t)buf_text(&reply->body),
+					       MHD_RESPMEM_PERSISTENT);
 }
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
@@ -67,8 +71,8 @@ static void add_headers(struct request *request, struct MHD_Response *response)
 
 static struct MHD_Response *make_gave_up(void)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(sizeof(gave_up_json) - 1, (void *)(uintptr_t)gave_up_json, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		sizeof(gave_up_json) - 1, (void *)(uintptr_t)gave_up_json, MHD_RESPMEM_PERSISTENT);
 
 	if (response) {
 		add(response, "Content-Type", "application/json");

@@ -37,8 +37,9 @@ struct request *request_new(struct http *http, unsigned serves)
 
 static void request_free(struct request *request)
 {
-	char *const texts[] = { request->path,	  request->host,   request->origin,	   request->fetch_site, request->authorization,
-				request->session, request->accept, request->last_event_id, request->content_type };
+	char *const texts[] = { request->path,	     request->host,	     request->origin,
+				request->fetch_site, request->authorization, request->session,
+				request->accept,     request->last_event_id, request->content_type };
 
 	for (size_t i = 0; i < array_len(texts); i++)
 		free(texts[i]);
@@ -98,7 +99,8 @@ const char *request_arg(const struct request *request, const char *key)
 	return NULL;
 }
 
-bool request_arg_number(struct request *request, const char *key, int64_t fallback, int64_t min, int64_t max, int64_t *value)
+bool request_arg_number(struct request *request, const char *key, int64_t fallback, int64_t min, int64_t max,
+			int64_t *value)
 {
 	const char *text = request_arg(request, key);
 	bool negative = text && text[0] == '-';
@@ -136,8 +138,8 @@ json_t *request_json(struct request *request)
 		return json_object();
 	value = json_loadb(request->body.data, request->body.len, JSON_REJECT_DUPLICATES, &error);
 	if (!value) {
-		reply_error(request, 400, "send a JSON object, for example {\"mac\": \"52:54:00:12:34:56\"}", "the body is no JSON: line %d: %s", error.line,
-			    error.text);
+		reply_error(request, 400, "send a JSON object, for example {\"mac\": \"52:54:00:12:34:56\"}",
+			    "the body is no JSON: line %d: %s", error.line, error.text);
 		return NULL;
 	}
 	if (!json_is_object(value)) {
@@ -191,10 +193,10 @@ unsigned reply_status_of(int err)
 		int err;
 		unsigned status;
 	} table[] = {
-		{ -EINVAL, 400 },   { -E2BIG, 400 },	 { -ERANGE, 400 },   { -ENAMETOOLONG, 400 }, { -EACCES, 403 },	  { -EPERM, 403 },
-		{ -ENOENT, 404 },   { -EEXIST, 409 },	 { -EBUSY, 409 },    { -ENOTUNIQ, 409 },     { -ESTALE, 409 },	  { -EALREADY, 409 },
-		{ -EAGAIN, 503 },   { -ETIMEDOUT, 503 }, { -ESHUTDOWN, 503 }, { -ENOMEM, 503 },	     { -ENOSPC, 507 },	  { -EDQUOT, 507 },
-		{ -EMEDIUMTYPE, 400 }, { -ENOTSUP, 400 },
+		{ -EINVAL, 400 }, { -E2BIG, 400 },    { -ERANGE, 400 }, { -ENAMETOOLONG, 400 }, { -EACCES, 403 },
+		{ -EPERM, 403 },  { -ENOENT, 404 },   { -EEXIST, 409 }, { -EBUSY, 409 },	{ -ENOTUNIQ, 409 },
+		{ -ESTALE, 409 }, { -EALREADY, 409 }, { -EAGAIN, 503 }, { -ETIMEDOUT, 503 },	{ -ESHUTDOWN, 503 },
+		{ -ENOMEM, 503 }, { -ENOSPC, 507 },   { -EDQUOT, 507 }, { -EMEDIUMTYPE, 400 },	{ -ENOTSUP, 400 },
 	};
 
 	for (size_t i = 0; i < array_len(table); i++)

@@ -2,9 +2,9 @@
 /*
  * A request and its answer. Private to the folder.
  *
- * Everything a handler needs is copied out of libmicrohttpd before it runs (arguments, the headers that matter, addresses, the
- * body), so that it may run on a worker, outlive its connection, and be tested without one. A handler fills `reply`
- * with one of the reply_ functions and returns.
+ * Everything a handler needs is copied out of libmicrohttpd before it runs (arguments, the headers that matter,
+ * addresses, the body), so that it may run on a worker, outlive its connection, and be tested without one. A handler
+ * fills `reply` with one of the reply_ functions and returns.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -20,7 +20,13 @@
 struct MHD_Connection;
 struct route;
 
-enum { REQUEST_ARGS_MAX = 32, REQUEST_ARG_BYTES = 1024, REQUEST_PARAMS_MAX = 2, REQUEST_PARAM_TEXT = 128, REQUEST_ACTOR_TEXT = 64 };
+enum {
+	REQUEST_ARGS_MAX = 32,
+	REQUEST_ARG_BYTES = 1024,
+	REQUEST_PARAMS_MAX = 2,
+	REQUEST_PARAM_TEXT = 128,
+	REQUEST_ACTOR_TEXT = 64
+};
 
 struct request_arg {
 	char *key, *value; /* unescaped; valid UTF-8 without control characters */
@@ -61,7 +67,7 @@ struct request {
 	struct buf body;
 	/* headers; NULL where missing */
 	char *host, *origin, *fetch_site, *authorization, *session, *accept, *last_event_id, *content_type;
-	bool ours; /* "X-Sanbootd: 1" */
+	bool ours;			  /* "X-Sanbootd: 1" */
 	char client[PARSE_ENDPOINT_TEXT]; /* address without port; "" on the control socket */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address it reached, without port */
 	char base_url[128];
@@ -93,7 +99,8 @@ int request_add_arg(struct request *request, const char *key, const char *value,
 /* NULL where it was not given. */
 const char *request_arg(const struct request *request, const char *key);
 /* The argument as a number, fallback where it is missing; false (and 400 is answered) where it is none. */
-bool request_arg_number(struct request *request, const char *key, int64_t fallback, int64_t min, int64_t max, int64_t *value);
+bool request_arg_number(struct request *request, const char *key, int64_t fallback, int64_t min, int64_t max,
+			int64_t *value);
 bool request_arg_true(const struct request *request, const char *key); /* 1, true, yes */
 /* The body as a JSON object (an empty body is {}); NULL, and 400 is answered. json_decref. */
 json_t *request_json(struct request *request);
@@ -101,7 +108,8 @@ json_t *request_json(struct request *request);
 /* Takes the value. */
 void reply_json(struct request *request, unsigned status, json_t *value);
 /* {"error": ..., "hint": ...}; hint "" where there is nothing to do about it. */
-void reply_error(struct request *request, unsigned status, const char *hint, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void reply_error(struct request *request, unsigned status, const char *hint, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 /* The status that fits -errno; reason "" gives strerror. */
 void reply_errno(struct request *request, int err, const char *reason, const char *hint);
 void reply_text(struct request *request, unsigned status, const char *type, const char *text);

@@ -121,11 +121,13 @@ const struct route *route_find(struct request *request, const char *method, cons
 		}
 		found = true;
 		if (!strstr(allow, route->method))
-			snprintf(allow + strlen(allow), size - strlen(allow), "%s%s", allow[0] ? ", " : "", route->method);
+			snprintf(allow + strlen(allow), size - strlen(allow), "%s%s", allow[0] ? ", " : "",
+				 route->method);
 	}
 	if (found)
 		reply_error(request, 405, "", "%s is not possible here, only %s", method, allow);
 	else
-		reply_error(request, 404, "the API is under /api/v1/, boot scripts are at /boot.ipxe", "there is nothing at this address");
+		reply_error(request, 404, "the API is under /api/v1/, boot scripts are at /boot.ipxe",
+			    "there is nothing at this address");
 	return NULL;
 }

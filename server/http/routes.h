@@ -24,8 +24,8 @@ struct route {
 };
 
 /*
- * The route for a method and a path; parameters are copied into the request. NULL, and the answer is set: 404, 405 with Allow, 414 where a
- * segment is longer than any name. HEAD finds GET's route unless that one is RUN_LATER.
+ * The route for a method and a path; parameters are copied into the request. NULL, and the answer is set: 404, 405 with
+ * Allow, 414 where a segment is longer than any name. HEAD finds GET's route unless that one is RUN_LATER.
  */
 const struct route *route_find(struct request *request, const char *method, const char *path);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Between libmicrohttpd and the handlers: takes a request in, checks it, runs its handler where its route says, sends the reply.
+ * Between libmicrohttpd and the handlers: takes a request in, checks it, runs its handler where its route says, sends
+ * the reply.
  *
  *     ARRIVING --RUN_NOW---------------------------------> ANSWERED -> GONE
  *         |                                                   ^
@@ -8,7 +9,8 @@
  *                                         |
  *                                         +--deadline, stop--> GIVEN_UP (503) -> GONE
  *
- * A request is referred to by libmicrohttpd until it is GONE, and by whoever works on it. Callbacks run on the listener's thread, and never block.
+ * A request is referred to by libmicrohttpd until it is GONE, and by whoever works on it. Callbacks run on the
+ * listener's thread, and never block.
  */
 #include "http/serve.h"
 
@@ -84,7 +86,8 @@ static enum MHD_Result run(struct request *request)
 	if (!stopping) {
 		request->state = REQUEST_SUSPENDED;
 		request->refs++;
-		watch_add_request(http, request, route->run == RUN_LATER ? HTTP_BOOT_DEADLINE_MS : HTTP_WORK_DEADLINE_MS);
+		watch_add_request(http, request,
+				  route->run == RUN_LATER ? HTTP_BOOT_DEADLINE_MS : HTTP_WORK_DEADLINE_MS);
 		MHD_suspend_connection(request->connection);
 	}
 	pthread_mutex_unlock(&http->lock);
@@ -102,7 +105,8 @@ static enum MHD_Result run(struct request *request)
 
 /* ---- taking a request in ---- */
 
-static enum MHD_Result add_arg(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len, const char *value, size_t value_len)
+static enum MHD_Result add_arg(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len, const char *value,
+			       size_t value_len)
 {
 	struct request *request = arg;
 	int err;
@@ -117,7 +121,8 @@ static enum MHD_Result add_arg(void *arg, enum MHD_ValueKind kind, const char *k
 	if (err == -EINVAL)
 		reply_error(request, 400, "", "the query contains a NUL");
 	else
-		reply_error(request, 400, "", "the query has more than %d arguments, or one of more than %d bytes", REQUEST_ARGS_MAX, REQUEST_ARG_BYTES);
+		reply_error(request, 400, "", "the query has more than %d arguments, or one of more than %d bytes",
+			    REQUEST_ARGS_MAX, REQUEST_ARG_BYTES);
 	return MHD_NO;
 }
 
@@ -181,7 +186,8 @@ static bool check_host(struct request *request, const char *version)
 
 static void take_addresses(struct request *request)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct endpoint local = { .len = sizeof(local.addr) }, peer = { .len = sizeof(peer.addr) };
 	char text[PARSE_ENDPOINT_TEXT];
 
@@ -236,7 +242,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 {
 	request->body_bytes += *size;
 	if (request->body_bytes > 4 * (uint64_t)HTTP_BODY_MAX)
-		return MHD_NO; /* a chunked body without end: its peer was told nothing because it did not stop to listen */
+		return MHD_NO; /* a chunked body without end: its peer was told nothing because it did not stop to
+				  listen */
 	if (request->body_bytes > HTTP_BODY_MAX)
 		answer_too_large(request);
 	else
@@ -245,8 +252,8 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	return MHD_YES;
 }
 
-static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version, const char *data,
-			      size_t *size, void **context)
+static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+			      const char *version, const char *data, size_t *size, void **context)
 {
 	struct request *request = *context;
 	struct http *http = ((struct listener *)arg)->http;
@@ -303,7 +310,8 @@ static void completed(void *arg, struct MHD_Connection *connection, void **conte
 	request_unref(request);
 }
 
-static void connection_event(void *arg, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
+static void connection_event(void *arg, struct MHD_Connection *connection, void **context,
+			     enum MHD_ConnectionNotificationCode code)
 {
 	struct http *http = ((struct listener *)arg)->http;
 	const union MHD_ConnectionInfo *info;
@@ -332,13 +340,14 @@ int serve_start(struct listener *listener)
 {
 	const bool control = listener->serves & SERVES_CONTROL;
 
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, listener,
-					    MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd,
-					    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-					    control ? 0U : (unsigned)HTTP_CONNECTIONS_PER_ADDRESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-					    (size_t)HTTP_MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-					    MHD_OPTION_URI_LOG_CALLBACK, uri_seen, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, listener,
-					    MHD_OPTION_NOTIFY_CONNECTION, connection_event, listener, MHD_OPTION_END);
+	listener->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle,
+		listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		control ? 0U : (unsigned)HTTP_CONNECTIONS_PER_ADDRESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HTTP_MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
+		MHD_OPTION_URI_LOG_CALLBACK, uri_seen, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, listener,
+		MHD_OPTION_NOTIFY_CONNECTION, connection_event, listener, MHD_OPTION_END);
 	return listener->daemon ? 0 : -EIO;
 }
 

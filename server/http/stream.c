@@ -200,7 +200,8 @@ static void stream_free_response(void *arg)
 
 struct MHD_Response *stream_response(struct stream *stream, struct MHD_Connection *connection)
 {
-	struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, stream_read, stream, stream_free_response);
+	struct MHD_Response *response =
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, stream_read, stream, stream_free_response);
 
 	if (response) {
 		pthread_mutex_lock(&stream->http->lock);

@@ -2,9 +2,9 @@
 /*
  * GET /api/v1/events as a stream of server-sent events (WHATWG HTML §9.2). Private to the folder.
  *
- * Every event of the inventory is a message `id: N` / `data: {...}`. After any commit, `event: change` says that lists may look
- * different now. One thread ("http-events") reads the inventory once for all streams and fills their buffers; a reader that
- * is slow is given more when it has taken what it has, so each stream's memory is bounded.
+ * Every event of the inventory is a message `id: N` / `data: {...}`. After any commit, `event: change` says that lists
+ * may look different now. One thread ("http-events") reads the inventory once for all streams and fills their buffers;
+ * a reader that is slow is given more when it has taken what it has, so each stream's memory is bounded.
  */
 #ifndef HTTP_STREAM_H
 #define HTTP_STREAM_H

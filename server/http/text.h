@@ -14,8 +14,8 @@ void text_copy(char *out, size_t out_size, const char *text);
 /* A JSON string, cleaned where that is needed; line breaks and tabs stay. NULL without memory. */
 json_t *text_json(const char *text);
 /*
- * RFC 9110 §7.2, RFC 3986 §3.2.2, strictly: a name of letters, digits, '-', '_', '.', or an address, [IPv6] in brackets; then
- * nothing or ":PORT".
+ * RFC 9110 §7.2, RFC 3986 §3.2.2, strictly: a name of letters, digits, '-', '_', '.', or an address, [IPv6] in
+ * brackets; then nothing or ":PORT".
  */
 bool text_is_host(const char *host);
 /* Is an Origin header ("http://HOST") the same as the Host that was asked? */

@@ -63,7 +63,8 @@ static void linger(struct http *http, const struct connection *connection)
 
 	if (http->stopping || http->linger_count == array_len(http->linger_fds))
 		return;
-	if (connection->answered && connection->phase == CONNECTION_RECEIVING && (ioctl(connection->fd, FIONREAD, &unread) || !unread))
+	if (connection->answered && connection->phase == CONNECTION_RECEIVING &&
+	    (ioctl(connection->fd, FIONREAD, &unread) || !unread))
 		return;
 	fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
@@ -131,7 +132,8 @@ static void watch_connections(struct http *http, uint64_t now)
 	for (struct connection *c = http->connections; c; c = c->next) {
 		uint64_t age = now - c->since_ms;
 
-		if ((c->phase == CONNECTION_RECEIVING && age > HTTP_REQUEST_MS) || (c->phase == CONNECTION_ANSWERING && age > HTTP_ANSWER_MS))
+		if ((c->phase == CONNECTION_RECEIVING && age > HTTP_REQUEST_MS) ||
+		    (c->phase == CONNECTION_ANSWERING && age > HTTP_ANSWER_MS))
 			shutdown(c->fd, SHUT_RDWR);
 	}
 }

@@ -3,10 +3,10 @@
  * What libmicrohttpd leaves to us about time and about closing. Private to the folder.
  *
  * - A suspended request has a deadline, after which it is answered 503.
- * - A connection must deliver a request within HTTP_REQUEST_MS (libmicrohttpd itself only counts idle time, so a byte now and then
- *   would hold it for ever), and take its answer within HTTP_ANSWER_MS.
- * - A connection that is closed with bytes unread would be reset by the kernel, and the peer would lose the answer that says why (RFC 9112
- *   §9.6): it lingers, reading and dropping a bounded amount, on a duplicate of its descriptor.
+ * - A connection must deliver a request within HTTP_REQUEST_MS (libmicrohttpd itself only counts idle time, so a byte
+ * now and then would hold it for ever), and take its answer within HTTP_ANSWER_MS.
+ * - A connection that is closed with bytes unread would be reset by the kernel, and the peer would lose the answer that
+ * says why (RFC 9112 §9.6): it lingers, reading and dropping a bounded amount, on a duplicate of its descriptor.
  */
 #ifndef HTTP_WATCH_H
 #define HTTP_WATCH_H
@@ -21,7 +21,8 @@ enum connection_phase {
 
 int watch_start(struct http *http);
 
-/* libmicrohttpd's thread: a connection began, changed its phase, is about to be closed (its descriptor is still valid). NULL without memory. */
+/* libmicrohttpd's thread: a connection began, changed its phase, is about to be closed (its descriptor is still valid).
+ * NULL without memory. */
 struct connection *connection_new(struct http *http, int fd);
 void connection_set_phase(struct http *http, struct connection *connection, enum connection_phase phase);
 void connection_free(struct http *http, struct connection *connection);

@@ -55,20 +55,21 @@ struct hub *hub_of(const struct iscsi_server *server, uint64_t key)
 	return &server->hubs[key % server->hub_count];
 }
 
-void hub_log(struct hub *hub, const char *format, ...)
+bool hub_log(struct hub *hub, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
 
 	if (!hub->log_left) {
 		hub->log_suppressed++;
-		return;
+		return false;
 	}
 	hub->log_left--;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_info("%s", text);
+	return true;
 }
 
 /* ---- before the loop sleeps ---- */
@@ -211,6 +212,7 @@ static void hub_on_handle_closed(uv_handle_t *handle)
 
 void hub_close(struct hub *hub)
 {
+	probe_end_all(hub);
 	uv_close((uv_handle_t *)&hub->prepare, hub_on_handle_closed);
 	uv_close((uv_handle_t *)&hub->tick, hub_on_handle_closed);
 }

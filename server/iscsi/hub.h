@@ -89,8 +89,8 @@ void hub_close(struct hub *hub);
 void hub_fini(struct hub *hub);
 /* Which hub a target lives on. Any thread. */
 struct hub *hub_of(const struct iscsi_server *server, uint64_t key);
-/* A line that a peer caused: at most a few for each tick, the rest counted. */
-void hub_log(struct hub *hub, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line that a peer caused: at most a few for each tick, the rest counted. False: this one was not written. */
+bool hub_log(struct hub *hub, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void server_live_get(struct iscsi_server *server);
 /* Any thread. After iscsi_server_stop, the last one closes the hubs. */

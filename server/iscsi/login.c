@@ -86,10 +86,11 @@ void login_refuse(struct login *login, uint16_t status, const char *reason)
 	const struct iscsi_provider *provider = conn->hub->server->provider;
 	struct bhs_login_response *bhs;
 	struct pdu_out *out;
+	bool told = hub_log(conn->hub, "iscsi: %s: login refused (0x%04x): %s%s%s", conn->peer_text, status, reason,
+			    login->initiator[0] ? ", initiator " : "", login->initiator);
 
-	hub_log(conn->hub, "iscsi: %s: login refused (0x%04x): %s%s%s", conn->peer_text, status, reason,
-		login->initiator[0] ? ", initiator " : "", login->initiator);
-	if (provider->login_refused)
+	/* Whoever knocks all day fills neither the log nor the inventory. */
+	if (told && provider->login_refused)
 		provider->login_refused(provider->arg, login->access ? login->access->key : 0, login->target_name,
 					login->initiator, conn->peer_text, reason);
 	conn_resume(conn);

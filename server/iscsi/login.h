@@ -26,7 +26,7 @@ enum {
 	LOGIN_WHOLE_MS = 30000, /* from then to the full feature phase, without the time that our disk takes to open */
 	LOGIN_OPEN_MS = 60000,	/* the longest that the initiator is kept waiting for a target */
 	LOGIN_REQUESTS_MAX = 64,
-	LOGIN_DATA_MAX = 65536, /* bytes of one PDU; §13.12 says 8192, some send more */
+	LOGIN_DATA_MAX = 16384, /* bytes of one PDU; §13.12 says 8192 */
 };
 
 enum login_state { LOGIN_FIRST, LOGIN_FINDING, LOGIN_STAGES, LOGIN_ADMISSION };

@@ -132,6 +132,17 @@ void probe_tick(struct hub *hub, uint64_t now_ms)
 	}
 }
 
+void probe_end_all(struct hub *hub)
+{
+	list_each(link, next, &hub->probes) {
+		struct probe *probe = list_entry(link, struct probe, link);
+
+		answer_probe(probe, NULL);
+		list_remove(&probe->link);
+		free(probe);
+	}
+}
+
 static void start(struct loop_msg *msg)
 {
 	struct probe *probe = container_of(msg, struct probe, msg);

@@ -8,5 +8,7 @@
 struct hub;
 
 void probe_tick(struct hub *hub, uint64_t now_ms);
+/* The server has stopped: nobody is there. */
+void probe_end_all(struct hub *hub);
 
 #endif

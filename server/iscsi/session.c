@@ -355,6 +355,9 @@ void session_start(struct session *session, struct conn *conn, uint32_t statsn)
 	if (session->target) {
 		conn_logged_in(conn);
 		target_session_began(session->target, session);
+	} else {
+		conn->deadline_ms = time_monotonic_ms() + SESSION_DISCOVERY_MS;
+		conn->deadline_why = "a discovery session that does not end";
 	}
 }
 

@@ -56,6 +56,11 @@ def lay_cable(lan):
     sh("ip link set host master br0 up")
 
 
+def pull_cable():
+    """Connections to machines that are gone keep a network namespace for minutes after its last process: no reason to keep the cable."""
+    sh("ip link del host", check=False)
+
+
 def golden_image(server, runtime):
     """Makes the golden image with sanbootctl, in the host's network, unless it is there from an earlier demo."""
     stamp = os.path.join(DIR, "stamp")
@@ -195,6 +200,7 @@ def main():
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         lan.close(keep=not done)
+        pull_cable()
         shutil.rmtree(runtime, ignore_errors=True)
     if not done:
         say(f"Logs: {lan.dir}")

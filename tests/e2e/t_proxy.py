@@ -5,11 +5,10 @@ from e2e import *
 
 with Suite() as t:
     # somebody's router on the same LAN, that knows nothing of network boot
-    t.lan.leg("router", f"{t.lan.net}.254/24")
-    other = Process(t.lan, "router", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=router", "--bind-interfaces",
-                                      "--except-interface=lo", f"--dhcp-range={t.lan.net}.150,{t.lan.net}.160,1h", "--no-ping",
-                                      f"--dhcp-leasefile={t.lan.dir}/router.leases", "--pid-file=", "--user=root",
-                                      "--log-facility=-", "--log-dhcp"])
+    t.lan.neighbour("router", f"{t.lan.net}.254", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
+                                                   f"--dhcp-range={t.lan.net}.150,{t.lan.net}.160,1h", "--no-ping",
+                                                   f"--dhcp-leasefile={t.lan.dir}/router.leases", "--pid-file=", "--user=root",
+                                                   "--log-facility=-", "--log-dhcp"])
     server = Server(t.lan, dhcp="proxy").tiny()
 
     with t.case("proxy: BIOS, iPXE ROM"):

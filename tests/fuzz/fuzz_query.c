@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: what a peer says over HTTP, once libmicrohttpd has cut it into pieces: path, arguments, Cookie, Host, Origin,
- * body. One line of the input each; in the line of the arguments, '&' and '=' separate. Whatever it is, every answer is JSON, every
- * argument is valid UTF-8 without control characters, and what counts as a host or a file name cannot mean anything else.
+ * Fuzz harness: what a peer says over HTTP, once libmicrohttpd has cut it into pieces: path, arguments, Cookie, Host,
+ * Origin, body. One line of the input each; in the line of the arguments, '&' and '=' separate. Whatever it is, every
+ * answer is JSON, every argument is valid UTF-8 without control characters, and what counts as a host or a file name
+ * cannot mean anything else.
  */
 #include "http/boot_paths.h"
 #include "http/request.h"
@@ -58,7 +59,8 @@ static void check_route(struct request *request, const char *path)
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 		if (route_find(request, methods[i], path)) {
 			for (unsigned p = 0; p < REQUEST_PARAMS_MAX; p++)
-				assert(!strchr(request->params[p], '/') && strlen(request->params[p]) < REQUEST_PARAM_TEXT);
+				assert(!strchr(request->params[p], '/') &&
+				       strlen(request->params[p]) < REQUEST_PARAM_TEXT);
 		} else {
 			json_t *answer = json_loads(buf_text(&request->reply.body), 0, NULL);
 

@@ -44,8 +44,8 @@ with Suite() as t:
         browser.call("DELETE", "/cookie")
         browser.go(server.url + "/")
         log_in(browser, "wrong password 1")
-        browser.wait("input[type=password]")
-        true(server.machines() is not None and not browser.all("table tr[data-machine]"), "machines are shown")
+        until(lambda: any(e.text for e in browser.all("#error")), 20, "the page says what is wrong")
+        true(not browser.all("#machines"), "the machines are shown")
         browser.go(server.url + "/")
         log_in(browser, PASSWORD)
         browser.wait("table", timeout=20)
@@ -62,12 +62,15 @@ with Suite() as t:
         equal(len(re.findall(r"iPXE initialising devices", vm.proc.out.text)), 1, "starts of its firmware")
         browser.gone(f'button[data-action=approve][data-mac="{vm.mac}"]')
 
-    with t.case("it is listed as running, and as off when it is off"):
-        browser.wait_text(got["hostname"])
-        browser.wait_text("running")
+    def row():
+        """The machine's line in the table."""
+        return next((e.text for e in browser.all("#machines tr") if got["hostname"] in e.text), "")
+
+    with t.case("it is listed as running, and as off when it is off, without a reload"):
+        until(lambda: "running" in row().lower() and "tiny" in row() and vm.mac in row(), 20, "the table shows it as running")
         vm.poweroff()
-        until(lambda: "running" not in browser.body().lower().split(got["hostname"].lower(), 1)[1][:200], 30, "the page says that it is off")
-        browser.wait_text("tiny")
+        server.ctl("machine", "release", got["hostname"])
+        until(lambda: row() and "running" not in row().lower() and "off" in row().lower(), 20, "the table shows it as off")
 
     with t.case("no error in the browser's console"):
         bad = [e for e in browser.errors() if "401" not in e and "403" not in e]

@@ -14,7 +14,7 @@ enum { WORDS_MAX = 16 };
 static bool parse(const char *line, struct ctl *ctl)
 {
 	static char text[1024];
-	char *argv[WORDS_MAX] = { (char *)(uintptr_t)"sanbootctl" };
+	char *argv[WORDS_MAX] = { (char *)(uintptr_t) "sanbootctl" };
 	int argc = 1;
 
 	strcpy(text, line);
@@ -58,9 +58,25 @@ static void test_commands(void **state)
 static void test_refusals(void **state)
 {
 	static const char *const bad[] = {
-		"",		  "bogus",		"machine",	    "machine bogus",	  "machine show",   "machine show a b", "machine swap a",
-		"status extra",	  "status --all",	"machine list --bogus", "machine list --name", "image import", "--json=1 status", "-x status",
-		"machine set pc", "policy set",		"image build",	    "image build fedora", "machine mac",
+		"",
+		"bogus",
+		"machine",
+		"machine bogus",
+		"machine show",
+		"machine show a b",
+		"machine swap a",
+		"status extra",
+		"status --all",
+		"machine list --bogus",
+		"machine list --name",
+		"image import",
+		"--json=1 status",
+		"-x status",
+		"machine set pc",
+		"policy set",
+		"image build",
+		"image build fedora",
+		"machine mac",
 	};
 
 	(void)state;
@@ -71,7 +87,14 @@ static void test_refusals(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const good[] = { "--help", "help", "-h", "--version", "machine --help", "help machine", "machine show --help", "image build debian --help" };
+	static const char *const good[] = { "--help",
+					    "help",
+					    "-h",
+					    "--version",
+					    "machine --help",
+					    "help machine",
+					    "machine show --help",
+					    "image build debian --help" };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++) {
@@ -119,7 +142,7 @@ static void test_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands), cmocka_unit_test(test_refusals),	cmocka_unit_test(test_help),
+		cmocka_unit_test(test_commands), cmocka_unit_test(test_refusals),    cmocka_unit_test(test_help),
 		cmocka_unit_test(test_examples), cmocka_unit_test(test_environment),
 	};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl against a server that answers what the test says: exit codes, what is sent, what is said; and how things are shown. */
+/* sanbootctl against a server that answers what the test says: exit codes, what is sent, what is said; and how things
+ * are shown. */
 #include "cmocka_all.h"
 
 #include "base/util.h"
@@ -80,7 +81,7 @@ static void stop(struct server *server)
 static int run(struct server *server, const char *line)
 {
 	char text[512];
-	char *argv[16] = { (char *)(uintptr_t)"sanbootctl", (char *)(uintptr_t)"--runtime-dir", server->dir };
+	char *argv[16] = { (char *)(uintptr_t) "sanbootctl", (char *)(uintptr_t) "--runtime-dir", server->dir };
 	int argc = 3;
 
 	snprintf(text, sizeof(text), "%s", line);
@@ -93,7 +94,8 @@ static int run(struct server *server, const char *line)
 
 static void test_it_asks_and_prints(void **state)
 {
-	struct server server = { .answers = { OK("{\"swapped\": \"52:54:00:00:00:09\"}"), OK("{\"approved\": [], \"failed\": []}") } };
+	struct server server = { .answers = { OK("{\"swapped\": \"52:54:00:00:00:09\"}"),
+					      OK("{\"approved\": [], \"failed\": []}") } };
 
 	(void)state;
 	start(&server);
@@ -109,9 +111,12 @@ static void test_it_asks_and_prints(void **state)
 
 static void test_refusals_are_1(void **state)
 {
-	struct server server = { .answers = { "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"pc-001 runs\", \"hint\": \"switch it off\"}",
-					      OK("not json"), OK("{\"approved\": [], \"failed\": [{\"which\": \"3\", \"error\": \"no\"}]}"),
-					      "HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n<html>" } };
+	struct server server = { .answers = {
+					 "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"pc-001 "
+					 "runs\", \"hint\": \"switch it off\"}",
+					 OK("not json"),
+					 OK("{\"approved\": [], \"failed\": [{\"which\": \"3\", \"error\": \"no\"}]}"),
+					 "HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n<html>" } };
 
 	(void)state;
 	start(&server);
@@ -142,9 +147,11 @@ static void test_without_asking_the_server(void **state)
 
 static void test_an_import_is_followed_to_its_end(void **state)
 {
-	struct server server = { .answers = { "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
-					      OK("{\"stage\": \"converting\", \"percent\": 10, \"text\": \"converting\"}"),
-					      OK("{\"stage\": \"failed\", \"percent\": 10, \"text\": \"it is no disk\", \"warnings\": []}") } };
+	struct server server = { .answers = {
+					 "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
+					 OK("{\"stage\": \"converting\", \"percent\": 10, \"text\": \"converting\"}"),
+					 OK("{\"stage\": \"failed\", \"percent\": 10, \"text\": \"it is no disk\", "
+					    "\"warnings\": []}") } };
 
 	(void)state;
 	start(&server);
@@ -187,8 +194,12 @@ static void test_terminals_are_not_driven_by_what_machines_say(void **state)
 	char out[64];
 
 	(void)state;
-	assert_string_equal(printable(out, sizeof(out), "a\033[2Jb\r\n"), "a?[2Jb?" "?");
-	assert_string_equal(printable(out, sizeof(out), "\xc2\x9b" "2J"), "\xc2?2J");
+	assert_string_equal(printable(out, sizeof(out), "a\033[2Jb\r\n"), "a?[2Jb?"
+									  "?");
+	assert_string_equal(printable(out, sizeof(out),
+				      "\xc2\x9b"
+				      "2J"),
+			    "\xc2?2J");
 	assert_string_equal(printable(out, sizeof(out), "\xc3\xa4"), "\xc3\xa4");
 	assert_string_equal(printable(out, 3, "abcdef"), "ab");
 }

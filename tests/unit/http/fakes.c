@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * boot/ and store/ as http/ sees them. boot_request answers at once for MACs that end in 01, from another thread for those that end in
- * 02, and for others when the test says so.
+ * boot/ and store/ as http/ sees them. boot_request answers at once for MACs that end in 01, from another thread for
+ * those that end in 02, and for others when the test says so.
  */
 #include "fixture.h"
 
@@ -26,7 +26,8 @@ struct fake_wait {
 static pthread_mutex_t waits_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_wait *waits;
 
-static void give_answer(void (*answered)(void *arg, const struct boot_answer *answer), void *arg, int status, const char *outcome)
+static void give_answer(void (*answered)(void *arg, const struct boot_answer *answer), void *arg, int status,
+			const char *outcome)
 {
 	struct boot_answer answer = { .status = status, .outcome = outcome };
 
@@ -46,7 +47,8 @@ static void *answer_later(void *arg)
 	return NULL;
 }
 
-void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
+void boot_request(struct boot *boot, const struct boot_ask *ask,
+		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
 {
 	size_t len = strlen(ask->mac);
 	struct fake_wait *wait;
@@ -122,19 +124,20 @@ static int finish(char *reason, size_t reason_size)
 	return err;
 }
 
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason,
-		 size_t reason_size)
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+		 struct machine *machine, char *reason, size_t reason_size)
 {
 	(void)boot;
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve %s name=%s image=%s by %s", which, name ? name : "-", image ? image : "-", actor);
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve %s name=%s image=%s by %s", which,
+		 name ? name : "-", image ? image : "-", actor);
 	memset(machine, 0, sizeof(*machine));
 	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
 	return finish(reason, reason_size);
 }
 
-#define SIMPLE(verb, what)                                                                                                                  \
-	(void)boot;                                                                                                                         \
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor);                                        \
+#define SIMPLE(verb, what)                                                                                             \
+	(void)boot;                                                                                                    \
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor);                     \
 	return finish(reason, reason_size)
 
 int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size)
@@ -157,23 +160,27 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 	SIMPLE("remove", machine);
 }
 
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size)
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
+	      size_t reason_size)
 {
 	(void)machine;
 	SIMPLE("swap", new_mac);
 }
 
-int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size)
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
+	     char *reason, size_t reason_size)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set %s %s=%s by %s", machine, key, value, actor);
 	return finish(reason, reason_size);
 }
 
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size)
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
+	     size_t reason_size)
 {
 	(void)boot;
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine, add ? "add" : "remove", mac, actor);
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine,
+		 add ? "add" : "remove", mac, actor);
 	return finish(reason, reason_size);
 }
 
@@ -192,16 +199,18 @@ int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessio
 
 /* ---- store/ ---- */
 
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor, uint64_t *id, char *reason,
-		 size_t reason_size)
+int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+		 uint64_t *id, char *reason, size_t reason_size)
 {
 	(void)store;
 	if (strstr(path, "missing")) {
 		snprintf(reason, reason_size, "%s: there is no such file", path);
 		return -ENOENT;
 	}
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name, make_default ? " default" : "", actor);
-	fake_import = (struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name,
+		 make_default ? " default" : "", actor);
+	fake_import =
+		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
 	return 0;
@@ -219,7 +228,8 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size)
 {
 	(void)store;
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove version %lld by %s", (long long)version_id, actor);
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove version %lld by %s", (long long)version_id,
+		 actor);
 	return finish(reason, reason_size);
 }
 
@@ -247,7 +257,10 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 {
 	(void)store;
 	(void)policy;
-	*space = (struct store_space){ .total_bytes = 100ULL << 30, .free_bytes = 60ULL << 30, .reserve_bytes = 5ULL << 30, .images_bytes = 1 << 30,
+	*space = (struct store_space){ .total_bytes = 100ULL << 30,
+				       .free_bytes = 60ULL << 30,
+				       .reserve_bytes = 5ULL << 30,
+				       .images_bytes = 1 << 30,
 				       .children_bytes = 20 << 20 };
 	return 0;
 }

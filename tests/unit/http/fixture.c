@@ -22,7 +22,8 @@ enum { ANSWER_TIMEOUT_MS = 30000 };
 static void fake_status(void *arg, struct buf *json)
 {
 	(void)arg;
-	buf_add_string(json, "{\"version\": \"test\", \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"off\"}}");
+	buf_add_string(json,
+		       "{\"version\": \"test\", \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"off\"}}");
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -162,13 +163,15 @@ struct answer send_raw(struct fixture *fixture, enum via via, const void *bytes,
 	return answer;
 }
 
-struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers, const char *body)
+struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers,
+		  const char *body)
 {
 	struct answer answer;
 	struct buf text;
 
 	buf_init(&text, 8 << 20);
-	buf_printf(&text, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s", method, path, fixture->address, headers);
+	buf_printf(&text, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s", method, path, fixture->address,
+		   headers);
 	if (body)
 		buf_printf(&text, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
 	buf_add_string(&text, "\r\n");

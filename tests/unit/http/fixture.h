@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client that sends raw bytes. */
+/* A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client
+ * that sends raw bytes. */
 #ifndef UNIT_HTTP_FIXTURE_H
 #define UNIT_HTTP_FIXTURE_H
 
@@ -34,7 +35,8 @@ enum via { VIA_TCP, VIA_CONTROL };
 /* Sends bytes as they are, reads until the peer closes (10 s at most). status 0: no answer. */
 struct answer send_raw(struct fixture *fixture, enum via via, const void *bytes, size_t len);
 /* METHOD PATH with "Connection: close"; headers "" or "Name: value\r\n..."; body NULL or text. */
-struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers, const char *body);
+struct answer ask(struct fixture *fixture, enum via via, const char *method, const char *path, const char *headers,
+		  const char *body);
 void answer_free(struct answer *answer);
 /* A header's value; NULL. free(3). */
 char *answer_header(const struct answer *answer, const char *name);

@@ -16,7 +16,9 @@
 /* An image, two machines (the first one runs), three that wait. */
 static int fill(struct inventory_tx *tx, void *arg)
 {
-	struct image_version version = { .number = 1, .state = VERSION_PUBLISHED, .size_bytes = 8 << 20, .created_ms = 1 };
+	struct image_version version = {
+		.number = 1, .state = VERSION_PUBLISHED, .size_bytes = 8 << 20, .created_ms = 1
+	};
 	struct waiting waiting = { .reason = WAIT_APPROVAL, .first_ms = time_unix_ms(), .seen_ms = time_unix_ms() };
 	int err;
 
@@ -42,7 +44,8 @@ static int fill(struct inventory_tx *tx, void *arg)
 		if (!err)
 			err = boot_issue(tx, &boot);
 		if (!err)
-			err = event_add(tx, "info", "enrolled", "machine", machine.id, machine.name, "%s enrolled", machine.name);
+			err = event_add(tx, "info", "enrolled", "machine", machine.id, machine.name, "%s enrolled",
+					machine.name);
 	}
 	for (int i = 1; i <= 3 && !err; i++) {
 		waiting.reason = i == 3 ? WAIT_CONFLICT : WAIT_APPROVAL;
@@ -159,13 +162,17 @@ static void test_actions(void **state)
 	} cases[] = {
 		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"name\": \"office\", \"image\": \"debian\"}",
 		  "approve 3 name=office image=debian by ctl" },
-		{ "POST", "/api/v1/machines/approve", "{\"macs\": [\"52:54:00:00:02:01\"]}", "approve 52:54:00:00:02:01 name=- image=- by ctl" },
+		{ "POST", "/api/v1/machines/approve", "{\"macs\": [\"52:54:00:00:02:01\"]}",
+		  "approve 52:54:00:00:02:01 name=- image=- by ctl" },
 		{ "POST", "/api/v1/machines/deny", "{\"mac\": \"525400000201\"}", "deny 52:54:00:00:02:01 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/release", "", "release pc-001 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/reset", "", "reset pc-001 by ctl" },
-		{ "POST", "/api/v1/machines/pc-001/swap", "{\"mac\": \"52:54:00:00:00:99\"}", "swap 52:54:00:00:00:99 by ctl" },
-		{ "POST", "/api/v1/machines/pc-001/macs", "{\"mac\": \"52:54:00:00:00:99\"}", "mac pc-001 add 52:54:00:00:00:99 by ctl" },
-		{ "DELETE", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "", "mac pc-001 remove 52:54:00:00:00:99 by ctl" },
+		{ "POST", "/api/v1/machines/pc-001/swap", "{\"mac\": \"52:54:00:00:00:99\"}",
+		  "swap 52:54:00:00:00:99 by ctl" },
+		{ "POST", "/api/v1/machines/pc-001/macs", "{\"mac\": \"52:54:00:00:00:99\"}",
+		  "mac pc-001 add 52:54:00:00:00:99 by ctl" },
+		{ "DELETE", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "",
+		  "mac pc-001 remove 52:54:00:00:00:99 by ctl" },
 		{ "PATCH", "/api/v1/machines/pc-001", "{\"note\": \"hello\"}", "set pc-001 note=hello by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "", "remove pc-002 by ctl" },
 	};
@@ -230,7 +237,9 @@ static void test_imports(void **state)
 	struct fixture *f = *state;
 	json_t *status;
 
-	assert_int_equal(change(f, "POST", "/api/v1/images", "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\", \"default\": true}"), 202);
+	assert_int_equal(
+		change(f, "POST", "/api/v1/images", "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\", \"default\": true}"),
+		202);
 	assert_string_equal(fake_boot.last_call, "import /srv/a.qcow2 as a default by ctl");
 	status = get(f, "/api/v1/imports/7");
 	assert_string_equal(text(status, "stage"), "converting");
@@ -260,7 +269,8 @@ static void test_policy(void **state)
 	json_decref(policy);
 	assert_int_equal(change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"approve\", \"max-machines\": 7}"), 200);
 	/* All or nothing. */
-	assert_int_equal(change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"deny\", \"max-machines\": \"many\"}"), 400);
+	assert_int_equal(change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"deny\", \"max-machines\": \"many\"}"),
+			 400);
 	assert_int_equal(change(f, "PATCH", "/api/v1/policy", "{\"nonsense\": \"1\"}"), 400);
 	policy = get(f, "/api/v1/policy");
 	assert_string_equal(text(policy, "enrol"), "approve");
@@ -276,7 +286,8 @@ static void test_events(void **state)
 	char path[64];
 
 	assert_int_equal(json_array_size(list), 2);
-	snprintf(path, sizeof(path), "/api/v1/events?after=%lld", (long long)json_integer_value(json_object_get(json_array_get(list, 0), "id")));
+	snprintf(path, sizeof(path), "/api/v1/events?after=%lld",
+		 (long long)json_integer_value(json_object_get(json_array_get(list, 0), "id")));
 	after = get(f, path);
 	assert_int_equal(json_array_size(json_object_get(after, "events")), 1);
 	own = get(f, "/api/v1/events?machine=pc-002");
@@ -322,7 +333,8 @@ static void read_until(struct reader *reader, const char *needle)
 static void open_stream(struct fixture *f, struct reader *reader, const char *query, const char *headers)
 {
 	char request[256];
-	int len = snprintf(request, sizeof(request), "GET /api/v1/events%s HTTP/1.0\r\nAccept: text/event-stream\r\n%s\r\n", query, headers);
+	int len = snprintf(request, sizeof(request),
+			   "GET /api/v1/events%s HTTP/1.0\r\nAccept: text/event-stream\r\n%s\r\n", query, headers);
 
 	memset(reader, 0, sizeof(*reader));
 	reader->fd = connect_to(f, VIA_CONTROL);
@@ -362,7 +374,8 @@ static void test_a_long_backlog_arrives_whole(void **state)
 	struct reader *r = &reader;
 
 	for (int i = 0; i < 3000; i++)
-		inventory_event(f->inventory, "info", "test", "server", 0, "thing", "number %d of a long list, with some text to make it longer", i);
+		inventory_event(f->inventory, "info", "test", "server", 0, "thing",
+				"number %d of a long list, with some text to make it longer", i);
 	open_stream(f, r, "?after=0", "");
 	/* Counts messages as they come; the buffer is used again and again. */
 	while (!strstr(r->got, "number 2999 of") && time_monotonic_ms() < until) {
@@ -410,9 +423,13 @@ static void test_metrics(void **state)
 {
 	struct fixture *f = *state;
 	struct answer answer;
-	static const char *const lines[] = { "sanbootd_machines{state=\"running\"} 1\n", "sanbootd_machines{state=\"off\"} 1\n", "sanbootd_sessions 1\n",
-					     "sanbootd_waiting{reason=\"conflict\"} 1\n", "sanbootd_images_bytes 1073741824\n",
-					     "sanbootd_boot_answers_total{outcome=\"sanboot\"} 1\n", "# TYPE sanbootd_http_requests_total counter\n" };
+	static const char *const lines[] = { "sanbootd_machines{state=\"running\"} 1\n",
+					     "sanbootd_machines{state=\"off\"} 1\n",
+					     "sanbootd_sessions 1\n",
+					     "sanbootd_waiting{reason=\"conflict\"} 1\n",
+					     "sanbootd_images_bytes 1073741824\n",
+					     "sanbootd_boot_answers_total{outcome=\"sanboot\"} 1\n",
+					     "# TYPE sanbootd_http_requests_total counter\n" };
 
 	answer = ask(f, VIA_TCP, "GET", "/boot?mac=52:54:00:00:00:01", "", NULL);
 	answer_free(&answer);
@@ -432,7 +449,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_machines, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_machine, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, start_filled, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_approve_all_leaves_what_needs_a_decision, start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_approve_all_leaves_what_needs_a_decision, start_filled,
+						fixture_stop),
 		cmocka_unit_test_setup_teardown(test_images, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_imports, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_policy, start_filled, fixture_stop),

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned status_of(struct fixture *f, enum via via, const char *method, const char *path, const char *headers, const char *body)
+static unsigned status_of(struct fixture *f, enum via via, const char *method, const char *path, const char *headers,
+			  const char *body)
 {
 	struct answer answer = ask(f, via, method, path, headers, body);
 	unsigned status = answer.status;
@@ -60,7 +61,9 @@ static void test_the_one_time_address_works_once(void **state)
 	snprintf(path, sizeof(path), "/setup?token=%s", strstr(http_setup_url(f->http), "token=") + 6);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", path, "", NULL), 200);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/setup?token=wrong", "", NULL), 410);
-	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", "{\"token\": \"\", \"password\": \"correct horse\"}"), 403);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "",
+				   "{\"token\": \"\", \"password\": \"correct horse\"}"),
+			 403);
 	setup_body(f, "short", body);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", body), 400);
 	setup_body(f, "another one", body);
@@ -99,7 +102,8 @@ static void test_login_and_logout(void **state)
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/logout", second, "{}"), 200);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", second, NULL), 401);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 200);
-	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Cookie: sanbootd_session=aaaa\r\n", NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", "Cookie: sanbootd_session=aaaa\r\n", NULL),
+			 401);
 }
 
 static void test_other_sites_change_nothing(void **state)
@@ -117,11 +121,14 @@ static void test_other_sites_change_nothing(void **state)
 	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nSec-Fetch-Site: cross-site\r\n", cookie);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
 	assert_string_equal(fake_boot.last_call, "");
-	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: http://%s\r\nSec-Fetch-Site: same-origin\r\n", cookie, f->address);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: http://%s\r\nSec-Fetch-Site: same-origin\r\n",
+		 cookie, f->address);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 200);
 	assert_string_equal(fake_boot.last_call, "release pc-001 by web:admin");
 	/* A form of another site could log somebody in, or set up, with text/plain: not here. */
-	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "Content-Type: text/plain\r\nContent-Length: 0\r\n", NULL), 415);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login",
+				   "Content-Type: text/plain\r\nContent-Length: 0\r\n", NULL),
+			 415);
 }
 
 static void test_attempts_are_limited(void **state)
@@ -148,7 +155,8 @@ static void test_a_new_password_ends_logins(void **state)
 	char cookie[256];
 
 	set_up(f, cookie);
-	assert_int_equal(status_of(f, VIA_CONTROL, "POST", "/api/v1/password", "", "{\"password\": \"battery staple\"}"), 200);
+	assert_int_equal(
+		status_of(f, VIA_CONTROL, "POST", "/api/v1/password", "", "{\"password\": \"battery staple\"}"), 200);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 401);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}"), 401);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"battery staple\"}"), 200);
@@ -187,7 +195,8 @@ static void test_pages_say_what_they_may_load(void **state)
 {
 	struct fixture *f = *state;
 	struct answer answer = ask(f, VIA_TCP, "GET", "/login", "", NULL);
-	char *policy = answer_header(&answer, "Content-Security-Policy"), *referrer = answer_header(&answer, "Referrer-Policy");
+	char *policy = answer_header(&answer, "Content-Security-Policy"),
+	     *referrer = answer_header(&answer, "Referrer-Policy");
 
 	assert_int_equal(answer.status, 200);
 	assert_non_null(policy);

@@ -22,11 +22,12 @@ static void test_text_clean(void **state)
 		{ "plain", "plain" },
 		{ "a\tb\nc\x7f", "a?b?c?" },
 		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
-		{ "\xff\xfe", "?" "?" },
-		{ "\xc0\x80", "??" },		      /* overlong */
-		{ "\xed\xa0\x80", "???" },	      /* surrogate */
-		{ "\xf4\x90\x80\x80", "????" },	      /* beyond U+10FFFF */
-		{ "x\xe2\x82", "x??" },		      /* cut off */
+		{ "\xff\xfe", "?"
+			      "?" },
+		{ "\xc0\x80", "??" },		/* overlong */
+		{ "\xed\xa0\x80", "???" },	/* surrogate */
+		{ "\xf4\x90\x80\x80", "????" }, /* beyond U+10FFFF */
+		{ "x\xe2\x82", "x??" },		/* cut off */
 		{ "\xc3", "?" },
 		{ "", "" },
 	};
@@ -73,9 +74,10 @@ static void test_text_copy_cuts_between_characters(void **state)
 
 static void test_hosts(void **state)
 {
-	static const char *const good[] = { "a", "pc.example.org", "10.0.0.1", "10.0.0.1:8080", "[::1]", "[fe80::1]:80", "x:0", "under_score" };
-	static const char *const bad[] = { "",	   "\"\"\"\"", "a b",	"a/b",	"a:", "a:65536", "a:1x", "[::1", "[]", "[::1]x", "a@b", "a:1:2",
-					   "<b>", "a\\",       "[g::1]", "'" };
+	static const char *const good[] = { "a",     "pc.example.org", "10.0.0.1", "10.0.0.1:8080",
+					    "[::1]", "[fe80::1]:80",   "x:0",	   "under_score" };
+	static const char *const bad[] = { "",	 "\"\"\"\"", "a b", "a/b",   "a:",  "a:65536", "a:1x",	 "[::1",
+					   "[]", "[::1]x",   "a@b", "a:1:2", "<b>", "a\\",     "[g::1]", "'" };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++)
@@ -300,7 +302,8 @@ static void test_records_with_strange_text(void **state)
 	strcpy(machine.product, "\xff\xfe<script>");
 	strcpy(machine.note, "line\nbreak");
 	json = machine_json(&machine);
-	assert_string_equal(json_string_value(json_object_get(json, "product")), "?" "?<script>");
+	assert_string_equal(json_string_value(json_object_get(json, "product")), "?"
+										 "?<script>");
 	json_decref(json);
 	strcpy(event.text, "\x80");
 	json = event_json(&event);

@@ -18,7 +18,8 @@ static void expect_status(struct fixture *f, enum via via, const char *method, c
 	struct answer answer = ask(f, via, method, path, "", NULL);
 
 	if (answer.status != status)
-		fail_msg("%s %s: %u instead of %u: %s", method, path, answer.status, status, answer.body ? answer.body : "");
+		fail_msg("%s %s: %u instead of %u: %s", method, path, answer.status, status,
+			 answer.body ? answer.body : "");
 	answer_free(&answer);
 }
 
@@ -44,8 +45,9 @@ static void test_where_what_is_served(void **state)
 static void test_boot_files_stay_in_their_directory(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = { "/ipxe/../secret.txt", "/ipxe/..%2fsecret.txt", "/ipxe/%2e%2e/secret.txt", "/ipxe/.hidden",
-					   "/ipxe//etc/passwd",	  "/ipxe/",		   "/ipxe/nothing",	      "/ipxe/undionly.kpxe/x" };
+	static const char *const bad[] = { "/ipxe/../secret.txt", "/ipxe/..%2fsecret.txt", "/ipxe/%2e%2e/secret.txt",
+					   "/ipxe/.hidden",	  "/ipxe//etc/passwd",	   "/ipxe/",
+					   "/ipxe/nothing",	  "/ipxe/undionly.kpxe/x" };
 	struct answer answer = ask(f, VIA_TCP, "GET", "/ipxe/undionly.kpxe", "", NULL);
 
 	assert_int_equal(answer.status, 200);
@@ -60,7 +62,9 @@ static void test_boot_asks_with_what_the_socket_says(void **state)
 	struct fixture *f = *state;
 	char url[128];
 	struct answer answer = ask(f, VIA_TCP, "GET",
-				   "/boot?mac=52-54-00-00-00-02&uuid=4c4c4544-0000-2010-8020-80c04f202020&serial=A%20B%ff%0a&errno=7f048283", "", NULL);
+				   "/boot?mac=52-54-00-00-00-02&uuid=4c4c4544-0000-2010-8020-80c04f202020&serial=A%20B%"
+				   "ff%0a&errno=7f048283",
+				   "", NULL);
 
 	assert_int_equal(answer.status, 200);
 	assert_non_null(strstr(answer.body, "#!ipxe"));
@@ -113,12 +117,18 @@ static void test_bad_hosts(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: \"\"\"\"\r\nConnection: close\r\n\r\n"), 400);
-	assert_int_equal(status_of_raw(f, "GET /boot?mac=52:54:00:00:00:01 HTTP/1.1\r\nHost: '\"\r\nConnection: close\r\n\r\n"), 400);
+	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: \"\"\"\"\r\nConnection: close\r\n\r\n"),
+			 400);
+	assert_int_equal(
+		status_of_raw(f, "GET /boot?mac=52:54:00:00:00:01 HTTP/1.1\r\nHost: '\"\r\nConnection: close\r\n\r\n"),
+		400);
 	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nConnection: close\r\n\r\n"), 400);
-	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n"), 400);
-	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n"), 400);
-	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n"), 200);
+	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n"),
+			 400);
+	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n"),
+			 400);
+	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n"),
+			 200);
 	assert_int_equal(status_of_raw(f, "GET /boot.ipxe HTTP/1.0\r\n\r\n"), 200);
 }
 
@@ -169,7 +179,8 @@ static void test_large_bodies(void **state)
 	size_t head;
 
 	buf_init(&text, 16 << 20);
-	buf_printf(&text, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", 3 << 20);
+	buf_printf(&text, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
+		   3 << 20);
 	head = text.len;
 	while (text.len < head + (3 << 20))
 		buf_add_string(&text, "{\"password\": \"xxxxxxxxxxxxxxxxxx");
@@ -178,7 +189,9 @@ static void test_large_bodies(void **state)
 	answer_free(&answer);
 
 	buf_reset(&text);
-	buf_add_string(&text, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
+	buf_add_string(
+		&text,
+		"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 20; i++) {
 		buf_add_string(&text, "10000\r\n");
 		for (int j = 0; j < 0x10000; j += 16)
@@ -275,7 +288,10 @@ static void test_pages_elsewhere(void **state)
 	struct fixture *f = *state;
 	struct fixture other = *f;
 	struct endpoint any;
-	struct http_config config = { .inventory = f->inventory, .boot_endpoints = &any, .boot_endpoint_count = 1, .web_endpoints = &any,
+	struct http_config config = { .inventory = f->inventory,
+				      .boot_endpoints = &any,
+				      .boot_endpoint_count = 1,
+				      .web_endpoints = &any,
 				      .web_endpoint_count = 1 };
 	char reason[512] = "";
 
@@ -325,7 +341,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_where_what_is_served, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_boot_files_stay_in_their_directory, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_boot_asks_with_what_the_socket_says, fixture_start, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_a_machine_that_gets_no_answer_is_told_to_come_back, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_a_machine_that_gets_no_answer_is_told_to_come_back, fixture_start,
+						fixture_stop),
 		cmocka_unit_test_setup_teardown(test_bad_macs, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_bad_hosts, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_long_queries, fixture_start, fixture_stop),

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Giving space back to the file system, in the background, one thing at a time, once a flush has made the maps durable that
+ * do without it.
+ *
+ *	clusters that were freed      punch ---> refcount 0 in memory: they may be used again
+ *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
+ *	within a cluster that stays
+ *
+ * A crash in between leaves a leak, which the next open finds, or space that is given back with the cluster. So does an error;
+ * then the marks ask the next open to look. All on the disk's loop.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "disk/qcow2_engine.h"
+
+static void reap_next(struct qcow2 *q);
+
+static void submit_punch(struct qcow2 *q, uint64_t offset, uint64_t length, void (*done)(struct file_request *io))
+{
+	q->reap_io = (struct file_request){ .op = FILE_PUNCH, .offset = offset, .length = length, .done = done, .user = q };
+	q->file->ops->submit(q->file, &q->reap_io);
+}
+
+/* ---- freed clusters ---- */
+
+/* They are zeroes now and may be used again. */
+static int release_run(struct qcow2 *q)
+{
+	struct qcow2_run *run = &q->reap_run;
+	struct qcow2_piece *piece;
+	struct be16 *counts;
+	int err;
+
+	err = qcow2_piece_get(&q->refcounts, (unsigned)(run->first / QCOW2_PIECE_REFCOUNTS), &q->reap_waiter, &piece);
+	if (!err)
+		err = qcow2_piece_reserve(piece, &q->reap_waiter);
+	if (err)
+		return err;
+	counts = (struct be16 *)qcow2_piece_change(piece);
+	if (!counts)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < run->count; i++)
+		counts[(run->first + i) % QCOW2_PIECE_REFCOUNTS] = be16_put(0);
+	q->free_hint = min_u64(q->free_hint, run->first);
+	return 0;
+}
+
+/* Tried again when the child is closed. */
+static void stuck(struct qcow2 *q, int err)
+{
+	log_warning("%s: freed clusters stay unused for now: %s", q->layers[0].path, strerror(-err));
+	if (qcow2_runs_add(&q->stuck, q->reap_run.first, q->reap_run.count))
+		q->leaks = true;
+}
+
+static void release(struct qcow2_waiter *waiter)
+{
+	struct qcow2 *q = container_of(waiter, struct qcow2, reap_waiter);
+	int err = waiter->result;
+
+	waiter->result = 0;
+	if (!err)
+		err = release_run(q);
+	if (err == QCOW2_WAIT)
+		return;
+	if (err)
+		stuck(q, err);
+	qcow2_wake(&q->reap_waiters, 0);
+	reap_next(q);
+}
+
+static void run_punched(struct file_request *io)
+{
+	struct qcow2 *q = io->user;
+
+	q->reap_waiter.result = io->result;
+	release(&q->reap_waiter);
+}
+
+/* From the end of the last run, not across pieces of refcounts. */
+static void reap_run(struct qcow2 *q)
+{
+	struct qcow2_run *last = &q->mature.runs[q->mature.count - 1], *run = &q->reap_run;
+
+	run->first = max_u64(align_down(last->first + last->count - 1, QCOW2_PIECE_REFCOUNTS), last->first);
+	run->count = last->first + last->count - run->first;
+	last->count -= run->count;
+	if (!last->count)
+		q->mature.count--;
+	q->reap_waiter.run = release;
+	submit_punch(q, run->first * QCOW2_CLUSTER_BYTES, run->count * QCOW2_CLUSTER_BYTES, run_punched);
+}
+
+/* ---- blocks within a cluster ---- */
+
+static void punch_run(struct qcow2_waiter *waiter);
+
+static void blocks_punched(struct file_request *io)
+{
+	struct qcow2 *q = io->user;
+
+	/* Where the file system cannot, the space stays; the content is right in any case. */
+	punch_run(&q->reap_waiter);
+}
+
+/* The next of the blocks that are still zeroes in the same cluster; 0 when there is none left. */
+static int punch_blocks(struct qcow2 *q)
+{
+	struct qcow2_punch *punch = &q->reap_punch;
+	struct qcow2_piece *piece;
+	struct qcow2_entry entry;
+	unsigned first, count;
+	int err;
+
+	err = qcow2_piece_get(&q->layers[0].l2, qcow2_piece_of_cluster(punch->guest_cluster), &q->reap_waiter, &piece);
+	if (!err)
+		err = qcow2_entry_read(piece, punch->guest_cluster, &entry);
+	if (err)
+		return err;
+	punch->mask = entry.host == punch->host ? punch->mask & ~entry.alloc : 0;
+	if (!punch->mask || q->failed)
+		return 0;
+	first = (unsigned)__builtin_ctz(punch->mask);
+	for (count = 1; first + count < QCOW2_SUBCLUSTERS && punch->mask >> (first + count) & 1; count++)
+		;
+	punch->mask &= ~qcow2_mask(first, first + count);
+	submit_punch(q, punch->host + (uint64_t)first * QCOW2_SUBCLUSTER_BYTES, (uint64_t)count * QCOW2_SUBCLUSTER_BYTES,
+		     blocks_punched);
+	return QCOW2_WAIT;
+}
+
+static void punch_run(struct qcow2_waiter *waiter)
+{
+	struct qcow2 *q = container_of(waiter, struct qcow2, reap_waiter);
+	int err = waiter->result;
+
+	waiter->result = 0;
+	if (!err)
+		err = punch_blocks(q);
+	if (err == QCOW2_WAIT)
+		return;
+	qcow2_hold_drop(q, &q->reap_hold);
+	reap_next(q);
+}
+
+static void punch_granted(struct qcow2_hold *hold)
+{
+	punch_run(&container_of(hold, struct qcow2, reap_hold)->reap_waiter);
+}
+
+static void reap_punch(struct qcow2 *q)
+{
+	uint64_t block;
+
+	q->reap_punch = q->mature_punches.punches[--q->mature_punches.count];
+	block = q->reap_punch.guest_cluster * QCOW2_SUBCLUSTERS;
+	q->reap_waiter.run = punch_run;
+	q->reap_waiter.result = 0;
+	q->reap_hold = (struct qcow2_hold){
+		.first = block + (unsigned)__builtin_ctz(q->reap_punch.mask),
+		.last = block + QCOW2_SUBCLUSTERS - (unsigned)__builtin_clz(q->reap_punch.mask),
+		.changes = true,
+		.granted = punch_granted,
+	};
+	if (qcow2_hold_take(q, &q->reap_hold))
+		punch_granted(&q->reap_hold);
+}
+
+/* ---- the whole ---- */
+
+static void reap_next(struct qcow2 *q)
+{
+	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed;
+	if (!q->reaping)
+		qcow2_wake(&q->reap_waiters, 0);
+	else if (q->mature.count)
+		reap_run(q);
+	else
+		reap_punch(q);
+}
+
+void qcow2_reap(struct qcow2 *q)
+{
+	if (!q->reaping)
+		reap_next(q);
+}
+
+void qcow2_reap_stuck(struct qcow2 *q)
+{
+	for (; q->stuck.count; q->stuck.count--) {
+		const struct qcow2_run *run = &q->stuck.runs[q->stuck.count - 1];
+
+		if (qcow2_runs_add(&q->mature, run->first, run->count))
+			q->leaks = true;
+	}
+	qcow2_reap(q);
+}

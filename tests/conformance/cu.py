@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD, or cu.py URL [URL].
+
+One line for each of its tests. What it skips must be in the table, with why; anything else that is skipped counts as failed.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import iscsi
+
+SKIPS = {
+    r"EXTENDEDCOPY|RECEIVECOPYRESULT|RECEIVE_COPY": "EXTENDED COPY is optional: one target, one disk, nothing to copy between",
+    r"removable": "the disk is not removable",
+    r"write-protected": "the disk is not write-protected",
+    r"allow-sanitize": "SANITIZE is optional, and a reset does it",
+    r"WRITEATOMIC16": "WRITE ATOMIC is optional",
+    r"does not support 0-blocks": "WSNZ=1 (SBC-3 §6.5.3): a WRITE SAME of no blocks is refused, and must be",
+}
+# A test that asks for one thing and compares with another.
+WRONG = {
+    "GetLBAStatus.UnmapSingle": "asks for LBA i+1 and wants the descriptor of i+8: right only where a physical block is a logical one",
+}
+
+
+def results(output):
+    suite = name = None
+    lines = []
+    for line in output.splitlines() + ["Suite: end"]:
+        found = re.match(r"Suite: (.*)|  Test: (.*?) \.\.\.(.*)", line)
+        if not found:
+            lines.append(line)
+            continue
+        if name:
+            yield f"{suite}.{name}", lines
+        if found[1]:
+            suite, name = found[1], None
+        else:
+            name, lines = found[2], [found[3]]
+
+
+def judge(name, lines):
+    """ok, not ok or skip, and why."""
+    body = "\n".join(lines)
+    skipped = re.search(r"\[SKIPPED\] (.*)", body)
+    if re.search(r"^FAILED|\bFAILED$", body.replace("[FAILED]", ""), re.M):
+        return ("skip", WRONG[name]) if name in WRONG else ("not ok", body.strip().replace("\n", " | ")[:300])
+    if not skipped:
+        return ("ok", "") if "passed" in body else ("not ok", "it did not end")
+    for pattern, why in SKIPS.items():
+        if re.search(pattern, skipped[1]):
+            return "skip", why
+    return "not ok", "skipped: " + skipped[1]
+
+
+def main():
+    if not shutil.which("iscsi-test-cu"):
+        print("skip iscsi-test-cu: not installed (package libiscsi-bin)")
+        return 0
+    target = None
+    urls = sys.argv[1:]
+    if "://" not in urls[0]:
+        target = iscsi.Testd(urls[0])
+        # Twice: the tests of two paths want two.
+        urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
+    done = subprocess.run(["iscsi-test-cu", "--dataloss", "--test=ALL", *urls], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=600, env={**os.environ, "LC_ALL": "C"})
+    counts = {"ok": 0, "not ok": 0, "skip": 0}
+    for name, lines in results(done.stdout.decode(errors="replace")):
+        verdict, why = judge(name, lines)
+        counts[verdict] += 1
+        print(verdict, "iscsi-test-cu", name + (": " + why if why else ""))
+    if sum(counts.values()) < 200:
+        counts["not ok"] += 1
+        print("not ok iscsi-test-cu: it ran only", sum(counts.values()), "tests:", done.stdout[-300:])
+    if target and target.stop():
+        counts["not ok"] += 1
+        print("not ok iscsi-test-cu: testd did not end cleanly")
+    print("# iscsi-test-cu: %(ok)d passed, %(not ok)d failed, %(skip)d skipped" % counts)
+    return 1 if counts["not ok"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

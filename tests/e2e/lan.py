@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every end-to-end test stands on: a LAN of its own, processes that can be waited for, and how cases are reported.
+
+Every test runs in network, mount and process namespaces without a name (enter()): nothing it starts can outlive
+it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
+Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
+"""
+import contextlib, ctypes, os, re, shlex, shutil, signal, subprocess, sys, threading, time, traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+MODE = os.environ.get("MODE", "release")
+BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
+CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
+SLOW = float(os.environ.get("E2E_SLOW", "3" if MODE in ("asan", "tsan") else "1"))     # stretches every limit
+ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
+
+
+class Failed(Exception):
+    """What a test says when something is not as it has to be."""
+
+
+HOST = {}         # name of a namespace -> descriptor of the one that the test was started in
+
+
+def enter():
+    """Goes on in namespaces of its own; the process that called only waits for it and hands SIGTERM on."""
+    if os.environ.get("E2E_INSIDE"):
+        # Whoever runs below must not believe to be inside already.
+        HOST.update(zip(("net", "mount"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        sh("mount -t tmpfs -o mode=755 run /run")
+        sh("mount -t sysfs sysfs /sys", check=False)
+        sh("ip link set lo up")
+        return
+    if os.geteuid() != 0:
+        print(f"skip {os.path.basename(sys.argv[0])} must run as root (namespaces, bridge, taps)")
+        sys.exit(0)
+    keep = [os.open("/proc/self/ns/" + n, os.O_RDONLY) for n in ("net", "mnt")]
+    command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+               sys.executable, "-u", *sys.argv]
+    die_with_parent = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)         # PR_SET_PDEATHSIG
+    child = subprocess.Popen(command, pass_fds=keep, preexec_fn=die_with_parent,
+                             env=dict(os.environ, E2E_INSIDE=",".join(map(str, keep))))
+    def hand_on(number, _):
+        with open(f"/proc/{child.pid}/task/{child.pid}/children") as f:
+            for pid in f.read().split():
+                os.kill(int(pid), number)
+    signal.signal(signal.SIGTERM, hand_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)                                # the terminal tells it to the test as well
+    sys.exit(child.wait())
+
+
+def on_host(*argv):
+    """The command line that runs argv in the network and the file tree that the test was started in."""
+    return ["nsenter", f"--net=/proc/self/fd/{HOST['net']}", f"--mount=/proc/self/fd/{HOST['mount']}", "--wd=" + TOP, *argv]
+
+
+def sh(command, check=True):
+    """Runs a command line, gives its output; complains with that output when it fails."""
+    p = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if check and p.returncode:
+        raise Failed(f"{command}: {p.stdout.strip() or p.returncode}")
+    return p.stdout
+
+
+class Stream:
+    """What a process writes, line by line with times into a file, and as text that can be waited for."""
+
+    def __init__(self, pipe, path):
+        self.text, self.done, self.pos = "", False, 0
+        self.cond = threading.Condition()
+        self.pipe, self.path, self.t0 = pipe, path, time.monotonic()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        fd, pending, column = self.pipe.fileno(), "", 0
+        with open(self.path, "a", buffering=1) as log:
+            while data := os.read(fd, 65536):
+                pending += data.decode("latin1")
+                cut = pending.rfind("\x1b")                # perhaps only the first half of a control sequence
+                if cut < 0 or len(pending) - cut > 12:
+                    cut = len(pending)
+                clean, pending = ANSI.sub("", pending[:cut]), pending[cut:]
+                for part in clean.splitlines(keepends=True):
+                    log.write((f"{time.monotonic() - self.t0:9.3f} " if column == 0 else "") + part)
+                    column = 0 if part.endswith("\n") else 1
+                with self.cond:
+                    self.text += clean
+                    self.cond.notify_all()
+        with self.cond:
+            self.text += pending
+            self.done = True
+            self.cond.notify_all()
+
+    def wait(self, pattern, timeout, what):
+        """The first match after what earlier waits have consumed."""
+        end = time.monotonic() + timeout * SLOW
+        regex = re.compile(pattern)
+        with self.cond:
+            while True:
+                m = regex.search(self.text, self.pos)
+                if m:
+                    self.pos = m.end()
+                    return m
+                left = end - time.monotonic()
+                if self.done or left <= 0:
+                    why = "ended" if self.done else f"nothing within {timeout * SLOW:.0f} s"
+                    raise Failed(f"{what}: waited for /{pattern}/: {why}; last: {self.text[-400:]!r}; see {self.path}")
+                self.cond.wait(min(left, 1.0))
+
+    def seen(self, pattern):
+        """Whether it was written at any time."""
+        with self.cond:
+            return re.search(pattern, self.text) is not None
+
+    def skip(self):
+        """Later waits look only at what comes from now on."""
+        with self.cond:
+            self.pos = len(self.text)
+
+
+class Lan:
+    """br0 with the server's address, a directory for logs and state, and everything that was started on it."""
+
+    def __init__(self, net="10.77.0", name=None):
+        self.net, self.ip = net, net + ".1"
+        self.name = name or os.path.splitext(os.path.basename(sys.argv[0]))[0]
+        self.dir = os.path.join(TOP, "build", "e2e", f"{self.name}.{os.getpid()}.{int(time.time())}")
+        os.makedirs(self.dir)
+        sh("ip link add br0 type bridge forward_delay 0 stp_state 0")
+        sh(f"ip addr add {self.ip}/24 dev br0")
+        sh("ip link set br0 up")
+        self.things, self.taps = [], 0
+        # An IPv6 router: where there is none iPXE waits 13 s for one.
+        sh("ip addr add fd00:e2e::1/64 dev br0 nodad")
+        Process(self, "router6", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=br0", "--bind-dynamic", "--enable-ra",
+                                  "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
+                                  "--log-facility=-", f"--dhcp-leasefile={self.dir}/router6.leases"])
+
+    def tap(self):
+        self.taps += 1
+        name = f"tap{self.taps}"
+        sh(f"ip tuntap add dev {name} mode tap vnet_hdr")
+        sh(f"ip link set {name} master br0 up")
+        return name
+
+    def neighbour(self, name, address, argv):
+        """Somebody else's program on the LAN: in a network namespace of its own, with eth0 on br0 at address/24."""
+        script = 'until ip link set eth0 up 2>/dev/null; do sleep 0.05; done; ip addr add "$1/24" dev eth0; shift; exec "$@"'
+        other = Process(self, name, ["unshare", "--net", "sh", "-c", script, name, address, *argv])
+        until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"), 5, f"{name}'s namespace")
+        sh(f"ip link add {name} type veth peer name eth0 netns {other.pid}")
+        sh(f"ip link set {name} master br0 up")
+        return other
+
+    def close(self, keep):
+        for t in reversed(self.things):
+            t.stop()
+        if not keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Process:
+    """A program on the LAN, with its log."""
+
+    def __init__(self, lan, name, argv, stdin=subprocess.DEVNULL, merge=True):
+        self.lan, self.name = lan, name
+        log = os.path.join(lan.dir, name + ".log")
+        err = subprocess.STDOUT if merge else open(os.path.join(lan.dir, name + ".err"), "ab")
+        with open(os.path.join(lan.dir, name + ".cmd"), "a") as f:
+            f.write(shlex.join(argv) + "\n")
+        self.proc = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=err)
+        self.out = Stream(self.proc.stdout, log)
+        lan.things.append(self)
+
+    @property
+    def pid(self):
+        return self.proc.pid
+
+    def alive(self):
+        return self.proc.poll() is None
+
+    def stop(self, sig=signal.SIGTERM, timeout=20):
+        """Ends it; gives the exit code."""
+        if self.alive():
+            self.proc.send_signal(sig)
+            try:
+                self.proc.wait(timeout * SLOW)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+        if self in self.lan.things:
+            self.lan.things.remove(self)
+        return self.proc.returncode
+
+
+def until(fn, timeout, what):
+    """Asks again and again (a tenth of a second apart) until the answer is true; gives the answer."""
+    end = time.monotonic() + timeout * SLOW
+    while True:
+        got = fn()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise Failed(f"{what}: not within {timeout * SLOW:.0f} s")
+        time.sleep(0.1)
+
+
+class Suite:
+    """One test program: a LAN and its cases, each reported as `ok NAME`, `not ok NAME reason` or `skip NAME reason`.
+
+        with Suite() as t:
+            server = Server(t.lan)
+            with t.case("a thing is so"):
+                ...
+
+    The directory with all logs stays where it is when something failed."""
+
+    def __init__(self, **lan):
+        enter()
+        self.lan, self.bad = Lan(**lan), 0
+
+    def __enter__(self):
+        return self
+
+    @contextlib.contextmanager
+    def case(self, name, vital=False):
+        """vital: where it fails the cases after it could only fail too, slowly, and are left out."""
+        t0 = time.monotonic()
+        try:
+            yield
+        except Exception as e:
+            self.bad += 1
+            reason = str(e) if isinstance(e, Failed) else traceback.format_exc(limit=-3)
+            print(f"not ok {name} {' '.join(reason.split())}", flush=True)
+            if vital:
+                raise Failed(f"the cases after \"{name}\" were left out") from None
+        else:
+            print(f"ok {name} # {time.monotonic() - t0:.1f} s", flush=True)
+
+    def skip(self, name, reason):
+        print(f"skip {name} {reason}", flush=True)
+
+    def __exit__(self, kind, value, tb):
+        if kind and issubclass(kind, Exception):
+            self.bad += 1
+            reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
+            print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+        if self.bad:
+            print(f"# logs: {self.lan.dir}", flush=True)
+        self.lan.close(keep=bool(self.bad) or os.environ.get("E2E_KEEP") == "1")
+        if kind is None or issubclass(kind, Exception):
+            sys.exit(1 if self.bad else 0)
+
+
+def equal(got, want, what):
+    if got != want:
+        raise Failed(f"{what}: {got!r} instead of {want!r}")
+
+
+def true(got, what):
+    if not got:
+        raise Failed(what)
+    return got
+
+
+def guest(name):
+    """The path of tiny.raw, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
+    path = os.path.join(CACHE, name)
+    if name == "debian.raw":
+        script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
+        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
+        fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
+    else:
+        argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)
+    if not fresh:
+        # on the host: only there is the network that packages come from
+        p = subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True)
+        if p.returncode:
+            raise Failed(f"{argv[0]}: {p.stdout.strip()[-300:]}")
+    return path

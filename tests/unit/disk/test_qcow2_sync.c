@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, and what it keeps in
+ * memory. fdatasync and pwritev2 of this program stand before libc's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "disk/qcow2_fixture.h"
+
+static unsigned syncs; /* calls so far */
+static bool sync_fails;
+static bool disk_full; /* writes that make a file take more fail */
+
+int fdatasync(int fd)
+{
+	__atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&sync_fails, __ATOMIC_RELAXED)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* In a hole or beyond the end: there is nothing there yet. */
+static bool takes_space(int fd, off_t offset)
+{
+	return lseek(fd, offset, SEEK_DATA) != offset;
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (__atomic_load_n(&disk_full, __ATOMIC_RELAXED) && takes_space(fd, offset)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+}
+
+static unsigned syncs_since(unsigned *before)
+{
+	unsigned now = __atomic_load_n(&syncs, __ATOMIC_RELAXED), count = now - *before;
+
+	*before = now;
+	return count;
+}
+
+struct events {
+	unsigned failed, no_space;
+};
+
+static void on_event(void *arg, enum disk_event event, const char *text)
+{
+	struct events *events = arg;
+
+	assert_non_null(strstr(text, "child"));
+	events->failed += event == DISK_FAILED;
+	events->no_space += event == DISK_NO_SPACE;
+}
+
+static struct disk *open_with(struct fixture *fx, struct events *events, bool ephemeral, uint64_t quota_bytes)
+{
+	struct disk_open how = {
+		.path = fixture_path(fx, "child"),
+		.on_event = on_event,
+		.event_arg = events,
+		.ephemeral = ephemeral,
+		.quota_bytes = quota_bytes,
+	};
+
+	return open_child_how(fx, &how, NULL);
+}
+
+static void prepare(struct fixture *fx)
+{
+	make_golden(fx, "golden", 64 * MIB);
+	make_child(fx, "child", 64 * MIB, "golden", "raw");
+}
+
+/* ---- how many ---- */
+
+static void test_syncs(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned char data[4096] = { 1 };
+	unsigned count;
+	struct disk *disk;
+
+	prepare(fx);
+	syncs_since(&count);
+	disk = open_with(fx, &events, false, 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_int_equal(syncs_since(&count), 0);
+	/* The first change: the marks. */
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	assert_int_equal(syncs_since(&count), 1);
+	/* Maps changed: data and refcounts, then maps. */
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_int_equal(syncs_since(&count), 2);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_int_equal(syncs_since(&count), 0);
+	/* Only data. */
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	assert_int_equal(syncs_since(&count), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_int_equal(syncs_since(&count), 1);
+	assert_int_equal(fixture_write(fx, disk, 512, data, 512, true), 0);
+	assert_int_equal(syncs_since(&count), 1);
+	/* New blocks with FUA. */
+	assert_int_equal(fixture_write(fx, disk, MIB, data, sizeof(data), true), 0);
+	assert_int_equal(syncs_since(&count), 2);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_int_equal(events.failed + events.no_space, 0);
+}
+
+enum { STORM = 32 };
+
+static void count_down(struct disk_request *req)
+{
+	assert_int_equal(req->result, 0);
+	--*(unsigned *)req->user;
+}
+
+/* Flushes that come together share. */
+static void test_shared(void **state)
+{
+	struct fixture *fx = *state;
+	struct disk_request reqs[STORM];
+	unsigned char data[4096] = { 1 };
+	unsigned count, left = STORM;
+	struct disk *disk;
+
+	prepare(fx);
+	disk = open_child(fx, "child");
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), true), 0);
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	syncs_since(&count);
+	for (unsigned i = 0; i < STORM; i++) {
+		reqs[i] = (struct disk_request){ .op = DISK_FLUSH, .done = count_down, .user = &left };
+		disk_submit(disk, &reqs[i]);
+	}
+	while (left)
+		loop_run_once(fx->loop, true);
+	assert_true(syncs_since(&count) <= 2);
+	assert_int_equal(fixture_close(fx, disk), 0);
+}
+
+/* An ephemeral child never syncs, not even to close. */
+static void test_ephemeral(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned char data[4096] = { 1 }, back[4096];
+	unsigned count;
+	struct disk *disk;
+
+	prepare(fx);
+	syncs_since(&count);
+	for (uint64_t i = 0; i < 3; i++) {
+		disk = open_with(fx, &events, true, 0);
+		assert_int_equal(fixture_write(fx, disk, i * MIB, data, sizeof(data), true), 0);
+		assert_int_equal(fixture_flush(fx, disk), 0);
+		assert_int_equal(fixture_read(fx, disk, 0, back, sizeof(back)), 0);
+		assert_memory_equal(back, data, sizeof(data));
+		assert_int_equal(fixture_close(fx, disk), 0);
+		qemu_is_content(fx, "child");
+	}
+	assert_int_equal(syncs_since(&count), 0);
+}
+
+/* ---- invariant 5 ---- */
+
+static void test_sync_fails(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned char data[4096], back[4096];
+	struct qcow2_check check;
+	struct disk_info info;
+	struct disk *disk;
+	char reason[256];
+
+	prepare(fx);
+	disk = open_with(fx, &events, false, 0);
+	fixture_pattern(data, sizeof(data), 0, 1);
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), true), 0);
+	assert_int_equal(fixture_write(fx, disk, MIB, data, sizeof(data), false), 0);
+	__atomic_store_n(&sync_fails, true, __ATOMIC_RELAXED);
+	assert_int_equal(fixture_flush(fx, disk), -EIO);
+	__atomic_store_n(&sync_fails, false, __ATOMIC_RELAXED);
+	assert_int_equal(events.failed, 1);
+	/* For good: it is not tried again into success. */
+	for (int i = 0; i < 2; i++) {
+		disk_get_info(disk, &info);
+		assert_true(info.failed);
+		assert_int_equal(fixture_flush(fx, disk), -EIO);
+		assert_int_equal(fixture_write(fx, disk, 2 * MIB, data, sizeof(data), false), -EIO);
+		assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, MIB), -EIO);
+		assert_int_equal(fixture_read(fx, disk, MIB, back, sizeof(back)), 0);
+		assert_memory_equal(back, data, sizeof(data));
+		assert_int_not_equal(fixture_close(fx, disk), 0);
+		/* Opened again by the same host it still knows. */
+		disk = open_with(fx, &events, false, 0);
+		assert_int_equal(events.failed, 2 + i);
+	}
+	assert_int_not_equal(fixture_close(fx, disk), 0);
+	/* No map entry was written since: at most leaks. */
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(check.corruptions, 0);
+}
+
+/* ---- invariant 6 ---- */
+
+static void test_full(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned char data[4096], back[4096];
+	struct disk *disk;
+
+	prepare(fx);
+	disk = open_with(fx, &events, false, 0);
+	fixture_pattern(data, sizeof(data), 0, 1);
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	__atomic_store_n(&disk_full, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fixture_write(fx, disk, 40 * MIB, data, sizeof(data), false), -ENOSPC);
+		assert_int_equal(fixture_write(fx, disk, 8192, data, sizeof(data), false), -ENOSPC);
+	}
+	assert_int_equal(events.no_space, 1);
+	/* What was acknowledged stays, becomes durable, and is still written in place. */
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_int_equal(fixture_write(fx, disk, 512, data + 512, 512, true), 0);
+	assert_int_equal(fixture_read(fx, disk, 0, back, sizeof(back)), 0);
+	assert_memory_equal(back, data, sizeof(data));
+	__atomic_store_n(&disk_full, false, __ATOMIC_RELAXED);
+	assert_int_equal(fixture_write(fx, disk, 40 * MIB, data, sizeof(data), false), 0);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+}
+
+static void test_quota(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned char data[4096] = { 1 };
+	uint64_t at;
+	struct disk *disk;
+	int err = 0;
+
+	prepare(fx);
+	disk = open_with(fx, &events, false, MIB);
+	for (at = 0; !err && at < 8 * MIB; at += sizeof(data))
+		err = fixture_write(fx, disk, at, data, sizeof(data), false);
+	assert_int_equal(err, -ENOSPC);
+	assert_int_equal(events.no_space, 1);
+	assert_in_range(at, 3 * MIB / 4, MIB);
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	/* What is given back may be used again, after a flush at the latest. */
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, 512 * KIB), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	for (int tries = 0; tries < 1000 && (err = fixture_write(fx, disk, 4 * MIB, data, sizeof(data), false)) == -ENOSPC; tries++)
+		usleep(1000);
+	assert_int_equal(err, 0);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_true(allocated_of(fx, "child") <= MIB);
+	qemu_is_content(fx, "child");
+}
+
+/* ---- what it gives back, and keeps ---- */
+
+/* Single blocks are given back, too, but never those that are written again meanwhile. */
+static void test_small_trims(void **state)
+{
+	struct fixture *fx = *state;
+	static unsigned char data[MIB];
+	struct model_disk model;
+	uint64_t full;
+	struct disk *disk;
+
+	prepare(fx);
+	model_disk_init(fx, &model, 64 * MIB, "golden");
+	disk = open_child(fx, "child");
+	fixture_pattern(data, sizeof(data), 0, 1);
+	memcpy(model.bytes, data, sizeof(data));
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), true), 0);
+	full = allocated_of(fx, "child");
+	for (uint64_t at = 0; at < MIB; at += 8192) {
+		memset(model.bytes + at, 0, 4096);
+		assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, at, 4096), 0);
+	}
+	for (uint64_t at = 0; at < MIB; at += 65536) {
+		memcpy(model.bytes + at, data, 4096);
+		assert_int_equal(fixture_write(fx, disk, at, data, 4096, false), 0);
+	}
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	for (uint64_t at = 16384; at < MIB; at += 65536) {
+		memcpy(model.bytes + at, data, 4096);
+		assert_int_equal(fixture_write(fx, disk, at, data, 4096, false), 0);
+	}
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_true(allocated_of(fx, "child") <= full - MIB / 4);
+	qemu_is_content(fx, "child");
+	model_disk_compare_qemu(fx, "child", &model);
+	model_disk_fini(&model);
+}
+
+/* Many children, open and idle after some use. */
+static void test_memory(void **state)
+{
+	enum { CHILDREN = 64 };
+	struct fixture *fx = *state;
+	struct disk *disks[CHILDREN];
+	static unsigned char data[64 * KIB];
+	struct mallinfo2 before, after;
+	char name[24];
+
+	make_golden(fx, "golden", 4 * MIB);
+	for (unsigned i = 0; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "child%u", i);
+		make_child(fx, name, 20ull << 30, "golden", "raw");
+	}
+	before = mallinfo2();
+	for (unsigned i = 0; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "child%u", i);
+		disks[i] = open_child(fx, name);
+		for (uint64_t at = 0; at < 20; at++) {
+			assert_int_equal(fixture_write(fx, disks[i], (at << 30) + at * MIB, data, 4096, false), 0);
+			assert_int_equal(fixture_read(fx, disks[i], at << 29, data, sizeof(data)), 0);
+		}
+		for (unsigned k = 0; k < 8; k++) {
+			assert_int_equal(fixture_write(fx, disks[i], k * 8192, data, 4096, false), 0);
+			assert_int_equal(fixture_flush(fx, disks[i]), 0);
+		}
+	}
+	after = mallinfo2();
+	print_message("%zu KiB for each idle child\n", (after.uordblks - before.uordblks) / CHILDREN / 1024);
+	/* ASan's malloc does not count. */
+#ifndef __SANITIZE_ADDRESS__
+	assert_true((after.uordblks - before.uordblks) / CHILDREN < 100 * KIB);
+#endif
+	for (unsigned i = 0; i < CHILDREN; i++)
+		assert_int_equal(fixture_close(fx, disks[i]), 0);
+}
+
+/* To enrol a machine is to make a child: the time of one, on this file system. */
+static void test_create_is_quick(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t start = time_monotonic_ms(), took;
+	char name[24];
+
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "child%u", i);
+		make_child(fx, name, 100ull << 30, "golden", "raw");
+	}
+	took = time_monotonic_ms() - start;
+	print_message("256 children made in %llu ms\n", (unsigned long long)took);
+	assert_true(took < 2000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_syncs, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_shared, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_ephemeral, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_sync_fails, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_memory, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_create_is_quick, fixture_setup, fixture_teardown),
+	};
+
+	return cmocka_run_group_tests_name("qcow2 syncs", tests, NULL, NULL);
+}

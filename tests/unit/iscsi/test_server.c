@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Start and stop of the server, on loops without threads. What it does with connections: tests/conformance. */
+#include "base/log.h"
+#include "base/loop.h"
+#include "cmocka_all.h"
+#include "iscsi/server.h"
+
+#include <string.h>
+
+static struct loop *loops[2];
+static const struct iscsi_provider provider;
+
+static int setup(void **state)
+{
+	(void)state;
+	log_init(LOG_LEVEL_ERROR, false);
+	for (unsigned i = 0; i < 2; i++)
+		loops[i] = loop_new(i);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		loop_free(loops[i]);
+	return 0;
+}
+
+static void on_stopped(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void stop(struct iscsi_server *server)
+{
+	bool stopped = false;
+
+	iscsi_server_stop(server, 1000, on_stopped, &stopped);
+	while (!stopped)
+		for (unsigned i = 0; i < 2; i++)
+			loop_run_once(loops[i], false);
+	iscsi_server_free(server);
+}
+
+static int start(const char *listen, struct iscsi_server **server, char reason[256])
+{
+	struct endpoint endpoint;
+	struct iscsi_server_config config = { loops, 2, &endpoint, 1, &provider, NULL };
+
+	assert_true(parse_endpoint(listen, &endpoint));
+	return iscsi_server_start(&config, server, reason, 256);
+}
+
+static void test_start_and_stop(void **state)
+{
+	struct iscsi_server *server;
+	struct endpoint bound;
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	assert_int_equal(iscsi_server_endpoints(server, &bound, 1), 1);
+	assert_int_not_equal(endpoint_port(&bound), 0);
+	for (int i = 0; i < 3; i++)
+		loop_run_once(loops[0], false);
+	stop(server);
+}
+
+static void test_stop_before_the_loops_ran(void **state)
+{
+	struct iscsi_server *server;
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(start("[::1]:0", &server, reason), 0);
+	stop(server);
+}
+
+static void test_port_taken(void **state)
+{
+	struct iscsi_server *first, *second;
+	char reason[256], text[PARSE_ENDPOINT_TEXT];
+	struct endpoint bound;
+
+	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &first, reason), 0);
+	iscsi_server_endpoints(first, &bound, 1);
+	endpoint_format(&bound, text);
+	assert_true(start(text, &second, reason) < 0);
+	assert_non_null(strstr(reason, text));
+	assert_non_null(strstr(reason, "--iscsi"));
+	stop(first);
+}
+
+struct seen {
+	unsigned probed, released, sessions;
+	bool alive;
+};
+
+static void on_probed(void *arg, bool alive, const struct iscsi_session_info *session)
+{
+	struct seen *seen = arg;
+
+	assert_null(session);
+	seen->alive = alive;
+	seen->probed++;
+}
+
+static void on_released(void *arg)
+{
+	((struct seen *)arg)->released++;
+}
+
+static void on_session(void *arg, const struct iscsi_session_info *session)
+{
+	assert_null(session);
+	((struct seen *)arg)->sessions++;
+}
+
+static void test_questions_about_nobody(void **state)
+{
+	struct iscsi_server *server;
+	struct seen seen = { .alive = true };
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	iscsi_server_probe(server, 7, 1000, loops[1], on_probed, &seen);
+	iscsi_server_release(server, 8, "test", loops[0], on_released, &seen);
+	iscsi_server_sessions(server, 0, loops[1], on_session, &seen);
+	iscsi_server_sessions(server, 9, loops[0], on_session, &seen);
+	for (int i = 0; i < 8; i++)
+		loop_run_once(loops[i % 2], false);
+	assert_int_equal(seen.probed, 1);
+	assert_false(seen.alive);
+	assert_int_equal(seen.released, 1);
+	assert_int_equal(seen.sessions, 2);
+	assert_ptr_equal(iscsi_server_loop(server, 7), iscsi_server_loop(server, 7));
+	stop(server);
+}
+
+static void test_is_ipxe(void **state)
+{
+	(void)state;
+	assert_true(iscsi_is_ipxe((const uint8_t[]){ 0x40, 0, 0x27, 0x23, 1, 2 }));
+	assert_false(iscsi_is_ipxe((const uint8_t[]){ 0, 2, 0x3d, 0, 0, 1 }));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_start_and_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop_before_the_loops_ran, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_questions_about_nobody, setup, teardown),
+		cmocka_unit_test(test_is_ipxe),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
