@@ -40,6 +40,7 @@ static enum iscsi_auth convert_auth(enum auth_kind auth)
 static void copy_session(struct boot_session *to, const struct iscsi_session_info *from)
 {
 	*to = (struct boot_session){
+		.machine_id = (int64_t)from->key,
 		.ipxe = from->ipxe,
 		.since_ms = from->since_unix_ms,
 		.boot = from->boot,

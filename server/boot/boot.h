@@ -23,6 +23,7 @@ struct pool;
 struct store;
 
 struct boot_session {
+	int64_t machine_id;
 	char initiator[IQN_MAX_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
 	bool ipxe;
@@ -110,7 +111,7 @@ struct boot_sessions {
 	struct boot_session *list; /* free(3) */
 	unsigned count;
 };
-/* Blocking, not on a loop. */
+/* machine_id 0: of all machines. Blocking, not on a loop. */
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions);
 
 /* ---- targets: what main's iscsi_provider calls. Each answer on reply_loop ---- */

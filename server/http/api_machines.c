@@ -135,23 +135,23 @@ static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
 
 /* ---- after the transaction ---- */
 
-static unsigned add_sessions(struct http *http, const struct machine_ref *ref)
+/* Those of sessions that are this machine's. Returns how many. */
+static size_t add_sessions(const struct machine_ref *ref, const struct boot_sessions *sessions)
 {
-	struct boot_sessions sessions = { 0 };
 	json_t *list = json_array();
+	size_t count;
 
-	if (boot_list_sessions(http->config.boot, ref->id, &sessions))
-		sessions.count = 0;
-	for (unsigned i = 0; i < sessions.count; i++)
-		json_array_append_new(list, boot_session_json(&sessions.list[i]));
-	free(sessions.list);
+	for (unsigned i = 0; i < sessions->count; i++)
+		if (sessions->list[i].machine_id == ref->id)
+			json_array_append_new(list, boot_session_json(&sessions->list[i]));
+	count = json_array_size(list);
 	json_object_set_new(ref->json, "sessions", list);
-	if (sessions.count && strcmp(api_text(ref->json, "state"), "failed"))
+	if (count && strcmp(api_text(ref->json, "state"), "failed"))
 		json_object_set_new(ref->json, "state", json_string("running"));
-	return sessions.count;
+	return count;
 }
 
-static void add_disk(struct http *http, const struct machine_ref *ref, unsigned sessions)
+static void add_disk(struct http *http, const struct machine_ref *ref, size_t sessions)
 {
 	struct child_info info = { 0 };
 	char path[4096];
@@ -177,6 +177,7 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		.job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array()
 	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
+	struct boot_sessions sessions = { 0 };
 	json_t *status, *portals;
 
 	if (err) {
@@ -186,14 +187,16 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	}
 	status = api_main_status(http);
 	portals = api_portals(status);
+	/* One question for all of them: each costs a round trip through every I/O loop. */
+	if (boot_list_sessions(http->config.boot, job.count == 1 ? job.refs[0].id : 0, &sessions))
+		sessions = (struct boot_sessions){ 0 };
 	for (unsigned i = 0; i < job.count; i++) {
-		unsigned sessions = add_sessions(http, &job.refs[i]);
-
-		add_disk(http, &job.refs[i], sessions);
+		add_disk(http, &job.refs[i], add_sessions(&job.refs[i], &sessions));
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	json_decref(portals);
 	json_decref(status);
+	free(sessions.list);
 	free(job.refs);
 	*machines = job.machines;
 	return 0;

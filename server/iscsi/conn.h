@@ -28,7 +28,7 @@ struct session;
 struct task;
 
 enum {
-	CONN_UNSENT_MAX = 1 << 20, /* bytes; beyond it nothing more is read from the peer */
+	CONN_UNSENT_MAX = 2 << 20, /* bytes; beyond it nothing more is read from the peer. Reads alone stay below 1 MiB (session.h). */
 	CONN_LINGER_MS = 2000,
 };
 

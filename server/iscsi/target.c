@@ -255,11 +255,14 @@ static bool admission_step(struct target *target)
 	}
 	if (!begin_step(target, login))
 		return false;
-	if (target->state == TARGET_ABSENT) {
-		if (login->boot > target->boot)
-			target->boot = login->boot;
-		target_open(target);
+	if (login->boot > target->boot) {
+		/* The provider knows of a boot that did not begin here. */
+		if (!earlier_boots_ended(target))
+			return false;
+		target->boot = login->boot;
 	}
+	if (target->state == TARGET_ABSENT)
+		target_open(target);
 	if (target->state != TARGET_OPEN)
 		return false;
 	same = find_session(target, login);

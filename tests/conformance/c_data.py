@@ -338,6 +338,22 @@ def slow_reader_gets_everything(t):
     c.ping()
 
 
+@case("design: TCP")
+def header_and_data_in_two_segments_as_iPXE_sends_them(t):
+    """With Nagle's algorithm the second waits for the ACK of the first: 40 ms each, unless the target acknowledges at once."""
+    s = Session(t, keys=[("InitialR2T", "Yes"), ("ImmediateData", "No")])
+    s.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    began = time.monotonic()
+    for lba in range(25):
+        itt = s.send_command(write10(lba, 1), write=512)
+        r2t = s.recv()
+        frame = s.frame(DATA_OUT, 0x80, itt=itt, words=[r2t.ttt, 0, s.statsn, 0, 0, 0], data=b"i" * 512)
+        s.raw(frame[:48])
+        s.raw(frame[48:])
+        equal(s.answer(itt).status, 0, "status")
+    want(time.monotonic() - began < 0.5, "25 writes took", time.monotonic() - began, "s")
+
+
 @case("RFC 7143 §11.2")
 def PDUs_byte_by_byte(t):
     s = Session(t)

@@ -187,9 +187,11 @@ int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, 
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
 {
 	(void)boot;
-	sessions->list = calloc(fake_boot.running + 1, sizeof(*sessions->list));
-	sessions->count = machine_id % 2 ? fake_boot.running : 0;
+	/* Machines with an odd id run; 0 asks for all. */
+	sessions->list = calloc(10 * fake_boot.running + 1, sizeof(*sessions->list));
+	sessions->count = machine_id == 0 ? 10 * fake_boot.running : machine_id % 2 ? fake_boot.running : 0;
 	for (unsigned i = 0; i < sessions->count; i++) {
+		sessions->list[i].machine_id = machine_id ? machine_id : 1 + 2 * (i % 10);
 		snprintf(sessions->list[i].initiator, sizeof(sessions->list[i].initiator), "iqn.2026-11.test:i");
 		snprintf(sessions->list[i].address, sizeof(sessions->list[i].address), "10.0.0.%u:3000", i + 1);
 		sessions->list[i].boot = 1;
