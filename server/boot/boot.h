@@ -107,6 +107,9 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
 
+/* Nobody has the machine's disk open, or is about to: other tools may have it. Any thread, at once. */
+bool boot_disk_is_closed(struct boot *boot, int64_t machine_id);
+
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */
 	unsigned count;

@@ -354,6 +354,11 @@ void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, s
 
 /* ---- what is only noted ---- */
 
+bool boot_disk_is_closed(struct boot *boot, int64_t machine_id)
+{
+	return slots_is_closed(&boot->slots, machine_id);
+}
+
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 {
 	return slots_ephemeral(&boot->slots, machine_id);

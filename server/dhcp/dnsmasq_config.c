@@ -148,6 +148,8 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 {
 	char subnet[INET_ADDRSTRLEN], url[512];
 
+	/* No leases are given, and dnsmasq would keep none in a folder that is not ours. */
+	buf_add_string(text, "leasefile-ro\n");
 	for (unsigned i = 0; i < config->interface_count; i++) {
 		struct in_addr network = { networks[i].address.s_addr & networks[i].netmask.s_addr };
 

@@ -43,6 +43,31 @@ int qcow2_runs_add(struct qcow2_runs *list, uint64_t first, uint64_t count)
 	return 0;
 }
 
+static int compare_runs(const void *a, const void *b)
+{
+	const struct qcow2_run *x = a, *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+void qcow2_runs_sort(struct qcow2_runs *list)
+{
+	unsigned last = 0;
+
+	if (list->count < 2)
+		return;
+	qsort(list->runs, list->count, sizeof(*list->runs), compare_runs);
+	for (unsigned i = 1; i < list->count; i++) {
+		struct qcow2_run *to = &list->runs[last];
+
+		if (to->first + to->count == list->runs[i].first)
+			to->count += list->runs[i].count;
+		else
+			list->runs[++last] = list->runs[i];
+	}
+	list->count = last + 1;
+}
+
 int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch)
 {
 	struct qcow2_punch *last = list->count ? &list->punches[list->count - 1] : NULL;

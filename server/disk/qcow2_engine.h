@@ -88,6 +88,7 @@ struct qcow2_pieces {
 	unsigned clean_count, dirty_count;
 	unsigned age; /* flushes so far */
 	uint64_t limit_bytes; /* entries point below it */
+	bool told_corrupt;
 };
 
 /* table_count pointers are made. 0 or -ENOMEM. */
@@ -134,7 +135,7 @@ int qcow2_find(struct qcow2 *q, unsigned first, uint64_t offset, uint64_t length
 	       struct qcow2_extent *extent);
 /* Whether the layers below the child have nothing but zeroes there; false where that is not known at once. */
 bool qcow2_backing_is_zero(struct qcow2 *q, uint64_t offset, uint64_t length);
-/* The entry of a guest cluster in its piece, checked. 0 or -EIO (corrupt: logged). */
+/* The entry of a guest cluster in its piece, checked. 0 or -EIO (corrupt: logged, the first time). */
 int qcow2_entry_read(const struct qcow2_piece *piece, uint64_t guest_cluster, struct qcow2_entry *entry);
 static inline unsigned qcow2_piece_of_cluster(uint64_t guest_cluster)
 {
@@ -266,6 +267,8 @@ int qcow2_free_cluster(struct qcow2 *q, uint64_t host);
 int qcow2_check_quota(struct qcow2 *q, uint64_t bytes);
 /* 0 or -ENOMEM. */
 int qcow2_runs_add(struct qcow2_runs *runs, uint64_t first, uint64_t count);
+/* By place, with neighbours made one: what was freed in the order of the disk lies otherwise in the file. */
+void qcow2_runs_sort(struct qcow2_runs *runs);
 int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch);
 /* qcow2_reap.c: gives back what a flush has made mature, in the background. */
 void qcow2_reap(struct qcow2 *q);

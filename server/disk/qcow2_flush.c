@@ -158,6 +158,7 @@ static void drop_snapshot(struct qcow2 *q, bool ok)
 	free(f->l1_writes);
 	f->l1_writes = NULL;
 	move_runs(ok ? &q->mature : &q->frees, &f->frees);
+	qcow2_runs_sort(&q->mature);
 	move_punches(ok ? &q->mature_punches : &q->punches, &f->punches);
 }
 

@@ -393,8 +393,11 @@ void qcow2_piece_settle(struct qcow2_piece *piece, bool ok)
 
 static int corrupt(const struct qcow2_piece *piece, uint64_t guest_cluster, const char *what)
 {
-	log_error("%s: corrupt: the L2 entry of guest offset %llu %s", piece->owner->path,
-		  (unsigned long long)guest_cluster * QCOW2_CLUSTER_BYTES, what);
+	/* Once: who reads it again and again must not fill the log. */
+	if (!piece->owner->told_corrupt)
+		log_error("%s: corrupt: the L2 entry of guest offset %llu %s", piece->owner->path,
+			  (unsigned long long)guest_cluster * QCOW2_CLUSTER_BYTES, what);
+	piece->owner->told_corrupt = true;
 	return -EIO;
 }
 

@@ -135,23 +135,20 @@ static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
 
 /* ---- after the transaction ---- */
 
-/* Those of sessions that are this machine's. Returns how many. */
-static size_t add_sessions(const struct machine_ref *ref, const struct boot_sessions *sessions)
+/* Those of sessions that are this machine's. */
+static void add_sessions(const struct machine_ref *ref, const struct boot_sessions *sessions)
 {
 	json_t *list = json_array();
-	size_t count;
 
 	for (unsigned i = 0; i < sessions->count; i++)
 		if (sessions->list[i].machine_id == ref->id)
 			json_array_append_new(list, boot_session_json(&sessions->list[i]));
-	count = json_array_size(list);
 	json_object_set_new(ref->json, "sessions", list);
-	if (count && strcmp(api_text(ref->json, "state"), "failed"))
+	if (json_array_size(list) && strcmp(api_text(ref->json, "state"), "failed"))
 		json_object_set_new(ref->json, "state", json_string("running"));
-	return count;
 }
 
-static void add_disk(struct http *http, const struct machine_ref *ref, size_t sessions)
+static void add_disk(struct http *http, const struct machine_ref *ref)
 {
 	struct child_info info = { 0 };
 	char path[4096];
@@ -161,7 +158,7 @@ static void add_disk(struct http *http, const struct machine_ref *ref, size_t se
 	store_child_path(http->config.store, ref->child, path, sizeof(path));
 	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", path, "format", "qcow2", "virtual_bytes",
 			 (json_int_t)info.virtual_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "clean",
-			 !err && info.clean && !sessions);
+			 !err && info.clean && boot_disk_is_closed(http->config.boot, ref->id));
 	if (err)
 		json_object_set_new(disk, "error",
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
@@ -191,7 +188,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	if (boot_list_sessions(http->config.boot, job.count == 1 ? job.refs[0].id : 0, &sessions))
 		sessions = (struct boot_sessions){ 0 };
 	for (unsigned i = 0; i < job.count; i++) {
-		add_disk(http, &job.refs[i], add_sessions(&job.refs[i], &sessions));
+		add_sessions(&job.refs[i], &sessions);
+		add_disk(http, &job.refs[i]);
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	json_decref(portals);

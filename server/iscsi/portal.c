@@ -46,16 +46,26 @@ fail:
 	return -err;
 }
 
+static bool same_host(const struct endpoint *a, const struct endpoint *b)
+{
+	const struct sockaddr_in *a4 = (const void *)&a->addr, *b4 = (const void *)&b->addr;
+	const struct sockaddr_in6 *a6 = (const void *)&a->addr, *b6 = (const void *)&b->addr;
+
+	if (a->addr.ss_family != b->addr.ss_family)
+		return false;
+	if (a->addr.ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
+}
+
 /* The oldest connection that has not logged in makes room; a host that has many of them first. */
 static void make_room(struct hub *hub, const struct endpoint *peer)
 {
-	char address[PARSE_ENDPOINT_TEXT], other[PARSE_ENDPOINT_TEXT];
 	struct conn *oldest = NULL, *oldest_of_peer = NULL;
 	unsigned of_peer = 0;
 
 	if (hub->login_count < PORTAL_LOGINS_PER_ADDRESS)
 		return;
-	endpoint_format_host(peer, address);
 	list_each(link, next, &hub->conns) {
 		struct conn *conn = list_entry(link, struct conn, link);
 
@@ -63,7 +73,7 @@ static void make_room(struct hub *hub, const struct endpoint *peer)
 			continue;
 		if (!oldest)
 			oldest = conn;
-		if (strcmp(endpoint_format_host(&conn->peer, other), address))
+		if (!same_host(&conn->peer, peer))
 			continue;
 		if (!oldest_of_peer)
 			oldest_of_peer = conn;

@@ -24,7 +24,8 @@
 enum { THRESHOLD_LOOK_BYTES = 1 << 20 };
 
 static const uint16_t attention_codes[UA_COUNT] = {
-	[UA_POWER_ON] = ASC_POWER_ON_OCCURRED,
+	/* The general one: libiscsi's iscsi-ls sees no LUN behind any other. */
+	[UA_POWER_ON] = ASC_POWER_ON_OR_RESET_OCCURRED,
 	[UA_BUS_RESET] = ASC_BUS_RESET_OCCURRED,
 	[UA_DEVICE_RESET] = ASC_BUS_DEVICE_RESET_OCCURRED,
 	[UA_LUNS_CHANGED] = ASC_REPORTED_LUNS_CHANGED,

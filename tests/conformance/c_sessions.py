@@ -303,6 +303,7 @@ def login_within_the_grace_finds_it_open(t):
     s = Session(t)
     s.logout()
     s.expect_close()
+    t.line("ended 1")
     t.forget()
     Session(t).ping()
     t.tell("sessions 1")

@@ -149,8 +149,10 @@ def demo(lan, runtime, done):
     head("sanbootd starts")
     server.start()
     say(f"   DHCP, TFTP, boot scripts, iSCSI and the page on {lan.ip}, in a network namespace of its own")
-    login = re.search(r"first login: (http://\S+)", server.log())
-    page = login.group(1) if login else f"http://{lan.ip}:8080/ (with the password that was set in an earlier demo)"
+    try:
+        page = server.wait_log(r"first login: (http://\S+)", 3).group(1)
+    except Failed:                               # a password is set: no one-time address is given
+        page = f"http://{lan.ip}:8080/ (with the password that was set in an earlier demo)"
     say(f"   the page: {page}")
 
     head("The golden image")

@@ -27,9 +27,11 @@ with Suite() as t:
         outage(server.kill)
 
     with t.case("killed again, in the middle of a large write"):
+        written = lambda: sum(x["bytes_written"] for x in server.machine(name)["sessions"])
+        before = written()
         vm.proc.out.skip()
         vm.send("write 12")
-        vm.tick(1)
+        until(lambda: written() > before + (1 << 20), 30, "the write does not begin")
         server.kill()
         server.start()
         wrote = vm.wait(r"E2E-WROTE (\w+)").group(1)

@@ -214,7 +214,7 @@ static void test_report_luns(void **state)
 	assert_good(RUN(rig, 0, 0x00)); /* having looked, it need not be told */
 	a = rig_run_lun(rig, 0, 5, CDB(0x12, 1, 0x80, 0, 255), NULL, 0);
 	assert_memory_equal(a.in + 4, "m1-0001-5", 9);
-	assert_sense(rig_run_lun(rig, 0, 5, CDB(0x00), NULL, 0), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OCCURRED);
+	assert_sense(rig_run_lun(rig, 0, 5, CDB(0x00), NULL, 0), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OR_RESET_OCCURRED);
 	a = rig_run_lun(rig, 0, 5, CDB(0x25), NULL, 0);
 	assert_int_equal(get_be(a.in, 4), 2047);
 	rig->target->lus[5]->disk = NULL;

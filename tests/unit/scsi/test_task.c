@@ -374,9 +374,9 @@ static void test_attentions(void **state)
 	assert_good(RUN(rig, 0, 0x12, 0, 0, 0, 36));
 	assert_good(RUN(rig, 0, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 16));
 	/* before what is wrong with a command */
-	assert_sense(RUN(rig, 0, 0xff), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OCCURRED);
+	assert_sense(RUN(rig, 0, 0xff), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OR_RESET_OCCURRED);
 	assert_sense(RUN(rig, 0, 0xff), SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPERATION_CODE);
-	assert_sense(RUN(rig, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 1), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OCCURRED);
+	assert_sense(RUN(rig, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 1), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OR_RESET_OCCURRED);
 	assert_good(RUN(rig, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
 	/* several, each once */
 	scsi_target_reset(rig->target, rig->nexus[0]);
