@@ -79,6 +79,13 @@ $(B)/obj/unit/%.o: tests/unit/%.c
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+# A stand-alone target over memory, for tests/conformance.
+$(B)/testd: $(B)/obj/conformance/testd.o $(B)/obj/conformance/memory_disk.o $(call libs_of,iscsi)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+$(B)/obj/conformance/%.o: tests/conformance/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/conformance -MMD -MP -c -o $@ $<
+
 # The disk engine on a simulated host: seeded histories with power cuts and failures.
 $(B)/sim: $(patsubst tests/sim/%.c,$(B)/obj/sim/%.o,$(wildcard tests/sim/*.c)) $(call libs_of,disk)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)

@@ -16,6 +16,9 @@
 #include "base/log.h"
 #include "disk/qcow2_engine.h"
 
+/* At once: a punch of many fragments takes long, and holds up all writes to the file meanwhile. */
+enum { REAP_CLUSTERS = 64 };
+
 static void reap_next(struct qcow2 *q);
 
 static void submit_punch(struct qcow2 *q, uint64_t offset, uint64_t length, void (*done)(struct file_request *io))
@@ -80,12 +83,12 @@ static void run_punched(struct file_request *io)
 	release(&q->reap_waiter);
 }
 
-/* From the end of the last run, not across pieces of refcounts. */
+/* From the end of the last run. A divisor of what a piece of refcounts holds, so never across two. */
 static void reap_run(struct qcow2 *q)
 {
 	struct qcow2_run *last = &q->mature.runs[q->mature.count - 1], *run = &q->reap_run;
 
-	run->first = max_u64(align_down(last->first + last->count - 1, QCOW2_PIECE_REFCOUNTS), last->first);
+	run->first = max_u64(align_down(last->first + last->count - 1, REAP_CLUSTERS), last->first);
 	run->count = last->first + last->count - run->first;
 	last->count -= run->count;
 	if (!last->count)
