@@ -9,7 +9,8 @@ VERSION := 0.1.0
 FLAGS_release := -O2 -g
 FLAGS_debug := -O0 -g3
 FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FLAGS_tsan := -O1 -g -fsanitize=thread
+# gcc sees uninitialised variables under -fsanitize=thread where there are none.
+FLAGS_tsan := -O1 -g -fsanitize=thread -Wno-maybe-uninitialized
 FLAGS_coverage := -O0 -g --coverage
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0
