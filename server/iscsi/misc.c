@@ -100,6 +100,27 @@ void session_reject(struct session *session, uint8_t reason, const struct bhs *r
 
 /* ---- asynchronous messages ---- */
 
+void async_scsi_event(struct session *session, const uint8_t lun[8], const void *sense, size_t len)
+{
+	uint8_t data[2 + SCSI_SENSE_MAX];
+	const struct be16 sense_len = be16_put((uint16_t)len);
+	struct pdu_out *out;
+	struct bhs_async *bhs;
+
+	if (session->ipxe)
+		return;
+	bhs = (struct bhs_async *)session_answer(session, OP_ASYNC, TAG_NONE, &out);
+	if (!bhs)
+		return;
+	memcpy(bhs->lun, lun, sizeof(bhs->lun));
+	session_number(session, (struct bhs_target *)bhs, true);
+	bhs->event = ASYNC_SCSI;
+	/* §11.9.4: SenseLength, then the sense data */
+	memcpy(data, &sense_len, sizeof(sense_len));
+	memcpy(data + sizeof(sense_len), sense, len);
+	conn_queue_copy(session->conn, out, data, sizeof(sense_len) + len);
+}
+
 void async_request_logout(struct session *session, unsigned seconds)
 {
 	struct pdu_out *out;

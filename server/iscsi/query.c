@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What other threads ask of targets: who is logged in, and to close one. See server.h. */
+/* What other threads ask of targets: who is logged in, to close one, to tell of a new capacity. See server.h. */
 #include "iscsi/hub.h"
 #include "iscsi/session.h"
 #include "iscsi/target.h"
@@ -141,4 +141,32 @@ void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loo
 	census->each = each;
 	census->arg = arg;
 	loop_post(server->hubs[census->hub].loop, &census->msg);
+}
+
+/* ---- capacity ---- */
+
+struct capacity_change {
+	struct loop_msg msg;
+	struct iscsi_server *server;
+	uint64_t key;
+};
+
+static void capacity_change_run(struct loop_msg *msg)
+{
+	struct capacity_change *change = container_of(msg, struct capacity_change, msg);
+	struct target *target = target_find(hub_of(change->server, change->key), change->key);
+
+	if (target && target->state == TARGET_OPEN)
+		scsi_target_capacity_changed(target->scsi, 0);
+	free(change);
+}
+
+void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key)
+{
+	struct capacity_change *change = calloc(1, sizeof(*change));
+
+	if (!change)
+		abort();
+	*change = (struct capacity_change){ .msg.run = capacity_change_run, .server = server, .key = key };
+	loop_post(hub_of(server, key)->loop, &change->msg);
 }

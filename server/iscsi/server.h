@@ -130,6 +130,12 @@ void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char 
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
 			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
 
+/*
+ * The disk of an open target has another size now: initiators are told by a unit attention and an asynchronous message
+ * (never iPXE). Nothing happens where it is not open: whoever opens it looks. Any thread.
+ */
+void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key);
+
 /* Whether an ISID is iPXE's: EN format (RFC 7143 §11.12.5), enterprise number 10019. Any thread. */
 bool iscsi_is_ipxe(const uint8_t isid[6]);
 

@@ -204,6 +204,8 @@ void nop_out(struct session *session, const struct bhs *bhs, const char *data, s
 void nop_ping(struct session *session);
 void logout_request(struct session *session, const struct bhs_logout_request *bhs);
 void session_reject(struct session *session, uint8_t reason, const struct bhs *rejected);
+/* Reports a SCSI event (§11.9.1 event 0); not to iPXE. */
+void async_scsi_event(struct session *session, const uint8_t lun[8], const void *sense, size_t len);
 /* Asks the initiator to log out within seconds (§11.9.1 event 1); not iPXE. */
 void async_request_logout(struct session *session, unsigned seconds);
 

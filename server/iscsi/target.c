@@ -169,12 +169,11 @@ static bool begin_step(struct target *target, const struct login *login)
 			scsi_target_clear_reservations(target->scsi);
 		target->begin_boot = login->boot;
 		if (provider->begin_needs_closed && provider->begin_needs_closed(provider->arg, target->key)) {
-			target->clear_on_open = true;
 			target_close(target);
 			return false;
 		}
-	} else {
-		target->clear_on_open = true;
+	} else if (target->scsi) {
+		scsi_target_clear_reservations(target->scsi);
 	}
 	target->beginning = true;
 	target->begin_boot = login->boot;
@@ -259,6 +258,8 @@ static bool admission_step(struct target *target)
 		/* The provider knows of a boot that did not begin here. */
 		if (!earlier_boots_ended(target))
 			return false;
+		if (target->scsi && target->boot)
+			scsi_target_clear_reservations(target->scsi);
 		target->boot = login->boot;
 	}
 	if (target->state == TARGET_ABSENT)
@@ -313,8 +314,9 @@ static bool release_step(struct target *target)
 	target_end_sessions(target, "released");
 	if (target->state == TARGET_OPEN && list_empty(&target->sessions))
 		target_close(target);
-	if (target->state != TARGET_ABSENT || !list_empty(&target->sessions))
+	if (target->state != TARGET_ABSENT || !list_empty(&target->sessions) || target->saves)
 		return false;
+	target_forget_scsi(target);
 	while (!list_empty(&target->releases)) {
 		struct release_request *request = list_entry(target->releases.next, struct release_request, link);
 
@@ -330,6 +332,9 @@ static void idle_step(struct target *target)
 	if (!list_empty(&target->sessions))
 		return;
 	if (target->state == TARGET_ABSENT) {
+		if (target->saves || (target->scsi && scsi_target_has_registrations(target->scsi) && !target->hub->stopping))
+			return;
+		target_forget_scsi(target);
 		target_free(target);
 		return;
 	}

@@ -4,6 +4,8 @@
  *
  *     ABSENT -> OPENING -> OPEN -> CLOSING -> ABSENT (and freed, when nobody wants it)
  *
+ * A closed target stays as a record while somebody is registered with it (PERSISTENT RESERVE OUT), until it is released or the server stops.
+ *
  * What it should do next follows from what is wanted (logins that wait, a release, nothing) and from what is there (sessions, an
  * open disk, an answer that is awaited); target_advance works that out and takes one step, whenever something has changed.
  */
@@ -34,10 +36,9 @@ struct target {
 	enum target_state state;
 	uint64_t boot;	       /* whose sessions these are; 0: not known yet, or without boots */
 	bool beginning;	       /* provider->begin was asked */
-	bool clear_on_open;    /* a boot has begun while it was closed: reservations go when it opens */
 	bool many;
 	struct disk *disk;
-	struct scsi_target *scsi;
+	struct scsi_target *scsi; /* while OPEN, and afterwards as long as somebody is registered (SPC-4 §5.13.5) */
 	unsigned saves;	       /* provider->save_state was asked */
 	struct list sessions;  /* struct session, live or ending */
 	struct list waiting;   /* struct login */

@@ -3,7 +3,10 @@
  * Opening and closing: see target_open.h.
  *
  *     open: provider->open -> provider->load_state -> scsi_target_new -> OPEN
- *     close: saves that are under way finish -> scsi_target_free -> provider->close -> ABSENT
+ *     close: saves that are under way finish -> scsi_target_free, unless somebody is registered -> provider->close -> ABSENT
+ *
+ * What scsi/ keeps is stored behind the number of the boot in which it was: what an earlier one registered does not come back, even if
+ * the server dies after a boot has begun and before its target is opened.
  */
 #include "iscsi/target_open.h"
 
@@ -19,10 +22,20 @@
 
 /* ---- what scsi/ keeps ---- */
 
+enum { STATE_MAGIC = 0x53425354 };
+
+struct state_header {
+	struct be32 magic;
+	uint8_t reserved[4];
+	struct be64 boot;
+};
+
 struct save {
 	struct target *target;
 	void (*done)(void *done_arg, int err);
 	void *done_arg;
+	struct state_header header; /* and what scsi/ gave, behind it */
+	uint8_t blob[];
 };
 
 static void on_saved(void *arg, int err)
@@ -39,15 +52,17 @@ static void save_state(void *arg, const void *blob, size_t len, void (*done)(voi
 {
 	struct target *target = arg;
 	const struct iscsi_provider *provider = target->hub->server->provider;
-	struct save *save = malloc(sizeof(*save));
+	struct save *save = malloc(sizeof(*save) + len);
 
 	if (!save) {
 		done(done_arg, -ENOMEM);
 		return;
 	}
-	*save = (struct save){ target, done, done_arg };
+	*save = (struct save){ target, done, done_arg, { .magic = be32_put(STATE_MAGIC), .boot = be64_put(target->boot) } };
+	memcpy(save->blob, blob, len);
 	target->saves++;
-	provider->save_state(provider->arg, target->key, blob, len, target->hub->loop, on_saved, save);
+	provider->save_state(provider->arg, target->key, &save->header, sizeof(save->header) + len, target->hub->loop,
+			     on_saved, save);
 }
 
 /* ---- PREEMPT AND ABORT ---- */
@@ -101,35 +116,63 @@ static const char *serial_of(const struct target *target)
 	return colon && colon[1] ? colon + 1 : target->iqn;
 }
 
+void target_forget_scsi(struct target *target)
+{
+	scsi_target_free(target->scsi);
+	target->scsi = NULL;
+}
+
+/* The disk is open, and there is nothing to work with. */
+static void open_failed(struct target *target)
+{
+	target_forget_scsi(target);
+	give_back_disk(target);
+	refuse_all(target, LOGIN_OUT_OF_RESOURCES, "out of memory, or the disk is too small");
+}
+
+static void opened_at_last(struct target *target)
+{
+	target->state = TARGET_OPEN;
+	target->close_after_ms = 0;
+	target_kick(target);
+}
+
+static void scsi_event(void *arg, struct scsi_nexus *nexus, const uint8_t lun[8], const void *sense, size_t sense_len)
+{
+	struct session *session = scsi_nexus_user(nexus);
+
+	(void)arg;
+	async_scsi_event(session, lun, sense, sense_len);
+}
+
 static void on_loaded(void *arg, const void *blob, size_t len)
 {
 	struct target *target = arg;
 	const struct iscsi_provider *provider = target->hub->server->provider;
+	const struct state_header *header = blob;
+	bool of_this_boot = false;
 	struct scsi_target_config config = {
 		.name = target->iqn,
 		.serial = serial_of(target),
 		.loop = target->hub->loop,
 		.save = provider->save_state ? save_state : NULL,
 		.save_arg = target,
-		.saved = blob,
-		.saved_len = len,
 	};
 
+	if (len >= sizeof(*header) && be32_get(header->magic) == STATE_MAGIC) {
+		of_this_boot = be64_get(header->boot) == target->boot;
+		config.saved = header + 1;
+		config.saved_len = len - sizeof(*header);
+	}
 	if (scsi_target_new(&config, &target->scsi) || scsi_target_add_lun(target->scsi, 0, target->disk)) {
-		if (target->scsi)
-			scsi_target_free(target->scsi);
-		target->scsi = NULL;
-		give_back_disk(target);
-		refuse_all(target, LOGIN_OUT_OF_RESOURCES, "out of memory");
+		open_failed(target);
 		return;
 	}
 	scsi_target_set_abort_hook(target->scsi, abort_nexus, target);
-	if (target->clear_on_open)
+	scsi_target_set_event_hook(target->scsi, scsi_event, target);
+	if (!of_this_boot)
 		scsi_target_clear_reservations(target->scsi);
-	target->clear_on_open = false;
-	target->state = TARGET_OPEN;
-	target->close_after_ms = 0;
-	target_kick(target);
+	opened_at_last(target);
 }
 
 static void on_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
@@ -145,7 +188,11 @@ static void on_opened(void *arg, struct disk *disk, uint16_t login_status, const
 		return;
 	}
 	target->disk = disk;
-	if (provider->load_state)
+	if (target->scsi && scsi_target_set_disk(target->scsi, 0, disk))
+		open_failed(target);
+	else if (target->scsi)
+		opened_at_last(target);
+	else if (provider->load_state)
 		provider->load_state(provider->arg, target->key, target->hub->loop, on_loaded, target);
 	else
 		on_loaded(target, NULL, 0);
@@ -163,7 +210,9 @@ void target_close(struct target *target)
 {
 	if (target->saves)
 		return; /* on_saved kicks */
-	scsi_target_free(target->scsi);
-	target->scsi = NULL;
+	if (scsi_target_has_registrations(target->scsi))
+		scsi_target_set_disk(target->scsi, 0, NULL);
+	else
+		target_forget_scsi(target);
 	give_back_disk(target);
 }

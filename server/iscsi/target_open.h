@@ -9,5 +9,7 @@ struct target;
 void target_open(struct target *target);
 /* OPEN, without sessions -> CLOSING, then ABSENT. */
 void target_close(struct target *target);
+/* What scsi/ knows of the target, registrations too. Not while OPEN or while saves are under way. */
+void target_forget_scsi(struct target *target);
 
 #endif

@@ -90,7 +90,7 @@ struct reservations {
 struct scsi_lu {
 	struct scsi_target *target;
 	unsigned number;
-	struct disk *disk;
+	struct disk *disk; /* NULL while it is closed */
 	uint64_t blocks; /* logical blocks */
 	bool read_only;
 	struct mode_values mode, saved_mode;
@@ -131,6 +131,8 @@ struct scsi_target {
 	struct scsi_nexus *nexuses;
 	void (*abort_nexus)(void *arg, struct scsi_nexus *nexus);
 	void *abort_arg;
+	void (*event)(void *arg, struct scsi_nexus *nexus, const uint8_t lun[8], const void *sense, size_t sense_len);
+	void *event_arg;
 	unsigned depth; /* calls that are inside */
 	bool freed;
 	/* persist.c */

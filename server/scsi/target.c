@@ -103,6 +103,36 @@ void scsi_target_free(struct scsi_target *target)
 	target_leave(target);
 }
 
+static void tell_nexuses(struct scsi_lu *lu, enum unit_attention ua)
+{
+	const struct sense sense = { .key = SENSE_UNIT_ATTENTION, .code = attention_codes[ua] };
+	const uint8_t lun[8] = { 0, (uint8_t)lu->number };
+	struct scsi_target *target = lu->target;
+	uint8_t bytes[SCSI_SENSE_MAX];
+	size_t len = sense_encode(&sense, lu->mode.d_sense, bytes);
+
+	if (!target->event)
+		return;
+	for (struct scsi_nexus *n = target->nexuses; n; n = n->next)
+		target->event(target->event_arg, n, lun, bytes, len);
+}
+
+static void luns_changed(struct scsi_target *target, const struct scsi_lu *added)
+{
+	struct scsi_lu *first = NULL;
+
+	for (unsigned i = 0; i < SCSI_LUNS; i++) {
+		struct scsi_lu *lu = target->lus[i];
+
+		if (!lu || lu == added)
+			continue;
+		lu_raise_others(lu, NULL, UA_LUNS_CHANGED);
+		first = first ? first : lu;
+	}
+	if (first)
+		tell_nexuses(first, UA_LUNS_CHANGED);
+}
+
 int scsi_target_add_lun(struct scsi_target *target, unsigned number, struct disk *disk)
 {
 	struct disk_info info;
@@ -128,10 +158,37 @@ int scsi_target_add_lun(struct scsi_target *target, unsigned number, struct disk
 	target->lus[number] = lu;
 	persist_load(lu);
 	lu->mode = lu->saved_mode;
-	for (unsigned i = 0; i < SCSI_LUNS; i++)
-		if (target->lus[i] && target->lus[i] != lu)
-			lu_raise_others(target->lus[i], NULL, UA_LUNS_CHANGED);
+	luns_changed(target, lu);
 	return 0;
+}
+
+int scsi_target_set_disk(struct scsi_target *target, unsigned number, struct disk *disk)
+{
+	struct disk_info info = { 0 };
+	struct scsi_lu *lu = number < SCSI_LUNS ? target->lus[number] : NULL;
+
+	if (!lu)
+		return -ENOENT;
+	assert(!target->nexuses && !lu->first_task);
+	if (disk) {
+		disk_get_info(disk, &info);
+		if (info.size_bytes < SCSI_BLOCK)
+			return -EINVAL;
+	}
+	lu->disk = disk;
+	lu->blocks = info.size_bytes / SCSI_BLOCK;
+	lu->read_only = info.read_only;
+	lu->no_space_since_ms = 0;
+	lu->threshold_reported = false;
+	return 0;
+}
+
+bool scsi_target_has_registrations(const struct scsi_target *target)
+{
+	for (unsigned i = 0; i < SCSI_LUNS; i++)
+		if (target->lus[i] && target->lus[i]->reservations.count)
+			return true;
+	return false;
 }
 
 /* ---- addressing ---- */
@@ -246,6 +303,7 @@ void scsi_target_capacity_changed(struct scsi_target *target, unsigned number)
 	disk_get_info(lu->disk, &info);
 	lu->blocks = info.size_bytes / SCSI_BLOCK;
 	lu_raise_others(lu, NULL, UA_CAPACITY_CHANGED);
+	tell_nexuses(lu, UA_CAPACITY_CHANGED);
 }
 
 void scsi_target_clear_reservations(struct scsi_target *target)
@@ -320,6 +378,15 @@ void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(
 {
 	target->abort_nexus = abort_nexus;
 	target->abort_arg = arg;
+}
+
+void scsi_target_set_event_hook(struct scsi_target *target,
+				void (*event)(void *arg, struct scsi_nexus *nexus, const uint8_t lun[8],
+					      const void *sense, size_t sense_len),
+				void *arg)
+{
+	target->event = event;
+	target->event_arg = arg;
 }
 
 /* ---- resets (SAM-5 §6.3) ---- */

@@ -55,6 +55,13 @@ int scsi_target_new(const struct scsi_target_config *config, struct scsi_target 
 void scsi_target_free(struct scsi_target *target);
 /* LUN 0 to 255. The disk stays the caller's. */
 int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *disk);
+/*
+ * The disk of a LUN without nexuses is closed (NULL), or opened again: registrations, reservations and mode parameters
+ * stay. -ENOENT: no such LUN; -EINVAL: too small a disk.
+ */
+int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk);
+/* Is anybody registered (PERSISTENT RESERVE OUT)? SPC-4 §5.13.5: that outlives the nexus, and ends with power. */
+bool scsi_target_has_registrations(const struct scsi_target *target);
 /* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */
 void scsi_target_capacity_changed(struct scsi_target *target, unsigned lun);
 /* A new boot of the machine begins: registrations and reservations of earlier boots go, APTPL ones too. */
@@ -134,6 +141,14 @@ bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8]);
  * PREEMPT AND ABORT aborts the tasks of other nexuses: scsi/ calls back into the transport, which knows them.
  */
 void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus), void *arg);
+/*
+ * Changes that nobody's command brought about (capacity, LUNs) are told to each nexus at once, with the sense data that
+ * its next command will get as a unit attention: iSCSI's Async Message, event 0 (RFC 7143 §11.9.1).
+ */
+void scsi_target_set_event_hook(struct scsi_target *target,
+				void (*event)(void *arg, struct scsi_nexus *nexus, const uint8_t lun[8],
+					      const void *sense, size_t sense_len),
+				void *arg);
 void *scsi_nexus_user(const struct scsi_nexus *nexus);
 void scsi_nexus_set_user(struct scsi_nexus *nexus, void *user);
 

@@ -2,8 +2,18 @@
 """Hostile input: bounded in memory and time, and nobody else is disturbed."""
 from iscsi import *
 import random
+import resource
 
 MB = 1 << 20
+
+
+def log_lines():
+    """Of all targets under test; 0 where nobody asked for a log."""
+    try:
+        with open(os.environ.get("TESTD_LOG", os.devnull), "rb") as log:
+            return sum(1 for _ in log)
+    except OSError:
+        return 0
 
 
 def undisturbed(t):
@@ -152,6 +162,58 @@ def connections_that_never_log_in(t):
     want(alive <= 130, alive, "connections of one address are still open")
 
 
+@case("hostile", slow=True)
+def ten_thousand_connections(t):
+    """All held open from this side; the oldest that have not logged in make room, and a machine with a session notices nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(20000, hard), hard))
+    machine, data = Session(t, "many", initiator=IQN + "machine"), os.urandom(4096)
+    before, lines, began, slowest, conns = t.rss(), log_lines(), time.monotonic(), 0, []
+    try:
+        for i in range(10000):
+            conns.append(socket.create_connection(t.address, TIMEOUT))
+            if i % 250 == 0:
+                asked = time.monotonic()
+                equal(machine.write10(64, data, 4096).status, 0, "write of the machine")
+                equal(machine.read10(64, 8).data, data, "read of the machine")
+                slowest = max(slowest, time.monotonic() - asked)
+        undisturbed(t)
+        want(t.rss() - before < 64 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+        want(slowest < 3, "the machine waited", slowest, "s")
+        want(log_lines() - lines < 5000, log_lines() - lines, "lines in the log")
+        want(time.monotonic() - began < 60, "it took", time.monotonic() - began, "s")
+    finally:
+        for c in conns:
+            c.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    machine.ping()
+    undisturbed(t)
+
+
+@case("hostile", slow=True)
+def a_million_NOPs(t):
+    """Half of them want an answer, and each of those gets one; a machine beside them is served."""
+    s, machine = Session(t, "many", initiator=IQN + "flood"), Session(t, "many", initiator=IQN + "machine")
+    before, slowest = t.rss(), 0
+    asks = s.frame(NOP_OUT | IMMEDIATE, itt=1, words=[NONE, s.cmdsn, 0])
+    tells = s.frame(NOP_OUT | IMMEDIATE, itt=NONE, words=[NONE, s.cmdsn, 0])
+    sender = threading.Thread(target=lambda: [s.sock.sendall((asks + tells) * 500) for _ in range(1000)], daemon=True)
+    sender.start()
+    s.sock.settimeout(60)
+    for i in range(100):
+        answers = s.exactly(5000 * 48)
+        want(answers[:48 * 5000:48] == bytes([NOP_IN]) * 5000, "something else than NOP-In")
+        if i % 10 == 0:
+            asked = time.monotonic()
+            equal(machine.read10(0, 8).status, 0, "read of the machine")
+            slowest = max(slowest, time.monotonic() - asked)
+    sender.join(60)
+    want(not sender.is_alive(), "not all were taken")
+    s.ping()
+    want(t.rss() - before < 32 * MB, "memory grew by", (t.rss() - before) // MB, "MB")
+    want(slowest < 3, "the machine waited", slowest, "s")
+
+
 @case("hostile")
 def logins_that_stop_half_way(t):
     conns = []
@@ -211,6 +273,27 @@ def idle_session_is_asked_with_a_NOP_In(t):
     pdu = s.recv()
     equal((pdu.opcode, pdu.itt), (NOP_IN, NONE), "the question")
     ipxe.expect_silence(0.5)
+
+
+@case("RFC 7143 §11.9.1")
+def change_of_capacity_is_told_at_once_but_not_to_iPXE(t):
+    s = Session(t, "many")
+    ipxe = Session(t, "many", initiator=IQN + "ipxe", isid=b"\x40\0\x27\x23\x55\x55")
+    t.tell("capacity 2")
+    pdu = s.recv()
+    equal((pdu.opcode, pdu.flags, pdu.bhs[36], pdu.itt, pdu.ttt, pdu.lun), (ASYNC, 0x80, 0, NONE, 0, bytes(8)), "the message")
+    equal(pdu.statsn, s.statsn, "StatSN")
+    equal(len(pdu.data), 2 + int.from_bytes(pdu.data[:2], "big"), "SenseLength")
+    sense = pdu.data[2:]
+    equal((sense[0] & 0x7f, sense[2] & 15, sense[12], sense[13]), (0x70, 6, 0x2a, 0x09), "sense data")
+    s.statsn += 1
+    equal(s.command(b"\0" * 6).sense_code, (6, 0x2a, 0x09), "unit attention all the same")
+    equal(s.command(b"\0" * 6).status, 0, "status after it")
+    ipxe.expect_silence(0.2)
+    equal(ipxe.command(b"\0" * 6).sense_code, (6, 0x2a, 0x09), "unit attention of iPXE")
+    ipxe.close()
+    t.tell("capacity 8")
+    s.ping()
 
 
 @case("RFC 7143 §11.9.1")

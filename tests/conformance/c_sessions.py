@@ -7,6 +7,9 @@ TUR = b"\0" * 6
 PREEMPTABLE = struct.pack(">BBBBBBBHB", 0x5f, 0x06, 0, 0, 0, 0, 0, 24, 0)  # REGISTER AND IGNORE EXISTING KEY
 
 
+RESERVE_EXCLUSIVE = struct.pack(">BBBBBBBHB", 0x5f, 0x01, 0x03, 0, 0, 0, 0, 24, 0)
+
+
 def register(s, key, aptpl=True):
     data = bytes(8) + key.to_bytes(8, "big") + bytes(4) + bytes([1 if aptpl else 0]) + bytes(3)
     return s.command(PREEMPTABLE, write=24, data=data)
@@ -189,6 +192,62 @@ def reservations_kept_over_a_close_and_cleared_by_a_boot(t):
     equal(keys_of(s), [], "keys after a new boot")
 
 
+@case("SPC-4 §5.13.5")
+def registrations_without_APTPL_outlive_the_grace(t):
+    """They end with power: a logout is no power cycle, and what a target does with its disk is its own affair."""
+    t.tell("release 2")
+    t.line("released")
+    s = Session(t, "many")
+    equal(register(s, 0x55, aptpl=False).status, 0, "status of the registration")
+    equal(s.command(RESERVE_EXCLUSIVE, write=24, data=(0x55).to_bytes(8, "big") + bytes(16)).status, 0, "status of RESERVE")
+    t.forget()
+    s.logout()
+    s.expect_close()
+    t.line("close 2")
+    other = Session(t, "many", initiator=IQN + "other")
+    t.line("open 2")
+    equal(keys_of(other), [0x55], "keys after the target was closed")
+    equal(other.write10(0, bytes(512), 512).status, 0x18, "a write of another initiator: RESERVATION CONFLICT")
+    again = Session(t, "many", isid=s.isid)
+    equal(again.write10(0, bytes(512), 512).status, 0, "a write of the holder")
+    t.tell("release 2")
+    t.line("released")
+    equal(keys_of(Session(t, "many")), [], "keys after a release, which is a power cycle")
+
+
+@case("design: boots")
+def registrations_without_APTPL_end_with_the_boot_though_closed(t):
+    t.tell("pending 5")
+    number = int(t.line("pending").split()[1])
+    s = Session(t, "boots", chap=f"secret-of-boot-{number - 1}")
+    register(s, 0x78, aptpl=False)
+    t.forget()
+    s.logout()
+    s.expect_close()
+    t.line("close 5")
+    s = Session(t, "boots", chap=f"secret-of-boot-{number}")
+    equal(keys_of(s), [], "keys after a new boot")
+
+
+@case("design: boots")
+def server_that_died_between_begin_and_open(t):
+    """The boot is the current one, and nobody has had the chance to clear what the one before it registered."""
+    t.tell("pending 5")
+    number = int(t.line("pending").split()[1])
+    s = Session(t, "boots", chap=f"secret-of-boot-{number - 1}")
+    register(s, 0x79)
+    t.tell("release 5")
+    t.line("released")
+    t.tell("begun 5")
+    t.line("begun")
+    s = Session(t, "boots", chap=f"secret-of-boot-{number}")
+    equal(keys_of(s), [], "keys of the earlier boot")
+    register(s, 0x7a)
+    t.tell("release 5")
+    t.line("released")
+    equal(keys_of(Session(t, "boots", chap=f"secret-of-boot-{number}")), [0x7a], "keys of this one")
+
+
 @case("design: boots")
 def ephemeral_disk_is_closed_before_the_boot_begins(t):
     s = Session(t, "ephemeral")
@@ -256,6 +315,15 @@ def probe_of_iPXE_asks_TCP(t):
     equal(t.line("probed"), "probed " + INITIATOR, "answer")
     s.expect_silence(0.2)
     s.ping()
+
+
+@case("design: sessions")
+def the_log_says_how_a_connection_was_lost(t):
+    for reset, why in ((True, "Connection reset by peer"), (False, "closed by the peer")):
+        s = Session(t, "many", initiator=IQN + "lost")
+        s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+        s.close()
+        equal(t.line(f"ended 2 0 {IQN}lost").split(": ", 1)[1], why, "why")
 
 
 @case("design: probe")

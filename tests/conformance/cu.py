@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD, or cu.py URL [URL].
+"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD, cu.py sanbootd, or cu.py URL [URL].
 
-One line for each of its tests. What it skips must be in the table, with why; anything else that is skipped counts as failed.
+"sanbootd" is the whole daemon with one machine, whose disk is a child of a golden image. One line for each of its tests.
+What it skips must be in the table, with why; anything else that is skipped counts as failed.
 """
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 
 import iscsi
+from sanbootd import Sanbootd
 
 SKIPS = {
     r"EXTENDEDCOPY|RECEIVECOPYRESULT|RECEIVE_COPY": "EXTENDED COPY is optional: one target, one disk, nothing to copy between",
@@ -60,11 +62,14 @@ def main():
     if not shutil.which("iscsi-test-cu"):
         print("skip iscsi-test-cu: not installed (package libiscsi-bin)")
         return 0
-    target = None
+    target, suffix = None, ""
     urls = sys.argv[1:]
-    if "://" not in urls[0]:
+    # Twice: the tests of two paths want two.
+    if urls == ["sanbootd"]:
+        target, suffix = Sanbootd(), " on a child of a golden image"
+        urls = [target.enrol(access="many").url] * 2
+    elif "://" not in urls[0]:
         target = iscsi.Testd(urls[0])
-        # Twice: the tests of two paths want two.
         urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
     done = subprocess.run(["iscsi-test-cu", "--dataloss", "--test=ALL", *urls], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=600, env={**os.environ, "LC_ALL": "C"})
@@ -72,14 +77,14 @@ def main():
     for name, lines in results(done.stdout.decode(errors="replace")):
         verdict, why = judge(name, lines)
         counts[verdict] += 1
-        print(verdict, "iscsi-test-cu", name + (": " + why if why else ""))
+        print(verdict, "iscsi-test-cu", name + suffix + (": " + why if why else ""))
     if sum(counts.values()) < 200:
         counts["not ok"] += 1
         print("not ok iscsi-test-cu: it ran only", sum(counts.values()), "tests:", done.stdout[-300:])
     if target and target.stop():
         counts["not ok"] += 1
-        print("not ok iscsi-test-cu: testd did not end cleanly")
-    print("# iscsi-test-cu: %(ok)d passed, %(not ok)d failed, %(skip)d skipped" % counts)
+        print("not ok iscsi-test-cu: the target did not end cleanly")
+    print("# iscsi-test-cu" + suffix + ": %(ok)d passed, %(not ok)d failed, %(skip)d skipped" % counts)
     return 1 if counts["not ok"] else 0
 
 

@@ -5,7 +5,8 @@
  *	testd [--listen ADDR:PORT] [--threads N] [--size BYTES]
  *
  * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes
- * "probe KEY MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin) and "stop"; the end of input stops it too.
+ * "probe KEY MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the current, as after a
+ * server that died having made it so), "capacity KEY" (has changed) and "stop"; the end of input stops it too.
  */
 #include "base/log.h"
 #include "base/loop.h"
@@ -303,6 +304,14 @@ static bool command(struct testd *testd, const char *line)
 		boot = machine_of(key)->pending = machine_of(key)->boot + 1;
 		pthread_mutex_unlock(&testd->mutex);
 		say("pending %llu", boot);
+	} else if (sscanf(line, "begun %llu", &key) == 1) {
+		pthread_mutex_lock(&testd->mutex);
+		machine_of(key)->boot = machine_of(key)->pending;
+		machine_of(key)->pending = 0;
+		pthread_mutex_unlock(&testd->mutex);
+		say("begun");
+	} else if (sscanf(line, "capacity %llu", &key) == 1) {
+		iscsi_server_capacity_changed(testd->server, key);
 	} else {
 		return false;
 	}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: a qcow2 child whose metadata somebody else made: load, walk, mend, a journal laid over it; then opened as a
- * disk, read, written, discarded, flushed, closed. Nothing may crash, hang, or touch memory that is not its own.
+ * Fuzz harness: a qcow2 child whose metadata somebody else made: load, walk, mend, a journal laid over it; then
+ * opened as a disk, read, written, discarded, flushed, closed. Nothing may crash, hang, or touch memory that is not
+ * its own.
  *
- * The input: one byte of choices, then patches of a good file: place, offset (2 bytes), length, bytes. A place beyond the
- * file is an entry of the journal. All files are in memory, under disk/'s seams.
+ * The input: one byte of choices, then patches of a good file: place, offset (2 bytes), length, bytes. A place beyond
+ * the file is an entry of the journal. All files are in memory, under disk/'s seams.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -110,14 +111,19 @@ static void memory_submit(struct file *file, struct file_request *req)
 
 static bool memory_read_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
 {
-	struct file_request req = { .op = FILE_READ, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count };
+	struct file_request req = {
+		.op = FILE_READ, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count
+	};
 
 	return offset % (2 * CLUSTER) < CLUSTER && memory_run(file, &req) == 0;
 }
 
-static bool memory_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+static bool memory_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			     uint64_t length)
 {
-	struct file_request req = { .op = FILE_WRITE, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count };
+	struct file_request req = {
+		.op = FILE_WRITE, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count
+	};
 
 	return offset % (2 * CLUSTER) < CLUSTER && memory_run(file, &req) == 0;
 }
@@ -163,7 +169,8 @@ static struct file *memory_open(struct memory_file *m)
 
 /* ---- the environment ---- */
 
-static int fake_open(void *arg, struct disk_env *e, struct loop *l, const char *path, unsigned flags, struct file **file)
+static int fake_open(void *arg, struct disk_env *e, struct loop *l, const char *path, unsigned flags,
+		     struct file **file)
 {
 	struct memory_file *m = !strcmp(path, "child") ? &child : !strcmp(path, "golden") ? &golden : &journal;
 
@@ -287,7 +294,8 @@ static void take_patches(const uint8_t *data, size_t size, struct patches *patch
 /* Marks that were patched, with a CRC that fits. */
 static void mend_marks(void)
 {
-	struct qcow2_wire_marks *marks = (struct qcow2_wire_marks *)(child.bytes + QCOW2_HEADER_BYTES + sizeof(struct qcow2_wire_ext));
+	struct qcow2_wire_marks *marks =
+		(struct qcow2_wire_marks *)(child.bytes + QCOW2_HEADER_BYTES + sizeof(struct qcow2_wire_ext));
 
 	marks->version = be32_put(QCOW2_MARKS_VERSION);
 	marks->crc = be32_put(crc32c(0, marks, offsetof(struct qcow2_wire_marks, crc)));
@@ -335,9 +343,14 @@ static void request(enum disk_op op, uint64_t offset, uint64_t length)
 	static uint8_t bytes[1 << 20];
 	struct disk_extent extents[4];
 	struct iovec iov = { bytes, length };
-	struct disk_request req = {
-		.op = op, .offset = offset, .length = length, .iov = &iov, .iov_count = 1, .extents = extents, .extent_max = 4, .done = on_done
-	};
+	struct disk_request req = { .op = op,
+				    .offset = offset,
+				    .length = length,
+				    .iov = &iov,
+				    .iov_count = 1,
+				    .extents = extents,
+				    .extent_max = 4,
+				    .done = on_done };
 
 	disk_submit(opened_disk, &req);
 	wait_finished();

@@ -482,6 +482,46 @@ static void test_aptpl(void **state)
 	assert_good(RUN(rig, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
 }
 
+/* The disk is closed when nobody is logged in, and opened again: no power is lost. */
+static void test_closed_disk(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_false(scsi_target_has_registrations(rig->target));
+	assert_good(out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(out(rig, 1, RESERVE, 6, B, 0));
+	assert_true(scsi_target_has_registrations(rig->target));
+	assert_int_equal(rig->saves, 0);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		scsi_nexus_close(rig->nexus[i]);
+	assert_int_equal(scsi_target_set_disk(rig->target, 1, NULL), -ENOENT);
+	assert_int_equal(scsi_target_set_disk(rig->target, SCSI_LUNS, NULL), -ENOENT);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
+	rig->fake->disk.size_bytes -= 8 * 512;
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		rig_login(rig, i);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		assert_sense(RUN(rig, i, 0x00), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OR_RESET_OCCURRED);
+	check_keys(rig, 2, (const uint64_t[]){ A, B }, 2);
+	check_reserved(rig, 6, B);
+	assert_conflict(RUN(rig, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
+	assert_good(RUN(rig, 0, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
+	assert_int_equal(get_be(RUN(rig, 0, 0x25).in, 4), RIG_BLOCKS - 9);
+	/* a boot that begins while it is closed */
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		scsi_nexus_close(rig->nexus[i]);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
+	scsi_target_clear_reservations(rig->target);
+	assert_false(scsi_target_has_registrations(rig->target));
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		rig_login(rig, i);
+	rig_take_attentions(rig);
+	check_reserved(rig, 0, 0);
+}
+
 static void test_aptpl_waits(void **state)
 {
 	struct rig *rig = *state;
@@ -617,6 +657,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_move, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bounded, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_aptpl, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_closed_disk, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_aptpl_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, rig_setup, rig_teardown),
 		cmocka_unit_test(test_no_aptpl),

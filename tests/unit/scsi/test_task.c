@@ -405,6 +405,57 @@ static void test_capacity_changed(void **state)
 	assert_sense(RUN(rig, 0, 0x28, 0, 0, 0, 0xff, 0xff, 0, 0, 1), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 }
 
+struct events {
+	unsigned count;
+	const struct scsi_nexus *nexus[8];
+	uint8_t lun, sense[SCSI_SENSE_MAX];
+	size_t sense_len;
+};
+
+static void on_event(void *arg, struct scsi_nexus *nexus, const uint8_t lun[8], const void *sense, size_t sense_len)
+{
+	struct events *events = arg;
+
+	events->nexus[events->count++] = nexus;
+	events->lun = lun[1];
+	memcpy(events->sense, sense, sense_len);
+	events->sense_len = sense_len;
+}
+
+/* Each nexus once, in its logical unit's format of sense data. */
+static void test_events(void **state)
+{
+	struct rig *rig = *state;
+	struct fake_disk *second = fake_disk_new(1 << 20);
+	struct events events = { 0 };
+
+	scsi_target_set_event_hook(rig->target, on_event, &events);
+	scsi_target_capacity_changed(rig->target, 0);
+	assert_int_equal(events.count, RIG_NEXUSES);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++)
+		for (unsigned j = 0; j < i; j++)
+			assert_ptr_not_equal(events.nexus[i], events.nexus[j]);
+	assert_int_equal(events.sense_len, 18);
+	assert_int_equal(events.sense[2], SENSE_UNIT_ATTENTION);
+	assert_int_equal(get_be(events.sense + 12, 2), ASC_CAPACITY_DATA_CHANGED);
+	/* a reset is what somebody asked for */
+	events.count = 0;
+	scsi_target_reset(rig->target, rig->nexus[0]);
+	assert_int_equal(events.count, 0);
+	rig_take_attentions(rig);
+
+	rig->target->lus[0]->mode.d_sense = true;
+	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk), 0);
+	assert_int_equal(events.count, RIG_NEXUSES);
+	assert_int_equal(events.lun, 0);
+	assert_int_equal(events.sense[0], 0x72);
+	assert_int_equal(get_be(events.sense + 2, 2), ASC_REPORTED_LUNS_CHANGED);
+	scsi_target_capacity_changed(rig->target, 5);
+	assert_int_equal(events.lun, 5);
+	rig->target->lus[5]->disk = NULL;
+	fake_disk_free(second);
+}
+
 static void test_cleared(void **state)
 {
 	struct rig *rig = *state;
@@ -523,6 +574,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_preempt_and_abort_aborted, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_attentions, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_capacity_changed, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_events, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cleared, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_task_set_full, setup, rig_teardown),
 		cmocka_unit_test(test_freed_inside),
