@@ -209,15 +209,16 @@ static int first_script(void *arg, const char *base_url, struct buf *script)
 	return boot_first_script(d->boot, base_url, script);
 }
 
-static int start_dhcp(struct daemon *d)
+/* What the configuration says of DHCP; its texts are borrowed. */
+static void fill_dhcp_config(struct daemon *d, const struct config *from, struct dhcp_config *dhcp_config)
 {
 	struct endpoint http;
-	struct dhcp *dhcp = NULL;
-	struct dhcp_config dhcp_config = {
-		.mode = d->config.dhcp,
-		.interface_count = d->config.interface_count,
-		.range = d->config.dhcp_range[0] ? d->config.dhcp_range : NULL,
-		.force = d->config.dhcp_force,
+
+	*dhcp_config = (struct dhcp_config){
+		.mode = from->dhcp,
+		.interface_count = from->interface_count,
+		.range = from->dhcp_range[0] ? from->dhcp_range : NULL,
+		.force = from->dhcp_force,
 		.ipxe_dir = d->config.ipxe_dir,
 		.state_dir = d->config.state_dir,
 		.runtime_dir = d->config.runtime_dir,
@@ -227,14 +228,20 @@ static int start_dhcp(struct daemon *d)
 		.inventory = d->inventory,
 		.loop = d->control,
 	};
+	for (unsigned i = 0; i < from->interface_count; i++)
+		dhcp_config->interfaces[i] = from->interfaces[i];
+	if (parse_endpoint(http_address(d->http), &http))
+		dhcp_config->http_port = endpoint_port(&http);
+}
+
+/* Also with --dhcp off: SIGHUP may switch it on, and with interfaces it serves TFTP. */
+static int start_dhcp(struct daemon *d)
+{
+	struct dhcp *dhcp = NULL;
+	struct dhcp_config dhcp_config;
 	int err;
 
-	if (d->config.dhcp == DHCP_OFF)
-		return 0;
-	for (unsigned i = 0; i < d->config.interface_count; i++)
-		dhcp_config.interfaces[i] = d->config.interfaces[i];
-	if (parse_endpoint(http_address(d->http), &http))
-		dhcp_config.http_port = endpoint_port(&http);
+	fill_dhcp_config(d, &d->config, &dhcp_config);
 	err = dhcp_start(&dhcp_config, &dhcp, d->reason, sizeof(d->reason));
 	if (!err)
 		atomic_store(&d->dhcp, dhcp);
@@ -329,6 +336,24 @@ static void say_ready(struct daemon *d)
 		log_info("first login: %s", setup);
 }
 
+/* Takes what the new configuration says of DHCP over into the one in force, or leaves both as they are. */
+static void reload_dhcp(struct daemon *d, const struct config *fresh)
+{
+	struct dhcp_config dhcp_config;
+	char reason[1024];
+
+	fill_dhcp_config(d, fresh, &dhcp_config);
+	if (dhcp_reload(d->dhcp, &dhcp_config, reason, sizeof(reason))) {
+		log_error("DHCP goes on as it was: %s", reason);
+		return;
+	}
+	d->config.dhcp = fresh->dhcp;
+	d->config.dhcp_force = fresh->dhcp_force;
+	d->config.interface_count = fresh->interface_count;
+	memcpy(d->config.interfaces, fresh->interfaces, sizeof(fresh->interfaces));
+	memcpy(d->config.dhcp_range, fresh->dhcp_range, sizeof(fresh->dhcp_range));
+}
+
 /* SIGHUP: what can change without disturbing a session does; for the rest a restart is asked for. */
 static void reload(struct daemon *d, int argc, char *const argv[])
 {
@@ -344,9 +369,10 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	}
 	log_set_level(fresh->log_level);
 	d->config.log_level = fresh->log_level;
+	reload_dhcp(d, fresh);
 	memcpy(fresh->file, d->config.file, sizeof(fresh->file));
 	if (memcmp(fresh, &d->config, sizeof(*fresh)))
-		log_warning("configuration read again: log-level is in force; other changes need a restart, which running machines ride out");
+		log_warning("configuration read again: log level and DHCP are in force; other changes need a restart, which running machines ride out");
 	else
 		log_info("configuration read again");
 	free(fresh);

@@ -17,6 +17,7 @@ static const struct {
 	[OPTION_MAX] = { "max", true },		 [OPTION_DEFAULT] = { "default", false },
 	[OPTION_ALL] = { "all", false },	 [OPTION_WAITING] = { "waiting", false },
 	[OPTION_SECRETS] = { "secrets", false }, [OPTION_FOLLOW] = { "follow", false },
+	[OPTION_SERVER] = { "server", true },
 };
 
 /* Options of every command. */

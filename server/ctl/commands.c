@@ -65,6 +65,10 @@ const struct command commands[] = {
 	{ "events", "", 0, 0, TAKES(OPTION_FOLLOW) | TAKES(OPTION_MACHINE) | TAKES(OPTION_MAX),
 	  "what happened, newest last", "sanbootctl events --follow", run_events },
 
+	{ "dhcp-snippet", "isc|kea|dnsmasq|windows|openwrt|routeros", 1, 1, TAKES(OPTION_SERVER),
+	  "what to put into the DHCP server that is there", "sanbootctl dhcp-snippet isc --server 10.0.0.1",
+	  run_dhcp_snippet },
+
 	{ "token create", "NAME", 1, 1, TAKES(OPTION_DAYS), "a token for the API, shown once",
 	  "sanbootctl token create monitoring --days 365", run_token_create },
 	{ "token remove", "TOKEN", 1, 1, 0, "end a token", "sanbootctl token remove TOKEN", run_token_remove },
@@ -99,6 +103,7 @@ static const struct {
 	{ OPTION_FOLLOW, "--follow           go on with what happens from now" },
 	{ OPTION_MACHINE, "--machine M        only of this machine" },
 	{ OPTION_MAX, "--max N            how many (default: 50)" },
+	{ OPTION_SERVER, "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
 	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)" },
 };
 

@@ -34,6 +34,7 @@ enum option {
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
+	OPTION_SERVER,
 	OPTIONS,
 };
 
@@ -73,7 +74,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* What destroys: true with --yes or after a yes on a terminal; else says so. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, image.c, build.c, server.c, events.c. */
+/* The commands: machine.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -100,5 +101,6 @@ int run_events(const struct ctl *ctl);
 int run_token_create(const struct ctl *ctl);
 int run_token_remove(const struct ctl *ctl);
 int run_password(const struct ctl *ctl);
+int run_dhcp_snippet(const struct ctl *ctl);
 
 #endif

@@ -31,7 +31,7 @@ struct dhcp_config {
 	const char *state_dir, *runtime_dir;
 	uint16_t http_port;
 	const char *advertise; /* NULL: each interface's own address */
-	/* The script that boot.ipxe is, for TFTP: 0 or -errno. Called during dhcp_start only. */
+	/* The script that boot.ipxe is, for TFTP: 0 or -errno. Called during dhcp_start and dhcp_reload only. */
 	int (*first_script)(void *arg, const char *base_url, struct buf *script);
 	void *first_script_arg;
 	struct inventory *inventory;
@@ -41,14 +41,24 @@ struct dhcp_config {
 /*
  * Checks (dnsmasq present, interfaces exist and have an address, range fits, boot files present, no other DHCP server answers a DISCOVER in full mode),
  * writes the configuration, starts dnsmasq and supervises it. -errno with a sentence. Main thread; blocks up to 3 s for the DISCOVER.
+ * With DHCP_OFF and interfaces dnsmasq serves TFTP there, and no DHCP; without interfaces nothing runs until dhcp_reload. config is copied.
  */
 int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size);
+/*
+ * Puts another configuration in force: mode, interfaces, range, boot files, addresses (inventory, loop and directories stay). All checks of
+ * dhcp_start come first, dnsmasq's own among them; where one fails, or dnsmasq does not come up with it, what was in force is again, and -errno with a
+ * sentence. Machines notice nothing but a second or two without DHCP. Main thread; blocks as dhcp_start does.
+ */
+int dhcp_reload(struct dhcp *dhcp, const struct dhcp_config *config, char *reason, size_t reason_size);
 /* The inventory has changed: writes the host file again if it differs, and tells dnsmasq. Any thread. */
 void dhcp_refresh(struct dhcp *dhcp);
-/* {"mode": "full", "state": "up", ...} Any thread. */
+/*
+ * {"mode", "state", "pid", "restarts", "message": dnsmasq's last words, "interfaces": [], "tftp": true,
+ *  "boot_files": [{"machines", "file"}], "missing_boot_files": [{"machines", "file", "source"}],
+ *  "leases": [{"mac", "address", "name", "expires_ms"}]: in full mode} Any thread; reads the lease file.
+ */
 void dhcp_status(struct dhcp *dhcp, struct buf *json_object);
 /* Ends dnsmasq and waits for it; frees. */
 void dhcp_stop(struct dhcp *dhcp);
-
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * dnsmasq's configuration: see dnsmasq_config.h. Only our own file is read (-C), DNS is off, and nothing makes this host a router: the
- * router option is emptied, and there are no router advertisements.
+ * router option is emptied, and dnsmasq sends no router advertisements (router.c sends one that says: no router).
  */
 #include "dhcp/dnsmasq_config.h"
 
@@ -14,13 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const struct dnsmasq_boot_file dnsmasq_boot_files[] = {
-	{ "bios", { "0" }, { "X86PC" }, "undionly.kpxe", "ipxe" },
-	/* Some firmware says 9 where 7 is meant. snponly drives any NIC that the firmware itself can. */
-	{ "efi64", { "7", "9" }, { "BC_EFI", "X86-64_EFI" }, "snponly.efi", "ipxe" },
-	{ .tag = NULL },
-};
 
 struct range {
 	struct in_addr first, last;
@@ -99,83 +92,101 @@ static void add_common(const struct dhcp_config *config, struct buf *text)
 			     "port=0\nbind-dynamic\nexcept-interface=lo\nlog-dhcp\nlog-facility=-\nno-hosts\nno-resolv\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(text, "interface=%s\n", config->interfaces[i]);
-	buf_add_string(text, "enable-tftp\n");
+	buf_add_string(text, "enable-tftp\ntftp-max=512\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(text, "tftp-root=%s/tftp/%s,%s\n", config->runtime_dir, config->interfaces[i], config->interfaces[i]);
+}
+
+/* The lease file, and tags by what the client says of itself. */
+static void add_clients(const struct dhcp_config *config, struct buf *text)
+{
+	/* Also in proxy mode, where it stays empty: dnsmasq opens one, and its own default is not ours to write. */
+	buf_printf(text, "dhcp-leasefile=%s/dnsmasq/leases\n", config->state_dir);
 	/* iPXE shows itself by option 175 or by its user class. */
 	buf_add_string(text, "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe,iPXE\n");
-	for (const struct dnsmasq_boot_file *file = dnsmasq_boot_files; file->tag; file++)
-		for (unsigned a = 0; a < array_len(file->arches) && file->arches[a]; a++)
-			buf_printf(text, "dhcp-match=set:%s,option:client-arch,%s\n", file->tag, file->arches[a]);
+	for (const struct boot_kind *kind = boot_kinds; kind < boot_kinds + BOOT_KINDS; kind++) {
+		for (const char *const *arch = kind->arches; *arch; arch++)
+			buf_printf(text, "dhcp-match=set:%s,option:client-arch,%s\n", kind->tag, *arch);
+		if (kind->http_arch)
+			buf_printf(text, "dhcp-match=set:http,option:client-arch,%s\ndhcp-match=set:http-%s,option:client-arch,%s\n", kind->http_arch,
+				   kind->tag, kind->http_arch);
+	}
 }
 
-static void make_url(const struct dhcp_config *config, const struct dhcp_network *network, char *url, size_t url_size)
+/* UEFI HTTP boot: a URL, and in full mode HTTPClient back (in proxy mode dhcp-pxe-vendor does it). */
+static void add_http_boot(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text)
 {
-	char address[INET_ADDRSTRLEN];
+	for (unsigned i = 0; i < config->interface_count; i++) {
+		char address[INET_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &network->address, address, sizeof(address));
-	snprintf(url, url_size, "http://%s:%u/boot.ipxe", config->advertise ? config->advertise : address, config->http_port);
+		inet_ntop(AF_INET, &networks[i].address, address, sizeof(address));
+		for (unsigned k = 0; k < BOOT_KINDS; k++)
+			if (boot_kinds[k].http_arch && files->name[k][0])
+				buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s,http://%s:%u/ipxe/%s\n", boot_kinds[k].tag, networks[i].name,
+					   config->advertise ? config->advertise : address, config->http_port, files->name[k]);
+	}
 }
 
-static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text, char *reason, size_t reason_size)
+static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text,
+		    char *reason, size_t reason_size)
 {
 	int err = add_range(config, networks, text, reason, reason_size);
-	char url[512];
 
 	if (err)
 		return err;
 	buf_printf(text,
-		   "dhcp-leasefile=%s/dnsmasq/leases\ndhcp-hostsfile=%s/dnsmasq.hosts\n"
+		   "dhcp-hostsfile=%s/dnsmasq.hosts\n"
 		   "dhcp-authoritative\nno-ping\n"
 		   /* Firmware, iPXE and initramfs of one machine send different client ids; its MAC is what stays. */
 		   "dhcp-ignore-clid\n"
 		   /* dnsmasq would name itself as the router. */
 		   "dhcp-option=option:router\n"
 		   /* iPXE's no-pxedhcp: no second DHCP server to wait for. */
-		   "dhcp-option-force=tag:ipxe,encap:175,176,1b\n",
-		   config->state_dir, config->runtime_dir);
-	for (unsigned i = 0; i < config->interface_count; i++) {
-		make_url(config, &networks[i], url, sizeof(url));
-		buf_printf(text, "dhcp-boot=tag:ipxe,tag:%s,%s\n", networks[i].name, url);
-	}
-	for (const struct dnsmasq_boot_file *file = dnsmasq_boot_files; file->tag; file++)
-		buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s,%s\n", file->tag, file->file);
+		   "dhcp-option-force=tag:ipxe,encap:175,176,1b\n"
+		   "dhcp-option-force=tag:!ipxe,tag:http,60,HTTPClient\n"
+		   "dhcp-boot=tag:ipxe,boot.ipxe\n",
+		   config->runtime_dir);
+	for (unsigned k = 0; k < BOOT_KINDS; k++)
+		if (files->name[k][0])
+			buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s,%s\n", boot_kinds[k].tag, files->name[k]);
+	add_http_boot(config, networks, files, text);
 	return 0;
 }
 
 /* Beside another server: only what to boot, by PXE's own menu of one entry without a prompt. */
-static void add_proxy(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text)
+static void add_proxy(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text)
 {
-	char subnet[INET_ADDRSTRLEN], url[512];
+	char subnet[INET_ADDRSTRLEN];
 
+	buf_add_string(text, "dhcp-pxe-vendor=PXEClient,HTTPClient\ndhcp-boot=tag:ipxe,boot.ipxe\n");
 	/* No leases are given, and dnsmasq would keep none in a folder that is not ours. */
 	buf_add_string(text, "leasefile-ro\n");
 	for (unsigned i = 0; i < config->interface_count; i++) {
 		struct in_addr network = { networks[i].address.s_addr & networks[i].netmask.s_addr };
 
-		inet_ntop(AF_INET, &network, subnet, sizeof(subnet));
-		buf_printf(text, "dhcp-range=%s,proxy\n", subnet);
-		make_url(config, &networks[i], url, sizeof(url));
-		buf_printf(text, "dhcp-boot=tag:ipxe,tag:%s,%s\n", networks[i].name, url);
-		for (const struct dnsmasq_boot_file *file = dnsmasq_boot_files; file->tag; file++)
-			for (unsigned a = 0; a < array_len(file->pxe_names) && file->pxe_names[a]; a++)
-				buf_printf(text, "pxe-service=tag:ipxe,tag:%s,%s,\"sanbootd\",%s\n", networks[i].name, file->pxe_names[a], url);
+		buf_printf(text, "dhcp-range=%s,proxy\n", inet_ntop(AF_INET, &network, subnet, sizeof(subnet)));
 	}
-	for (const struct dnsmasq_boot_file *file = dnsmasq_boot_files; file->tag; file++)
-		for (unsigned a = 0; a < array_len(file->pxe_names) && file->pxe_names[a]; a++)
-			buf_printf(text, "pxe-service=tag:!ipxe,%s,\"sanbootd\",%s\n", file->pxe_names[a], file->file);
+	for (unsigned k = 0; k < BOOT_KINDS; k++)
+		for (const char *const *arch = boot_kinds[k].arches; *arch; arch++) {
+			buf_printf(text, "pxe-service=tag:ipxe,%s,\"sanbootd\",boot.ipxe\n", *arch);
+			if (files->name[k][0])
+				buf_printf(text, "pxe-service=tag:!ipxe,%s,\"sanbootd\",%s\n", *arch, files->name[k]);
+		}
+	add_http_boot(config, networks, files, text);
 }
 
-int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text, char *reason,
-			size_t reason_size)
+int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text,
+			char *reason, size_t reason_size)
 {
 	int err = 0;
 
 	add_common(config, text);
+	if (config->mode != DHCP_OFF)
+		add_clients(config, text);
 	if (config->mode == DHCP_FULL)
-		err = add_full(config, networks, text, reason, reason_size);
-	else
-		add_proxy(config, networks, text);
+		err = add_full(config, networks, files, text, reason, reason_size);
+	else if (config->mode == DHCP_PROXY)
+		add_proxy(config, networks, files, text);
 	if (!err && text->failed) {
 		snprintf(reason, reason_size, "out of memory");
 		err = -ENOMEM;

@@ -30,10 +30,12 @@ static int make(enum dhcp_mode mode, const char *range, struct buf *text, char *
 		.state_dir = "/tmp", .runtime_dir = "/tmp", .http_port = 8080,
 	};
 	struct dhcp_network n = network("br0", "10.77.0.1", "255.255.255.0");
+	/* As on a site with iPXE's signed release; nothing for IA32. */
+	struct boot_files files = { { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" }, true };
 
 	buf_init(text, 1 << 16);
 	reason[0] = '\0';
-	return dnsmasq_make_config(&config, &n, text, reason, 512);
+	return dnsmasq_make_config(&config, &n, &files, text, reason, 512);
 }
 
 static void assert_line(const struct buf *text, const char *line)
@@ -73,9 +75,22 @@ static void test_full(void **state)
 	assert_line(&text, "dhcp-range=10.77.0.100,10.77.0.200,255.255.255.0,12h");
 	assert_line(&text, "dhcp-ignore-clid");
 	assert_line(&text, "dhcp-option=option:router");
-	assert_line(&text, "dhcp-boot=tag:ipxe,tag:br0,http://10.77.0.1:8080/boot.ipxe");
+	assert_line(&text, "no-ping");
+	assert_line(&text, "dhcp-option-force=tag:ipxe,encap:175,176,1b");
+	/* Every iPXE, whatever it was built with, and nobody else. */
+	assert_line(&text, "dhcp-match=set:ipxe,175");
+	assert_line(&text, "dhcp-boot=tag:ipxe,boot.ipxe");
 	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:bios,undionly.kpxe");
-	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:efi64,snponly.efi");
+	assert_line(&text, "dhcp-match=set:efi64,option:client-arch,9");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:efi64,snponly-shimx64.efi");
+	assert_line(&text, "dhcp-match=set:arm64,option:client-arch,11");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:arm64,arm64/snponly.efi");
+	assert_line(&text, "dhcp-match=set:http-efi64,option:client-arch,16");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:http-efi64,tag:br0,http://10.77.0.1:8080/ipxe/snponly-shimx64.efi");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:http-arm64,tag:br0,http://10.77.0.1:8080/ipxe/arm64/snponly.efi");
+	assert_line(&text, "dhcp-option-force=tag:!ipxe,tag:http,60,HTTPClient");
+	assert_null(strstr(buf_text(&text), "dhcp-boot=tag:!ipxe,tag:efi32"));
+	assert_null(strstr(buf_text(&text), "dhcp-boot=tag:!ipxe,tag:http-efi32"));
 	assert_null(strstr(buf_text(&text), "enable-ra"));
 	assert_null(strstr(buf_text(&text), "pxe-service"));
 	assert_accepted(&text);
@@ -90,9 +105,31 @@ static void test_proxy(void **state)
 	(void)state;
 	assert_int_equal(make(DHCP_PROXY, NULL, &text, reason), 0);
 	assert_line(&text, "dhcp-range=10.77.0.0,proxy");
-	assert_line(&text, "pxe-service=tag:!ipxe,X86PC,\"sanbootd\",undionly.kpxe");
+	assert_line(&text, "dhcp-pxe-vendor=PXEClient,HTTPClient");
+	assert_line(&text, "pxe-service=tag:!ipxe,0,\"sanbootd\",undionly.kpxe");
+	assert_line(&text, "pxe-service=tag:ipxe,0,\"sanbootd\",boot.ipxe");
+	assert_line(&text, "pxe-service=tag:!ipxe,11,\"sanbootd\",arm64/snponly.efi");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:http-efi64,tag:br0,http://10.77.0.1:8080/ipxe/snponly-shimx64.efi");
+	assert_null(strstr(buf_text(&text), "pxe-service=tag:!ipxe,6,"));
+	assert_null(strstr(buf_text(&text), "60,HTTPClient"));
 	assert_null(strstr(buf_text(&text), "dhcp-authoritative"));
-	assert_null(strstr(buf_text(&text), "leasefile"));
+	assert_line(&text, "dhcp-leasefile=/tmp/dnsmasq/leases"); /* not the host's own */
+	assert_accepted(&text);
+	buf_fini(&text);
+}
+
+/* Mode off with interfaces: TFTP alone, for the site's own DHCP server to point at. */
+static void test_off(void **state)
+{
+	struct buf text;
+	char reason[512];
+
+	(void)state;
+	assert_int_equal(make(DHCP_OFF, NULL, &text, reason), 0);
+	assert_line(&text, "enable-tftp");
+	assert_line(&text, "tftp-root=/tmp/tftp/br0,br0");
+	assert_null(strstr(buf_text(&text), "\ndhcp-"));
+	assert_null(strstr(buf_text(&text), "pxe-"));
 	assert_accepted(&text);
 	buf_fini(&text);
 }
@@ -153,7 +190,7 @@ static void test_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),		  cmocka_unit_test(test_proxy), cmocka_unit_test(test_bad_ranges),
+		cmocka_unit_test(test_full),		  cmocka_unit_test(test_proxy), cmocka_unit_test(test_off), cmocka_unit_test(test_bad_ranges),
 		cmocka_unit_test(test_no_such_interface), cmocka_unit_test(test_offers),
 	};
 

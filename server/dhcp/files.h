@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The files that dnsmasq reads and writes. Private to dhcp/; main thread (the host file: also the inventory's); blocks. All: 0 or -errno with a sentence. */
+#ifndef DHCP_FILES_H
+#define DHCP_FILES_H
+
+#include "base/buf.h"
+#include "dhcp/boot_files.h"
+#include "dhcp/dhcp.h"
+#include "dhcp/network.h"
+
+struct passwd;
+
+enum { DHCP_PATH_BYTES = 1024 };
+
+/* Replaces the file at once. */
+int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size);
+int files_make_directory(const char *path, char *reason, size_t reason_size);
+/*
+ * The TFTP folder of one interface: a link to each of --ipxe-dir's files, boot.ipxe with this interface's address, and, where a shim is served,
+ * autoexec.ipxe, which a signed iPXE loads from beside itself.
+ */
+int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network, const struct boot_files *files, char *reason,
+			 size_t reason_size);
+/* The folder of the lease file, and the user that dnsmasq runs as: its own, unless a folder is closed to it. NULL: ours. */
+int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, char *reason, size_t reason_size);
+/* "leases": [{"mac", "address", "name", "expires_ms"}] from the lease file: at most 4096, 0: never expires. Any thread. */
+void files_leases_json(const char *state_dir, struct buf *json);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Checked configurations: see plan.h. */
+#include "dhcp/plan.h"
+
+#include "base/log.h"
+#include "dhcp/command.h"
+#include "dhcp/dnsmasq_config.h"
+#include "dhcp/files.h"
+#include "dhcp/owner.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DISCOVER_MS = 2500, TEXT_MAX_BYTES = 1 << 20, DHCP_SERVER_PORT = 67 };
+
+/* Copies one text; NULL stays NULL. */
+static bool own(const char **text)
+{
+	if (!*text)
+		return true;
+	*text = strdup(*text);
+	return *text;
+}
+
+static bool own_texts(struct dhcp_config *config)
+{
+	/* All of them, so that plan_free may free all of them. */
+	bool owned = own(&config->range);
+
+	owned = own(&config->ipxe_dir) && owned;
+	owned = own(&config->state_dir) && owned;
+	owned = own(&config->runtime_dir) && owned;
+	owned = own(&config->advertise) && owned;
+	for (unsigned i = 0; i < config->interface_count; i++)
+		owned = own(&config->interfaces[i]) && owned;
+	return owned;
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	free((char *)(uintptr_t)plan->config.range);
+	free((char *)(uintptr_t)plan->config.ipxe_dir);
+	free((char *)(uintptr_t)plan->config.state_dir);
+	free((char *)(uintptr_t)plan->config.runtime_dir);
+	free((char *)(uintptr_t)plan->config.advertise);
+	for (unsigned i = 0; i < plan->config.interface_count; i++)
+		free((char *)(uintptr_t)plan->config.interfaces[i]);
+	buf_fini(&plan->text);
+	free(plan);
+}
+
+void plan_conf_path(const struct plan *plan, char *path, size_t path_size)
+{
+	snprintf(path, path_size, "%s/dnsmasq.conf", plan->config.runtime_dir);
+}
+
+static int test(const struct plan *plan, char *reason, size_t reason_size)
+{
+	char path[DHCP_PATH_BYTES];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/dnsmasq.conf.new", plan->config.runtime_dir);
+	err = files_write(path, &plan->text, reason, reason_size);
+	if (!err)
+		err = command_test(path, reason, reason_size);
+	unlink(path);
+	return err;
+}
+
+static int check(struct plan *plan, char *reason, size_t reason_size)
+{
+	const struct dhcp_config *config = &plan->config;
+	int err = 0;
+
+	plan->runs = config->interface_count > 0;
+	if (!plan->runs && config->mode != DHCP_OFF) {
+		snprintf(reason, reason_size, "DHCP needs --interface NAME: the network in which the machines are");
+		return -EINVAL;
+	}
+	if (!plan->runs)
+		return 0;
+	for (unsigned i = 0; !err && i < config->interface_count; i++)
+		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason, reason_size);
+	if (!err)
+		err = boot_files_find(config->ipxe_dir, &plan->files, reason, reason_size);
+	if (!err)
+		err = dnsmasq_make_config(config, plan->networks, &plan->files, &plan->text, reason, reason_size);
+	return err ? err : test(plan, reason, reason_size);
+}
+
+int plan_new(const struct dhcp_config *config, struct plan **out, char *reason, size_t reason_size)
+{
+	struct plan *plan = calloc(1, sizeof(*plan));
+	int err;
+
+	if (!plan)
+		return -ENOMEM;
+	plan->config = *config;
+	buf_init(&plan->text, TEXT_MAX_BYTES);
+	if (own_texts(&plan->config)) {
+		err = check(plan, reason, reason_size);
+	} else {
+		snprintf(reason, reason_size, "out of memory");
+		err = -ENOMEM;
+	}
+	if (err)
+		plan_free(plan);
+	else
+		*out = plan;
+	return err;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !a || !b ? a == b : !strcmp(a, b);
+}
+
+bool plan_same(const struct plan *a, const struct plan *b)
+{
+	return a->config.mode == b->config.mode && a->config.http_port == b->config.http_port && same_text(a->config.advertise, b->config.advertise) &&
+	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(&a->files, &b->files, sizeof(a->files)) && a->text.len == b->text.len &&
+	       !strcmp(buf_text(&a->text), buf_text(&b->text));
+}
+
+/* ---- other servers ---- */
+
+static bool own_address(struct in_addr address)
+{
+	struct ifaddrs *all;
+	bool found = false;
+
+	if (getifaddrs(&all))
+		return false;
+	for (struct ifaddrs *at = all; at && !found; at = at->ifa_next)
+		found = at->ifa_addr && at->ifa_addr->sa_family == AF_INET && ((struct sockaddr_in *)at->ifa_addr)->sin_addr.s_addr == address.s_addr;
+	freeifaddrs(all);
+	return found;
+}
+
+static bool served(const struct plan *now, const char *interface)
+{
+	for (unsigned i = 0; now && now->config.mode == DHCP_FULL && i < now->config.interface_count; i++)
+		if (!strcmp(now->config.interfaces[i], interface))
+			return true;
+	return false;
+}
+
+int plan_check_alone(const struct plan *plan, const struct plan *now, char *reason, size_t reason_size)
+{
+	if (plan->config.mode != DHCP_FULL || plan->config.force)
+		return 0;
+	for (unsigned i = 0; i < plan->config.interface_count; i++) {
+		const char *name = plan->networks[i].name;
+		char address[INET_ADDRSTRLEN], owner[300] = "";
+		struct in_addr server;
+		int found = served(now, name) ? 0 : dhcp_discover(&plan->networks[i], DISCOVER_MS, &server);
+
+		if (found < 0) {
+			log_warning("cannot ask for other DHCP servers on %s: %s", name, strerror(-found));
+		} else if (found) {
+			inet_ntop(AF_INET, &server, address, sizeof(address));
+			if (!own_address(server) || !owner_of_udp_port(DHCP_SERVER_PORT, owner, sizeof(owner)))
+				owner[0] = '\0';
+			snprintf(reason, reason_size,
+				 "another DHCP server, %s%s%s, answers on %s; start with --dhcp proxy to work beside it, or with --dhcp-force to be a second one",
+				 address, owner[0] ? " on this host: " : "", owner, name);
+			return -EADDRINUSE;
+		}
+	}
+	return 0;
+}
+
+int plan_write(const struct plan *plan, char *reason, size_t reason_size)
+{
+	char path[DHCP_PATH_BYTES];
+	int err;
+
+	plan_conf_path(plan, path, sizeof(path));
+	err = files_write(path, &plan->text, reason, reason_size);
+	for (unsigned i = 0; !err && i < plan->config.interface_count; i++)
+		err = files_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason, reason_size);
+	return err;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A configuration that has been checked, with all that follows from it. Private to dhcp/; main thread. */
+#ifndef DHCP_PLAN_H
+#define DHCP_PLAN_H
+
+#include "base/buf.h"
+#include "dhcp/boot_files.h"
+#include "dhcp/dhcp.h"
+#include "dhcp/network.h"
+
+struct plan {
+	struct dhcp_config config; /* its texts are the plan's */
+	struct dhcp_network networks[DHCP_INTERFACES_MAX];
+	struct boot_files files;
+	struct buf text; /* dnsmasq's configuration */
+	bool runs;	 /* dnsmasq has something to do: interfaces are named */
+};
+
+/* Finds interfaces and boot files, makes the configuration, has dnsmasq test it. 0 or -errno with a sentence, and nothing to free. */
+int plan_new(const struct dhcp_config *config, struct plan **plan, char *reason, size_t reason_size);
+void plan_free(struct plan *plan); /* NULL: nothing */
+/* Would dnsmasq and its files be the same? */
+bool plan_same(const struct plan *a, const struct plan *b);
+/*
+ * Full mode: -EADDRINUSE with a sentence where another DHCP server answers on an interface that `now` (NULL: nothing) does not serve in full mode:
+ * there, the answer would be our own. Blocks up to 3 s.
+ */
+int plan_check_alone(const struct plan *plan, const struct plan *now, char *reason, size_t reason_size);
+/* Writes dnsmasq.conf and the TFTP folders. */
+int plan_write(const struct plan *plan, char *reason, size_t reason_size);
+/* Where dnsmasq.conf is. */
+void plan_conf_path(const struct plan *plan, char *path, size_t path_size);
+
+#endif

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""dnsmasq's supervision: what stops a start is said, a dead dnsmasq comes back, none is left behind."""
+from e2e import *
+
+
+def refused(what, *words, **how):
+    """A start that must fail, with these words in the log."""
+    s = Server(t.lan, state=os.path.join(t.lan.dir, "refused"), runtime="/run/refused", start=False, **how)
+    if os.path.exists(t.lan.dir + "/sanbootd.err"):
+        os.truncate(t.lan.dir + "/sanbootd.err", 0)
+    try:
+        s.start()
+    except Failed:
+        pass
+    else:
+        s.kill()
+        raise Failed(f"{what}: it started")
+    for word in words:
+        true(re.search(word, s.log()), f"{what}: /{word}/ is not in its log: {s.log()[-400:]!r}")
+
+
+def dnsmasqs():
+    """Processes of ours: those with a dnsmasq.conf of sanbootd."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as f:
+            argv = f.read().split(b"\0")
+            if any(a.startswith(b"--conf-file=") and a.endswith(b"/dnsmasq.conf") for a in argv):
+                found.append(int(pid))
+    return found
+
+
+with Suite() as t:
+    with t.case("an interface that is not there, or has no address"):
+        refused("no interface", r'there is no network interface "nosuch0"', interface="nosuch0")
+        sh("ip link add bare0 type bridge")
+        refused("no address", r"interface bare0 has no IPv4 address", interface="bare0")
+
+    with t.case("no boot files at all"):
+        os.mkdir(t.lan.dir + "/empty")
+        refused("no boot files", r"no boot file is in \S+; apt install ipxe", extra=["--ipxe-dir", t.lan.dir + "/empty"])
+
+    with t.case("UDP port 67 taken on this host: by whom"):
+        blocker = Process(t.lan, "blocker", [sys.executable, "-c", "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+                                             "s.bind(('0.0.0.0',67)); print('bound',flush=True); time.sleep(600)"])
+        blocker.out.wait("bound", 20, "blocker")
+        refused("port taken", r"Address already in use", rf"UDP port 67 is taken by python3\S* \(process {blocker.pid}\)")
+        blocker.stop()
+        equal(dnsmasqs(), [], "dnsmasq left behind")
+
+    with t.case("a dnsmasq that was killed comes back, and the status says so"):
+        os.truncate(t.lan.dir + "/sanbootd.err", 0)
+        server = Server(t.lan)
+        first = server.api("status")["dhcp"]
+        equal((first["state"], first["restarts"], dnsmasqs()), ("up", 0, [first["pid"]]), "state")
+        os.kill(first["pid"], signal.SIGKILL)
+        again = until(lambda: (d := server.api("status")["dhcp"])["state"] == "up" and d["restarts"] == 1 and d, 20, "dnsmasq up again")
+        equal(dnsmasqs(), [again["pid"]], "dnsmasq")
+
+    with t.case("a dnsmasq that always dies: back-off, its words in the status, and it comes back when it can"):
+        conf = server.runtime + "/dnsmasq.conf"
+        with open(conf) as f:
+            good = f.read()
+        with open(conf, "a") as f:
+            f.write("nonsense-here\n")
+        os.kill(again["pid"], signal.SIGKILL)
+        bad = until(lambda: (d := server.api("status")["dhcp"])["restarts"] >= 4 and d["state"] == "backing-off" and d, 30, "three failed restarts")
+        true("bad option" in bad["message"], f"message: {bad['message']!r}")
+        with open(conf, "w") as f:
+            f.write(good)
+        until(lambda: server.api("status")["dhcp"]["state"] == "up", 40, "dnsmasq up again")
+
+    for user in ("dnsmasq", "root"):
+        with t.case(f"kill -9 of sanbootd leaves no dnsmasq behind (running as {user})"):
+            server.stop()
+            equal(dnsmasqs(), [], "dnsmasq left behind by SIGTERM")
+            # the folder above it decides whether dnsmasq may run as its own user
+            closed = os.path.join("/run", "open" if user == "dnsmasq" else "closed")
+            os.makedirs(closed)
+            os.chmod(closed, 0o755 if user == "dnsmasq" else 0o700)
+            server = Server(t.lan, state=closed + "/state")
+            pid = server.api("status")["dhcp"]["pid"]
+            with open(f"/proc/{pid}/status") as f:
+                uid = int(re.search(r"Uid:\s+(\d+)", f.read()).group(1))
+            equal(uid == 0, user == "root", "running as root")
+            server.kill()
+            until(lambda: not dnsmasqs(), 10, "dnsmasq gone")
+            server.start()

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* dhcp: which boot files are chosen, the TFTP folder, the lease file, the owner of a port, router solicitations, dnsmasq's own words. */
+#include "cmocka_all.h"
+
+#include "base/log.h"
+#include "dhcp/boot_files.h"
+#include "dhcp/command.h"
+#include "dhcp/files.h"
+#include "dhcp/owner.h"
+#include "dhcp/router.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct place {
+	char dir[64];
+};
+
+static int make_place(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	snprintf(place->dir, sizeof(place->dir), "/tmp/sanbootd-test-files-XXXXXX");
+	*state = place;
+	log_set_level(LOG_LEVEL_ERROR);
+	return mkdtemp(place->dir) ? 0 : -1;
+}
+
+static int remove_place(void **state)
+{
+	struct place *place = *state;
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r %s", place->dir);
+	assert_int_equal(system(command), 0);
+	free(place);
+	return 0;
+}
+
+static void put(const struct place *place, const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", place->dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void make_folder(const struct place *place, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", place->dir, name);
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void test_choice(void **state)
+{
+	const struct place *place = *state;
+	struct boot_files files;
+	char reason[512], wanted[512];
+	struct buf json;
+
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), -ENOENT);
+	snprintf(wanted, sizeof(wanted), "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", place->dir);
+	assert_string_equal(reason, wanted);
+
+	put(place, "ipxe.efi", "");
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_string_equal(files.name[0], "");
+	assert_string_equal(files.name[2], "ipxe.efi");
+	put(place, "snponly.efi", "");
+	make_folder(place, "arm64");
+	put(place, "arm64/ipxe.efi", "");
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_string_equal(files.name[2], "snponly.efi");
+	assert_string_equal(files.name[3], "arm64/ipxe.efi");
+	assert_false(files.shim);
+	buf_init(&json, 1 << 16);
+	boot_files_json(&files, &json);
+	assert_non_null(strstr(buf_text(&json), "{\"machines\": \"UEFI x64\", \"file\": \"snponly.efi\"}"));
+	assert_non_null(strstr(buf_text(&json), "{\"machines\": \"BIOS\", \"file\": \"undionly.kpxe\", \"source\": \"apt install ipxe\"}"));
+	buf_fini(&json);
+	assert_int_equal(boot_files_find("/nonexistent", &files, reason, sizeof(reason)), -ENOENT);
+}
+
+static void test_shims(void **state)
+{
+	const struct place *place = *state;
+	struct boot_files files;
+	char reason[512];
+
+	put(place, "undionly.kpxe", "");
+	put(place, "other-shimx64.efi", ""); /* what it would start is not there */
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_false(files.shim);
+	assert_string_equal(files.name[2], "");
+	put(place, "ipxe-shimx64.efi", "");
+	put(place, "ipxe.efi", "");
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_true(files.shim);
+	assert_string_equal(files.name[2], "ipxe-shimx64.efi");
+	put(place, "snponly-shimx64.efi", "");
+	put(place, "snponly.efi", "");
+	put(place, "x y-shimx64.efi", ""); /* no name for a configuration */
+	put(place, "x y.efi", "");
+	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_string_equal(files.name[2], "snponly-shimx64.efi");
+}
+
+static int make_script(void *arg, const char *base_url, struct buf *script)
+{
+	(void)arg;
+	buf_printf(script, "#!ipxe\n# %s\n", base_url);
+	return 0;
+}
+
+static void read_file(const struct place *place, const char *name, char *text, size_t size)
+{
+	char path[512];
+	FILE *file;
+	size_t got;
+
+	snprintf(path, sizeof(path), "%s/%s", place->dir, name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	got = fread(text, 1, size - 1, file);
+	text[got] = '\0';
+	fclose(file);
+}
+
+static void test_tftp_root(void **state)
+{
+	const struct place *place = *state;
+	char ipxe[128], text[1024], reason[512], path[300];
+	struct dhcp_config config = { .ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script };
+	struct dhcp_network network = { .name = "br0" };
+	struct boot_files files;
+
+	make_folder(place, "ipxe");
+	snprintf(ipxe, sizeof(ipxe), "%s/ipxe", place->dir);
+	put(place, "ipxe/undionly.kpxe", "undi");
+	put(place, "ipxe/boot.ipxe", "not this one");
+	inet_pton(AF_INET, "10.77.0.1", &network.address);
+	assert_int_equal(boot_files_find(ipxe, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	read_file(place, "tftp/br0/undionly.kpxe", text, sizeof(text));
+	assert_string_equal(text, "undi");
+	read_file(place, "tftp/br0/boot.ipxe", text, sizeof(text));
+	assert_string_equal(text, "#!ipxe\n# http://10.77.0.1:8080\n");
+	snprintf(path, sizeof(path), "%s/tftp/br0/autoexec.ipxe", place->dir);
+	assert_int_not_equal(access(path, F_OK), 0);
+
+	put(place, "ipxe/snponly.efi", "");
+	put(place, "ipxe/snponly-shimx64.efi", "");
+	assert_int_equal(boot_files_find(ipxe, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
+	assert_memory_equal(text, "#!ipxe\n", 7);
+	assert_non_null(strstr(text, "\nchain --replace --autofree tftp://10.77.0.1/boot.ipxe"));
+	put(place, "ipxe/autoexec.ipxe", "the site's"); /* wins, and is not written to */
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
+	assert_string_equal(text, "the site's");
+	read_file(place, "ipxe/autoexec.ipxe", text, sizeof(text));
+	assert_string_equal(text, "the site's");
+	read_file(place, "ipxe/boot.ipxe", text, sizeof(text));
+	assert_string_equal(text, "not this one");
+}
+
+static void test_leases(void **state)
+{
+	const struct place *place = *state;
+	struct buf json;
+
+	buf_init(&json, 1 << 16);
+	files_leases_json(place->dir, &json);
+	assert_string_equal(buf_text(&json), "\"leases\": []");
+	buf_reset(&json);
+	make_folder(place, "dnsmasq");
+	put(place, "dnsmasq/leases",
+	    "1700000000 52:54:00:e2:00:01 10.77.0.100 pc-001 *\n"
+	    "0 52:54:00:e2:00:02 10.77.0.101 * 01:52\n"
+	    "duid 00:01\n"
+	    "1700000000 1 fd00::1 x y\n"
+	    "-5 52:54:00:e2:00:02 10.77.0.102 * *\n"
+	    "1700000001 \"\\ 10.77.0.103 a\"b\\c *\n"
+	    "half a li");
+	files_leases_json(place->dir, &json);
+	assert_string_equal(buf_text(&json),
+			    "\"leases\": [{\"mac\": \"52:54:00:e2:00:01\", \"address\": \"10.77.0.100\", \"name\": \"pc-001\", \"expires_ms\": 1700000000000}, "
+			    "{\"mac\": \"52:54:00:e2:00:02\", \"address\": \"10.77.0.101\", \"name\": \"\", \"expires_ms\": 0}, "
+			    "{\"mac\": \"\", \"address\": \"10.77.0.103\", \"name\": \"abc\", \"expires_ms\": 1700000001000}]");
+	buf_fini(&json);
+}
+
+static void test_owner(void **state)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(any);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char text[300], wanted[64];
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	getsockname(fd, (struct sockaddr *)&any, &len);
+	assert_true(owner_of_udp_port(ntohs(any.sin_port), text, sizeof(text)));
+	snprintf(wanted, sizeof(wanted), "test_files (process %d)", getpid());
+	assert_string_equal(text, wanted);
+	close(fd);
+	assert_false(owner_of_udp_port(ntohs(any.sin_port), text, sizeof(text)));
+}
+
+static void test_solicitations(void **state)
+{
+	unsigned char packet[24] = { 133, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1 };
+
+	(void)state;
+	assert_true(no_router_valid(packet, 8, 255));
+	assert_true(no_router_valid(packet, 16, 255));
+	assert_false(no_router_valid(packet, 16, 64)); /* from behind a router */
+	assert_false(no_router_valid(packet, 7, 255));
+	assert_false(no_router_valid(packet, 9, 255));  /* half an option */
+	assert_false(no_router_valid(packet, 15, 255));
+	assert_false(no_router_valid(packet, 24, 255)); /* an option of no length */
+	packet[1] = 1;
+	assert_false(no_router_valid(packet, 16, 255));
+	packet[0] = 134;
+	packet[1] = 0;
+	assert_false(no_router_valid(packet, 16, 255));
+}
+
+static void test_words(void **state)
+{
+	const struct place *place = *state;
+	char path[300], reason[512];
+
+	put(place, "good", "port=0\n");
+	put(place, "bad", "port=0\nno-such-option\n");
+	snprintf(path, sizeof(path), "%s/good", place->dir);
+	assert_int_equal(command_test(path, reason, sizeof(reason)), 0);
+	snprintf(path, sizeof(path), "%s/bad", place->dir);
+	assert_int_equal(command_test(path, reason, sizeof(reason)), -EINVAL);
+	assert_non_null(strstr(reason, "dnsmasq refuses its configuration: dnsmasq: bad option at line 2 of "));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, make_place, remove_place)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_leases), TEST(test_owner), TEST(test_solicitations), TEST(test_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
