@@ -2,11 +2,13 @@
 /*
  * The journal of a child: see journal.h.
  *
- * A half is 32 blocks of 4 KiB, a block 102 slots of 40 bytes; the first two slots of a half are its header. Appending writes
- * the block that the entries fall into, whole, so that the page cache never has to read first. Bytes of earlier entries are
- * written again as they were, so a write that a dying process leaves half done harms none of them.
+ * A half is 32 blocks of 4 KiB, a block 102 slots of 40 bytes; the first two slots of a half are its header.
+ * Appending writes the block that the entries fall into, whole, so that the page cache never has to read first. Bytes
+ * of earlier entries are written again as they were, so a write that a dying process leaves half done harms none of
+ * them.
  *
- * What is added in one turn of the loop is written together. At most one write is in flight; then further entries queue.
+ * What is added in one turn of the loop is written together. At most one write is in flight; then further entries
+ * queue.
  */
 #include "disk/journal.h"
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The journal beside a child: map changes that are acknowledged and not yet in the maps, so that they survive the death of
- * the process (design.md, invariant 1). It is never synced: what the host's power takes, it takes (invariant 4).
+ * The journal beside a child: map changes that are acknowledged and not yet in the maps, so that they survive the
+ * death of the process (design.md, invariant 1). It is never synced: what the host's power takes, it takes (invariant
+ * 4).
  *
- * Two halves of a preallocated file. A change is appended to the present half; when that is full, or a flush begins, the other
- * half takes over, once a flush that began after its last entry has put all of them into the maps. Entries are absolute, so
- * replaying a half that is already in the maps, then the younger half, gives what replaying the younger one alone would.
+ * Two halves of a preallocated file. A change is appended to the present half; when that is full, or a flush begins,
+ * the other half takes over, once a flush that began after its last entry has put all of them into the maps. Entries
+ * are absolute, so replaying a half that is already in the maps, then the younger half, gives what replaying the
+ * younger one alone would.
  *
- * Each entry carries a CRC32C over itself, the generation, the half's epoch and its place; replay stops at the first that
- * does not fit. Private to disk/. On the disk's loop, but journal_create and journal_replay, which block.
+ * Each entry carries a CRC32C over itself, the generation, the half's epoch and its place; replay stops at the first
+ * that does not fit. Private to disk/. On the disk's loop, but journal_create and journal_replay, which block.
  */
 #ifndef DISK_JOURNAL_H
 #define DISK_JOURNAL_H
@@ -66,8 +68,8 @@ void journal_wait(struct journal *journal, struct journal_waiter *waiter);
 unsigned journal_backlog(const struct journal *journal);
 
 /*
- * A flush takes its snapshot of the maps now; it is durable, or err says why not. Then those who wait for room are told err,
- * rather than tried again and again.
+ * A flush takes its snapshot of the maps now; it is durable, or err says why not. Then those who wait for room are
+ * told err, rather than tried again and again.
  */
 void journal_flush_begins(struct journal *journal);
 void journal_flush_ends(struct journal *journal, int err);
@@ -75,8 +77,9 @@ void journal_flush_ends(struct journal *journal, int err);
 void journal_poison(struct journal *journal);
 
 /*
- * Blocking, on a worker: gives all changes of that generation, in order. change returns 0 or -errno, which ends it. -ENOENT:
- * there is no journal of that generation and boot_id; -EHWPOISON: it was poisoned, after all of its changes were given.
+ * Blocking, on a worker: gives all changes of that generation, in order. change returns 0 or -errno, which ends it.
+ * -ENOENT: there is no journal of that generation and boot_id; -EHWPOISON: it was poisoned, after all of its changes
+ * were given.
  */
 int journal_replay(struct file *file, uint64_t generation, const char *boot_id,
 		   int (*change)(void *arg, const struct journal_change *change), void *arg);

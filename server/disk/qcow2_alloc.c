@@ -7,12 +7,13 @@
  *	(refcount 0)    (1)     no map in     (1)    no map in  (1)     (decremented in memory; in the file
  *	                        memory names it      the file does       with a later flush)
  *
- * So a cluster is never reused before no map in the file names it, and comes back as zeroes (qcow2_reap.c). A refcount in memory goes up
- * before an L2 entry names the cluster, and a flush takes both in one snapshot. Nothing below free_hint is free. The file
- * grows before a cluster beyond its end is used, because a map that points beyond the end is a corruption to QEMU.
+ * So a cluster is never reused before no map in the file names it, and comes back as zeroes (qcow2_reap.c). A
+ * refcount in memory goes up before an L2 entry names the cluster, and a flush takes both in one snapshot. Nothing
+ * below free_hint is free. The file grows before a cluster beyond its end is used, because a map that points beyond
+ * the end is a corruption to QEMU.
  *
- * Space for metadata is taken (by writing zeroes over zeroes) before a request changes a map, so that a flush does not meet
- * ENOSPC. All on the disk's loop.
+ * Space for metadata is taken (by writing zeroes over zeroes) before a request changes a map, so that a flush does
+ * not meet ENOSPC. All on the disk's loop.
  */
 #include "disk/qcow2_engine.h"
 
@@ -248,7 +249,9 @@ static int table_submit(struct qcow2 *q, enum file_op op, uint64_t offset, uint6
 	return QCOW2_WAIT;
 }
 
-/* A table for that entry of L1. What is done already stays done, also for another entry, when it has to wait between. */
+/*
+ * A table for that entry of L1. What is done already stays done, also for another entry, when it has to wait between.
+ */
 static int make_table(struct qcow2 *q, uint64_t l1_index, struct qcow2_waiter *waiter)
 {
 	struct qcow2_layer *child = &q->layers[0];
@@ -276,7 +279,8 @@ static int make_table(struct qcow2 *q, uint64_t l1_index, struct qcow2_waiter *w
 	return 0;
 }
 
-int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter, struct qcow2_piece **piece)
+int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter,
+			struct qcow2_piece **piece)
 {
 	struct qcow2_layer *child = &q->layers[0];
 	int err;

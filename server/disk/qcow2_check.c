@@ -16,7 +16,8 @@
 #include "disk/engine.h"
 #include "disk/qcow2_meta.h"
 
-static int say(int err, char *reason, size_t reason_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int say(int err, char *reason, size_t reason_size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static int say(int err, char *reason, size_t reason_size, const char *format, ...)
 {
@@ -97,8 +98,8 @@ static int refuse_open(struct qcow2_meta *m)
 {
 	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
-	return say(-EBUSY, m->reason, sizeof(m->reason), "%.150s was not closed properly; open it once, which recovers it",
-		   m->path);
+	return say(-EBUSY, m->reason, sizeof(m->reason),
+		   "%.150s was not closed properly; open it once, which recovers it", m->path);
 }
 
 /* ---- growing ---- */
@@ -133,7 +134,8 @@ static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *rea
 	int err = 0;
 
 	if (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX)
-		return say(-EINVAL, reason, reason_size, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
+		return say(-EINVAL, reason, reason_size,
+			   "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
 			   (unsigned long long)size_bytes);
 	if (size_bytes < m->header.size_bytes)
 		return say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows", m->path,
@@ -142,7 +144,8 @@ static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *rea
 		err = backing_size(m, &backing, reason, reason_size);
 	/* What the disk was too short to show must not come to light. */
 	if (!err && backing > m->header.size_bytes)
-		err = say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow", m->path);
+		err = say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow",
+			  m->path);
 	return err;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Making a qcow2 file: see qcow2.h. Workers and tools.
  *
- * A new file: cluster 0 the header, 1 the L1 table, 2 the refcount table, then all refcount blocks that the disk may ever
- * need, sparse. Only the header, the refcount table and the first counts are written.
+ * A new file: cluster 0 the header, 1 the L1 table, 2 the refcount table, then all refcount blocks that the disk may
+ * ever need, sparse. Only the header, the refcount table and the first counts are written.
  */
 #include "disk/qcow2.h"
 
@@ -21,7 +21,8 @@
 
 enum { CREATE_L1 = 1, CREATE_REFTABLE = 2, CREATE_BLOCKS = 3 }; /* clusters */
 
-static int say(int err, char *reason, size_t reason_size, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int say(int err, char *reason, size_t reason_size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static int say(int err, char *reason, size_t reason_size, const char *format, ...)
 {
@@ -41,13 +42,14 @@ static int check_create(const struct qcow2_create *how, char *reason, size_t rea
 	bool qcow2 = how->backing && how->backing_format && !strcmp(how->backing_format, "qcow2");
 
 	if (how->size_bytes == 0 || how->size_bytes % DISK_BLOCK_BYTES || how->size_bytes > QCOW2_SIZE_MAX)
-		return say(-EINVAL, reason, reason_size, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu",
-			   how->path, (unsigned long long)how->size_bytes);
+		return say(-EINVAL, reason, reason_size,
+			   "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", how->path,
+			   (unsigned long long)how->size_bytes);
 	if (how->backing && !raw && !qcow2)
 		return say(-EINVAL, reason, reason_size, "%s: the format of a backing file is raw or qcow2", how->path);
 	if (how->backing && (!how->backing[0] || strlen(how->backing) > QCOW2_BACKING_MAX || how->backing[0] == '/'))
-		return say(-EINVAL, reason, reason_size, "%s: \"%.100s\" is no relative path of a backing file", how->path,
-			   how->backing);
+		return say(-EINVAL, reason, reason_size, "%s: \"%.100s\" is no relative path of a backing file",
+			   how->path, how->backing);
 	return 0;
 }
 

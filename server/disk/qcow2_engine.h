@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The insides of an open qcow2 disk, shared by the qcow2_*.c files. Private to them. All of it on the disk's loop, but
- * qcow2_open.c and what it calls, which build it on a worker before the loop sees it.
+ * The insides of an open qcow2 disk, shared by the qcow2_*.c files. Private to them. All of it on the disk's loop,
+ * but qcow2_open.c and what it calls, which build it on a worker before the loop sees it.
  *
  *	submit -> order (overlaps wait) -> read | write | zero -> map, alloc -> file -> map again -> journal -> done
  *	                                                           flush: refcounts, data | maps | frees
  *
  * Waiting. A step that cannot go on now takes a struct qcow2_waiter, returns QCOW2_WAIT, and is run again from its
- * beginning later; steps are written so that what was done already is found done. waiter->result says what went wrong with
- * what it waited for.
+ * beginning later; steps are written so that what was done already is found done. waiter->result says what went wrong
+ * with what it waited for.
  *
- * Truth. The maps in memory are the truth; the file follows at a flush (qcow2_flush.c says in which order), the journal before
- * a change is acknowledged. An L2 entry gets its host cluster when the cluster is allocated, and a subcluster's bit only
- * when its bytes are in the file, so that a map may be written at any moment of a request's life.
+ * Truth. The maps in memory are the truth; the file follows at a flush (qcow2_flush.c says in which order), the
+ * journal before a change is acknowledged. An L2 entry gets its host cluster when the cluster is allocated, and a
+ * subcluster's bit only when its bytes are in the file, so that a map may be written at any moment of a request's
+ * life.
  */
 #ifndef DISK_QCOW2_ENGINE_H
 #define DISK_QCOW2_ENGINE_H
@@ -28,12 +29,13 @@
 #include "disk/qcow2_header.h"
 
 enum {
-	QCOW2_WAIT = 1,		 /* see above; errors are negative */
-	QCOW2_PIECES_IDLE = 12,	 /* clean pieces that a layer keeps whatever their age */
+	QCOW2_WAIT = 1, /* see above; errors are negative */
+	QCOW2_PIECES_IDLE = 12, /* clean pieces that a layer keeps whatever their age */
 	QCOW2_PIECES_BUSY = 256, /* clean pieces that it keeps at most */
-	QCOW2_PIECES_AGE = 4,	 /* flushes that an unused clean piece survives */
-	QCOW2_DIRTY_MAX = 512,	 /* dirty L2 pieces at which changes wait for a flush */
-	QCOW2_FREES_MAX = 4096,	 /* runs of freed clusters, or clusters with freed blocks, at which discards wait for a flush */
+	QCOW2_PIECES_AGE = 4, /* flushes that an unused clean piece survives */
+	QCOW2_DIRTY_MAX = 512, /* dirty L2 pieces at which changes wait for a flush */
+	QCOW2_FREES_MAX =
+		4096, /* runs of freed clusters, or clusters with freed blocks, at which discards wait for a flush */
 	QCOW2_GROW_BYTES = 32 << 20, /* the file grows in such steps */
 };
 
@@ -96,7 +98,8 @@ int qcow2_pieces_init(struct qcow2_pieces *pieces, struct file *file, const char
 		      unsigned table_count);
 void qcow2_pieces_fini(struct qcow2_pieces *pieces);
 /* The piece with its data; its table exists. QCOW2_WAIT, or -errno. Valid until the next turn, longer when pinned. */
-int qcow2_piece_get(struct qcow2_pieces *pieces, unsigned index, struct qcow2_waiter *waiter, struct qcow2_piece **piece);
+int qcow2_piece_get(struct qcow2_pieces *pieces, unsigned index, struct qcow2_waiter *waiter,
+		    struct qcow2_piece **piece);
 /* Sees that writing it later cannot fail for want of space. 0, QCOW2_WAIT, -ENOSPC, ... */
 int qcow2_piece_reserve(struct qcow2_piece *piece, struct qcow2_waiter *waiter);
 /* Its data, to be changed now; marks it dirty. NULL without memory. */
@@ -104,12 +107,17 @@ uint8_t *qcow2_piece_change(struct qcow2_piece *piece);
 /* Puts a piece there that is not in the file, and dirty. 0 or -ENOMEM. */
 int qcow2_piece_insert(struct qcow2_pieces *pieces, unsigned index, const void *data);
 uint64_t qcow2_piece_offset(const struct qcow2_piece *piece);
-/* Marks what is dirty as belonging to the flush that begins (stable = data, clean), and hands it over, linked by flush_next. */
+/*
+ * Marks what is dirty as belonging to the flush that begins (stable = data, clean), and hands it over, linked by
+ * flush_next.
+ */
 struct qcow2_piece *qcow2_pieces_take_dirty(struct qcow2_pieces *pieces);
 /* The flush of that one is over. ok false: dirty again. */
 void qcow2_piece_settle(struct qcow2_piece *piece, bool ok);
 /* Drops pieces that nobody has used for some flushes. */
 void qcow2_pieces_trim(struct qcow2_pieces *pieces);
+
+/* ---- qcow2_find.c: where bytes are ---- */
 
 /* One file of the chain. */
 struct qcow2_layer {
@@ -130,7 +138,10 @@ struct qcow2_extent {
 	unsigned layer;		/* where it was found; layer_count: beyond all */
 };
 
-/* Where the bytes from offset on are, looking from layer `first` down; at most length of them. 0, QCOW2_WAIT or -errno. */
+/*
+ * Where the bytes from offset on are, looking from layer `first` down; at most length of them. 0, QCOW2_WAIT or
+ * -errno.
+ */
 int qcow2_find(struct qcow2 *q, unsigned first, uint64_t offset, uint64_t length, struct qcow2_waiter *waiter,
 	       struct qcow2_extent *extent);
 /* Whether the layers below the child have nothing but zeroes there; false where that is not known at once. */
@@ -258,7 +269,8 @@ struct qcow2_punches {
 };
 
 /* An L2 table for that entry of L1, and its piece, loaded and reserved. 0, QCOW2_WAIT, -errno. */
-int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter, struct qcow2_piece **piece);
+int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter,
+			struct qcow2_piece **piece);
 /* Takes a free cluster: its refcount is 1 from now on. 0, QCOW2_WAIT, -ENOSPC, ... */
 int qcow2_alloc_cluster(struct qcow2 *q, struct qcow2_waiter *waiter, uint64_t *host);
 /* Gives a cluster back that no L2 entry in memory names any more; it is reused after the next flush. 0 or -ENOMEM. */
@@ -277,7 +289,10 @@ void qcow2_reap_stuck(struct qcow2 *q);
 
 /* ---- qcow2_flush.c ---- */
 
-/* waiter runs when all that was acknowledged before is durable, or with -errno. Returns QCOW2_WAIT, 0 where nothing is to be done, -EIO. */
+/*
+ * waiter runs when all that was acknowledged before is durable, or with -errno. Returns QCOW2_WAIT, 0 where nothing
+ * is to be done, -EIO.
+ */
 int qcow2_flush(struct qcow2 *q, struct qcow2_waiter *waiter);
 /* waiter runs when the maps of now are in the file, also where nobody asked for durability. QCOW2_WAIT or -EIO. */
 int qcow2_flush_maps(struct qcow2 *q, struct qcow2_waiter *waiter);
@@ -384,7 +399,10 @@ struct qcow2 {
 	enum qcow2_begun begun;
 	struct qcow2_waiters begin_waiters;
 	struct pool_job job; /* of a beginning or a close */
+	/* what the job leaves for the loop */
 	int job_result;
+	struct journal *job_journal;
+	uint32_t old_flags; /* before the beginning */
 	struct file_request mark_io;
 	struct iovec mark_iov;
 	char *journal_path;

@@ -6,12 +6,15 @@
  *	  |       (snapshot)          ^           only where maps changed
  *	  +---------------------------+ only data changed: one sync
  *
- * 1. The snapshot is taken in one turn: all dirty refcounts, L2 pieces and L1, and what was freed so far. Requests go on
+ * 1. The snapshot is taken in one turn: all dirty refcounts, L2 pieces and L1, and what was freed so far. Requests go
+ * on
  *    meanwhile and change what comes after it.
- * 2. No map goes into the file before a sync that began after the snapshot has made durable what it points at: data, refcounts
+ * 2. No map goes into the file before a sync that began after the snapshot has made durable what it points at: data,
+ * refcounts
  *    and (punched or never written) new L2 tables.
  * 3. What was freed is decremented, punched and reused only after the maps are durable (qcow2_alloc.c).
- * 4. After a failed sync nothing is written any more: the kernel may have dropped what it could not write, and says so once
+ * 4. After a failed sync nothing is written any more: the kernel may have dropped what it could not write, and says
+ * so once
  *    (invariant 5). Another error leaves everything dirty, for the next flush.
  *
  * Those who come while a flush runs share the next one. All on the disk's loop.
@@ -42,7 +45,8 @@ void qcow2_fail(struct qcow2 *q, const char *what, int err)
 	q->failed = true;
 	if (q->journal)
 		journal_poison(q->journal);
-	disk_report(&q->disk, DISK_FAILED, "%s: %s: %s; writes fail from now on", q->layers[0].path, what, strerror(-err));
+	disk_report(&q->disk, DISK_FAILED, "%s: %s: %s; writes fail from now on", q->layers[0].path, what,
+		    strerror(-err));
 }
 
 static void full_run(struct loop_msg *msg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qcow2 as it lies in the file, in the one geometry that we write: version 3, 128 KiB clusters, 16-bit refcounts, extended
- * L2 entries. Words and bits as in QEMU's docs/interop/qcow2.txt. Private to disk/.
+ * qcow2 as it lies in the file, in the one geometry that we write: version 3, 128 KiB clusters, 16-bit refcounts,
+ * extended L2 entries. Words and bits as in QEMU's docs/interop/qcow2.txt. Private to disk/.
  */
 #ifndef DISK_QCOW2_FORMAT_H
 #define DISK_QCOW2_FORMAT_H
@@ -21,18 +21,20 @@ enum {
 	QCOW2_SUBCLUSTER_BYTES = 1 << QCOW2_SUBCLUSTER_BITS,
 	QCOW2_SUBCLUSTERS = 32, /* per cluster */
 	QCOW2_REFCOUNT_ORDER = 4,
-	QCOW2_L2_ENTRIES = QCOW2_CLUSTER_BYTES / 16,		 /* per L2 table */
-	QCOW2_TABLE_ENTRIES = QCOW2_CLUSTER_BYTES / 8,		 /* 8-byte entries per cluster of an L1 or refcount table */
-	QCOW2_REFCOUNTS = QCOW2_CLUSTER_BYTES / 2,		 /* per refcount block */
-	QCOW2_PIECE_BYTES = 4096,				 /* metadata is read and written in such pieces */
-	QCOW2_PIECES = QCOW2_CLUSTER_BYTES / QCOW2_PIECE_BYTES,	 /* per table */
-	QCOW2_PIECE_ENTRIES = QCOW2_PIECE_BYTES / 16,		 /* L2 entries per piece */
+	QCOW2_L2_ENTRIES = QCOW2_CLUSTER_BYTES / 16, /* per L2 table */
+	QCOW2_TABLE_ENTRIES = QCOW2_CLUSTER_BYTES / 8, /* 8-byte entries per cluster of an L1 or refcount table */
+	QCOW2_REFCOUNTS = QCOW2_CLUSTER_BYTES / 2, /* per refcount block */
+	QCOW2_PIECE_BYTES = 4096, /* metadata is read and written in such pieces */
+	QCOW2_PIECES = QCOW2_CLUSTER_BYTES / QCOW2_PIECE_BYTES, /* per table */
+	QCOW2_PIECE_ENTRIES = QCOW2_PIECE_BYTES / 16, /* L2 entries per piece */
 	QCOW2_PIECE_REFCOUNTS = QCOW2_PIECE_BYTES / 2,
 	QCOW2_BACKING_MAX = 1023, /* bytes of a backing file name */
 	QCOW2_HEADER_MIN = 104,
 	QCOW2_HEADER_BYTES = 112, /* of the header that we write */
-	QCOW2_HEADER_SECTOR = 512, /* header, extensions and, where it fits, the backing file name: changed in one write */
-	QCOW2_LONG_NAME_AT = 2048, /* where a backing file name lies that does not fit; beyond anything that QEMU writes */
+	QCOW2_HEADER_SECTOR =
+		512, /* header, extensions and, where it fits, the backing file name: changed in one write */
+	QCOW2_LONG_NAME_AT =
+		2048, /* where a backing file name lies that does not fit; beyond anything that QEMU writes */
 	QCOW2_HEADER_AREA = 4096,
 	QCOW2_REFTABLE_CLUSTERS_MAX = 64,
 };
@@ -40,7 +42,9 @@ enum {
 #define QCOW2_TABLE_SPAN ((uint64_t)QCOW2_L2_ENTRIES * QCOW2_CLUSTER_BYTES)   /* guest bytes per L2 table: 1 GiB */
 #define QCOW2_PIECE_SPAN ((uint64_t)QCOW2_PIECE_ENTRIES * QCOW2_CLUSTER_BYTES) /* guest bytes per L2 piece: 32 MiB */
 #define QCOW2_SIZE_MAX ((uint64_t)16 << 40)
-/* What a file may measure: all data, all tables, and room. Bounds the memory of a walk (one bit per cluster: 33 MiB). */
+/*
+ * What a file may measure: all data, all tables, and room. Bounds the memory of a walk (one bit per cluster: 33 MiB).
+ */
 #define QCOW2_FILE_MAX ((uint64_t)33 << 40)
 
 /* incompatible_features */
@@ -50,7 +54,9 @@ enum {
 #define QCOW2_INCOMPAT_COMPRESSION (1ull << 3)
 #define QCOW2_INCOMPAT_EXTENDED_L2 (1ull << 4)
 
-/* autoclear_features: ours says that nobody else has written since we did; QEMU clears it when it opens for writing. */
+/*
+ * autoclear_features: ours says that nobody else has written since we did; QEMU clears it when it opens for writing.
+ */
 #define QCOW2_AUTOCLEAR_OURS (1ull << 47)
 
 /* header extensions */
@@ -91,8 +97,8 @@ struct qcow2_wire_ext {
 };
 
 /*
- * Our own extension, QCOW2_EXT_OURS: what the next open must know. In the first sector of the file, so that it and the
- * header change together or not at all.
+ * Our own extension, QCOW2_EXT_OURS: what the next open must know. In the first sector of the file, so that it and
+ * the header change together or not at all.
  */
 struct qcow2_wire_marks {
 	struct be32 version; /* 1 */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The qcow2 header: see qcow2_header.h. Everything here may come from a hostile file: length before structure, structure
- * before meaning.
+ * The qcow2 header: see qcow2_header.h. Everything here may come from a hostile file: length before structure,
+ * structure before meaning.
  *
  * Layout of what we build, all of it in the first sector where the backing file name is not long: header, our marks,
  * backing format, other extensions, end, backing file name.
@@ -88,7 +88,8 @@ static int check_geometry(struct parse *p, const struct qcow2_wire_header *wire)
 		return refuse(p, -ENOTSUP, "has clusters of %u bytes; only %u are supported" IMPORT_IT, 1u << bits,
 			      1u << QCOW2_CLUSTER_BITS);
 	if (order != QCOW2_REFCOUNT_ORDER)
-		return refuse(p, -ENOTSUP, "has %u-bit refcounts; only 16-bit ones are supported" IMPORT_IT, 1u << order);
+		return refuse(p, -ENOTSUP, "has %u-bit refcounts; only 16-bit ones are supported" IMPORT_IT,
+			      1u << order);
 	return 0;
 }
 
@@ -110,13 +111,15 @@ static int check_tables(struct parse *p)
 			      "says it is a disk of %llu bytes; 512-byte blocks up to 16 TiB are supported",
 			      (unsigned long long)h->size_bytes);
 	if (h->l1_size < qcow2_l1_entries(h->size_bytes))
-		return refuse(p, -EUCLEAN, "is corrupt: its L1 table has %u entries, fewer than the disk needs", h->l1_size);
+		return refuse(p, -EUCLEAN, "is corrupt: its L1 table has %u entries, fewer than the disk needs",
+			      h->l1_size);
 	if (h->l1_size > QCOW2_TABLE_ENTRIES)
 		return refuse(p, -ENOTSUP, "has an L1 table of %u entries; at most %d are supported", h->l1_size,
 			      QCOW2_TABLE_ENTRIES);
 	if (h->reftable_clusters == 0 || h->reftable_clusters > QCOW2_REFTABLE_CLUSTERS_MAX)
 		return refuse(p, -EUCLEAN, "is corrupt: its refcount table has %u clusters", h->reftable_clusters);
-	if (h->l1_offset == 0 || h->l1_offset % QCOW2_CLUSTER_BYTES || h->l1_offset > end || l1_bytes > end - h->l1_offset)
+	if (h->l1_offset == 0 || h->l1_offset % QCOW2_CLUSTER_BYTES || h->l1_offset > end ||
+	    l1_bytes > end - h->l1_offset)
 		return refuse(p, -EUCLEAN, "is corrupt: its L1 table at offset %#llx is not within the file",
 			      (unsigned long long)h->l1_offset);
 	if (h->reftable_offset == 0 || h->reftable_offset % QCOW2_CLUSTER_BYTES || h->reftable_offset > end ||
@@ -183,10 +186,12 @@ static int read_extension(struct parse *p, uint32_t type, const uint8_t *ext, si
 	case QCOW2_EXT_FEATURE_NAMES:
 		return 0;
 	case QCOW2_EXT_BITMAPS:
-		return refuse(p, -ENOTSUP, "holds dirty bitmaps, which are not supported; `qemu-img bitmap --remove` first");
+		return refuse(p, -ENOTSUP,
+			      "holds dirty bitmaps, which are not supported; `qemu-img bitmap --remove` first");
 	case QCOW2_EXT_CRYPTO:
 	case QCOW2_EXT_DATA_FILE:
-		return refuse(p, -EUCLEAN, "is corrupt: a header extension of type %#x belongs to a feature that it does not have",
+		return refuse(p, -EUCLEAN,
+			      "is corrupt: a header extension of type %#x belongs to a feature that it does not have",
 			      type);
 	}
 	return keep_other(p, ext, sizeof(struct qcow2_wire_ext) + align_up(len, 8));
@@ -203,7 +208,8 @@ static int read_extensions(struct parse *p, size_t at, size_t end)
 			return 0;
 		at += sizeof(*ext);
 		if (len > end - at || align_up(len, 8) > end - at)
-			return refuse(p, -EUCLEAN, "is corrupt: a header extension of type %#x is %u bytes long", type, len);
+			return refuse(p, -EUCLEAN, "is corrupt: a header extension of type %#x is %u bytes long", type,
+				      len);
 		err = read_extension(p, type, p->data + at - sizeof(*ext), len);
 		if (err)
 			return err;
@@ -222,7 +228,8 @@ static int read_backing(struct parse *p, const struct qcow2_wire_header *wire)
 		return 0;
 	if (len == 0 || len > QCOW2_BACKING_MAX || offset < be32_get(wire->header_length) || offset > p->len ||
 	    len > p->len - offset)
-		return refuse(p, -EUCLEAN, "is corrupt: its backing file name of %u bytes at offset %#llx is not within the header",
+		return refuse(p, -EUCLEAN,
+			      "is corrupt: its backing file name of %u bytes at offset %#llx is not within the header",
 			      len, (unsigned long long)offset);
 	memcpy(p->header->backing, p->data + offset, len);
 	p->header->backing[len] = '\0';
@@ -251,7 +258,8 @@ int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes
 	if (data_len < 8 || be32_get(wire->magic) != QCOW2_MAGIC)
 		return refuse(&p, -EUCLEAN, "is not a qcow2 file");
 	if (be32_get(wire->version) != QCOW2_VERSION)
-		return refuse(&p, -ENOTSUP, "is qcow2 version %u; only 3 is supported" IMPORT_IT, be32_get(wire->version));
+		return refuse(&p, -ENOTSUP, "is qcow2 version %u; only 3 is supported" IMPORT_IT,
+			      be32_get(wire->version));
 	if (p.len < QCOW2_HEADER_BYTES)
 		return refuse(&p, -EUCLEAN, "is corrupt: its header is cut off");
 	if (file_bytes > QCOW2_FILE_MAX)
@@ -280,7 +288,8 @@ int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes
 	if (err)
 		return err;
 	if (header->backing[0] && !header->backing_format[0])
-		return refuse(&p, -ENOTSUP, "does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
+		return refuse(&p, -ENOTSUP,
+			      "does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
 	return 0;
 }
 

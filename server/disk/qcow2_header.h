@@ -20,8 +20,8 @@ struct qcow2_header {
 	char backing[QCOW2_BACKING_MAX + 1]; /* "" where there is none */
 	char backing_format[8];		     /* "raw" or "qcow2"; "" without a backing file */
 	/*
-	 * Our marks. ours: nobody else has written since. torn: they are ours, but do not add up (a write that power loss
-	 * cut in two), and say the worst that they could have said.
+	 * Our marks. ours: nobody else has written since. torn: they are ours, but do not add up (a write that power
+	 * loss cut in two), and say the worst that they could have said.
 	 */
 	bool ours, torn;
 	uint32_t flags;
@@ -33,15 +33,16 @@ struct qcow2_header {
 };
 
 /*
- * Reads the first cluster of a file (data_len may be less where the file is shorter) of file_bytes bytes. 0, -EUCLEAN for what
- * is corrupt, -ENOTSUP for what we do not do (import converts it); reason gets a phrase that follows the file's name.
+ * Reads the first cluster of a file (data_len may be less where the file is shorter) of file_bytes bytes. 0, -EUCLEAN
+ * for what is corrupt, -ENOTSUP for what we do not do (import converts it); reason gets a phrase that follows the
+ * file's name.
  */
 int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes, struct qcow2_header *header,
 		       char *reason, size_t reason_size);
 /*
  * The opposite, in our layout, with QCOW2_AUTOCLEAR_OURS set: what to write at offset 0. From then on only the first
- * sector ever changes. true: the backing file name is long and lies at QCOW2_LONG_NAME_AT; where somebody else's header
- * is replaced, it has to be durable before the first sector is written.
+ * sector ever changes. true: the backing file name is long and lies at QCOW2_LONG_NAME_AT; where somebody else's
+ * header is replaced, it has to be durable before the first sector is written.
  */
 bool qcow2_header_build(const struct qcow2_header *header, uint8_t area[QCOW2_HEADER_AREA]);
 

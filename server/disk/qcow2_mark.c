@@ -7,8 +7,8 @@
  *	                        boot_id and a new generation, synced: before           0 (ephemeral: UNSYNCED),
  *	                        any change is acknowledged                             synced, journal removed
  *
- * A child that nobody changed keeps its marks, but for UNSYNCED, which the flush of its close settles. One whose sync failed
- * keeps JOURNAL. All on the disk's loop but for the jobs.
+ * A child that nobody changed keeps its marks, but for UNSYNCED, which the flush of its close settles. One whose sync
+ * failed keeps JOURNAL. All on the disk's loop but for the jobs.
  */
 #include "disk/qcow2_engine.h"
 
@@ -18,7 +18,8 @@
 
 #include "base/log.h"
 
-static void mark_submit(struct qcow2 *q, struct file_request *io, struct iovec *iov, void (*done)(struct file_request *io))
+static void mark_submit(struct qcow2 *q, struct file_request *io, struct iovec *iov,
+			void (*done)(struct file_request *io))
 {
 	uint8_t area[QCOW2_HEADER_AREA];
 
@@ -67,7 +68,12 @@ static void begin_marked(struct file_request *io)
 		sync_submit(q, io, begin_synced);
 		return;
 	}
-	/* The header in memory is ahead of the one in the file, which the next try puts right. */
+	/*
+	 * The file may have the new marks or the old ones. The next try makes a journal of the same generation, and a
+	 * close writes marks in any case, because these say UNSYNCED.
+	 */
+	q->header.generation--;
+	q->header.flags |= q->old_flags & QCOW2_MARK_INTERRUPTED;
 	journal_close(q->journal);
 	q->journal = NULL;
 	begin_end(q, io->result);
@@ -76,10 +82,12 @@ static void begin_marked(struct file_request *io)
 static void begin_work(struct pool_job *job)
 {
 	struct qcow2 *q = container_of(job, struct qcow2, job);
-	const struct journal_owner owner = { .filling = qcow2_journal_filling, .failed = qcow2_journal_failed, .arg = q };
+	const struct journal_owner owner = { .filling = qcow2_journal_filling,
+					     .failed = qcow2_journal_failed,
+					     .arg = q };
 
 	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral,
-				       q->header.generation + 1, &owner, &q->journal);
+				       q->header.generation + 1, &owner, &q->job_journal);
 }
 
 static void begin_made(struct pool_job *job)
@@ -92,6 +100,8 @@ static void begin_made(struct pool_job *job)
 		begin_end(q, q->job_result);
 		return;
 	}
+	q->journal = q->job_journal;
+	q->old_flags = header->flags;
 	header->generation++;
 	header->flags = QCOW2_MARK_JOURNAL | QCOW2_MARK_UNSYNCED;
 	header->free_hint = 0;
@@ -150,6 +160,11 @@ static void close_end(struct qcow2 *q, int err)
 	closed(arg, err);
 }
 
+static void close_synced(struct file_request *io)
+{
+	close_end(io->user, io->result);
+}
+
 static void close_unlink_work(struct pool_job *job)
 {
 	struct qcow2 *q = container_of(job, struct qcow2, job);
@@ -191,8 +206,8 @@ static void close_marked(struct file_request *io)
 }
 
 /*
- * Run again until nothing is left to do but the marks. Whatever is under way ends first, also after an error: it would come
- * back to a disk that is gone.
+ * Run again until nothing is left to do but the marks. Whatever is under way ends first, also after an error: it
+ * would come back to a disk that is gone.
  */
 static int close_step(struct qcow2 *q)
 {
@@ -229,8 +244,13 @@ static void close_run(struct loop_msg *msg)
 	err = close_step(q);
 	if (err == QCOW2_WAIT)
 		return;
-	if (err || q->disk.read_only || (q->begun != QCOW2_BEGUN && !(header->flags & QCOW2_MARK_UNSYNCED))) {
+	if (err || q->disk.read_only) {
 		close_end(q, err);
+		return;
+	}
+	if (q->begun != QCOW2_BEGUN && !(header->flags & QCOW2_MARK_UNSYNCED)) {
+		/* The marks may be those of a process that died before it synced them. */
+		sync_submit(q, &q->mark_io, close_synced);
 		return;
 	}
 	header->flags &= q->ephemeral ? QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED : QCOW2_MARK_INTERRUPTED;

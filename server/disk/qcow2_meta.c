@@ -61,7 +61,8 @@ static int check_offset(struct qcow2_meta *m, const char *table, unsigned index,
 	uint64_t at = entry & QCOW2_OFFSET_MASK;
 
 	if (entry & reserved || at % QCOW2_CLUSTER_BYTES || at / QCOW2_CLUSTER_BYTES >= m->clusters)
-		return refuse(m, -EUCLEAN, "is corrupt: entry %u of its %s points to %#llx, which is not within the file", index,
+		return refuse(m, -EUCLEAN,
+			      "is corrupt: entry %u of its %s points to %#llx, which is not within the file", index,
 			      table, (unsigned long long)entry);
 	*offset = at;
 	return 0;

@@ -3,8 +3,8 @@
  * The metadata of a qcow2 file that nobody uses: loaded, walked, mended. All of it blocks (workers, tools), through
  * file->ops->run. Private to disk/.
  *
- * Memory is bounded by the file's length: 8 bytes per GiB of disk, one bit per cluster of the file, 8 bytes per refcount
- * block, and what the journal touches.
+ * Memory is bounded by the file's length: 8 bytes per GiB of disk, one bit per cluster of the file, 8 bytes per
+ * refcount block, and what the journal touches.
  */
 #ifndef DISK_QCOW2_META_H
 #define DISK_QCOW2_META_H
@@ -46,7 +46,8 @@ struct qcow2_meta {
 };
 
 /*
- * Header and top tables. 0 or -errno, then reason says why. fini in either case; the file stays open. path is borrowed.
+ * Header and top tables. 0 or -errno, then reason says why. fini in either case; the file stays open. path is
+ * borrowed.
  */
 int qcow2_meta_load(struct qcow2_meta *meta, struct file *file, const char *path);
 void qcow2_meta_fini(struct qcow2_meta *meta);
@@ -56,7 +57,10 @@ int qcow2_meta_change(void *arg, const struct journal_change *change);
 /* Writes what was laid over, where it differs from the file. */
 int qcow2_meta_write_overlays(struct qcow2_meta *meta, bool *wrote);
 
-/* Finds all clusters that are in use. 0 also where something is corrupt (corruptions, reason); -errno where it cannot be read. */
+/*
+ * Finds all clusters that are in use. 0 also where something is corrupt (corruptions, reason); -errno where it cannot
+ * be read.
+ */
 int qcow2_meta_walk(struct qcow2_meta *meta);
 /*
  * Compares refcounts with what the walk found; missing: too low (a corruption), leaked: too high. raise and lower
@@ -66,16 +70,21 @@ int qcow2_meta_refcounts(struct qcow2_meta *meta, bool raise, bool lower, uint64
 /* Refcount blocks for all that a disk of that size may hold; synced. */
 int qcow2_meta_cover(struct qcow2_meta *meta, uint64_t size_bytes);
 /*
- * Walks, refuses what is corrupt (-EUCLEAN), and makes the file consistent and durable: refcounts that cover a disk of that size,
- * what was laid over, and leaks given back (clusters in *reclaimed). Marks and header are the caller's.
+ * Walks, refuses what is corrupt (-EUCLEAN), and makes the file consistent and durable: refcounts that cover a disk
+ * of that size, what was laid over, and leaks given back (clusters in *reclaimed). Marks and header are the caller's.
  */
 int qcow2_meta_mend(struct qcow2_meta *meta, uint64_t size_bytes, uint64_t *reclaimed);
 /* The first cluster that is not in use, after a walk. */
 uint64_t qcow2_meta_first_free(const struct qcow2_meta *meta);
-/* Writes the header as it is in memory. Does not sync, but where the backing file name has to be in its place first. */
+/*
+ * Writes the header as it is in memory. Does not sync, but where the backing file name has to be in its place first.
+ */
 int qcow2_meta_write_header(struct qcow2_meta *meta);
 
-/* A file over a descriptor, for those that have no loop: only run and close work. fd is taken over. NULL without memory. */
+/*
+ * A file over a descriptor, for those that have no loop: only run and close work. fd is taken over. NULL without
+ * memory.
+ */
 struct file *qcow2_file_of(int fd, uint64_t size_bytes);
 
 #endif

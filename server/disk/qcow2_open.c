@@ -2,19 +2,19 @@
 /*
  * Opening a qcow2 disk: one job on a worker builds all of it, then the loop gets it.
  *
- *	open and lock file ---> header, L1, refcount table ---> (child) marks ---> recover ---> backing file, the same, ...
+ *	open, lock ---> header, L1, refcount table ---> (child) marks ---> recover ---> backing file, the same, ...
  *
  * What the marks of a child that is opened for writing say decides:
  *
- *	nobody else wrote, JOURNAL, boot_id of now    the process died: replay; a missing journal refuses, a poisoned one is
- *	                                              laid over the maps in memory only, and nothing is written any more
+ *	nobody else wrote, JOURNAL, boot_id of now    the process died: replay; a missing journal refuses; a poisoned
+ *	                                              one is laid over the maps in memory, and nothing is written
  *	nobody else wrote, JOURNAL, other boot_id     the host died: the journal is worth nothing; interrupted
  *	somebody else wrote, JOURNAL                  the journal is void; interrupted
  *	UNSYNCED, other boot_id                       interrupted
  *	none, nobody else wrote                       clean: nothing to do
  *
- * In all cases but the last the maps are walked, refcounts mended and leaks given back (recover). "interrupted" stays in the
- * marks, and is told at every open, until somebody writes to the child.
+ * In all cases but the last the maps are walked, refcounts mended and leaks given back (recover). "interrupted" stays
+ * in the marks, and is told at every open, until somebody writes to the child.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -88,7 +88,8 @@ static bool is_interrupted(const struct opening *o, const struct qcow2_header *h
 static int replay(struct opening *o, struct qcow2_meta *m, bool *poisoned)
 {
 	struct file *journal;
-	int err = disk_env_open_file(o->env, o->loop, o->q->journal_path, DISK_ENV_READ_ONLY | DISK_ENV_NO_LOCK, &journal);
+	int err = disk_env_open_file(o->env, o->loop, o->q->journal_path, DISK_ENV_READ_ONLY | DISK_ENV_NO_LOCK,
+				     &journal);
 
 	if (!err) {
 		err = journal_replay(journal, m->header.generation, m->header.boot_id, qcow2_meta_change, m);
@@ -101,12 +102,14 @@ static int replay(struct opening *o, struct qcow2_meta *m, bool *poisoned)
 		return refuse(o, err, m->reason);
 	if (err == -ENOENT) {
 		snprintf(o->result.reason, sizeof(o->result.reason),
-			 "%.100s was in use when its server died, and its .journal is missing or another's; put it back, or give "
+			 "%.100s was in use when its server died, and its .journal is missing or another's; put it "
+			 "back, or give "
 			 "up what it held: qemu-img check -r leaks",
 			 o->how.path);
 		return -EUCLEAN;
 	}
-	snprintf(o->result.reason, sizeof(o->result.reason), "%.120s cannot be read: %s", o->q->journal_path, strerror(-err));
+	snprintf(o->result.reason, sizeof(o->result.reason), "%.120s cannot be read: %s", o->q->journal_path,
+		 strerror(-err));
 	return err;
 }
 
@@ -148,8 +151,8 @@ static int settle_child(struct opening *o, struct qcow2_meta *m)
 	enum journal_state state = journal_state(o, h);
 
 	o->result.interrupted = is_interrupted(o, h);
-	if (state == JOURNAL_NONE && h->ours && !(h->incompatible & QCOW2_INCOMPAT_DIRTY) && !(h->flags & QCOW2_MARK_LEAKS) &&
-	    m->block_count >= qcow2_refcount_blocks(h->size_bytes) &&
+	if (state == JOURNAL_NONE && h->ours && !(h->incompatible & QCOW2_INCOMPAT_DIRTY) &&
+	    !(h->flags & QCOW2_MARK_LEAKS) && m->block_count >= qcow2_refcount_blocks(h->size_bytes) &&
 	    (!o->result.interrupted || h->flags & QCOW2_MARK_INTERRUPTED))
 		return 0;
 	if (state != JOURNAL_NONE)
@@ -183,7 +186,8 @@ static int load_qcow2(struct opening *o, struct qcow2_layer *layer, bool child)
 	if (!err && child && !o->how.read_only)
 		err = settle_child(o, &m);
 	else if (!err && m.header.ours && m.header.flags & QCOW2_MARK_JOURNAL)
-		err = refuse_path(o, -EUCLEAN, layer->path, "was not closed properly; open it once for writing, which recovers it");
+		err = refuse_path(o, -EUCLEAN, layer->path,
+				  "was not closed properly; open it once for writing, which recovers it");
 	else if (!err && child)
 		o->result.interrupted = is_interrupted(o, &m.header);
 	if (err)
@@ -247,11 +251,13 @@ static int next_path(struct opening *o, const struct qcow2_layer *layer, char **
 	for (unsigned i = 0; i < q->layer_count; i++)
 		if (!strcmp(q->layers[i].path, *path)) {
 			free(*path);
-			return refuse_path(o, -EUCLEAN, o->how.path, "has a chain of backing files that goes in a circle");
+			return refuse_path(o, -EUCLEAN, o->how.path,
+					   "has a chain of backing files that goes in a circle");
 		}
 	if (q->layer_count == DISK_CHAIN_MAX) {
 		free(*path);
-		return refuse_path(o, -ENOTSUP, o->how.path, "has more than 8 files in its backing chain, or they go in a circle");
+		return refuse_path(o, -ENOTSUP, o->how.path,
+				   "has more than 8 files in its backing chain, or they go in a circle");
 	}
 	return 0;
 }
@@ -327,7 +333,8 @@ static void opening_done(struct pool_job *job)
 	}
 	o->opened(o->arg, &o->result);
 	if (o->q && o->q->failed)
-		disk_report(&o->q->disk, DISK_FAILED, "%s: could not be synced when it was last in use: writes fail", o->path);
+		disk_report(&o->q->disk, DISK_FAILED, "%s: could not be synced when it was last in use: writes fail",
+			    o->path);
 	free(o);
 }
 

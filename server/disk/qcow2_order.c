@@ -2,10 +2,10 @@
 /*
  * Who may touch which blocks: overlapping operations run in the order in which they came, all others side by side.
  *
- * Every operation that does not finish at once holds a range of 4 KiB blocks (a write: those that it touches, so that filling
- * an edge is safe; zeroes and discards: whole clusters, so that nobody uses a cluster that they free). All holds are in one
- * list, oldest first. One that conflicts with an older one hangs below it, and is looked at again when that one goes or
- * shrinks; it need not hang below all of them. All on the disk's loop.
+ * Every operation that does not finish at once holds a range of 4 KiB blocks (a write: those that it touches, so that
+ * filling an edge is safe; zeroes and discards: whole clusters, so that nobody uses a cluster that they free). All
+ * holds are in one list, oldest first. One that conflicts with an older one hangs below it, and is looked at again
+ * when that one goes or shrinks; it need not hang below all of them. All on the disk's loop.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -61,8 +61,9 @@ bool qcow2_hold_take(struct qcow2 *q, struct qcow2_hold *hold)
 }
 
 /*
- * Looks again at those that hang below hold. Granting one runs it, and it may change the list as it likes; so all are taken
- * down first, and those that have to wait on are hung up again before any is granted. The list is newest first: reversed.
+ * Looks again at those that hang below hold. Granting one runs it, and it may change the list as it likes; so all are
+ * taken down first, and those that have to wait on are hung up again before any is granted. The list is newest first:
+ * reversed.
  */
 static void look_again(struct qcow2 *q, struct qcow2_hold *list)
 {

@@ -6,9 +6,9 @@
  *	   | QCOW2_WAIT (maps)
  *	   +--> again
  *
- * The answer is one iovec: pieces of one buffer where there is data, the zero region where there is none. A READ that is
- * done inline never takes a hold; one that has to wait takes it, so that no later write gets ahead of it. All on the
- * disk's loop.
+ * The answer is one iovec: pieces of one buffer where there is data, the zero region where there is none. A READ that
+ * is done inline never takes a hold; one that has to wait takes it, so that no later write gets ahead of it. All on
+ * the disk's loop.
  */
 #include "disk/qcow2_engine.h"
 
@@ -117,7 +117,8 @@ static void io_done(struct file_request *file)
 		reader_end(r, r->result);
 }
 
-static void io_submit(struct qcow2_reader *r, struct qcow2_io *io, const struct qcow2_extent *e, const struct iovec *iov)
+static void io_submit(struct qcow2_reader *r, struct qcow2_io *io, const struct qcow2_extent *e,
+		      const struct iovec *iov)
 {
 	io->guest = e->guest;
 	io->iov = *iov;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Giving space back to the file system, in the background, one thing at a time, once a flush has made the maps durable that
- * do without it.
+ * Giving space back to the file system, in the background, one thing at a time, once a flush has made the maps
+ * durable that do without it.
  *
  *	clusters that were freed      punch ---> refcount 0 in memory: they may be used again
  *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
  *	within a cluster that stays
  *
- * A crash in between leaves a leak, which the next open finds, or space that is given back with the cluster. So does an error;
- * then the marks ask the next open to look. All on the disk's loop.
+ * A crash in between leaves a leak, which the next open finds, or space that is given back with the cluster. So does
+ * an error; then the marks ask the next open to look. All on the disk's loop.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static void reap_next(struct qcow2 *q);
 
 static void submit_punch(struct qcow2 *q, uint64_t offset, uint64_t length, void (*done)(struct file_request *io))
 {
-	q->reap_io = (struct file_request){ .op = FILE_PUNCH, .offset = offset, .length = length, .done = done, .user = q };
+	q->reap_io =
+		(struct file_request){ .op = FILE_PUNCH, .offset = offset, .length = length, .done = done, .user = q };
 	q->file->ops->submit(q->file, &q->reap_io);
 }
 
@@ -130,8 +131,8 @@ static int punch_blocks(struct qcow2 *q)
 	for (count = 1; first + count < QCOW2_SUBCLUSTERS && punch->mask >> (first + count) & 1; count++)
 		;
 	punch->mask &= ~qcow2_mask(first, first + count);
-	submit_punch(q, punch->host + (uint64_t)first * QCOW2_SUBCLUSTER_BYTES, (uint64_t)count * QCOW2_SUBCLUSTER_BYTES,
-		     blocks_punched);
+	submit_punch(q, punch->host + (uint64_t)first * QCOW2_SUBCLUSTER_BYTES,
+		     (uint64_t)count * QCOW2_SUBCLUSTER_BYTES, blocks_punched);
 	return QCOW2_WAIT;
 }
 

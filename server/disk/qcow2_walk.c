@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Walking all metadata of a qcow2 file, and its refcounts compared with what the walk found: see qcow2_meta.h. Every
- * cluster of the file is used at most once (no snapshots); a second use is a corruption, which is counted and told, never
- * followed. Workers and tools.
+ * cluster of the file is used at most once (no snapshots); a second use is a corruption, which is counted and told,
+ * never followed. Workers and tools.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -61,7 +61,8 @@ static void walk_entry(struct qcow2_meta *m, const struct qcow2_wire_l2 *wire, u
 	struct qcow2_entry e = qcow2_entry_get(wire);
 
 	if (descriptor & QCOW2_COMPRESSED) {
-		corrupt(m, "guest offset %llu is a compressed cluster, which is not supported", (unsigned long long)guest);
+		corrupt(m, "guest offset %llu is a compressed cluster, which is not supported",
+			(unsigned long long)guest);
 		return;
 	}
 	if (descriptor & QCOW2_L2_RESERVED || e.host % QCOW2_CLUSTER_BYTES) {
@@ -106,7 +107,8 @@ int qcow2_meta_walk(struct qcow2_meta *m)
 	}
 	use(m, 0, QCOW2_CLUSTER_BYTES, "the header");
 	use(m, m->header.l1_offset, (uint64_t)m->header.l1_size * 8, "the L1 table");
-	use(m, m->header.reftable_offset, (uint64_t)m->header.reftable_clusters * QCOW2_CLUSTER_BYTES, "the refcount table");
+	use(m, m->header.reftable_offset, (uint64_t)m->header.reftable_clusters * QCOW2_CLUSTER_BYTES,
+	    "the refcount table");
 	for (unsigned i = 0; i < m->block_count; i++)
 		if (m->reftable[i])
 			use(m, m->reftable[i], QCOW2_CLUSTER_BYTES, "a refcount block");
@@ -132,7 +134,8 @@ uint64_t qcow2_meta_first_free(const struct qcow2_meta *m)
 
 static int io_failed(struct qcow2_meta *m, int err)
 {
-	snprintf(m->reason, sizeof(m->reason), "%s: its refcounts cannot be read or written: %s", m->path, strerror(-err));
+	snprintf(m->reason, sizeof(m->reason), "%s: its refcounts cannot be read or written: %s", m->path,
+		 strerror(-err));
 	return err;
 }
 
@@ -157,7 +160,8 @@ struct comparison {
 };
 
 /* 4 KiB of a refcount block; first: the cluster of its first count. */
-static int compare_piece(struct qcow2_meta *m, struct comparison *c, uint64_t offset, struct be16 *counts, uint64_t first)
+static int compare_piece(struct qcow2_meta *m, struct comparison *c, uint64_t offset, struct be16 *counts,
+			 uint64_t first)
 {
 	uint8_t lowered[QCOW2_PIECE_REFCOUNTS] = { 0 };
 	bool changed = false, punch = false;
@@ -194,7 +198,8 @@ int qcow2_meta_refcounts(struct qcow2_meta *m, bool raise, bool lower, uint64_t 
 			continue;
 		err = disk_file_read(m->file, m->reftable[b], counts, QCOW2_CLUSTER_BYTES);
 		for (unsigned p = 0; p < QCOW2_PIECES && !err; p++)
-			err = compare_piece(m, &c, m->reftable[b] + p * QCOW2_PIECE_BYTES, counts + p * QCOW2_PIECE_REFCOUNTS,
+			err = compare_piece(m, &c, m->reftable[b] + p * QCOW2_PIECE_BYTES,
+					    counts + p * QCOW2_PIECE_REFCOUNTS,
 					    (uint64_t)b * QCOW2_REFCOUNTS + p * QCOW2_PIECE_REFCOUNTS);
 	}
 	/* Used clusters that no block counts. */
@@ -256,8 +261,8 @@ static int extend_used(struct qcow2_meta *m, uint64_t clusters)
 }
 
 /*
- * New blocks go behind the end of the file, so they are zeroes; each counts itself, or an older one does. Only when all of that is
- * durable the table names them.
+ * New blocks go behind the end of the file, so they are zeroes; each counts itself, or an older one does. Only when
+ * all of that is durable the table names them.
  */
 int qcow2_meta_cover(struct qcow2_meta *m, uint64_t size_bytes)
 {
@@ -267,7 +272,8 @@ int qcow2_meta_cover(struct qcow2_meta *m, uint64_t size_bytes)
 
 	need = max_u64(need, (m->clusters + need) / QCOW2_REFCOUNTS + 1);
 	if (need > QCOW2_BLOCKS_MAX || need > (uint64_t)m->header.reftable_clusters * QCOW2_TABLE_ENTRIES) {
-		snprintf(m->reason, sizeof(m->reason), "%s has a refcount table that is too small for its disk", m->path);
+		snprintf(m->reason, sizeof(m->reason), "%s has a refcount table that is too small for its disk",
+			 m->path);
 		return -ENOTSUP;
 	}
 	for (unsigned i = 0; i < need; i++)
@@ -294,8 +300,8 @@ int qcow2_meta_cover(struct qcow2_meta *m, uint64_t size_bytes)
 /* ---- mending ---- */
 
 /*
- * In the order of a flush: data and counts that were too low, then maps, then what is given back. A death in between finds the same
- * marks and journal again.
+ * In the order of a flush: data and counts that were too low, then maps, then what is given back. A death in between
+ * finds the same marks and journal again.
  */
 int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaimed)
 {
@@ -309,7 +315,8 @@ int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaim
 		err = qcow2_meta_cover(m, size_bytes);
 	if (!err)
 		err = qcow2_meta_refcounts(m, true, false, &missing, &leaked);
-	if (!err && (missing || m->overlays))
+	/* Also maps that the process before wrote and did not come to sync: they may be why something has leaked. */
+	if (!err && (missing || leaked || m->overlays))
 		err = disk_file_sync(m->file);
 	if (!err)
 		err = qcow2_meta_write_overlays(m, &wrote);
@@ -318,6 +325,9 @@ int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaim
 	*reclaimed = leaked;
 	if (!err && leaked)
 		err = qcow2_meta_refcounts(m, false, true, &missing, &leaked);
+	/* Before marks say that nothing leaks. */
+	if (!err && leaked)
+		err = disk_file_sync(m->file);
 	if (err && !m->reason[0])
 		snprintf(m->reason, sizeof(m->reason), "%.160s cannot be synced: %s", m->path, strerror(-err));
 	return err;

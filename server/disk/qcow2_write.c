@@ -7,10 +7,11 @@
  *	           has its host      edges, from     clusters that   memory; journal
  *	           cluster           below           lie together    where changed
  *
- * What is aligned to 4 KiB is never copied. An edge within a block that the child has is written as it is; within a block that it
- * does not have, the rest of the block comes from below, and the block is written whole. The caller holds the blocks, so
- * nobody else fills or writes them meanwhile; other blocks of the same cluster are written side by side, because the cluster is in
- * the L2 entry since MAP and each write sets only its own bits. The pieces of L2 that MAP found are pinned until BITS.
+ * What is aligned to 4 KiB is never copied. An edge within a block that the child has is written as it is; within a
+ * block that it does not have, the rest of the block comes from below, and the block is written whole. The caller
+ * holds the blocks, so nobody else fills or writes them meanwhile; other blocks of the same cluster are written side
+ * by side, because the cluster is in the L2 entry since MAP and each write sets only its own bits. The pieces of L2
+ * that MAP found are pinned until BITS.
  *
  * A write that fails may leave a cluster in its L2 entry without a bit: harmless, the next write there uses it.
  */
@@ -36,6 +37,9 @@ static void writer_end(struct qcow2_writer *w, int result)
 		free(w->pieces);
 	free(w->io);
 	free(w->io_iov);
+	/* Also what failed may have left something in the file, and a reader may have seen it. */
+	if (w->step > STEP_DATA)
+		w->q->unsynced = true;
 	if (result == -EDQUOT)
 		result = -ENOSPC;
 	if (result == -ENOSPC)
@@ -211,7 +215,9 @@ static void append(struct qcow2_writer *w, const struct iovec *iov, int count)
 	w->piece_count += count;
 }
 
-/* What lies before and after the caller's bytes in blocks that are written whole. Beyond the end of the disk: zeroes. */
+/*
+ * What lies before and after the caller's bytes in blocks that are written whole. Beyond the end of the disk: zeroes.
+ */
 static int gather(struct qcow2_writer *w)
 {
 	const struct qcow2_reader *head = &w->fills[0], *tail = &w->fills[1];
@@ -385,9 +391,9 @@ static int step_bits(struct qcow2_writer *w)
 			return err;
 		changed |= err;
 	}
-	w->q->full = false;
 	if (!changed)
 		return 0;
+	w->q->full = false;
 	w->journal_waiter.done = journaled;
 	journal_wait(w->q->journal, &w->journal_waiter);
 	return QCOW2_WAIT;
@@ -396,8 +402,8 @@ static int step_bits(struct qcow2_writer *w)
 /* ---- the whole ---- */
 
 /*
- * From the present step as far as it goes. BEGIN and MAP are run again after they waited; the others wait for something that
- * comes back to the step after them.
+ * From the present step as far as it goes. BEGIN and MAP are run again after they waited; the others wait for
+ * something that comes back to the step after them.
  */
 static int writer_step(struct qcow2_writer *w)
 {

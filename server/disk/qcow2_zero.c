@@ -7,9 +7,9 @@
  *	           block: a        maps, one piece of L2 (32 MiB)
  *	           write           per turn of the loop
  *
- * It holds whole clusters, so that one without data can be given back while nobody uses it; what is done it lets go at once.
- * Where nothing but zeroes is below and the child has nothing, nothing changes. Bounded: a turn handles one piece, and
- * waits where the journal, the dirty maps or the freed clusters are many.
+ * It holds whole clusters, so that one without data can be given back while nobody uses it; what is done it lets go
+ * at once. Where nothing but zeroes is below and the child has nothing, nothing changes. Bounded: a turn handles one
+ * piece, and waits where the journal, the dirty maps or the freed clusters are many.
  */
 #include "disk/qcow2_engine.h"
 
@@ -147,8 +147,8 @@ static int gather(struct zero_request *z, uint64_t cluster, struct qcow2_entry e
 	struct journal_change *change = &z->change;
 	int err = 0;
 
-	if (change->count && !entry.host && same_entry(change->entry, entry) && change->first + change->count == cluster &&
-	    change->count < JOURNAL_RUN_MAX) {
+	if (change->count && !entry.host && same_entry(change->entry, entry) &&
+	    change->first + change->count == cluster && change->count < JOURNAL_RUN_MAX) {
 		change->count++;
 		return 0;
 	}
@@ -284,7 +284,8 @@ static int step_journal(struct zero_request *z)
 
 static int zero_step(struct zero_request *z)
 {
-	static int (*const steps[])(struct zero_request *z) = { step_begin, step_head, step_middle, step_tail, step_journal };
+	static int (*const steps[])(struct zero_request * z) = { step_begin, step_head, step_middle, step_tail,
+								 step_journal };
 
 	while (z->step < STEP_END) {
 		int err = steps[z->step](z);

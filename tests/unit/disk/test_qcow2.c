@@ -66,11 +66,14 @@ static void test_create_refused(void **state)
 	create_fails(fx, (struct qcow2_create){ .size_bytes = 0 }, -EINVAL, "multiple of 512");
 	create_fails(fx, (struct qcow2_create){ .size_bytes = 1000 }, -EINVAL, "multiple of 512");
 	create_fails(fx, (struct qcow2_create){ .size_bytes = (16ull << 40) + 512 }, -EINVAL, "16 TiB");
-	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = "g", .backing_format = "vmdk" }, -EINVAL, "raw or qcow2");
-	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = "/g", .backing_format = "raw" }, -EINVAL, "relative");
+	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = "g", .backing_format = "vmdk" }, -EINVAL,
+		     "raw or qcow2");
+	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = "/g", .backing_format = "raw" }, -EINVAL,
+		     "relative");
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[sizeof(long_name) - 1] = '\0';
-	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = long_name, .backing_format = "raw" }, -EINVAL, "relative");
+	create_fails(fx, (struct qcow2_create){ .size_bytes = MIB, .backing = long_name, .backing_format = "raw" },
+		     -EINVAL, "relative");
 	make_child(fx, "once", MIB, NULL, NULL);
 	again.path = fixture_path(fx, "once");
 	assert_int_equal(qcow2_create(&again, reason, sizeof(reason)), -EEXIST);
@@ -210,7 +213,9 @@ static void test_qemu_writes(void **state)
 	model_disk_fini(&model);
 }
 
-/* A file of our geometry that QEMU made: its refcount blocks do not cover the disk, its header is laid out otherwise. */
+/*
+ * A file of our geometry that QEMU made: its refcount blocks do not cover the disk, its header is laid out otherwise.
+ */
 static void test_made_by_qemu(void **state)
 {
 	struct fixture *fx = *state;

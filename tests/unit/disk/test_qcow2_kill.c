@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Children whose process dies: kill -9 anywhere loses no acknowledged write (invariant 1), and what the marks and the journal
- * make of it under this boot_id, another one, and after somebody else has written.
+ * Children whose process dies: kill -9 anywhere loses no acknowledged write (invariant 1), and what the marks and the
+ * journal make of it under this boot_id, another one, and after somebody else has written.
  *
  * The one who dies is this program again, with arguments: `writer PATH SEED`, or `die PATH` after a few writes.
  */
@@ -145,7 +145,8 @@ static int die_main(const char *path)
 		return 5;
 	for (uint64_t i = 0; i < 4; i++) {
 		fixture_pattern(data, sizeof(data), i * MIB, 1);
-		if (fixture_write(&fx, disk, i * MIB, data, sizeof(data), false) || (i == 0 && fixture_flush(&fx, disk)))
+		if (fixture_write(&fx, disk, i * MIB, data, sizeof(data), false) ||
+		    (i == 0 && fixture_flush(&fx, disk)))
 			return 6;
 	}
 	raise(SIGKILL);

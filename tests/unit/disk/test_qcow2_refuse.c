@@ -157,7 +157,8 @@ static void test_header(void **state)
 		else
 			put64(fx, "child", wrong[i].offset, wrong[i].value);
 		open_is_refused(fx, "child", wrong[i].err, wrong[i].word);
-		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), wrong[i].err);
+		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)),
+				 wrong[i].err);
 		assert_non_null(strstr(reason, wrong[i].word));
 	}
 }
@@ -312,8 +313,9 @@ static void test_garbage(void **state)
 			unsigned char byte = (unsigned char)rand_r(&seed);
 
 			fixture_put(fixture_path(fx, "child"),
-				    places[(unsigned)rand_r(&seed) % array_len(places)] + (unsigned)rand_r(&seed) % 64 * (1 + i % 4), &byte,
-				    1, 0);
+				    places[(unsigned)rand_r(&seed) % array_len(places)] +
+					    (unsigned)rand_r(&seed) % 64 * (1 + i % 4),
+				    &byte, 1, 0);
 		}
 		if (round % 3)
 			forget_marks(fx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, and what it keeps in
- * memory. fdatasync and pwritev2 of this program stand before libc's.
+ * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, and what it
+ * keeps in memory. fdatasync and pwritev2 of this program stand before libc's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -273,7 +273,8 @@ static void test_quota(void **state)
 	/* What is given back may be used again, after a flush at the latest. */
 	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, 512 * KIB), 0);
 	assert_int_equal(fixture_flush(fx, disk), 0);
-	for (int tries = 0; tries < 1000 && (err = fixture_write(fx, disk, 4 * MIB, data, sizeof(data), false)) == -ENOSPC; tries++)
+	for (int tries = 0;
+	     tries < 1000 && (err = fixture_write(fx, disk, 4 * MIB, data, sizeof(data), false)) == -ENOSPC; tries++)
 		usleep(1000);
 	assert_int_equal(err, 0);
 	assert_int_equal(fixture_close(fx, disk), 0);
