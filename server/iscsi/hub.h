@@ -64,6 +64,7 @@ struct listener {
 
 struct iscsi_server {
 	const struct iscsi_provider *provider;
+	uint32_t first_statsn;
 	char *advertise; /* NULL: the address that the client reached */
 	unsigned hub_count;
 	struct hub *hubs;

@@ -365,6 +365,7 @@ static void take_header(struct login *login, const struct bhs_login_request *bhs
 		login->tsih = be16_get(bhs->tsih);
 		login->cid = be16_get(bhs->cid);
 		login->cmdsn = be32_get(bhs->cmdsn);
+		login->statsn = login->conn->hub->server->first_statsn;
 		login->stage = (bhs->flags >> 2) & 3;
 		login->conn->deadline_ms = time_monotonic_ms() + LOGIN_WHOLE_MS;
 		login->conn->deadline_why = "the login took too long";

@@ -83,6 +83,7 @@ static struct iscsi_server *server_alloc(const struct iscsi_server_config *confi
 	server->provider = config->provider;
 	server->hubs = calloc(config->loop_count, sizeof(*server->hubs));
 	server->listeners = calloc(config->endpoint_count, sizeof(*server->listeners));
+	server->first_statsn = config->first_statsn;
 	server->advertise = config->advertise ? strdup(config->advertise) : NULL;
 	if (!server->hubs || !server->listeners || (config->advertise && !server->advertise))
 		goto fail;

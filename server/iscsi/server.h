@@ -100,6 +100,8 @@ struct iscsi_server_config {
 	const struct iscsi_provider *provider; /* borrowed for the server's life */
 	/* Where sessions say "the target's own address": NULL, the one that the client reached. */
 	const char *advertise;
+	/* The StatSN of the first response on each connection; any will do (RFC 7143 §11.4.5), and tests begin just before the wrap. */
+	uint32_t first_statsn;
 };
 
 /*

@@ -286,7 +286,7 @@ def change_of_capacity_is_told_at_once_but_not_to_iPXE(t):
     equal(len(pdu.data), 2 + int.from_bytes(pdu.data[:2], "big"), "SenseLength")
     sense = pdu.data[2:]
     equal((sense[0] & 0x7f, sense[2] & 15, sense[12], sense[13]), (0x70, 6, 0x2a, 0x09), "sense data")
-    s.statsn += 1
+    s.statsn = (s.statsn + 1) & NONE
     equal(s.command(b"\0" * 6).sense_code, (6, 0x2a, 0x09), "unit attention all the same")
     equal(s.command(b"\0" * 6).status, 0, "status after it")
     ipxe.expect_silence(0.2)

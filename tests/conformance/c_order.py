@@ -125,14 +125,23 @@ def StatSN_counts_status_only(t):
     s = Session(t)
     sn = s.ping().statsn
     answer = s.command(read10(0, 128), read=65536)
-    equal(answer.pdus[-1].statsn, sn + 1, "StatSN of the status")
-    equal(s.ping().statsn, sn + 2, "StatSN of the next NOP-In")
+    equal(answer.pdus[-1].statsn, (sn + 1) & NONE, "StatSN of the status")
+    equal(s.ping().statsn, (sn + 2) & NONE, "StatSN of the next NOP-In")
+
+
+@case("RFC 7143 §4.2.2.2")
+def StatSN_wraps(t):
+    """testd begins just below 2**32."""
+    s = Session(t)
+    seen = [s.ping().statsn for _ in range(16)]
+    equal(seen, [(seen[0] + i) & NONE for i in range(16)], "StatSN")
+    equal(0 in seen, True, "zero was among them")
 
 
 @case("RFC 7143 §4.2.2.2")
 def ExpStatSN_one_ahead_is_not_held_against_iPXE(t):
     s = Session(t)
-    s.statsn += 1
+    s.statsn = (s.statsn + 1) & NONE
     equal(s.command(TUR).status, 0, "status")
 
 

@@ -235,7 +235,7 @@ class Session(Conn):
         self.response = self.login_answer()
         equal(f"{self.response.status:#06x}", "0x0000", "login status")
         equal(self.response.flags & 0x83, 0x83, "login flags")
-        self.statsn = self.response.statsn + 1
+        self.statsn = (self.response.statsn + 1) & 0xffffffff
         self.max_cmdsn = self.response.max_cmdsn
         self.header_digest = self.response.dict.get("HeaderDigest") == "CRC32C"
         self.data_digest = self.response.dict.get("DataDigest") == "CRC32C"
@@ -284,14 +284,14 @@ class Session(Conn):
                 answer.data += pdu.data
                 if pdu.flags & 1:
                     answer.status, answer.flags, answer.residual = pdu.bhs[3], pdu.flags, pdu.w44
-                    self.statsn = pdu.statsn + 1
+                    self.statsn = (pdu.statsn + 1) & 0xffffffff
                     return answer
             elif pdu.opcode == RESPONSE:
                 answer.status, answer.flags, answer.residual = pdu.bhs[3], pdu.flags, pdu.w44
                 answer.exp_datasn = pdu.w36
                 if pdu.data:
                     answer.sense = pdu.data[2:2 + int.from_bytes(pdu.data[:2], "big")]
-                self.statsn = pdu.statsn + 1
+                self.statsn = (pdu.statsn + 1) & 0xffffffff
                 return answer
             else:
                 raise Failed(f"unexpected {pdu}")
@@ -323,7 +323,7 @@ class Session(Conn):
         itt = self.nop(data, immediate=True)
         pdu = self.recv()
         equal((pdu.opcode, pdu.itt, pdu.data), (NOP_IN, itt, data), "NOP-In")
-        self.statsn = pdu.statsn + 1
+        self.statsn = (pdu.statsn + 1) & 0xffffffff
         return pdu
 
     def tmf(self, function, ref_itt=NONE, ref_cmdsn=0, lun=b"\0" * 8, immediate=True, itt=None):
@@ -335,7 +335,7 @@ class Session(Conn):
     def tmf_answer(self, itt):
         pdu = self.recv()
         equal((pdu.opcode, pdu.itt), (TMF_RESPONSE, itt), "task management response")
-        self.statsn = pdu.statsn + 1
+        self.statsn = (pdu.statsn + 1) & 0xffffffff
         return pdu.bhs[2]
 
     def logout(self, reason=0, cid=1, immediate=True):
@@ -353,7 +353,7 @@ class Session(Conn):
     def text_answer(self, itt):
         pdu = self.recv()
         equal((pdu.opcode, pdu.itt), (TEXT_RESPONSE, itt), "text response")
-        self.statsn = pdu.statsn + 1
+        self.statsn = (pdu.statsn + 1) & 0xffffffff
         pdu.keys = parse_text(pdu.data)
         pdu.dict = dict(pdu.keys)
         return pdu
@@ -363,7 +363,7 @@ class Session(Conn):
         equal((pdu.opcode, f"{pdu.bhs[2]:#04x}"), (REJECT, f"{reason:#04x}"), "reject")
         equal(pdu.itt, NONE, "task tag of the Reject")
         equal(len(pdu.data), 48, "the rejected header")
-        self.statsn = pdu.statsn + 1
+        self.statsn = (pdu.statsn + 1) & 0xffffffff
         return pdu
 
 

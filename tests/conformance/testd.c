@@ -349,7 +349,14 @@ static void run(struct testd *testd, const struct endpoint *listen)
 		testd,	   find,	       list,	      begin,	     open_disk,	    close_disk,
 		begin_needs_closed, session_began, session_ended, login_refused, save_state, load_state,
 	};
-	struct iscsi_server_config config = { testd->loops, testd->loop_count, listen, 1, &provider, NULL };
+	struct iscsi_server_config config = {
+		.loops = testd->loops,
+		.loop_count = testd->loop_count,
+		.endpoints = listen,
+		.endpoint_count = 1,
+		.provider = &provider,
+		.first_statsn = 0xfffffffb, /* all tests run across the wrap of StatSN */
+	};
 	char reason[256], line[256], text[PARSE_ENDPOINT_TEXT];
 	struct endpoint bound;
 

@@ -46,7 +46,9 @@ static void stop(struct iscsi_server *server)
 static int start(const char *listen, struct iscsi_server **server, char reason[256])
 {
 	struct endpoint endpoint;
-	struct iscsi_server_config config = { loops, 2, &endpoint, 1, &provider, NULL };
+	struct iscsi_server_config config = {
+		.loops = loops, .loop_count = 2, .endpoints = &endpoint, .endpoint_count = 1, .provider = &provider
+	};
 
 	assert_true(parse_endpoint(listen, &endpoint));
 	return iscsi_server_start(&config, server, reason, 256);
