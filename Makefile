@@ -94,7 +94,7 @@ $(B)/obj/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 sim: $(B)/sim
-	@tests/sim/run $< $(or $(HISTORIES),300) $(SEED)
+	@tests/sim/run $< $(or $(HISTORIES),10000) $(SEED)
 
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
