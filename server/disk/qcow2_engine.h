@@ -29,13 +29,12 @@
 #include "disk/qcow2_header.h"
 
 enum {
-	QCOW2_WAIT = 1, /* see above; errors are negative */
-	QCOW2_PIECES_IDLE = 12, /* clean pieces that a layer keeps whatever their age */
-	QCOW2_PIECES_BUSY = 256, /* clean pieces that it keeps at most */
-	QCOW2_PIECES_AGE = 4, /* flushes that an unused clean piece survives */
-	QCOW2_DIRTY_MAX = 512, /* dirty L2 pieces at which changes wait for a flush */
-	QCOW2_FREES_MAX =
-		4096, /* runs of freed clusters, or clusters with freed blocks, at which discards wait for a flush */
+	QCOW2_WAIT = 1,		     /* see above; errors are negative */
+	QCOW2_PIECES_IDLE = 12,	     /* clean pieces that a layer keeps whatever their age */
+	QCOW2_PIECES_BUSY = 256,     /* clean pieces that it keeps at most */
+	QCOW2_PIECES_AGE = 4,	     /* flushes that an unused clean piece survives */
+	QCOW2_DIRTY_MAX = 512,	     /* dirty L2 pieces at which changes wait for a flush */
+	QCOW2_FREES_MAX = 4096,	     /* runs of freed clusters, or of freed blocks, at which discards wait for one */
 	QCOW2_GROW_BYTES = 32 << 20, /* the file grows in such steps */
 };
 
