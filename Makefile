@@ -96,6 +96,10 @@ $(B)/obj/sim/%.o: tests/sim/%.c
 sim: $(B)/sim
 	@tests/sim/run $< $(or $(HISTORIES),10000) $(SEED)
 
+# The test of that test: each deliberate fault of tests/sim/faults must be caught.
+sim-faults: build/release/sim
+	@CC="$(CC)" tests/sim/check-faults build/release
+
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)
@@ -121,5 +125,5 @@ install: all
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 clean:
 	rm -rf build
-.PHONY: all unit deps test demo install clean sim fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
+.PHONY: all unit deps test demo install clean sim sim-faults fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
 .SECONDARY:
