@@ -227,7 +227,8 @@ def iPXE_as_it_is(t):
     equal((pdu.status, pdu.flags), (0, 0x87), "status, flags")
     want("Reject" not in pdu.dict.values(), "a Reject, which iPXE takes for the end:", pdu.keys)
     equal(pdu.dict["MaxBurstLength"], "262144", "MaxBurstLength")
-    want("ipxe" in t.line("began"), "not recognised")
+    while "ipxe" not in t.line("began"):  # others may be those of an earlier test
+        pass
 
 
 @case("RFC 7143 §6.3")

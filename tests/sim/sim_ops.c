@@ -222,13 +222,10 @@ static void submit(struct sim *sim, struct sim_op *op)
 	op->verifies = false;
 	op->write = 0;
 	*req = (struct disk_request){ .op = choose_op(&sim->prng), .done = on_done, .user = op };
-	if (req->op == DISK_FLUSH) {
-		/* A sync has failed, said or not: no flush may succeed any more. */
-		op->failed_before |= sim->host.sync_failed;
+	if (req->op == DISK_FLUSH)
 		op->flush_time = model_now(sim->model);
-	} else {
+	else
 		choose_range(sim, op);
-	}
 	if (req->op == DISK_READ || req->op == DISK_STATUS)
 		model_snapshot_take(sim->model, op->at, req->length, &op->snapshot);
 	req->extents = op->extents;
