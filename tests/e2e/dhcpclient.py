@@ -80,6 +80,9 @@ def answers(raw, xid, seconds):
             yield udp[8:]
 
 
+TRIES = 3       # a datagram may be lost, so firmware asks again
+
+
 class Client:
     """Somebody on the LAN at .250 who asks for others."""
 
@@ -111,20 +114,23 @@ class Client:
             raise Failed(f"{url}: {got.stderr.decode().strip()}")
         return got.stdout
 
-    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=6):
+    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=12):
         """What this firmware is told: the offer with a boot file, or in proxy mode what port 4011 then says."""
         mac = b"\x52\x54\x00\xe3" + os.urandom(2)
         xid = os.urandom(4)
         with self.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as raw:
             raw.bind(("eth0", 0))
-            broadcast(raw, mac, message(mac, xid, 1, arch, vendor, ipxe))
             offers, named = [], None
-            for payload in answers(raw, xid, seconds * SLOW):
-                offer = Told(payload)
-                offers.append(offer)
-                # beside another server: that one's offer has an address and nothing to boot
-                if not proxy or offer.yiaddr == "0.0.0.0":
-                    named = offer
+            for _ in range(TRIES):
+                broadcast(raw, mac, message(mac, xid, 1, arch, vendor, ipxe))
+                for payload in answers(raw, xid, seconds * SLOW / TRIES):
+                    offer = Told(payload)
+                    offers.append(offer)
+                    # beside another server: that one's offer has an address and nothing to boot
+                    if not proxy or offer.yiaddr == "0.0.0.0":
+                        named = offer
+                        break
+                if named:
                     break
         if not named:
             raise Failed(f"architecture {arch}, {vendor}: no offer but {[vars(o) for o in offers]}")
@@ -135,10 +141,12 @@ class Client:
     def boot_server(self, mac, xid, arch, vendor, ipxe, offer, seconds):
         """The question to the boot server, port 4011."""
         with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(seconds * SLOW)
+            s.settimeout(seconds * SLOW / TRIES)
             s.bind((self.address, 68))
-            s.sendto(message(mac, xid, 3, arch, vendor, ipxe, address=self.address, more=offer.item), (offer.id, 4011))
-            try:
-                return Told(s.recv(2048))
-            except TimeoutError:
-                raise Failed(f"architecture {arch}, {vendor}: no answer from {offer.id} port 4011") from None
+            for _ in range(TRIES):
+                s.sendto(message(mac, xid, 3, arch, vendor, ipxe, address=self.address, more=offer.item), (offer.id, 4011))
+                try:
+                    return Told(s.recv(2048))
+                except TimeoutError:
+                    continue
+            raise Failed(f"architecture {arch}, {vendor}: no answer from {offer.id} port 4011")
