@@ -18,6 +18,7 @@
 #include "dhcp/plan.h"
 #include "dhcp/router.h"
 #include "dhcp/supervisor.h"
+#include "dhcp/watch.h"
 #include "inventory/inventory.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct dhcp {
 	struct inventory *inventory;
 	struct loop *loop;
 	struct supervisor *supervisor; /* the loop's */
+	struct watch watch;	       /* the loop's */
 	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
 	bool hangup_due;	       /* the loop's: to tell dnsmasq when it is up */
 	char hosts_path[DHCP_PATH_BYTES];
@@ -202,6 +204,13 @@ static void on_state(void *arg, enum supervisor_state state, const char *line)
 	}
 }
 
+static void on_said(void *arg, const char *line)
+{
+	struct dhcp *d = arg;
+
+	watch_line(&d->watch, line, time_unix_ms());
+}
+
 struct start_call {
 	struct dhcp *d;
 	const struct plan *plan;
@@ -222,6 +231,9 @@ static void start_on_loop(void *arg)
 			log_warning("iPXE will wait 13 s for an IPv6 router on %s: cannot tell it that there is none: %s", config->interfaces[i],
 				    strerror(-err));
 	}
+	d->watch.seen = config->seen;
+	d->watch.arg = config->seen_arg;
+	d->watch.neighbour = dhcp_neighbour;
 	call->err = supervisor_new(&call->config, &d->supervisor);
 	if (!call->err)
 		supervisor_start(d->supervisor);
@@ -266,6 +278,7 @@ static int start_process(struct dhcp *d, const struct plan *plan, const struct p
 		.longest_delay_ms = LONGEST_DELAY_MS,
 		.loop = d->loop,
 		.changed = on_state,
+		.said = on_said,
 		.arg = d,
 	};
 	loop_call(d->loop, start_on_loop, &call);

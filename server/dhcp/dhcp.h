@@ -8,6 +8,7 @@
 #define DHCP_DHCP_H
 
 #include "base/buf.h"
+#include "base/parse.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +20,22 @@ struct loop;
 
 enum dhcp_mode { DHCP_OFF, DHCP_PROXY, DHCP_FULL };
 
-enum { DHCP_INTERFACES_MAX = 16 };
+enum { DHCP_INTERFACES_MAX = 16, DHCP_FILE_TEXT = 128 };
+
+/* A step of a machine's boot. What fetches by HTTP is seen by the HTTP server. */
+enum dhcp_seen_kind {
+	DHCP_SEEN_ASKED,  /* firmware or iPXE asked DHCP, in proxy mode PXE */
+	DHCP_SEEN_LEASED, /* and was given address; full mode */
+	DHCP_SEEN_FILE,	  /* file (as named under --ipxe-dir, or boot.ipxe, autoexec.ipxe) was sent whole by TFTP to address */
+};
+
+struct dhcp_seen {
+	enum dhcp_seen_kind kind;
+	char mac[PARSE_MAC_TEXT];
+	char address[INET_ADDRSTRLEN]; /* LEASED, FILE */
+	char file[DHCP_FILE_TEXT];     /* FILE */
+	int64_t at_ms;
+};
 
 struct dhcp_config {
 	enum dhcp_mode mode;
@@ -36,6 +52,12 @@ struct dhcp_config {
 	void *first_script_arg;
 	struct inventory *inventory;
 	struct loop *loop; /* supervision happens on it; it must outlive dhcp_stop */
+	/*
+	 * What machines are seen to do; on the loop, not after dhcp_stop. Each exchange is reported (one boot has several: firmware's, then iPXE's), at
+	 * most some hundred a second. The MAC is what the packets or the neighbour table say. NULL: nobody wants to know.
+	 */
+	void (*seen)(void *arg, const struct dhcp_seen *seen);
+	void *seen_arg;
 };
 
 /*

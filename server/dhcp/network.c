@@ -9,10 +9,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <net/if_arp.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,6 +69,25 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 		return 0;
 	snprintf(reason, reason_size, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name, name);
 	return -EADDRNOTAVAIL;
+}
+
+bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT])
+{
+	struct sockaddr_in asked = { .sin_family = AF_INET, .sin_addr = address };
+	struct arpreq request = { .arp_flags = 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const unsigned char *b = (const unsigned char *)request.arp_ha.sa_data;
+	bool found;
+
+	if (fd < 0)
+		return false;
+	memcpy(&request.arp_pa, &asked, sizeof(request.arp_pa));
+	snprintf(request.arp_dev, sizeof(request.arp_dev), "%s", interface);
+	found = !ioctl(fd, SIOCGARP, &request) && request.arp_flags & ATF_COM && request.arp_ha.sa_family == ARPHRD_ETHER;
+	close(fd);
+	if (found)
+		snprintf(mac, PARSE_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+	return found;
 }
 
 int dhcp_parse_offer(const unsigned char *packet, size_t len, unsigned xid, struct in_addr *server)

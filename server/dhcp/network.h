@@ -3,8 +3,11 @@
 #ifndef DHCP_NETWORK_H
 #define DHCP_NETWORK_H
 
+#include "base/parse.h"
+
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct dhcp_network {
@@ -14,6 +17,9 @@ struct dhcp_network {
 
 /* 0, -ENODEV (no such interface) or -EADDRNOTAVAIL (no IPv4 address), with a sentence in reason. */
 int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size);
+
+/* The MAC that the kernel's neighbour table (ARP) has for an address on this interface; false: none. */
+bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);
 
 /*
  * Sends a DHCPDISCOVER (RFC 2131 §4.4.1) from the interface and waits for an offer for at most timeout_ms. 1: a server answered, its

@@ -59,6 +59,8 @@ static void take_line(struct supervisor *s)
 	log_debug("%s", shown);
 	snprintf(s->last, sizeof(s->last), "%.*s", (int)sizeof(s->last) - 1, shown);
 	s->line_len = 0;
+	if (s->config.said)
+		s->config.said(s->config.arg, s->last);
 	if (s->state == SUPERVISOR_STARTING && strstr(s->last, s->config.ready_text))
 		supervisor_event(s, EVENT_READY);
 }

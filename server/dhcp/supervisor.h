@@ -30,6 +30,8 @@ struct supervisor_config {
 	struct loop *loop;
 	/* Each change of state, on the loop; line: the last one that the child printed, "" none. */
 	void (*changed)(void *arg, enum supervisor_state state, const char *line);
+	/* Each line that it prints, escaped for the log; NULL: not asked for. */
+	void (*said)(void *arg, const char *line);
 	void *arg;
 };
 

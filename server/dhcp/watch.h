@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What machines do, read from what dnsmasq logs (log-dhcp): they ask, are given an address, fetch a file.
+ *
+ * Its lines hold words of whoever is on the network; dnsmasq prints only their printable characters, and each kind of line is known by how it
+ * begins. Memory is fixed, whatever is sent: one exchange that is being told, and a table of addresses in which newer ones replace older ones.
+ * Only firmware and iPXE are reported: an operating system that renews its lease is no boot. Private to dhcp/; one thread.
+ */
+#ifndef DHCP_WATCH_H
+#define DHCP_WATCH_H
+
+#include "base/parse.h"
+#include "dhcp/dhcp.h"
+
+enum { WATCH_ADDRESSES = 1024, WATCH_EVENTS_PER_SECOND = 500 };
+
+struct watch {
+	/* Called inside watch_line. */
+	void (*seen)(void *arg, const struct dhcp_seen *seen);
+	/* The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table. */
+	bool (*neighbour)(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);
+	void *arg;
+
+	/* The exchange that dnsmasq is telling: a line says who and what, the next one by which tags it is known. */
+	char xid[16], mac[PARSE_MAC_TEXT];
+	bool asked, boots;
+	int64_t second; /* the one in which `events` were reported */
+	unsigned events;
+	struct watch_address {
+		in_addr_t address;
+		char mac[PARSE_MAC_TEXT];
+	} addresses[WATCH_ADDRESSES]; /* where the neighbour table has nothing: behind a relay */
+};
+
+/* Memory that is all zero but for the first three is a new watch. line: one of dnsmasq's, without its end. */
+void watch_line(struct watch *watch, const char *line, int64_t at_ms);
+
+#endif
