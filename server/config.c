@@ -75,7 +75,7 @@ static bool set_dhcp(struct config *config, size_t offset, const char *value, co
 	*expected = "off, proxy or full";
 	for (size_t i = 0; i < array_len(names); i++) {
 		if (!strcmp(names[i], value)) {
-			config->dhcp = (enum dhcp_mode)i;
+			config->dhcp.mode = (enum dhcp_mode)i;
 			return true;
 		}
 	}
@@ -86,15 +86,33 @@ static bool set_interface(struct config *config, size_t offset, const char *valu
 {
 	(void)offset;
 	*expected = "the name of a network interface (at most 16 of them)";
-	return config->interface_count < DHCP_INTERFACES_MAX && strlen(value) < 16 && !strpbrk(value, " ,/\t") &&
-	       copy_text(config->interfaces[config->interface_count], CONFIG_TEXT_MAX, value) && ++config->interface_count;
+	return config->dhcp.interface_count < DHCP_INTERFACES_MAX && strlen(value) < 16 && !strpbrk(value, " ,/\t") &&
+	       copy_text(config->dhcp.interfaces[config->dhcp.interface_count], CONFIG_TEXT_MAX, value) && ++config->dhcp.interface_count;
 }
 
 static bool set_range(struct config *config, size_t offset, const char *value, const char **expected)
 {
-	*expected = "FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h";
-	return strchr(value, ',') && strspn(value, "0123456789.,smhdinfte") == strlen(value) &&
-	       copy_text((char *)config + offset, CONFIG_TEXT_MAX, value);
+	char reason[CONFIG_TEXT_MAX * 2];
+
+	(void)offset;
+	*expected = "FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)";
+	return config->dhcp.range_count < DHCP_RANGES_MAX && dhcp_range_valid(value, reason, sizeof(reason)) &&
+	       copy_text(config->dhcp.ranges[config->dhcp.range_count], CONFIG_TEXT_MAX, value) && ++config->dhcp.range_count;
+}
+
+/* offset: enum dhcp_option_kind */
+static bool set_dhcp_option(struct config *config, size_t offset, const char *value, const char **expected)
+{
+	struct config_dhcp_option *option = &config->dhcp.options[config->dhcp.option_count];
+
+	if (!dhcp_option_valid((enum dhcp_option_kind)offset, value, expected))
+		return false;
+	*expected = "no more than 64 DHCP options of at most 255 characters each";
+	if (config->dhcp.option_count == DHCP_OPTIONS_MAX || !copy_text(option->text, sizeof(option->text), value))
+		return false;
+	option->kind = (enum dhcp_option_kind)offset;
+	config->dhcp.option_count++;
+	return true;
 }
 
 static bool set_yes(struct config *config, size_t offset, const char *value, const char **expected)
@@ -145,8 +163,17 @@ static const struct option options[] = {
 	{ "dhcp", "off|proxy|full", set_dhcp, 0,
 	  "supervised dnsmasq: none, beside an existing DHCP server, or being it (default off)" },
 	{ "interface", "NAME", set_interface, 0, "where dnsmasq serves; repeatable" },
-	{ "dhcp-range", "FIRST,LAST[,LEASE]", set_range, offsetof(struct config, dhcp_range), "addresses to give out; with --dhcp full" },
-	{ "dhcp-force", NULL, set_yes, offsetof(struct config, dhcp_force),
+	{ "dhcp-range", "FIRST,LAST[,LEASE]", set_range, 0,
+	  "with --dhcp full: addresses to give out on the interface in whose network they lie, and for how long (12h); repeatable" },
+	{ "dhcp-router", "[INTERFACE:]ADDR,...|none", set_dhcp_option, DHCP_OPTION_ROUTER,
+	  "with --dhcp full: the router that machines of its network are told; repeatable (default none)" },
+	{ "dhcp-dns", "[INTERFACE:]ADDR,...|none", set_dhcp_option, DHCP_OPTION_DNS,
+	  "with --dhcp full: name servers, on all interfaces or one; repeatable (default none)" },
+	{ "dhcp-ntp", "[INTERFACE:]ADDR,...|none", set_dhcp_option, DHCP_OPTION_NTP,
+	  "with --dhcp full: time servers, on all interfaces or one; repeatable (default none)" },
+	{ "dhcp-domain", "[INTERFACE:]NAME,...|none", set_dhcp_option, DHCP_OPTION_DOMAIN,
+	  "with --dhcp full: the domain, and after it further ones to search, on all interfaces or one; repeatable (default none)" },
+	{ "dhcp-force", NULL, set_yes, offsetof(struct config, dhcp.force),
 	  "with --dhcp full: start although another DHCP server answered" },
 	{ "ipxe-dir", "DIR", set_path, offsetof(struct config, ipxe_dir),
 	  "boot files for TFTP and HTTP boot (default /usr/lib/ipxe)" },
@@ -162,6 +189,17 @@ static const struct option *option_find(const char *name, size_t len)
 	return NULL;
 }
 
+static void forget_dhcp_options(struct config_dhcp *dhcp, enum dhcp_option_kind kind)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < dhcp->option_count; i++)
+		if (dhcp->options[i].kind != kind)
+			dhcp->options[kept++] = dhcp->options[i];
+	memset(&dhcp->options[kept], 0, (dhcp->option_count - kept) * sizeof(dhcp->options[0]));
+	dhcp->option_count = kept;
+}
+
 /* Repeatable options begin anew with the first flag, whatever the file said. */
 static void forget_repeatable(const struct option *option, struct config *config, uint64_t *seen)
 {
@@ -173,7 +211,11 @@ static void forget_repeatable(const struct option *option, struct config *config
 	if (option->set == set_endpoint)
 		((struct config_endpoints *)((char *)config + option->offset))->count = 0;
 	else if (option->set == set_interface)
-		config->interface_count = 0;
+		config->dhcp.interface_count = 0;
+	else if (option->set == set_range)
+		config->dhcp.range_count = 0;
+	else if (option->set == set_dhcp_option)
+		forget_dhcp_options(&config->dhcp, (enum dhcp_option_kind)option->offset);
 }
 
 static char *trim(char *text)
@@ -188,13 +230,25 @@ static char *trim(char *text)
 	return text;
 }
 
+/* "# ..." at the start of a line or behind white space. */
+static void cut_comment(char *line)
+{
+	for (char *at = strchr(line, '#'); at; at = strchr(at + 1, '#'))
+		if (at == line || isspace((unsigned char)at[-1])) {
+			*at = '\0';
+			return;
+		}
+}
+
 static bool config_set_line(struct config *config, char *line, char *why, size_t why_size)
 {
-	char *text = trim(line), *equals, *name, *value;
+	char *text, *equals, *name, *value;
 	const struct option *option;
 	const char *expected;
 
-	if (!*text || *text == '#')
+	cut_comment(line);
+	text = trim(line);
+	if (!*text)
 		return true;
 	equals = strchr(text, '=');
 	if (!equals) {
@@ -332,12 +386,12 @@ static bool config_check_whole(struct config *config, char *reason, size_t reaso
 		config->http.count = parse_endpoint("0.0.0.0:8080", &config->http.list[0]);
 	if (!config->iscsi.count)
 		config->iscsi.count = parse_endpoint("0.0.0.0:3260", &config->iscsi.list[0]);
-	if (config->dhcp != DHCP_OFF && !config->interface_count)
+	if (config->dhcp.mode != DHCP_OFF && !config->dhcp.interface_count)
 		snprintf(reason, reason_size, "--dhcp %s needs --interface NAME: the network in which the machines are",
-			 config->dhcp == DHCP_FULL ? "full" : "proxy");
-	else if (config->dhcp == DHCP_FULL && !config->dhcp_range[0])
+			 config->dhcp.mode == DHCP_FULL ? "full" : "proxy");
+	else if (config->dhcp.mode == DHCP_FULL && !config->dhcp.range_count)
 		snprintf(reason, reason_size, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out");
-	else if (config->dhcp != DHCP_FULL && config->dhcp_force)
+	else if (config->dhcp.mode != DHCP_FULL && config->dhcp.force)
 		snprintf(reason, reason_size, "--dhcp-force makes sense only with --dhcp full");
 	else
 		return true;

@@ -21,17 +21,28 @@ struct config_endpoints {
 	unsigned count;
 };
 
+/* What SIGHUP may change of DHCP. Texts as they were given, of the right form. */
+struct config_dhcp {
+	enum dhcp_mode mode;
+	bool force;
+	char interfaces[DHCP_INTERFACES_MAX][CONFIG_TEXT_MAX];
+	unsigned interface_count;
+	char ranges[DHCP_RANGES_MAX][CONFIG_TEXT_MAX];
+	unsigned range_count;
+	struct config_dhcp_option {
+		enum dhcp_option_kind kind;
+		char text[CONFIG_TEXT_MAX];
+	} options[DHCP_OPTIONS_MAX];
+	unsigned option_count;
+};
+
 struct config {
 	char file[CONFIG_PATH_MAX]; /* the one that was read; "" none */
 	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
 	struct config_endpoints http, web, iscsi;
 	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
 	char iqn_prefix[CONFIG_TEXT_MAX];
-	enum dhcp_mode dhcp;
-	char interfaces[DHCP_INTERFACES_MAX][CONFIG_TEXT_MAX];
-	unsigned interface_count;
-	char dhcp_range[CONFIG_TEXT_MAX];
-	bool dhcp_force;
+	struct config_dhcp dhcp;
 	unsigned threads; /* I/O loops, at least 1 */
 	enum log_level log_level;
 };

@@ -215,10 +215,11 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 	struct endpoint http;
 
 	*dhcp_config = (struct dhcp_config){
-		.mode = from->dhcp,
-		.interface_count = from->interface_count,
-		.range = from->dhcp_range[0] ? from->dhcp_range : NULL,
-		.force = from->dhcp_force,
+		.mode = from->dhcp.mode,
+		.interface_count = from->dhcp.interface_count,
+		.range_count = from->dhcp.range_count,
+		.option_count = from->dhcp.option_count,
+		.force = from->dhcp.force,
 		.ipxe_dir = d->config.ipxe_dir,
 		.state_dir = d->config.state_dir,
 		.runtime_dir = d->config.runtime_dir,
@@ -228,8 +229,12 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 		.inventory = d->inventory,
 		.loop = d->control,
 	};
-	for (unsigned i = 0; i < from->interface_count; i++)
-		dhcp_config->interfaces[i] = from->interfaces[i];
+	for (unsigned i = 0; i < from->dhcp.interface_count; i++)
+		dhcp_config->interfaces[i] = from->dhcp.interfaces[i];
+	for (unsigned i = 0; i < from->dhcp.range_count; i++)
+		dhcp_config->ranges[i] = from->dhcp.ranges[i];
+	for (unsigned i = 0; i < from->dhcp.option_count; i++)
+		dhcp_config->options[i] = (struct dhcp_option){ from->dhcp.options[i].kind, from->dhcp.options[i].text };
 	if (parse_endpoint(http_address(d->http), &http))
 		dhcp_config->http_port = endpoint_port(&http);
 }
@@ -347,11 +352,7 @@ static void reload_dhcp(struct daemon *d, const struct config *fresh)
 		log_error("DHCP goes on as it was: %s", reason);
 		return;
 	}
-	d->config.dhcp = fresh->dhcp;
-	d->config.dhcp_force = fresh->dhcp_force;
-	d->config.interface_count = fresh->interface_count;
-	memcpy(d->config.interfaces, fresh->interfaces, sizeof(fresh->interfaces));
-	memcpy(d->config.dhcp_range, fresh->dhcp_range, sizeof(fresh->dhcp_range));
+	memcpy(&d->config.dhcp, &fresh->dhcp, sizeof(fresh->dhcp)); /* padding too */
 }
 
 /* SIGHUP: what can change without disturbing a session does; for the rest a restart is asked for. */

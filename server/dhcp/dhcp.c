@@ -12,8 +12,8 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "dhcp/command.h"
-#include "dhcp/dnsmasq_config.h"
 #include "dhcp/files.h"
+#include "dhcp/hosts.h"
 #include "dhcp/owner.h"
 #include "dhcp/plan.h"
 #include "dhcp/router.h"
@@ -81,7 +81,7 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err;
 
 	buf_init(&text, HOSTS_MAX_BYTES);
-	err = dnsmasq_make_hosts(tx, &text);
+	err = hosts_make(tx, &text);
 	if (err) {
 		log_error("dnsmasq's host file: %s", strerror(-err));
 	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) || access(d->hosts_path, F_OK)) {
@@ -367,6 +367,8 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 	d->plan = plan;
 	pthread_mutex_unlock(&d->mutex);
 	plan_free(old);
+	if (plan->config.mode == DHCP_FULL && hosts_release(d->inventory, &plan->ranges))
+		log_error("machines keep addresses that are in no --dhcp-range");
 	/* What changed while this plan was not in force yet. */
 	refresh(d, false);
 	if (plan->runs)

@@ -20,7 +20,14 @@ struct loop;
 
 enum dhcp_mode { DHCP_OFF, DHCP_PROXY, DHCP_FULL };
 
-enum { DHCP_INTERFACES_MAX = 16, DHCP_FILE_TEXT = 128 };
+enum { DHCP_INTERFACES_MAX = 16, DHCP_RANGES_MAX = 32, DHCP_OPTIONS_MAX = 64, DHCP_FILE_TEXT = 128 };
+
+enum dhcp_option_kind { DHCP_OPTION_ROUTER, DHCP_OPTION_DNS, DHCP_OPTION_NTP, DHCP_OPTION_DOMAIN };
+
+struct dhcp_option {
+	enum dhcp_option_kind kind;
+	const char *text; /* [INTERFACE:]VALUE[,VALUE]..., or [INTERFACE:]none */
+};
 
 /* A step of a machine's boot. What fetches by HTTP is seen by the HTTP server. */
 enum dhcp_seen_kind {
@@ -41,8 +48,12 @@ struct dhcp_config {
 	enum dhcp_mode mode;
 	const char *interfaces[DHCP_INTERFACES_MAX];
 	unsigned interface_count;
-	const char *range; /* FIRST,LAST[,LEASE]; full */
-	bool force;	   /* start although another DHCP server answered */
+	const char *ranges[DHCP_RANGES_MAX]; /* FIRST,LAST[,LEASE], each for the interface in whose network it lies; full */
+	unsigned range_count;
+	/* Full. Nothing is sent where nothing is said. A router goes to its own network; what is said for one interface wins there. */
+	struct dhcp_option options[DHCP_OPTIONS_MAX];
+	unsigned option_count;
+	bool force; /* start although another DHCP server answered */
 	const char *ipxe_dir;
 	const char *state_dir, *runtime_dir;
 	uint16_t http_port;
@@ -60,14 +71,18 @@ struct dhcp_config {
 	void *seen_arg;
 };
 
+/* Are these texts of the right form? Where not, a sentence in reason, or what was expected. */
+bool dhcp_range_valid(const char *text, char *reason, size_t reason_size);
+bool dhcp_option_valid(enum dhcp_option_kind kind, const char *text, const char **expected);
+
 /*
- * Checks (dnsmasq present, interfaces exist and have an address, range fits, boot files present, no other DHCP server answers a DISCOVER in full mode),
+ * Checks (dnsmasq present, interfaces exist and have an address, ranges fit, boot files present, no other DHCP server answers a DISCOVER in full mode),
  * writes the configuration, starts dnsmasq and supervises it. -errno with a sentence. Main thread; blocks up to 3 s for the DISCOVER.
  * With DHCP_OFF and interfaces dnsmasq serves TFTP there, and no DHCP; without interfaces nothing runs until dhcp_reload. config is copied.
  */
 int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size);
 /*
- * Puts another configuration in force: mode, interfaces, range, boot files, addresses (inventory, loop and directories stay). All checks of
+ * Puts another configuration in force: mode, interfaces, ranges, options, boot files, addresses (inventory, loop and directories stay). All checks of
  * dhcp_start come first, dnsmasq's own among them; where one fails, or dnsmasq does not come up with it, what was in force is again, and -errno with a
  * sentence. Machines notice nothing but a second or two without DHCP. Main thread; blocks as dhcp_start does.
  */

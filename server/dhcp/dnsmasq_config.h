@@ -7,19 +7,16 @@
 #include "dhcp/boot_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
-
-struct inventory_tx;
+#include "dhcp/ranges.h"
 
 /*
- * The configuration file; with DHCP_OFF, for TFTP alone. networks: one for each interface of config. Range errors (not in any interface's
- * subnet, first after last, a lease that is no time) are -EINVAL with a sentence.
+ * The configuration file; with DHCP_OFF, for TFTP alone. networks: one for each interface of config; ranges: config's, in full mode. -EINVAL with a
+ * sentence where an option does not fit.
  *
  * Each iPXE gets boot.ipxe by TFTP, whatever it was built with: the script itself sees whether this iPXE has HTTP. Everything else gets the
  * iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient.
  */
-int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text,
-			char *reason, size_t reason_size);
-/* The host file: a line for each machine with its MACs, its address where it has one, and its name. Inside an inventory job. */
-int dnsmasq_make_hosts(struct inventory_tx *tx, struct buf *text);
+int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_ranges *ranges,
+			const struct boot_files *files, struct buf *text, char *reason, size_t reason_size);
 
 #endif

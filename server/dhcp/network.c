@@ -43,6 +43,20 @@ enum {
 	CLIENT_PORT = 68,
 };
 
+bool dhcp_network_has(const struct dhcp_network *network, struct in_addr address)
+{
+	return ((address.s_addr ^ network->address.s_addr) & network->netmask.s_addr) == 0;
+}
+
+const char *dhcp_network_format(const struct dhcp_network *network, char out[DHCP_NETWORK_TEXT])
+{
+	char address[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &network->address, address, sizeof(address));
+	snprintf(out, DHCP_NETWORK_TEXT, "%s/%d", address, __builtin_popcount(network->netmask.s_addr));
+	return out;
+}
+
 int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size)
 {
 	struct ifaddrs *all;

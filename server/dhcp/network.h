@@ -15,6 +15,11 @@ struct dhcp_network {
 	struct in_addr address, netmask; /* its first IPv4 address */
 };
 
+enum { DHCP_NETWORK_TEXT = INET_ADDRSTRLEN + 3 };
+
+bool dhcp_network_has(const struct dhcp_network *network, struct in_addr address);
+/* "10.0.0.1/24". Returns out. */
+const char *dhcp_network_format(const struct dhcp_network *network, char out[DHCP_NETWORK_TEXT]);
 /* 0, -ENODEV (no such interface) or -EADDRNOTAVAIL (no IPv4 address), with a sentence in reason. */
 int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size);
 

@@ -31,14 +31,17 @@ static bool own(const char **text)
 static bool own_texts(struct dhcp_config *config)
 {
 	/* All of them, so that plan_free may free all of them. */
-	bool owned = own(&config->range);
+	bool owned = own(&config->ipxe_dir);
 
-	owned = own(&config->ipxe_dir) && owned;
 	owned = own(&config->state_dir) && owned;
 	owned = own(&config->runtime_dir) && owned;
 	owned = own(&config->advertise) && owned;
 	for (unsigned i = 0; i < config->interface_count; i++)
 		owned = own(&config->interfaces[i]) && owned;
+	for (unsigned i = 0; i < config->range_count; i++)
+		owned = own(&config->ranges[i]) && owned;
+	for (unsigned i = 0; i < config->option_count; i++)
+		owned = own(&config->options[i].text) && owned;
 	return owned;
 }
 
@@ -46,13 +49,16 @@ void plan_free(struct plan *plan)
 {
 	if (!plan)
 		return;
-	free((char *)(uintptr_t)plan->config.range);
 	free((char *)(uintptr_t)plan->config.ipxe_dir);
 	free((char *)(uintptr_t)plan->config.state_dir);
 	free((char *)(uintptr_t)plan->config.runtime_dir);
 	free((char *)(uintptr_t)plan->config.advertise);
 	for (unsigned i = 0; i < plan->config.interface_count; i++)
 		free((char *)(uintptr_t)plan->config.interfaces[i]);
+	for (unsigned i = 0; i < plan->config.range_count; i++)
+		free((char *)(uintptr_t)plan->config.ranges[i]);
+	for (unsigned i = 0; i < plan->config.option_count; i++)
+		free((char *)(uintptr_t)plan->config.options[i].text);
 	buf_fini(&plan->text);
 	free(plan);
 }
@@ -91,8 +97,10 @@ static int check(struct plan *plan, char *reason, size_t reason_size)
 		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason, reason_size);
 	if (!err)
 		err = boot_files_find(config->ipxe_dir, &plan->files, reason, reason_size);
+	if (!err && config->mode == DHCP_FULL)
+		err = ranges_make(config, plan->networks, &plan->ranges, reason, reason_size);
 	if (!err)
-		err = dnsmasq_make_config(config, plan->networks, &plan->files, &plan->text, reason, reason_size);
+		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason, reason_size);
 	return err ? err : test(plan, reason, reason_size);
 }
 

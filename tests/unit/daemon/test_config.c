@@ -49,7 +49,7 @@ static void test_defaults(void **state)
 	assert_string_equal(endpoint_format(&config.iscsi.list[0], text), "0.0.0.0:3260");
 	assert_int_equal(config.http.count, 1);
 	assert_int_equal(config.web.count, 0);
-	assert_int_equal(config.dhcp, DHCP_OFF);
+	assert_int_equal(config.dhcp.mode, DHCP_OFF);
 	assert_true(config.threads >= 1);
 	assert_int_equal(strncmp(config.iqn_prefix, "iqn.2026-11.", 12), 0);
 	assert_non_null(strstr(config.iqn_prefix, ":sanbootd"));
@@ -60,10 +60,12 @@ static void test_file_and_flags(void **state)
 	struct config config;
 	char reason[1024], text[PARSE_ENDPOINT_TEXT];
 	const char *file = "# a comment\n\n  state-dir = /srv/s  \nhttp = 10.0.0.1:80\nhttp=10.0.0.2:80\niscsi = 10.0.0.1:3260\nlog-level = debug\n"
-			   "dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h\ndhcp-force = yes\n";
+			   "dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h # of eth0\n"
+			   "dhcp-range = 10.0.1.100,10.0.1.200\ndhcp-force = yes\n"
+			   "dhcp-dns = 10.0.0.2, 10.0.0.3\t# two\ndhcp-dns=br1:none\ndhcp-router = 10.0.0.254\ndhcp-domain = a.example,b.example\n";
 
 	(void)state;
-	assert_int_equal(load(&config, reason, file, FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1")),
+	assert_int_equal(load(&config, reason, file, FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1", "--dhcp-router", "none")),
 			 CONFIG_RUN);
 	assert_string_equal(config.state_dir, "/srv/s");
 	assert_int_equal(config.http.count, 1); /* the flag replaces both of the file's */
@@ -71,9 +73,17 @@ static void test_file_and_flags(void **state)
 	assert_string_equal(endpoint_format(&config.iscsi.list[0], text), "10.0.0.1:3260");
 	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config.threads, 3);
-	assert_int_equal(config.interface_count, 2);
-	assert_string_equal(config.interfaces[1], "br1");
-	assert_true(config.dhcp_force);
+	assert_int_equal(config.dhcp.interface_count, 2);
+	assert_string_equal(config.dhcp.interfaces[1], "br1");
+	assert_true(config.dhcp.force);
+	assert_int_equal(config.dhcp.range_count, 2);
+	assert_string_equal(config.dhcp.ranges[0], "10.0.0.100,10.0.0.200,1h");
+	assert_int_equal(config.dhcp.option_count, 4);
+	assert_string_equal(config.dhcp.options[0].text, "10.0.0.2, 10.0.0.3");
+	assert_string_equal(config.dhcp.options[1].text, "br1:none");
+	assert_int_equal(config.dhcp.options[2].kind, DHCP_OPTION_DOMAIN);
+	assert_int_equal(config.dhcp.options[3].kind, DHCP_OPTION_ROUTER); /* the flag replaces the file's */
+	assert_string_equal(config.dhcp.options[3].text, "none");
 }
 
 static void test_refusals(void **state)
@@ -96,6 +106,11 @@ static void test_refusals(void **state)
 		{ "", { "--state-dir", "relative" }, "--state-dir relative: expected an absolute path" },
 		{ "", { "--dhcp", "proxy" }, "--dhcp proxy needs --interface NAME: the network in which the machines are" },
 		{ "dhcp=full\ninterface=eth0\n", { NULL }, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out" },
+		{ "dhcp-range = 10.0.0.9\n", { NULL },
+		  "FILE:1: dhcp-range = 10.0.0.9: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)" },
+		{ "dhcp-dns = dns.example\n", { NULL },
+		  "FILE:1: dhcp-dns = dns.example: expected IPv4 addresses, such as 10.0.0.2,10.0.0.3 or eth1:10.0.0.2, or none" },
+		{ "", { "--dhcp-domain", "-x" }, "--dhcp-domain -x: expected domain names, such as lab.example.org or eth1:lab.example.org, or none" },
 		{ "", { "--dhcp-force" }, "--dhcp-force makes sense only with --dhcp full" },
 		{ "", { "--iqn-prefix", "IQN.x" },
 		  "--iqn-prefix IQN.x: expected an iSCSI name without its last part, such as iqn.2026-11.org.example:sanbootd (lower case, at most 180 characters)" },
@@ -124,7 +139,7 @@ static void test_missing_file(void **state)
 static void test_help_names_every_flag(void **state)
 {
 	static const char *const flags[] = { "--config", "--state-dir", "--runtime-dir", "--http", "--web", "--iscsi", "--advertise", "--iqn-prefix",
-					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-force", "--ipxe-dir", "--threads", "--log-level",
+					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-router", "--dhcp-dns", "--dhcp-ntp", "--dhcp-domain", "--dhcp-force", "--ipxe-dir", "--threads", "--log-level",
 					     "--version", "--help" };
 	struct buf text;
 

@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "dhcp/dnsmasq_config.h"
 #include "dhcp/network.h"
+#include "dhcp/ranges.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,19 +24,36 @@ static struct dhcp_network network(const char *name, const char *address, const 
 	return n;
 }
 
-static int make(enum dhcp_mode mode, const char *range, struct buf *text, char *reason)
+/* A site with two networks. */
+static const struct dhcp_config site = {
+	.interfaces = { "br0", "br1" }, .interface_count = 2, .ipxe_dir = "/usr/lib/ipxe", .state_dir = "/tmp", .runtime_dir = "/tmp", .http_port = 8080,
+	.ranges = { "10.77.0.100,10.77.0.199", "10.78.0.10,10.78.255.250,2h" }, .range_count = 2,
+};
+
+static int make_of(const struct dhcp_config *config, struct buf *text, char *reason)
 {
-	struct dhcp_config config = {
-		.mode = mode, .interfaces = { "br0" }, .interface_count = 1, .range = range, .ipxe_dir = "/usr/lib/ipxe",
-		.state_dir = "/tmp", .runtime_dir = "/tmp", .http_port = 8080,
-	};
-	struct dhcp_network n = network("br0", "10.77.0.1", "255.255.255.0");
+	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"), network("br1", "10.78.0.1", "255.255.0.0") };
 	/* As on a site with iPXE's signed release; nothing for IA32. */
 	struct boot_files files = { { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" }, true };
+	struct dhcp_ranges ranges;
+	int err;
 
 	buf_init(text, 1 << 16);
 	reason[0] = '\0';
-	return dnsmasq_make_config(&config, &n, &files, text, reason, 512);
+	err = config->mode == DHCP_FULL ? ranges_make(config, n, &ranges, reason, 512) : 0;
+	return err ? err : dnsmasq_make_config(config, n, &ranges, &files, text, reason, 512);
+}
+
+/* The same with br0 alone. */
+static int make(enum dhcp_mode mode, const char *range, struct buf *text, char *reason)
+{
+	struct dhcp_config config = site;
+
+	config.mode = mode;
+	config.interface_count = 1;
+	config.ranges[0] = range;
+	config.range_count = range ? 1 : 0;
+	return make_of(&config, text, reason);
 }
 
 static void assert_line(const struct buf *text, const char *line)
@@ -67,12 +85,16 @@ static void test_full(void **state)
 	char reason[512];
 
 	(void)state;
-	assert_int_equal(make(DHCP_FULL, "10.77.0.100,10.77.0.200", &text, reason), 0);
+	assert_int_equal(make(DHCP_FULL, "10.77.0.100,10.77.0.199", &text, reason), 0);
 	assert_line(&text, "port=0");
 	assert_line(&text, "bind-dynamic");
 	assert_line(&text, "except-interface=lo");
 	assert_line(&text, "interface=br0");
-	assert_line(&text, "dhcp-range=10.77.0.100,10.77.0.200,255.255.255.0,12h");
+	/* The host file's machines get what was configured; others a short lease, and not the last quarter where they do not boot. */
+	assert_line(&text, "dhcp-range=tag:ours,10.77.0.100,10.77.0.199,255.255.255.0,12h");
+	assert_line(&text, "dhcp-range=tag:!ours,tag:boots,10.77.0.100,10.77.0.199,255.255.255.0,600");
+	assert_line(&text, "dhcp-range=tag:!ours,tag:!boots,10.77.0.100,10.77.0.174,255.255.255.0,600");
+	assert_line(&text, "dhcp-lease-max=1124");
 	assert_line(&text, "dhcp-ignore-clid");
 	assert_line(&text, "dhcp-option=option:router");
 	assert_line(&text, "no-ping");
@@ -134,24 +156,121 @@ static void test_off(void **state)
 	buf_fini(&text);
 }
 
-static void test_bad_ranges(void **state)
+static void test_networks(void **state)
 {
-	static const char *const cases[][2] = {
-		{ "10.77.0.100", "--dhcp-range 10.77.0.100: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
-		{ "10.77.0.200,10.77.0.100", "--dhcp-range 10.77.0.200,10.77.0.100: the first address is behind the last" },
-		{ "10.77.0.100,10.77.0.200,12x", "--dhcp-range 10.77.0.100,10.77.0.200,12x: \"12x\" is no lease time; expected such as 12h, 45m or infinite" },
-		{ "10.78.0.100,10.78.0.200", "--dhcp-range 10.78.0.100,10.78.0.200 lies in the subnet of no --interface (br0 has 10.77.0.1)" },
-		{ "10.77.0.1,10.77.0.200", "--dhcp-range 10.77.0.1,10.77.0.200 contains this server's own address 10.77.0.1" },
-	};
+	struct dhcp_config config = site;
 	struct buf text;
 	char reason[512];
 
 	(void)state;
+	config.mode = DHCP_FULL;
+	config.options[0] = (struct dhcp_option){ DHCP_OPTION_ROUTER, "10.78.0.254" };
+	config.options[1] = (struct dhcp_option){ DHCP_OPTION_ROUTER, "br0:10.77.0.253, 10.77.0.254" };
+	config.options[2] = (struct dhcp_option){ DHCP_OPTION_DNS, "192.0.2.53" };
+	config.options[3] = (struct dhcp_option){ DHCP_OPTION_DNS, "br1:none" };
+	config.options[4] = (struct dhcp_option){ DHCP_OPTION_NTP, "192.0.2.123,192.0.2.124" };
+	config.options[5] = (struct dhcp_option){ DHCP_OPTION_NTP, "br1:10.78.0.3" };
+	config.options[6] = (struct dhcp_option){ DHCP_OPTION_DOMAIN, "lab.example.org,example.org" };
+	config.options[7] = (struct dhcp_option){ DHCP_OPTION_DOMAIN, "br1:Cell-2.example.org" };
+	config.option_count = 8;
+	if (make_of(&config, &text, reason))
+		fail_msg("%s", reason);
+	assert_line(&text, "interface=br0");
+	assert_line(&text, "interface=br1");
+	assert_line(&text, "dhcp-range=tag:ours,10.77.0.100,10.77.0.199,255.255.255.0,12h");
+	assert_line(&text, "dhcp-range=tag:ours,10.78.0.10,10.78.255.250,255.255.0.0,2h");
+	/* At most 4096 addresses for whoever is not known. */
+	assert_line(&text, "dhcp-range=tag:!ours,tag:boots,10.78.239.251,10.78.255.250,255.255.0.0,600");
+	assert_line(&text, "dhcp-range=tag:!ours,tag:!boots,10.78.239.251,10.78.251.250,255.255.0.0,600");
+	assert_line(&text, "dhcp-option=tag:br0,option:router,10.77.0.253,10.77.0.254");
+	assert_line(&text, "dhcp-option=tag:br1,option:router,10.78.0.254");
+	assert_line(&text, "dhcp-option=tag:br0,option:dns-server,192.0.2.53");
+	assert_null(strstr(buf_text(&text), "tag:br1,option:dns-server"));
+	assert_line(&text, "dhcp-option=tag:br0,option:ntp-server,192.0.2.123,192.0.2.124");
+	assert_line(&text, "dhcp-option=tag:br1,option:ntp-server,10.78.0.3");
+	assert_line(&text, "dhcp-option=tag:br0,option:domain-name,lab.example.org");
+	assert_line(&text, "dhcp-option=tag:br0,option:domain-search,lab.example.org,example.org");
+	assert_line(&text, "dhcp-option=tag:br1,option:domain-name,Cell-2.example.org");
+	assert_accepted(&text);
+	buf_fini(&text);
+}
+
+static void test_bad_ranges(void **state)
+{
+	static const struct {
+		const char *ranges[3];
+		const char *reason;
+	} cases[] = {
+		{ { "10.77.0.100" }, "--dhcp-range 10.77.0.100: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
+		{ { "10.77.0.100,10.77.0.101,1h,2h" },
+		  "--dhcp-range 10.77.0.100,10.77.0.101,1h,2h: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
+		{ { "10.77.0.200,10.77.0.100" }, "--dhcp-range 10.77.0.200,10.77.0.100: the first address is behind the last" },
+		{ { "10.77.0.100,10.77.0.200,12x" },
+		  "--dhcp-range 10.77.0.100,10.77.0.200,12x: \"12x\" is no lease time; expected such as 12h, 45m or infinite" },
+		{ { "10.79.0.100,10.79.0.200" },
+		  "--dhcp-range 10.79.0.100,10.79.0.200 lies in the subnet of no --interface (br0 has 10.77.0.1/24, br1 has 10.78.0.1/16)" },
+		{ { "10.77.0.100,10.78.0.200" },
+		  "--dhcp-range 10.77.0.100,10.78.0.200 lies in the subnet of no --interface (br0 has 10.77.0.1/24, br1 has 10.78.0.1/16)" },
+		{ { "10.77.0.1,10.77.0.200" }, "--dhcp-range 10.77.0.1,10.77.0.200 contains this server's own address 10.77.0.1" },
+		{ { "10.77.0.100,10.77.0.255" }, "--dhcp-range 10.77.0.100,10.77.0.255 contains 10.77.0.255, the broadcast address of br0's network" },
+		{ { "10.77.0.100,10.77.0.200" },
+		  "no --dhcp-range lies in the network of --interface br1, which has 10.78.0.1/16: add one, or leave the interface out" },
+		{ { "10.77.0.100,10.77.0.150", "10.78.0.9,10.78.0.99", "10.77.0.150,10.77.0.160,1h" },
+		  "--dhcp-range 10.77.0.100,10.77.0.150 and --dhcp-range 10.77.0.150,10.77.0.160,1h overlap" },
+	};
+	struct dhcp_config config = site;
+	struct buf text;
+	char reason[512];
+
+	(void)state;
+	config.mode = DHCP_FULL;
 	for (size_t i = 0; i < array_len(cases); i++) {
-		assert_int_equal(make(DHCP_FULL, cases[i][0], &text, reason), -EINVAL);
-		assert_string_equal(reason, cases[i][1]);
+		for (config.range_count = 0; config.range_count < 3 && cases[i].ranges[config.range_count]; config.range_count++)
+			config.ranges[config.range_count] = cases[i].ranges[config.range_count];
+		assert_int_equal(make_of(&config, &text, reason), -EINVAL);
+		assert_string_equal(reason, cases[i].reason);
 		buf_fini(&text);
 	}
+}
+
+static void test_bad_options(void **state)
+{
+	static const struct {
+		struct dhcp_option options[2];
+		const char *reason;
+	} cases[] = {
+		{ { { DHCP_OPTION_ROUTER, "192.0.2.1" } }, "--dhcp-router 192.0.2.1: 192.0.2.1 is not in the network of any --interface (10.77.0.1/24, 10.78.0.1/16)" },
+		{ { { DHCP_OPTION_ROUTER, "br1:10.77.0.254" } }, "--dhcp-router br1:10.77.0.254: 10.77.0.254 is not in the network of br1 (10.78.0.1/16)" },
+		{ { { DHCP_OPTION_ROUTER, "10.77.0.254,10.78.0.254" } },
+		  "--dhcp-router 10.77.0.254,10.78.0.254: 10.78.0.254 is not in the network of br0 (10.77.0.1/24)" },
+		{ { { DHCP_OPTION_ROUTER, "10.77.0.253" }, { DHCP_OPTION_ROUTER, "br0:10.77.0.254" } },
+		  "--dhcp-router 10.77.0.253 and --dhcp-router br0:10.77.0.254 say two things about one: name several in one line, separated by commas" },
+		{ { { DHCP_OPTION_DNS, "br7:192.0.2.1" } }, "--dhcp-dns br7:192.0.2.1: br7 is no --interface" },
+		{ { { DHCP_OPTION_NTP, "192.0.2.1" }, { DHCP_OPTION_NTP, "none" } },
+		  "--dhcp-ntp 192.0.2.1 and --dhcp-ntp none say two things about one: name several in one line, separated by commas" },
+	};
+	static const char *const malformed[] = { "", "192.0.2.1,", ",192.0.2.1", "192.0.2.1 192.0.2.2", "192.0.2", "0.0.0.0", ":192.0.2.1", "none,192.0.2.1",
+						 "an-interface-too-long:192.0.2.1", "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1" };
+	static const char *const no_domains[] = { "a..b", ".a", "a.", "-a", "a-.b", "a_b", "a/b", "a\nb",
+						  "a234567890123456789012345678901234567890123456789012345678901234.example" };
+	struct dhcp_config config = site;
+	const char *expected;
+	struct buf text;
+	char reason[512];
+
+	(void)state;
+	config.mode = DHCP_FULL;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		memcpy(config.options, cases[i].options, sizeof(cases[i].options));
+		config.option_count = cases[i].options[1].text ? 2 : 1;
+		assert_int_equal(make_of(&config, &text, reason), -EINVAL);
+		assert_string_equal(reason, cases[i].reason);
+		buf_fini(&text);
+	}
+	for (size_t i = 0; i < array_len(malformed); i++)
+		assert_false(dhcp_option_valid(DHCP_OPTION_DNS, malformed[i], &expected));
+	for (size_t i = 0; i < array_len(no_domains); i++)
+		assert_false(dhcp_option_valid(DHCP_OPTION_DOMAIN, no_domains[i], &expected));
 }
 
 static void test_no_such_interface(void **state)
@@ -190,7 +309,8 @@ static void test_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),		  cmocka_unit_test(test_proxy), cmocka_unit_test(test_off), cmocka_unit_test(test_bad_ranges),
+		cmocka_unit_test(test_full),		  cmocka_unit_test(test_proxy), cmocka_unit_test(test_off), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_bad_ranges),	  cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_no_such_interface), cmocka_unit_test(test_offers),
 	};
 

@@ -50,7 +50,7 @@ static int set_up(void **state)
 	if (inventory_open(site->file, &site->inventory, site->reason, sizeof(site->reason)))
 		return -1;
 	site->config = (struct dhcp_config){
-		.mode = DHCP_FULL, .interfaces = { "br0" }, .interface_count = 1, .range = "10.77.0.100,10.77.0.200", .force = true,
+		.mode = DHCP_FULL, .interfaces = { "br0" }, .interface_count = 1, .ranges = { "10.77.0.100,10.77.0.200" }, .range_count = 1, .force = true,
 		.ipxe_dir = "/usr/lib/ipxe", .state_dir = site->dir, .runtime_dir = site->dir, .http_port = 8080,
 		.inventory = site->inventory, .loop = site->loop,
 	};
@@ -140,7 +140,7 @@ static void test_reload(void **state)
 	assert_int_equal(reload(site, &other), 0);
 	assert_int_equal(pid_of(site), pid);
 
-	other.range = "10.99.0.1,10.99.0.2";
+	other.ranges[0] = "10.99.0.1,10.99.0.2";
 	check_refused(site, &other, -EINVAL, "lies in the subnet of no --interface");
 	other = site->config;
 	other.interfaces[0] = "nosuch0";
@@ -155,9 +155,9 @@ static void test_reload(void **state)
 	/* Another network; the texts are copied. */
 	other = site->config;
 	other.interfaces[0] = strdup("br1");
-	other.range = strdup("10.78.0.100,10.78.0.200");
+	other.ranges[0] = strdup("10.78.0.100,10.78.0.200");
 	assert_int_equal(reload(site, &other), 0);
-	free((char *)(uintptr_t)other.range);
+	free((char *)(uintptr_t)other.ranges[0]);
 	free((char *)(uintptr_t)other.interfaces[0]);
 	assert_true(says(site, "\"interfaces\": [\"br1\"]"));
 	assert_int_not_equal(pid_of(site), pid);
