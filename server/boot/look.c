@@ -42,7 +42,7 @@ static int look_known(struct inventory_tx *tx, const struct asker *asker, struct
 	const struct machine *machine = &look->machine;
 
 	look->facts.conflict = machine->uuid[0] && asker->uuid[0] && strcmp(machine->uuid, asker->uuid);
-	look->facts.local = machine->boot_local;
+	look->facts.local = !strcmp(machine->boot, "local");
 	look->facts.failed = machine->state == MACHINE_FAILED;
 	look->facts.image = true;
 	int err = version_by_id(tx, machine->version_id, &look->version);

@@ -81,8 +81,13 @@ static int set_access(struct manage *m, struct inventory_tx *tx)
 
 static int set_boot(struct manage *m, struct inventory_tx *tx)
 {
+	bool local;
+	int err = set_word(m, "disk", "local", &local);
+
 	(void)tx;
-	return set_word(m, "disk", "local", &m->machine.boot_local);
+	if (!err)
+		snprintf(m->machine.boot, sizeof(m->machine.boot), "%s", m->value);
+	return err;
 }
 
 static int set_note(struct manage *m, struct inventory_tx *tx)

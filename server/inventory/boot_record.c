@@ -18,7 +18,7 @@ enum { ENDED_KEPT = 64 }; /* boots of a machine, for people who look back */
 
 #define BOOT_COLUMNS                                                                                         \
 	"machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, " \
-	"interrupted"
+	"interrupted, version_id"
 
 static void boot_read(struct query *q, struct boot_record *b)
 {
@@ -33,6 +33,7 @@ static void boot_read(struct query *q, struct boot_record *b)
 	b->started_ms = query_int(q);
 	b->ended_ms = query_int(q);
 	b->interrupted = query_int(q);
+	b->version_id = query_int(q);
 }
 
 static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum boot_state state, struct boot_record *boot)
@@ -89,7 +90,7 @@ int boot_issue(struct inventory_tx *tx, struct boot_record *boot)
 	err = query_number(&q, &number);
 	if (err)
 		return err;
-	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)");
+	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL)");
 	query_bind(&q, boot->machine_id);
 	query_bind(&q, number);
 	query_bind(&q, BOOT_PENDING);
@@ -167,6 +168,23 @@ int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t n
 	query_bind(&q, (int64_t)number);
 	err = query_run(&q);
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+}
+
+int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id)
+{
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, "UPDATE boot SET version_id = ? WHERE machine_id = ? AND number = ? AND state = ?");
+	if (version_id)
+		query_bind(&q, version_id);
+	else
+		query_bind_null(&q);
+	query_bind(&q, machine_id);
+	query_bind(&q, (int64_t)number);
+	query_bind(&q, BOOT_PENDING);
+	err = query_run(&q);
+	return err ? err : query_changes(tx) ? 0 : -ESTALE;
 }
 
 int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,

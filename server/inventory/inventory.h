@@ -49,7 +49,7 @@ int inventory_read_wait(struct inventory *inventory, struct inventory_job *job);
 
 /* ---- machines ---- */
 
-enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512 };
+enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512, BOOT_TEXT = 256 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
@@ -71,13 +71,17 @@ struct machine {
 	char state_reason[REASON_TEXT];
 	enum auth_kind auth;
 	bool access_many;
-	bool boot_local; /* boot=local */
 	char note[NOTE_TEXT];
 	char child[NAME_MAX_TEXT]; /* file name in children/, made from the id, new with each reset */
 	bool child_fresh;	   /* never logged in to: it may be made again if a loss of power damaged it */
 	char address[PARSE_ENDPOINT_TEXT]; /* the IPv4 address that it keeps; "" not yet known */
 	int64_t created_ms, seen_ms;
 	bool no_gateway; /* keep the gateway out of the iBFT */
+	int64_t group_id; /* 0: none */
+	char boot[BOOT_TEXT];	   /* disk, local, menu, the name of an entry, a URL; "": what its group says, and without that disk */
+	char boot_once[BOOT_TEXT]; /* the same, for the next boot alone; "": none */
+	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
+	bool multipath; /* its script names every portal */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
@@ -114,6 +118,31 @@ int discarded_forget(struct inventory_tx *tx, const char *child);
 bool machine_name_pattern_valid(const char *pattern);
 bool machine_name_valid(const char *name);
 
+/* ---- groups of machines ---- */
+
+struct machine_group {
+	int64_t id;
+	char name[NAME_MAX_TEXT];
+	int priority;	      /* higher: sooner, when the server takes machines in turns */
+	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
+	char note[NOTE_TEXT];
+	unsigned machines; /* how many are in it; only read */
+};
+
+enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
+
+int group_by_id(struct inventory_tx *tx, int64_t id, struct machine_group *group); /* -ENOENT */
+int group_by_name(struct inventory_tx *tx, const char *name, struct machine_group *group); /* whatever its case; -ENOENT */
+/* In order of name. */
+int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine_group *group), void *arg);
+/* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
+int group_insert(struct inventory_tx *tx, struct machine_group *group);
+int group_update(struct inventory_tx *tx, const struct machine_group *group);
+/* Its machines are in none then. -ENOENT. */
+int group_delete(struct inventory_tx *tx, int64_t id);
+/* As an image's name, and not "none". */
+bool group_name_valid(const char *name);
+
 /* ---- boots: design.md, "Which machine, which boot" ---- */
 
 enum boot_state { BOOT_PENDING, BOOT_CURRENT, BOOT_ENDED };
@@ -128,6 +157,7 @@ struct boot_record {
 	char address[PARSE_ENDPOINT_TEXT];
 	int64_t issued_ms, started_ms, ended_ms; /* 0: not yet */
 	bool interrupted; /* its unflushed writes were lost with the server's power: no login of it any more (invariant 4) */
+	int64_t version_id; /* chosen in a menu: the login makes its disk anew from this one; 0: none */
 };
 
 /* -ENOENT where there is none. At most one each per machine. */
@@ -139,6 +169,8 @@ int boot_issue(struct inventory_tx *tx, struct boot_record *boot);
 int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* The current boot ends without another (reset, swap, release); pending ones are dropped too. */
 int boot_end_all(struct inventory_tx *tx, int64_t machine_id);
+/* Sets version_id of the pending boot with this number (0: none). -ESTALE: it is not pending. */
+int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
 int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* Newest first, at most max. */
 int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct boot_record *boot), void *arg);

@@ -22,7 +22,8 @@ enum {
 #define MACHINE_COLUMNS                                                                                       \
 	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
 	"access_many, "                                                                                       \
-	"boot_local, note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway"
+	"note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway, group_id, "       \
+	"machine.boot, boot_once, boot_once_token, multipath"
 
 static void machine_read(struct query *q, struct machine *m)
 {
@@ -38,7 +39,6 @@ static void machine_read(struct query *q, struct machine *m)
 	query_text(q, m->state_reason, sizeof(m->state_reason));
 	m->auth = (enum auth_kind)query_int(q);
 	m->access_many = query_int(q);
-	m->boot_local = query_int(q);
 	query_text(q, m->note, sizeof(m->note));
 	query_text(q, m->child, sizeof(m->child));
 	m->child_fresh = query_int(q);
@@ -46,6 +46,11 @@ static void machine_read(struct query *q, struct machine *m)
 	m->created_ms = query_int(q);
 	m->seen_ms = query_int(q);
 	m->no_gateway = query_int(q);
+	m->group_id = query_int(q);
+	query_text(q, m->boot, sizeof(m->boot));
+	query_text(q, m->boot_once, sizeof(m->boot_once));
+	query_text(q, m->boot_once_token, sizeof(m->boot_once_token));
+	m->multipath = query_int(q);
 }
 
 /* What insert and update bind alike, in the order of their SQL. */
@@ -61,7 +66,6 @@ static void machine_bind(struct query *q, const struct machine *m)
 	query_bind_text(q, m->state_reason, sizeof(m->state_reason));
 	query_bind(q, m->auth);
 	query_bind(q, m->access_many);
-	query_bind(q, m->boot_local);
 	query_bind_text(q, m->note, sizeof(m->note));
 	query_bind_text(q, m->child, sizeof(m->child));
 	query_bind(q, m->child_fresh);
@@ -69,6 +73,14 @@ static void machine_bind(struct query *q, const struct machine *m)
 	query_bind(q, m->created_ms);
 	query_bind(q, m->seen_ms);
 	query_bind(q, m->no_gateway);
+	if (m->group_id)
+		query_bind(q, m->group_id);
+	else
+		query_bind_null(q);
+	query_bind_text(q, m->boot, sizeof(m->boot));
+	query_bind_text(q, m->boot_once, sizeof(m->boot_once));
+	query_bind_text(q, m->boot_once_token, sizeof(m->boot_once_token));
+	query_bind(q, m->multipath);
 }
 
 static bool machine_valid(const struct machine *m)
@@ -210,9 +222,9 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 		return -EINVAL;
 	query_begin(&q, tx,
 		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
-		    "access_many, boot_local, note, "
-		    "child, child_fresh, address, created_ms, seen_ms, no_gateway, iqn) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, "
+		    "group_id, boot, boot_once, boot_once_token, multipath, iqn) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	machine_bind(&q, machine);
 	query_bind_text(&q, machine->iqn, sizeof(machine->iqn));
 	err = query_number(&q, &id);
@@ -237,8 +249,9 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	query_begin(&q, tx,
 		    "UPDATE machine SET name = ?, uuid = ?, serial = ?, product = ?, version_id = ?, mode = ?, state = "
 		    "?, state_reason = ?, auth = ?, "
-		    "access_many = ?, boot_local = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
-		    "?, seen_ms = ?, no_gateway = ? "
+		    "access_many = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
+		    "?, seen_ms = ?, no_gateway = ?, group_id = ?, boot = ?, boot_once = ?, boot_once_token = ?, "
+		    "multipath = ? "
 		    "WHERE id = ?");
 	machine_bind(&q, machine);
 	query_bind(&q, machine->id);
