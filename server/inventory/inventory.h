@@ -78,6 +78,8 @@ struct machine {
 	char address[PARSE_ENDPOINT_TEXT]; /* the IPv4 address that it keeps; "" not yet known */
 	int64_t created_ms, seen_ms;
 	bool no_gateway; /* keep the gateway out of the iBFT */
+	uint64_t size_bytes; /* at least so much has its disk, whatever its image has; 0: as the image */
+	bool physical_512;   /* its disk says that a physical block is 512 bytes, for systems that know no other; else 4096 */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */

@@ -22,7 +22,8 @@ enum {
 #define MACHINE_COLUMNS                                                                                       \
 	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
 	"access_many, "                                                                                       \
-	"boot_local, note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway"
+	"boot_local, note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway, " \
+	"size_bytes, physical_512"
 
 static void machine_read(struct query *q, struct machine *m)
 {
@@ -46,6 +47,8 @@ static void machine_read(struct query *q, struct machine *m)
 	m->created_ms = query_int(q);
 	m->seen_ms = query_int(q);
 	m->no_gateway = query_int(q);
+	m->size_bytes = (uint64_t)query_int(q);
+	m->physical_512 = query_int(q);
 }
 
 /* What insert and update bind alike, in the order of their SQL. */
@@ -69,6 +72,8 @@ static void machine_bind(struct query *q, const struct machine *m)
 	query_bind(q, m->created_ms);
 	query_bind(q, m->seen_ms);
 	query_bind(q, m->no_gateway);
+	query_bind(q, (int64_t)m->size_bytes);
+	query_bind(q, m->physical_512);
 }
 
 static bool machine_valid(const struct machine *m)
@@ -211,8 +216,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	query_begin(&q, tx,
 		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
 		    "access_many, boot_local, note, "
-		    "child, child_fresh, address, created_ms, seen_ms, no_gateway, iqn) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "child, child_fresh, address, created_ms, seen_ms, no_gateway, size_bytes, physical_512, iqn) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	machine_bind(&q, machine);
 	query_bind_text(&q, machine->iqn, sizeof(machine->iqn));
 	err = query_number(&q, &id);
@@ -238,7 +243,7 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 		    "UPDATE machine SET name = ?, uuid = ?, serial = ?, product = ?, version_id = ?, mode = ?, state = "
 		    "?, state_reason = ?, auth = ?, "
 		    "access_many = ?, boot_local = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
-		    "?, seen_ms = ?, no_gateway = ? "
+		    "?, seen_ms = ?, no_gateway = ?, size_bytes = ?, physical_512 = ? "
 		    "WHERE id = ?");
 	machine_bind(&q, machine);
 	query_bind(&q, machine->id);

@@ -106,6 +106,15 @@ def capacity(t):
     equal(struct.unpack(">H", d[14:16])[0], 0xc000, "LBPME, LBPRZ, lowest aligned LBA")
 
 
+@case("SBC-3 §5.16.2")
+def capacity_of_a_512n_disk(t):
+    machine = t.daemon.enrol(access="many", **{"physical-block": 512})
+    s = Windows(machine)
+    d = s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)
+    equal(struct.unpack(">QIBB", d[:14]), (BLOCKS - 1, 512, 0, 0), "last LBA, block, protection, physical block exponent")
+    equal(machine.show()["luns"][0]["physical_block_bytes"], 512, "physical_block_bytes of machine show")
+
+
 # ---- mode pages ----
 
 def mode_sense(s, ten, page, subpage=0, control=0, dbd=True, length=192):
