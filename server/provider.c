@@ -75,6 +75,7 @@ static void provider_found(void *arg, const struct boot_access *from)
 	access->login_status = from->login_status;
 	access->auth = convert_auth(from->auth);
 	access->many = from->many;
+	access->physical_512 = from->physical_512;
 	snprintf(access->reason, sizeof(access->reason), "%s", from->reason);
 	snprintf(access->iqn, sizeof(access->iqn), "%s", from->iqn);
 	snprintf(access->initiator, sizeof(access->initiator), "%s", from->initiator);

@@ -132,6 +132,7 @@ struct boot_access {
 	char iqn[IQN_MAX_TEXT];
 	enum auth_kind auth;
 	bool many;
+	bool physical_512;
 	char initiator[IQN_MAX_TEXT]; /* the only one allowed; "" any (auth=none, access=many) */
 	struct boot_credential current, pending;
 };

@@ -90,6 +90,13 @@ static int set_boot(struct manage *m, struct inventory_tx *tx)
 	return err;
 }
 
+/* How the disk describes itself: a running system would be told by nobody. */
+static int set_physical_block(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return set_word(m, "4096", "512", &m->machine.physical_512);
+}
+
 static int set_note(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
@@ -118,6 +125,7 @@ static const struct set_key {
 	{ "name", set_name, false }, { "image", set_image, true },    { "mode", set_mode, true },
 	{ "auth", set_auth, false }, { "access", set_access, false }, { "boot", set_boot, false },
 	{ "note", set_note, false }, { "state", set_state, true },
+	{ "physical-block", set_physical_block, true },
 };
 
 static const struct set_key *set_find_key(const char *name)
@@ -159,7 +167,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!entry) {
 		ask_clean_text(key, shown, sizeof(shown));
 		return manage_refuse(&m, -EINVAL,
-				     "there is no key %s: name, image, mode, auth, access, boot, note, state", shown);
+				     "there is no key %s: name, image, mode, auth, access, boot, note, state, physical-block", shown);
 	}
 	err = manage_find(&m, machine);
 	if (!err && entry->exclusive)

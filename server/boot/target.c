@@ -87,6 +87,7 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	access->machine_id = machine->id;
 	access->auth = enrol_auth(machine, &policy);
 	access->many = machine->access_many;
+	access->physical_512 = machine->physical_512;
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);

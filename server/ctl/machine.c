@@ -189,6 +189,8 @@ static void print_machine(const json_t *machine)
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
 	print_list("portals", json_object_get(machine, "portals"));
 	print_disk(machine);
+	if (get_number(machine, "physical_block") == 512)
+		print_field("physical-block", "512: for systems that know no other");
 	print_field("enrolled", "%s", table_time(created, get_number(machine, "created_ms")));
 	print_field("last boot", "%s", table_time(booted, get_number(machine, "last_boot_ms")));
 	print_sessions(machine);

@@ -164,7 +164,8 @@ static void add_disk(struct http *http, const struct machine_ref *ref)
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 	json_object_set_new(ref->json, "disk", disk);
 	luns = json_pack("[{s:i, s:s, s:I, s:i, s:i}]", "lun", 0, "kind", "disk", "bytes",
-			 (json_int_t)info.virtual_bytes, "block_bytes", 512, "physical_block_bytes", 4096);
+			 (json_int_t)info.virtual_bytes, "block_bytes", 512, "physical_block_bytes",
+			 (int)json_integer_value(json_object_get(ref->json, "physical_block")));
 	json_object_set_new(ref->json, "luns", luns);
 }
 

@@ -82,6 +82,8 @@ struct machine {
 	char boot_once[BOOT_TEXT]; /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath; /* its script names every portal */
+	uint64_t size_bytes; /* at least so much has its disk, whatever its image has; 0: as the image */
+	bool physical_512;   /* its disk says that a physical block is 512 bytes, for systems that know no other; else 4096 */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */

@@ -23,7 +23,7 @@ enum {
 	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
 	"access_many, "                                                                                       \
 	"note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway, group_id, "       \
-	"machine.boot, boot_once, boot_once_token, multipath"
+	"machine.boot, boot_once, boot_once_token, multipath, size_bytes, physical_512"
 
 static void machine_read(struct query *q, struct machine *m)
 {
@@ -51,6 +51,8 @@ static void machine_read(struct query *q, struct machine *m)
 	query_text(q, m->boot_once, sizeof(m->boot_once));
 	query_text(q, m->boot_once_token, sizeof(m->boot_once_token));
 	m->multipath = query_int(q);
+	m->size_bytes = (uint64_t)query_int(q);
+	m->physical_512 = query_int(q);
 }
 
 /* What insert and update bind alike, in the order of their SQL. */
@@ -81,6 +83,8 @@ static void machine_bind(struct query *q, const struct machine *m)
 	query_bind_text(q, m->boot_once, sizeof(m->boot_once));
 	query_bind_text(q, m->boot_once_token, sizeof(m->boot_once_token));
 	query_bind(q, m->multipath);
+	query_bind(q, (int64_t)m->size_bytes);
+	query_bind(q, m->physical_512);
 }
 
 static bool machine_valid(const struct machine *m)
@@ -223,8 +227,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	query_begin(&q, tx,
 		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
 		    "access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, "
-		    "group_id, boot, boot_once, boot_once_token, multipath, iqn) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "group_id, boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, iqn) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	machine_bind(&q, machine);
 	query_bind_text(&q, machine->iqn, sizeof(machine->iqn));
 	err = query_number(&q, &id);
@@ -251,7 +255,7 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 		    "?, state_reason = ?, auth = ?, "
 		    "access_many = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
 		    "?, seen_ms = ?, no_gateway = ?, group_id = ?, boot = ?, boot_once = ?, boot_once_token = ?, "
-		    "multipath = ? "
+		    "multipath = ?, size_bytes = ?, physical_512 = ? "
 		    "WHERE id = ?");
 	machine_bind(&q, machine);
 	query_bind(&q, machine->id);

@@ -55,6 +55,7 @@ struct iscsi_access {
 	/* The only initiator name that may log in; "" any. */
 	char initiator[ISCSI_NAME_MAX + 1];
 	bool many; /* different initiators at once (access=many); a boot then has no bound of its own */
+	bool physical_512; /* a physical block is said to be a logical one (512n), not 4096 bytes (512e) */
 };
 
 struct iscsi_session_info {

@@ -299,6 +299,7 @@ void target_admit(struct hub *hub, struct login *login)
 		return;
 	}
 	target->many = login->access->many;
+	target->physical_512 = login->access->physical_512;
 	login->target = target;
 	list_append(&target->waiting, &login->waiting_link);
 	target_kick(target);

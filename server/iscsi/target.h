@@ -37,6 +37,7 @@ struct target {
 	uint64_t boot;	       /* whose sessions these are; 0: not known yet, or without boots */
 	bool beginning;	       /* provider->begin was asked */
 	bool many;
+	bool physical_512; /* as the access says; in force from the next opening on */
 	struct disk *disk;
 	struct scsi_target *scsi; /* while OPEN, and afterwards as long as somebody is registered (SPC-4 §5.13.5) */
 	unsigned saves;	       /* provider->save_state was asked */

@@ -132,6 +132,7 @@ static void open_failed(struct target *target)
 
 static void opened_at_last(struct target *target)
 {
+	scsi_target_set_physical(target->scsi, 0, target->physical_512 ? 0 : SCSI_PHYSICAL_4096);
 	target->state = TARGET_OPEN;
 	target->close_after_ms = 0;
 	target_kick(target);

@@ -3,6 +3,7 @@
  * From a CDB to what it asks for, by the opcode table: which command, are all its bits legal, which blocks, how much
  * data in which direction. What is wrong is kept in the task, and reported when it is executed.
  */
+#include "scsi/handlers.h"
 #include "scsi/task.h"
 
 static uint64_t cdb_number(const uint8_t *cdb, const struct opcode *op, unsigned at, unsigned bytes)
@@ -86,8 +87,11 @@ static bool task_decode_verify(struct task_state *st, size_t *out)
 
 static bool task_decode_same(struct task_state *st, size_t *out)
 {
-	bool ndob = st->op->cdb_bytes == 16 && (st->task->cdb[1] & 0x01);
+	bool ndob = st->op->cdb_bytes == 16 && (st->task->cdb[1] & SBC_SAME_NDOB);
 
+	/* SBC-3 §5.45: ANCHOR without UNMAP is an error, whatever is supported. */
+	if ((st->task->cdb[1] & (SBC_SAME_ANCHOR | SBC_SAME_UNMAP)) == SBC_SAME_ANCHOR)
+		return task_bad_field(st, 1, 4);
 	/* WSNZ=1: 0 does not mean "to the end", which could be more than one command should do. */
 	if (!st->blocks)
 		return task_bad_field(st, st->op->length_at, -1);

@@ -5,6 +5,9 @@
 
 #include "scsi/task.h"
 
+/* Byte 1 of UNMAP, and of WRITE SAME (SBC-3 §5.28, §5.45); NDOB only in the one of 16 bytes. */
+enum { SBC_UNMAP_ANCHOR = 0x01, SBC_SAME_ANCHOR = 0x10, SBC_SAME_UNMAP = 0x08, SBC_SAME_NDOB = 0x01 };
+
 /* inquiry.c, vpd.c: SPC-4 §6.6, §7.8 */
 void spc_inquiry(struct task_state *st);
 void vpd_inquiry(struct task_state *st);

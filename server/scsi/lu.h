@@ -93,6 +93,7 @@ struct scsi_lu {
 	struct disk *disk; /* NULL while it is closed */
 	uint64_t blocks; /* logical blocks */
 	bool read_only;
+	uint8_t physical_exponent; /* 2^n logical blocks are said to be a physical one */
 	struct mode_values mode, saved_mode;
 	struct reservations reservations;
 	/* since when the disk has had no space (time_monotonic_ms); 0: it has some */

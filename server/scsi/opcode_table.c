@@ -2,7 +2,7 @@
 /*
  * The commands: see opcode_table.h. Sorted by operation code, then service action. Bits that no mask has:
  * RDPROTECT, WRPROTECT, VRPROTECT, ORPROTECT (no protection information), NACA and the obsolete bits of the CONTROL
- * byte, FUA_NV, ANCHOR of UNMAP and WRITE SAME (ANC_SUP=0), PMI. GROUP NUMBER may be set: grouping only counts, and we do not count.
+ * byte, FUA_NV, PMI. GROUP NUMBER may be set: grouping only counts, and we do not count.
  */
 #include "scsi/opcode_table.h"
 
@@ -75,9 +75,9 @@ const struct opcode opcode_table[] = {
 	{ "SYNCHRONIZE CACHE(10)", 0x35, NO_ACTION, BLOCKS_10(0x06), FLUSHES },
 	{ "READ DEFECT DATA(10)", 0x37, NO_ACTION, 10, LEN(7, 2), RETURNS(sbc_read_defects_10), .reserve = RESERVE_READ,
 	  USAGE(0, 0x1f, 0, 0, 0, 0, ALL_2) },
-	{ "WRITE SAME(10)", 0x41, NO_ACTION, BLOCKS_10(0x08), REPEATS },
+	{ "WRITE SAME(10)", 0x41, NO_ACTION, BLOCKS_10(0x18), REPEATS },
 	{ "UNMAP", 0x42, NO_ACTION, 10, LEN(7, 2), TAKES(sbc_unmap), .reserve = RESERVE_WRITE, .flags = OP_WRITES,
-	  USAGE(0, 0, 0, 0, 0, GROUP, ALL_2) },
+	  USAGE(0x01, 0, 0, 0, 0, GROUP, ALL_2) },
 	{ "LOG SENSE", 0x4d, NO_ACTION, 10, LEN(7, 2), RETURNS(spc_log_sense), .flags = OP_LEGACY,
 	  USAGE(0, ALL_2, 0, ALL_4) },
 	{ "MODE SELECT(10)", 0x55, NO_ACTION, 10, LEN(7, 2), TAKES(mode_select_10), .reserve = RESERVE_WRITE,
@@ -110,7 +110,7 @@ const struct opcode opcode_table[] = {
 	{ "VERIFY(16)", 0x8f, NO_ACTION, BLOCKS_16(0x16), VERIFIES },
 	{ "PRE-FETCH(16)", 0x90, NO_ACTION, BLOCKS_16(0x02), FETCHES },
 	{ "SYNCHRONIZE CACHE(16)", 0x91, NO_ACTION, BLOCKS_16(0x06), FLUSHES },
-	{ "WRITE SAME(16)", 0x93, NO_ACTION, BLOCKS_16(0x09), REPEATS },
+	{ "WRITE SAME(16)", 0x93, NO_ACTION, BLOCKS_16(0x19), REPEATS },
 	{ "READ CAPACITY(16)", 0x9e, 0x10, 16, LEN(10, 4), RETURNS(sbc_read_capacity_16), .flags = OP_LEGACY,
 	  USAGE(0, 0, 0, 0, 0, 0, 0, 0, 0, ALL_4) },
 	{ "GET LBA STATUS", 0x9e, 0x12, 16, LBA(2, 8), LEN(10, 4), RETURNS(sbc_get_lba_status), .reserve = RESERVE_READ,

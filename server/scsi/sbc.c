@@ -18,7 +18,7 @@ struct capacity_16 {
 	uint8_t protection, exponents, provisioning, lowest_aligned, reserved[16];
 };
 
-enum { CAPACITY_LBPME = 0x80, CAPACITY_LBPRZ = 0x40, CAPACITY_LBPPBE = 3 /* 2^3 logical blocks in a physical one */ };
+enum { CAPACITY_LBPME = 0x80, CAPACITY_LBPRZ = 0x40 };
 
 void sbc_read_capacity_10(struct task_state *st)
 {
@@ -40,7 +40,7 @@ void sbc_read_capacity_16(struct task_state *st)
 		return;
 	out->last_lba = be64_put(st->lu->blocks - 1);
 	out->block_bytes = be32_put(SCSI_BLOCK);
-	out->exponents = CAPACITY_LBPPBE;
+	out->exponents = st->lu->physical_exponent;
 	out->provisioning = CAPACITY_LBPME | CAPACITY_LBPRZ;
 	task_data(st, sizeof(*out));
 }

@@ -2,6 +2,10 @@
 /*
  * Thin provisioning (SBC-3 §4.7): UNMAP (§5.28), WRITE SAME (§5.45, §5.46), GET LBA STATUS (§5.4). LBPRZ=1: what was
  * unmapped reads as zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
+ *
+ * ANCHOR (§4.7.1: no later write to the LBA fails for want of space) is done by storing zeroes: the space is then the
+ * machine's own. The LBA has gone from anchored to mapped by itself (§4.7.3.5 permits that at any time), so GET LBA
+ * STATUS says mapped (0h), never anchored (2h): a disk could not tell the two apart after a restart.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +14,57 @@
 #include "base/be.h"
 #include "base/util.h"
 #include "scsi/handlers.h"
+
+/* ---- the same block again and again ---- */
+
+enum {
+	PATTERN_BYTES = 64 << 10,
+	PATTERN_PIECES = 16, /* one disk request: 1 MiB of pieces that are all the same memory */
+	PATTERN_STEP_BLOCKS = PATTERN_PIECES * PATTERN_BYTES / SCSI_BLOCK,
+};
+
+static void pattern_step(struct task_state *st)
+{
+	uint8_t *pattern = (uint8_t *)(st->iov + PATTERN_PIECES);
+	size_t left;
+	int count = 0;
+
+	st->progress += st->chunk;
+	st->chunk = min_u64(st->blocks - st->progress, PATTERN_STEP_BLOCKS);
+	if (!st->chunk) {
+		st->then(st);
+		return;
+	}
+	for (left = st->chunk * SCSI_BLOCK; left; count++) {
+		st->iov[count] = (struct iovec){ .iov_base = pattern, .iov_len = min_u64(left, PATTERN_BYTES) };
+		left -= st->iov[count].iov_len;
+	}
+	st->write_iov = st->iov;
+	st->write_count = count;
+	task_disk(st, DISK_WRITE, st->lba + st->progress, st->chunk, pattern_step);
+}
+
+/* Fills st->blocks from st->lba on; then follows. The pattern is made once for a task. */
+static void pattern_write(struct task_state *st, const uint8_t *block, void (*then)(struct task_state *st))
+{
+	if (!st->iov) {
+		uint8_t *pattern;
+
+		st->iov = malloc(PATTERN_PIECES * sizeof(*st->iov) + PATTERN_BYTES);
+		if (!st->iov) {
+			task_status(st, SCSI_BUSY);
+			return;
+		}
+		pattern = (uint8_t *)(st->iov + PATTERN_PIECES);
+		for (size_t at = 0; at < PATTERN_BYTES; at += SCSI_BLOCK)
+			memcpy(pattern + at, block, SCSI_BLOCK);
+	}
+	st->progress = st->chunk = 0;
+	st->then = then;
+	pattern_step(st);
+}
+
+static const uint8_t zero_block[SCSI_BLOCK];
 
 /* ---- UNMAP ---- */
 
@@ -29,19 +84,23 @@ static const struct unmap_descriptor *unmap_descriptors(const struct task_state 
 	return (const struct unmap_descriptor *)(st->buffer + sizeof(struct unmap_header));
 }
 
-/* progress counts descriptors, chunk is how many there are. */
 static void unmap_step(struct task_state *st)
 {
 	const struct unmap_descriptor *d = unmap_descriptors(st);
 
-	while (st->progress < st->chunk && !be32_get(d[st->progress].blocks))
-		st->progress++;
-	if (st->progress == st->chunk) {
+	while (st->item < st->item_count && !be32_get(d[st->item].blocks))
+		st->item++;
+	if (st->item == st->item_count) {
 		task_good(st);
 		return;
 	}
-	d += st->progress++;
-	task_disk(st, DISK_DISCARD, be64_get(d->lba), be32_get(d->blocks), unmap_step);
+	d += st->item++;
+	st->lba = be64_get(d->lba);
+	st->blocks = be32_get(d->blocks);
+	if (st->task->cdb[1] & SBC_UNMAP_ANCHOR)
+		pattern_write(st, zero_block, unmap_step);
+	else
+		task_disk(st, DISK_DISCARD, st->lba, st->blocks, unmap_step);
 }
 
 /* All of them, before the first is obeyed. False: the task has ended. */
@@ -50,7 +109,7 @@ static bool unmap_check(struct task_state *st)
 	const struct unmap_descriptor *d = unmap_descriptors(st);
 	uint64_t total = 0;
 
-	for (unsigned i = 0; i < st->chunk; i++) {
+	for (unsigned i = 0; i < st->item_count; i++) {
 		uint64_t lba = be64_get(d[i].lba), blocks = be32_get(d[i].blocks);
 		unsigned at = (unsigned)(sizeof(struct unmap_header) + i * sizeof(*d));
 
@@ -89,8 +148,8 @@ void sbc_unmap(struct task_state *st)
 		task_fail_list_length(st);
 		return;
 	}
-	st->chunk = bytes / sizeof(struct unmap_descriptor);
-	if (st->chunk > SCSI_UNMAP_DESCRIPTORS_MAX) {
+	st->item_count = (unsigned)(bytes / sizeof(struct unmap_descriptor));
+	if (st->item_count > SCSI_UNMAP_DESCRIPTORS_MAX) {
 		task_fail_parameter(st, 2, -1);
 		return;
 	}
@@ -100,47 +159,6 @@ void sbc_unmap(struct task_state *st)
 
 /* ---- WRITE SAME ---- */
 
-enum {
-	SAME_UNMAP = 0x08,
-	SAME_NDOB = 0x01,
-	PATTERN_BYTES = 64 << 10,
-	PATTERN_PIECES = 16, /* one disk request: 1 MiB of pieces that are all the same memory */
-	SAME_STEP_BLOCKS = PATTERN_PIECES * PATTERN_BYTES / SCSI_BLOCK,
-};
-
-static void same_step(struct task_state *st)
-{
-	size_t left;
-	int count = 0;
-
-	st->progress += st->chunk;
-	st->chunk = min_u64(st->blocks - st->progress, SAME_STEP_BLOCKS);
-	if (!st->chunk) {
-		task_good(st);
-		return;
-	}
-	for (left = st->chunk * SCSI_BLOCK; left; count++) {
-		st->iov[count] = (struct iovec){ .iov_base = st->buffer, .iov_len = min_u64(left, PATTERN_BYTES) };
-		left -= st->iov[count].iov_len;
-	}
-	st->write_iov = st->iov;
-	st->write_count = count;
-	task_disk(st, DISK_WRITE, st->lba + st->progress, st->chunk, same_step);
-}
-
-static void same_write(struct task_state *st, const uint8_t *block)
-{
-	st->iov = calloc(PATTERN_PIECES, sizeof(*st->iov));
-	st->buffer = malloc(PATTERN_BYTES);
-	if (!st->iov || !st->buffer) {
-		task_status(st, SCSI_BUSY);
-		return;
-	}
-	for (size_t at = 0; at < PATTERN_BYTES; at += SCSI_BLOCK)
-		memcpy(st->buffer + at, block, SCSI_BLOCK);
-	same_step(st);
-}
-
 static bool is_zero(const uint8_t *block)
 {
 	return block[0] == 0 && memcmp(block, block + 1, SCSI_BLOCK - 1) == 0;
@@ -149,7 +167,8 @@ static bool is_zero(const uint8_t *block)
 void sbc_write_same(struct task_state *st)
 {
 	const struct scsi_task *task = st->task;
-	bool unmap = task->cdb[1] & SAME_UNMAP, ndob = st->op->cdb_bytes == 16 && (task->cdb[1] & SAME_NDOB);
+	bool unmap = task->cdb[1] & SBC_SAME_UNMAP, anchor = task->cdb[1] & SBC_SAME_ANCHOR;
+	bool ndob = st->op->cdb_bytes == 16 && (task->cdb[1] & SBC_SAME_NDOB);
 	uint8_t block[SCSI_BLOCK] = { 0 };
 
 	/* One block, no more and no less: there is no rule for what else to write. */
@@ -159,11 +178,11 @@ void sbc_write_same(struct task_state *st)
 	}
 	if (!ndob)
 		task_copy_out(st, 0, block, SCSI_BLOCK);
-	/* With UNMAP, a block that unmapped ones would not read as is written all the same: §4.7.3.4.4 (LBPRZ=1). */
-	if (is_zero(block))
+	/* With UNMAP, a block that unmapped ones would not read as is written all the same: §4.7.3.4.3 (LBPRZ=1). */
+	if (is_zero(block) && !anchor)
 		task_disk_flags(st, DISK_WRITE_ZEROES, st->lba, st->blocks, false, unmap, task_good);
 	else
-		same_write(st, block);
+		pattern_write(st, block, task_good);
 }
 
 /* ---- GET LBA STATUS ---- */

@@ -153,6 +153,7 @@ int scsi_target_add_lun(struct scsi_target *target, unsigned number, struct disk
 	lu->disk = disk;
 	lu->blocks = info.size_bytes / SCSI_BLOCK;
 	lu->read_only = info.read_only;
+	lu->physical_exponent = SCSI_PHYSICAL_4096;
 	lu->saved_mode = mode_defaults();
 	reservations_init(&lu->reservations);
 	target->lus[number] = lu;
@@ -181,6 +182,12 @@ int scsi_target_set_disk(struct scsi_target *target, unsigned number, struct dis
 	lu->no_space_since_ms = 0;
 	lu->threshold_reported = false;
 	return 0;
+}
+
+void scsi_target_set_physical(struct scsi_target *target, unsigned number, unsigned exponent)
+{
+	if (number < SCSI_LUNS && target->lus[number])
+		target->lus[number]->physical_exponent = (uint8_t)exponent;
 }
 
 bool scsi_target_has_registrations(const struct scsi_target *target)

@@ -60,6 +60,12 @@ int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *d
  * stay. -ENOENT: no such LUN; -EINVAL: too small a disk.
  */
 int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk);
+/*
+ * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16): 3 for 512e, which is how a LUN begins, 0 for 512n. What suits the
+ * disk (optimal transfer length, unmap granularity) stays. Before the first nexus.
+ */
+enum { SCSI_PHYSICAL_4096 = 3 };
+void scsi_target_set_physical(struct scsi_target *target, unsigned lun, unsigned exponent);
 /* Is anybody registered (PERSISTENT RESERVE OUT)? SPC-4 §5.13.5: that outlives the nexus, and ends with power. */
 bool scsi_target_has_registrations(const struct scsi_target *target);
 /* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */

@@ -41,6 +41,8 @@ struct task_state {
 	void (*next)(struct task_state *st);
 	uint64_t progress;	 /* blocks done, or whatever the handler counts */
 	uint64_t chunk;		 /* blocks in hand */
+	unsigned item, item_count; /* of a parameter list: the one in hand, and how many there are */
+	void (*then)(struct task_state *st); /* what follows a loop of requests */
 	uint8_t *buffer;	 /* freed with the task */
 	struct iovec *iov;	 /* freed with the task */
 	struct iovec *write_iov; /* what a WRITE takes: task->out, or iov */

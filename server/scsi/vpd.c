@@ -183,7 +183,7 @@ static size_t vpd_provisioning(const struct task_state *st, uint8_t *out)
 
 	(void)st;
 	page[4] = SCSI_THRESHOLD_EXPONENT;
-	page[5] = 0xe4; /* LBPU, LBPWS, LBPWS10, LBPRZ=1 */
+	page[5] = 0xe6; /* LBPU, LBPWS, LBPWS10, LBPRZ=1, ANC_SUP */
 	page[6] = 0x02; /* thin provisioned */
 	return 4;
 }

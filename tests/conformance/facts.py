@@ -25,7 +25,7 @@ LIMITS = {
     "maximum write same length": 65528,
 }
 # VPD B2h (SBC-3 §6.6.5)
-PROVISIONING = {"Threshold Exponent": 11, "lbpu": 1, "lbpws": 1, "lbpws10": 1, "lbprz": 1, "anc_sup": 0, "dp": 0, "provisioning type": 2}
+PROVISIONING = {"Threshold Exponent": 11, "lbpu": 1, "lbpws": 1, "lbpws10": 1, "lbprz": 1, "anc_sup": 1, "dp": 0, "provisioning type": 2}
 ROTATION = 1                                                      # non-rotating
 
 

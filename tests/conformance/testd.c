@@ -29,7 +29,7 @@ enum { THREADS_MAX = 16, STATE_MAX = 1 << 20 };
 static struct machine {
 	const char *name;
 	enum iscsi_auth auth;
-	bool many, listed, needs_closed;
+	bool many, listed, needs_closed, physical_512;
 	uint16_t refused; /* by find */
 	uint16_t unopened; /* by open */
 	const char *initiator; /* the only one */
@@ -48,6 +48,7 @@ static struct machine {
 	{ .name = "iqn.2026-11.test:forbidden", .refused = 0x0202 },
 	{ .name = "iqn.2026-11.test:broken", .unopened = 0x0301 },
 	{ .name = "iqn.2026-11.test:bound", .initiator = "iqn.2026-11.test:right" },
+	{ .name = "iqn.2026-11.test:512n", .physical_512 = true, .many = true },
 };
 
 struct testd {
@@ -116,6 +117,7 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 		snprintf(access.initiator, sizeof(access.initiator), "%s", machine->initiator ? machine->initiator : "");
 		access.auth = machine->auth;
 		access.many = machine->many;
+		access.physical_512 = machine->physical_512;
 		credential_of(machine->boot, false, &access.credentials[0]);
 		credential_of(machine->pending, true, &access.credentials[1]);
 	}

@@ -94,7 +94,7 @@ def block_limits_provisioning_and_rotation(t):
     got["maximum write same length"] = struct.unpack(">Q", b0[36:44])[0]
     equal(got, {k: facts.LIMITS[k] for k in got}, "block limits")
     equal(struct.unpack(">H", b1[4:6])[0], facts.ROTATION, "MEDIUM ROTATION RATE")
-    equal((b2[4], b2[5] & 0xfc, b2[6] & 7), (facts.PROVISIONING["Threshold Exponent"], 0xe4, 2), "logical block provisioning")
+    equal((b2[4], b2[5] & 0xfe, b2[6] & 7), (facts.PROVISIONING["Threshold Exponent"], 0xe6, 2), "logical block provisioning")
 
 
 @case("SBC-3 §5.15")
@@ -104,6 +104,15 @@ def capacity(t):
     d = same_beginning("READ CAPACITY(16)", lambda n: s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, n, 0, 0), n), (8, 12, 32, 255))
     equal(struct.unpack(">QIBB", d[:14]), (BLOCKS - 1, 512, 0, 3), "last LBA, block, protection, physical block exponent")
     equal(struct.unpack(">H", d[14:16])[0], 0xc000, "LBPME, LBPRZ, lowest aligned LBA")
+
+
+@case("SBC-3 §5.16.2")
+def capacity_of_a_512n_disk(t):
+    machine = t.daemon.enrol(access="many", **{"physical-block": 512})
+    s = Windows(machine)
+    d = s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)
+    equal(struct.unpack(">QIBB", d[:14]), (BLOCKS - 1, 512, 0, 0), "last LBA, block, protection, physical block exponent")
+    equal(machine.show()["luns"][0]["physical_block_bytes"], 512, "physical_block_bytes of machine show")
 
 
 # ---- mode pages ----
@@ -252,7 +261,28 @@ def UNMAP(t):
     send_unmap(s, unmap((BLOCKS - 8, 16)), (ILLEGAL, OUT_OF_RANGE))
     send_unmap(s, unmap(*[(0, 8)] * 257), (ILLEGAL, 0x26))
     send_unmap(s, unmap((0, 8))[:20], (ILLEGAL, 0x1a))
-    s.fails(struct.pack(">BB5xHB", 0x42, 1, 24, 0), ILLEGAL, INVALID_FIELD, byte=1, bit=0, write=24, data=unmap((0, 8)))   # ANCHOR
+    s.fails(struct.pack(">BB5xHB", 0x42, 2, 24, 0), ILLEGAL, INVALID_FIELD, byte=1, bit=1, write=24, data=unmap((0, 8)))
+
+
+@case("SBC-3 §4.7.3.4.2")
+def ANCHOR_by_UNMAP_and_WRITE_SAME(t):
+    """What is anchored reads as zeroes and keeps its space, so GET LBA STATUS does not call it deallocated."""
+    s = Windows(t)
+    status = lambda lba: struct.unpack(">QIB", s.data_in(struct.pack(">BBQIBB", 0x9e, 0x12, lba, 24, 0, 0), 24)[8:21])
+    equal(s.write(rw(0x2a, 40000, 64), b"A" * 32768).status, 0, "status")
+    s.data_out(struct.pack(">BB5xHB", 0x42, 1, 40, 0), unmap((40008, 8), (40960, 128)))
+    s.data_out(rw(0x93, 40024, 8, 0x18), b"\0" * 512)
+    s.good(rw(0x93, 40040, 8, 0x19))                               # NDOB
+    s.data_out(rw(0x41, 40056, 4, 0x18), b"x" * 512)               # would not read as zeroes: written
+    got = s.good(rw(0x28, 40000, 64), read=32768).data
+    one, none = b"A" * 4096, b"\0" * 4096
+    equal(got, one + none + one + none + one + none + one + b"x" * 2048 + b"A" * 2048, "data")
+    equal((status(40000)[2], status(40000)[1] >= 64), (0, True), "the first extent is mapped")
+    lba, blocks, kind = status(40960)
+    want(kind in (0, 2) and blocks >= 128, "what was never written has space now, status", kind, "for", blocks)
+    s.fails(rw(0x93, 40000, 8, 0x10), ILLEGAL, INVALID_FIELD, byte=1, bit=4, write=512, data=b"\0" * 512)
+    s.fails(rw(0x41, 40000, 8, 0x10), ILLEGAL, INVALID_FIELD, byte=1, bit=4, write=512, data=b"\0" * 512)
+    equal(s.good(rw(0x28, 40000, 8), read=4096).data, one, "what a refused one would have written")
 
 
 @case("SBC-3 §5.28")

@@ -123,7 +123,7 @@ with Suite() as t:
                f"Maximum unmap block descriptor count: {l['maximum unmap block descriptor count']}",
                f"Optimal unmap granularity: {l['optimal unmap granularity']} blocks", "Unmap granularity alignment: 0",
                f"Maximum write same length: {l['maximum write same length']:#x} blocks")
-        expect(vm.sg("sg_vpd --page=lbpv"), "(LBPU): 1", "(LBPWS): 1", "(LBPWS10): 1", "(LBPRZ): 1", "(ANC_SUP): 0",
+        expect(vm.sg("sg_vpd --page=lbpv"), "(LBPU): 1", "(LBPWS): 1", "(LBPWS10): 1", "(LBPRZ): 1", "(ANC_SUP): 1",
                "Threshold exponent: 11", "Provisioning type: 2")
         expect(vm.sg("sg_vpd --page=bdc"), "Non-rotating medium")
         expect(vm.sg("sg_vpd --page=ei"), "HEADSUP=1 ORDSUP=1 SIMPSUP=1", "V_SUP=1", "Maximum supported sense data length=252")
@@ -222,7 +222,12 @@ with Suite() as t:
         equal(extents[:2], [(LBA + 6900, 100, 0), (LBA + 7000, 600, 1)], "mapped, deallocated")
         equal(extents[2][0::2], (LBA + 7600, 0), "and mapped again")
         vm.sg(f"sg_unmap --force --lba={fact.blocks - 8} --num=16", code=OUT_OF_RANGE)
-        vm.sg(f"sg_unmap --force --anchor --lba={LBA} --num=8", code=ILLEGAL_REQUEST)
+        vm.sg(f"sg_unmap --force --anchor --lba={LBA + 5600} --num=16")
+        wrote(5600, bytes(16 * 512))
+        vm.sg(f"sg_write_same --16 --unmap --anchor --in=/dev/zero --xferlen=512 --lba={LBA + 7000} --num=8")
+        line = vm.sg(f"sg_get_lba_status --brief --maxlen=24 --lba={LBA + 7000}")
+        true(re.search(rf"0x0*{LBA + 7000:x} +0x0*8 +0 ", line + " "), f"anchored blocks have their space: {line}")
+        vm.sg(f"sg_write_same --16 --anchor --in=/dev/zero --xferlen=512 --lba={LBA} --num=8", code=ILLEGAL_REQUEST)
         vm.sg(f"sg_get_lba_status --lba={fact.blocks}", code=OUT_OF_RANGE)
 
     with t.case("sg_compare_and_write"):

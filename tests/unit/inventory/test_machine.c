@@ -18,6 +18,8 @@ static int insert_two(struct inventory_tx *tx, void *arg)
 	strcpy(one.uuid, "4c4c4544-0042-3510-8052-b4c04f4d3132");
 	strcpy(two.uuid, one.uuid);
 	strcpy(one.serial, "SERIAL-1");
+	one.size_bytes = (uint64_t)40 << 30;
+	one.physical_512 = true;
 	strcpy(one.note, "a note, umlauts: \xc3\xa4");
 	assert_int_equal(machine_insert(tx, &one, "52:54:00:00:00:01"), 0);
 	assert_int_equal(machine_insert(tx, &two, "52-54-00-00-00-02"), 0);
@@ -39,6 +41,8 @@ static int look_up(struct inventory_tx *tx, void *arg)
 	assert_string_equal(m.note, "a note, umlauts: \xc3\xa4");
 	assert_true(m.child_fresh);
 	assert_int_equal(m.seen_ms, 2);
+	assert_int_equal(m.size_bytes, (uint64_t)40 << 30);
+	assert_true(m.physical_512);
 	assert_int_equal(machine_by_mac(tx, "52:54:00:00:00:02", &m), 0);
 	assert_int_equal(m.id, 2);
 	assert_int_equal(machine_by_iqn(tx, "iqn.2026-11.test:2", &m), 0);

@@ -48,7 +48,7 @@ static void test_unmap(void **state)
 	assert_sense(unmap(rig, 2, good, 24, 24), SENSE_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
 	assert_good(unmap(rig, 256, many, 8 + 256 * 16, 8 + 256 * 16));
 	check_parameter_field(unmap(rig, 257, many, 8 + 257 * 16, 8 + 257 * 16), 2, -1);
-	check_cdb_field(rig_run(rig, 0, CDB(0x42, 1, 0, 0, 0, 0, 0, 0, 8), data, 8), 1, 0); /* ANCHOR */
+	check_cdb_field(rig_run(rig, 0, CDB(0x42, 2, 0, 0, 0, 0, 0, 0, 8), data, 8), 1, 1);
 	rig->fake->fail_op = DISK_DISCARD;
 	rig->fake->fail_result = -EIO;
 	assert_sense(unmap(rig, 1, good, 24, 24), SENSE_MEDIUM_ERROR, ASC_WRITE_ERROR);
@@ -126,10 +126,12 @@ static void test_write_same_bad(void **state)
 	assert_sense(same_16(rig, 0, UINT64_MAX, 1, 0, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 	check_cdb_field(same_16(rig, 0, 8, 0, 0, 512), 10, -1); /* WSNZ */
 	check_cdb_field(same_16(rig, 8, 8, 0, 0, 512), 10, -1);
+	check_cdb_field(same_16(rig, 0x18, 8, 0, 0, 512), 10, -1);
 	check_cdb_field(same_16(rig, 0, 0, 65529, 0, 512), 10, -1);
 	assert_good(same_16(rig, 0, 0, 65528, 0, 512));
-	check_cdb_field(same_16(rig, 0x10, 0, 1, 0, 512), 1, 4); /* ANCHOR */
-	check_cdb_field(same_16(rig, 0x18, 0, 1, 0, 512), 1, 4);
+	check_cdb_field(same_16(rig, 0x10, 0, 1, 0, 512), 1, 4); /* ANCHOR without UNMAP */
+	check_cdb_field(same_16(rig, 0x11, 0, 1, 0, 0), 1, 4);
+	check_cdb_field(rig_run(rig, 0, CDB(0x41, 0x10, 0, 0, 0, 0, 0, 0, 1), data, 512), 1, 4);
 	check_cdb_field(same_16(rig, 0x20, 0, 1, 0, 512), 1, 5);
 	assert_sense(same_16(rig, 0, 0, 1, 0, 256), SENSE_ILLEGAL_REQUEST,
 		     ASC_INVALID_FIELD_IN_COMMAND_INFORMATION_UNIT);
@@ -184,6 +186,56 @@ static void test_lba_status(void **state)
 	rig->fake->fail_op = DISK_STATUS;
 	rig->fake->fail_result = -EIO;
 	assert_sense(lba_status(rig, 0, 24), SENSE_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR);
+}
+
+/* What is anchored reads as zeroes and has its space: it is stored, not left out. */
+static void test_anchor(void **state)
+{
+	struct rig *rig = *state;
+	struct fake_disk *fake = rig->fake;
+	struct answer a;
+
+	memset(fake->bytes, 0xff, 5000 * 512);
+	assert_good(same_16(rig, 0x18, 8, 2049, 0, 512));
+	assert_int_equal(fake->writes, 2);
+	assert_int_equal(fake->longest, 1 << 20);
+	assert_int_equal(fake->zeroes + fake->discards, 0);
+	assert_int_equal(fake->bytes[8 * 512 - 1], 0xff);
+	assert_int_equal(fake->bytes[8 * 512], 0);
+	assert_int_equal(fake->bytes[2057 * 512 - 1], 0);
+	assert_int_equal(fake->bytes[2057 * 512], 0xff);
+	assert_good(same_16(rig, 0x19, 3000, 8, 0xff, 0)); /* NDOB */
+	assert_int_equal(fake->bytes[3000 * 512], 0);
+	/* what would not read as zeroes is written, and so has its space */
+	assert_good(same_16(rig, 0x18, 8, 8, 0x11, 512));
+	assert_int_equal(fake->bytes[8 * 512], 0x11);
+	a = lba_status(rig, 8, 24);
+	assert_int_equal(a.in[20], 0); /* mapped: SBC-3 §4.7.3.5 */
+}
+
+static void test_unmap_anchor(void **state)
+{
+	struct rig *rig = *state;
+	struct fake_disk *fake = rig->fake;
+	const uint64_t ranges[][2] = { { 8, 4096 }, { 5000, 0 }, { 4105, 1 } };
+	uint8_t cdb[10] = { 0x42, 0x01, [8] = 8 + 3 * 16 };
+
+	memset(fake->bytes, 0xff, 5000 * 512);
+	unmap(rig, 3, ranges, 0, 0); /* makes the list */
+	assert_good(rig_run(rig, 0, cdb, sizeof(cdb), data, 8 + 3 * 16));
+	assert_int_equal(fake->writes, 3);
+	assert_int_equal(fake->discards, 0);
+	assert_int_equal(fake->bytes[8 * 512 - 1], 0xff);
+	assert_int_equal(fake->bytes[8 * 512], 0);
+	assert_int_equal(fake->bytes[4104 * 512 - 1], 0);
+	assert_int_equal(fake->bytes[4104 * 512], 0xff);
+	assert_int_equal(fake->bytes[4105 * 512], 0);
+	assert_int_equal(fake->bytes[4106 * 512], 0xff);
+	/* no space to anchor in: SBC-3 §4.7.3.6, as for a write */
+	fake->fail_op = DISK_WRITE;
+	fake->fail_result = -ENOSPC;
+	fake->fail_after = 1;
+	assert_int_equal(rig_run(rig, 0, cdb, sizeof(cdb), data, 8 + 3 * 16).status, SCSI_BUSY);
 }
 
 static struct answer compare(struct rig *rig, uint8_t flags, uint64_t lba, uint8_t blocks, size_t out_len)
@@ -301,6 +353,8 @@ int main(void)
 		cmocka_unit_test(test_unmap_too_long),
 		cmocka_unit_test_setup_teardown(test_write_same, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_write_same_bad, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_anchor, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_unmap_anchor, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_lba_status, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_compare_and_write, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_orwrite, rig_setup, rig_teardown),
