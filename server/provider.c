@@ -47,6 +47,7 @@ static void copy_session(struct boot_session *to, const struct iscsi_session_inf
 		.bytes_read = from->bytes_read,
 		.bytes_written = from->bytes_written,
 		.commands = from->commands,
+		.heard_ms = from->heard_unix_ms,
 	};
 	snprintf(to->initiator, sizeof(to->initiator), "%s", from->initiator);
 	snprintf(to->address, sizeof(to->address), "%s", from->address);
@@ -155,6 +156,13 @@ static void provider_session_ended(void *arg, const struct iscsi_session_info *i
 
 	copy_session(&session, info);
 	boot_target_session(provider->boot, (int64_t)info->key, &session, why);
+}
+
+static void provider_first_read(void *arg, const struct iscsi_session_info *info)
+{
+	struct provider *provider = arg;
+
+	boot_target_first_read(provider->boot, (int64_t)info->key, info->boot);
 }
 
 static void provider_login_refused(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why)
@@ -335,6 +343,7 @@ void provider_init(struct provider *provider)
 		.begin_needs_closed = provider_begin_needs_closed,
 		.session_began = provider_session_began,
 		.session_ended = provider_session_ended,
+		.first_read = provider_first_read,
 		.login_refused = provider_login_refused,
 		.save_state = provider_save_state,
 		.load_state = provider_load_state,

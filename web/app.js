@@ -249,6 +249,16 @@ function fact(list, name, value, mono) {
   if (value) list.append(el("dt", {}, name), el("dd", { class: mono ? "mono" : null }, value));
 }
 
+// How far its last boot has come, in seconds since the first stage.
+function showTimeline(m) {
+  const stages = m.timeline || [];
+  $("d-timeline-title").hidden = !stages.length;
+  $("d-timeline").replaceChildren(...stages.map((s) =>
+    el("li", {}, `${((s.at_ms - stages[0].at_ms) / 1000).toFixed(1)} s `, el("b", {}, s.stage), s.detail ? ` ${s.detail}` : "")));
+  $("d-stuck").hidden = !m.stuck;
+  $("d-stuck").textContent = m.stuck ? `Stuck at ${m.stuck.stage}, usually because ${m.stuck.why}. What to do: ${m.stuck.hint || "see what it shows on its screen"}.` : "";
+}
+
 function showMachine(m) {
   shown = m.name;
   $("d-name").textContent = m.name;
@@ -273,6 +283,7 @@ function showMachine(m) {
       ? m.sessions.map((s) => el("li", {}, `${s.address}${s.ipxe ? " (iPXE)" : ""}, ${bytes(s.bytes_read)} read, ${bytes(s.bytes_written)} written`))
       : [el("li", { class: "sub" }, "none: it is switched off")]),
   );
+  showTimeline(m);
   $("d-events").replaceChildren(...m.events.slice().reverse().map(eventItem));
   $("d-release").hidden = !m.sessions.length;
 }

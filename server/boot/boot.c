@@ -105,6 +105,14 @@ static int boot_check_parts(const struct boot_config *config)
 	return err;
 }
 
+static void boot_free_parts(struct boot *boot)
+{
+	slots_fini(&boot->slots);
+	pthread_cond_destroy(&boot->idle);
+	pthread_mutex_destroy(&boot->mutex);
+	free(boot);
+}
+
 int boot_new(const struct boot_config *config, struct boot **boot)
 {
 	struct boot *made;
@@ -125,6 +133,11 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	slots_init(&made->slots);
 	pthread_mutex_init(&made->mutex, NULL);
 	pthread_cond_init(&made->idle, NULL);
+	err = stages_new(made, &made->stages);
+	if (err) {
+		boot_free_parts(made);
+		return err;
+	}
 	*boot = made;
 	return 0;
 }
@@ -139,14 +152,13 @@ void boot_free(struct boot *boot)
 {
 	if (!boot)
 		return;
+	stages_stop(boot->stages);
 	pthread_mutex_lock(&boot->mutex);
 	while (boot->in_flight)
 		pthread_cond_wait(&boot->idle, &boot->mutex);
 	pthread_mutex_unlock(&boot->mutex);
-	slots_fini(&boot->slots);
-	pthread_cond_destroy(&boot->idle);
-	pthread_mutex_destroy(&boot->mutex);
-	free(boot);
+	stages_free(boot->stages);
+	boot_free_parts(boot);
 }
 
 int boot_first_script(struct boot *boot, const char *base_url, struct buf *script)

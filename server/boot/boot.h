@@ -9,6 +9,7 @@
 #define BOOT_BOOT_H
 
 #include "base/buf.h"
+#include "inventory/boot_stage.h"
 #include "inventory/inventory.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct boot_session {
 	int64_t since_ms;
 	uint64_t boot;
 	uint64_t bytes_read, bytes_written, commands;
+	int64_t heard_ms; /* when anything came from it last */
 };
 
 /* What main lends: sessions of targets. key is the machine's id. Answers come on reply_loop. */
@@ -82,6 +84,16 @@ struct boot_answer {
 void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg);
 /* GET /boot.ipxe: the script that gathers the identity and chains to /boot. Any thread, at once. */
 int boot_first_script(struct boot *boot, const char *base_url, struct buf *script);
+
+/* ---- how far a boot has come; see timeline.h. Any thread, at once ---- */
+
+/* STAGE_DHCP or STAGE_BOOT_FILE of a machine, known or not; mac: in any notation. detail: an address, the name of a file. */
+void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms);
+/* The same where only the address is known: a boot file was fetched by HTTP. */
+void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
+/* Why a boot that is stuck behind this stage usually is, and what to do; "" where nothing can be said. */
+const char *boot_stage_why(enum boot_stage stage);
+const char *boot_stage_hint(enum boot_stage stage);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno with a sentence in reason ---- */
 
@@ -148,6 +160,8 @@ void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, st
 void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop, void (*closed)(void *arg), void *arg);
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why); /* began: NULL */
+/* The first READ of a session of boot number. */
+void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t number);
 void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator, const char *address, const char *why);
 
 #endif

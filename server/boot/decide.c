@@ -60,6 +60,25 @@ enum decision decide(const struct decide_facts *facts)
 	return rule->decision;
 }
 
+const char *decision_name(enum decision decision)
+{
+	static const char *const names[DECISIONS] = {
+		[DECIDE_LOCAL] = "boots from its own disk",
+		[DECIDE_DENY] = "refused",
+		[DECIDE_WAIT_STRANGER] = "for the neighbour table",
+		[DECIDE_WAIT_CONFLICT] = "for a person: conflict",
+		[DECIDE_WAIT_SWAP] = "for a person: swap",
+		[DECIDE_WAIT_FAILED] = "for a person: its disk failed",
+		[DECIDE_WAIT_RUNNING] = "for the machine that runs already",
+		[DECIDE_WAIT_FULL] = "for room: max-machines",
+		[DECIDE_WAIT_IMAGE] = "for an image",
+		[DECIDE_WAIT_APPROVAL] = "for approval",
+		[DECIDE_WAIT_SPACE] = "for disk space",
+	};
+
+	return (unsigned)decision < DECISIONS && names[decision] ? names[decision] : "";
+}
+
 bool decision_waiting_reason(enum decision decision, enum waiting_reason *reason)
 {
 	static const struct {

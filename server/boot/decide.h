@@ -44,6 +44,9 @@ enum decision {
 
 enum decision decide(const struct decide_facts *facts);
 
+/* For people: what it waits for, or gets instead of its disk; "" for those that lead to it. */
+const char *decision_name(enum decision decision);
+
 /* Which row of the waiting list a decision keeps; false where it keeps none. */
 bool decision_waiting_reason(enum decision decision, enum waiting_reason *reason);
 

@@ -7,6 +7,8 @@
 #include "boot/boot.h"
 #include "decide.h"
 #include "slot.h"
+#include "stages.h"
+#include "timeline.h"
 
 #include <pthread.h>
 
@@ -35,6 +37,7 @@ struct boot {
 	uint16_t iscsi_port;
 
 	struct slots slots;
+	struct stages *stages;
 
 	pthread_mutex_t mutex; /* guards in_flight */
 	pthread_cond_t idle;   /* in_flight has become 0 */

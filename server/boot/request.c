@@ -98,13 +98,30 @@ static const char *request_reason(struct request *r)
 static void request_note_error(struct request *r)
 {
 	const struct machine *machine = &r->look.machine;
+	char problem[STAGE_WHY_TEXT];
 
 	if (!r->asker.error[0] || !r->look.facts.known || r->look.facts.stranger)
 		return;
+	snprintf(problem, sizeof(problem), "iPXE could not boot its disk: https://ipxe.org/%s", r->asker.error);
+	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem);
 	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
 		  "iPXE could not boot its disk: https://ipxe.org/%s (attempt %u)", r->asker.error, r->asker.attempt);
+}
+
+/* For the timeline: it has its script, or it was here and waits. A stranger proves nothing. */
+static void request_note_stage(struct request *r, const struct boot_answer *answer)
+{
+	struct timeline *timeline = stages_timeline(r->boot->stages);
+
+	if (r->look.facts.stranger)
+		return;
+	if (!strcmp(answer->outcome, "sanboot"))
+		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
+				time_unix_ms());
+	else
+		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
 }
 
 static void request_answer(struct request *r)
@@ -121,6 +138,7 @@ static void request_answer(struct request *r)
 	request_note_error(r);
 	buf_init(&answer.script, 1u << 16);
 	answer_make(r->boot, &facts, &answer);
+	request_note_stage(r, &answer);
 	log_debug("boot: %s at %s: %s", r->asker.mac, r->asker.client, answer.outcome);
 	request_finish(r, &answer);
 }

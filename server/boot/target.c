@@ -365,9 +365,32 @@ bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 	return slots_ephemeral(&boot->slots, machine_id);
 }
 
+static void target_stage(struct boot *boot, int64_t machine_id, const struct boot_session *session,
+			 const char *ended_why)
+{
+	struct timeline *timeline = stages_timeline(boot->stages);
+
+	if (!ended_why) {
+		timeline_session_began(timeline, machine_id, session->boot, session->ipxe, session->address,
+				       time_unix_ms());
+		/* When iPXE's session was heard of last tells when the loader was done. */
+		if (!session->ipxe)
+			stages_ask_ipxe(boot, machine_id, session->boot);
+	} else {
+		timeline_session_ended(timeline, machine_id, session->boot, session->ipxe, session->heard_ms,
+				       ended_why);
+	}
+}
+
+void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t number)
+{
+	timeline_first_read(stages_timeline(boot->stages), machine_id, number, time_unix_ms());
+}
+
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why)
 {
+	target_stage(boot, machine_id, session, ended_why);
 	/* A boot has about four logins; more than this in a minute is a flood. */
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_SESSION, 40, 60000))
 		return;
@@ -387,6 +410,12 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 {
 	char shown_iqn[IQN_MAX_TEXT], shown_initiator[IQN_MAX_TEXT];
 
+	if (machine_id) {
+		char problem[STAGE_WHY_TEXT];
+
+		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
+		timeline_problem(stages_timeline(boot->stages), machine_id, problem);
+	}
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
 		return;
 	ask_clean_text(iqn, shown_iqn, sizeof(shown_iqn));

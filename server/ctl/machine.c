@@ -161,6 +161,31 @@ static void print_boots(const json_t *machine)
 	}
 }
 
+/* Seconds since the first stage; then what the boot waits for. */
+static void print_timeline(const json_t *machine)
+{
+	const json_t *timeline = json_object_get(machine, "timeline"), *stuck = json_object_get(machine, "stuck");
+	const int64_t begin = get_number(json_array_get(timeline, 0), "at_ms");
+	const char *hint = get_text(stuck, "hint");
+	char since[TABLE_TEXT];
+	json_t *stage;
+	size_t i;
+
+	if (!json_array_size(timeline))
+		return;
+	print_field("timeline", "of the last boot, from %s", table_time(since, begin));
+	json_array_foreach(timeline, i, stage)
+		print_field("", "%8.1f s  %-12s  %s", (double)(get_number(stage, "at_ms") - begin) / 1000.0,
+			    get_text(stage, "stage"), get_text(stage, "detail"));
+	if (!get_text(stuck, "stage")[0])
+		return;
+	print_field("stuck", "at %s since %s, usually because", get_text(stuck, "stage"),
+		    table_time(since, get_number(stuck, "since_ms")));
+	print_field("", "%s", get_text(stuck, "why"));
+	if (hint[0])
+		print_field("", "%s", hint);
+}
+
 static void print_events(const json_t *machine)
 {
 	json_t *event;
@@ -194,6 +219,7 @@ static void print_machine(const json_t *machine)
 	print_field("enrolled", "%s", table_time(created, get_number(machine, "created_ms")));
 	print_field("last boot", "%s", table_time(booted, get_number(machine, "last_boot_ms")));
 	print_sessions(machine);
+	print_timeline(machine);
 	print_boots(machine);
 	print_events(machine);
 }

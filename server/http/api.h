@@ -22,4 +22,7 @@ bool api_scalar_text(const json_t *value, char *out, size_t out_size);
  */
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
 
+/* Adds "timeline" and "stuck" (null: it is not) of a boot to its object. Inside a read job; 0 or -errno. */
+int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t *json);
+
 #endif

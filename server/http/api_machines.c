@@ -40,18 +40,27 @@ static int add_mac(void *arg, const char *mac)
 }
 
 struct boots_arg {
+	struct inventory_tx *tx;
 	json_t *boots;
 	bool secrets;
+	json_t *shown; /* the newest boot that has a timeline; borrowed */
 	int64_t last_ms; /* when the last boot that began did so */
 };
 
 static int add_boot(void *arg, const struct boot_record *boot)
 {
 	struct boots_arg *boots = arg;
+	json_t *json = boot_record_json(boot, boots->secrets);
+	int err;
 
 	if (boot->started_ms > boots->last_ms)
 		boots->last_ms = boot->started_ms;
-	return json_array_append_new(boots->boots, boot_record_json(boot, boots->secrets)) ? -ENOMEM : 0;
+	if (json_array_append_new(boots->boots, json))
+		return -ENOMEM;
+	err = api_timeline(boots->tx, boot, json);
+	if (!boots->shown && json_array_size(json_object_get(json, "timeline")))
+		boots->shown = json;
+	return err;
 }
 
 static int add_event(void *arg, const struct event *event)
@@ -72,7 +81,7 @@ static void set_version(json_t *json, const struct image_version *version)
 /* The parts of a machine that lie in other tables. */
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
-	struct boots_arg boots = { .boots = json_array(), .secrets = machines->secrets };
+	struct boots_arg boots = { .tx = machines->tx, .boots = json_array(), .secrets = machines->secrets };
 	json_t *macs = json_array(), *events;
 	struct image_version version;
 	int err;
@@ -82,8 +91,13 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	if (!err)
 		err = boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot, &boots);
 	json_object_set_new(json, "last_boot_ms", json_time_or_null(boots.last_ms));
-	if (machines->detail)
+	json_object_set_new(json, "stuck", json_incref(boots.shown ? json_object_get(boots.shown, "stuck") : json_null()));
+	if (machines->detail) {
+		json_t *timeline = boots.shown ? json_object_get(boots.shown, "timeline") : NULL;
+
+		json_object_set_new(json, "timeline", timeline ? json_incref(timeline) : json_array());
 		json_object_set(json, "boots", boots.boots);
+	}
 	json_decref(boots.boots);
 	if (err)
 		return err;

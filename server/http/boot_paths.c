@@ -96,4 +96,5 @@ void handle_first_script(struct request *request)
 	}
 	reply->status = 200;
 	reply->type = "text/plain; charset=utf-8";
+	boot_seen_fetch(request->http->config.boot, request->client, "boot.ipxe");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Pages (compiled in, from web/), boot files from the iPXE directory, the health check. */
+#include "boot/boot.h"
 #include "http/auth.h"
 #include "http/routes.h"
 #include "http/text.h"
@@ -120,4 +121,5 @@ void handle_ipxe_file(struct request *request)
 	request->reply.fd_bytes = (uint64_t)st.st_size;
 	request->reply.type = "application/octet-stream";
 	request->reply.status = 200;
+	boot_seen_fetch(request->http->config.boot, request->client, name[0] ? name : directory);
 }

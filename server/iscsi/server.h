@@ -65,6 +65,7 @@ struct iscsi_session_info {
 	bool ipxe;
 	int64_t since_unix_ms;
 	uint64_t bytes_read, bytes_written, commands;
+	int64_t heard_unix_ms; /* when anything came from it last */
 };
 
 /* Any thread may call these; answers come on reply_loop. Arguments of answers are borrowed. */
@@ -87,6 +88,7 @@ struct iscsi_provider {
 	/* For the inventory and the events: a session began (ended: why). Must not block. */
 	void (*session_began)(void *arg, const struct iscsi_session_info *session);
 	void (*session_ended)(void *arg, const struct iscsi_session_info *session, const char *why);
+	void (*first_read)(void *arg, const struct iscsi_session_info *session); /* its first READ; may be NULL */
 	void (*login_refused)(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why);
 	/* What scsi/ must keep over a restart, by target; blob copied. saved: gives what was kept with the open answer through load. */
 	void (*save_state)(void *arg, uint64_t key, const void *blob, size_t len, struct loop *reply_loop, void (*done)(void *, int err), void *done_arg);

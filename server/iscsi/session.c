@@ -363,6 +363,8 @@ void session_start(struct session *session, struct conn *conn, uint32_t statsn)
 
 void session_info(const struct session *session, struct iscsi_session_info *info)
 {
+	uint64_t heard_ms = session->conn ? session->conn->last_rx_ms : session->heard_ms;
+
 	*info = (struct iscsi_session_info){
 		.key = session->target ? session->target->key : 0,
 		.boot = session->boot,
@@ -371,9 +373,22 @@ void session_info(const struct session *session, struct iscsi_session_info *info
 		.bytes_read = session->bytes_read,
 		.bytes_written = session->bytes_written,
 		.commands = session->commands,
+		.heard_unix_ms = time_unix_ms() - (int64_t)(time_monotonic_ms() - heard_ms),
 	};
 	memcpy(info->initiator, session->initiator, sizeof(info->initiator));
 	memcpy(info->address, session->address, sizeof(info->address));
+}
+
+void session_first_read(struct session *session)
+{
+	const struct iscsi_provider *provider = session->hub->server->provider;
+	struct iscsi_session_info info;
+
+	session->has_read = true;
+	if (!provider->first_read)
+		return;
+	session_info(session, &info);
+	provider->first_read(provider->arg, &info);
 }
 
 void session_tick(struct session *session, uint64_t now_ms)
@@ -420,6 +435,8 @@ void session_connection_lost(struct session *session, const char *why)
 	if (session->ending)
 		return;
 	session->ending = true;
+	if (session->conn)
+		session->heard_ms = session->conn->last_rx_ms;
 	session->conn = NULL;
 	snprintf(session->end_why, sizeof(session->end_why), "%s", why);
 	list_append(&session->hub->ending, &session->ending_link);

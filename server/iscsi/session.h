@@ -96,13 +96,14 @@ struct session {
 	uint8_t isid[6];
 	uint16_t tsih, cid;
 	uint64_t boot;
-	bool ipxe, ending;
+	bool ipxe, ending, has_read;
 	char end_why[80];
 	char address[PARSE_ENDPOINT_TEXT];
 	char initiator[ISCSI_NAME_MAX + 1];
 	struct iscsi_params params;
 	int64_t since_unix_ms;
 	uint64_t bytes_read, bytes_written, commands;
+	uint64_t heard_ms; /* without conn: when something came last */
 
 	/* §4.2.2 */
 	uint32_t statsn, exp_cmdsn, max_cmdsn;
@@ -161,6 +162,8 @@ void session_number(struct session *session, struct bhs_target *bhs, bool status
 /* A PDU that answers: opcode set, final bit set. NULL without memory. */
 struct bhs_target *session_answer(struct session *session, uint8_t opcode, uint32_t itt, struct pdu_out **out);
 void session_info(const struct session *session, struct iscsi_session_info *info);
+/* Its first READ is here. */
+void session_first_read(struct session *session);
 /* Time goes by. */
 void session_tick(struct session *session, uint64_t now_ms);
 

@@ -108,6 +108,11 @@ void transfer_fail(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq)
 
 /* ---- execution ---- */
 
+static bool is_read(uint8_t opcode)
+{
+	return opcode == 0x08 || opcode == 0x28 || opcode == 0xa8 || opcode == 0x88; /* READ(6), (10), (12), (16) */
+}
+
 static void execute(struct task *task)
 {
 	struct scsi_task *scsi = &task->scsi;
@@ -118,6 +123,8 @@ static void execute(struct task *task)
 	scsi->out_len = task->wanted;
 	scsi->out_expected = task->write ? task->expected_len : 0;
 	task->session->bytes_written += task->wanted;
+	if (!task->session->has_read && is_read(scsi->cdb[0]))
+		session_first_read(task->session);
 	scsi_task_execute(scsi);
 }
 

@@ -272,3 +272,22 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 				       .children_bytes = 20 << 20 };
 	return 0;
 }
+
+/* ---- stages ---- */
+
+void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
+{
+	(void)boot;
+	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
+}
+
+const char *boot_stage_why(enum boot_stage stage)
+{
+	(void)stage;
+	return "because";
+}
+
+const char *boot_stage_hint(enum boot_stage stage)
+{
+	return stage == STAGE_SCRIPT ? "do this" : "";
+}

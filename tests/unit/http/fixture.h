@@ -52,6 +52,7 @@ struct fake_boot {
 	struct inventory *inventory;
 	struct boot_ask last_ask;
 	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
+	char last_fetch[256];
 	int fail;	     /* what the next action returns */
 	unsigned running;    /* sessions that machines have */
 };
