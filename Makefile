@@ -87,6 +87,21 @@ $(B)/obj/conformance/%.o: tests/conformance/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/conformance -MMD -MP -c -o $@ $<
 
+# The load generator, and what it is held against; tests/bench/README.md.
+$(B)/bench/iload: $(patsubst tests/bench/%.c,$(B)/obj/bench/%.o,$(wildcard tests/bench/iload*.c))
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(ALL_LIBS) -lgnutls
+$(B)/bench/constant $(B)/bench/bare_sync: $(B)/bench/%: $(B)/obj/bench/%.o $(call libs_of,iscsi)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+$(B)/obj/bench/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+bench-build: all $(B)/bench/iload $(B)/bench/constant $(B)/bench/bare_sync
+bench: deps
+	@$(MAKE) --no-print-directory -s bench-build
+	@tests/bench/run $(LOADS)
+
 # The disk engine on a simulated host: seeded histories with power cuts and failures.
 $(B)/sim: $(patsubst tests/sim/%.c,$(B)/obj/sim/%.o,$(wildcard tests/sim/*.c)) $(call libs_of,disk)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
@@ -125,5 +140,5 @@ install: all
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 clean:
 	rm -rf build
-.PHONY: all unit deps test demo install clean sim sim-faults fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
+.PHONY: all unit deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
 .SECONDARY:

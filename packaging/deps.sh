@@ -8,7 +8,7 @@ run="dnsmasq-base ipxe qemu-utils util-linux iproute2"
 golden="debootstrap fdisk dosfstools mtools e2fsprogs ca-certificates"
 tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common
 	grub-efi-amd64-bin grub-common zstd cpio kmod python3 curl
-	jq sqlite3 tcpdump chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils"
+	jq sqlite3 tcpdump tgt chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils"
 missing= lists=
 for package in $build $run $golden $tests; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in

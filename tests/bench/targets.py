@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The targets that are measured, each with the same golden data: sanbootd, tgt, SPDK where it is at hand, and the bound."""
+import glob, http.client, json, os, re, select, shutil, signal, socket, subprocess, time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", "release"))
+TARGET_CORE, GENERATOR_CORE = 0, 1
+
+
+class Failed(Exception):
+    """With what failed and where its log is."""
+
+
+def on_core(core, argv):
+    return ["taskset", "-c", str(core), *map(str, argv)]
+
+
+def run(*argv, **more):
+    p = subprocess.run(list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       text=True, timeout=600, **more)
+    if p.returncode:
+        raise Failed(f"{' '.join(map(str, argv))}: {p.stderr.strip() or p.stdout.strip()}")
+    return p.stdout
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Target:
+    """A process on the target's core, and a list of its machines for iload --list."""
+    process = None
+
+    def __init__(self, directory):
+        self.dir = os.path.join(directory, self.name)
+        os.makedirs(self.dir)
+        self.list = os.path.join(self.dir, "machines")
+
+    def start(self, argv, ready=None, **more):
+        self.log = os.path.join(self.dir, "log")
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(on_core(TARGET_CORE, argv), stdin=subprocess.PIPE, stderr=log,
+                                            stdout=subprocess.PIPE if ready else log, **more)
+        if not ready:
+            return None
+        readable, _, _ = select.select([self.process.stdout], [], [], 30)
+        line = self.process.stdout.readline().decode() if readable else ""
+        m = re.match(ready, line)
+        if not m:
+            raise Failed(f"{self.name} does not start: {line!r}; see {self.log}")
+        return m
+
+    def write_list(self, lines):
+        with open(self.list, "w") as f:
+            f.writelines(line + "\n" for line in lines)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stop(self):
+        if not self.process or self.process.poll() is not None:
+            return
+        self.process.stdin.close()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Sanbootd(Target):
+    name = "sanbootd"
+
+    def __init__(self, directory, golden, machines, auth="none"):
+        super().__init__(directory)
+        self.runtime = os.path.join(self.dir, "run")
+        self.state = os.path.join(self.dir, "state")
+        for d in (self.runtime, self.state):
+            os.mkdir(d)
+        m = self.start([os.path.join(BUILD, "sanbootd"), "--threads", 1, "--state-dir", self.state, "--runtime-dir",
+                        self.runtime, "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", "--log-level", "warning",
+                        "--config", "/dev/null"], r"ready http=(\S+) iscsi=(\S+) ")
+        self.http, self.address = m.group(1), m.group(2)
+        self.ctl("image", "import", golden, "--name", "golden", "--default")
+        self.ctl("policy", "set", f"auth={auth}", f"max-machines={machines + 8}")
+        self.macs = []
+
+    def ctl(self, *args):
+        return run(os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime, *args)
+
+    def enrol(self, count):
+        """New machines, as their first /boot makes them; gives a line for iload --list each."""
+        lines = []
+        c = http.client.HTTPConnection(self.http, timeout=60)
+        for _ in range(count):
+            n = len(self.macs) + 1
+            self.macs.append(f"52:54:00:b0:{n >> 8:02x}:{n & 255:02x}")
+            c.request("GET", f"/boot?mac={self.macs[-1]}&platform=pcbios&buildarch=i386")
+            r = c.getresponse()
+            lines.append(line_of_script(r.status, r.read().decode()))
+        c.close()
+        return lines
+
+
+def line_of_script(status, script):
+    """What a boot script says, as a line for iload --list: target, initiator and, under CHAP, user and secret."""
+    said = dict(re.findall(r"^set (\S+) (\S+)", script, re.M))
+    target = re.search(r"iscsi:\S*?:(iqn\.\S+)", script)
+    if status != 200 or not target:
+        raise Failed(f"no boot script: {status} {script[:300]!r}")
+    chap = f" {said['username']} {said['password']}" if "password" in said else ""
+    return f"{target.group(1)} {said['initiator-iqn']}{chap}"
+
+
+class Tgt(Target):
+    """tgt with rdwr, tuned: its defaults halve large transfers."""
+    name = "tgt"
+    tuned = {"MaxRecvDataSegmentLength": 262144, "MaxXmitDataSegmentLength": 262144, "MaxBurstLength": 262144,
+             "FirstBurstLength": 65536, "InitialR2T": "No", "ImmediateData": "Yes", "MaxOutstandingR2T": 8}
+
+    def __init__(self, directory, golden, machines, whole, part_bytes):
+        """The first `whole` machines have copies of all of golden, the rest of its first part_bytes."""
+        super().__init__(directory)
+        self.control = str(20000 + os.getpid() % 20000)
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self.start(["tgtd", "-f", "-C", self.control, "--iscsi", f"portal=127.0.0.1:{port}"])
+        end = time.monotonic() + 30
+        while subprocess.run(["tgtadm", "-C", self.control, "--lld", "iscsi", "--mode", "target", "--op", "show"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise Failed(f"tgtd does not start; see {self.log}")
+            time.sleep(0.05)
+        for n in range(1, machines + 1):
+            self.add(n, golden, None if n <= whole else part_bytes)
+        self.write_list(f"iqn.2026-01.test.tgt:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
+
+    def admin(self, *args):
+        run("tgtadm", "-C", self.control, "--lld", "iscsi", *args)
+
+    def add(self, n, golden, part_bytes):
+        path = os.path.join(self.dir, f"disk.{n}")
+        if part_bytes is None:
+            run("cp", "--sparse=always", golden, path)
+        else:
+            run("dd", f"if={golden}", f"of={path}", "bs=1M", f"count={part_bytes >> 20}", "status=none")
+            os.truncate(path, os.path.getsize(golden))
+        self.admin("--op", "new", "--mode", "target", "--tid", n, "-T", f"iqn.2026-01.test.tgt:{n}")
+        for key, value in self.tuned.items():
+            self.admin("--op", "update", "--mode", "target", "--tid", n, "--name", key, "--value", value)
+        self.admin("--op", "new", "--mode", "logicalunit", "--tid", n, "--lun", 1, "-b", path, "--bstype", "rdwr")
+        self.admin("--op", "bind", "--mode", "target", "--tid", n, "-I", "ALL")
+
+    lun = 1
+
+    @property
+    def pid(self):
+        children = glob.glob(f"/proc/{self.process.pid}/task/*/children")
+        kids = [int(k) for c in children for k in open(c).read().split()]
+        return kids[0] if kids else self.process.pid
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            subprocess.run(["tgtadm", "-C", self.control, "--op", "delete", "--mode", "system"], stderr=subprocess.DEVNULL)
+        super().stop()
+
+
+class Constant(Target):
+    """The bound: the same server without a disk."""
+    name = "bound"
+
+    def __init__(self, directory, size_bytes, machines):
+        super().__init__(directory)
+        m = self.start([os.path.join(BUILD, "bench", "constant"), "--size", size_bytes], r"ready iscsi=(\S+)")
+        self.address = m.group(1)
+        self.write_list(f"iqn.2026-01.test.constant:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
+
+
+class Spdk(Target):
+    """SPDK's iscsi_tgt, polling its core, over RAM disks: SPDK_TGT names the program, its rpc.py lies beside or in ../scripts."""
+    name = "spdk"
+
+    def __init__(self, directory, golden, machines):
+        super().__init__(directory)
+        program = os.environ["SPDK_TGT"]
+        scripts = [os.path.join(os.path.dirname(program), d, "rpc.py") for d in ("", "../scripts", "../../scripts")]
+        self.script = next((s for s in scripts if os.path.exists(s)), shutil.which("rpc.py"))
+        if not self.script:
+            raise Failed(f"no rpc.py near {program}")
+        self.socket = os.path.join(self.dir, "rpc.sock")
+        self.start([program, "-m", hex(1 << TARGET_CORE), "-r", self.socket, "--wait-for-rpc"])
+        end = time.monotonic() + 30
+        while not os.path.exists(self.socket):
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise Failed(f"{program} does not start; see {self.log}")
+            time.sleep(0.05)
+        self.rpc("iscsi_set_options", "-u", 4096, "-i", "-r", 8)
+        self.rpc("framework_start_init")
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self.rpc("iscsi_create_portal_group", 1, self.address)
+        self.rpc("iscsi_create_initiator_group", 1, "ANY", "ANY")
+        size_mb = os.path.getsize(golden) >> 20
+        for n in range(1, machines + 1):
+            self.rpc("bdev_malloc_create", "-b", f"ram{n}", size_mb, 512)
+            self.rpc("iscsi_create_target_node", f"iqn.2026-01.test.spdk:{n}", f"n{n}", f"ram{n}:0", "1:1", 128, "-d")
+        self.write_list(f"iqn.2026-01.test.spdk:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
+
+    def rpc(self, *args):
+        run("python3", self.script, "-s", self.socket, *args)
+
+
+def iload(target, *args, core=GENERATOR_CORE, wait=True):
+    """Runs the generator against a target; gives what it printed, or with wait=False the process."""
+    argv = on_core(core, [os.path.join(BUILD, "bench", "iload"), "-a", target.address, "-l", getattr(target, "lun", 0),
+                          "--pid", target.pid, "--list", target.list, *args])
+    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return finish(p, target) if wait else p
+
+
+def finish(process, target):
+    try:
+        out, err = process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise Failed(f"{target.name}: the generator does not end") from None
+    if process.returncode:
+        raise Failed(f"{target.name}: {err.strip()[:2000]} {out.strip()[:1000]}")
+    return json.loads(out)
