@@ -614,10 +614,10 @@ static void test_prefix(void **state)
 		"", "iqn", "eui.02004567a425678d", "iqn.2026-11.Org", "iqn.2026-11.a b", "iqn.2026-11.a||b"
 	};
 	char long_prefix[300];
-	struct boot_config config = { .iqn_prefix = long_prefix };
+	struct world *w = *state;
+	struct boot_config config = { .iqn_prefix = long_prefix, .loop = w->loop };
 	struct boot *boot;
 
-	(void)state;
 	memset(long_prefix, 'a', sizeof(long_prefix));
 	memcpy(long_prefix, "iqn.2026-11.", 12);
 	long_prefix[210] = '\0';
@@ -659,7 +659,7 @@ int main(void)
 		TEST(test_crash),
 		TEST(test_local),
 		TEST(test_first_script),
-		cmocka_unit_test(test_prefix),
+		TEST(test_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
