@@ -7,20 +7,14 @@
  * write or writeback under way (each holds the inode's lock or pins its pages) and less than FILE_DIRTY_BUDGET
  * unsynced.
  *
- * Syncs are shared: those that come while one runs wait, and are then served by one more.
- *
- *	submit        all that wait become the running ones
- *	IDLE ------------------> RUNNING ---done: some wait---> RUNNING
- *	  ^                         |
- *	  +------done: none waits---+
- *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
- * fails too.
+ * fails too. Engines have one at a time under way (sync.h).
  *
- * All fields belong to the loop, but: a worker of a request writes that request only, and the sync job sync_result.
+ * All fields belong to the loop; a worker of a request writes that request only.
  */
 #include "disk/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,12 +48,10 @@ struct real_file {
 	uint64_t writeback_bytes;
 	bool syncing, writing_back;
 	int sync_error;		   /* sticks */
-	int sync_result;	   /* the worker's */
-	struct file_request *sync_running, *sync_first, **sync_last;
 	struct file_hole holes[FILE_HOLES];
 	unsigned next_hole;
 	struct pool_lane lane;
-	struct pool_job sync_job, writeback_job, close_job;
+	struct pool_job writeback_job, close_job;
 };
 
 static struct real_file *real_of(struct file *file)
@@ -177,61 +169,6 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 	return true;
 }
 
-/* ---- syncs ---- */
-
-static void sync_work(struct pool_job *job)
-{
-	struct real_file *f = container_of(job, struct real_file, sync_job);
-
-	f->sync_result = file_io_sync(f->fd);
-}
-
-static void sync_done(struct pool_job *job);
-
-static void sync_start(struct real_file *f)
-{
-	f->syncing = true;
-	f->sync_running = f->sync_first;
-	f->sync_first = NULL;
-	f->sync_last = &f->sync_first;
-	f->sync_bytes = f->dirty_bytes;
-	hand_to_worker(f, POOL_SYNC, &f->sync_job, sync_work, sync_done);
-}
-
-static void sync_done(struct pool_job *job)
-{
-	struct real_file *f = container_of(job, struct real_file, sync_job);
-	struct file_request *req = f->sync_running, *next;
-	int result;
-
-	if (f->sync_result && !f->sync_error)
-		f->sync_error = f->sync_result;
-	result = f->sync_error;
-	f->syncing = false;
-	f->dirty_bytes -= min_u64(f->dirty_bytes, f->sync_bytes);
-	if (f->sync_first)
-		sync_start(f);
-	/* From here f may be closed by the last of them. */
-	for (; req; req = next) {
-		next = req->next;
-		req->result = result;
-		req->done(req);
-	}
-}
-
-static void sync_submit(struct real_file *f, struct file_request *req)
-{
-	if (f->no_sync || f->read_only || f->sync_error) {
-		complete_soon(f, req, f->sync_error);
-		return;
-	}
-	req->next = NULL;
-	*f->sync_last = req;
-	f->sync_last = &req->next;
-	if (!f->syncing)
-		sync_start(f);
-}
-
 /* ---- the rest ---- */
 
 /* On a worker. */
@@ -264,6 +201,8 @@ static void request_note(struct real_file *f, const struct file_request *req)
 {
 	if (req->op == FILE_READ && f->read_only && req->hole_end > req->offset)
 		remember_hole(f, req->offset, req->hole_end);
+	if (req->op == FILE_SYNC && req->result && !f->sync_error)
+		f->sync_error = req->result;
 	if (req->op == FILE_WRITE) {
 		f->dirty_bytes += req->length;
 		if (!req->result)
@@ -291,7 +230,23 @@ static void request_done(struct pool_job *job)
 	if (request_changes(req))
 		f->changing--;
 	request_note(f, req);
+	if (req->op == FILE_SYNC) {
+		f->syncing = false;
+		f->dirty_bytes -= min_u64(f->dirty_bytes, f->sync_bytes);
+	}
 	req->done(req);
+}
+
+static void sync_submit(struct real_file *f, struct file_request *req)
+{
+	if (f->no_sync || f->read_only || f->sync_error) {
+		complete_soon(f, req, f->sync_error);
+		return;
+	}
+	assert(!f->syncing);
+	f->syncing = true;
+	f->sync_bytes = f->dirty_bytes;
+	hand_to_worker(f, POOL_SYNC, &req->job, request_work, request_done);
 }
 
 static void real_submit(struct file *file, struct file_request *req)
@@ -324,8 +279,6 @@ static int real_run(struct file *file, struct file_request *req)
 	}
 	request_do(f, req);
 	request_note(f, req);
-	if (req->op == FILE_SYNC && req->result)
-		f->sync_error = req->result;
 	return req->result;
 }
 
@@ -382,6 +335,5 @@ struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t 
 	f->read_only = read_only;
 	f->no_sync = no_sync;
 	f->end = size_bytes;
-	f->sync_last = &f->sync_first;
 	return &f->file;
 }

@@ -23,7 +23,7 @@ struct loop;
 enum file_op {
 	FILE_READ,  /* never short: beyond the end of the file reads as zeroes */
 	FILE_WRITE, /* never short */
-	FILE_SYNC,  /* fdatasync: everything whose done ran before the submission is durable */
+	FILE_SYNC,  /* fdatasync: everything whose done ran before the submission is durable; one at a time: sync.h */
 	FILE_PUNCH, /* the range reads as zeroes and takes no space */
 	FILE_ALLOCATE, /* fallocate with KEEP_SIZE: later writes there do not fail for space; EOPNOTSUPP where unknown */
 	FILE_STATUS, /* which parts of the range hold data (SEEK_DATA); the end of the file is a hole */

@@ -41,7 +41,7 @@ struct wire_header {
 enum {
 	JOURNAL_BLOCK_SLOTS = JOURNAL_BLOCK_BYTES / sizeof(struct wire_entry),
 	JOURNAL_HALF_SLOTS = JOURNAL_HALF_BYTES / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_SLOTS,
-	JOURNAL_ROOM = JOURNAL_HALF_SLOTS - 1, /* the last one is kept for the poison */
+	JOURNAL_ROOM_MAX = JOURNAL_HALF_SLOTS - 1, /* the last one is kept for the poison */
 };
 _Static_assert(sizeof(struct wire_header) <= JOURNAL_HEADER_SLOTS * sizeof(struct wire_entry), "header");
 
@@ -54,6 +54,7 @@ struct journal {
 	unsigned half;	     /* the present one */
 	uint64_t epoch;	     /* of the present half; each use of a half has its own */
 	unsigned used;	     /* slots of the present half */
+	unsigned room;	     /* of them there are so many */
 	bool other_free;     /* everything in the other half is in the maps, durably */
 	bool moved;	     /* halves changed since the flush began */
 	struct journal_change *queue;
@@ -61,7 +62,8 @@ struct journal {
 	uint64_t added, written; /* changes ever */
 	struct journal_waiter *first, **last;
 	bool posted, writing, closing;
-	bool poison, poisoned;
+	struct journal_waiter *poison; /* who wants it, until told */
+	bool poisoned;
 	int error;   /* for ever */
 	int refused; /* what is queued now will not be written */
 	unsigned batch; /* changes in the write that is in flight */
@@ -170,7 +172,7 @@ static void fill_block(struct journal *j)
 		put_entry(j, entry_of(&j->queue[j->queue_first++]));
 		j->queue_count--;
 		j->batch++;
-	} while (j->queue_count && j->used < JOURNAL_ROOM && j->used % JOURNAL_BLOCK_SLOTS);
+	} while (j->queue_count && j->used < j->room && j->used % JOURNAL_BLOCK_SLOTS);
 	if (!j->queue_count)
 		j->queue_first = 0;
 }
@@ -242,12 +244,27 @@ static void refuse_queue(struct journal *j)
 	}
 }
 
+static void poison(struct journal *j)
+{
+	struct journal_waiter *waiter = j->poison;
+
+	if (!j->poisoned) {
+		j->poisoned = true;
+		j->batch = 0;
+		put_entry(j, (struct wire_entry){ .count = be16_put(JOURNAL_POISON) });
+		if (!write_block(j))
+			return;
+	}
+	j->poison = NULL;
+	waiter->done(waiter, 0);
+}
+
 static void pump(struct journal *j)
 {
 	if (j->refused && !j->writing)
 		refuse_queue(j);
 	while (!j->writing && !j->error && j->queue_count) {
-		if (j->used >= JOURNAL_ROOM) {
+		if (j->used >= j->room) {
 			if (!j->other_free) {
 				j->owner.filling(j->owner.arg);
 				return;
@@ -258,13 +275,9 @@ static void pump(struct journal *j)
 		if (write_block(j))
 			block_written(j, 0);
 	}
-	if (!j->writing && j->poison && !j->poisoned) {
-		j->poisoned = true;
-		j->batch = 0;
-		put_entry(j, (struct wire_entry){ .count = be16_put(JOURNAL_POISON) });
-		write_block(j);
-	}
-	if (!j->error && j->used > JOURNAL_ROOM / 2)
+	if (!j->writing && j->poison)
+		poison(j);
+	if (!j->error && j->used > j->room / 2)
 		j->owner.filling(j->owner.arg);
 }
 
@@ -338,15 +351,15 @@ void journal_flush_ends(struct journal *j, int err)
 {
 	if (!err && !j->moved)
 		j->other_free = true;
-	if (err && j->queue_count && j->used >= JOURNAL_ROOM && !j->other_free)
+	if (err && j->queue_count && j->used >= j->room && !j->other_free)
 		j->refused = err;
 	if (j->queue_count)
 		pump_soon(j);
 }
 
-void journal_poison(struct journal *j)
+void journal_poison(struct journal *j, struct journal_waiter *waiter)
 {
-	j->poison = true;
+	j->poison = waiter;
 	if (!j->error)
 		j->error = -EIO;
 	j->queue_count = 0;
@@ -376,6 +389,7 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 		   const struct journal_owner *owner, struct journal **journal)
 {
 	unsigned flags = DISK_ENV_CREATE | DISK_ENV_NO_LOCK | (ephemeral ? DISK_ENV_NO_SYNC : 0);
+	unsigned slots = disk_env_journal_slots(env);
 	struct journal *j = calloc(1, sizeof(*j));
 	int err;
 
@@ -386,6 +400,7 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 	j->generation = generation;
 	strncpy(j->boot_id, disk_env_boot_id(env), sizeof(j->boot_id) - 1);
 	j->epoch = 1;
+	j->room = slots && slots < JOURNAL_ROOM_MAX ? slots : JOURNAL_ROOM_MAX;
 	j->other_free = true;
 	j->last = &j->first;
 	j->block = malloc(JOURNAL_BLOCK_BYTES);

@@ -73,8 +73,11 @@ unsigned journal_backlog(const struct journal *journal);
  */
 void journal_flush_begins(struct journal *journal);
 void journal_flush_ends(struct journal *journal, int err);
-/* Best effort: whoever replays it learns that a sync has failed (invariant 5). */
-void journal_poison(struct journal *journal);
+/*
+ * Nothing is added any more, and whoever replays it learns that a sync has failed (invariant 5). waiter->done runs
+ * later, when that is written or cannot be. Once.
+ */
+void journal_poison(struct journal *journal, struct journal_waiter *waiter);
 
 /*
  * Blocking, on a worker: gives all changes of that generation, in order. change returns 0 or -errno, which ends it.

@@ -27,6 +27,7 @@
 #include "disk/journal.h"
 #include "disk/qcow2_format.h"
 #include "disk/qcow2_header.h"
+#include "disk/sync.h"
 
 enum {
 	QCOW2_WAIT = 1,		     /* see above; errors are negative */
@@ -302,8 +303,13 @@ int qcow2_flush_all(struct qcow2 *q, struct qcow2_waiter *waiter);
 /* What the journal tells its owner; arg is the disk. */
 void qcow2_journal_filling(void *arg);
 void qcow2_journal_failed(void *arg, int err);
-/* Invariant 5: from now on nothing is written. */
+/*
+ * Invariant 5: from now on nothing is written. Nobody is told before the journal says so too, so that what was told
+ * holds also for the next process: qcow2_wait_failed. Then DISK_FAILED.
+ */
 void qcow2_fail(struct qcow2 *q, const char *what, int err);
+/* For who is about to answer -EIO because q->failed. QCOW2_WAIT, or -EIO where it may be told. */
+int qcow2_wait_failed(struct qcow2 *q, struct qcow2_waiter *waiter);
 /* -ENOSPC was met: tells the owner, once until writes work again. Any context. */
 void qcow2_report_full(struct qcow2 *q);
 
@@ -343,6 +349,7 @@ struct qcow2_flushing {
 	unsigned pending;
 	int error;
 	struct file_request sync;
+	struct qcow2_waiter failed; /* it waits to be told */
 };
 
 struct qcow2 {
@@ -350,6 +357,7 @@ struct qcow2 {
 	unsigned layer_count;
 	struct qcow2_layer layers[DISK_CHAIN_MAX]; /* 0 is the child */
 	struct file *file;			   /* of the child */
+	struct syncs syncs;			   /* of file */
 	struct qcow2_header header;		   /* of the child */
 	bool ephemeral;
 	uint64_t quota_bytes;
@@ -397,6 +405,7 @@ struct qcow2 {
 	/* marks and journal */
 	enum qcow2_begun begun;
 	struct qcow2_waiters begin_waiters;
+	struct qcow2_waiter begin_failed;
 	struct pool_job job; /* of a beginning or a close */
 	/* what the job leaves for the loop */
 	int job_result;
@@ -409,6 +418,11 @@ struct qcow2 {
 
 	bool unsynced; /* the file was written since the last sync was submitted */
 	bool failed;   /* invariant 5 */
+	bool failing;  /* and the journal does not say so yet */
+	const char *fail_what;
+	int fail_err;
+	struct journal_waiter fail_journal;
+	struct qcow2_waiters fail_waiters;
 	bool full;	   /* told so */
 	bool full_posted;
 	struct loop_msg full_msg;

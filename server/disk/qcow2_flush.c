@@ -38,15 +38,36 @@ static void flush_stage(struct qcow2 *q);
 
 /* ---- failure ---- */
 
+/* Said in the journal, as well as that can be done: now it may be told. */
+static void fail_recorded(struct journal_waiter *waiter, int err)
+{
+	struct qcow2 *q = container_of(waiter, struct qcow2, fail_journal);
+
+	(void)err;
+	q->failing = false;
+	disk_report(&q->disk, DISK_FAILED, "%s: %s: %s; writes fail from now on", q->layers[0].path, q->fail_what,
+		    strerror(-q->fail_err));
+	qcow2_wake(&q->fail_waiters, -EIO);
+}
+
 void qcow2_fail(struct qcow2 *q, const char *what, int err)
 {
 	if (q->failed)
 		return;
 	q->failed = true;
+	q->failing = true;
+	q->fail_what = what;
+	q->fail_err = err;
+	q->fail_journal.done = fail_recorded;
 	if (q->journal)
-		journal_poison(q->journal);
-	disk_report(&q->disk, DISK_FAILED, "%s: %s: %s; writes fail from now on", q->layers[0].path, what,
-		    strerror(-err));
+		journal_poison(q->journal, &q->fail_journal);
+	else
+		fail_recorded(&q->fail_journal, 0);
+}
+
+int qcow2_wait_failed(struct qcow2 *q, struct qcow2_waiter *waiter)
+{
+	return q->failing ? qcow2_wait(&q->fail_waiters, waiter) : -EIO;
 }
 
 static void full_run(struct loop_msg *msg)
@@ -245,11 +266,16 @@ static void sync_done(struct file_request *io)
 	flush_stage(q);
 }
 
+static void flush_failed(struct qcow2_waiter *waiter)
+{
+	flush_stage(container_of(waiter, struct qcow2, flush.failed));
+}
+
 static void submit_sync(struct qcow2 *q)
 {
 	q->unsynced = false;
-	q->flush.sync = (struct file_request){ .op = FILE_SYNC, .done = sync_done, .user = q };
-	q->file->ops->submit(q->file, &q->flush.sync);
+	q->flush.sync = (struct file_request){ .done = sync_done, .user = q };
+	syncs_submit(&q->syncs, &q->flush.sync);
 }
 
 /* The present stage is over. */
@@ -262,6 +288,9 @@ static void flush_stage(struct qcow2 *q)
 	if (f->error) {
 		if (f->error != -ENOSPC && f->error != -EDQUOT && f->error != -ENOMEM)
 			qcow2_fail(q, "writing the maps failed", f->error);
+		f->failed.run = flush_failed;
+		if (q->failed && qcow2_wait_failed(q, &f->failed) == QCOW2_WAIT)
+			return;
 		q->unsynced = true;
 		flush_end(q, f->error == -EDQUOT ? -ENOSPC : f->error);
 		return;
@@ -299,6 +328,12 @@ static bool maps_are_dirty(const struct qcow2 *q)
 	       (q->flush.wanted_all && q->refcounts.dirty_count);
 }
 
+/* A sync that is under way may be that of the marks, and may fail. */
+static bool must_sync(const struct qcow2 *q)
+{
+	return q->unsynced || syncs_running(&q->syncs);
+}
+
 static void flush_start(struct qcow2 *q)
 {
 	struct qcow2_flushing *f = &q->flush;
@@ -319,7 +354,7 @@ static void flush_start(struct qcow2 *q)
 		flush_stage(q);
 		return;
 	}
-	if (!f->maps && !q->unsynced) {
+	if (!f->maps && !must_sync(q)) {
 		flush_end(q, 0);
 		return;
 	}
@@ -342,10 +377,10 @@ static int join(struct qcow2 *q, struct qcow2_waiter *waiter)
 int qcow2_flush(struct qcow2 *q, struct qcow2_waiter *waiter)
 {
 	if (q->failed)
-		return -EIO;
+		return qcow2_wait_failed(q, waiter);
 	if (q->ephemeral)
 		return 0;
-	if (q->flush.stage == QCOW2_FLUSH_IDLE && !q->unsynced && !maps_are_dirty(q))
+	if (q->flush.stage == QCOW2_FLUSH_IDLE && !must_sync(q) && !maps_are_dirty(q))
 		return 0;
 	return join(q, waiter);
 }
@@ -353,7 +388,7 @@ int qcow2_flush(struct qcow2 *q, struct qcow2_waiter *waiter)
 int qcow2_flush_maps(struct qcow2 *q, struct qcow2_waiter *waiter)
 {
 	if (q->failed)
-		return -EIO;
+		return qcow2_wait_failed(q, waiter);
 	q->flush.wanted = true;
 	return join(q, waiter);
 }
@@ -361,9 +396,9 @@ int qcow2_flush_maps(struct qcow2 *q, struct qcow2_waiter *waiter)
 int qcow2_flush_all(struct qcow2 *q, struct qcow2_waiter *waiter)
 {
 	if (q->failed)
-		return -EIO;
+		return qcow2_wait_failed(q, waiter);
 	q->flush.wanted_all = true;
-	if (q->flush.stage == QCOW2_FLUSH_IDLE && !q->unsynced && !maps_are_dirty(q)) {
+	if (q->flush.stage == QCOW2_FLUSH_IDLE && !must_sync(q) && !maps_are_dirty(q)) {
 		q->flush.wanted_all = false;
 		return 0;
 	}

@@ -39,8 +39,8 @@ static void mark_submit(struct qcow2 *q, struct file_request *io, struct iovec *
 
 static void sync_submit(struct qcow2 *q, struct file_request *io, void (*done)(struct file_request *io))
 {
-	*io = (struct file_request){ .op = FILE_SYNC, .done = done, .user = q };
-	q->file->ops->submit(q->file, io);
+	*io = (struct file_request){ .done = done, .user = q };
+	syncs_submit(&q->syncs, io);
 }
 
 /* ---- beginning ---- */
@@ -51,13 +51,23 @@ static void begin_end(struct qcow2 *q, int err)
 	qcow2_wake(&q->begin_waiters, err);
 }
 
+static void begin_failed(struct qcow2_waiter *waiter)
+{
+	begin_end(container_of(waiter, struct qcow2, begin_failed), -EIO);
+}
+
 static void begin_synced(struct file_request *io)
 {
 	struct qcow2 *q = io->user;
 
-	if (io->result)
-		qcow2_fail(q, "sync failed", io->result);
-	begin_end(q, io->result ? -EIO : 0);
+	if (!io->result) {
+		begin_end(q, 0);
+		return;
+	}
+	qcow2_fail(q, "sync failed", io->result);
+	q->begin_failed.run = begin_failed;
+	if (qcow2_wait_failed(q, &q->begin_failed) != QCOW2_WAIT)
+		begin_end(q, -EIO);
 }
 
 static void begin_marked(struct file_request *io)
@@ -74,8 +84,11 @@ static void begin_marked(struct file_request *io)
 	 */
 	q->header.generation--;
 	q->header.flags |= q->old_flags & QCOW2_MARK_INTERRUPTED;
-	journal_close(q->journal);
-	q->journal = NULL;
+	/* Where a sync has failed meanwhile the journal is told so, and nobody begins again. */
+	if (!q->failed) {
+		journal_close(q->journal);
+		q->journal = NULL;
+	}
 	begin_end(q, io->result);
 }
 
@@ -113,7 +126,7 @@ static void begin_made(struct pool_job *job)
 int qcow2_begin(struct qcow2 *q, struct qcow2_waiter *waiter)
 {
 	if (q->failed)
-		return -EIO;
+		return qcow2_wait_failed(q, waiter);
 	if (q->begun == QCOW2_BEGUN)
 		return 0;
 	qcow2_wait(&q->begin_waiters, waiter);
@@ -217,6 +230,8 @@ static int close_step(struct qcow2 *q)
 		return qcow2_wait(&q->reap_waiters, &q->close_waiter);
 	if (q->flush.stage != QCOW2_FLUSH_IDLE)
 		return qcow2_wait(&q->flush.waiting, &q->close_waiter);
+	if (q->failing)
+		return qcow2_wait_failed(q, &q->close_waiter);
 	if (q->close_error)
 		return q->close_error;
 	if (q->stuck.count && !q->retried) {

@@ -309,6 +309,7 @@ static void opening_work(struct pool_job *job)
 		return;
 	}
 	q->file = q->layers[0].file;
+	syncs_init(&q->syncs, q->file);
 	q->unsynced = q->header.flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED);
 	q->ephemeral = o->how.ephemeral;
 	q->quota_bytes = o->how.quota_bytes;
@@ -316,6 +317,7 @@ static void opening_work(struct pool_job *job)
 	qcow2_waiters_init(&q->grow_waiters);
 	qcow2_waiters_init(&q->reap_waiters);
 	qcow2_waiters_init(&q->begin_waiters);
+	qcow2_waiters_init(&q->fail_waiters);
 	qcow2_waiters_init(&q->flush.waiting);
 	qcow2_waiters_init(&q->flush.running);
 	for (unsigned i = 0; i < q->header.l1_size; i++)

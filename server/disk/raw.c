@@ -3,8 +3,8 @@
  * A raw file as a disk: golden images, read-only; writable where a test or a tool wants it so.
  *
  * Bytes lie where they are in the file; what is beyond its end up to the next 512 bytes reads as zeroes. Order is
- * kept by disk.c. Once a sync has failed, writes and flushes fail (design.md, invariant 5). All on the disk's loop
- * but opening_work.
+ * kept by disk.c. Once a sync has failed, writes and flushes fail (design.md, invariant 5), also those that came while
+ * it ran (sync.h). All on the disk's loop but opening_work.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,10 +13,12 @@
 
 #include "base/util.h"
 #include "disk/engine.h"
+#include "disk/sync.h"
 
 struct raw_disk {
 	struct disk disk;
 	struct file *file;
+	struct syncs syncs;
 	int failed;    /* -errno of the sync that failed */
 	bool no_space; /* told so, and no write has worked since */
 	struct file_request close_sync;
@@ -127,9 +129,8 @@ static void sync_done(struct file_request *file)
 
 static void submit_sync(struct raw_disk *raw, struct raw_request *r)
 {
-	r->file.op = FILE_SYNC;
 	r->file.done = sync_done;
-	raw->file->ops->submit(raw->file, &r->file);
+	syncs_submit(&raw->syncs, &r->file);
 }
 
 static void change_done(struct file_request *file)
@@ -279,8 +280,8 @@ static void raw_close(struct disk *disk, void (*closed)(void *arg, int err), voi
 
 	raw->closed = closed;
 	raw->closed_arg = arg;
-	raw->close_sync = (struct file_request){ .op = FILE_SYNC, .done = close_synced, .user = raw };
-	raw->file->ops->submit(raw->file, &raw->close_sync);
+	raw->close_sync = (struct file_request){ .done = close_synced, .user = raw };
+	syncs_submit(&raw->syncs, &raw->close_sync);
 }
 
 static const struct disk_ops raw_ops = {
@@ -330,6 +331,7 @@ static void opening_done(struct pool_job *job)
 	if (o->result.err) {
 		free(o->raw);
 	} else {
+		syncs_init(&o->raw->syncs, o->raw->file);
 		disk_init(&o->raw->disk, o->env, o->loop, &raw_ops, &o->how,
 			  align_up(o->raw->file->size_bytes, DISK_BLOCK_BYTES));
 		o->result.disk = &o->raw->disk;

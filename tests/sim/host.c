@@ -193,9 +193,17 @@ static const char *env_boot_id(void *arg)
 	return host->boot_id;
 }
 
+static unsigned env_journal_slots(void *arg)
+{
+	const struct host *host = arg;
+
+	return host->journal_slots;
+}
+
 const struct disk_env_ops host_env_ops = {
 	.open_file = env_open_file,
 	.unlink = env_unlink,
 	.boot_id = env_boot_id,
 	.submit = env_submit,
+	.journal_slots = env_journal_slots,
 };

@@ -33,6 +33,7 @@ struct host {
 	bool full;
 	unsigned inline_percent; /* how often read_now and write_now work */
 	bool sync_failed;	 /* a sync has failed */
+	unsigned journal_slots;	 /* struct disk_env_ops */
 
 	enum host_crash crashed;
 	char boot_id[37];

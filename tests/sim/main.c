@@ -111,6 +111,7 @@ int main(int argc, char **argv)
 	if (optind < argc || !options.ops || !options.lives ||
 	    (strcmp(options.format, "raw") && strcmp(options.format, "qcow2")))
 		return usage();
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!mkdtemp(dir)) {
 		perror(dir);
 		return 1;

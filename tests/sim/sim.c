@@ -103,14 +103,14 @@ static void raw_look(struct sim *sim, bool clean)
 
 static const struct format {
 	const char *name;
-	bool tells_interruption, grows;
+	bool tells_interruption, remembers_failure, grows;
 	void (*open)(struct disk_env *env, struct loop *loop, const struct disk_open *how,
 		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
 	void (*prepare)(struct sim *sim);
 	void (*look)(struct sim *sim, bool clean); /* at the file, while nobody has it open */
 } formats[] = {
-	{ "raw", false, false, raw_disk_open, raw_prepare, raw_look },
-	{ "qcow2", true, true, qcow2_disk_open, qcow2_prepare, qcow2_look },
+	{ "raw", false, false, false, raw_disk_open, raw_prepare, raw_look },
+	{ "qcow2", true, true, true, qcow2_disk_open, qcow2_prepare, qcow2_look },
 };
 
 static const struct format *format_of(const struct sim *sim)
@@ -189,6 +189,8 @@ static void note_crash(struct sim *sim, bool in_use)
 
 	sim_say(sim, "%s%s", cut ? "power cut" : "kill", in_use ? "" : " while closed");
 	*(cut ? &sim->counts->cuts : &sim->counts->kills) += 1;
+	if (cut)
+		sim->must_fail = false;
 	if (cut && model_is_unflushed(sim->model))
 		sim->interrupted = SIM_MUST;
 	else if (cut && in_use && sim->interrupted == SIM_MUST_NOT)
@@ -225,8 +227,14 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 	struct sim *sim = arg;
 
 	sim_say(sim, "event %d: %s", event, text);
-	if (event == DISK_FAILED && !sim->host.crashed)
-		sim->disk_failed = true;
+	if (event != DISK_FAILED || sim->host.crashed)
+		return;
+	sim->disk_failed = true;
+	/* The journal says so to the next process, where the child had its first change and the journal can be written. */
+	sim->must_fail = sim->must_fail || (format_of(sim)->remembers_failure && sim->changed && sim->host.sync_failed &&
+					    !sim->write_errors);
+	if (sim->must_fail && !sim->last && prng_percent(&sim->prng, 30))
+		host_plan_crash(&sim->host, HOST_KILL, prng_below(&sim->prng, 4) + 1);
 }
 
 /* True: sim->disk. False: a crash came first, or something is wrong. */
@@ -236,7 +244,7 @@ static bool open_disk(struct sim *sim)
 		.path = sim->path, .ephemeral = sim->ephemeral, .on_event = on_event, .event_arg = sim
 	};
 
-	sim->disk_failed = false;
+	sim->disk_failed = sim->changed = false;
 	sim->opened = false;
 	format_of(sim)->open(sim->env, sim->loop, &how, on_opened, sim);
 	while (!sim->opened)
@@ -257,6 +265,8 @@ static bool open_disk(struct sim *sim)
 		if (!sim->opening.interrupted && sim->interrupted == SIM_MUST)
 			model_expect_all(sim->model);
 	}
+	if (sim->must_fail && !sim->disk_failed)
+		sim_fail(sim, "it was told that a sync has failed, and the next process does not know");
 	sim->counts->opens_interrupted += sim->opening.interrupted;
 	/* It may say so again until somebody writes. */
 	sim->interrupted = sim->opening.interrupted ? SIM_MAY : SIM_MUST_NOT;
@@ -351,7 +361,7 @@ static void use(struct sim *sim)
 	unsigned ops = (unsigned)prng_below(&sim->prng, 2 * sim->options->ops) + 1;
 	unsigned pace = 20 + (unsigned)prng_below(&sim->prng, 80);
 
-	set_faults(sim, true);
+	set_faults(sim, !sim->disk_failed);
 	sim->submitted = 0;
 	while (sim->submitted < ops && !sim->host.crashed && !sim->why[0]) {
 		if (prng_percent(&sim->prng, pace))
@@ -364,6 +374,7 @@ static void use(struct sim *sim)
 
 static void live(struct sim *sim, bool last)
 {
+	sim->last = last;
 	host_cancel_crash(&sim->host);
 	if (!last && prng_percent(&sim->prng, 20))
 		plan_crash(sim, 40);
@@ -380,6 +391,9 @@ static void live(struct sim *sim, bool last)
 	if (!last && !sim->host.crashed && !sim->why[0]) {
 		if (prng_percent(&sim->prng, 75))
 			plan_crash(sim, 3 * sim->options->ops);
+		use(sim);
+	} else if (sim->disk_failed) {
+		/* The next process after the one whose sync failed: nothing that it says is durable may be so. */
 		use(sim);
 	}
 	set_faults(sim, false);
@@ -456,6 +470,8 @@ static void prepare(struct sim *sim)
 	if (access(sim->golden, F_OK) == 0)
 		host_load(&sim->host, sim->golden);
 	sim->host.inline_percent = inline_percents[prng_below(&sim->prng, array_len(inline_percents))];
+	if (prng_percent(&sim->prng, 40))
+		sim->host.journal_slots = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
 	for (unsigned i = 0; i < SIM_DEPTH; i++) {
 		sim->ops[i].sim = sim;
 		sim->ops[i].data = malloc(SIM_REQUEST_MAX);

@@ -109,8 +109,10 @@ static void change_answered(struct sim_op *op)
 		model_flushed(sim->model, op->flush_time);
 	else if (op->req.op != DISK_FLUSH)
 		model_end(sim->model, op->write, ok, op->req.fua);
-	if (op->req.op != DISK_FLUSH && ok)
+	if (op->req.op != DISK_FLUSH && ok) {
 		sim->interrupted = SIM_MUST_NOT;
+		sim->changed = true;
+	}
 }
 
 static void on_done(struct disk_request *req)
@@ -218,10 +220,10 @@ static void submit(struct sim *sim, struct sim_op *op)
 	struct disk_request *req = &op->req;
 
 	op->state = SIM_SUBMITTED;
-	op->failed_before = sim->disk_failed;
 	op->verifies = false;
 	op->write = 0;
 	*req = (struct disk_request){ .op = choose_op(&sim->prng), .done = on_done, .user = op };
+	op->failed_before = sim->disk_failed || (req->op == DISK_FLUSH && sim->host.sync_failed);
 	if (req->op == DISK_FLUSH)
 		op->flush_time = model_now(sim->model);
 	else

@@ -58,6 +58,8 @@ struct sim {
 
 	struct disk *disk;
 	bool disk_failed;	/* DISK_FAILED in this life */
+	bool changed;		/* a change was acknowledged in this life */
+	bool must_fail;		/* DISK_FAILED was told, and only a power cut may forget it */
 	bool sync_failed;	/* in an earlier one: it may refuse to open */
 	/* What the next open that succeeds may say. SIM_MUST: or else nothing is missing. */
 	enum { SIM_MAY, SIM_MUST, SIM_MUST_NOT } interrupted;
@@ -66,6 +68,7 @@ struct sim {
 	int close_err;
 	struct sim_op ops[SIM_DEPTH];
 	unsigned life, submitted;
+	bool last; /* life */
 	unsigned idle; /* turns without anything to do */
 	char why[512]; /* what is wrong; "" so far nothing */
 };

@@ -19,6 +19,7 @@
 
 #include "base/util.h"
 #include "disk/fixture.h"
+#include "disk/sync.h"
 
 /* ---- faults ---- */
 
@@ -430,15 +431,25 @@ static void test_write_now_rules(void **state)
 	file->ops->close(file);
 }
 
+static void submit_shared(struct syncs *one_at_a_time, struct sync *syncs, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		syncs[i] = (struct sync){ .req = { .done = on_done, .user = &syncs[i].done } };
+		syncs_submit(one_at_a_time, &syncs[i].req);
+	}
+}
+
 static void test_syncs_are_shared(void **state)
 {
 	struct fixture *fx = *state;
 	struct file *file = open_file(fx, "shared", DISK_ENV_CREATE);
+	struct syncs one_at_a_time;
 	struct sync syncs[10];
 
+	syncs_init(&one_at_a_time, file);
 	faults.blocked = 1;
-	for (unsigned i = 0; i < array_len(syncs); i++)
-		sync_submit(file, &syncs[i]);
+	submit_shared(&one_at_a_time, syncs, array_len(syncs));
+	assert_true(syncs_running(&one_at_a_time));
 	faults.blocked = 0;
 	for (unsigned i = 0; i < array_len(syncs); i++) {
 		fixture_wait(fx, &syncs[i].done);
@@ -446,6 +457,32 @@ static void test_syncs_are_shared(void **state)
 	}
 	/* The first began before the others came; one more serves those. */
 	assert_int_equal(faults.syncs, 2);
+	assert_false(syncs_running(&one_at_a_time));
+	file->ops->close(file);
+}
+
+/* Also those fail that came while the failing one ran, and no second one is tried: it would succeed. */
+static void test_failed_sync_fails_all(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = open_file(fx, "fails", DISK_ENV_CREATE);
+	struct syncs one_at_a_time;
+	struct sync syncs[10], late;
+
+	syncs_init(&one_at_a_time, file);
+	faults.blocked = 1;
+	faults.sync_error = EIO;
+	submit_shared(&one_at_a_time, syncs, array_len(syncs));
+	faults.blocked = 0;
+	for (unsigned i = 0; i < array_len(syncs); i++) {
+		fixture_wait(fx, &syncs[i].done);
+		assert_int_equal(syncs[i].req.result, -EIO);
+	}
+	submit_shared(&one_at_a_time, &late, 1);
+	assert_false(late.done);
+	fixture_wait(fx, &late.done);
+	assert_int_equal(late.req.result, -EIO);
+	assert_int_equal(faults.syncs, 1);
 	file->ops->close(file);
 }
 
@@ -613,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup(test_punch_allocate_status, faults_reset),
 		cmocka_unit_test_setup(test_write_now_rules, faults_reset),
 		cmocka_unit_test_setup(test_syncs_are_shared, faults_reset),
+		cmocka_unit_test_setup(test_failed_sync_fails_all, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_sticks, faults_reset),
 		cmocka_unit_test_setup(test_ephemeral_never_syncs, faults_reset),
 		cmocka_unit_test_setup(test_locks, faults_reset),
