@@ -115,6 +115,13 @@ sim: $(B)/sim
 sim-faults: build/release/sim
 	@CC="$(CC)" tests/sim/check-faults build/release
 
+# The disk engine and QEMU in turns on the same files: tests/differential/run.
+$(B)/diskio: $(B)/obj/differential/diskio.o $(call libs_of,disk)
+	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
+$(B)/obj/differential/%.o: tests/differential/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)
@@ -123,6 +130,7 @@ fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
 fuzz fuzz-corpus:
 	@$(MAKE) --no-print-directory -s MODE=fuzz CC=clang fuzz-build
 	@tests/fuzz/run $(if $(filter fuzz,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
+	@$(if $(filter fuzz,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
 
 unit: $(FOLDERS:%=unit-%)
 deps:

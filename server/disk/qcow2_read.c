@@ -290,7 +290,10 @@ void qcow2_release_read(struct qcow2 *q, struct disk_request *req)
 
 /* ---- STATUS: what the maps say ---- */
 
-enum { STATUS_TURN = 256 }; /* lookups per turn of the loop */
+enum {
+	STATUS_TURN = 256, /* lookups per turn of the loop */
+	STATUS_BELOW = 32, /* extents of a raw file that are asked for at once */
+};
 
 struct status_request {
 	struct qcow2 *q;
@@ -299,6 +302,9 @@ struct status_request {
 	struct qcow2_waiter waiter;
 	struct loop_msg msg;
 	uint64_t at;
+	/* what a raw file below says of its holes */
+	struct file_request io;
+	struct disk_extent below[STATUS_BELOW];
 };
 
 /* false: the array is full. */
@@ -331,6 +337,42 @@ static void status_again(struct loop_msg *msg)
 	s->waiter.run(&s->waiter);
 }
 
+/* What the file cannot say counts as data. */
+static void status_below_done(struct file_request *io)
+{
+	struct status_request *s = io->user;
+
+	if (io->result || !io->extent_count) {
+		s->below[0] = (struct disk_extent){ io->offset, io->length, true };
+		io->extent_count = 1;
+	}
+	for (unsigned i = 0; i < io->extent_count; i++) {
+		if (!add_status(s->req, s->at, s->below[i].length, s->below[i].mapped)) {
+			status_end(s, 0);
+			return;
+		}
+		s->at += s->below[i].length;
+	}
+	s->waiter.result = 0;
+	s->waiter.run(&s->waiter);
+}
+
+/* The holes of a raw golden file are no data either; its file system knows them. */
+static int status_ask_below(struct status_request *s, const struct qcow2_extent *extent)
+{
+	s->io = (struct file_request){
+		.op = FILE_STATUS,
+		.offset = extent->offset,
+		.length = extent->length,
+		.extents = s->below,
+		.extent_max = STATUS_BELOW,
+		.done = status_below_done,
+		.user = s,
+	};
+	extent->file->ops->submit(extent->file, &s->io);
+	return QCOW2_WAIT;
+}
+
 static void status_run(struct qcow2_waiter *waiter)
 {
 	struct status_request *s = container_of(waiter, struct status_request, waiter);
@@ -346,6 +388,8 @@ static void status_run(struct qcow2_waiter *waiter)
 			return;
 		}
 		err = qcow2_find(s->q, 0, s->at, end - s->at, &s->waiter, &extent);
+		if (!err && extent.file && s->q->layers[extent.layer].raw)
+			err = status_ask_below(s, &extent);
 		if (err)
 			break;
 		if (!add_status(s->req, s->at, extent.length, extent.file != NULL))
