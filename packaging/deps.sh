@@ -8,6 +8,7 @@ run="dnsmasq-base ipxe qemu-utils util-linux iproute2"
 golden="debootstrap fdisk dosfstools mtools e2fsprogs ca-certificates"
 tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common
 	grub-efi-amd64-bin grub-common zstd cpio kmod python3 curl
+	qemu-system-arm qemu-efi-aarch64 isc-dhcp-server kea-dhcp4-server
 	jq sqlite3 tcpdump chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils"
 missing= lists=
 for package in $build $run $golden $tests; do
@@ -44,4 +45,10 @@ status=0
 # shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing || status=$?
 [ -z "$policy" ] || $sudo rm -f "$policy"
+# Nor at the next start of this host: the tests run these servers in networks of their own.
+for service in isc-dhcp-server kea-dhcp4-server; do
+	case $missing in
+	*" $service"*) $sudo systemctl disable --quiet "$service" 2>/dev/null || true ;;
+	esac
+done
 exit $status
