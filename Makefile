@@ -137,7 +137,8 @@ deps:
 	@packaging/deps.sh
 test: deps
 	@tests/run
-demo: deps
+demo:
+	@packaging/deps.sh demo
 	@$(MAKE) --no-print-directory all
 	@tests/e2e/demo.sh
 install: all

@@ -1,16 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Installs what it takes to build, run and test sanbootd on Debian 12. Does nothing where all is there.
+# deps.sh [all|demo]: installs what it takes to build, run and test sanbootd on Debian 12, or only what the demo needs. Does nothing
+# where all is there.
 set -eu
 build="build-essential pkg-config libuv1-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libgnutls28-dev libisal-dev
 	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev"
 run="dnsmasq-base ipxe qemu-utils util-linux iproute2"
 golden="debootstrap fdisk dosfstools mtools e2fsprogs ca-certificates"
-tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common
-	grub-efi-amd64-bin grub-common zstd cpio kmod python3 curl
-	jq sqlite3 tcpdump tgt chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils"
+machines="qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common grub-efi-amd64-bin grub-common zstd cpio kmod python3 curl"
+tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-arm qemu-efi-aarch64 isc-dhcp-server kea-dhcp4-server tgt
+	jq sqlite3 tcpdump chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils"
+case ${1:-all} in
+all) packages="$build $run $golden $machines $tests" ;;
+demo) packages="$build $run $golden $machines" ;;
+*)
+	echo "usage: deps.sh [all|demo]" >&2
+	exit 2
+	;;
+esac
 missing= lists=
-for package in $build $run $golden $tests; do
+for package in $packages; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true) in
 	*" installed") ;;
 	*) missing="$missing $package" ;;
@@ -44,4 +53,10 @@ status=0
 # shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing || status=$?
 [ -z "$policy" ] || $sudo rm -f "$policy"
+# Nor at the next start of this host: the tests run these servers in networks of their own.
+for service in isc-dhcp-server kea-dhcp4-server tgt; do
+	case $missing in
+	*" $service"*) $sudo systemctl disable --quiet "$service" 2>/dev/null || true ;;
+	esac
+done
 exit $status

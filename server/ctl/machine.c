@@ -199,6 +199,16 @@ static void print_events(const json_t *machine)
 	}
 }
 
+static void print_lease(const json_t *lease)
+{
+	char until[TABLE_TEXT];
+	int64_t expires_ms = get_number(lease, "expires_ms");
+
+	if (json_is_object(lease))
+		print_field("lease", "%s%s%s", get_text(lease, "address"), expires_ms ? " until " : " for ever",
+			    expires_ms ? table_time(until, expires_ms) : "");
+}
+
 static void print_machine(const json_t *machine)
 {
 	static const char *const fields[] = { "image", "mode",	 "auth",    "access", "boot", "address",
@@ -212,6 +222,7 @@ static void print_machine(const json_t *machine)
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	print_disk(machine);
 	if (get_number(machine, "physical_block") == 512)

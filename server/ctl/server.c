@@ -9,6 +9,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+enum { LEASES_SHOWN = 10 };
+
 static void print_space(const json_t *space)
 {
 	char images[TABLE_TEXT], children[TABLE_TEXT], free_text[TABLE_TEXT], total[TABLE_TEXT];
@@ -17,6 +19,32 @@ static void print_space(const json_t *space)
 	print_field("machines' own", "%s", table_bytes(children, get_number(space, "children_bytes")));
 	print_field("free", "%s of %s", table_bytes(free_text, get_number(space, "free_bytes")),
 		    table_bytes(total, get_number(space, "total_bytes")));
+}
+
+/* Addresses that were given to who is no machine: some of them by name. */
+static void print_leases(const json_t *leases)
+{
+	unsigned others = 0;
+	json_t *lease;
+	size_t i;
+
+	json_array_foreach(leases, i, lease)
+		others += !json_is_string(json_object_get(lease, "machine"));
+	if (!json_array_size(leases))
+		return;
+	print_field("leases", "%u of machines, %u of others", (unsigned)json_array_size(leases) - others, others);
+	others = 0;
+	json_array_foreach(leases, i, lease) {
+		const char *name = get_text(lease, "name");
+
+		if (json_is_string(json_object_get(lease, "machine")))
+			continue;
+		if (others++ == LEASES_SHOWN) {
+			print_field("", "... and more: sanbootctl --json status");
+			break;
+		}
+		print_field("", "%s %s%s%s", get_text(lease, "address"), get_text(lease, "mac"), name[0] ? " " : "", name);
+	}
 }
 
 static void print_status(const json_t *status)
@@ -35,6 +63,7 @@ static void print_status(const json_t *status)
 		print_field(i ? "" : "iscsi", "%s", json_string_value(portal));
 	print_field("dhcp", "%s%s%s", get_text(dhcp, "mode"), get_text(dhcp, "state")[0] ? ", " : "",
 		    get_text(dhcp, "state"));
+	print_leases(json_object_get(dhcp, "leases"));
 	print_field("machines", "%lld: %lld running, %lld off, %lld failed", (long long)get_number(machines, "total"),
 		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"),
 		    (long long)get_number(machines, "failed"));

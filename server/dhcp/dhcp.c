@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 10000, HOSTS_MAX_BYTES = 4 << 20, FIRST_DELAY_MS = 500, LONGEST_DELAY_MS = 30000, DHCP_PORT = 67, TFTP_PORT = 69 };
+enum { READY_MS = 10000, HOSTS_MAX_BYTES = 4 << 20, FIRST_DELAY_MS = 500, LONGEST_DELAY_MS = 30000, EXHAUSTED_EVERY_MS = 600000, DHCP_PORT = 67, TFTP_PORT = 69 };
 
 struct dhcp {
 	struct plan *plan;	       /* in force */
@@ -38,7 +38,10 @@ struct dhcp {
 	struct loop *loop;
 	struct supervisor *supervisor; /* the loop's */
 	struct watch watch;	       /* the loop's */
+	void (*seen)(void *arg, const struct dhcp_seen *seen); /* the loop's, as what follows */
+	void *seen_arg;
 	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
+	uint64_t exhausted_ms;	       /* the loop's: when that was said last */
 	bool hangup_due;	       /* the loop's: to tell dnsmasq when it is up */
 	char hosts_path[DHCP_PATH_BYTES];
 	struct buf hosts; /* what was written last; the job's */
@@ -204,11 +207,34 @@ static void on_state(void *arg, enum supervisor_state state, const char *line)
 	}
 }
 
+static void on_seen(void *arg, const struct dhcp_seen *seen)
+{
+	struct dhcp *d = arg;
+
+	if (d->seen)
+		d->seen(d->seen_arg, seen);
+}
+
 static void on_said(void *arg, const char *line)
 {
 	struct dhcp *d = arg;
 
 	watch_line(&d->watch, line, time_unix_ms());
+}
+
+/* Somebody invents MACs, or the range is too small: said now and then. */
+static void on_exhausted(void *arg, const char *interface, const char *mac, unsigned strangers)
+{
+	struct dhcp *d = arg;
+	uint64_t now = time_monotonic_ms();
+
+	if (d->exhausted_ms && now - d->exhausted_ms < EXHAUSTED_EVERY_MS)
+		return;
+	d->exhausted_ms = now;
+	inventory_event(d->inventory, "warning", "dhcp-exhausted", "server", 0, interface,
+			"no address is left on %s for %s: in the last two minutes %u packets came from MACs that are neither enrolled nor waiting. Somebody "
+			"invents MACs, or --dhcp-range is too small; enrolled machines keep their addresses",
+			interface, mac, strangers);
 }
 
 struct start_call {
@@ -231,9 +257,8 @@ static void start_on_loop(void *arg)
 			log_warning("iPXE will wait 13 s for an IPv6 router on %s: cannot tell it that there is none: %s", config->interfaces[i],
 				    strerror(-err));
 	}
-	d->watch.seen = config->seen;
-	d->watch.arg = config->seen_arg;
-	d->watch.neighbour = dhcp_neighbour;
+	d->seen = config->seen;
+	d->seen_arg = config->seen_arg;
 	call->err = supervisor_new(&call->config, &d->supervisor);
 	if (!call->err)
 		supervisor_start(d->supervisor);
@@ -387,6 +412,7 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	d->loop = config->loop;
 	pthread_mutex_init(&d->mutex, NULL);
 	pthread_cond_init(&d->wake, NULL);
+	d->watch = (struct watch){ .seen = on_seen, .exhausted = on_exhausted, .neighbour = dhcp_neighbour, .arg = d };
 	d->hangup.run = on_hangup;
 	d->job = (struct inventory_job){ .run = refresh_run, .done = refresh_done };
 	buf_init(&d->hosts, HOSTS_MAX_BYTES);

@@ -3,6 +3,7 @@
  * dnsmasq's log as events: see watch.h. The lines of interest, after "dnsmasq-dhcp[PID]: " or "dnsmasq-tftp[PID]: ":
  *
  *     XID DHCPDISCOVER(IF) [ADDRESS] MAC [words]      XID PXE(IF) MAC proxy            asks; its tags follow
+ *     XID DHCPDISCOVER(IF) MAC no address available                                    asks in vain
  *     XID DHCPREQUEST(IF) ADDRESS MAC [words]                                          its tags follow, then the answer
  *     XID tags: ipxe, bios, IF
  *     XID DHCPACK(IF) ADDRESS MAC [name]                                               is given the address
@@ -89,8 +90,15 @@ static bool find(struct watch *watch, const char *interface, struct in_addr addr
 
 /* ---- lines ---- */
 
-static void on_ask(struct watch *watch, const char *xid, const char *mac, bool asked)
+/* text: from the word on, "WORD(INTERFACE) ...". */
+static void on_ask(struct watch *watch, const char *xid, const char *text, const char *mac, bool asked)
 {
+	const char *interface = strchr(text, '(') + 1;
+	size_t len = strcspn(interface, ")");
+
+	watch->interface[0] = '\0';
+	if (len < sizeof(watch->interface))
+		snprintf(watch->interface, sizeof(watch->interface), "%.*s", (int)len, interface);
 	snprintf(watch->xid, sizeof(watch->xid), "%s", xid);
 	memcpy(watch->mac, mac, sizeof(watch->mac));
 	watch->asked = asked;
@@ -105,9 +113,21 @@ static bool boot_tag(const char *tag, size_t len)
 	return (len == 4 && !memcmp(tag, "ipxe", 4)) || (len == 4 && !memcmp(tag, "http", 4));
 }
 
+static void on_stranger(struct watch *watch, int64_t minute)
+{
+	if (minute != watch->minute) {
+		watch->strangers[1] = minute == watch->minute + 1 ? watch->strangers[0] : 0;
+		watch->strangers[0] = 0;
+		watch->minute = minute;
+	}
+	watch->strangers[0]++;
+}
+
 static void on_tags(struct watch *watch, const char *xid, const char *tags, int64_t at_ms)
 {
 	struct dhcp_seen seen = { .kind = DHCP_SEEN_ASKED, .at_ms = at_ms };
+
+	bool known = false;
 
 	if (!watch->mac[0] || strcmp(watch->xid, xid))
 		return;
@@ -115,12 +135,15 @@ static void on_tags(struct watch *watch, const char *xid, const char *tags, int6
 		size_t len = strcspn(tags, ", ");
 
 		watch->boots = watch->boots || boot_tag(tags, len);
+		known = known || (len >= 5 && !memcmp(tags, "known", 5)); /* and known-othernet */
 		tags += len + strspn(tags + len, ", ");
 	}
 	if (watch->boots && watch->asked) {
 		memcpy(seen.mac, watch->mac, sizeof(seen.mac));
 		report(watch, &seen);
 	}
+	if (!known && watch->asked)
+		on_stranger(watch, at_ms / 60000);
 	watch->asked = false; /* told */
 }
 
@@ -157,14 +180,19 @@ static void on_dhcp(struct watch *watch, const char *text, int64_t at_ms)
 	who = strstr(text, ") ");
 	if (!who || !parse_who(who + 2, &address, mac))
 		return;
-	if (after(text, "DHCPDISCOVER(")) {
-		on_ask(watch, xid, mac, true);
+	if (after(text, "DHCPDISCOVER(") && strstr(who, " no address available")) {
+		on_ask(watch, xid, text, mac, false); /* no tags follow */
+		on_stranger(watch, at_ms / 60000);
+		if (watch->exhausted)
+			watch->exhausted(watch->arg, watch->interface, mac, watch->strangers[0] + watch->strangers[1]);
+	} else if (after(text, "DHCPDISCOVER(")) {
+		on_ask(watch, xid, text, mac, true);
 	} else if (after(text, "DHCPREQUEST(")) {
-		on_ask(watch, xid, mac, false);
+		on_ask(watch, xid, text, mac, false);
 	} else if (after(text, "DHCPACK(")) {
 		on_ack(watch, xid, address, mac, at_ms);
 	} else if (after(text, "PXE(")) {
-		on_ask(watch, xid, mac, !address.s_addr);
+		on_ask(watch, xid, text, mac, !address.s_addr);
 		if (address.s_addr)
 			remember(watch, address, mac);
 	}

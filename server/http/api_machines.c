@@ -207,6 +207,7 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		add_disk(http, &job.refs[i]);
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
+	api_join_leases(status, job.machines);
 	json_decref(portals);
 	json_decref(status);
 	free(sessions.list);

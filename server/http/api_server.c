@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS_MAX = 1000, EVENTS_DEFAULT = 100 };
+/* Thousands of leases are told in full. */
+enum { EVENTS_MAX = 1000, EVENTS_DEFAULT = 100, MAIN_STATUS_MAX = 4 << 20 };
 
 bool api_read(struct request *request, struct inventory_job *job, const char *what)
 {
@@ -53,7 +54,7 @@ json_t *api_main_status(struct http *http)
 	json_t *status = NULL;
 	struct buf text;
 
-	buf_init(&text, 256 * 1024);
+	buf_init(&text, MAIN_STATUS_MAX);
 	if (http->config.status)
 		http->config.status(http->config.status_arg, &text);
 	if (text.len && !text.failed)
@@ -161,6 +162,7 @@ void handle_status(struct request *request)
 	}
 	store_get_space(http->config.store, &counts.policy, &space);
 	status = api_main_status(http);
+	api_join_leases(status, machines);
 	json_object_set_new(status, "now_ms", json_integer(now));
 	json_object_set_new(status, "uptime_s", json_integer((now - http->started_ms) / 1000));
 	json_object_set_new(status, "http", json_string(http_address(http)));

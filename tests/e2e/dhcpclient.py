@@ -5,7 +5,7 @@ For firmware that there is no real client of. It is a neighbour on the LAN; take
 port 4011, as PXE clients do (PXE 2.1, section 2.2)."""
 import ctypes, os, select, socket, struct, subprocess, threading, time
 
-from e2e import Failed, SLOW
+from e2e import Failed, SLOW, until
 
 # Option 175 of iPXE: its version, then features: 0x11 iSCSI, 0x13 HTTP, 0x18 menus.
 IPXE_NO_HTTP = bytes.fromhex("eb0301001511010118010100")[:11]
@@ -34,6 +34,10 @@ class Told:
         self.server = siaddr if siaddr != "0.0.0.0" else self.id
         self.item = self.menu_item()
         self.no_proxy = b"\xb0\x01\x01" in self.options.get(175, b"")
+        self.lease_s = int.from_bytes(self.options.get(51, b""), "big")
+        addresses = lambda b: [socket.inet_ntoa(b[i:i + 4]) for i in range(0, len(b), 4)]
+        self.routers, self.dns, self.ntp = (addresses(self.options.get(o, b"")) for o in (3, 6, 42))
+        self.host, self.domain = text(self.options.get(12, b"")), text(self.options.get(15, b""))
 
     def menu_item(self):
         """Option 43, for port 4011: the first entry of the boot menu is chosen."""
@@ -51,9 +55,14 @@ def checksum(data):
 
 
 def message(mac, xid, kind, arch, vendor, ipxe, address="0.0.0.0", more=b""):
-    options = bytes([53, 1, kind, 93, 2]) + struct.pack(">H", arch) + bytes([94, 3, 1, 3, 16, 97, 17, 0]) + b"sanbootd-e2e-uid" + more
-    vendor = f"{vendor}:Arch:{arch:05d}:UNDI:003016".encode()
-    options += bytes([60, len(vendor)]) + vendor + bytes([55, 8, 1, 3, 43, 54, 60, 66, 67, 175])
+    """arch None: somebody who does not boot from the network."""
+    options = bytes([53, 1, kind]) + more
+    if arch is not None:
+        options += bytes([93, 2]) + struct.pack(">H", arch) + bytes([94, 3, 1, 3, 16, 97, 17, 0]) + b"sanbootd-e2e-uid"
+        vendor = f"{vendor}:Arch:{arch:05d}:UNDI:003016".encode()
+        options += bytes([60, len(vendor)]) + vendor
+    asked = [1, 3, 6, 12, 15, 42, 43, 51, 54, 60, 66, 67, 175]
+    options += bytes([55, len(asked), *asked])
     if ipxe:
         options += bytes([77, 4]) + b"iPXE" + bytes([175, len(ipxe)]) + ipxe
     head = struct.pack(">4B4sHH", 1, 1, 6, 0, xid, 0, 0x8000) + socket.inet_aton(address) + bytes(12) + mac + bytes(10 + 64 + 128)
@@ -86,9 +95,37 @@ TRIES = 3       # a datagram may be lost, so firmware asks again
 class Client:
     """Somebody on the LAN at .250 who asks for others."""
 
-    def __init__(self, lan):
-        self.address = lan.net + ".250"
-        self.process = lan.neighbour("client", self.address, ["sleep", "infinity"])
+    def __init__(self, lan, name="client", address=None, bridge="br0"):
+        self.address = address or lan.net + ".250"
+        self.process = lan.neighbour(name, self.address, ["sleep", "infinity"], bridge=bridge)
+        inside = ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "ip", "-4", "-o", "addr", "show", "dev", "eth0"]
+        until(lambda: self.address.encode() in subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout, 10, f"{name}'s address")
+        with self.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+            raw.bind(("eth0", 0))
+            self.own = raw.getsockname()[4]                       # its MAC
+        self.mac = self.own.hex(":")
+
+    def set_address(self, address):
+        """It has this address from now on."""
+        for command in ("addr flush dev eth0", f"addr add {address}/24 dev eth0"):
+            subprocess.run(["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "ip", *command.split()], check=True)
+        self.address = address
+
+    def lease(self, mac=None, arch=0, ipxe=None, seconds=2):
+        """DISCOVER, OFFER, REQUEST, ACK: what the ACK says. None: nobody offered anything."""
+        mac, xid, got = mac or self.own, os.urandom(4), None
+        with self.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as raw:
+            raw.bind(("eth0", 0))
+            for kind, more in ((1, lambda: b""), (3, lambda: bytes([54, 4]) + socket.inet_aton(got.id) + bytes([50, 4]) + socket.inet_aton(got.yiaddr))):
+                for _ in range(TRIES):
+                    broadcast(raw, mac, message(mac, xid, kind, arch, "PXEClient", ipxe, more=more()))
+                    said = next((p for p in map(Told, answers(raw, xid, seconds * SLOW / TRIES)) if p.kind == {1: 2, 3: 5}[kind]), None)
+                    if said:
+                        break
+                if not said:
+                    return None
+                got = said
+        return got
 
     def socket(self, *kind):
         """A socket in its network namespace."""

@@ -145,13 +145,13 @@ class Lan:
         sh(f"ip link set {name} master br0 up")
         return name
 
-    def neighbour(self, name, address, argv):
-        """Somebody else's program on the LAN: in a network namespace of its own, with eth0 on br0 at address/24."""
+    def neighbour(self, name, address, argv, bridge="br0"):
+        """Somebody else's program on the LAN: in a network namespace of its own, with eth0 on the bridge at address/24."""
         script = 'until ip link set eth0 up 2>/dev/null; do sleep 0.05; done; ip addr add "$1/24" dev eth0; shift; exec "$@"'
         other = Process(self, name, ["unshare", "--net", "sh", "-c", script, name, address, *argv])
         until(lambda: os.readlink(f"/proc/{other.pid}/ns/net") != os.readlink("/proc/self/ns/net"), 5, f"{name}'s namespace")
         sh(f"ip link add {name} type veth peer name eth0 netns {other.pid}")
-        sh(f"ip link set {name} master br0 up")
+        sh(f"ip link set {name} master {bridge} up")
         return other
 
     def close(self, keep):

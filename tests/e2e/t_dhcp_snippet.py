@@ -97,7 +97,7 @@ with Suite() as t:
         t.skip(name, "apt install isc-dhcp-server to run it")
     else:
         with t.case(name):
-            conf = write("dhcpd.conf", f"subnet {t.lan.net}.0 netmask 255.255.255.0 {{ range {t.lan.net}.150 {t.lan.net}.190; }}\n" + server.ctl("dhcp-snippet", "isc"))
+            conf = write("dhcpd.conf", f"ping-check false;\nsubnet {t.lan.net}.0 netmask 255.255.255.0 {{ range {t.lan.net}.150 {t.lan.net}.190; }}\n" + server.ctl("dhcp-snippet", "isc"))
             accepted("dhcpd", [DHCPD, "-t", "-cf", conf])
             site = t.lan.neighbour("dhcpd", f"{t.lan.net}.253", [DHCPD, "-f", "-d", "-cf", conf, "-lf", write("dhcpd.leases", ""), "-pf", t.lan.dir + "/dhcpd.pid", "eth0"])
             told_right("dhcpd")

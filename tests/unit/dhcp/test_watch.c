@@ -177,6 +177,40 @@ static void test_flood(void **state)
 	assert_string_equal(rig->text, "asked 52:54:00:e2:00:03  \n");
 }
 
+static void on_exhausted(void *arg, const char *interface, const char *mac, unsigned strangers)
+{
+	struct rig *rig = arg;
+
+	snprintf(rig->text, sizeof(rig->text), "%s %s %u", interface, mac, strangers);
+	rig->count++;
+}
+
+static void test_exhausted(void **state)
+{
+	static const char *const lines[] = {
+		"1 DHCPDISCOVER(br0) 52:54:00:e2:00:03 ",
+		"1 tags: bios, br0",
+		"2 DHCPDISCOVER(br0) 52:54:00:e2:00:04 ",
+		"2 tags: known, bios, br0",
+		"3 DHCPDISCOVER(br0) 52:54:00:e2:00:05 ",
+		"3 tags: ours, known-othernet, br0",
+		"4 DHCPREQUEST(br0) 10.77.0.1 52:54:00:e2:00:03 ",
+		"4 tags: bios, br0",
+		"5 DHCPDISCOVER(br0) 02:00:00:00:00:0e no address available",
+	};
+	struct rig *rig = *state;
+
+	rig->watch.seen = NULL;
+	rig->watch.exhausted = on_exhausted;
+	feed(rig, lines, array_len(lines));
+	assert_string_equal(rig->text, "br0 02:00:00:00:00:0e 2");
+	assert_int_equal(rig->count, 1);
+	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 6 DHCPDISCOVER(an-interface-too-long) 10.0.0.1 02:00:00:00:00:0f no address available", 61000);
+	assert_string_equal(rig->text, " 02:00:00:00:00:0f 3");
+	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 7 DHCPDISCOVER(br1) 02:00:00:00:00:0f no address available", 181000);
+	assert_string_equal(rig->text, "br1 02:00:00:00:00:0f 1");
+}
+
 /* The kernel's own table has nothing for an address of ours. */
 static void test_neighbour(void **state)
 {
@@ -194,7 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),	cmocka_unit_test_setup_teardown(test_proxy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),	cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
-		cmocka_unit_test(test_neighbour),
+		cmocka_unit_test_setup_teardown(test_exhausted, set_up, tear_down), cmocka_unit_test(test_neighbour),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,13 +102,16 @@ static const char *text(const json_t *object, const char *key)
 static void test_status(void **state)
 {
 	json_t *status = get(*state, "/api/v1/status");
-	json_t *machines = json_object_get(status, "machines");
+	json_t *machines = json_object_get(status, "machines"), *leases;
 
 	assert_string_equal(text(status, "version"), "test");
 	assert_int_equal(json_integer_value(json_object_get(machines, "total")), 2);
 	assert_int_equal(json_integer_value(json_object_get(machines, "running")), 1);
 	assert_int_equal(json_integer_value(json_object_get(status, "waiting")), 3);
 	assert_string_equal(text(json_object_get(status, "images"), "default"), "debian");
+	leases = json_object_get(json_object_get(status, "dhcp"), "leases");
+	assert_string_equal(text(json_array_get(leases, 0), "machine"), "pc-001");
+	assert_true(json_is_null(json_object_get(json_array_get(leases, 2), "machine"))); /* nobody that we know */
 	json_decref(status);
 }
 
@@ -127,6 +130,9 @@ static void test_machines(void **state)
 	assert_true(json_is_false(json_object_get(json_object_get(first, "disk"), "clean"))); /* it runs */
 	assert_true(json_is_true(json_object_get(json_object_get(json_array_get(list, 1), "disk"), "clean")));
 	assert_null(strstr(json_string_value(json_object_get(first, "iqn")), "secret"));
+	assert_string_equal(text(json_object_get(first, "lease"), "address"), "10.0.0.8"); /* the one that ends later */
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "lease"), "expires_ms")), 9000);
+	assert_true(json_is_null(json_object_get(json_array_get(list, 1), "lease")));
 	json_decref(answer);
 }
 
