@@ -97,6 +97,9 @@ enum {
 void *disk_buffers_get(struct disk_env *env, struct loop *loop, size_t bytes);
 void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_t bytes);
 
+/* What the files of loop have dirty, on loop: dirty.h. */
+struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop);
+
 /* DISK_ZEROES_BYTES of zeroes that take no memory: what a read of nothing points at. Never written (it would fault). */
 void *disk_env_zeroes(const struct disk_env *env);
 

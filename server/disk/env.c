@@ -263,6 +263,11 @@ void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_
 	el->kept_bytes += size;
 }
 
+struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop)
+{
+	return &env_loop_of(env, loop)->dirty;
+}
+
 void *disk_env_zeroes(const struct disk_env *env)
 {
 	return env->zeroes;
@@ -304,6 +309,7 @@ int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_cou
 		el->loop = loops[i];
 		el->wait_last = &el->wait_first;
 		el->soon_last = &el->soon_first;
+		dirty_budget_init(&el->dirty, loop_count);
 	}
 	*env = made;
 	return 0;

@@ -3,6 +3,7 @@
 #ifndef DISK_ENV_H
 #define DISK_ENV_H
 
+#include "disk/dirty.h"
 #include "disk/engine.h"
 
 enum { ENV_CLASSES = 11 }; /* powers of two from 4 KiB to DISK_REQUEST_MAX */
@@ -25,6 +26,7 @@ struct env_loop {
 	/* Requests that complete in the next turn. */
 	struct disk_request *soon_first, **soon_last;
 	struct loop_msg soon_msg;
+	struct dirty_budget dirty; /* of its files */
 };
 
 struct disk_env {

@@ -4,8 +4,9 @@
  *
  * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known
  * hole, and writes of whole pages (no read-modify-write) while the file has no sync, punch, allocation, worker's
- * write or writeback under way (each holds the inode's lock or pins its pages) and less than FILE_DIRTY_BUDGET
- * unsynced.
+ * write or writeback under way (each holds the inode's lock or pins its pages), while the file has less than
+ * FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond makes
+ * a worker start writing back: this file, or the one that has been dirty for longest.
  *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
  * fails too. Engines have one at a time under way (sync.h).
@@ -22,13 +23,14 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "disk/dirty.h"
 #include "disk/disk.h"
 #include "disk/engine.h"
 #include "disk/file_io.h"
 
 enum {
-	FILE_DIRTY_BUDGET = 8 << 20, /* unsynced bytes beyond which writes go to workers */
-	FILE_HOLES = 32,	     /* holes that a read-only file remembers */
+	FILE_DIRTY_MAX = 64 << 20, /* unsynced bytes beyond which writes go to workers */
+	FILE_HOLES = 32,	   /* holes that a read-only file remembers */
 };
 
 struct file_hole {
@@ -43,16 +45,22 @@ struct real_file {
 	bool no_nowait;		   /* the file system has no RWF_NOWAIT */
 	uint64_t end;		   /* the size, with what we wrote since */
 	unsigned changing;	   /* writes, punches, allocations at workers */
-	uint64_t dirty_bytes;	   /* written, and neither synced nor written back */
-	uint64_t sync_bytes;	   /* dirty_bytes when the running sync or writeback began */
+	struct dirty dirty;	   /* written, and neither synced nor written back */
+	uint64_t sync_bytes;	   /* dirty.bytes when the running sync or writeback began */
 	uint64_t writeback_bytes;
 	bool syncing, writing_back;
+	bool closed;		   /* and only the running writeback keeps it */
 	int sync_error;		   /* sticks */
 	struct file_hole holes[FILE_HOLES];
 	unsigned next_hole;
 	struct pool_lane lane;
 	struct pool_job writeback_job, close_job;
 };
+
+static struct dirty_budget *budget_of(const struct real_file *f)
+{
+	return disk_env_dirty(f->env, f->file.loop);
+}
 
 static struct real_file *real_of(struct file *file)
 {
@@ -130,6 +138,8 @@ static bool real_read_now(struct file *file, uint64_t offset, const struct iovec
 	return true;
 }
 
+static void close_submit(struct real_file *f);
+
 static void writeback_work(struct pool_job *job)
 {
 	struct real_file *f = container_of(job, struct real_file, writeback_job);
@@ -143,7 +153,46 @@ static void writeback_done(struct pool_job *job)
 	struct real_file *f = container_of(job, struct real_file, writeback_job);
 
 	f->writing_back = false;
-	f->dirty_bytes -= min_u64(f->dirty_bytes, f->writeback_bytes);
+	dirty_settle(budget_of(f), &f->dirty, f->writeback_bytes);
+	if (f->closed)
+		close_submit(f);
+}
+
+static void writeback_start(struct real_file *f)
+{
+	f->writing_back = true;
+	f->writeback_bytes = f->dirty.bytes;
+	hand_to_worker(f, POOL_SYNC, &f->writeback_job, writeback_work, writeback_done);
+}
+
+/* The loop's files have more dirty than they should: the one that has had it for longest gives some up. */
+static void writeback_oldest(const struct dirty_budget *budget)
+{
+	for (struct dirty *d = budget->oldest; d; d = d->newer) {
+		struct real_file *f = container_of(d, struct real_file, dirty);
+
+		if (!f->writing_back && !f->syncing) {
+			writeback_start(f);
+			return;
+		}
+	}
+}
+
+/* May so much more be dirty? Starts what makes room. */
+static bool has_budget(struct real_file *f, uint64_t length)
+{
+	const struct dirty_budget *budget = budget_of(f);
+
+	if (length > FILE_DIRTY_MAX || f->dirty.bytes > FILE_DIRTY_MAX - length) {
+		writeback_start(f);
+		return false;
+	}
+	if (budget->bytes + length > budget->limit) {
+		writeback_oldest(budget);
+		/* While others give some up there is a little more. */
+		return !f->writing_back && budget->bytes + length <= budget->limit + budget->limit / 4;
+	}
+	return true;
 }
 
 static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
@@ -153,16 +202,10 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 
 	if (f->read_only || f->syncing || f->writing_back || f->changing)
 		return false;
-	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || length > FILE_DIRTY_BUDGET)
+	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, length))
 		return false;
-	if (f->dirty_bytes > FILE_DIRTY_BUDGET - length) {
-		f->writing_back = true;
-		f->writeback_bytes = f->dirty_bytes;
-		hand_to_worker(f, POOL_SYNC, &f->writeback_job, writeback_work, writeback_done);
-		return false;
-	}
 	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
-	f->dirty_bytes += length;
+	dirty_add(budget_of(f), &f->dirty, length);
 	if (file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved))
 		return false;
 	f->end = max_u64(f->end, offset + length);
@@ -203,11 +246,8 @@ static void request_note(struct real_file *f, const struct file_request *req)
 		remember_hole(f, req->offset, req->hole_end);
 	if (req->op == FILE_SYNC && req->result && !f->sync_error)
 		f->sync_error = req->result;
-	if (req->op == FILE_WRITE) {
-		f->dirty_bytes += req->length;
-		if (!req->result)
-			f->end = max_u64(f->end, req->offset + req->length);
-	}
+	if (req->op == FILE_WRITE && !req->result)
+		f->end = max_u64(f->end, req->offset + req->length);
 }
 
 static bool request_changes(const struct file_request *req)
@@ -229,10 +269,12 @@ static void request_done(struct pool_job *job)
 
 	if (request_changes(req))
 		f->changing--;
+	if (req->op == FILE_WRITE)
+		dirty_add(budget_of(f), &f->dirty, req->length);
 	request_note(f, req);
 	if (req->op == FILE_SYNC) {
 		f->syncing = false;
-		f->dirty_bytes -= min_u64(f->dirty_bytes, f->sync_bytes);
+		dirty_settle(budget_of(f), &f->dirty, f->sync_bytes);
 	}
 	req->done(req);
 }
@@ -245,7 +287,7 @@ static void sync_submit(struct real_file *f, struct file_request *req)
 	}
 	assert(!f->syncing);
 	f->syncing = true;
-	f->sync_bytes = f->dirty_bytes;
+	f->sync_bytes = f->dirty.bytes;
 	hand_to_worker(f, POOL_SYNC, &req->job, request_work, request_done);
 }
 
@@ -302,14 +344,24 @@ static void close_done(struct pool_job *job)
 	free(container_of(job, struct real_file, close_job));
 }
 
+static void close_submit(struct real_file *f)
+{
+	/* Not on the worker that opened it: there nothing is dirty yet. */
+	if (f->dirty.bytes)
+		dirty_settle(budget_of(f), &f->dirty, f->dirty.bytes);
+	f->close_job = (struct pool_job){ .work = close_work, .done = close_done };
+	disk_env_submit(f->env, POOL_SLOW, &f->close_job);
+}
+
 /* Closed by a worker: the last close of a deleted file frees its blocks, which takes as long as it takes. */
 static void real_close(struct file *file)
 {
 	struct real_file *f = real_of(file);
 
 	file_unlock(f->fd);
-	f->close_job = (struct pool_job){ .work = close_work, .done = close_done };
-	disk_env_submit(f->env, POOL_SLOW, &f->close_job);
+	f->closed = true;
+	if (!f->writing_back)
+		close_submit(f);
 }
 
 static const struct file_ops real_ops = {

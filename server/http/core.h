@@ -73,7 +73,7 @@ struct http {
 	atomic_uint in_hand; /* requests between their first byte and the end of their answer */
 
 	pthread_mutex_t lock;
-	pthread_cond_t watch_wake;
+	pthread_cond_t watch_wake, streams_wake; /* something to watch; somebody who listens */
 	unsigned refs; /* the owner, and one per request: an answer of boot/ may come after http_stop */
 	bool stopping;
 	char setup_token[HTTP_SETUP_TOKEN + 1]; /* "" when none is valid */

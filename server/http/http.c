@@ -35,6 +35,7 @@ void http_unref(struct http *http)
 	if (!last)
 		return;
 	pthread_cond_destroy(&http->watch_wake);
+	pthread_cond_destroy(&http->streams_wake);
 	pthread_mutex_destroy(&http->lock);
 	limiter_free(http->limiter);
 	free(http->control_path);
@@ -58,6 +59,7 @@ static struct http *http_alloc(const struct http_config *config)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&http->watch_wake, &attr);
+	pthread_cond_init(&http->streams_wake, &attr);
 	pthread_condattr_destroy(&attr);
 	http->control_path = config->control_path ? strdup(config->control_path) : NULL;
 	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");

@@ -164,6 +164,7 @@ int stream_new(struct http *http, int64_t after, struct stream **stream)
 	} else {
 		made->next = http->streams;
 		http->streams = made;
+		pthread_cond_signal(&http->streams_wake);
 		http->stream_count++;
 	}
 	pthread_mutex_unlock(&http->lock);
@@ -276,6 +277,15 @@ static void streams_tell(struct http *http, bool changed)
 	}
 }
 
+/* Until somebody listens. Whoever begins to listen asks for the present state by himself. */
+static void streams_sleep(struct http *http)
+{
+	pthread_mutex_lock(&http->lock);
+	while (!http->streams && !http->stopping)
+		pthread_cond_wait(&http->streams_wake, &http->lock);
+	pthread_mutex_unlock(&http->lock);
+}
+
 static void *streams_main(void *arg)
 {
 	struct http *http = arg;
@@ -283,7 +293,10 @@ static void *streams_main(void *arg)
 	bool stopping = false;
 
 	while (!stopping) {
-		bool changed = inventory_wait_change(http->config.inventory, &seen, STREAM_POLL_MS);
+		bool changed;
+
+		streams_sleep(http);
+		changed = inventory_wait_change(http->config.inventory, &seen, STREAM_POLL_MS);
 
 		while (streams_feed(http))
 			;
@@ -308,6 +321,7 @@ int streams_start(struct http *http)
 
 void streams_end(struct http *http)
 {
+	pthread_cond_signal(&http->streams_wake);
 	for (struct stream *s = http->streams; s; s = s->next) {
 		s->ending = true;
 		stream_wake(s);

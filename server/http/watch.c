@@ -40,6 +40,7 @@ struct connection *connection_new(struct http *http, int fd)
 	pthread_mutex_lock(&http->lock);
 	made->next = http->connections;
 	http->connections = made;
+	pthread_cond_signal(&http->watch_wake);
 	pthread_mutex_unlock(&http->lock);
 	return made;
 }
@@ -96,6 +97,7 @@ void watch_add_request(struct http *http, struct request *request, unsigned dead
 	request->deadline_ms = time_monotonic_ms() + deadline_ms;
 	request->next = http->waiting;
 	http->waiting = request;
+	pthread_cond_signal(&http->watch_wake);
 }
 
 void watch_remove_request(struct http *http, struct request *request)
@@ -173,6 +175,11 @@ static void watch_nap(struct http *http)
 	struct timespec until;
 	unsigned nap_ms = http->linger_count ? WATCH_NAP_LINGER_MS : WATCH_NAP_MS;
 
+	/* With nothing to watch the processor may sleep, too. */
+	if (!http->connections && !http->waiting && !http->linger_count) {
+		pthread_cond_wait(&http->watch_wake, &http->lock);
+		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += nap_ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;

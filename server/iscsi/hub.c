@@ -95,13 +95,23 @@ static bool hub_round(struct hub *hub)
 	return any;
 }
 
+void hub_wake(struct hub *hub)
+{
+	if (!hub->resting)
+		return;
+	hub->resting = false;
+	uv_timer_start(&hub->tick, hub->tick.timer_cb, HUB_TICK_MS, HUB_TICK_MS);
+}
+
 static void hub_on_prepare(uv_prepare_t *prepare)
 {
 	struct hub *hub = prepare->data;
 
-	for (int i = 0; i < ROUNDS_MAX; i++)
+	for (int i = 0; i < ROUNDS_MAX; i++) {
 		if (!hub_round(hub))
 			return;
+		hub_wake(hub);
+	}
 	/* Whatever is left must not wait for an event. */
 	uv_timer_start(&hub->tick, hub->tick.timer_cb, 0, HUB_TICK_MS);
 }
@@ -131,11 +141,49 @@ static void tick_targets(struct hub *hub)
 	}
 }
 
+/* ms until the clock is needed again: 0 for the next tick, UINT64_MAX for never. */
+static uint64_t next_tick_ms(const struct hub *hub, uint64_t now_ms)
+{
+	uint64_t next_ms = UINT64_MAX;
+
+	if (hub->stopping || !list_empty(&hub->probes) || portal_is_paused(hub))
+		return 0;
+	list_each(link, next, &hub->conns) {
+		const struct conn *conn = list_entry(link, struct conn, link);
+		uint64_t at_ms;
+
+		if (conn->deadline_ms || !conn->session)
+			return 0;
+		at_ms = session_next_tick_ms(conn->session);
+		next_ms = min_u64(next_ms, at_ms > now_ms ? at_ms - now_ms : 0);
+	}
+	for (int i = 0; i < HUB_TARGET_BUCKETS; i++)
+		list_each(link, next, &hub->targets[i])
+			if (list_entry(link, struct target, link)->close_after_ms)
+				return 0;
+	return next_ms;
+}
+
+/* Nobody needs the clock for a while: an idle server does not wake the processor. */
+static void hub_rest(struct hub *hub, uint64_t now_ms)
+{
+	uint64_t next_ms = next_tick_ms(hub, now_ms);
+
+	if (next_ms <= HUB_TICK_MS)
+		return;
+	hub->resting = true;
+	if (next_ms == UINT64_MAX)
+		uv_timer_stop(&hub->tick);
+	else
+		uv_timer_start(&hub->tick, hub->tick.timer_cb, next_ms, HUB_TICK_MS);
+}
+
 static void hub_on_tick(uv_timer_t *tick)
 {
 	struct hub *hub = tick->data;
 	uint64_t now_ms = time_monotonic_ms();
 
+	hub->resting = false;
 	if (hub->log_suppressed)
 		log_info("iscsi: %u more lines like these were not written", hub->log_suppressed);
 	hub->log_suppressed = 0;
@@ -146,6 +194,7 @@ static void hub_on_tick(uv_timer_t *tick)
 	portal_tick(hub);
 	if (hub->stopping)
 		hub_stop_tick(hub, now_ms);
+	hub_rest(hub, now_ms);
 }
 
 void hub_start(struct hub *hub)
@@ -186,6 +235,7 @@ void hub_stop(struct hub *hub)
 	unsigned drain_ms = hub->server->drain_ms;
 
 	hub->stopping = true;
+	hub_wake(hub);
 	hub->stop_deadline_ms = now_ms + drain_ms;
 	hub->stop_polite_ms = now_ms + min_u64(drain_ms, STOP_POLITE_MS);
 	list_each(link, next, &hub->conns) {

@@ -36,6 +36,7 @@ struct hub {
 	uv_prepare_t prepare;
 	uv_timer_t tick;
 	bool stopping;
+	bool resting; /* the tick is far away, or off */
 	uint64_t stop_deadline_ms, stop_polite_ms;
 	struct list conns;
 	struct list dirty;  /* connections with something to do before the loop sleeps */
@@ -84,6 +85,8 @@ void hub_start(struct hub *hub);
 /* The server stops: logins end at once, sessions when their tasks are done. Then hub_stop_tick until nothing is left. */
 void hub_stop(struct hub *hub);
 void hub_stop_tick(struct hub *hub, uint64_t now_ms);
+/* Something waits for the clock: the tick must not rest. What goes through dirty or kicked does this by itself. */
+void hub_wake(struct hub *hub);
 /* Closes the clocks; server_hub_closed when that has happened. */
 void hub_close(struct hub *hub);
 /* After its handles are closed, or before they were opened. */

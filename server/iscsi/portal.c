@@ -92,6 +92,7 @@ static void pause_listener(struct listener *listener)
 	hub_log(listener->hub, "iscsi: cannot accept connections: %s", strerror(errno));
 	uv_poll_stop(&listener->poll);
 	listener->paused = true;
+	hub_wake(listener->hub);
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events)
@@ -156,4 +157,12 @@ void portal_tick(struct hub *hub)
 		listener->paused = false;
 		uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
 	}
+}
+
+bool portal_is_paused(const struct hub *hub)
+{
+	for (unsigned i = 0; i < hub->server->listener_count; i++)
+		if (hub->server->listeners[i].hub == hub && hub->server->listeners[i].paused)
+			return true;
+	return false;
 }

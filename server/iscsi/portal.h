@@ -3,6 +3,7 @@
 #ifndef ISCSI_PORTAL_H
 #define ISCSI_PORTAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct endpoint;
@@ -23,5 +24,7 @@ int portal_start(struct listener *listener);
 void portal_stop(struct listener *listener);
 /* From the hub's tick: accepts again after descriptors had run out. */
 void portal_tick(struct hub *hub);
+/* Whether a listener of the hub waits for that. */
+bool portal_is_paused(const struct hub *hub);
 
 #endif

@@ -162,6 +162,7 @@ static void start(struct loop_msg *msg)
 			ask(probe, session);
 	}
 	list_append(&hub->probes, &probe->link);
+	hub_wake(hub);
 }
 
 void iscsi_server_probe(struct iscsi_server *server, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,

@@ -391,11 +391,17 @@ void session_first_read(struct session *session)
 	provider->first_read(provider->arg, &info);
 }
 
-void session_tick(struct session *session, uint64_t now_ms)
+uint64_t session_next_tick_ms(const struct session *session)
 {
 	/* iPXE never answers, and open-iscsi's kernel part always does. TCP notices the dead. */
-	if (session->target && !session->ipxe && now_ms >= session->conn->last_rx_ms + SESSION_PING_MS &&
-	    session->ping_ttt == TAG_NONE && !session->conn->out_first)
+	if (!session->target || session->ipxe || session->ping_ttt != TAG_NONE || session->conn->out_first)
+		return UINT64_MAX;
+	return session->conn->last_rx_ms + SESSION_PING_MS;
+}
+
+void session_tick(struct session *session, uint64_t now_ms)
+{
+	if (now_ms >= session_next_tick_ms(session))
 		nop_ping(session);
 }
 

@@ -166,6 +166,8 @@ void session_info(const struct session *session, struct iscsi_session_info *info
 void session_first_read(struct session *session);
 /* Time goes by. */
 void session_tick(struct session *session, uint64_t now_ms);
+/* When session_tick has something to do, if nothing happens until then; UINT64_MAX: never. */
+uint64_t session_next_tick_ms(const struct session *session);
 
 /* ---- transfer.c ---- */
 void transfer_command_header(struct session *session, const struct bhs_scsi_command *bhs);

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "disk/dirty.h"
 #include "disk/fixture.h"
 #include "disk/sync.h"
 
@@ -417,9 +418,9 @@ static void test_write_now_rules(void **state)
 	faults.blocked = 0;
 	fixture_wait(fx, &sync.done);
 	/* The budget: after so much it starts writing back, and then takes more. */
-	while (inline_writes < 100 && file->ops->write_now(file, M, &iov, 1, M))
+	while (inline_writes < 1000 && file->ops->write_now(file, M, &iov, 1, M))
 		inline_writes++;
-	assert_in_range(inline_writes, 4, 16);
+	assert_in_range(inline_writes, 16, 64);
 	while (!again) {
 		again = file->ops->write_now(file, M, &iov, 1, M);
 		if (!again)
@@ -429,6 +430,33 @@ static void test_write_now_rules(void **state)
 	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -ENOSPC);
 	file->ops->close(file);
+}
+
+/* The files of a loop share a budget: who has been dirty for longest is written back, and may be closed meanwhile. */
+static void test_dirty_budget(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *old = open_file(fx, "old", DISK_ENV_CREATE), *other = open_file(fx, "other", DISK_ENV_CREATE);
+	struct dirty_budget *budget = disk_env_dirty(fx->env, fx->loop);
+	static char data[M];
+	struct iovec iov = { data, sizeof(data) };
+
+	budget->limit = 4 * M;
+	for (int i = 0; i < 3; i++)
+		assert_true(old->ops->write_now(old, (uint64_t)i * M, &iov, 1, M));
+	assert_true(other->ops->write_now(other, 0, &iov, 1, M));
+	assert_int_equal(budget->bytes, 4 * M);
+	/* A little more than the limit, while the older one is written back ... */
+	assert_true(other->ops->write_now(other, M, &iov, 1, M));
+	assert_false(old->ops->write_now(old, 0, &iov, 1, M));
+	/* ... but no more than that. */
+	assert_false(other->ops->write_now(other, 2 * M, &iov, 1, M));
+	old->ops->close(old);
+	while (budget->bytes > 2 * M)
+		loop_run_once(fx->loop, true);
+	while (!other->ops->write_now(other, 2 * M, &iov, 1, M))
+		loop_run_once(fx->loop, true);
+	other->ops->close(other);
 }
 
 static void submit_shared(struct syncs *one_at_a_time, struct sync *syncs, unsigned count)
@@ -649,6 +677,7 @@ int main(void)
 		cmocka_unit_test_setup(test_holes, faults_reset),
 		cmocka_unit_test_setup(test_punch_allocate_status, faults_reset),
 		cmocka_unit_test_setup(test_write_now_rules, faults_reset),
+		cmocka_unit_test_setup(test_dirty_budget, faults_reset),
 		cmocka_unit_test_setup(test_syncs_are_shared, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_fails_all, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_sticks, faults_reset),
