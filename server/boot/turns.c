@@ -11,6 +11,7 @@ struct entry {
 	/* booting */
 	uint64_t since_ms, idle_ms; /* idle: since when it has had no session */
 	unsigned sessions;
+	bool logged_in; /* it has had one */
 	/* waiting */
 	uint64_t ticket, first_ms, asked_ms;
 	int priority;
@@ -46,7 +47,8 @@ static bool entry_is_over(const struct entry *e, uint64_t now_ms)
 {
 	if (!e->booting)
 		return now_ms - e->asked_ms > TURNS_PATIENCE_MS;
-	return now_ms - e->since_ms >= TURNS_BOOT_MS || (!e->sessions && now_ms - e->idle_ms >= TURNS_LOGIN_MS);
+	return now_ms - e->since_ms >= TURNS_BOOT_MS ||
+	       (!e->sessions && now_ms - e->idle_ms >= (e->logged_in ? TURNS_IDLE_MS : TURNS_LOGIN_MS));
 }
 
 static void turns_expire(struct turns *t, uint64_t now_ms)
@@ -118,6 +120,7 @@ static void entry_start(struct entry *e, uint64_t now_ms)
 	e->booting = true;
 	e->since_ms = e->idle_ms = now_ms;
 	e->sessions = 0;
+	e->logged_in = false;
 }
 
 /* ---- public ---- */
@@ -159,6 +162,7 @@ void turns_session(struct turns *t, int64_t machine_id, bool began, uint64_t now
 	pthread_mutex_lock(&t->mutex);
 	e = turns_find(t, machine_id);
 	if (e && e->booting) {
+		e->logged_in = true;
 		if (began)
 			e->sessions++;
 		else if (e->sessions)
