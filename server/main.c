@@ -209,6 +209,16 @@ static int first_script(void *arg, const char *base_url, struct buf *script)
 	return boot_first_script(d->boot, base_url, script);
 }
 
+/* On the control loop. */
+static void dhcp_seen(void *arg, const struct dhcp_seen *seen)
+{
+	struct daemon *d = arg;
+	bool file = seen->kind == DHCP_SEEN_FILE;
+
+	boot_seen_dhcp(d->boot, seen->mac, file ? STAGE_BOOT_FILE : STAGE_DHCP, file ? seen->file : seen->address,
+		       seen->at_ms);
+}
+
 /* What the configuration says of DHCP; its texts are borrowed. */
 static void fill_dhcp_config(struct daemon *d, const struct config *from, struct dhcp_config *dhcp_config)
 {
@@ -226,6 +236,8 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
 		.first_script = first_script,
 		.first_script_arg = d,
+		.seen = dhcp_seen,
+		.seen_arg = d,
 		.inventory = d->inventory,
 		.loop = d->control,
 	};

@@ -16,7 +16,7 @@
 struct answer_values {
 	struct script_values v;
 	char image[NAME_MAX_TEXT + 16];
-	char port[8], number[24], attempt[16], seconds[8];
+	char port[8], number[24], attempt[16], seconds[8], place[12], queue[12];
 	char initiator[IQN_MAX_TEXT];
 	char where[160], since[32];
 };
@@ -37,6 +37,7 @@ static const struct {
 	[DECIDE_WAIT_IMAGE] = { "wait-image.ipxe", "wait" },
 	[DECIDE_WAIT_APPROVAL] = { "wait-approval.ipxe", "wait" },
 	[DECIDE_WAIT_SPACE] = { "wait-space.ipxe", "wait" },
+	[DECIDE_WAIT_TURN] = { "wait-turn.ipxe", "wait" },
 };
 
 void answer_session(const struct boot_session *session, char *where, size_t where_size, char *since, size_t since_size)
@@ -134,6 +135,12 @@ void answer_make(struct boot *boot, const struct answer_facts *facts, struct boo
 	answer_asker(&a, facts->asker);
 	answer_look(&a, facts->look);
 	a.v.value[VAR_REASON] = facts->reason;
+	if (facts->turn) {
+		snprintf(a.place, sizeof(a.place), "%u", facts->turn->place);
+		snprintf(a.queue, sizeof(a.queue), "%u", facts->turn->waiting);
+		a.v.value[VAR_PLACE] = a.place;
+		a.v.value[VAR_QUEUE] = a.queue;
+	}
 	if (facts->running) {
 		answer_session(facts->running, a.where, sizeof(a.where), a.since, sizeof(a.since));
 		a.v.value[VAR_WHERE] = a.where;

@@ -107,6 +107,8 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	turns_free(boot->turns);
+	flood_free(boot->flood);
 	slots_fini(&boot->slots);
 	pthread_cond_destroy(&boot->idle);
 	pthread_mutex_destroy(&boot->mutex);
@@ -133,7 +135,9 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	slots_init(&made->slots);
 	pthread_mutex_init(&made->mutex, NULL);
 	pthread_cond_init(&made->idle, NULL);
-	err = stages_new(made, &made->stages);
+	made->turns = turns_new();
+	made->flood = flood_new();
+	err = made->turns && made->flood ? stages_new(made, &made->stages) : -ENOMEM;
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -146,6 +150,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 {
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
+	stages_start(boot->stages);
 }
 
 void boot_free(struct boot *boot)

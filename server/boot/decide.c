@@ -74,6 +74,7 @@ const char *decision_name(enum decision decision)
 		[DECIDE_WAIT_IMAGE] = "for an image",
 		[DECIDE_WAIT_APPROVAL] = "for approval",
 		[DECIDE_WAIT_SPACE] = "for disk space",
+		[DECIDE_WAIT_TURN] = "for its turn",
 	};
 
 	return (unsigned)decision < DECISIONS && names[decision] ? names[decision] : "";

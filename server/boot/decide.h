@@ -39,6 +39,7 @@ enum decision {
 	DECIDE_WAIT_IMAGE,
 	DECIDE_WAIT_APPROVAL,
 	DECIDE_WAIT_SPACE,
+	DECIDE_WAIT_TURN, /* never by decide: it would be served, but too many boot just now (turns.h) */
 	DECISIONS
 };
 

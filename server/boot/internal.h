@@ -6,9 +6,11 @@
 #include "ask.h"
 #include "boot/boot.h"
 #include "decide.h"
+#include "flood.h"
 #include "slot.h"
 #include "stages.h"
 #include "timeline.h"
+#include "turns.h"
 
 #include <pthread.h>
 
@@ -38,6 +40,8 @@ struct boot {
 
 	struct slots slots;
 	struct stages *stages;
+	struct turns *turns;
+	struct flood *flood;
 
 	pthread_mutex_t mutex; /* guards in_flight */
 	pthread_cond_t idle;   /* in_flight has become 0 */
@@ -67,6 +71,7 @@ struct look {
 	bool waits;
 	struct waiting waiting;		     /* its row, where waits */
 	struct boot_record current, pending; /* number 0: none */
+	int priority;			     /* known: its group's */
 };
 
 /* stranger, running and no_space are kept as the caller set them, everything else is filled in. 0 or -errno. */
@@ -112,6 +117,7 @@ struct answer_facts {
 	enum decision decision;
 	const char *reason; /* NULL, or why */
 	const struct boot_session *running;
+	const struct turn *turn; /* NULL: it does not wait for its turn */
 };
 
 void answer_make(struct boot *boot, const struct answer_facts *facts, struct boot_answer *answer);

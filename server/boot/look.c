@@ -37,6 +37,21 @@ static int look_boots(struct inventory_tx *tx, struct look *look)
 	return err;
 }
 
+/* When the server takes machines in turns. */
+static int look_priority(struct inventory_tx *tx, struct look *look)
+{
+	struct machine_group group;
+	bool found;
+	int err;
+
+	if (!look->machine.group_id)
+		return 0;
+	err = look_absent(group_by_id(tx, look->machine.group_id, &group), &found);
+	if (!err && found)
+		look->priority = group.priority;
+	return err;
+}
+
 static int look_known(struct inventory_tx *tx, const struct asker *asker, struct look *look)
 {
 	const struct machine *machine = &look->machine;
@@ -47,6 +62,8 @@ static int look_known(struct inventory_tx *tx, const struct asker *asker, struct
 	look->facts.image = true;
 	int err = version_by_id(tx, machine->version_id, &look->version);
 
+	if (!err)
+		err = look_priority(tx, look);
 	return err ? err : look_boots(tx, look);
 }
 

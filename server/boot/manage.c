@@ -188,8 +188,10 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, char
 
 	if (!err)
 		err = manage_write(&m, release_run);
-	if (!err)
+	if (!err) {
 		running_release(boot, m.machine.id, "released by a person");
+		turns_leave(boot->turns, m.machine.id);
+	}
 	return err;
 }
 
@@ -373,11 +375,14 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 	if (err)
 		return err;
 	err = manage_write(&m, remove_run);
-	if (err)
+	if (err) {
 		manage_end_exclusive(&m);
-	else
-		slots_forget(&boot->slots, m.machine.id);
-	return err;
+		return err;
+	}
+	slots_forget(&boot->slots, m.machine.id);
+	timeline_forget(stages_timeline(boot->stages), m.machine.id);
+	turns_leave(boot->turns, m.machine.id);
+	return 0;
 }
 
 /* ---- MACs ---- */

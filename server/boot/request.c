@@ -35,6 +35,7 @@ struct request {
 	struct look look;
 	enum decision decision;
 	struct boot_session running;
+	struct turn turn; /* place 0: not asked yet, or it may go on */
 	struct enrolment enrolment;
 	char reason[REASON_TEXT];
 	struct inventory_job job;
@@ -133,6 +134,7 @@ static void request_answer(struct request *r)
 		.decision = r->decision,
 		.reason = request_reason(r),
 		.running = r->decision == DECIDE_WAIT_RUNNING ? &r->running : NULL,
+		.turn = r->decision == DECIDE_WAIT_TURN ? &r->turn : NULL,
 	};
 
 	request_note_error(r);
@@ -199,6 +201,7 @@ static bool request_must_write(const struct request *r)
 	case DECIDE_ENROL:
 		return true;
 	case DECIDE_SERVE:
+	case DECIDE_WAIT_TURN:
 	case DECIDE_LOCAL:
 		return request_must_write_known(r, now);
 	default:
@@ -296,6 +299,12 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 	return request_write_waiting(r, tx, WAIT_NO_SPACE);
 }
 
+/* Nothing is left to be asked before it can be served. */
+static bool request_is_ready(const struct request *r)
+{
+	return r->decision != DECIDE_SERVE || (r->turn.now && (!r->look.current.number || r->probed));
+}
+
 /* Looks again: between the first look and this job another request may have changed everything. */
 static int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 {
@@ -308,8 +317,10 @@ static int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 	r->decision = decide(&r->look.facts);
 	if (r->decision == DECIDE_ENROL)
 		return request_enrol(r, tx);
-	if (r->decision == DECIDE_SERVE && r->look.current.number && !r->probed)
-		return 0; /* it has begun to run meanwhile: probe first */
+	if (r->decision == DECIDE_SERVE && r->turn.place && !r->turn.now)
+		r->decision = DECIDE_WAIT_TURN;
+	if (!request_is_ready(r))
+		return 0; /* it was enrolled, or has begun to run, meanwhile: from the start */
 	if (!request_must_write(r))
 		return 0;
 	if (decision_waiting_reason(r->decision, &reason))
@@ -320,6 +331,15 @@ static int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 /* ---- the sequence ---- */
 
 static void request_decide(struct request *r);
+
+/* It would be served. May it be, now? */
+static void request_turn(struct request *r)
+{
+	r->turn = turns_ask(r->boot->turns, r->look.machine.id, r->look.priority, r->look.policy.max_booting,
+			    time_monotonic_ms());
+	if (!r->turn.now)
+		r->decision = DECIDE_WAIT_TURN;
+}
 
 static void request_busy(struct request *r, int err)
 {
@@ -337,10 +357,13 @@ static void request_settled(struct inventory_job *job, int err)
 		request_busy(r, err);
 		return;
 	}
-	if (r->decision == DECIDE_SERVE && r->look.current.number && !r->probed)
+	if (!request_is_ready(r)) {
 		request_decide(r);
-	else
-		request_answer(r);
+		return;
+	}
+	if (r->decision == DECIDE_ENROL)
+		request_turn(r);
+	request_answer(r);
 }
 
 static void request_write(struct request *r)
@@ -369,6 +392,8 @@ static void request_decide(struct request *r)
 					r->boot->loop, request_probed, r);
 		return;
 	}
+	if (r->decision == DECIDE_SERVE)
+		request_turn(r);
 	if (request_must_write(r))
 		request_write(r);
 	else
@@ -382,13 +407,34 @@ static int request_look(struct inventory_tx *tx, struct inventory_job *job)
 	return look_up(tx, &r->asker, &r->look);
 }
 
+/* True: it is answered. Said once a minute and address, and six times a minute at most. */
+static bool request_flood(struct request *r, const struct flood_verdict *verdict, const char *what)
+{
+	const char *client = r->asker.client[0] ? r->asker.client : "an unknown address";
+
+	if (!verdict->refused)
+		return false;
+	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
+		boot_note(r->boot, "warning", "flood", "server", 0,
+			  "%s asks for %s: %u a second just now, %u refused; machines that are known are served all the same",
+			  client, what, verdict->per_second, verdict->refused_count);
+	snprintf(r->reason, sizeof(r->reason), "%s asks for %s; it goes on more slowly", client, what);
+	request_fail(r, 503, "busy", r->reason);
+	return true;
+}
+
 static void request_looked(struct inventory_job *job, int err)
 {
 	struct request *r = container_of(job, struct request, job);
+	struct flood_verdict verdict = { 0 };
 
-	if (err)
+	if (err) {
 		request_busy(r, err);
-	else
+		return;
+	}
+	if (!r->look.facts.known || r->look.facts.stranger)
+		verdict = flood_unknown(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	if (!request_flood(r, &verdict, "more machines than it can have"))
 		request_decide(r);
 }
 
@@ -416,6 +462,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
 {
 	static const struct boot_answer no_memory = { .status = 503, .outcome = "busy" };
+	struct flood_verdict verdict;
 	struct request *r = calloc(1, sizeof(*r));
 
 	if (!r) {
@@ -428,5 +475,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	r->invalid = !ask_check(ask, &r->asker, r->reason, sizeof(r->reason));
 	r->msg.run = request_start;
 	boot_enter(boot);
-	loop_post(boot->loop, &r->msg);
+	verdict = flood_ask(boot->flood, r->asker.client, time_monotonic_ms());
+	if (!request_flood(r, &verdict, "scripts without end"))
+		loop_post(boot->loop, &r->msg);
 }

@@ -40,6 +40,8 @@ static const struct {
 	[VAR_NUMBER] = { "number", KIND_WORD },
 	[VAR_ATTEMPT] = { "attempt", KIND_WORD },
 	[VAR_SECONDS] = { "seconds", KIND_WORD },
+	[VAR_PLACE] = { "place", KIND_WORD },
+	[VAR_QUEUE] = { "queue", KIND_WORD },
 	[VAR_NO_GATEWAY] = { "no_gateway", KIND_SWITCH },
 	[VAR_AGAIN] = { "again", KIND_SWITCH },
 	[VAR_BIOS] = { "bios", KIND_SWITCH },

@@ -28,6 +28,8 @@ enum script_var {
 	VAR_NUMBER,	/* on the waiting list */
 	VAR_ATTEMPT,	/* the number of the next attempt */
 	VAR_SECONDS,	/* until it asks again */
+	VAR_PLACE,	/* in the queue of those who wait for their turn */
+	VAR_QUEUE,	/* how many wait there */
 	VAR_NO_GATEWAY, /* switches: set or not */
 	VAR_AGAIN,
 	VAR_BIOS,

@@ -20,6 +20,7 @@ struct stages {
 	struct boot *boot;
 	struct timeline *timeline;
 	uv_timer_t timer;
+	bool started; /* the main thread's */
 	sem_t closed;
 	/* the one job, and what it writes */
 	bool writing;
@@ -125,10 +126,13 @@ static void stages_take(struct stages *s)
 	for (unsigned i = 0; i < got; i++) {
 		const struct boot_stage_record *r = &s->changes[i].record;
 
-		if (s->changes[i].kind == TIMELINE_ASK)
+		if (s->changes[i].kind == TIMELINE_ASK) {
 			stages_ask_ipxe(s->boot, r->machine_id, r->number);
-		else
-			s->changes[s->count++] = s->changes[i];
+			continue;
+		}
+		if (r->stage == STAGE_STEADY)
+			turns_leave(s->boot->turns, r->machine_id);
+		s->changes[s->count++] = s->changes[i];
 	}
 }
 
@@ -161,13 +165,13 @@ static void stages_tick(uv_timer_t *timer)
 	struct stages *s = timer->data;
 
 	timeline_tick(s->timeline, time_unix_ms(), time_monotonic_ms());
-	if (!s->writing && s->boot->runtime)
+	if (!s->writing)
 		stages_write(s);
 }
 
 /* ---- life; main thread ---- */
 
-static void stages_start(void *arg)
+static void stages_open(void *arg)
 {
 	struct stages *s = arg;
 
@@ -189,9 +193,15 @@ int stages_new(struct boot *boot, struct stages **stages)
 		return -ENOMEM;
 	}
 	sem_init(&s->closed, 0, 0);
-	loop_call(boot->loop, stages_start, s);
 	*stages = s;
 	return 0;
+}
+
+void stages_start(struct stages *s)
+{
+	if (!s->started)
+		loop_call(s->boot->loop, stages_open, s);
+	s->started = true;
 }
 
 static void stages_closed(uv_handle_t *timer)
@@ -210,6 +220,8 @@ static void stages_close(void *arg)
 
 void stages_stop(struct stages *s)
 {
+	if (!s->started)
+		return;
 	loop_call(s->boot->loop, stages_close, s);
 	while (sem_wait(&s->closed) && errno == EINTR)
 		;

@@ -11,8 +11,10 @@
 struct stages;
 struct timeline;
 
-/* Main thread; boot->loop runs. 0 or -ENOMEM. */
+/* 0 or -ENOMEM. */
 int stages_new(struct boot *boot, struct stages **stages);
+/* From now on it ticks: boot->loop runs, boot->runtime is known. Main thread. */
+void stages_start(struct stages *stages);
 /* No more ticks. Main thread, while the loop runs. */
 void stages_stop(struct stages *stages);
 /* Writes what is left; nobody feeds the timeline any more. Main thread. */

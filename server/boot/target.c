@@ -370,6 +370,7 @@ static void target_stage(struct boot *boot, int64_t machine_id, const struct boo
 {
 	struct timeline *timeline = stages_timeline(boot->stages);
 
+	turns_session(boot->turns, machine_id, !ended_why, time_monotonic_ms());
 	if (!ended_why) {
 		timeline_session_began(timeline, machine_id, session->boot, session->ipxe, session->address,
 				       time_unix_ms());

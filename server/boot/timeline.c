@@ -243,7 +243,7 @@ void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage
 	}
 	if (stage == STAGE_BOOT_FILE)
 		detail_append(a->detail[stage], detail);
-	else
+	else if (detail[0])
 		snprintf(a->detail[stage], sizeof(a->detail[stage]), "%s", detail);
 	pthread_mutex_unlock(&t->mutex);
 }

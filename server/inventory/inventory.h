@@ -263,6 +263,7 @@ struct policy {
 	enum auth_kind auth; /* NONE, CHAP or MUTUAL */
 	enum machine_mode mode;
 	unsigned max_machines, max_waiting;
+	unsigned max_booting; /* machines at a time between their script and a steady system; 0: no limit */
 	uint64_t reserve_bytes;	  /* where reserve is a size */
 	unsigned reserve_percent; /* where reserve_bytes is 0 */
 };

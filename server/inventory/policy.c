@@ -49,11 +49,11 @@ static bool set_mode(struct policy *p, const char *value)
 	return machine_mode_parse(value, &p->mode);
 }
 
-static bool set_number(unsigned *number, const char *value, uint64_t max)
+static bool set_number(unsigned *number, const char *value, uint64_t min, uint64_t max)
 {
 	uint64_t parsed;
 
-	if (!parse_u64(value, 1, max, &parsed))
+	if (!parse_u64(value, min, max, &parsed))
 		return false;
 	*number = (unsigned)parsed;
 	return true;
@@ -61,12 +61,17 @@ static bool set_number(unsigned *number, const char *value, uint64_t max)
 
 static bool set_max_machines(struct policy *p, const char *value)
 {
-	return set_number(&p->max_machines, value, MACHINES_MAX);
+	return set_number(&p->max_machines, value, 1, MACHINES_MAX);
 }
 
 static bool set_max_waiting(struct policy *p, const char *value)
 {
-	return set_number(&p->max_waiting, value, WAITING_MAX);
+	return set_number(&p->max_waiting, value, 1, WAITING_MAX);
+}
+
+static bool set_max_booting(struct policy *p, const char *value)
+{
+	return set_number(&p->max_booting, value, 0, MACHINES_MAX);
 }
 
 static bool set_reserve(struct policy *p, const char *value)
@@ -95,6 +100,7 @@ static const struct policy_key {
 	{ "mode", "persistent", "persistent or ephemeral", set_mode },
 	{ "max-machines", "256", "a number from 1 to 100000", set_max_machines },
 	{ "max-waiting", "64", "a number from 1 to 10000", set_max_waiting },
+	{ "max-booting", "512", "a number up to 100000; 0: no limit", set_max_booting },
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
 };
 

@@ -49,6 +49,17 @@ with Suite() as t:
         equal(summed.group(1), wrote, "what was written before the reboot")
         equal(summed.group(2), "before", "stamp")
 
+    with t.case("the timeline of a boot, from its first packet to a system that stays"):
+        STAGES = ["dhcp", "boot-file", "script", "ipxe-login", "first-read", "loader-done", "kernel-login", "steady"]
+        boots = lambda: {b["number"]: [s["stage"] for s in b["timeline"]] for b in server.machine(m["name"])["boots"]}
+        until(lambda: "steady" in boots().get(2, []), 60, "the system's session stands")
+        equal(boots(), {1: STAGES[:-1], 2: STAGES}, "stages of both boots")       # the first was over before it was steady
+        shown = server.machine(m["name"])
+        times = [s["at_ms"] for s in shown["timeline"]]
+        equal(times, sorted(times), "the order of the stages in time")
+        equal(shown["stuck"], None, "stuck")
+        true(re.search(r"timeline .*\n.* 0\.0 s  dhcp .*\n(.*\n)*.* s  steady", server.ctl("machine", "show", m["name"])), "no timeline in machine show")
+
     with t.case("a machine that is off has a clean disk that costs what it wrote"):
         vm.poweroff()
         server.check_disk(m["name"])

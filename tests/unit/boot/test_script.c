@@ -31,6 +31,8 @@ static struct script_values all(void)
 					       [VAR_NUMBER] = "3",
 					       [VAR_ATTEMPT] = "1",
 					       [VAR_SECONDS] = "5",
+					       [VAR_PLACE] = "2",
+					       [VAR_QUEUE] = "7",
 					       [VAR_WHERE] = "10.0.0.9",
 					       [VAR_SINCE] = "noon",
 					       [VAR_REASON] = "because",
