@@ -314,6 +314,18 @@ with Suite() as t:
         for line in ("Mode parameters changed", "thin provisioning soft threshold"):
             until(lambda: vm.run("sync") == "" and line in vm.run("sh -c \"dmesg | grep sd.0:0:0:0\""), 20, f"{line!r} in the kernel's log")
 
+    with t.case("its disk grows while it runs: the kernel is told, and has the new size once it looks"):
+        vm.run("sh -c \"dd if=/dev/sda of=/dev/null bs=4k iflag=direct count=4000 & wait\"")
+        server.ctl("machine", "set", proof["hostname"], f"size={2 * DISK >> 20}M")
+        until(lambda: vm.run("sg_turs /dev/sda") == "" and "Capacity data has changed" in vm.run("sh -c \"dmesg | grep sd.0:0:0:0\""), 20,
+              "the unit attention in the kernel's log")
+        vm.run('sh -c "echo 1 >/sys/block/sda/device/rescan"')
+        equal(int(vm.read("/sys/block/sda/size")), 2 * DISK // 512, "the kernel's size of the disk")
+        equal(host.command(microsoft.TUR).sense_code, (6, 0x2a, 9), "unit attention of the other initiator")
+        vm.run("sg_dd if=/mnt/sg/noise of=/dev/sda bs=512 seek=%d count=8 oflag=sgio" % (2 * DISK // 512 - 8))
+        equal(host.good(rw(0x28, 2 * DISK // 512 - 8, 8), read=4096).data, FILES["noise"][:4096], "the new end, as the other reads it")
+        model.extend(bytes(DISK - 4096) + FILES["noise"][:4096])
+
     # ---- what is left of it
 
     with t.case("what the tools wrote is what libiscsi reads, and what is in the closed disk"):
