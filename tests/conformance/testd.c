@@ -401,8 +401,19 @@ static void start_loops(struct testd *testd)
 static void run(struct testd *testd, const struct endpoint *listen)
 {
 	const struct iscsi_provider provider = {
-		testd,	   find,	       list,	      begin,	     open_disk,	    close_disk,	   grow_disk,
-		begin_needs_closed, session_began, session_ended, login_refused, save_state, load_state,
+		.arg = testd,
+		.find = find,
+		.list = list,
+		.begin = begin,
+		.open = open_disk,
+		.close = close_disk,
+		.grow = grow_disk,
+		.begin_needs_closed = begin_needs_closed,
+		.session_began = session_began,
+		.session_ended = session_ended,
+		.login_refused = login_refused,
+		.save_state = save_state,
+		.load_state = load_state,
 	};
 	struct iscsi_server_config config = {
 		.loops = testd->loops,
