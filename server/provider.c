@@ -133,6 +133,14 @@ static void provider_close(void *arg, uint64_t key, struct disk *disk, struct lo
 	boot_target_close(provider->boot, (int64_t)key, disk, loop, closed, closed_arg);
 }
 
+static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+			  void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg)
+{
+	struct provider *provider = arg;
+
+	boot_target_grow(provider->boot, (int64_t)key, disk, size_bytes, loop, grown, grown_arg);
+}
+
 static bool provider_begin_needs_closed(void *arg, uint64_t key)
 {
 	struct provider *provider = arg;
@@ -331,6 +339,14 @@ static void provider_sessions(void *arg, uint64_t key, struct loop *reply_loop,
 	iscsi_server_sessions(provider->server, key, reply_loop, provider_each_session, sessions);
 }
 
+static void provider_resize(void *arg, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+			    void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg)
+{
+	struct provider *provider = arg;
+
+	iscsi_server_resize(provider->server, key, size_bytes, reply_loop, resized, resized_arg);
+}
+
 void provider_init(struct provider *provider)
 {
 	provider->iscsi = (struct iscsi_provider){
@@ -340,6 +356,7 @@ void provider_init(struct provider *provider)
 		.begin = provider_begin,
 		.open = provider_open,
 		.close = provider_close,
+		.grow = provider_grow,
 		.begin_needs_closed = provider_begin_needs_closed,
 		.session_began = provider_session_began,
 		.session_ended = provider_session_ended,
@@ -353,5 +370,6 @@ void provider_init(struct provider *provider)
 		.probe = provider_probe,
 		.release = provider_release,
 		.sessions = provider_sessions,
+		.resize = provider_resize,
 	};
 }

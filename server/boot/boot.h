@@ -42,6 +42,9 @@ struct boot_runtime {
 	void (*release)(void *arg, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *released_arg), void *released_arg);
 	void (*sessions)(void *arg, uint64_t key, struct loop *reply_loop,
 			 void (*each)(void *each_arg, const struct boot_session *session), void *each_arg); /* NULL ends */
+	/* Grows the disk of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
+	void (*resize)(void *arg, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+		       void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg);
 };
 
 struct boot_config {
@@ -113,8 +116,8 @@ int boot_reset(struct boot *boot, const char *machine, const char *actor, char *
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size);
 int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /*
- * KEY=VALUE as interfaces.md names them, and state=ready, which lifts the hold of a failed disk. image, mode and state: -EBUSY where it runs; image:
- * -EEXIST where its disk holds data of its own (reset it first).
+ * KEY=VALUE as interfaces.md names them, and state=ready, which lifts the hold of a failed disk. image, mode, physical-block and state: -EBUSY where it runs; size also
+ * grows a running machine's disk; image: -EEXIST where its disk holds data of its own (reset it first).
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
@@ -158,6 +161,12 @@ void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, s
 void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
 		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason), void *arg);
 void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop, void (*closed)(void *arg), void *arg);
+/*
+ * Closes the disk, which nobody uses just now, grows it and opens it again. grown, on loop: the disk to go on with, and 0 or -errno with a sentence why it
+ * is no larger; disk NULL: it could not be opened again.
+ */
+void boot_target_grow(struct boot *boot, int64_t machine_id, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+		      void (*grown)(void *arg, struct disk *disk, int err, const char *reason), void *arg);
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why); /* began: NULL */
 /* The first READ of a session of boot number. */

@@ -159,6 +159,9 @@ int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct
 		m->new_child[0] = '\0';
 		return err;
 	}
+	err = store_grow_child(m->boot->store, m->new_child, machine->size_bytes, m->reason, m->reason_size);
+	if (err)
+		return err;
 	memcpy(m->old_child, machine->child, sizeof(m->old_child));
 	memcpy(machine->child, m->new_child, sizeof(machine->child));
 	machine->version_id = version->id;

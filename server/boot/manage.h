@@ -18,6 +18,7 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *key, *value;
 	bool add;
+	uint64_t size_bytes; /* size=, taken apart */
 	char mac[PARSE_MAC_TEXT];
 	/* a file made in the job: deleted again where the commit fails; and one that the commit gave up */
 	char new_child[NAME_MAX_TEXT], old_child[NAME_MAX_TEXT];
@@ -37,6 +38,11 @@ int manage_find(struct manage *m, const char *machine);
  */
 int manage_begin_exclusive(struct manage *m);
 void manage_end_exclusive(struct manage *m);
+
+/*
+ * size=VALUE: the disk of m->machine is grown, whether it runs or not; m->size_bytes. What is left is to record it. grow.c.
+ */
+int manage_grow(struct manage *m);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ struct running_wait {
 	struct boot_session *session; /* probe: where it goes */
 	struct boot_sessions sessions;
 	unsigned capacity;
+	int err; /* resize */
+	char reason[REASON_TEXT];
 };
 
 static void running_wait(struct boot *boot, struct running_wait *wait)
@@ -64,6 +67,27 @@ void running_release(struct boot *boot, int64_t machine_id, const char *why)
 	sem_init(&wait.done, 0, 0);
 	boot->runtime->release(boot->runtime->arg, (uint64_t)machine_id, why, boot->loop, running_released, &wait);
 	running_wait(boot, &wait);
+}
+
+static void running_resized(void *arg, int err, const char *reason)
+{
+	struct running_wait *wait = arg;
+
+	wait->err = err;
+	snprintf(wait->reason, sizeof(wait->reason), "%s", reason);
+	sem_post(&wait->done);
+}
+
+int running_resize(struct boot *boot, int64_t machine_id, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, size_bytes, boot->loop, running_resized, &wait);
+	running_wait(boot, &wait);
+	if (wait.err)
+		snprintf(reason, reason_size, "%s", wait.reason);
+	return wait.err;
 }
 
 static void running_each(void *arg, const struct boot_session *session)

@@ -97,6 +97,14 @@ static int set_physical_block(struct manage *m, struct inventory_tx *tx)
 	return set_word(m, "4096", "512", &m->machine.physical_512);
 }
 
+/* manage_grow has done it; what is kept is for the disks that come after this one. */
+static int set_size(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	m->machine.size_bytes = m->size_bytes;
+	return 0;
+}
+
 static int set_note(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
@@ -121,11 +129,18 @@ static const struct set_key {
 	const char *name;
 	int (*set)(struct manage *m, struct inventory_tx *tx);
 	bool exclusive; /* the disk is concerned: not while it runs */
+	int (*before)(struct manage *m); /* blocking, before the write job; NULL: nothing */
 } set_keys[] = {
-	{ "name", set_name, false }, { "image", set_image, true },    { "mode", set_mode, true },
-	{ "auth", set_auth, false }, { "access", set_access, false }, { "boot", set_boot, false },
-	{ "note", set_note, false }, { "state", set_state, true },
-	{ "physical-block", set_physical_block, true },
+	{ "name", set_name, false, NULL },
+	{ "image", set_image, true, NULL },
+	{ "mode", set_mode, true, NULL },
+	{ "auth", set_auth, false, NULL },
+	{ "access", set_access, false, NULL },
+	{ "boot", set_boot, false, NULL },
+	{ "note", set_note, false, NULL },
+	{ "state", set_state, true, NULL },
+	{ "size", set_size, false, manage_grow },
+	{ "physical-block", set_physical_block, true, NULL },
 };
 
 static const struct set_key *set_find_key(const char *name)
@@ -167,9 +182,11 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!entry) {
 		ask_clean_text(key, shown, sizeof(shown));
 		return manage_refuse(&m, -EINVAL,
-				     "there is no key %s: name, image, mode, auth, access, boot, note, state, physical-block", shown);
+				     "there is no key %s: name, image, mode, auth, access, boot, note, state, size, physical-block", shown);
 	}
 	err = manage_find(&m, machine);
+	if (!err && entry->before)
+		err = entry->before(&m);
 	if (!err && entry->exclusive)
 		err = manage_begin_exclusive(&m);
 	if (err)

@@ -281,6 +281,10 @@ static int begin_replace_child(struct target_begin *begin, struct inventory_tx *
 		begin->new_child[0] = '\0';
 		return err;
 	}
+	err = store_grow_child(begin->boot->store, begin->new_child, machine->size_bytes, begin->reason,
+			       sizeof(begin->reason));
+	if (err)
+		return err;
 	memcpy(begin->old_child, machine->child, sizeof(begin->old_child));
 	memcpy(machine->child, begin->new_child, sizeof(machine->child));
 	machine->child_fresh = true;

@@ -44,7 +44,7 @@ const struct command commands[] = {
 	  "sanbootctl machine deny 52:54:00:12:34:56", run_machine_deny },
 	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
-	{ "machine set", "M KEY=VALUE...", 2, MANY, 0, "change name, image, mode, auth, access, note, boot, physical-block",
+	{ "machine set", "M KEY=VALUE...", 2, MANY, 0, "change name, image, mode, auth, access, note, boot, size, physical-block",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"", run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine",
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },

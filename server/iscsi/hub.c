@@ -135,7 +135,7 @@ static void tick_targets(struct hub *hub)
 		list_each(link, next, &hub->targets[i]) {
 			struct target *target = list_entry(link, struct target, link);
 
-			if (target->close_after_ms)
+			if (target->close_after_ms || target->resize)
 				target_kick(target);
 		}
 	}

@@ -83,6 +83,12 @@ struct iscsi_provider {
 		     void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason), void *opened_arg);
 	/* The last session has ended and its grace is over: the target is freed; close the disk. closed runs on loop. */
 	void (*close)(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg), void *closed_arg);
+	/*
+	 * Nobody uses the disk just now, and its commands wait: close it, grow it, open it again on loop. grown: the disk to go on with, of whatever size,
+	 * and 0 or -errno with a sentence; disk NULL: it cannot be opened any more, and counts as closed. May be NULL: never asked.
+	 */
+	void (*grow)(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+		     void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg);
 	/* begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread, at once. */
 	bool (*begin_needs_closed)(void *arg, uint64_t key);
 	/* For the inventory and the events: a session began (ended: why). Must not block. */
@@ -135,6 +141,13 @@ void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char 
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
 			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
 
+/*
+ * Grows the disk of an open target under its sessions: commands wait while provider->grow has it, and initiators are told of the new capacity
+ * (unit attention, asynchronous message; never iPXE). resized runs on reply_loop. 0; -ENOENT: it is not open, and nothing was done; -EBUSY: its commands did not
+ * end in time, and nothing was done; else as provider->grow says. reason is borrowed. Any thread.
+ */
+void iscsi_server_resize(struct iscsi_server *server, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+			 void (*resized)(void *arg, int err, const char *reason), void *arg);
 /*
  * The disk of an open target has another size now: initiators are told by a unit attention and an asynchronous message
  * (never iPXE). Nothing happens where it is not open: whoever opens it looks. Any thread.

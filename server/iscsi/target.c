@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "iscsi/hub.h"
 #include "iscsi/login.h"
+#include "iscsi/resize.h"
 #include "iscsi/session.h"
 #include "iscsi/target_open.h"
 #include "iscsi/wire.h"
@@ -351,7 +352,7 @@ static void idle_step(struct target *target)
 void target_advance(struct target *target)
 {
 	task_mgmt_advance(target);
-	if (target->beginning || !release_step(target))
+	if (target->beginning || !resize_advance(target) || !release_step(target))
 		return;
 	while (!list_empty(&target->waiting))
 		if (!admission_step(target))

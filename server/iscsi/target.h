@@ -3,6 +3,7 @@
  * A target at run time, on the loop that owns it: its disk, its sessions, its boots.
  *
  *     ABSENT -> OPENING -> OPEN -> CLOSING -> ABSENT (and freed, when nobody wants it)
+ *                          OPEN -> LOST: its disk did not come back from growing; sessions end -> ABSENT
  *
  * A closed target stays as a record while somebody is registered with it (PERSISTENT RESERVE OUT), until it is released or the server stops.
  *
@@ -25,7 +26,9 @@ struct session;
 
 enum { TARGET_GRACE_MS = 2000, TARGET_SESSIONS_MAX = 256 };
 
-enum target_state { TARGET_ABSENT, TARGET_OPENING, TARGET_OPEN, TARGET_CLOSING };
+enum target_state { TARGET_ABSENT, TARGET_OPENING, TARGET_OPEN, TARGET_CLOSING, TARGET_LOST };
+
+struct resize;
 
 struct target {
 	struct hub *hub;
@@ -45,6 +48,7 @@ struct target {
 	struct list waiting;   /* struct login */
 	struct list tmfs;      /* struct tmf, task_mgmt.c */
 	struct list releases;  /* struct release_request, server_query.c */
+	struct resize *resize; /* resize.c: the disk is wanted for growing, or away; NULL: neither */
 	uint64_t close_after_ms; /* the grace ends then; 0: not running */
 	uint64_t next_serial;	 /* of tasks */
 	uint16_t last_tsih;

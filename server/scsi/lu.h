@@ -105,8 +105,9 @@ struct scsi_lu {
 	unsigned task_count;
 	unsigned barriers; /* ORDERED, HEAD OF QUEUE and atomic tasks in the set: while there is none, nothing waits */
 	unsigned heads;
-	unsigned waiting; /* tasks that wait for older ones */
+	unsigned waiting; /* tasks that wait for older ones, or until the disk is back */
 	bool kicking;
+	bool held; /* the disk is away, or wanted: no task begins */
 };
 
 struct scsi_nexus {

@@ -70,6 +70,14 @@ void scsi_target_set_physical(struct scsi_target *target, unsigned lun, unsigned
 bool scsi_target_has_registrations(const struct scsi_target *target);
 /* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */
 void scsi_target_capacity_changed(struct scsi_target *target, unsigned lun);
+/*
+ * The disk of a LUN is wanted for a moment, under its nexuses: tasks that come from now on wait. Once the LUN is idle (none runs, nothing that it
+ * lent is out) nobody touches the disk, and it may be closed; scsi_target_unhold brings the same or another one, which is not smaller, and lets
+ * the tasks go on. Where its size is another, initiators are told as by scsi_target_capacity_changed.
+ */
+void scsi_target_hold(struct scsi_target *target, unsigned lun);
+bool scsi_target_is_idle(const struct scsi_target *target, unsigned lun);
+void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *disk);
 /* A new boot of the machine begins: registrations and reservations of earlier boots go, APTPL ones too. */
 void scsi_target_clear_reservations(struct scsi_target *target);
 

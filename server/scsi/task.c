@@ -120,6 +120,8 @@ static bool task_must_wait(const struct task_state *st)
 {
 	bool ordered = task_is_ordered(st), atomic = task_is_atomic(st), head = task_is_head(st);
 
+	if (st->lu->held)
+		return true;
 	if (!st->lu->barriers)
 		return false;
 	if (!head && st->lu->heads)
@@ -237,6 +239,33 @@ again:
 		goto again;
 	}
 	lu->kicking = false;
+}
+
+/* ---- the disk is wanted for a moment ---- */
+
+void scsi_target_hold(struct scsi_target *target, unsigned lun)
+{
+	target->lus[lun]->held = true;
+}
+
+bool scsi_target_is_idle(const struct scsi_target *target, unsigned lun)
+{
+	const struct scsi_lu *lu = target->lus[lun];
+
+	return lu->waiting == lu->task_count && (!lu->disk || !lu->disk->in_flight);
+}
+
+void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *disk)
+{
+	struct scsi_lu *lu = target->lus[lun];
+
+	target_enter(target);
+	lu->disk = disk;
+	if (disk && disk->size_bytes / SCSI_BLOCK != lu->blocks)
+		scsi_target_capacity_changed(target, lun);
+	lu->held = false;
+	lu_kick(lu);
+	target_leave(target);
 }
 
 /* ---- execution ---- */

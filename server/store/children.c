@@ -65,6 +65,24 @@ int store_create_child(struct store *store, const char *child, const struct imag
 	return err;
 }
 
+int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct child_info info;
+	char path[PATH_MAX];
+	int err;
+
+	if (!size_bytes)
+		return 0;
+	err = store_child_info(store, child, &info);
+	if (err) {
+		snprintf(reason, reason_size, "%s cannot be read: %s", child, strerror(-err));
+		return err;
+	}
+	if (info.virtual_bytes >= size_bytes)
+		return 0;
+	return qcow2_grow(store_path(store, "children", child, path), size_bytes, reason, reason_size);
+}
+
 int store_sync_child(struct store *store, const char *child)
 {
 	char path[PATH_MAX];

@@ -326,6 +326,8 @@ static int make_again(struct reclaim *r, const struct machine *machine, const st
 
 	store_delete_child(r->store, machine->child);
 	err = store_create_child(r->store, machine->child, version, NULL, reason, sizeof(reason));
+	if (!err)
+		err = store_grow_child(r->store, machine->child, machine->size_bytes, reason, sizeof(reason));
 	if (err)
 		log_error("store: %s: its disk could not be made again: %s", machine->name, reason);
 	return err;

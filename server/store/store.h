@@ -69,6 +69,11 @@ uint64_t store_version_allocated(struct store *store, const struct image_version
 void store_child_name(char child[NAME_MAX_TEXT], int64_t machine_hint);
 /* Makes the file (about 1 ms, not synced: see machine.child_fresh). -ENOSPC below the reserve. Safe inside an inventory write job. */
 int store_create_child(struct store *store, const char *child, const struct image_version *version, const struct policy *policy, char *reason, size_t reason_size);
+/*
+ * A closed child is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never shrinks. On a worker, or inside an
+ * inventory write job for a child that was made there.
+ */
+int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size);
 /* Makes a fresh child durable (its file and its directory entry) before its first login is answered. */
 int store_sync_child(struct store *store, const char *child);
 void store_delete_child(struct store *store, const char *child);

@@ -11,6 +11,7 @@ import c_order  # noqa: F401
 import c_data  # noqa: F401
 import c_text  # noqa: F401
 import c_tasks  # noqa: F401
+import c_resize  # noqa: F401
 import c_sessions  # noqa: F401
 import c_hostile  # noqa: F401
 

@@ -6,7 +6,8 @@
  *
  * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes
  * "probe KEY MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the current, as after a
- * server that died having made it so), "capacity KEY" (has changed) and "stop"; the end of input stops it too.
+ * server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it; 0: it does not come back) and "stop"; the end
+ * of input stops it too.
  */
 #include "base/log.h"
 #include "base/loop.h"
@@ -17,6 +18,7 @@
 #include "memory_disk.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@ static struct machine {
 	uint16_t unopened; /* by open */
 	const char *initiator; /* the only one */
 	uint64_t boot, pending;
+	uint64_t size_bytes; /* once it has grown */
 	void *memory;
 	void *state;
 	size_t state_len;
@@ -166,7 +169,7 @@ static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 	struct testd *testd = arg;
 	struct machine *machine = machine_of(key);
 	struct memory_disk_config config = {
-		.size_bytes = testd->size_bytes,
+		.size_bytes = machine->size_bytes ? machine->size_bytes : testd->size_bytes,
 		.slow_from = testd->size_bytes - (4 << 20),
 		.slow_ms = machine->many ? 0 : 300,
 		.broken_from = machine->many ? UINT64_MAX - (1 << 20) : testd->size_bytes - (2 << 20),
@@ -177,7 +180,7 @@ static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 		return;
 	}
 	if (!machine->memory)
-		machine->memory = zeroed(testd->size_bytes);
+		machine->memory = zeroed(2 * testd->size_bytes); /* room to grow */
 	config.memory = machine->memory;
 	say("open %llu %llu", (unsigned long long)key, (unsigned long long)boot);
 	opened(opened_arg, memory_disk_new(testd->env, loop, &config), 0, NULL);
@@ -209,6 +212,48 @@ static void close_disk(void *arg, uint64_t key, struct disk *disk, struct loop *
 	assert(closing);
 	*closing = (struct closing){ key, closed, closed_arg };
 	disk_close(disk, on_closed, closing);
+}
+
+struct growing {
+	struct testd *testd;
+	uint64_t key, size_bytes;
+	struct loop *loop;
+	void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason);
+	void *grown_arg;
+};
+
+static void on_grow_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
+{
+	struct growing *growing = arg;
+
+	(void)login_status;
+	growing->grown(growing->grown_arg, disk, 0, reason ? reason : "");
+	free(growing);
+}
+
+static void on_grow_closed(void *arg, int err)
+{
+	struct growing *growing = arg;
+
+	assert(!err);
+	say("away %llu", (unsigned long long)growing->key);
+	if (!growing->size_bytes) {
+		growing->grown(growing->grown_arg, NULL, -EIO, "the disk of this target does not come back");
+		free(growing);
+		return;
+	}
+	machine_of(growing->key)->size_bytes = growing->size_bytes;
+	open_disk(growing->testd, growing->key, 0, growing->loop, on_grow_opened, growing);
+}
+
+static void grow_disk(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+		      void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg)
+{
+	struct growing *growing = malloc(sizeof(*growing));
+
+	assert(growing);
+	*growing = (struct growing){ arg, key, size_bytes, loop, grown, grown_arg };
+	disk_close(disk, on_grow_closed, growing);
 }
 
 static bool begin_needs_closed(void *arg, uint64_t key)
@@ -278,6 +323,12 @@ static void on_released(void *arg)
 	say("released");
 }
 
+static void on_resized(void *arg, int err, const char *reason)
+{
+	(void)arg;
+	say("resized %d %s", err, reason);
+}
+
 static void on_session(void *arg, const struct iscsi_session_info *session)
 {
 	(void)arg;
@@ -291,7 +342,7 @@ static void on_session(void *arg, const struct iscsi_session_info *session)
 /* False: the end. */
 static bool command(struct testd *testd, const char *line)
 {
-	unsigned long long key = 0, ms = 0;
+	unsigned long long key = 0, ms = 0, bytes = 0;
 
 	if (sscanf(line, "probe %llu %llu", &key, &ms) == 2) {
 		iscsi_server_probe(testd->server, key, (unsigned)ms, testd->loops[0], on_probed, testd);
@@ -312,6 +363,8 @@ static bool command(struct testd *testd, const char *line)
 		machine_of(key)->pending = 0;
 		pthread_mutex_unlock(&testd->mutex);
 		say("begun");
+	} else if (sscanf(line, "resize %llu %llu", &key, &bytes) == 2) {
+		iscsi_server_resize(testd->server, key, bytes, testd->loops[0], on_resized, testd);
 	} else if (sscanf(line, "capacity %llu", &key) == 1) {
 		iscsi_server_capacity_changed(testd->server, key);
 	} else {
@@ -348,8 +401,19 @@ static void start_loops(struct testd *testd)
 static void run(struct testd *testd, const struct endpoint *listen)
 {
 	const struct iscsi_provider provider = {
-		testd,	   find,	       list,	      begin,	     open_disk,	    close_disk,
-		begin_needs_closed, session_began, session_ended, login_refused, save_state, load_state,
+		.arg = testd,
+		.find = find,
+		.list = list,
+		.begin = begin,
+		.open = open_disk,
+		.close = close_disk,
+		.grow = grow_disk,
+		.begin_needs_closed = begin_needs_closed,
+		.session_began = session_began,
+		.session_ended = session_ended,
+		.login_refused = login_refused,
+		.save_state = save_state,
+		.load_state = load_state,
 	};
 	struct iscsi_server_config config = {
 		.loops = testd->loops,

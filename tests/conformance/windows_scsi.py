@@ -2,6 +2,7 @@
 """The commands that Windows' disk stack sends (part of windows.py): enumeration, mode pages, trim, offload inquiries, health."""
 import os
 import struct
+import subprocess
 
 import facts
 from iscsi import *
@@ -113,6 +114,44 @@ def capacity_of_a_512n_disk(t):
     d = s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)
     equal(struct.unpack(">QIBB", d[:14]), (BLOCKS - 1, 512, 0, 0), "last LBA, block, protection, physical block exponent")
     equal(machine.show()["luns"][0]["physical_block_bytes"], 512, "physical_block_bytes of machine show")
+
+
+@case("SBC-3 §5.16")
+def growth_of_a_running_machine_and_of_one_that_is_off(t):
+    machine = t.daemon.enrol(access="many")
+    s = Windows(machine)
+    equal(s.write(rw(0x2a, BLOCKS - 256, 256), b"B" * 131072).status, 0, "status of a write before")
+    size = lambda: machine.show()["disk"]["virtual_bytes"]
+    for settings in ("size=32M", "size=1000", "size=17T"):
+        try:
+            t.daemon.ctl("machine", "set", machine.name, settings)
+        except Failed as refused:
+            want("size" in str(refused) or "only grows" in str(refused) or "16 TiB" in str(refused), "the reason", refused)
+        else:
+            raise Failed(f"{settings} was taken")
+    equal(size(), DISK_BYTES, "size after what was refused")
+    t.daemon.ctl("machine", "set", machine.name, "size=3T")
+    pdu = s.recv()
+    equal((pdu.opcode, pdu.bhs[36], pdu.data[4] & 15, pdu.data[14], pdu.data[15]), (ASYNC, 0, 6, 0x2a, 9), "Async Message")
+    s.statsn += 1
+    equal(s.command(TUR).sense_code, (6, 0x2a, 9), "unit attention")
+    blocks = 3 << 31
+    equal(s.data_in(b"\x25" + b"\0" * 9, 8), struct.pack(">II", 0xffffffff, 512), "READ CAPACITY(10)")
+    equal(struct.unpack(">Q", s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)[:8])[0], blocks - 1, "READ CAPACITY(16)")
+    equal(s.write(rw(0x8a, blocks - 8, 8), b"E" * 4096).status, 0, "status of a write to the new end")
+    s.close()
+    path = t.daemon.closed_disk(machine)
+    t.daemon.ctl("machine", "set", machine.name, "size=4T")
+    equal(size(), 4 << 40, "virtual_bytes of machine show")
+    subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", path], check=True)
+    s = Windows(machine)
+    equal(struct.unpack(">Q", s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)[:8])[0], (4 << 31) - 1, "READ CAPACITY(16)")
+    equal(s.good(rw(0x88, blocks - 16, 24), read=12288).data, b"\0" * 4096 + b"E" * 4096 + b"\0" * 4096, "around the old end")
+    equal(s.good(rw(0x28, BLOCKS - 256, 264), read=135168).data, b"B" * 131072 + b"\0" * 4096, "around the image's end")
+    s.close()
+    t.daemon.closed_disk(machine)
+    t.daemon.ctl("machine", "reset", machine.name, "--yes")
+    equal(size(), 4 << 40, "size after a reset")
 
 
 # ---- mode pages ----
@@ -312,7 +351,8 @@ def WRITE_SAME(t):
 def GET_LBA_STATUS(t):
     machine = t.daemon.enrol(access="many")
     s = Windows(machine)
-    equal(s.write(rw(0x2a, 65536, 256), b"M" * 131072).status, 0, "status")
+    for lba, blocks in ((65536, 256), (65664 + 4096, 8)):          # and behind what will be unmapped: the rest is a hole already
+        equal(s.write(rw(0x2a, lba, blocks), b"M" * blocks * 512).status, 0, "status")
     ask = lambda lba, n=4096: struct.pack(">BBQIBB", 0x9e, 0x12, lba, n, 0, 0)
     d = s.data_in(ask(65536), 4096)
     lba, blocks, status = struct.unpack(">QIB", d[8:21])

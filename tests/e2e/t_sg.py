@@ -314,6 +314,23 @@ with Suite() as t:
         for line in ("Mode parameters changed", "thin provisioning soft threshold"):
             until(lambda: vm.run("sync") == "" and line in vm.run("sh -c \"dmesg | grep sd.0:0:0:0\""), 20, f"{line!r} in the kernel's log")
 
+    with t.case("its disk grows while it runs: the kernel is told, and has the new size once it looks"):
+        vm.run('sh -c "(sg_dd if=/dev/sda of=/dev/null bs=512 bpt=8 iflag=direct count=80000; echo $? >/tmp/dd) >/dev/null 2>&1 &"')
+        server.ctl("machine", "set", proof["hostname"], f"size={2 * DISK >> 20}M")
+        until(lambda: vm.run("sg_turs /dev/sda") == "" and "Capacity data has changed" in vm.run("sh -c \"dmesg | grep sd.0:0:0:0\""), 20,
+              "the unit attention in the kernel's log")
+        vm.run('sh -c "echo 1 >/sys/block/sda/device/rescan"')
+        equal(int(vm.read("/sys/block/sda/size")), 2 * DISK // 512, "the kernel's size of the disk")
+        until(lambda: vm.run('sh -c "cat /tmp/dd 2>/dev/null || true"') == "0\n", 120, "the end of what was read all the while")
+        message = host.recv()
+        equal((message.opcode, message.data[14:16]), (0x32, b"\x2a\x09"), "Async Message to the other initiator")
+        host.statsn = message.statsn + 1
+        equal(host.command(microsoft.TUR).sense_code, (6, 0x2a, 9), "unit attention of the other initiator")
+        host.good(microsoft.TUR, attention=True)                                       # and that of the threshold
+        vm.run("sg_dd if=/mnt/sg/noise of=/dev/sda bs=512 seek=%d count=8 oflag=sgio" % (2 * DISK // 512 - 8))
+        equal(host.good(rw(0x28, 2 * DISK // 512 - 8, 8), read=4096).data, FILES["noise"][:4096], "the new end, as the other reads it")
+        model.extend(bytes(DISK - 4096) + FILES["noise"][:4096])
+
     # ---- what is left of it
 
     with t.case("what the tools wrote is what libiscsi reads, and what is in the closed disk"):

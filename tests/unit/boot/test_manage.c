@@ -221,6 +221,58 @@ static void test_set(void **state)
 	assert_string_equal(world_machine(w, "alice").iqn, machine.iqn);
 }
 
+static uint64_t disk_size(struct world *w)
+{
+	struct machine machine = world_machine(w, "pc-001");
+	struct child_info info;
+
+	assert_int_equal(store_child_info(w->store, machine.child, &info), 0);
+	return info.virtual_bytes;
+}
+
+/* A disk grows, open or closed, and keeps what is on it; the next one, after a reset, is as large. */
+static void test_set_size(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = start(w, MAC1);
+	uint64_t before = disk_size(w);
+	uint16_t status;
+	char why[256];
+
+	set(w, "size", "", -EINVAL);
+	set(w, "size", "5000", -EINVAL);
+	set(w, "size", "0", -EINVAL);
+	set(w, "size", "1M", -EINVAL);
+	assert_non_null(strstr(reason, "a disk only grows"));
+	set(w, "size", "17T", -EINVAL);
+	assert_int_equal(world_machine(w, "pc-001").size_bytes, 0);
+	assert_int_equal(disk_size(w), before);
+	/* while it runs */
+	assert_int_equal(world_write_block(w, 8192, 0x55, true), 0);
+	set(w, "size", "10G", 0);
+	assert_non_null(w->disk);
+	assert_int_equal(w->disk->size_bytes, (uint64_t)10 << 30);
+	assert_false(boot_disk_is_closed(w->boot, machine.id));
+	assert_int_equal(world_write_block(w, (uint64_t)9 << 30, 0x66, true), 0);
+	assert_int_equal(disk_size(w), (uint64_t)10 << 30);
+	assert_int_equal(world_machine(w, "pc-001").size_bytes, (uint64_t)10 << 30);
+	/* while somebody else changes it */
+	assert_int_equal(slots_claim(&w->boot->slots, machine.id), 0);
+	set(w, "size", "12G", -EBUSY);
+	slots_unclaim(&w->boot->slots, machine.id);
+	/* while it is off */
+	world_close(w);
+	set(w, "size", "11G", 0);
+	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
+	assert_string_equal(world_machine(w, "pc-001").child, machine.child);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_int_equal(w->disk->size_bytes, (uint64_t)11 << 30);
+	world_close(w);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_string_not_equal(world_machine(w, "pc-001").child, machine.child);
+	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
+}
+
 static void test_set_image(void **state)
 {
 	struct world *w = *state;
@@ -310,7 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_reset), TEST(test_reset_no_space), TEST(test_swap),	  TEST(test_remove), TEST(test_mac),
-		TEST(test_set),	  TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
+		TEST(test_set),	  TEST(test_set_size), TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,58 @@ static void release_on_io(struct loop_msg *msg)
 		release_closed(r);
 }
 
+struct resizing {
+	struct loop_msg msg;
+	struct world *world;
+	uint64_t key, size_bytes;
+	struct loop *reply_loop;
+	void (*resized)(void *arg, int err, const char *reason);
+	void *arg;
+	int err;
+	char reason[300];
+};
+
+static void resize_reply(struct loop_msg *msg)
+{
+	struct resizing *r = container_of(msg, struct resizing, msg);
+
+	r->resized(r->arg, r->err, r->reason);
+	free(r);
+}
+
+static void resize_grown(void *arg, struct disk *disk, int err, const char *reason)
+{
+	struct resizing *r = arg;
+
+	r->world->disk = disk;
+	r->err = err;
+	snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	r->msg.run = resize_reply;
+	loop_post(r->reply_loop, &r->msg);
+}
+
+static void resize_on_io(struct loop_msg *msg)
+{
+	struct resizing *r = container_of(msg, struct resizing, msg);
+	struct world *w = r->world;
+
+	if (w->disk && (uint64_t)w->disk_machine == r->key)
+		boot_target_grow(w->boot, w->disk_machine, w->disk, r->size_bytes, w->io, resize_grown, r);
+	else
+		resize_grown(r, w->disk, -ENOENT, "");
+}
+
+static void runtime_resize(void *world, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+			   void (*resized)(void *arg, int err, const char *reason), void *arg)
+{
+	struct resizing *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	*r = (struct resizing){ .msg.run = resize_on_io, .world = world, .key = key, .size_bytes = size_bytes,
+				.reply_loop = reply_loop, .resized = resized, .arg = arg };
+	loop_post(r->world->io, &r->msg);
+}
+
 static void runtime_release(void *world, uint64_t key, const char *why, struct loop *reply_loop,
 			    void (*released)(void *arg), void *arg)
 {
@@ -159,7 +211,8 @@ static void world_start(struct world *w)
 	config.loop = w->loop;
 	assert_int_equal(boot_new(&config, &w->boot), 0);
 	w->runtime = (struct boot_runtime){
-		.arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions
+		.arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions,
+		.resize = runtime_resize
 	};
 	boot_set_runtime(w->boot, &w->runtime, 3260);
 }

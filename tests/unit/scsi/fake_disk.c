@@ -39,6 +39,7 @@ void disk_submit(struct disk *disk, struct disk_request *req)
 		fake->first = req;
 	fake->last = req;
 	fake->pending++;
+	disk->in_flight++;
 }
 
 void disk_get_info(const struct disk *disk, struct disk_info *info)
@@ -57,6 +58,7 @@ void disk_release(struct disk *disk, struct disk_request *req)
 
 	assert(fake->lent);
 	fake->lent--;
+	disk->in_flight--;
 	for (int i = 0; i < req->iov_count; i++)
 		free(req->iov[i].iov_base);
 	free(req->iov);
@@ -198,6 +200,9 @@ bool fake_disk_step(struct fake_disk *fake)
 		fake->last = NULL;
 	fake->pending--;
 	req->result = fake_do(fake, req);
+	/* A read is in flight until it is given back. */
+	if (req->op != DISK_READ || req->result)
+		fake->disk.in_flight--;
 	req->done(req);
 	return true;
 }

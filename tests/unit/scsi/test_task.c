@@ -456,6 +456,61 @@ static void test_events(void **state)
 	fake_disk_free(second);
 }
 
+/* The disk goes away under its nexuses and comes back larger; what came meanwhile then runs. */
+static void test_hold(void **state)
+{
+	struct rig *rig = *state;
+	struct fake_disk *small = rig->fake, *big = fake_disk_new((RIG_BLOCKS + 8) * 512);
+	struct cmd read, late[3], gone;
+
+	prepare_read(rig, &read, 0, 0);
+	cmd_execute(&read);
+	scsi_target_hold(rig->target, 0);
+	assert_false(scsi_target_is_idle(rig->target, 0));
+	prepare_write(rig, &late[0], 0, 5, block_b);
+	cmd_prepare(rig, &late[1], 1, CDB(0x00));
+	cmd_prepare(rig, &late[2], 1, CDB(0x25));
+	late[2].task.attribute = SCSI_HEAD_OF_QUEUE;
+	prepare_read(rig, &gone, 2, 0);
+	for (unsigned i = 0; i < 3; i++)
+		cmd_execute(&late[i]);
+	cmd_execute(&gone);
+	assert_int_equal(small->pending, 1);
+	fake_disk_run(small);
+	assert_int_equal(read.done, 1);
+	assert_false(scsi_target_is_idle(rig->target, 0)); /* what it read is lent */
+	cmd_release(&read);
+	assert_true(scsi_target_is_idle(rig->target, 0));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(late[i].done, 0);
+	/* one that waits can be aborted meanwhile */
+	scsi_task_abort(&gone.task);
+	assert_int_equal(gone.done, 1);
+	assert_true(gone.task.aborted);
+	cmd_release(&gone);
+
+	rig->fake = big;
+	scsi_target_unhold(rig->target, 0, &big->disk);
+	fake_disk_run(big);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(late[i].done, 1);
+		assert_int_equal(late[i].task.status, SCSI_GOOD);
+	}
+	assert_int_equal(big->bytes[5 * 512], 'b');
+	assert_int_equal(get_be(late[2].task.in[0].iov_base, 4), RIG_BLOCKS + 7);
+	for (unsigned i = 0; i < 3; i++)
+		cmd_release(&late[i]);
+	for (unsigned i = 0; i < RIG_NEXUSES; i++) {
+		assert_sense(RUN(rig, i, 0x00), SENSE_UNIT_ATTENTION, ASC_CAPACITY_DATA_CHANGED);
+		assert_good(RUN(rig, i, 0x00));
+	}
+	/* the same size again: nobody is told */
+	scsi_target_hold(rig->target, 0);
+	scsi_target_unhold(rig->target, 0, &big->disk);
+	assert_good(RUN(rig, 0, 0x00));
+	fake_disk_free(small);
+}
+
 static void test_cleared(void **state)
 {
 	struct rig *rig = *state;
@@ -575,6 +630,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_attentions, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_capacity_changed, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_hold, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cleared, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_task_set_full, setup, rig_teardown),
 		cmocka_unit_test(test_freed_inside),

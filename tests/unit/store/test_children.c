@@ -46,6 +46,14 @@ static void test_child(void **state)
 	assert_int_equal(info.virtual_bytes, version.size_bytes);
 	assert_true(info.allocated_bytes < 1 << 20);
 	assert_true(info.clean);
+	/* It grows; what is added reads as zeroes. Never the other way. */
+	assert_int_equal(store_grow_child(f->store, child, 0, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_child(f->store, child, 4096, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_child(f->store, child, 100 << 20, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_child(f->store, child, 80 << 20, reason, sizeof(reason)), 0);
+	assert_int_equal(store_child_info(f->store, child, &info), 0);
+	assert_int_equal(info.virtual_bytes, 100 << 20);
+	assert_int_equal(store_grow_child(f->store, "m-none.qcow2", 1 << 20, reason, sizeof(reason)), -ENOENT);
 	store_child_path(f->store, child, path, sizeof(path));
 	run_command("qemu-img check -q -f qcow2 %s", path);
 	run_command("qemu-img compare -q -f qcow2 -F raw %s %s", path, input(f, "golden.raw"));
