@@ -244,6 +244,8 @@ static void request_note(struct real_file *f, const struct file_request *req)
 {
 	if (req->op == FILE_READ && f->read_only && req->hole_end > req->offset)
 		remember_hole(f, req->offset, req->hole_end);
+	if (req->op == FILE_STATUS && f->read_only && !req->result && req->extent_count && !req->extents[0].mapped)
+		remember_hole(f, req->extents[0].offset, req->extents[0].offset + req->extents[0].length);
 	if (req->op == FILE_SYNC && req->result && !f->sync_error)
 		f->sync_error = req->result;
 	if (req->op == FILE_WRITE && !req->result)

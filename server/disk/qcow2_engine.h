@@ -233,11 +233,19 @@ struct qcow2_writer {
 	unsigned pending; /* fills or io */
 	int error;
 	struct journal_waiter journal_waiter;
+	bool same, asked;  /* qcow2_same.c: there is nothing to write; the file system below was asked, */
+	uint64_t hole_end; /* and up to here has nothing */
 };
 
 /* done may be called inside. Zero-initialise before. */
 void qcow2_writer_start(struct qcow2_writer *writer, struct qcow2 *q, uint64_t offset, uint64_t length,
 			const struct iovec *iov, int iov_count, void (*done)(struct qcow2_writer *writer));
+
+/*
+ * qcow2_same.c: whether these very bytes are what one reads there now, without the child having them. 0, QCOW2_WAIT
+ * (the writer's step is run again), -errno.
+ */
+int qcow2_same(struct qcow2_writer *writer, bool *same);
 
 /* What the disk entry points do; disk.c has checked the request. */
 void qcow2_submit_read(struct qcow2 *q, struct disk_request *req);
@@ -362,6 +370,7 @@ struct qcow2 {
 	bool ephemeral;
 	uint64_t quota_bytes;
 
+	unsigned same_misses; /* qcow2_same.c: comparisons in vain */
 	struct qcow2_hold *hold_first, *hold_last;
 	unsigned changes; /* holds that change */
 

@@ -2,10 +2,10 @@
 /*
  * Bytes on their way into a child.
  *
- *	BEGIN ---> MAP ------------> FILL ---------> DATA ---------> BITS -----------> done
- *	marks      every cluster     sub-block       runs of         allocated, in     (a WRITE with FUA: flush)
- *	           has its host      edges, from     clusters that   memory; journal
- *	           cluster           below           lie together    where changed
+ *	SAME ------> BEGIN ---> MAP ------------> FILL ---------> DATA ---------> BITS -----------> done
+ *	nothing      marks      every cluster     sub-block       runs of         allocated, in     (a WRITE with
+ *	to write:               has its host      edges, from     clusters that   memory; journal   FUA: flush)
+ *	journal                 cluster           below           lie together    where changed
  *
  * What is aligned to 4 KiB is never copied. An edge within a block that the child has is written as it is; within a
  * block that it does not have, the rest of the block comes from below, and the block is written whole. The caller
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_BEGIN, STEP_MAP, STEP_FILL, STEP_DATA, STEP_BITS, STEP_END };
+enum { STEP_SAME, STEP_BEGIN, STEP_MAP, STEP_FILL, STEP_DATA, STEP_BITS, STEP_END };
 
 static int writer_step(struct qcow2_writer *w);
 
@@ -38,7 +38,7 @@ static void writer_end(struct qcow2_writer *w, int result)
 	free(w->io);
 	free(w->io_iov);
 	/* Also what failed may have left something in the file, and a reader may have seen it. */
-	if (w->step > STEP_DATA)
+	if (w->step > STEP_DATA && !w->same)
 		w->q->unsynced = true;
 	if (result == -EDQUOT)
 		result = -ENOSPC;
@@ -104,7 +104,27 @@ static int put_entry(struct qcow2_piece *piece, uint64_t cluster, struct qcow2_e
 	return 0;
 }
 
-/* ---- BEGIN, MAP ---- */
+static void journaled(struct journal_waiter *waiter, int err)
+{
+	writer_end(container_of(waiter, struct qcow2_writer, journal_waiter), err);
+}
+
+/* ---- SAME, BEGIN, MAP ---- */
+
+static int step_same(struct qcow2_writer *w)
+{
+	int err = w->q->failed ? -EIO : qcow2_same(w, &w->same);
+
+	if (err || !w->same)
+		return err;
+	w->step = STEP_END;
+	if (!w->q->journal)
+		return 0;
+	/* What made it the same may be on its way there. */
+	w->journal_waiter.done = journaled;
+	journal_wait(w->q->journal, &w->journal_waiter);
+	return QCOW2_WAIT;
+}
 
 static int step_begin(struct qcow2_writer *w)
 {
@@ -352,11 +372,6 @@ static int step_data(struct qcow2_writer *w)
 
 /* ---- BITS ---- */
 
-static void journaled(struct journal_waiter *waiter, int err)
-{
-	writer_end(container_of(waiter, struct qcow2_writer, journal_waiter), err);
-}
-
 /* The bits of one cluster. 1: they changed and are in the journal's queue. */
 static int set_bits(struct qcow2_writer *w, uint64_t cluster)
 {
@@ -402,12 +417,13 @@ static int step_bits(struct qcow2_writer *w)
 /* ---- the whole ---- */
 
 /*
- * From the present step as far as it goes. BEGIN and MAP are run again after they waited; the others wait for
+ * From the present step as far as it goes. SAME, BEGIN and MAP are run again after they waited; the others wait for
  * something that comes back to the step after them.
  */
 static int writer_step(struct qcow2_writer *w)
 {
-	static int (*const steps[])(struct qcow2_writer *w) = { step_begin, step_map, step_fill, step_data, step_bits };
+	static int (*const steps[])(struct qcow2_writer *w) = { step_same, step_begin, step_map,
+								step_fill, step_data,  step_bits };
 
 	while (w->step < STEP_END) {
 		bool again = w->step <= STEP_MAP;

@@ -117,7 +117,7 @@ static void test_costs(void **state)
 	make_golden(fx, "golden", 16 * MIB);
 	make_child(fx, "child", 16 * MIB, "golden", "raw");
 	disk = open_child(fx, "child");
-	fixture_pattern(data, sizeof(data), 0, 3);
+	fixture_pattern(data, sizeof(data), 0, 4);
 	assert_int_equal(fixture_write(fx, disk, 0, data, 512, false), 0);
 	assert_int_equal(fixture_flush(fx, disk), 0);
 	before = allocated_of(fx, "child");
@@ -129,6 +129,64 @@ static void test_costs(void **state)
 	assert_int_equal(fixture_close(fx, disk), 0);
 	assert_false(exists(fx, "child.journal"));
 	qemu_is_content(fx, "child");
+}
+
+/* ---- writing what is there already ---- */
+
+/* A machine that formats, partitions or installs what its golden image has: none of it takes space. */
+static void test_same(void **state)
+{
+	static unsigned char data[MIB], zeroes[MIB];
+	struct fixture *fx = *state;
+	struct model_disk model;
+	uint64_t fresh;
+	struct disk *disk;
+
+	make_golden(fx, "golden", 64 * MIB);
+	make_child(fx, "child", 80 * MIB, "golden", "raw");
+	fresh = allocated_of(fx, "child");
+	model_disk_init(fx, &model, 80 * MIB, "golden");
+	disk = open_child(fx, "child");
+	/* Zeroes where there is nothing, whole and in part: in a hole that nobody has read, and beyond the golden file. */
+	for (uint64_t at = 64 * KIB; at < 64 * MIB; at += 3 * 64 * KIB) {
+		assert_int_equal(fixture_write(fx, disk, at, zeroes, 128 * KIB, false), 0);
+		assert_int_equal(fixture_write(fx, disk, at + 512, zeroes, 1024, true), 0);
+	}
+	for (uint64_t at = 65 * MIB; at < 80 * MIB; at += MIB)
+		assert_int_equal(fixture_write(fx, disk, at, zeroes, MIB, false), 0);
+	/* The golden image's own bytes, which the page cache has, across data and holes, at odd offsets. */
+	for (uint64_t at = 512; at < 60 * MIB; at += 5 * MIB / 2) {
+		assert_int_equal(fixture_read(fx, disk, at, data, sizeof(data)), 0);
+		assert_int_equal(fixture_write(fx, disk, at, data, sizeof(data), false), 0);
+		assert_int_equal(fixture_write(fx, disk, at + 4096, data + 4096, 1536, true), 0);
+	}
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(allocated_of(fx, "child"), fresh);
+	assert_false(exists(fx, "child.journal"));
+	/* One byte that differs, at the very end: written. */
+	assert_int_equal(fixture_read(fx, disk, 0, data, sizeof(data)), 0);
+	data[sizeof(data) - 1] ^= 1;
+	memcpy(model.bytes, data, sizeof(data));
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	memset(zeroes + 128 * KIB - 1, 1, 1);
+	memcpy(model.bytes + 40 * MIB, zeroes, 128 * KIB);
+	assert_int_equal(fixture_write(fx, disk, 40 * MIB, zeroes, 128 * KIB, false), 0);
+	/* What was discarded reads as zeroes, and zeroes written there stay so; the golden bytes are something else again. */
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 3 * MIB, MIB), 0);
+	memset(model.bytes + 3 * MIB, 0, MIB);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	fresh = allocated_of(fx, "child");
+	assert_int_equal(fixture_write(fx, disk, 3 * MIB + 4096, zeroes, 64 * KIB, true), 0);
+	assert_int_equal(allocated_of(fx, "child"), fresh);
+	fixture_pattern(data, 64 * KIB, 3 * MIB / (192 * KIB) * (192 * KIB), 99);
+	memcpy(model.bytes + 3 * MIB, data, 64 * KIB);
+	assert_int_equal(fixture_write(fx, disk, 3 * MIB, data, 64 * KIB, false), 0);
+	model_disk_compare(fx, disk, &model);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+	model_disk_compare_qemu(fx, "child", &model);
+	model_disk_fini(&model);
 }
 
 static void differential(struct fixture *fx, uint64_t size_bytes, const char *golden, const char *format, unsigned seed)
@@ -380,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_create_refused, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_long_backing_name, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_costs, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_same, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_random, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_qemu_writes, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_made_by_qemu, fixture_setup, fixture_teardown),
