@@ -298,6 +298,7 @@ static void stop_targets(struct daemon *d)
 
 	if (!d->provider.server)
 		return;
+	boot_stopping(d->boot);
 	sem_init(&stopped, 0, 0);
 	iscsi_server_stop(d->provider.server, DRAIN_MS, post_semaphore, &stopped);
 	while (sem_wait(&stopped) && errno == EINTR)

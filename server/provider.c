@@ -15,16 +15,6 @@
 
 enum { LOGIN_OUT_OF_RESOURCES = 0x0302 }; /* RFC 7143 §11.13.5 */
 
-static void copy_credential(struct iscsi_credential *to, const struct boot_credential *from)
-{
-	to->boot = from->boot;
-	to->pending = from->pending;
-	snprintf(to->user, sizeof(to->user), "%s", from->user);
-	snprintf(to->secret, sizeof(to->secret), "%s", from->secret);
-	snprintf(to->reverse_user, sizeof(to->reverse_user), "%s", from->reverse_user);
-	snprintf(to->reverse_secret, sizeof(to->reverse_secret), "%s", from->reverse_secret);
-}
-
 static enum iscsi_auth convert_auth(enum auth_kind auth)
 {
 	switch (auth) {
@@ -35,6 +25,17 @@ static enum iscsi_auth convert_auth(enum auth_kind auth)
 	default:
 		return ISCSI_AUTH_CHAP;
 	}
+}
+
+static void copy_credential(struct iscsi_credential *to, const struct boot_credential *from)
+{
+	to->boot = from->boot;
+	to->pending = from->pending;
+	to->auth = convert_auth(from->auth);
+	snprintf(to->user, sizeof(to->user), "%s", from->user);
+	snprintf(to->secret, sizeof(to->secret), "%s", from->secret);
+	snprintf(to->reverse_user, sizeof(to->reverse_user), "%s", from->reverse_user);
+	snprintf(to->reverse_secret, sizeof(to->reverse_secret), "%s", from->reverse_secret);
 }
 
 static void copy_session(struct boot_session *to, const struct iscsi_session_info *from)

@@ -137,7 +137,9 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	pthread_cond_init(&made->idle, NULL);
 	made->turns = turns_new();
 	made->flood = flood_new();
-	err = made->turns && made->flood ? stages_new(made, &made->stages) : -ENOMEM;
+	err = made->turns && made->flood ? resume_load(made) : -ENOMEM;
+	if (!err)
+		err = stages_new(made, &made->stages);
 	if (err) {
 		boot_free_parts(made);
 		return err;

@@ -60,6 +60,8 @@ struct boot_config {
 int boot_new(const struct boot_config *config, struct boot **boot);
 /* Before the first request. runtime is borrowed. */
 void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uint16_t iscsi_port);
+/* The server stops: that its sessions end does not mean that their machines are off. Before they are ended. */
+void boot_stopping(struct boot *boot);
 void boot_free(struct boot *boot);
 
 /* ---- a machine asks (GET /boot) ---- */
@@ -137,6 +139,7 @@ int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessio
 struct boot_credential {
 	uint64_t boot; /* 0: none */
 	bool pending;
+	enum auth_kind auth; /* NONE, CHAP or MUTUAL: what it began under; pending: what holds now */
 	char user[NAME_MAX_TEXT], secret[SECRET_TEXT], reverse_user[NAME_MAX_TEXT], reverse_secret[SECRET_TEXT];
 };
 

@@ -13,10 +13,12 @@
 #include "turns.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
 	BOOT_SEEN_MS = 60000,	  /* how old "last seen" may be before it is written again */
 	BOOT_PROBE_MS = 5000,	  /* how long a running machine has to answer */
+	BOOT_RESUME_MS = 120000,  /* how long after the server's start a machine that ran has to log in again */
 	BOOT_CLOSE_MS = 20000,	  /* how long a released child may take to close */
 	BOOT_SHORT_ID = 10,	  /* characters of a target's id: 50 bits */
 	BOOT_SECRET_CHARS = 16,	  /* 80 bits; Windows takes 12 to 16 */
@@ -39,6 +41,7 @@ struct boot {
 	uint16_t iscsi_port;
 
 	struct slots slots;
+	atomic_bool stopping; /* sessions that end from now on do so because the server stops */
 	struct stages *stages;
 	struct turns *turns;
 	struct flood *flood;
@@ -127,6 +130,13 @@ void answer_error(const struct asker *asker, int status, const char *outcome, co
 
 /* Who runs, for people: "10.0.0.7 (iPXE)", "22 Nov 14:03:05". */
 void answer_session(const struct boot_session *session, char *where, size_t where_size, char *since, size_t since_size);
+
+/* ---- resume.c: machines that ran when the server stopped ---- */
+
+/* At the start. 0 or -errno. */
+int resume_load(struct boot *boot);
+/* A session of this boot began or ended. */
+void resume_session(struct boot *boot, int64_t machine_id, uint64_t number, bool began);
 
 /* ---- running.c: sessions, asked by threads that may block ---- */
 

@@ -97,12 +97,19 @@ int manage_begin_exclusive(struct manage *m)
 {
 	struct slots *slots = &m->boot->slots;
 	struct boot_session session;
+	unsigned left_ms;
 	bool alive;
 	int err;
 
 	running_probe(m->boot, m->machine.id, &alive, &session);
 	if (alive)
 		return manage_refuse_running(m, &session);
+	left_ms = slots_resume_left_ms(slots, m->machine.id);
+	if (left_ms)
+		return manage_refuse(m, -EBUSY,
+				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
+				     "gone, release it: sanbootctl machine release %s",
+				     m->machine.name, (left_ms + 999) / 1000, m->machine.name);
 	if (slots_claim(slots, m->machine.id))
 		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
 	err = manage_check_sessions(m);
@@ -192,6 +199,7 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, char
 	if (!err)
 		err = manage_write(&m, release_run);
 	if (!err) {
+		slots_set_resume(&boot->slots, m.machine.id, 0);
 		running_release(boot, m.machine.id, "released by a person");
 		turns_leave(boot->turns, m.machine.id);
 	}

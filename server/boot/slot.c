@@ -17,6 +17,8 @@ struct slot {
 	enum slot_state state;
 	bool claimed, ephemeral;
 	uint64_t begun; /* 0: none */
+	unsigned sessions;
+	uint64_t resume_until_ms; /* 0: none */
 	struct {
 		uint64_t since_ms; /* monotonic; 0: none yet */
 		unsigned count;
@@ -222,6 +224,46 @@ bool slots_ephemeral(struct slots *slots, int64_t machine_id)
 	ephemeral = slot && slot->ephemeral;
 	pthread_mutex_unlock(&slots->mutex);
 	return ephemeral;
+}
+
+bool slots_count_session(struct slots *slots, int64_t machine_id, bool began)
+{
+	struct slot *slot;
+	bool edge = false;
+
+	pthread_mutex_lock(&slots->mutex);
+	slot = slots_get(slots, machine_id);
+	if (slot && began) {
+		slot->resume_until_ms = 0;
+		edge = slot->sessions++ == 0;
+	} else if (slot && slot->sessions) {
+		edge = --slot->sessions == 0;
+	}
+	pthread_mutex_unlock(&slots->mutex);
+	return edge;
+}
+
+void slots_set_resume(struct slots *slots, int64_t machine_id, uint64_t until_ms)
+{
+	struct slot *slot;
+
+	pthread_mutex_lock(&slots->mutex);
+	slot = slots_get(slots, machine_id);
+	if (slot)
+		slot->resume_until_ms = until_ms;
+	pthread_mutex_unlock(&slots->mutex);
+}
+
+unsigned slots_resume_left_ms(struct slots *slots, int64_t machine_id)
+{
+	uint64_t now = time_monotonic_ms(), until;
+	struct slot *slot;
+
+	pthread_mutex_lock(&slots->mutex);
+	slot = slots_find(slots, machine_id);
+	until = slot ? slot->resume_until_ms : 0;
+	pthread_mutex_unlock(&slots->mutex);
+	return until > now ? (unsigned)(until - now) : 0;
 }
 
 void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number)

@@ -58,6 +58,13 @@ void slots_forget(struct slots *slots, int64_t machine_id);
 void slots_set_ephemeral(struct slots *slots, int64_t machine_id, bool ephemeral);
 bool slots_ephemeral(struct slots *slots, int64_t machine_id);
 
+/* A session began or ended. True: it is the first, or was the last. A beginning one ends the time of slots_set_resume. */
+bool slots_count_session(struct slots *slots, int64_t machine_id, bool began);
+/* The machine ran when the server stopped, and has until then (time_monotonic_ms; 0: no more) to come back. */
+void slots_set_resume(struct slots *slots, int64_t machine_id, uint64_t until_ms);
+/* How much of it is left; 0: nothing is awaited. */
+unsigned slots_resume_left_ms(struct slots *slots, int64_t machine_id);
+
 /* The boot that this process began last and whose disk has not been opened since; take: true once, for that boot. */
 void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number);
 bool slots_take_begun(struct slots *slots, int64_t machine_id, uint64_t number);

@@ -42,6 +42,10 @@ static void find_credential(struct boot_credential *c, const struct boot_record 
 {
 	c->boot = record->number;
 	c->pending = record->state == BOOT_PENDING;
+	/* A running machine was told what to prove, or that there is nothing to prove, when it booted. */
+	if (!c->pending && record->auth != AUTH_POLICY)
+		auth = record->auth;
+	c->auth = auth;
 	if (auth == AUTH_NONE)
 		return;
 	snprintf(c->user, sizeof(c->user), "%s", enrol_user(machine->iqn));
@@ -291,6 +295,15 @@ static int begin_replace_child(struct target_begin *begin, struct inventory_tx *
 	return 0;
 }
 
+/* The rule of now is the boot's until it ends. */
+static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machine, uint64_t number)
+{
+	struct policy policy;
+	int err = policy_get(tx, &policy);
+
+	return err ? err : boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
+}
+
 static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct target_begin *begin = container_of(job, struct target_begin, job);
@@ -305,6 +318,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 		return -EBUSY;
 	}
 	err = boot_begin(tx, machine.id, begin->number);
+	if (!err)
+		err = begin_keep_rule(tx, &machine, begin->number);
 	if (err == -ESTALE)
 		snprintf(begin->reason, sizeof(begin->reason), "boot %llu of %s is not pending any more",
 			 (unsigned long long)begin->number, machine.name);
@@ -396,6 +411,7 @@ void boot_target_session(struct boot *boot, int64_t machine_id, const struct boo
 			 const char *ended_why)
 {
 	target_stage(boot, machine_id, session, ended_why);
+	resume_session(boot, machine_id, session->boot, !ended_why);
 	/* A boot has about four logins; more than this in a minute is a flood. */
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_SESSION, 40, 60000))
 		return;

@@ -18,7 +18,7 @@ enum { ENDED_KEPT = 64 }; /* boots of a machine, for people who look back */
 
 #define BOOT_COLUMNS                                                                                         \
 	"machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, " \
-	"interrupted, version_id"
+	"interrupted, version_id, running, auth"
 
 static void boot_read(struct query *q, struct boot_record *b)
 {
@@ -34,6 +34,8 @@ static void boot_read(struct query *q, struct boot_record *b)
 	b->ended_ms = query_int(q);
 	b->interrupted = query_int(q);
 	b->version_id = query_int(q);
+	b->running = query_int(q);
+	b->auth = (enum auth_kind)query_int(q);
 }
 
 static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum boot_state state, struct boot_record *boot)
@@ -90,7 +92,7 @@ int boot_issue(struct inventory_tx *tx, struct boot_record *boot)
 	err = query_number(&q, &number);
 	if (err)
 		return err;
-	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL)");
+	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0)");
 	query_bind(&q, boot->machine_id);
 	query_bind(&q, number);
 	query_bind(&q, BOOT_PENDING);
@@ -168,6 +170,41 @@ int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t n
 	query_bind(&q, (int64_t)number);
 	err = query_run(&q);
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+}
+
+int boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth)
+{
+	struct query q;
+
+	query_begin(&q, tx, "UPDATE boot SET auth = ? WHERE machine_id = ? AND number = ?");
+	query_bind(&q, auth);
+	query_bind(&q, machine_id);
+	query_bind(&q, (int64_t)number);
+	return query_run(&q);
+}
+
+int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running)
+{
+	struct query q;
+
+	query_begin(&q, tx, "UPDATE boot SET running = ? WHERE machine_id = ? AND number = ?");
+	query_bind(&q, running);
+	query_bind(&q, machine_id);
+	query_bind(&q, (int64_t)number);
+	return query_run(&q);
+}
+
+int boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg)
+{
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx, "SELECT machine_id FROM boot WHERE running = 1 AND state = ?");
+	query_bind(&q, BOOT_CURRENT);
+	while (!stop && query_row(&q))
+		stop = each(arg, query_int(&q));
+	err = query_end(&q);
+	return err ? err : stop;
 }
 
 int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id)

@@ -160,6 +160,8 @@ struct boot_record {
 	int64_t issued_ms, started_ms, ended_ms; /* 0: not yet */
 	bool interrupted; /* its unflushed writes were lost with the server's power: no login of it any more (invariant 4) */
 	int64_t version_id; /* chosen in a menu: the login makes its disk anew from this one; 0: none */
+	bool running;	     /* had sessions when the server last knew; what a restart interrupts */
+	enum auth_kind auth; /* the rule under which it began, which it keeps; AUTH_POLICY: not known */
 };
 
 /* -ENOENT where there is none. At most one each per machine. */
@@ -173,6 +175,10 @@ int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 int boot_end_all(struct inventory_tx *tx, int64_t machine_id);
 /* Sets version_id of the pending boot with this number (0: none). -ESTALE: it is not pending. */
 int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
+int boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
+int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
+/* Machines whose current boot is marked running. each returns 0 to go on. */
+int boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
 int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* Newest first, at most max. */
 int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct boot_record *boot), void *arg);

@@ -129,13 +129,18 @@ static void tick_conns(struct hub *hub, uint64_t now_ms)
 	}
 }
 
+static bool target_needs_clock(const struct target *target)
+{
+	return target->close_after_ms || target->resize;
+}
+
 static void tick_targets(struct hub *hub)
 {
 	for (int i = 0; i < HUB_TARGET_BUCKETS; i++) {
 		list_each(link, next, &hub->targets[i]) {
 			struct target *target = list_entry(link, struct target, link);
 
-			if (target->close_after_ms || target->resize)
+			if (target_needs_clock(target))
 				target_kick(target);
 		}
 	}
@@ -159,7 +164,7 @@ static uint64_t next_tick_ms(const struct hub *hub, uint64_t now_ms)
 	}
 	for (int i = 0; i < HUB_TARGET_BUCKETS; i++)
 		list_each(link, next, &hub->targets[i])
-			if (list_entry(link, struct target, link)->close_after_ms)
+			if (target_needs_clock(list_entry(link, struct target, link)))
 				return 0;
 	return next_ms;
 }

@@ -28,19 +28,42 @@ static const char *get(const struct login *login, const char *name)
 	return keys_get(buf_text(&login->text), login->text.len, name);
 }
 
+/* The current boot where it began under auth=none; NULL: it did not, or there is none. */
+static const struct iscsi_credential *open_boot(const struct login *login)
+{
+	for (int i = 0; login->access && i < ISCSI_CREDENTIALS; i++) {
+		const struct iscsi_credential *at = &login->access->credentials[i];
+
+		if (at->boot && !at->pending && at->auth == ISCSI_AUTH_NONE && !at->secret[0])
+			return at;
+	}
+	return NULL;
+}
+
+static bool has_secret(const struct login *login)
+{
+	for (int i = 0; login->access && i < ISCSI_CREDENTIALS; i++)
+		if (login->access->credentials[i].boot && login->access->credentials[i].secret[0])
+			return true;
+	return false;
+}
+
 static struct refusal choose_method(struct login *login)
 {
 	const char *offered = get(login, "AuthMethod");
 	bool wants_chap = login->access && login->access->auth != ISCSI_AUTH_NONE;
+	bool chap = offered && keys_list_has(offered, "CHAP") && (wants_chap || has_secret(login));
+	bool none = offered && keys_list_has(offered, "None") && (!wants_chap || open_boot(login));
 
 	if (!offered)
 		return no_refusal;
-	if (wants_chap && keys_list_has(offered, "CHAP")) {
+	/* The rule of now first; then that of the boot which runs, for a machine that knows no other. */
+	if (chap && (wants_chap || !none) && (has_secret(login) || !none)) {
 		keys_add(&login->reply, "AuthMethod", "CHAP");
 		login->security = SECURITY_METHOD_CHAP;
 		return no_refusal;
 	}
-	if (!wants_chap && keys_list_has(offered, "None")) {
+	if (none) {
 		keys_add(&login->reply, "AuthMethod", "None");
 		login->security = SECURITY_DONE;
 		return no_refusal;
@@ -94,7 +117,7 @@ static struct refusal answer_reverse(struct login *login)
 	uint64_t id;
 
 	if (!id_text && !challenge_text)
-		return login->access->auth == ISCSI_AUTH_MUTUAL
+		return credential->auth == ISCSI_AUTH_MUTUAL
 			       ? REFUSE(LOGIN_AUTHENTICATION_FAILED, "mutual CHAP is needed, and the initiator asks no proof of us")
 			       : no_refusal;
 	if (!id_text || !challenge_text)
@@ -178,9 +201,11 @@ struct refusal security_finish(struct login *login)
 {
 	if (login->discovery)
 		return no_refusal;
-	if (login->access->auth == ISCSI_AUTH_NONE)
+	if (login->access->auth == ISCSI_AUTH_NONE && !login->authenticated)
 		login->credential = choose_without_secret(login);
 	else if (!login->authenticated)
+		login->credential = open_boot(login);
+	if (login->access->auth != ISCSI_AUTH_NONE && !login->credential)
 		return REFUSE(LOGIN_AUTHENTICATION_FAILED, "the initiator skips authentication");
 	login->boot = login->credential ? login->credential->boot : 0;
 	login->pending = login->credential && login->credential->pending;

@@ -35,6 +35,7 @@ enum iscsi_auth { ISCSI_AUTH_NONE, ISCSI_AUTH_CHAP, ISCSI_AUTH_MUTUAL };
 struct iscsi_credential {
 	uint64_t boot; /* grows with each boot of a machine; 0: none */
 	bool pending;  /* its first login begins it */
+	enum iscsi_auth auth; /* the rule that this boot began under, and keeps; pending: the target's */
 	char user[64], secret[ISCSI_SECRET_MAX + 1];
 	char reverse_user[64], reverse_secret[ISCSI_SECRET_MAX + 1]; /* mutual */
 };
@@ -46,7 +47,7 @@ struct iscsi_access {
 	uint16_t login_status;
 	char reason[200];
 	char iqn[ISCSI_NAME_MAX + 1];
-	enum iscsi_auth auth;
+	enum iscsi_auth auth; /* for a boot that begins */
 	/*
 	 * Under auth none: a login by iPXE (ISID qualifier, see iscsi_is_ipxe) uses the pending boot where there is one, others the current boot, or
 	 * the pending one where there is no current.

@@ -180,3 +180,52 @@ def secrets_are_not_in_what_is_said(t):
         except Failed:
             pass
     want("secret-of" not in line and "guess" not in line, line)
+
+
+# ---- the rule has changed since the machine booted: it keeps the one that it began under ----
+
+def method(t, target, offered, status=None):
+    """What the target chooses of the offered methods; status: it refuses."""
+    c = t.conn()
+    c.login(names(target) + [("AuthMethod", offered)], 0, 1, transit=False, isid=new_isid())
+    if status is not None:
+        return c.refused(status)
+    answer = c.login_answer()
+    equal(answer.status, 0, "status")
+    return answer.dict["AuthMethod"]
+
+
+@case("RFC 7143 §9.2.1")
+def boot_begun_without_a_secret_comes_back_without_one(t):
+    equal(method(t, "was-none", "None"), "None", "for what has no secret")
+    equal(method(t, "was-none", "CHAP,None"), "CHAP", "for what has one")
+    s = Session(t, "was-none", keys=[], isid=b"\x80\0\0\0\0\x61")
+    s.ping()
+    t.tell("sessions 10")
+    want(" 1 " in t.line("session 10"), "it is in another boot than that which began so")
+    s.close()
+
+
+@case("RFC 7143 §9.2.1")
+def new_boot_is_under_the_new_rule_and_ends_the_old_one(t):
+    ipxe = Session(t, "was-none", isid=b"\x40\0\x27\x23\x77\x77", clear=False)     # without a secret: nothing begins
+    t.forget()
+    s = Session(t, "was-none", chap="secret-of-boot-2")
+    equal(t.line("begin"), "begin 10 2", "what began")
+    s.ping()
+    ipxe.expect_close()
+    method(t, "was-none", "None", status=0x0201)
+
+
+@case("RFC 7143 §9.2.1")
+def boot_begun_with_a_secret_may_insist_on_it(t):
+    Session(t, "was-chap", chap=SECRET, isid=b"\x80\0\0\0\0\x62").close()
+    equal(method(t, "was-chap", "CHAP"), "CHAP", "for what insists")
+    equal(method(t, "was-chap", "CHAP,None"), "None", "for what does not")
+    method(t, "none", "CHAP", status=0x0201)
+
+
+@case("RFC 7143 §9.2.1")
+def boot_begun_under_CHAP_need_not_ask_for_proof_of_the_target(t):
+    Session(t, "was-chap-now-mutual", chap=SECRET).ping()
+    method(t, "was-chap-now-mutual", "None", status=0x0201)

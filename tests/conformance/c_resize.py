@@ -100,6 +100,7 @@ def resize_under_many_writers(t):
 def resize_and_a_write_whose_data_comes_late(t):
     """A command that has not got its data does not hold it up, and finds the larger disk."""
     s, size, data = Session(t), next(SIZES) * MIB, os.urandom(2048)
+    before = s.command(read10(200, 4), read=2048).data
     itt = s.send_command(write10(200, 4), write=2048)
     r2t = s.recv()
     t.tell(f"resize 1 {size}")
@@ -107,7 +108,7 @@ def resize_and_a_write_whose_data_comes_late(t):
     told(s)
     s.serve(r2t, data)
     equal(s.answer(itt).sense_code, CAPACITY_CHANGED, "what it was told")
-    equal(s.command(read10(200, 4), read=2048).data, bytes(2048), "it was not written")
+    want(s.command(read10(200, 4), read=2048).data == before, "it was written all the same")
 
 
 @case("SAM-5 §5.14")

@@ -30,7 +30,7 @@ enum { THREADS_MAX = 16, STATE_MAX = 1 << 20 };
 
 static struct machine {
 	const char *name;
-	enum iscsi_auth auth;
+	enum iscsi_auth auth, begun_under;
 	bool many, listed, needs_closed, physical_512;
 	uint16_t refused; /* by find */
 	uint16_t unopened; /* by open */
@@ -44,13 +44,17 @@ static struct machine {
 	/* key 1, 2, ... */
 	{ .name = "iqn.2026-11.test:none", .listed = true },
 	{ .name = "iqn.2026-11.test:many", .listed = true, .many = true },
-	{ .name = "iqn.2026-11.test:chap", .auth = ISCSI_AUTH_CHAP, .boot = 1 },
-	{ .name = "iqn.2026-11.test:mutual", .auth = ISCSI_AUTH_MUTUAL, .boot = 1 },
-	{ .name = "iqn.2026-11.test:boots", .auth = ISCSI_AUTH_CHAP, .boot = 1, .pending = 2 },
+	{ .name = "iqn.2026-11.test:chap", .auth = ISCSI_AUTH_CHAP, .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
+	{ .name = "iqn.2026-11.test:mutual", .auth = ISCSI_AUTH_MUTUAL, .begun_under = ISCSI_AUTH_MUTUAL, .boot = 1 },
+	{ .name = "iqn.2026-11.test:boots", .auth = ISCSI_AUTH_CHAP, .begun_under = ISCSI_AUTH_CHAP, .boot = 1, .pending = 2 },
 	{ .name = "iqn.2026-11.test:ephemeral", .boot = 1, .needs_closed = true },
 	{ .name = "iqn.2026-11.test:forbidden", .refused = 0x0202 },
 	{ .name = "iqn.2026-11.test:broken", .unopened = 0x0301 },
 	{ .name = "iqn.2026-11.test:bound", .initiator = "iqn.2026-11.test:right" },
+	/* begun under another rule than that of now */
+	{ .name = "iqn.2026-11.test:was-none", .auth = ISCSI_AUTH_CHAP, .boot = 1, .pending = 2 },
+	{ .name = "iqn.2026-11.test:was-chap", .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
+	{ .name = "iqn.2026-11.test:was-chap-now-mutual", .auth = ISCSI_AUTH_MUTUAL, .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
 	{ .name = "iqn.2026-11.test:512n", .physical_512 = true, .many = true },
 };
 
@@ -88,12 +92,15 @@ static struct machine *machine_of(uint64_t key)
 
 /* ---- the provider ---- */
 
-static void credential_of(uint64_t boot, bool pending, struct iscsi_credential *out)
+static void credential_of(uint64_t boot, bool pending, enum iscsi_auth auth, struct iscsi_credential *out)
 {
 	if (!boot)
 		return;
 	out->boot = boot;
 	out->pending = pending;
+	out->auth = auth;
+	if (auth == ISCSI_AUTH_NONE)
+		return;
 	snprintf(out->user, sizeof(out->user), "user");
 	snprintf(out->secret, sizeof(out->secret), "secret-of-boot-%llu", (unsigned long long)boot);
 	snprintf(out->reverse_user, sizeof(out->reverse_user), "target");
@@ -121,8 +128,8 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 		access.auth = machine->auth;
 		access.many = machine->many;
 		access.physical_512 = machine->physical_512;
-		credential_of(machine->boot, false, &access.credentials[0]);
-		credential_of(machine->pending, true, &access.credentials[1]);
+		credential_of(machine->boot, false, machine->begun_under, &access.credentials[0]);
+		credential_of(machine->pending, true, machine->auth, &access.credentials[1]);
 	}
 	pthread_mutex_unlock(&testd->mutex);
 	found(found_arg, &access);
@@ -149,6 +156,7 @@ static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loo
 	pthread_mutex_lock(&testd->mutex);
 	machine_of(key)->boot = boot;
 	machine_of(key)->pending = 0;
+	machine_of(key)->begun_under = machine_of(key)->auth;
 	pthread_mutex_unlock(&testd->mutex);
 	say("begin %llu %llu", (unsigned long long)key, (unsigned long long)boot);
 	begun(begun_arg, 0, NULL);

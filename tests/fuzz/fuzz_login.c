@@ -76,7 +76,7 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	if (strstr(iqn, "chap") || strstr(iqn, "mutual")) {
 		access.key = 2;
 		access.auth = strstr(iqn, "chap") ? ISCSI_AUTH_CHAP : ISCSI_AUTH_MUTUAL;
-		access.credentials[0] = (struct iscsi_credential){ .boot = 1, .user = "user", .secret = "secret" };
+		access.credentials[0] = (struct iscsi_credential){ .boot = 1, .auth = access.auth, .user = "user", .secret = "secret" };
 	}
 	snprintf(access.iqn, sizeof(access.iqn), "iqn.2026-11.test:%d", (int)access.key);
 	found(found_arg, &access);

@@ -2,6 +2,7 @@
 /* What people do with machines: each thing done, each refusal with its sentence, and nothing half done. */
 #include "world.h"
 
+#include "base/util.h"
 #include "disk/disk.h"
 #include "store/store.h"
 
@@ -273,6 +274,67 @@ static void test_set_size(void **state)
 	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
 }
 
+static void session(struct world *w, int64_t machine_id, const char *ended_why)
+{
+	boot_target_session(w->boot, machine_id, &w->session, ended_why);
+}
+
+/* Who was logged in when the server went away may come back: until then nobody takes its disk. */
+static void test_resume(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = start(w, MAC1);
+	uint16_t status;
+	char why[256];
+
+	/* Killed under two sessions; one of them had ended. */
+	session(w, machine.id, NULL);
+	session(w, machine.id, NULL);
+	session(w, machine.id, "logout");
+	world_restart(w);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
+	assert_non_null(strstr(reason, "pc-001 ran when the server was stopped"));
+	assert_non_null(strstr(reason, "may come back: wait 1"));
+	assert_non_null(strstr(reason, "machine release pc-001"));
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC3, "ctl", reason, sizeof(reason)), -EBUSY);
+	set(w, "mode", "ephemeral", -EBUSY);
+	set(w, "note", "does not concern the disk", 0);
+	assert_string_equal(world_machine(w, "pc-001").child, machine.child);
+	/* It is back, and shuts down: off. */
+	session(w, machine.id, NULL);
+	session(w, machine.id, "logout");
+	set(w, "mode", "ephemeral", 0);
+	set(w, "mode", "persistent", 0);
+	/* It was off when the server stopped. */
+	world_restart(w);
+	set(w, "mode", "ephemeral", 0);
+	set(w, "mode", "persistent", 0);
+	/* Stopped in order: the sessions end, the machine goes on. */
+	session(w, machine.id, NULL);
+	boot_stopping(w->boot);
+	session(w, machine.id, "the server stops");
+	world_restart(w);
+	set(w, "mode", "ephemeral", -EBUSY);
+	/* A second restart before it is back. */
+	world_restart(w);
+	set(w, "mode", "ephemeral", -EBUSY);
+	/* A person knows better. */
+	assert_int_equal(boot_release(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	/* The time is over. */
+	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, why));
+	world_close(w);
+	w->session.boot = 2;
+	session(w, machine.id, NULL);
+	world_restart(w);
+	set(w, "mode", "ephemeral", -EBUSY);
+	slots_set_resume(&w->boot->slots, machine.id, time_monotonic_ms());
+	set(w, "mode", "ephemeral", 0);
+}
+
 static void test_set_image(void **state)
 {
 	struct world *w = *state;
@@ -362,7 +424,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_reset), TEST(test_reset_no_space), TEST(test_swap),	  TEST(test_remove), TEST(test_mac),
-		TEST(test_set),	  TEST(test_set_size), TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
+		TEST(test_set),	  TEST(test_set_size), TEST(test_resume), TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

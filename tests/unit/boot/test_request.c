@@ -615,7 +615,7 @@ static void test_prefix(void **state)
 	};
 	char long_prefix[300];
 	struct world *w = *state;
-	struct boot_config config = { .iqn_prefix = long_prefix, .loop = w->loop };
+	struct boot_config config = { .iqn_prefix = long_prefix, .loop = w->loop, .inventory = w->inventory };
 	struct boot *boot;
 
 	memset(long_prefix, 'a', sizeof(long_prefix));

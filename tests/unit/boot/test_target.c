@@ -315,6 +315,40 @@ static void test_open(void **state)
 	assert_true(reason[0]);
 }
 
+/* A boot keeps the rule under which it began; the next one is under that of now. */
+static void test_rule_changes(void **state)
+{
+	static const struct {
+		const char *begun, *now;
+		enum auth_kind current, next;
+	} changes[] = {
+		{ "none", "chap", AUTH_NONE, AUTH_CHAP },
+		{ "chap", "none", AUTH_CHAP, AUTH_NONE },
+		{ "chap", "mutual", AUTH_CHAP, AUTH_MUTUAL },
+		{ "mutual", "chap", AUTH_MUTUAL, AUTH_CHAP },
+	};
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_access access;
+
+	for (unsigned i = 0; i < array_len(changes); i++) {
+		world_policy(w, "auth", changes[i].begun);
+		world_expect(w, MAC1, "", "", "sanboot", NULL);
+		assert_int_equal(world_begin(w, machine.id, i + 1), 0);
+		world_policy(w, "auth", changes[i].now);
+		world_expect(w, MAC1, "", "", "sanboot", NULL);
+		access = world_find(w, machine.iqn, "whoever");
+		assert_int_equal(access.auth, changes[i].next);
+		assert_int_equal(access.current.boot, i + 1);
+		assert_int_equal(access.current.auth, changes[i].current);
+		assert_int_equal(access.current.secret[0] != '\0', changes[i].current != AUTH_NONE);
+		assert_int_equal(access.current.reverse_secret[0] != '\0', changes[i].current == AUTH_MUTUAL);
+		assert_int_equal(access.pending.boot, i + 2);
+		assert_int_equal(access.pending.auth, changes[i].next);
+		assert_int_equal(access.pending.secret[0] != '\0', changes[i].next != AUTH_NONE);
+	}
+}
+
 /* Invariant 7: changed behind our back, it is not booted from; the event says so once, not with each attempt. */
 static void test_golden_changed(void **state)
 {
@@ -472,7 +506,7 @@ static void test_notes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_find),	   TEST(test_find_without_boot),
+		TEST(test_find), TEST(test_rule_changes),	   TEST(test_find_without_boot),
 		TEST(test_interrupted),	   TEST(test_power),
 		TEST(test_power_new_boot), TEST(test_list),
 		TEST(test_open),	   TEST(test_golden_changed),
