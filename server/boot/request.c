@@ -99,12 +99,12 @@ static const char *request_reason(struct request *r)
 static void request_note_error(struct request *r)
 {
 	const struct machine *machine = &r->look.machine;
-	char problem[STAGE_WHY_TEXT];
+	char problem[128];
 
 	if (!r->asker.error[0] || !r->look.facts.known || r->look.facts.stranger)
 		return;
-	snprintf(problem, sizeof(problem), "iPXE could not boot its disk: https://ipxe.org/%s", r->asker.error);
-	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem);
+	snprintf(problem, sizeof(problem), "iPXE could not boot its disk (https://ipxe.org/%s)", r->asker.error);
+	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
 	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,

@@ -432,10 +432,10 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	char shown_iqn[IQN_MAX_TEXT], shown_initiator[IQN_MAX_TEXT];
 
 	if (machine_id) {
-		char problem[STAGE_WHY_TEXT];
+		char problem[256];
 
 		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
-		timeline_problem(stages_timeline(boot->stages), machine_id, problem);
+		timeline_problem(stages_timeline(boot->stages), machine_id, problem, true);
 	}
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
 		return;

@@ -32,7 +32,8 @@ struct track {
 	int64_t ipxe_heard_ms;
 	unsigned system_sessions;
 	bool told; /* that it is stuck */
-	char problem[STAGE_WHY_TEXT];
+	bool explains; /* the problem is the cause */
+	char problem[256];
 };
 
 struct timeline {
@@ -281,14 +282,16 @@ void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, co
 	pthread_mutex_unlock(&t->mutex);
 }
 
-void timeline_problem(struct timeline *t, int64_t machine_id, const char *problem)
+void timeline_problem(struct timeline *t, int64_t machine_id, const char *problem, bool explains)
 {
 	pthread_mutex_lock(&t->mutex);
 	for (unsigned i = 0; i < t->tracks_used; i++) {
 		struct track *track = &t->tracks[i];
 
-		if (track->machine_id == machine_id)
-			snprintf(track->problem, sizeof(track->problem), "%s", problem);
+		if (track->machine_id != machine_id)
+			continue;
+		snprintf(track->problem, sizeof(track->problem), "%s", problem);
+		track->explains = explains;
 	}
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -334,6 +337,7 @@ void timeline_session_ended(struct timeline *t, int64_t machine_id, uint64_t num
 		if (!track->system_sessions)
 			track->steady_ms = 0;
 		snprintf(track->problem, sizeof(track->problem), "the system's session ended: %.200s", why);
+		track->explains = false;
 	}
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -352,9 +356,12 @@ void timeline_first_read(struct timeline *t, int64_t machine_id, uint64_t number
 static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
 {
 	enum boot_stage stage = track_stage(track);
+	bool both = track->problem[0] && !track->explains;
+	char why[STAGE_WHY_TEXT];
 
-	change_stuck(t, track, stage, now_ms, track->mac, track->problem[0] ? track->problem : timeline_why(stage),
-		     !track->told);
+	snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",
+		 both || !track->problem[0] ? timeline_why(stage) : "");
+	change_stuck(t, track, stage, now_ms, track->mac, why, !track->told);
 	track->told = true;
 	track->due_ms = 0;
 }

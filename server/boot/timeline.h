@@ -65,8 +65,8 @@ void timeline_arrival(struct timeline *timeline, const char *key, enum boot_stag
 /* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
 		     const char *address, int64_t now_ms);
-/* What keeps a boot from going on, in the server's own words: a refused login, a failed sanboot. */
-void timeline_problem(struct timeline *timeline, int64_t machine_id, const char *problem);
+/* What keeps a boot from going on; explains: it is the cause (a refused login), not only what was seen of it (a failed sanboot). */
+void timeline_problem(struct timeline *timeline, int64_t machine_id, const char *problem, bool explains);
 void timeline_session_began(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe,
 			    const char *address, int64_t now_ms);
 /* heard_ms: when the session's peer was heard of last. */

@@ -22,7 +22,7 @@ enum boot_stage {
 	BOOT_STAGES
 };
 
-enum { STAGE_DETAIL_TEXT = 128, STAGE_WHY_TEXT = 320 };
+enum { STAGE_DETAIL_TEXT = 128, STAGE_WHY_TEXT = 512 };
 
 struct boot_stage_record {
 	int64_t machine_id;
