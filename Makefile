@@ -127,10 +127,13 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $^ $(FUZZ_EXTRA_$*) $(ALL_LIBS) $(PKG_LIBS)
 fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
-fuzz fuzz-corpus:
+# The simulation, too: a million histories (HISTORIES=, SEED=).
+fuzz: fuzz-harnesses build/release/sim
+	@tests/sim/fuzz build/release/sim $(or $(HISTORIES),1000000) $(SEED)
+fuzz-harnesses fuzz-corpus:
 	@$(MAKE) --no-print-directory -s MODE=fuzz CC=clang fuzz-build
-	@tests/fuzz/run $(if $(filter fuzz,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
-	@$(if $(filter fuzz,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
+	@tests/fuzz/run $(if $(filter fuzz-harnesses,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
+	@$(if $(filter fuzz-harnesses,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
 
 unit: $(FOLDERS:%=unit-%)
 deps:
@@ -149,5 +152,5 @@ install: all
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 clean:
 	rm -rf build
-.PHONY: all unit deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
+.PHONY: all unit deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-harnesses fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -38,6 +38,21 @@ void host_load(struct host *host, const char *path)
 	close(fd);
 }
 
+uint64_t host_allocated(struct host *host, const char *path)
+{
+	const struct host_file *file = host_file_find(host, path, false);
+
+	return file ? host_file_allocated_bytes(file) : 0;
+}
+
+void host_forget(struct host *host, const char *path)
+{
+	struct host_file *file = host_file_find(host, path, false);
+
+	if (file)
+		host_file_remove(host, file);
+}
+
 void host_store(struct host *host, const char *path)
 {
 	struct host_file *file = host_file_find(host, path, false);

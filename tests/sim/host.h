@@ -33,6 +33,7 @@ struct host {
 	bool full;
 	unsigned inline_percent; /* how often read_now and write_now work */
 	bool sync_failed;	 /* a sync has failed */
+	uint64_t syncs;		 /* that reached the medium, good or bad */
 	unsigned journal_slots;	 /* struct disk_env_ops */
 
 	enum host_crash crashed;
@@ -57,6 +58,11 @@ void host_fini(struct host *host);
 void host_load(struct host *host, const char *path);
 /* Writes what a reader would see now (after a restart: what survived) to the real file of the same name, sparse. */
 void host_store(struct host *host, const char *path);
+
+/* What it takes on the medium, 0 where there is no such file. */
+uint64_t host_allocated(struct host *host, const char *path);
+/* Removes it, if it is there; nobody has it open. */
+void host_forget(struct host *host, const char *path);
 
 /* Does one thing that is in flight, at random. False where there is nothing. */
 bool host_step(struct host *host);

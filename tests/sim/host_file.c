@@ -91,6 +91,15 @@ void host_file_set_allocated(struct host_file *f, uint64_t offset, uint64_t end,
 	}
 }
 
+uint64_t host_file_allocated_bytes(const struct host_file *f)
+{
+	uint64_t blocks = 0;
+
+	for (uint64_t i = 0; i < align_up(f->size, BLOCK) / BLOCK / 8 + 1; i++)
+		blocks += (unsigned)__builtin_popcount(f->allocated[i]);
+	return blocks * BLOCK;
+}
+
 bool host_file_is_allocated(const struct host_file *f, uint64_t offset, uint64_t length)
 {
 	for (uint64_t b = offset / BLOCK; b * BLOCK < offset + length; b++)

@@ -31,6 +31,7 @@ void host_file_free(struct host_file *file);
 void host_file_write(struct host *host, struct host_file *file, const struct file_request *req, uint64_t from,
 		     uint64_t length);
 void host_file_punch(struct host *host, struct host_file *file, uint64_t offset, uint64_t length);
+uint64_t host_file_allocated_bytes(const struct host_file *file);
 void host_file_set_allocated(struct host_file *file, uint64_t offset, uint64_t end, bool allocated);
 bool host_file_is_allocated(const struct host_file *file, uint64_t offset, uint64_t length);
 /*

@@ -70,6 +70,7 @@ static int do_write(struct host *host, struct host_file *f, struct file_request 
 
 static int do_sync(struct host *host, struct host_file *f, uint64_t order)
 {
+	host->syncs++;
 	if (chance(host, host->sync_errors)) {
 		host->sync_failed = true;
 		host_file_sync(host, f, order, 50);
@@ -234,12 +235,7 @@ static bool fake_is_hole(struct file *file, uint64_t offset, uint64_t length)
 
 static uint64_t fake_allocated_bytes(const struct file *file)
 {
-	const struct host_file *f = handle_of(file)->inode;
-	uint64_t blocks = 0;
-
-	for (uint64_t i = 0; i < align_up(f->size, BLOCK) / BLOCK; i++)
-		blocks += f->allocated[i / 8] >> i % 8 & 1;
-	return blocks * BLOCK;
+	return host_file_allocated_bytes(handle_of(file)->inode);
 }
 
 static void fake_close(struct file *file)

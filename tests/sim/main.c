@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sim [--format raw|qcow2] [--seed N] [--histories N] [--ops N] [--lives N] [--qemu PERCENT] [--verbose]
+ * sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N] [--qemu PERCENT]
+ *     [--progress] [--verbose]
  *
  * Runs histories with the seeds N, N + 1, ...; ends with 1 at the first in which something is wrong. That one alone
- * comes back with --seed THAT --histories 1 (and the same --ops and --lives).
+ * comes back with --seed THAT --histories 1 (and the same --boot, --ops and --lives). With --boot the requests are those
+ * of a recorded boot (sim_trace.h), otherwise random ones.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "sim.h"
+#include "sim_trace.h"
 
 static const struct option long_options[] = {
 	{ "format", required_argument, NULL, 'f' },   { "seed", required_argument, NULL, 's' },
 	{ "histories", required_argument, NULL, 'n' }, { "ops", required_argument, NULL, 'o' },
 	{ "lives", required_argument, NULL, 'l' },     { "qemu", required_argument, NULL, 'q' },
+	{ "boot", required_argument, NULL, 'b' },	{ "progress", no_argument, NULL, 'p' },
 	{ "verbose", no_argument, NULL, 'v' },	       { NULL, 0, NULL, 0 },
 };
 
@@ -46,19 +54,64 @@ bool log_enabled(enum log_level level)
 	return verbose;
 }
 
-static char running[64]; /* for an assertion that fails */
+/* ---- files in memory, which nobody finds again afterwards ---- */
 
-static void on_abort(int signal)
+static char running[64]; /* for an assertion that fails */
+static char dir[64];
+
+/* What a history leaves, in so few calls that a signal handler may. */
+static void empty_dir(const char *path)
 {
-	(void)signal;
-	if (write(STDERR_FILENO, running, strlen(running)) < 0)
+	static const char *const names[] = { "disk",   "disk.raw", "golden", "layer1", "layer2",
+					     "layer3", "layer4",   "layer5", "layer6", "layer7" };
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < sizeof(names) / sizeof(*names); i++)
+		unlinkat(fd, names[i], 0);
+	if (fd >= 0)
+		close(fd);
+	rmdir(path);
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGABRT && write(STDERR_FILENO, running, strlen(running)) < 0)
 		_exit(1);
+	empty_dir(dir);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* Also clears what one that was killed with -9 left behind: the names say whose they are. */
+static bool make_dir(void)
+{
+	static const int numbers[] = { SIGABRT, SIGINT, SIGTERM, SIGHUP, SIGSEGV, SIGBUS };
+	glob_t found;
+
+	if (glob("/dev/shm/sanbootd-sim-*", 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			int pid = atoi(strrchr(found.gl_pathv[i], '-') + 1);
+
+			if (pid > 0 && kill(pid, 0) && errno == ESRCH)
+				empty_dir(found.gl_pathv[i]);
+		}
+		globfree(&found);
+	}
+	snprintf(dir, sizeof(dir), "/dev/shm/sanbootd-sim-%d", (int)getpid());
+	empty_dir(dir);
+	if (mkdir(dir, 0700)) {
+		perror(dir);
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		signal(numbers[i], on_signal);
+	return true;
 }
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--format raw|qcow2] [--seed N] [--histories N] [--ops N] [--lives N]\n"
-			"           [--qemu PERCENT] [--verbose]\n");
+	fprintf(stderr, "usage: sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N]\n"
+			"           [--qemu PERCENT] [--progress] [--verbose]\n");
 	return 2;
 }
 
@@ -75,8 +128,8 @@ int main(int argc, char **argv)
 	struct sim_options options = { .format = "qcow2", .ops = 60, .lives = 6 };
 	uint64_t seed = 1, histories = 100, value = 0;
 	struct sim_counts counts = { 0 };
-	char dir[] = "/dev/shm/sanbootd-sim-XXXXXX", command[64];
-	bool ok = true;
+	struct sim_trace trace = { .count = 0 };
+	bool ok = true, progress = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -101,6 +154,14 @@ int main(int argc, char **argv)
 		case 'q':
 			options.qemu = (unsigned)value;
 			break;
+		case 'b':
+			if (!sim_trace_read(optarg, &trace))
+				return 2;
+			options.trace = &trace;
+			break;
+		case 'p':
+			progress = true;
+			break;
 		case 'v':
 			options.verbose = verbose = true;
 			break;
@@ -112,19 +173,19 @@ int main(int argc, char **argv)
 	    (strcmp(options.format, "raw") && strcmp(options.format, "qcow2")))
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!mkdtemp(dir)) {
-		perror(dir);
+	if (!make_dir())
 		return 1;
-	}
 	options.dir = dir;
-	signal(SIGABRT, on_abort);
 	for (uint64_t i = 0; i < histories && ok; i++) {
 		snprintf(running, sizeof(running), "FAILED seed %" PRIu64 ": aborted\n", seed + i);
 		ok = sim_run(&options, seed + i, &counts);
+		if (progress && (i + 1) % 1000 == 0)
+			printf("%s: %" PRIu64 " of %" PRIu64 " histories\n", options.format, i + 1, histories);
 	}
 	printf("%s: %" PRIu64 " requests, %" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64 " closes, %" PRIu64
 	       " opened as interrupted\n",
 	       options.format, counts.requests, counts.kills, counts.cuts, counts.closes, counts.opens_interrupted);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command) == 0 && ok ? 0 : 1;
+	empty_dir(dir);
+	sim_trace_free(&trace);
+	return ok ? 0 : 1;
 }

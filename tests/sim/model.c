@@ -27,11 +27,12 @@ struct sector {
 struct write {
 	uint64_t offset, length;
 	uint64_t ended; /* time; 0: in flight */
-	bool ok, zero;
+	bool ok;
+	enum model_kind kind;
 };
 
 struct model {
-	uint64_t size_bytes, time;
+	uint64_t size_bytes, golden_bytes, time;
 	struct sector *sectors;
 	struct write *writes;
 	uint32_t write_count, write_capacity;
@@ -75,14 +76,16 @@ static uint32_t content_of(const unsigned char data[SECTOR], uint64_t sector)
 	return content;
 }
 
+static bool is_golden(uint64_t offset)
+{
+	return !(offset >> 16 & 1 && (offset >> 16) % 3 == 0);
+}
+
 bool model_golden(uint64_t offset, unsigned char data[SECTOR])
 {
-	uint64_t sector = offset / SECTOR;
-
-	if (offset >> 16 & 1 && (offset >> 16) % 3 == 0)
-		return false;
-	fill(GOLDEN, sector, data);
-	return true;
+	if (is_golden(offset))
+		fill(GOLDEN, offset / SECTOR, data);
+	return is_golden(offset);
 }
 
 static const char *content_name(const unsigned char data[SECTOR], uint64_t sector, char name[64])
@@ -132,14 +135,14 @@ static void version_forget_before(struct sector *s, unsigned i)
 	s->count = (uint16_t)(s->count - i);
 }
 
-static uint32_t write_new(struct model *model, uint64_t offset, uint64_t length, bool zero)
+static uint32_t write_new(struct model *model, uint64_t offset, uint64_t length, enum model_kind kind)
 {
 	if (model->write_count == model->write_capacity) {
 		model->write_capacity *= 2;
 		model->writes = realloc(model->writes, model->write_capacity * sizeof(*model->writes));
 		assert(model->writes);
 	}
-	model->writes[model->write_count] = (struct write){ .offset = offset, .length = length, .zero = zero };
+	model->writes[model->write_count] = (struct write){ .offset = offset, .length = length, .kind = kind };
 	return model->write_count++;
 }
 
@@ -163,13 +166,21 @@ static unsigned newest_acknowledged(const struct model *model, const struct sect
 	return i;
 }
 
+/* What a write of that kind and number has at offset. */
+static uint32_t content_at(const struct model *model, enum model_kind kind, uint32_t id, uint64_t offset)
+{
+	if (kind == MODEL_GOLDEN)
+		return offset < model->golden_bytes && is_golden(offset) ? GOLDEN : ZERO;
+	return kind == MODEL_ZERO ? ZERO : id;
+}
+
 struct model *model_new(uint64_t size_bytes, uint64_t golden_bytes)
 {
 	struct model *model = calloc(1, sizeof(*model));
-	unsigned char data[SECTOR];
 
 	assert(model);
 	model->size_bytes = size_bytes;
+	model->golden_bytes = golden_bytes;
 	model->time = 1;
 	model->sectors = calloc(size_bytes / SECTOR, sizeof(*model->sectors));
 	model->several = calloc(size_bytes / SECTOR, sizeof(*model->several));
@@ -179,12 +190,22 @@ struct model *model_new(uint64_t size_bytes, uint64_t golden_bytes)
 	/* 0: what there was from the beginning; GOLDEN: so that no write has its number. */
 	model->writes[0] = model->writes[1] = (struct write){ .ended = 1, .ok = true };
 	model->write_count = FIRST_WRITE;
-	for (uint64_t at = 0; at < size_bytes; at += SECTOR) {
-		bool golden = at < golden_bytes && model_golden(at, data);
-
-		version_add(model, at / SECTOR, (struct model_version){ golden ? GOLDEN : ZERO, 0 });
-	}
+	for (uint64_t at = 0; at < size_bytes; at += SECTOR)
+		version_add(model, at / SECTOR, (struct model_version){ content_at(model, MODEL_GOLDEN, 0, at), 0 });
 	return model;
+}
+
+void model_grow(struct model *model, uint64_t size_bytes)
+{
+	uint64_t from = model->size_bytes / SECTOR, sectors = size_bytes / SECTOR;
+
+	model->sectors = realloc(model->sectors, sectors * sizeof(*model->sectors));
+	model->several = realloc(model->several, sectors * sizeof(*model->several));
+	assert(model->sectors && model->several);
+	memset(model->sectors + from, 0, (sectors - from) * sizeof(*model->sectors));
+	model->size_bytes = size_bytes;
+	for (uint64_t i = from; i < sectors; i++)
+		version_add(model, i, (struct model_version){ ZERO, 0 });
 }
 
 void model_free(struct model *model)
@@ -199,19 +220,19 @@ void model_free(struct model *model)
 
 /* ---- writing ---- */
 
-uint32_t model_begin(struct model *model, uint64_t offset, uint64_t length, bool zero)
+uint32_t model_begin(struct model *model, uint64_t offset, uint64_t length, enum model_kind kind)
 {
-	uint32_t id = write_new(model, offset, length, zero);
+	uint32_t id = write_new(model, offset, length, kind);
 
 	for (uint64_t at = offset; at < offset + length; at += SECTOR)
-		version_add(model, at / SECTOR, (struct model_version){ zero ? ZERO : id, id });
+		version_add(model, at / SECTOR, (struct model_version){ content_at(model, kind, id, at), id });
 	return id;
 }
 
 void model_content(const struct model *model, uint32_t id, uint64_t offset, unsigned char *data, uint64_t length)
 {
 	for (uint64_t at = 0; at < length; at += SECTOR)
-		fill(model->writes[id].zero ? ZERO : id, (offset + at) / SECTOR, data + at);
+		fill(content_at(model, model->writes[id].kind, id, offset + at), (offset + at) / SECTOR, data + at);
 }
 
 void model_end(struct model *model, uint32_t id, bool ok, bool durable)
@@ -397,7 +418,7 @@ static bool resolve_sector(struct model *model, uint64_t index, uint32_t content
 bool model_resolve(struct model *model, uint64_t offset, const unsigned char *data, uint64_t length, char *why,
 		   size_t why_size)
 {
-	uint32_t crash_write = write_new(model, offset, length, false);
+	uint32_t crash_write = write_new(model, offset, length, MODEL_NEW);
 
 	model->writes[crash_write].ended = ++model->time;
 	model->writes[crash_write].ok = true;

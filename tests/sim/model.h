@@ -27,12 +27,17 @@ struct model_snapshot {
 /* golden_bytes of the disk hold the golden content, the rest zeroes. */
 struct model *model_new(uint64_t size_bytes, uint64_t golden_bytes);
 void model_free(struct model *model);
+/* The disk was made larger: zeroes from its old end on. */
+void model_grow(struct model *model, uint64_t size_bytes);
 
 /* The golden content at offset; every third 64 KiB is a hole. False: zeroes. */
 bool model_golden(uint64_t offset, unsigned char sector[512]);
 
-/* A write (zero: of zeroes) is submitted: its number. Then: the bytes that it writes. */
-uint32_t model_begin(struct model *model, uint64_t offset, uint64_t length, bool zero);
+/* What a write writes: bytes like no other's, zeroes, or what the golden image has there. */
+enum model_kind { MODEL_NEW, MODEL_ZERO, MODEL_GOLDEN };
+
+/* A write is submitted: its number. Then: the bytes that it writes. */
+uint32_t model_begin(struct model *model, uint64_t offset, uint64_t length, enum model_kind kind);
 void model_content(const struct model *model, uint32_t write, uint64_t offset, unsigned char *data, uint64_t length);
 /* It is done. durable: acknowledged with FUA. */
 void model_end(struct model *model, uint32_t write, bool ok, bool durable);

@@ -22,104 +22,11 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "disk/qcow2.h"
 #include "sim_private.h"
 
 enum {
 	IDLE_TURNS = 5000, /* of 1 ms: then it hangs */
-	GAP_BYTES = 1 << 30,
-	TABLE_BYTES = 1 << 30, /* what an L2 table of ours maps */
 };
-
-/* ---- the formats ---- */
-
-uint64_t sim_place(const struct sim *sim, uint64_t at, uint64_t *length)
-{
-	uint64_t into = at % sim->window_bytes;
-
-	*length = min_u64(*length, sim->window_bytes - into);
-	return sim->windows[at / sim->window_bytes] + into;
-}
-
-static void write_golden(const struct sim *sim, const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	unsigned char sector[512];
-	uint64_t end = sim->disk_bytes, length = sizeof(sector);
-
-	if (sim->golden_bytes < sim->size_bytes)
-		end = sim_place(sim, sim->golden_bytes, &length);
-	assert(fd >= 0 && ftruncate(fd, (off_t)end) == 0);
-	for (uint64_t at = 0; at < sim->golden_bytes; at += sizeof(sector))
-		if (model_golden(at, sector))
-			assert(pwrite(fd, sector, sizeof(sector), (off_t)sim_place(sim, at, &length)) ==
-			       (ssize_t)sizeof(sector));
-	close(fd);
-}
-
-static void raw_prepare(struct sim *sim)
-{
-	sim->golden_bytes = sim->size_bytes;
-	write_golden(sim, sim->path);
-}
-
-static void qcow2_prepare(struct sim *sim)
-{
-	struct qcow2_create how = { .path = sim->path, .size_bytes = sim->disk_bytes };
-	char reason[256] = "";
-
-	sim->golden_bytes = 0;
-	if (prng_percent(&sim->prng, 80)) {
-		sim->golden_bytes = sim->size_bytes;
-		if (prng_percent(&sim->prng, 30))
-			sim->golden_bytes = (prng_below(&sim->prng, sim->size_bytes / 512) + 1) * 512;
-		write_golden(sim, sim->golden);
-		how.backing = "golden";
-		how.backing_format = "raw";
-	}
-	if (qcow2_create(&how, reason, sizeof(reason)))
-		sim_fail(sim, "creating: %s", reason);
-}
-
-static void qcow2_look(struct sim *sim, bool clean)
-{
-	struct qcow2_check result = { 0 };
-	char reason[256] = "";
-	int err;
-
-	host_store(&sim->host, sim->path);
-	err = qcow2_check(sim->path, false, &result, reason, sizeof(reason));
-	if (err || result.corruptions)
-		sim_fail(sim, "the file is corrupt (%d, %" PRIu64 " clusters): %s", err, result.corruptions, reason);
-	else if (clean && result.leaks)
-		sim_fail(sim, "%" PRIu64 " clusters leak in a file that was closed", result.leaks);
-}
-
-static void raw_look(struct sim *sim, bool clean)
-{
-	(void)sim;
-	(void)clean;
-}
-
-static const struct format {
-	const char *name;
-	bool tells_interruption, remembers_failure, grows;
-	void (*open)(struct disk_env *env, struct loop *loop, const struct disk_open *how,
-		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
-	void (*prepare)(struct sim *sim);
-	void (*look)(struct sim *sim, bool clean); /* at the file, while nobody has it open */
-} formats[] = {
-	{ "raw", false, false, false, raw_disk_open, raw_prepare, raw_look },
-	{ "qcow2", true, true, true, qcow2_disk_open, qcow2_prepare, qcow2_look },
-};
-
-static const struct format *format_of(const struct sim *sim)
-{
-	for (size_t i = 0; i < array_len(formats); i++)
-		if (!strcmp(formats[i].name, sim->options->format))
-			return &formats[i];
-	return &formats[0];
-}
 
 /* ---- helpers ---- */
 
@@ -174,8 +81,7 @@ static void set_faults(struct sim *sim, bool on)
 
 static void plan_crash(struct sim *sim, uint64_t within)
 {
-	/* What is ephemeral is thrown away after a power cut. */
-	enum host_crash kind = prng_percent(&sim->prng, 50) || sim->ephemeral ? HOST_KILL : HOST_CUT;
+	enum host_crash kind = prng_percent(&sim->prng, 50) ? HOST_KILL : HOST_CUT;
 
 	host_plan_crash(&sim->host, kind, prng_below(&sim->prng, within) + 1);
 }
@@ -196,12 +102,6 @@ static void note_crash(struct sim *sim, bool in_use)
 	else if (cut && in_use && sim->interrupted == SIM_MUST_NOT)
 		sim->interrupted = SIM_MAY;
 	model_crash(sim->model, cut);
-}
-
-static void restart(struct sim *sim)
-{
-	host_restart(&sim->host);
-	format_of(sim)->look(sim, false);
 }
 
 /* ---- open and close ---- */
@@ -231,7 +131,7 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 		return;
 	sim->disk_failed = true;
 	/* The journal says so to the next process, where the child had its first change and the journal can be written. */
-	sim->must_fail = sim->must_fail || (format_of(sim)->remembers_failure && sim->changed && sim->host.sync_failed &&
+	sim->must_fail = sim->must_fail || (sim->format->maps && sim->changed && sim->host.sync_failed &&
 					    !sim->write_errors);
 	if (sim->must_fail && !sim->last && prng_percent(&sim->prng, 30))
 		host_plan_crash(&sim->host, HOST_KILL, prng_below(&sim->prng, 4) + 1);
@@ -241,25 +141,31 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 static bool open_disk(struct sim *sim)
 {
 	struct disk_open how = {
-		.path = sim->path, .ephemeral = sim->ephemeral, .on_event = on_event, .event_arg = sim
+		.path = sim->path,
+		.ephemeral = sim->ephemeral,
+		.quota_bytes = sim->quota_bytes,
+		.on_event = on_event,
+		.event_arg = sim,
 	};
 
 	sim->disk_failed = sim->changed = false;
 	sim->opened = false;
-	format_of(sim)->open(sim->env, sim->loop, &how, on_opened, sim);
+	sim->format->open(sim->env, sim->loop, &how, on_opened, sim);
 	while (!sim->opened)
 		sim_turn(sim);
 	sim->disk = sim->opening.disk;
 	if (sim->opening.err) {
 		sim_say(sim, "not opened: %s", sim->opening.reason);
-		if (!sim->host.crashed && !sim->sync_failed)
+		if (!sim->host.crashed && !sim->sync_failed && !sim->careless)
 			sim_fail(sim, "opening failed: %s", sim->opening.reason);
 		return false;
 	}
 	sim_say(sim, "opened%s", sim->opening.interrupted ? ", interrupted" : "");
+	if (sim->careless)
+		return true;
 	if (sim->disk->size_bytes != sim->disk_bytes)
 		sim_fail(sim, "it has %" PRIu64 " bytes instead of %" PRIu64, sim->disk->size_bytes, sim->disk_bytes);
-	if (format_of(sim)->tells_interruption) {
+	if (sim->format->maps) {
 		if (sim->opening.interrupted && sim->interrupted == SIM_MUST_NOT)
 			sim_fail(sim, "it says that it was interrupted, and was not");
 		if (!sim->opening.interrupted && sim->interrupted == SIM_MUST)
@@ -288,43 +194,34 @@ static void close_disk(struct sim *sim)
 		sim_fail(sim, "%u files are still open after the close", sim->host.open_files);
 }
 
-/* ---- qemu-img's opinion ---- */
-
-static bool model_agrees(struct sim *sim, const char *raw)
-{
-	int fd = open(raw, O_RDONLY | O_CLOEXEC);
-	static unsigned char data[64 << 10];
-	bool ok = fd >= 0;
-
-	for (uint64_t at = 0, length; ok && at < sim->size_bytes; at += length) {
-		uint64_t offset;
-
-		length = min_u64(sizeof(data), sim->size_bytes - at);
-		offset = sim_place(sim, at, &length);
-		ok = pread(fd, data, length, (off_t)offset) == (ssize_t)length &&
-		     model_resolve(sim->model, at, data, length, sim->why, sizeof(sim->why));
-	}
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static void ask_qemu(struct sim *sim)
-{
-	char command[1024], raw[300];
-
-	host_store(&sim->host, sim->path);
-	snprintf(raw, sizeof(raw), "%s.raw", sim->path);
-	snprintf(command, sizeof(command), "qemu-img check -q -f %s %s && qemu-img convert -f %s -O raw %s %s",
-		 sim->options->format, sim->path, sim->options->format, sim->path, raw);
-	if (system(!strcmp(sim->options->format, "raw") ? strstr(command, "&& ") + 3 : command))
-		sim_fail(sim, "qemu-img is not content");
-	else if (!model_agrees(sim, raw))
-		sim_fail(sim, "qemu-img reads something else");
-	unlink(raw);
-}
-
 /* ---- a life ---- */
+
+/*
+ * What the power left of an ephemeral disk may be anything. It is opened and read without harm to us, then thrown away.
+ */
+static void throw_away(struct sim *sim)
+{
+	sim->careless = true;
+	set_faults(sim, false);
+	if (open_disk(sim)) {
+		sim_ops_verify(sim);
+		sim_ops_drain(sim);
+		close_disk(sim);
+	}
+	sim->careless = false;
+	sim_make_again(sim);
+}
+
+static void restart(struct sim *sim)
+{
+	bool cut = sim->host.crashed == HOST_CUT;
+
+	host_restart(&sim->host);
+	if (sim->ephemeral && cut)
+		throw_away(sim);
+	else
+		sim_look(sim, false);
+}
 
 /* The disk is gone; what it left behind. */
 static void after_close(struct sim *sim)
@@ -342,14 +239,16 @@ static void after_close(struct sim *sim)
 			sim_fail(sim, "closing failed: %s", strerror(-sim->close_err));
 		/* As if it had been killed: nothing is lost, nothing is promised. */
 		model_crash(sim->model, false);
-		format_of(sim)->look(sim, false);
+		sim_look(sim, false);
 		return;
 	}
 	model_flushed(sim->model, model_now(sim->model));
-	format_of(sim)->look(sim, true);
+	sim_look(sim, true);
 	if (!sim->why[0] && prng_percent(&sim->prng, sim->options->qemu))
-		ask_qemu(sim);
-	if (!sim->ephemeral && prng_percent(&sim->prng, 25)) {
+		sim_ask_qemu(sim);
+	if (!sim->why[0])
+		sim_between(sim);
+	if (prng_percent(&sim->prng, 25)) {
 		host_crash(&sim->host, HOST_CUT);
 		note_crash(sim, false);
 		restart(sim);
@@ -363,7 +262,8 @@ static void use(struct sim *sim)
 
 	set_faults(sim, !sim->disk_failed);
 	sim->submitted = 0;
-	while (sim->submitted < ops && !sim->host.crashed && !sim->why[0]) {
+	sim_ops_begin(sim);
+	while (sim->submitted < ops && !sim_ops_over(sim) && !sim->host.crashed && !sim->why[0]) {
 		if (prng_percent(&sim->prng, pace))
 			sim_ops_turn(sim);
 		if (sim->may_fill && prng_percent(&sim->prng, 2))
@@ -390,7 +290,7 @@ static void live(struct sim *sim, bool last)
 	sim_ops_verify(sim);
 	if (!last && !sim->host.crashed && !sim->why[0]) {
 		if (prng_percent(&sim->prng, 75))
-			plan_crash(sim, 3 * sim->options->ops);
+			plan_crash(sim, (sim->options->trace ? 1 : 3) * (uint64_t)sim->options->ops);
 		use(sim);
 	} else if (sim->disk_failed) {
 		/* The next process after the one whose sync failed: nothing that it says is durable may be so. */
@@ -428,48 +328,15 @@ static void choose_faults(struct sim *sim)
 	}
 }
 
-/* One window that is the disk, or four in a disk that needs several L2 tables, often across their bounds. */
-static void choose_size(struct sim *sim)
-{
-	uint64_t unit = prng_percent(&sim->prng, 70) ? 4096 : 512, end = 0;
-	unsigned count = 1;
-
-	if (format_of(sim)->grows && prng_percent(&sim->prng, 40))
-		count = SIM_WINDOWS;
-	sim->window_bytes = (prng_below(&sim->prng, (8 << 20) / unit / count) + 1) * unit;
-	sim->size_bytes = count * sim->window_bytes;
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t gap = count == 1 ? 0 : prng_below(&sim->prng, GAP_BYTES / unit) * unit;
-		uint64_t bound = align_up(end + sim->window_bytes, TABLE_BYTES);
-
-		sim->windows[i] = end + gap;
-		if (count > 1 && prng_percent(&sim->prng, 50))
-			sim->windows[i] = bound - sim->window_bytes / 2 / unit * unit;
-		end = sim->windows[i] + sim->window_bytes;
-	}
-	sim->disk_bytes = end;
-}
-
 static void prepare(struct sim *sim)
 {
 	static const unsigned inline_percents[] = { 0, 50, 95 };
 
-	snprintf(sim->path, sizeof(sim->path), "%s/disk", sim->options->dir);
-	snprintf(sim->golden, sizeof(sim->golden), "%s/golden", sim->options->dir);
-	unlink(sim->path);
-	unlink(sim->golden);
-	choose_size(sim);
 	sim->ephemeral = prng_percent(&sim->prng, 10);
 	sim->depth = (unsigned)prng_below(&sim->prng, SIM_DEPTH) + 1;
 	choose_faults(sim);
-	format_of(sim)->prepare(sim);
-	if (sim->why[0])
-		return;
-	sim->model = model_new(sim->size_bytes, sim->golden_bytes);
-	host_load(&sim->host, sim->path);
-	if (access(sim->golden, F_OK) == 0)
-		host_load(&sim->host, sim->golden);
 	sim->host.inline_percent = inline_percents[prng_below(&sim->prng, array_len(inline_percents))];
+	/* So small that a few requests fill it. */
 	if (prng_percent(&sim->prng, 40))
 		sim->host.journal_slots = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
 	for (unsigned i = 0; i < SIM_DEPTH; i++) {
@@ -477,6 +344,7 @@ static void prepare(struct sim *sim)
 		sim->ops[i].data = malloc(SIM_REQUEST_MAX);
 		assert(sim->ops[i].data);
 	}
+	sim_make(sim);
 }
 
 static void tidy(struct sim *sim)
@@ -485,6 +353,7 @@ static void tidy(struct sim *sim)
 		free(sim->ops[i].data);
 	if (sim->model)
 		model_free(sim->model);
+	free(sim->windows);
 	host_fini(&sim->host);
 	loop_free(sim->loop);
 	disk_env_free(sim->env);

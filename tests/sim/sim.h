@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct sim_trace;
+
 struct sim_options {
 	const char *format; /* "raw", "qcow2" */
 	const char *dir;    /* real files go here, to be created and checked */
@@ -17,6 +19,7 @@ struct sim_options {
 	unsigned lives;	    /* at most so many in a history */
 	unsigned qemu;	    /* percent of the clean closes after which qemu-img looks, too */
 	bool verbose;
+	const struct sim_trace *trace; /* a recorded boot, instead of random requests; NULL: none */
 };
 
 /* What happened in all histories so far. */

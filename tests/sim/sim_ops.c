@@ -12,7 +12,7 @@ enum { BLOCK = 512, PAGE = 4096 };
 /* After a crash nobody hears answers any more. */
 static bool is_down(const struct sim *sim)
 {
-	return sim->host.crashed != HOST_RUNS;
+	return sim->host.crashed != HOST_RUNS || sim->careless;
 }
 
 static bool error_is_allowed(const struct sim_op *op)
@@ -25,7 +25,7 @@ static bool error_is_allowed(const struct sim_op *op)
 			return sim->read_errors;
 		return sim->read_errors || sim->write_errors || sim->sync_errors;
 	case -ENOSPC:
-		return sim->may_fill && op->req.op != DISK_READ;
+		return (sim->may_fill || sim->quota_bytes) && op->req.op != DISK_READ;
 	default:
 		return false;
 	}
@@ -183,21 +183,12 @@ static void choose_range(struct sim *sim, struct sim_op *op)
 	req->length = (prng_below(prng, most) + 1) * unit;
 	op->at = prng_below(prng, span - req->length / unit + 1) * unit;
 	req->offset = sim_place(sim, op->at, &req->length);
-}
-
-static void cut_in_pieces(struct sim *sim, struct sim_op *op)
-{
-	uint64_t at = 0;
-
-	for (int i = 0; i < SIM_PIECES; i++) {
-		uint64_t left = op->req.length - at;
-		uint64_t piece = i == SIM_PIECES - 1 ? left : prng_below(&sim->prng, left / BLOCK + 1) * BLOCK;
-
-		op->iov[i] = (struct iovec){ op->data + at, piece };
-		at += piece;
+	op->length = req->length;
+	if ((req->op == DISK_DISCARD || req->op == DISK_WRITE_ZEROES) && prng_percent(prng, 4)) {
+		op->at = req->offset = 0;
+		op->length = sim->size_bytes;
+		req->length = sim->disk_bytes;
 	}
-	op->req.iov = op->iov;
-	op->req.iov_count = SIM_PIECES;
 }
 
 static enum disk_op choose_op(struct prng *prng)
@@ -215,6 +206,56 @@ static enum disk_op choose_op(struct prng *prng)
 	return n < 96 ? DISK_FLUSH : DISK_STATUS;
 }
 
+/* New bytes most of the time; some are zeroes, or what the golden image has there. */
+static enum model_kind choose_kind(struct prng *prng)
+{
+	unsigned n = (unsigned)prng_below(prng, 100);
+
+	return n < 84 ? MODEL_NEW : n < 94 ? MODEL_GOLDEN : MODEL_ZERO;
+}
+
+static void choose_request(struct sim *sim, struct sim_op *op)
+{
+	struct disk_request *req = &op->req;
+
+	req->op = choose_op(&sim->prng);
+	if (req->op != DISK_FLUSH)
+		choose_range(sim, op);
+	if (req->op == DISK_WRITE || req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD) {
+		req->fua = prng_percent(&sim->prng, 10);
+		req->unmap = prng_percent(&sim->prng, 50);
+	}
+}
+
+static void trace_request(struct sim *sim, struct sim_op *op)
+{
+	const struct sim_trace_op *from = &sim->options->trace->ops[sim->trace_at++];
+	struct disk_request *req = &op->req;
+
+	req->op = from->op == 'R' ? DISK_READ : from->op == 'W' ? DISK_WRITE : DISK_FLUSH;
+	req->fua = from->fua;
+	if (req->op == DISK_FLUSH)
+		return;
+	req->offset = from->offset;
+	req->length = op->length = from->length;
+	op->at = sim_unplace(sim, from->offset);
+}
+
+static void cut_in_pieces(struct sim *sim, struct sim_op *op)
+{
+	uint64_t at = 0;
+
+	for (int i = 0; i < SIM_PIECES; i++) {
+		uint64_t left = op->req.length - at;
+		uint64_t piece = i == SIM_PIECES - 1 ? left : prng_below(&sim->prng, left / BLOCK + 1) * BLOCK;
+
+		op->iov[i] = (struct iovec){ op->data + at, piece };
+		at += piece;
+	}
+	op->req.iov = op->iov;
+	op->req.iov_count = SIM_PIECES;
+}
+
 static void submit(struct sim *sim, struct sim_op *op)
 {
 	struct disk_request *req = &op->req;
@@ -222,22 +263,22 @@ static void submit(struct sim *sim, struct sim_op *op)
 	op->state = SIM_SUBMITTED;
 	op->verifies = false;
 	op->write = 0;
-	*req = (struct disk_request){ .op = choose_op(&sim->prng), .done = on_done, .user = op };
+	*req = (struct disk_request){ .done = on_done, .user = op };
+	if (sim->options->trace)
+		trace_request(sim, op);
+	else
+		choose_request(sim, op);
 	op->failed_before = sim->disk_failed || (req->op == DISK_FLUSH && sim->host.sync_failed);
 	if (req->op == DISK_FLUSH)
 		op->flush_time = model_now(sim->model);
-	else
-		choose_range(sim, op);
 	if (req->op == DISK_READ || req->op == DISK_STATUS)
-		model_snapshot_take(sim->model, op->at, req->length, &op->snapshot);
+		model_snapshot_take(sim->model, op->at, op->length, &op->snapshot);
 	req->extents = op->extents;
 	req->extent_max = SIM_EXTENTS;
-	if (req->op == DISK_WRITE || req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD) {
-		req->fua = prng_percent(&sim->prng, 10);
-		req->unmap = prng_percent(&sim->prng, 50);
-		op->write = model_begin(sim->model, op->at, req->length, req->op != DISK_WRITE);
-	}
+	if (req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD)
+		op->write = model_begin(sim->model, op->at, op->length, MODEL_ZERO);
 	if (req->op == DISK_WRITE) {
+		op->write = model_begin(sim->model, op->at, op->length, choose_kind(&sim->prng));
 		model_content(sim->model, op->write, op->at, op->data, req->length);
 		cut_in_pieces(sim, op);
 	}
@@ -251,13 +292,27 @@ static void submit(struct sim *sim, struct sim_op *op)
 		sim_fail(sim, "a request was done inside its submission");
 }
 
+void sim_ops_begin(struct sim *sim)
+{
+	sim->submitted = 0;
+	/* A machine that starts, or what is left of one that was not heard of for a while. */
+	sim->trace_at = 0;
+	if (sim->options->trace && prng_percent(&sim->prng, 50))
+		sim->trace_at = (unsigned)prng_below(&sim->prng, sim->options->trace->count);
+}
+
+bool sim_ops_over(const struct sim *sim)
+{
+	return sim->options->trace && sim->trace_at >= sim->options->trace->count;
+}
+
 void sim_ops_turn(struct sim *sim)
 {
 	struct sim_op *op = &sim->ops[prng_below(&sim->prng, sim->depth)];
 
 	if (op->state == SIM_LENT)
 		give_back(op);
-	else if (op->state == SIM_FREE)
+	else if (op->state == SIM_FREE && !sim_ops_over(sim))
 		submit(sim, op);
 }
 
@@ -282,7 +337,7 @@ void sim_ops_verify(struct sim *sim)
 {
 	struct sim_op *op = &sim->ops[0];
 
-	for (uint64_t at = 0; at < sim->size_bytes && !sim->why[0] && !is_down(sim); at += op->req.length) {
+	for (uint64_t at = 0; at < sim->size_bytes && !sim->why[0] && !sim->host.crashed; at += op->req.length) {
 		uint64_t length = min_u64(sim->size_bytes - at, SIM_REQUEST_MAX);
 		uint64_t offset = sim_place(sim, at, &length);
 

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between sim.c (lives of a disk) and sim_ops.c (requests to it). */
+/* Between sim.c (lives of a disk), sim_make.c (the disk) and sim_ops.c (requests to it). */
 #ifndef SIM_PRIVATE_H
 #define SIM_PRIVATE_H
 
 #include "host.h"
 #include "model.h"
 #include "sim.h"
+#include "sim_trace.h"
 
 enum {
 	SIM_DEPTH = 32,		  /* most requests at once */
 	SIM_REQUEST_MAX = 2 << 20, /* bytes */
 	SIM_EXTENTS = 16,
 	SIM_PIECES = 3, /* of a write's memory */
-	SIM_WINDOWS = 4,
+};
+
+struct sim_format {
+	const char *name;
+	void (*open)(struct disk_env *env, struct loop *loop, const struct disk_open *how,
+		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
+	bool maps; /* a child: it tells interruptions, remembers failures, stands on others, grows */
 };
 
 enum sim_state { SIM_FREE, SIM_SUBMITTED, SIM_LENT };
@@ -22,7 +29,7 @@ struct sim_op {
 	struct disk_request req;
 	struct sim *sim;
 	enum sim_state state;
-	uint64_t at;	/* req.offset as the model counts */
+	uint64_t at, length; /* of the request, as the model counts */
 	uint32_t write; /* the model's number */
 	uint64_t flush_time;
 	bool failed_before; /* the disk had said DISK_FAILED when this was submitted */
@@ -44,12 +51,17 @@ struct sim {
 	struct model *model;
 	char path[256], golden[256];
 	/*
-	 * A large disk is used in a few windows only, so that its maps are many and the model small: what the model
+	 * A large disk is used in some windows only, so that its maps are many and the model small: what the model
 	 * has at offset x lies at windows[x / window_bytes] + x % window_bytes. size_bytes and golden_bytes are the
 	 * model's.
 	 */
 	uint64_t size_bytes, golden_bytes, window_bytes, disk_bytes;
-	uint64_t windows[SIM_WINDOWS]; /* ascending */
+	uint64_t *windows; /* ascending */
+	unsigned window_count;
+	const struct sim_format *format;
+	uint64_t quota_bytes; /* 0: none */
+	unsigned layers;      /* qcow2 files of the chain */
+	unsigned trace_at;    /* what comes next of the recorded boot */
 	unsigned depth;
 	bool ephemeral;
 	/* faults that this history may have */
@@ -57,6 +69,7 @@ struct sim {
 	bool may_fill;
 
 	struct disk *disk;
+	bool careless;		/* whatever it answers is right */
 	bool disk_failed;	/* DISK_FAILED in this life */
 	bool changed;		/* a change was acknowledged in this life */
 	bool must_fail;		/* DISK_FAILED was told, and only a power cut may forget it */
@@ -78,10 +91,27 @@ void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(pr
 void sim_say(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Where the model's offset lies on the disk, and how much of length from there is together. */
 uint64_t sim_place(const struct sim *sim, uint64_t at, uint64_t *length);
+/* The other way round, for what lies in a window. */
+uint64_t sim_unplace(const struct sim *sim, uint64_t offset);
+
+/* Makes the files and the model. */
+void sim_make(struct sim *sim);
+/* A new one in place of what was thrown away. */
+void sim_make_again(struct sim *sim);
+/* What people do with a disk that was closed properly. */
+void sim_between(struct sim *sim);
+/* At the file, while nobody has it open. clean: it was closed properly. */
+void sim_look(struct sim *sim, bool clean);
+void sim_ask_qemu(struct sim *sim);
+
 /* One turn: the loop, and one thing of the host. Gives up on a disk that does nothing any more. */
 void sim_turn(struct sim *sim);
 
-/* Submits a request at random, or gives one back. */
+/* A life begins. */
+void sim_ops_begin(struct sim *sim);
+/* The recorded boot is at its end. */
+bool sim_ops_over(const struct sim *sim);
+/* Submits a request at random, or the next of the recorded boot, or gives one back. */
 void sim_ops_turn(struct sim *sim);
 /* Gives back what is lent, waits for what is submitted. */
 void sim_ops_drain(struct sim *sim);
