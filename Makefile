@@ -102,6 +102,11 @@ bench: deps
 	@$(MAKE) --no-print-directory -s bench-build
 	@tests/bench/run $(LOADS)
 
+# A disk that goes bad under the daemon, for tests/conformance/failures.py.
+$(B)/faults.so: tests/conformance/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -shared -fPIC -o $@ $<
+
 # The disk engine on a simulated host: seeded histories with power cuts and failures.
 $(B)/sim: $(patsubst tests/sim/%.c,$(B)/obj/sim/%.o,$(wildcard tests/sim/*.c)) $(call libs_of,disk)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)

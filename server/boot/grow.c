@@ -35,6 +35,7 @@ struct grow {
 	void (*on_event)(void *arg, enum disk_event event, const char *text);
 	void *event_arg;
 	struct machine machine;
+	struct policy policy;
 	char path[PATH_MAX], reason[REASON_TEXT];
 	int err;
 	struct inventory_job inventory_job;
@@ -71,6 +72,7 @@ static void grow_worked(struct pool_job *job)
 	struct disk_open how = { .path = g->path, .on_event = g->on_event, .event_arg = g->event_arg };
 
 	how.ephemeral = g->machine.mode == MODE_EPHEMERAL;
+	how.quota_bytes = g->policy.quota_bytes;
 	disk_open_file(g->boot->disk_env, g->loop, "qcow2", &how, grow_opened, g);
 }
 
@@ -102,7 +104,9 @@ static int grow_look_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct grow *g = container_of(job, struct grow, inventory_job);
 
-	return machine_by_id(tx, g->machine_id, &g->machine);
+	int err = machine_by_id(tx, g->machine_id, &g->machine);
+
+	return err ? err : policy_get(tx, &g->policy);
 }
 
 static void grow_looked(struct inventory_job *job, int err)

@@ -108,6 +108,7 @@ struct target_open {
 	uint64_t number;
 	struct machine machine;
 	struct image_version version;
+	struct policy policy;
 	struct target_disk *target;
 	struct disk *disk; /* opened, and to be closed again */
 	int err;
@@ -140,6 +141,8 @@ static int open_look(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (!err)
 		err = version_by_id(tx, o->machine.version_id, &o->version);
+	if (!err)
+		err = policy_get(tx, &o->policy);
 	if (err)
 		return err;
 	if (o->machine.state == MACHINE_FAILED) {
@@ -277,6 +280,7 @@ static void open_prepared(struct pool_job *job)
 		return;
 	}
 	how.ephemeral = o->machine.mode == MODE_EPHEMERAL;
+	how.quota_bytes = o->policy.quota_bytes;
 	how.event_arg = o->target;
 	store_child_path(o->boot->store, o->machine.child, o->path, sizeof(o->path));
 	disk_open_file(o->boot->disk_env, o->loop, "qcow2", &how, open_opened, o);

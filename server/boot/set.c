@@ -6,6 +6,7 @@
 #include "manage.h"
 
 #include "base/util.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -114,6 +115,14 @@ static int set_note(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+/* Before the inventory says so: the child may be written again, from what is in its file. */
+static int lift_child(struct manage *m)
+{
+	if (m->machine.state != MACHINE_FAILED || strcmp(m->value, "ready"))
+		return 0;
+	return store_lift_child(m->boot->store, m->machine.child, m->reason, m->reason_size);
+}
+
 /* Lifts what a failed disk left behind (invariant 5): the person has looked at it. */
 static int set_state(struct manage *m, struct inventory_tx *tx)
 {
@@ -130,17 +139,18 @@ static const struct set_key {
 	int (*set)(struct manage *m, struct inventory_tx *tx);
 	bool exclusive; /* the disk is concerned: not while it runs */
 	int (*before)(struct manage *m); /* blocking, before the write job; NULL: nothing */
+	int (*inside)(struct manage *m); /* blocking, once nobody has the disk any more */
 } set_keys[] = {
-	{ "name", set_name, false, NULL },
-	{ "image", set_image, true, NULL },
-	{ "mode", set_mode, true, NULL },
-	{ "auth", set_auth, false, NULL },
-	{ "access", set_access, false, NULL },
-	{ "boot", set_boot, false, NULL },
-	{ "note", set_note, false, NULL },
-	{ "state", set_state, true, NULL },
-	{ "size", set_size, false, manage_grow },
-	{ "physical-block", set_physical_block, true, NULL },
+	{ "name", set_name, false, NULL, NULL },
+	{ "image", set_image, true, NULL, NULL },
+	{ "mode", set_mode, true, NULL, NULL },
+	{ "auth", set_auth, false, NULL, NULL },
+	{ "access", set_access, false, NULL, NULL },
+	{ "boot", set_boot, false, NULL, NULL },
+	{ "note", set_note, false, NULL, NULL },
+	{ "state", set_state, true, NULL, lift_child },
+	{ "size", set_size, false, manage_grow, NULL },
+	{ "physical-block", set_physical_block, true, NULL, NULL },
 };
 
 static const struct set_key *set_find_key(const char *name)
@@ -191,7 +201,10 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = manage_begin_exclusive(&m);
 	if (err)
 		return err;
-	err = manage_write(&m, set_run);
+	if (entry->inside)
+		err = entry->inside(&m);
+	if (!err)
+		err = manage_write(&m, set_run);
 	if (!err)
 		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
 	if (entry->exclusive)

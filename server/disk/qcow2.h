@@ -44,4 +44,11 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 /* Grows a closed child; what is beyond its backing file reads as zeroes. Never shrinks. */
 int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size);
 
+/*
+ * A person lifts what a failed sync left behind: a closed child goes on from what is in its file, as after a loss of
+ * power. Its journal, which says that the sync failed, is given up; the file is made consistent, and the next open
+ * says "interrupted". Nothing where there is no such journal. 0 or -errno with a sentence in reason. Blocks.
+ */
+int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size);
+
 #endif

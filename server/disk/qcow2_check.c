@@ -199,6 +199,45 @@ int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reaso
 	return err;
 }
 
+/* ---- after a failed sync ---- */
+
+static int give_up(struct qcow2_meta *m)
+{
+	uint64_t reclaimed;
+	int err = qcow2_meta_mend(m, m->header.size_bytes, &reclaimed);
+
+	if (err)
+		return err;
+	m->header.flags = QCOW2_MARK_INTERRUPTED;
+	m->header.incompatible &= ~QCOW2_INCOMPAT_DIRTY;
+	m->header.free_hint = qcow2_meta_first_free(m);
+	err = qcow2_meta_write_header(m);
+	return err ? err : disk_file_sync(m->file);
+}
+
+int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
+{
+	struct qcow2_meta m;
+	struct file *file;
+	char journal[4096];
+	int err = open_closed(path, true, &file, reason, reason_size);
+
+	if (err)
+		return err;
+	err = qcow2_meta_load(&m, file, path);
+	if (!err && m.header.ours && m.header.flags & QCOW2_MARK_JOURNAL) {
+		err = give_up(&m);
+		/* One that stays is of an older generation: void. */
+		if (!err && snprintf(journal, sizeof(journal), "%s.journal", path) < (int)sizeof(journal))
+			unlink(journal);
+	}
+	if (err)
+		say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+	qcow2_meta_fini(&m);
+	file->ops->close(file);
+	return err;
+}
+
 /* ---- check ---- */
 
 int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, char *reason, size_t reason_size)

@@ -272,6 +272,7 @@ struct policy {
 	unsigned max_booting; /* machines at a time between their script and a steady system; 0: no limit */
 	uint64_t reserve_bytes;	  /* where reserve is a size */
 	unsigned reserve_percent; /* where reserve_bytes is 0 */
+	uint64_t quota_bytes;	  /* most that a child may take; 0: no bound */
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VALUE_MAX_TEXT = 128, MACHINES_MAX = 100000, WAITING_MAX = 10000, RESERVE_PERCENT_MAX = 90 };
+enum { VALUE_MAX_TEXT = 128, MACHINES_MAX = 100000, WAITING_MAX = 10000, RESERVE_PERCENT_MAX = 90, QUOTA_MIN = 1 << 20 };
 
 static bool set_enrol(struct policy *p, const char *value)
 {
@@ -90,6 +90,17 @@ static bool set_reserve(struct policy *p, const char *value)
 	return true;
 }
 
+/* Less than that leaves no room for the maps. */
+static bool set_quota(struct policy *p, const char *value)
+{
+	uint64_t bytes = 0;
+
+	if (strcmp(value, "none") && (!parse_size(value, &bytes) || bytes < QUOTA_MIN))
+		return false;
+	p->quota_bytes = bytes;
+	return true;
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -102,6 +113,7 @@ static const struct policy_key {
 	{ "max-waiting", "64", "a number from 1 to 10000", set_max_waiting },
 	{ "max-booting", "512", "a number up to 100000; 0: no limit", set_max_booting },
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
+	{ "quota", "none", "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
 };
 
 static const struct policy_key *key_find(const char *name)

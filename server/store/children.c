@@ -83,6 +83,13 @@ int store_grow_child(struct store *store, const char *child, uint64_t size_bytes
 	return qcow2_grow(store_path(store, "children", child, path), size_bytes, reason, reason_size);
 }
 
+int store_lift_child(struct store *store, const char *child, char *reason, size_t reason_size)
+{
+	char path[PATH_MAX];
+
+	return qcow2_give_up_journal(store_path(store, "children", child, path), reason, reason_size);
+}
+
 int store_sync_child(struct store *store, const char *child)
 {
 	char path[PATH_MAX];

@@ -74,6 +74,8 @@ int store_create_child(struct store *store, const char *child, const struct imag
  * inventory write job for a child that was made there.
  */
 int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size);
+/* A closed child whose sync had failed goes on from what is in its file: qcow2_give_up_journal. On a worker. */
+int store_lift_child(struct store *store, const char *child, char *reason, size_t reason_size);
 /* Makes a fresh child durable (its file and its directory entry) before its first login is answered. */
 int store_sync_child(struct store *store, const char *child);
 void store_delete_child(struct store *store, const char *child);

@@ -209,7 +209,9 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "max-machines", "-1" },  { "max-machines", "100001" },
 		{ "max-waiting", "many" }, { "reserve", "91%" },
 		{ "reserve", "5 %" },	   { "reserve", "20X" },
-		{ "reserve", "" },	   { "max-booting", "-1" },
+		{ "reserve", "" },	   { "quota", "1023K" },
+		{ "quota", "0" },	   { "quota", "" },
+		{ "max-booting", "-1" },
 	};
 	char all[1024] = "", reason[256] = "", value[32], tiny[3];
 	struct policy p;
@@ -217,7 +219,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(policy_each(tx, collect, all), 0);
 	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-				 "256\nmax-waiting=64\nmax-booting=512\nreserve=5%\n");
+				 "256\nmax-waiting=64\nmax-booting=512\nreserve=5%\nquota=none\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
@@ -236,6 +238,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(policy_set(tx, "reserve", "20G", reason, sizeof(reason)), 0);
 	assert_int_equal(policy_set(tx, "max-machines", "1", reason, sizeof(reason)), 0);
 	assert_int_equal(p.max_booting, 512);
+	assert_int_equal(p.quota_bytes, 0);
+	assert_int_equal(policy_set(tx, "quota", "20M", reason, sizeof(reason)), 0);
 	assert_int_equal(policy_set(tx, "max-booting", "0", reason, sizeof(reason)), 0);
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_APPROVE);
@@ -243,6 +247,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(p.mode, MODE_EPHEMERAL);
 	assert_int_equal(p.reserve_bytes, 20ull << 30);
 	assert_int_equal(p.reserve_percent, 0);
+	assert_int_equal(p.quota_bytes, 20 << 20);
 	assert_int_equal(p.max_booting, 0);
 	assert_int_equal(policy_get_text(tx, "reserve", value, sizeof(value)), 0);
 	assert_string_equal(value, "20G");
