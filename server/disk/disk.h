@@ -46,6 +46,7 @@ struct disk_request {
 	enum disk_op op;
 	bool fua;   /* WRITE, WRITE_ZEROES, DISCARD: durable before done */
 	bool unmap; /* WRITE_ZEROES: give the space back */
+	bool allocate; /* WRITE: takes its space even where it changes nothing, so that a later one cannot lack it */
 	uint64_t offset, length; /* bytes; 0, 0 for FLUSH */
 	/*
 	 * WRITE: the caller's bytes, borrowed until done; their sum is length.

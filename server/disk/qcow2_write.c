@@ -492,6 +492,8 @@ static void write_granted(struct qcow2_hold *hold)
 	struct write_request *r = container_of(hold, struct write_request, hold);
 	struct disk_request *req = r->req;
 
+	if (req->allocate)
+		r->writer.step = STEP_BEGIN;
 	qcow2_writer_start(&r->writer, r->q, req->offset, req->length, req->iov, req->iov_count, write_done);
 }
 

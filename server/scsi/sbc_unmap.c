@@ -3,8 +3,8 @@
  * Thin provisioning (SBC-3 §4.7): UNMAP (§5.28), WRITE SAME (§5.45, §5.46), GET LBA STATUS (§5.4). LBPRZ=1: what was
  * unmapped reads as zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
  *
- * ANCHOR (§4.7.1: no later write to the LBA fails for want of space) is done by storing zeroes: the space is then the
- * machine's own. The LBA has gone from anchored to mapped by itself (§4.7.3.5 permits that at any time), so GET LBA
+ * ANCHOR (§4.7.1: no later write to the LBA fails for want of space) is done by storing zeroes, also over holes
+ * (disk_request.allocate): the space is then the machine's own. The LBA has gone from anchored to mapped by itself (§4.7.3.5 permits that at any time), so GET LBA
  * STATUS says mapped (0h), never anchored (2h): a disk could not tell the two apart after a restart.
  */
 #include <errno.h>
@@ -97,7 +97,8 @@ static void unmap_step(struct task_state *st)
 	d += st->item++;
 	st->lba = be64_get(d->lba);
 	st->blocks = be32_get(d->blocks);
-	if (st->task->cdb[1] & SBC_UNMAP_ANCHOR)
+	st->allocate = st->task->cdb[1] & SBC_UNMAP_ANCHOR;
+	if (st->allocate)
 		pattern_write(st, zero_block, unmap_step);
 	else
 		task_disk(st, DISK_DISCARD, st->lba, st->blocks, unmap_step);
@@ -179,6 +180,7 @@ void sbc_write_same(struct task_state *st)
 	if (!ndob)
 		task_copy_out(st, 0, block, SCSI_BLOCK);
 	/* With UNMAP, a block that unmapped ones would not read as is written all the same: §4.7.3.4.3 (LBPRZ=1). */
+	st->allocate = anchor;
 	if (is_zero(block) && !anchor)
 		task_disk_flags(st, DISK_WRITE_ZEROES, st->lba, st->blocks, false, unmap, task_good);
 	else

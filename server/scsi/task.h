@@ -42,6 +42,7 @@ struct task_state {
 	uint64_t progress;	 /* blocks done, or whatever the handler counts */
 	uint64_t chunk;		 /* blocks in hand */
 	unsigned item, item_count; /* of a parameter list: the one in hand, and how many there are */
+	bool allocate; /* its WRITEs take their space, whatever they write */
 	void (*then)(struct task_state *st); /* what follows a loop of requests */
 	uint8_t *buffer;	 /* freed with the task */
 	struct iovec *iov;	 /* freed with the task */

@@ -250,6 +250,7 @@ void task_disk_flags(struct task_state *st, enum disk_op op, uint64_t lba, uint6
 	if (op == DISK_WRITE) {
 		st->req.iov = st->write_iov;
 		st->req.iov_count = st->write_count;
+		st->req.allocate = st->allocate;
 	}
 	if (op == DISK_STATUS) {
 		st->req.extents = st->extents;

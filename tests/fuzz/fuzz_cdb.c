@@ -43,6 +43,7 @@ struct fuzz {
 	struct slot slots[SLOTS];
 	uint8_t saved[16384];
 	size_t saved_len;
+	bool held; /* the disk is wanted: scsi_target_hold */
 	const uint8_t *data;
 	size_t left;
 };
@@ -96,12 +97,32 @@ static void abort_nexus(void *arg, struct scsi_nexus *nexus)
 			scsi_task_abort(&f->slots[i].task);
 }
 
+/* Everything that was begun ends. */
+static void run_disk(struct fuzz *f)
+{
+	if (f->held)
+		scsi_target_unhold(f->target, 0, &f->fake->disk);
+	f->held = false;
+	fake_disk_run(f->fake);
+}
+
+static void step_hold(struct fuzz *f)
+{
+	if (!f->held)
+		scsi_target_hold(f->target, 0);
+	else if (scsi_target_is_idle(f->target, 0))
+		assert(!f->fake->pending && !f->fake->lent);
+	if (f->held)
+		scsi_target_unhold(f->target, 0, &f->fake->disk);
+	f->held = !f->held;
+}
+
 static struct slot *slot_free(struct fuzz *f)
 {
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (!f->slots[i].used)
 			return &f->slots[i];
-	fake_disk_run(f->fake);
+	run_disk(f);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		assert(f->slots[i].done);
 		slot_release(&f->slots[i]);
@@ -146,7 +167,7 @@ static void step_command(struct fuzz *f, uint8_t what)
 static void relogin(struct fuzz *f, unsigned n)
 {
 	abort_nexus(f, f->nexus[n]);
-	fake_disk_run(f->fake);
+	run_disk(f);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (f->slots[i].used && f->slots[i].task.nexus == f->nexus[n])
 			slot_release(&f->slots[i]);
@@ -186,7 +207,10 @@ static void step(struct fuzz *f)
 			scsi_task_set_cleared(f->target, lun, f->nexus[0]);
 		return;
 	case STEP_CAPACITY:
-		scsi_target_capacity_changed(f->target, 0);
+		if (what & 8)
+			step_hold(f);
+		else
+			scsi_target_capacity_changed(f->target, 0);
 		return;
 	case STEP_FAIL:
 		f->fake->fail_op = (enum disk_op)((what >> 3) % (DISK_STATUS + 1));
@@ -223,7 +247,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(scsi_nexus_open(f->target, "iqn.t:b,i,0x000000000002", &f->nexus[1]) == 0);
 	while (f->left)
 		step(f);
-	fake_disk_run(f->fake);
+	run_disk(f);
 	for (unsigned i = 0; i < SLOTS; i++) {
 		assert(!f->slots[i].used || f->slots[i].done);
 		if (f->slots[i].used)

@@ -179,6 +179,11 @@ int fixture_read(struct fixture *fx, struct disk *disk, uint64_t offset, void *d
 	return 0;
 }
 
+int fixture_run(struct fixture *fx, struct disk *disk, struct disk_request *req)
+{
+	return run(fx, disk, req);
+}
+
 int fixture_write(struct fixture *fx, struct disk *disk, uint64_t offset, const void *data, size_t length, bool fua)
 {
 	struct iovec iov = { (void *)data, length };

@@ -42,6 +42,8 @@ int fixture_close(struct fixture *fx, struct disk *disk);
 
 /* A request that is submitted, waited for and released. Their result. */
 int fixture_read(struct fixture *fx, struct disk *disk, uint64_t offset, void *data, size_t length);
+/* Any request, and its result. */
+int fixture_run(struct fixture *fx, struct disk *disk, struct disk_request *req);
 int fixture_write(struct fixture *fx, struct disk *disk, uint64_t offset, const void *data, size_t length, bool fua);
 int fixture_zero(struct fixture *fx, struct disk *disk, enum disk_op op, uint64_t offset, uint64_t length);
 int fixture_flush(struct fixture *fx, struct disk *disk);

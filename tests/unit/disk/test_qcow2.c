@@ -189,6 +189,35 @@ static void test_same(void **state)
 	model_disk_fini(&model);
 }
 
+/* A write that is to have its space takes it, whatever is there: SCSI's anchored blocks. */
+static void test_allocate(void **state)
+{
+	static char zeroes[MIB];
+	struct fixture *fx = *state;
+	struct iovec iov = { zeroes, sizeof(zeroes) };
+	struct disk_request req = { .op = DISK_WRITE, .offset = 3 * MIB, .length = MIB, .iov = &iov, .iov_count = 1,
+				    .allocate = true };
+	struct disk *disk;
+	uint64_t fresh;
+
+	make_child(fx, "child", 16 * MIB, NULL, NULL);
+	disk = open_child(fx, "child");
+	assert_int_equal(fixture_write(fx, disk, 3 * MIB, zeroes, MIB, false), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	fresh = allocated_of(fx, "child");
+	assert_int_equal(fixture_run(fx, disk, &req), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	assert_true(allocated_of(fx, "child") >= fresh + MIB);
+	/* and what follows is written in place */
+	fresh = allocated_of(fx, "child");
+	memset(zeroes, 1, sizeof(zeroes));
+	assert_int_equal(fixture_write(fx, disk, 3 * MIB, zeroes, MIB, true), 0);
+	assert_int_equal(allocated_of(fx, "child"), fresh);
+	memset(zeroes, 0, sizeof(zeroes));
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+}
+
 static void differential(struct fixture *fx, uint64_t size_bytes, const char *golden, const char *format, unsigned seed)
 {
 	struct model_disk model;
@@ -438,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_create_refused, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_long_backing_name, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_costs, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_allocate, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_same, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_random, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_qemu_writes, fixture_setup, fixture_teardown),

@@ -168,6 +168,7 @@ static int fake_do(struct fake_disk *fake, struct disk_request *req)
 		fake_read(fake, req);
 		break;
 	case DISK_WRITE:
+		fake->allocates += req->allocate;
 		fake_write(fake, req);
 		break;
 	case DISK_WRITE_ZEROES:

@@ -15,7 +15,7 @@ struct fake_disk {
 	uint64_t allocated_bytes;	   /* what info says; 0: counts mapped */
 	struct disk_request *first, *last; /* submitted */
 	unsigned pending, lent;
-	unsigned reads, writes, fua_writes, zeroes, unmaps, discards, flushes, statuses;
+	unsigned reads, writes, allocates, fua_writes, zeroes, unmaps, discards, flushes, statuses;
 	uint64_t longest;
 	/* the next request of fail_op, after skipping fail_after, ends with fail_result */
 	enum disk_op fail_op;

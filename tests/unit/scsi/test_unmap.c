@@ -92,6 +92,7 @@ static void test_write_same(void **state)
 	assert_int_equal(fake->bytes[5008 * 512], 0);
 	assert_int_equal(fake->longest, 1 << 20);
 	assert_int_equal(fake->writes, 3);
+	assert_int_equal(fake->allocates, 0);
 	/* zeroes are no data */
 	assert_good(same_16(rig, 0, 8, 16, 0, 512));
 	assert_int_equal(fake->writes, 3);
@@ -198,6 +199,7 @@ static void test_anchor(void **state)
 	memset(fake->bytes, 0xff, 5000 * 512);
 	assert_good(same_16(rig, 0x18, 8, 2049, 0, 512));
 	assert_int_equal(fake->writes, 2);
+	assert_int_equal(fake->allocates, 2);
 	assert_int_equal(fake->longest, 1 << 20);
 	assert_int_equal(fake->zeroes + fake->discards, 0);
 	assert_int_equal(fake->bytes[8 * 512 - 1], 0xff);
@@ -224,6 +226,7 @@ static void test_unmap_anchor(void **state)
 	unmap(rig, 3, ranges, 0, 0); /* makes the list */
 	assert_good(rig_run(rig, 0, cdb, sizeof(cdb), data, 8 + 3 * 16));
 	assert_int_equal(fake->writes, 3);
+	assert_int_equal(fake->allocates, 3);
 	assert_int_equal(fake->discards, 0);
 	assert_int_equal(fake->bytes[8 * 512 - 1], 0xff);
 	assert_int_equal(fake->bytes[8 * 512], 0);
