@@ -272,6 +272,8 @@ struct policy {
 	unsigned max_booting; /* machines at a time between their script and a steady system; 0: no limit */
 	uint64_t reserve_bytes;	  /* where reserve is a size */
 	unsigned reserve_percent; /* where reserve_bytes is 0 */
+	unsigned menu_timeout;	  /* seconds; 0: a menu waits */
+	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);

@@ -210,6 +210,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "max-waiting", "many" }, { "reserve", "91%" },
 		{ "reserve", "5 %" },	   { "reserve", "20X" },
 		{ "reserve", "" },	   { "max-booting", "-1" },
+		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 	};
 	char all[1024] = "", reason[256] = "", value[32], tiny[3];
 	struct policy p;
@@ -217,7 +218,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(policy_each(tx, collect, all), 0);
 	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-				 "256\nmax-waiting=64\nmax-booting=512\nreserve=5%\n");
+				 "256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
