@@ -177,6 +177,12 @@ static const struct option options[] = {
 	  "with --dhcp full: start although another DHCP server answered" },
 	{ "ipxe-dir", "DIR", set_path, offsetof(struct config, ipxe_dir),
 	  "boot files for TFTP and HTTP boot (default /usr/lib/ipxe)" },
+	{ "ipxe-scripts", "DIR", set_path, offsetof(struct config, ipxe_scripts),
+	  "scripts of your own in the place of built-in ones (default /etc/sanbootd/ipxe-scripts)" },
+	{ "entries", "DIR", set_path, offsetof(struct config, entries),
+	  "what machines can boot besides their disk, NAME.conf each (default /etc/sanbootd/entries)" },
+	{ "boot-files", "DIR", set_path, offsetof(struct config, boot_files),
+	  "files that entries load: kernels, installers (default STATE/boot-files)" },
 	{ "threads", "N", set_threads, 0, "I/O loops (default: one per core)" },
 	{ "log-level", "error|warning|info|debug", set_log_level, 0, "what is logged (default info)" },
 };
@@ -376,6 +382,8 @@ static void config_defaults(struct config *config)
 	snprintf(config->state_dir, sizeof(config->state_dir), "%s", state && *state ? state : "/var/lib/sanbootd");
 	snprintf(config->runtime_dir, sizeof(config->runtime_dir), "%s", runtime && *runtime ? runtime : "/run/sanbootd");
 	snprintf(config->ipxe_dir, sizeof(config->ipxe_dir), "/usr/lib/ipxe");
+	snprintf(config->ipxe_scripts, sizeof(config->ipxe_scripts), "/etc/sanbootd/ipxe-scripts");
+	snprintf(config->entries, sizeof(config->entries), "/etc/sanbootd/entries");
 	make_iqn_prefix(config->iqn_prefix, sizeof(config->iqn_prefix));
 	config->threads = cores < 1 ? 1 : cores > 256 ? 256 : (unsigned)cores;
 }
@@ -384,6 +392,10 @@ static bool config_check_whole(struct config *config, char *reason, size_t reaso
 {
 	if (!config->http.count)
 		config->http.count = parse_endpoint("0.0.0.0:8080", &config->http.list[0]);
+	if (!config->boot_files[0] &&
+	    snprintf(config->boot_files, sizeof(config->boot_files), "%s/boot-files", config->state_dir) >=
+		    (int)sizeof(config->boot_files))
+		config->boot_files[0] = '\0'; /* no file is below it then */
 	if (!config->iscsi.count)
 		config->iscsi.count = parse_endpoint("0.0.0.0:3260", &config->iscsi.list[0]);
 	if (config->dhcp.mode != DHCP_OFF && !config->dhcp.interface_count)

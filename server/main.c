@@ -136,6 +136,8 @@ static int start_targets(struct daemon *d)
 		.loop = d->control,
 		.iqn_prefix = d->config.iqn_prefix,
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
+		.ipxe_scripts = d->config.ipxe_scripts,
+		.entries = d->config.entries,
 	};
 	struct iscsi_server_config iscsi = {
 		.loops = d->loops,
@@ -145,7 +147,7 @@ static int start_targets(struct daemon *d)
 		.provider = &d->provider.iscsi,
 		.advertise = boot.advertise,
 	};
-	struct endpoint bound;
+	struct endpoint bound[CONFIG_ENDPOINTS_MAX];
 	int err = boot_new(&boot, &d->boot);
 
 	if (err)
@@ -156,8 +158,8 @@ static int start_targets(struct daemon *d)
 	err = iscsi_server_start(&iscsi, &d->provider.server, d->reason, sizeof(d->reason));
 	if (err)
 		return err;
-	iscsi_server_endpoints(d->provider.server, &bound, 1);
-	boot_set_runtime(d->boot, &d->provider.runtime, endpoint_port(&bound));
+	boot_set_portals(d->boot, bound, iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX));
+	boot_set_runtime(d->boot, &d->provider.runtime, endpoint_port(&bound[0]));
 	return 0;
 }
 
@@ -194,6 +196,7 @@ static int start_http(struct daemon *d)
 		.web_endpoint_count = d->config.web.count,
 		.control_path = control,
 		.ipxe_dir = d->config.ipxe_dir,
+		.boot_files = d->config.boot_files,
 		.status = add_status,
 		.status_arg = d,
 	};
@@ -384,9 +387,10 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	log_set_level(fresh->log_level);
 	d->config.log_level = fresh->log_level;
 	reload_dhcp(d, fresh);
+	boot_reload(d->boot);
 	memcpy(fresh->file, d->config.file, sizeof(fresh->file));
 	if (memcmp(fresh, &d->config, sizeof(*fresh)))
-		log_warning("configuration read again: log level and DHCP are in force; other changes need a restart, which running machines ride out");
+		log_warning("configuration read again: log level, DHCP, scripts and entries are in force; other changes need a restart, which running machines ride out");
 	else
 		log_info("configuration read again");
 	free(fresh);

@@ -65,6 +65,15 @@ static void ask_error(const char *error, char out[32])
 	memcpy(out, error, len + 1);
 }
 
+/* Only what a menu of ours can have offered. */
+static void ask_choose(const char *choose, char out[NAME_MAX_TEXT + 8])
+{
+	bool named = !strncmp(choose, "image:", 6) || !strncmp(choose, "entry:", 6);
+
+	if ((named && image_name_valid(choose + 6)) || !strcmp(choose, "disk") || !strcmp(choose, "local"))
+		snprintf(out, NAME_MAX_TEXT + 8, "%.*s", NAME_MAX_TEXT + 7, choose);
+}
+
 bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, size_t reason_size)
 {
 	uint64_t attempt = 0;
@@ -81,6 +90,7 @@ bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, si
 	else if (!strcmp(ask->platform, "efi"))
 		asker->platform = PLATFORM_EFI;
 	ask_error(ask->error, asker->error);
+	ask_choose(ask->choose, asker->choose);
 	ask_identity(ask, asker);
 	if (parse_mac(ask->mac, asker->mac))
 		return true;

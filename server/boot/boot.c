@@ -8,7 +8,6 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "neighbour.h"
-#include "script.h"
 #include "store/store.h"
 
 #include <ctype.h>
@@ -85,10 +84,8 @@ static bool boot_prefix_valid(const char *prefix)
 static int boot_check_parts(const struct boot_config *config)
 {
 	enum neighbour neighbour;
-	int err = script_check_templates();
+	int err;
 
-	if (err)
-		return err;
 	if (!boot_prefix_valid(config->iqn_prefix)) {
 		log_error("iqn-prefix %s: expected iqn.YYYY-MM.DOMAIN[:NAME], of lower-case letters, digits, '.', '-' "
 			  "and ':', at most %d characters",
@@ -109,6 +106,8 @@ static void boot_free_parts(struct boot *boot)
 {
 	turns_free(boot->turns);
 	flood_free(boot->flood);
+	templates_free(boot->templates);
+	entries_free(boot->entries);
 	slots_fini(&boot->slots);
 	pthread_cond_destroy(&boot->idle);
 	pthread_mutex_destroy(&boot->mutex);
@@ -132,6 +131,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	made->loop = config->loop;
 	snprintf(made->iqn_prefix, sizeof(made->iqn_prefix), "%s", config->iqn_prefix);
 	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
+	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s", config->ipxe_scripts ? config->ipxe_scripts : "");
+	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	slots_init(&made->slots);
 	pthread_mutex_init(&made->mutex, NULL);
 	pthread_cond_init(&made->idle, NULL);
@@ -139,11 +140,16 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	made->flood = flood_new();
 	err = made->turns && made->flood ? resume_load(made) : -ENOMEM;
 	if (!err)
+		err = templates_new(&made->templates);
+	if (!err)
+		err = entries_new(&made->entries);
+	if (!err)
 		err = stages_new(made, &made->stages);
 	if (err) {
 		boot_free_parts(made);
 		return err;
 	}
+	boot_reload(made);
 	*boot = made;
 	return 0;
 }
@@ -153,6 +159,12 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
 	stages_start(boot->stages);
+}
+
+void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
+{
+	boot->portal_count = count < BOOT_PORTALS_MAX ? count : BOOT_PORTALS_MAX;
+	memcpy(boot->portals, list, boot->portal_count * sizeof(*list));
 }
 
 void boot_free(struct boot *boot)
@@ -172,6 +184,5 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
 {
 	struct script_values values = { .value = { [VAR_BASE] = base_url } };
 
-	(void)boot;
-	return script_render("boot.ipxe", &values, script);
+	return templates_render(boot->templates, "boot.ipxe", &values, script);
 }

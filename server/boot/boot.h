@@ -55,14 +55,30 @@ struct boot_config {
 	struct loop *loop; /* where boot/ does its own sequencing */
 	const char *iqn_prefix;
 	const char *advertise; /* NULL: the address that the client reached */
+	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
+	const char *entries;	  /* entries/NAME.conf; NULL: none */
 };
 
 int boot_new(const struct boot_config *config, struct boot **boot);
+/* What the portals are bound to: a machine with multipath=yes is told all of them. Before the first request. */
+void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count);
 /* Before the first request. runtime is borrowed. */
 void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uint16_t iscsi_port);
 /* The server stops: that its sessions end does not mean that their machines are off. Before they are ended. */
 void boot_stopping(struct boot *boot);
 void boot_free(struct boot *boot);
+
+/* What is wrong with a file of the site's own; what it was to replace goes on serving. */
+struct boot_problem {
+	char file[160];
+	unsigned line; /* 0: of the whole file */
+	char why[200];
+};
+
+/* Reads the site's templates and entries again, as the start does. Events and log say what is refused. Main thread. */
+void boot_reload(struct boot *boot);
+/* In order of file. Any thread. */
+void boot_each_problem(struct boot *boot, void (*each)(void *arg, const struct boot_problem *problem), void *arg);
 
 /* ---- a machine asks (GET /boot) ---- */
 
@@ -74,6 +90,7 @@ struct boot_ask {
 	char version[64];
 	char error[32];	     /* errno of a failed sanboot */
 	char attempt[16];    /* how often the script has asked again */
+	char choose[80];     /* what was chosen in its menu */
 	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
 	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
@@ -87,6 +104,12 @@ struct boot_answer {
 
 /* Any thread. answered runs on an unspecified thread of ours (do not block); the answer is borrowed. */
 void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg);
+/*
+ * GET /boot/taken: a script that boot-once caused has got as far as it can be seen from here. Uses boot-once up; said again, it stays
+ * used up. 0; -ENOENT: it is not that machine, or not its boot-once any more; -EAGAIN. answered runs on a thread of ours.
+ */
+void boot_taken(struct boot *boot, const char *mac, const char *token, const char *client,
+		void (*answered)(void *arg, int err), void *arg);
 /* GET /boot.ipxe: the script that gathers the identity and chains to /boot. Any thread, at once. */
 int boot_first_script(struct boot *boot, const char *base_url, struct buf *script);
 
@@ -122,6 +145,15 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
  * grows a running machine's disk; image: -EEXIST where its disk holds data of its own (reset it first).
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
+/* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
+int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor, char *reason,
+		   size_t reason_size);
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
+/* What boot= and boot-once= may name, and menus offer. In order of name. Any thread. */
+void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu), void *arg);
+/* The site's templates that are in force, by their path. Any thread. */
+void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
 
 /* Nobody has the machine's disk open, or is about to: other tools may have it. Any thread, at once. */

@@ -10,10 +10,13 @@
 enum condition { ANY, NO, YES };
 
 struct rule {
-	enum condition stranger, known, conflict, twin, denied, local, failed, running, full, image, no_space;
+	enum condition stranger, known, conflict, twin, denied, failed, running, full, image, no_space;
+	unsigned want;	/* bits 1 << enum decide_want; 0: any */
 	unsigned enrol; /* bits 1 << enum enrol_kind; 0: any */
 	enum decision decision;
 };
+
+#define IF(want) (1u << (want))
 
 enum { IF_DENY = 1 << ENROL_DENY, IF_APPROVE = 1 << ENROL_APPROVE };
 
@@ -22,9 +25,13 @@ static const struct rule rules[] = {
 	/* The MAC is a machine's. A person's "no" concerns the hardware that came with its MAC, not the machine. */
 	{ .known = YES, .conflict = YES, .denied = YES, .decision = DECIDE_DENY },
 	{ .known = YES, .conflict = YES, .decision = DECIDE_WAIT_CONFLICT },
-	{ .known = YES, .local = YES, .decision = DECIDE_LOCAL },
+	{ .known = YES, .want = IF(WANT_LOCAL), .decision = DECIDE_LOCAL },
+	{ .known = YES, .want = IF(WANT_MENU), .decision = DECIDE_MENU },
+	{ .known = YES, .want = IF(WANT_ENTRY), .decision = DECIDE_ENTRY },
+	/* From here on its disk is needed. */
 	{ .known = YES, .failed = YES, .decision = DECIDE_WAIT_FAILED },
 	{ .known = YES, .running = YES, .decision = DECIDE_WAIT_RUNNING },
+	{ .known = YES, .want = IF(WANT_ENTRY_DISK), .decision = DECIDE_ENTRY_DISK },
 	{ .known = YES, .decision = DECIDE_SERVE },
 	/* The MAC is nobody's. */
 	{ .denied = YES, .decision = DECIDE_DENY },
@@ -45,10 +52,10 @@ static bool holds(enum condition condition, bool fact)
 static bool rule_holds(const struct rule *r, const struct decide_facts *f)
 {
 	return holds(r->stranger, f->stranger) && holds(r->known, f->known) && holds(r->conflict, f->conflict) &&
-	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->local, f->local) &&
+	       holds(r->twin, f->twin) && holds(r->denied, f->denied) &&
 	       holds(r->failed, f->failed) && holds(r->running, f->running) && holds(r->full, f->full) &&
 	       holds(r->image, f->image) && holds(r->no_space, f->no_space) &&
-	       (!r->enrol || (r->enrol & 1u << f->enrol));
+	       (!r->want || (r->want & 1u << f->want)) && (!r->enrol || (r->enrol & 1u << f->enrol));
 }
 
 enum decision decide(const struct decide_facts *facts)
@@ -64,6 +71,9 @@ const char *decision_name(enum decision decision)
 {
 	static const char *const names[DECISIONS] = {
 		[DECIDE_LOCAL] = "boots from its own disk",
+		[DECIDE_MENU] = "for a choice in its menu",
+		[DECIDE_ENTRY] = "boots an entry",
+		[DECIDE_ENTRY_DISK] = "boots an entry",
 		[DECIDE_DENY] = "refused",
 		[DECIDE_WAIT_STRANGER] = "for the neighbour table",
 		[DECIDE_WAIT_CONFLICT] = "for a person: conflict",
@@ -78,6 +88,11 @@ const char *decision_name(enum decision decision)
 	};
 
 	return (unsigned)decision < DECISIONS && names[decision] ? names[decision] : "";
+}
+
+bool decision_opens_disk(enum decision decision)
+{
+	return decision == DECIDE_SERVE || decision == DECIDE_ENTRY_DISK;
 }
 
 bool decision_waiting_reason(enum decision decision, enum waiting_reason *reason)

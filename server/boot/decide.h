@@ -10,13 +10,16 @@
 
 #include <stdbool.h>
 
+/* What a known machine is to boot. */
+enum decide_want { WANT_DISK, WANT_LOCAL, WANT_MENU, WANT_ENTRY, WANT_ENTRY_DISK /* an entry with the disk hooked */ };
+
 struct decide_facts {
 	bool stranger; /* the asker is on-link and the neighbour table does not show the claimed MAC for its address */
 	bool known;    /* the MAC belongs to a machine */
 	bool conflict; /* known, but that machine has another UUID */
 	bool twin;     /* not known, but its UUID or serial belongs to a machine */
 	bool denied;   /* a person said no to this MAC */
-	bool local;    /* known: boot=local */
+	enum decide_want want; /* known */
 	bool failed;   /* known: its disk failed */
 	bool running;  /* known: a session of its current boot answered just now */
 	bool full;     /* max-machines is reached */
@@ -29,6 +32,9 @@ enum decision {
 	DECIDE_SERVE, /* known: the sanboot script, with the pending boot's secret */
 	DECIDE_ENROL, /* make it a machine, then serve */
 	DECIDE_LOCAL, /* boot from its own disk */
+	DECIDE_MENU,
+	DECIDE_ENTRY,
+	DECIDE_ENTRY_DISK, /* with the pending boot's secret */
 	DECIDE_DENY,  /* say so, and boot from its own disk */
 	DECIDE_WAIT_STRANGER,
 	DECIDE_WAIT_CONFLICT,
@@ -44,6 +50,8 @@ enum decision {
 };
 
 enum decision decide(const struct decide_facts *facts);
+/* Of a known machine: its script leads to its disk. */
+bool decision_opens_disk(enum decision decision);
 
 /* For people: what it waits for, or gets instead of its disk; "" for those that lead to it. */
 const char *decision_name(enum decision decision);

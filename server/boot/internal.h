@@ -6,11 +6,14 @@
 #include "ask.h"
 #include "boot/boot.h"
 #include "decide.h"
+#include "entry.h"
 #include "flood.h"
 #include "slot.h"
 #include "stages.h"
+#include "templates.h"
 #include "timeline.h"
 #include "turns.h"
+#include "want.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +26,8 @@ enum {
 	BOOT_SHORT_ID = 10,	  /* characters of a target's id: 50 bits */
 	BOOT_SECRET_CHARS = 16,	  /* 80 bits; Windows takes 12 to 16 */
 	BOOT_ASK_SECONDS = 5,	  /* until a waiting machine asks again */
+	BOOT_PORTALS_MAX = 16,
+	BOOT_URIS_MAX = 8,	  /* that a script names, where multipath is asked for */
 	LOGIN_NOT_FOUND = 0x0203, /* RFC 7143 §11.13.5 */
 	LOGIN_FORBIDDEN = 0x0202,
 	LOGIN_UNAVAILABLE = 0x0301,
@@ -39,6 +44,12 @@ struct boot {
 	char advertise[256]; /* "": the address that the client reached */
 	const struct boot_runtime *runtime;
 	uint16_t iscsi_port;
+	struct endpoint portals[BOOT_PORTALS_MAX];
+	unsigned portal_count;
+	char ipxe_scripts[512], entries_folder[512]; /* "": none */
+
+	struct templates *templates; /* with locks of their own */
+	struct entries *entries;
 
 	struct slots slots;
 	atomic_bool stopping; /* sessions that end from now on do so because the server stops */
@@ -75,10 +86,11 @@ struct look {
 	struct waiting waiting;		     /* its row, where waits */
 	struct boot_record current, pending; /* number 0: none */
 	int priority;			     /* known: its group's */
+	struct want want;		     /* known */
 };
 
 /* stranger, running and no_space are kept as the caller set them, everything else is filled in. 0 or -errno. */
-int look_up(struct inventory_tx *tx, const struct asker *asker, struct look *look);
+int look_up(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct look *look);
 
 /* ---- enrol.c ---- */
 
@@ -125,7 +137,7 @@ struct answer_facts {
 
 void answer_make(struct boot *boot, const struct answer_facts *facts, struct boot_answer *answer);
 /* status 400 or 503: says reason and asks again. */
-void answer_error(const struct asker *asker, int status, const char *outcome, const char *reason,
+void answer_error(struct boot *boot, const struct asker *asker, int status, const char *outcome, const char *reason,
 		  struct boot_answer *answer);
 
 /* Who runs, for people: "10.0.0.7 (iPXE)", "22 Nov 14:03:05". */

@@ -52,16 +52,18 @@ static int look_priority(struct inventory_tx *tx, struct look *look)
 	return err;
 }
 
-static int look_known(struct inventory_tx *tx, const struct asker *asker, struct look *look)
+static int look_known(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct look *look)
 {
 	const struct machine *machine = &look->machine;
 
 	look->facts.conflict = machine->uuid[0] && asker->uuid[0] && strcmp(machine->uuid, asker->uuid);
-	look->facts.local = !strcmp(machine->boot, "local");
 	look->facts.failed = machine->state == MACHINE_FAILED;
 	look->facts.image = true;
-	int err = version_by_id(tx, machine->version_id, &look->version);
+	int err = want_look(tx, boot->entries, asker, machine, &look->want);
 
+	look->facts.want = look->want.kind;
+	if (!err)
+		err = version_by_id(tx, look->want.version_id ? look->want.version_id : machine->version_id, &look->version);
 	if (!err)
 		err = look_priority(tx, look);
 	return err ? err : look_boots(tx, look);
@@ -80,7 +82,7 @@ static int look_unknown(struct inventory_tx *tx, const struct asker *asker, stru
 	return err;
 }
 
-int look_up(struct inventory_tx *tx, const struct asker *asker, struct look *look)
+int look_up(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct look *look)
 {
 	struct decide_facts given = look->facts;
 	int err;
@@ -98,5 +100,5 @@ int look_up(struct inventory_tx *tx, const struct asker *asker, struct look *loo
 		return err;
 	look->facts.enrol = look->policy.enrol;
 	look->facts.denied = look->waits && look->waiting.reason == WAIT_DENIED;
-	return look->facts.known ? look_known(tx, asker, look) : look_unknown(tx, asker, look);
+	return look->facts.known ? look_known(boot, tx, asker, look) : look_unknown(tx, asker, look);
 }

@@ -62,7 +62,7 @@ static void request_fail(struct request *r, int status, const char *outcome, con
 	struct boot_answer answer = { 0 };
 
 	buf_init(&answer.script, 1u << 16);
-	answer_error(&r->asker, status, outcome, reason, &answer);
+	answer_error(r->boot, &r->asker, status, outcome, reason, &answer);
 	request_finish(r, &answer);
 }
 
@@ -88,6 +88,8 @@ static const char *request_reason(struct request *r)
 		return r->look.machine.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason;
+	case DECIDE_MENU:
+		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
 	case DECIDE_DENY:
 		return r->look.facts.denied ? "a person said no" : "this server takes no new machines (enrol=deny)";
 	default:
@@ -188,7 +190,9 @@ static bool request_must_write_known(const struct request *r, int64_t now)
 {
 	struct machine machine = r->look.machine;
 
-	return (r->decision == DECIDE_SERVE && !r->look.pending.number) || request_row_is_over(r) ||
+	return (decision_opens_disk(r->decision) &&
+		(!r->look.pending.number || r->look.pending.version_id != r->look.want.version_id)) ||
+	       request_row_is_over(r) ||
 	       now - machine.seen_ms >= BOOT_SEEN_MS || request_learn(r, &machine) || request_wants_address(r);
 }
 
@@ -203,6 +207,9 @@ static bool request_must_write(const struct request *r)
 	case DECIDE_SERVE:
 	case DECIDE_WAIT_TURN:
 	case DECIDE_LOCAL:
+	case DECIDE_MENU:
+	case DECIDE_ENTRY:
+	case DECIDE_ENTRY_DISK:
 		return request_must_write_known(r, now);
 	default:
 		if (!decision_waiting_reason(r->decision, &reason))
@@ -211,6 +218,28 @@ static bool request_must_write(const struct request *r)
 		       r->look.waiting.machine_id != r->look.machine.id ||
 		       now - r->look.waiting.seen_ms >= BOOT_SEEN_MS;
 	}
+}
+
+/* The pending boot, made where there is none, with what was chosen for it. */
+static int request_write_boot(struct request *r, struct inventory_tx *tx)
+{
+	const struct machine *machine = &r->look.machine;
+	struct boot_record *pending = &r->look.pending;
+	int err = 0;
+
+	if (!pending->number) {
+		err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, pending);
+		if (!err)
+			err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name,
+					"%s%s%s got its script for boot %llu", r->asker.mac, r->asker.client[0] ? " at " : "",
+					r->asker.client, (unsigned long long)pending->number);
+	}
+	if (err || pending->version_id == r->look.want.version_id)
+		return err;
+	err = boot_choose(tx, machine->id, pending->number, r->look.want.version_id);
+	if (!err)
+		pending->version_id = r->look.want.version_id;
+	return err;
 }
 
 static int request_write_known(struct request *r, struct inventory_tx *tx)
@@ -226,14 +255,9 @@ static int request_write_known(struct request *r, struct inventory_tx *tx)
 		err = machine_update(tx, machine);
 	if (!err && request_row_is_over(r))
 		err = enrol_forget_waiting(tx, r->asker.mac);
-	if (err || r->decision != DECIDE_SERVE || r->look.pending.number)
+	if (err || !decision_opens_disk(r->decision))
 		return err;
-	err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, &r->look.pending);
-	if (!err)
-		err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name,
-				"%s%s%s got its script for boot %llu", r->asker.mac, r->asker.client[0] ? " at " : "",
-				r->asker.client, (unsigned long long)r->look.pending.number);
-	return err;
+	return request_write_boot(r, tx);
 }
 
 static int request_waiting_event(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
@@ -302,7 +326,9 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 /* Nothing is left to be asked before it can be served. */
 static bool request_is_ready(const struct request *r)
 {
-	return r->decision != DECIDE_SERVE || (r->turn.now && (!r->look.current.number || r->probed));
+	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed)
+		return false;
+	return r->decision != DECIDE_SERVE || r->turn.now;
 }
 
 /* Looks again: between the first look and this job another request may have changed everything. */
@@ -310,7 +336,7 @@ static int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct request *r = container_of(job, struct request, job);
 	enum waiting_reason reason;
-	int err = look_up(tx, &r->asker, &r->look);
+	int err = look_up(r->boot, tx, &r->asker, &r->look);
 
 	if (err)
 		return err;
@@ -387,7 +413,7 @@ static void request_probed(void *arg, bool alive, const struct boot_session *ses
 static void request_decide(struct request *r)
 {
 	r->decision = decide(&r->look.facts);
-	if (r->decision == DECIDE_SERVE && r->look.current.number && !r->probed) {
+	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed) {
 		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->look.machine.id, BOOT_PROBE_MS,
 					r->boot->loop, request_probed, r);
 		return;
@@ -404,7 +430,7 @@ static int request_look(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct request *r = container_of(job, struct request, job);
 
-	return look_up(tx, &r->asker, &r->look);
+	return look_up(r->boot, tx, &r->asker, &r->look);
 }
 
 /* True: it is answered. Said once a minute and address, and six times a minute at most. */

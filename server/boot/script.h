@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * iPXE scripts from the templates in ipxe-scripts/ (compiled in). Any thread. Private to boot/.
- *
- *     {{name}}       the variable's value. A word (see the table in script.c) has to be made of harmless characters or
- *                    the script is not made at all; in a text, for people, what iPXE could understand is replaced
- *     {{?name}}...   at the start of a line: it is there only where the variable is set; {{!name}}: where it is not
- *     {{>file}}      a whole line: that file of ipxe-scripts/ stands here
+ * iPXE scripts from templates: those of templates.h. Their language and variables: ipxe-scripts/README.md. Any thread.
+ * Private to boot/.
  */
 #ifndef BOOT_SCRIPT_H
 #define BOOT_SCRIPT_H
 
 #include "base/buf.h"
+#include "boot/boot.h"
+
+#include <stdint.h>
 
 enum script_var {
 	VAR_BASE,   /* http://10.0.0.1:8080 */
@@ -37,6 +36,20 @@ enum script_var {
 	VAR_WHERE, /* texts */
 	VAR_SINCE,
 	VAR_REASON,
+	VAR_URIS,  /* the disk's, one or more, with spaces between them */
+	VAR_TOKEN, /* of a boot-once that this script uses up */
+	VAR_ENTRY, /* an entry's name, and its parts */
+	VAR_TITLE,
+	VAR_KERNEL,
+	VAR_CMDLINE,
+	VAR_URL,
+	VAR_INITRD, /* lists from here on: their items end with '\n' */
+	VAR_FILE,
+	VAR_FILE_NAME,
+	VAR_ITEM, /* of the menu: what is chosen, and what is shown */
+	VAR_ITEM_TITLE,
+	VAR_DEFAULT, /* words again: an item, milliseconds */
+	VAR_TIMEOUT,
 	SCRIPT_VARS
 };
 
@@ -44,16 +57,28 @@ struct script_values {
 	const char *value[SCRIPT_VARS]; /* borrowed; NULL or "": not set */
 };
 
-enum { SCRIPT_MAX = 16384 }; /* most bytes of a script */
+enum { SCRIPT_MAX = 32768, TEMPLATE_MAX = 16384, TEMPLATE_NAME_MAX = 32 }; /* most bytes of a script; of a template; of its name */
+
+/* Where a template's text comes from: false where there is none of this name. The text is borrowed for as long as the source. */
+struct script_source {
+	bool (*find)(const void *arg, const char *name, const char **text, size_t *len);
+	const void *arg;
+};
 
 /*
- * Every template at start: known variables, files that exist, the first line. 0 or -EINVAL, logged with file and line.
+ * One template, whatever its variables will be: known variables, files that exist, the first line, and no word that this template
+ * is not always given on a line without {{?...}}. 0, or -EINVAL and problem says where and why.
  */
-int script_check_templates(void);
+int script_check(const struct script_source *source, const char *template, struct boot_problem *problem);
 /*
- * 0, or -EINVAL (a word with a character that could be taken for iPXE's language, or a variable that is not set),
- * -ENOMEM; logged.
+ * 0; -EINVAL (a word with a character that could be taken for iPXE's language, or a variable that is not set), -ENOMEM: problem says
+ * where and why.
  */
-int script_render(const char *template, const struct script_values *values, struct buf *script);
+int script_make(const struct script_source *source, const char *template, const struct script_values *values, struct buf *script,
+		struct boot_problem *problem);
+/* May stand in a script as a word, as a URL, as several words of an administrator (an entry's command line). */
+bool script_word_valid(const char *word);
+bool script_url_valid(const char *url);
+bool script_line_valid(const char *line);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "manage.h"
 
+#include "base/secret.h"
 #include "base/util.h"
 #include "store/store.h"
 
@@ -80,14 +81,35 @@ static int set_access(struct manage *m, struct inventory_tx *tx)
 	return set_word(m, "one", "many", &m->machine.access_many);
 }
 
+/* "": nothing of its own, which people say with a word. */
+static int set_boot_text(struct manage *m, const char *nothing, char text[BOOT_TEXT])
+{
+	char why[400];
+
+	if (!strcmp(m->value, nothing)) {
+		text[0] = '\0';
+		return 0;
+	}
+	if (!want_valid(m->boot->entries, m->value, why, sizeof(why)))
+		return manage_refuse(m, -EINVAL, "%s: %s; %s takes it away", m->key, why, nothing);
+	snprintf(text, BOOT_TEXT, "%s", m->value);
+	return 0;
+}
+
 static int set_boot(struct manage *m, struct inventory_tx *tx)
 {
-	bool local;
-	int err = set_word(m, "disk", "local", &local);
+	(void)tx;
+	return set_boot_text(m, "group", m->machine.boot);
+}
+
+/* A new token: what an earlier script would use up is not this one. */
+static int set_boot_once(struct manage *m, struct inventory_tx *tx)
+{
+	int err = set_boot_text(m, "none", m->machine.boot_once);
 
 	(void)tx;
 	if (!err)
-		snprintf(m->machine.boot, sizeof(m->machine.boot), "%s", m->value);
+		secret_text(m->machine.boot_once_token, BOOT_SECRET_CHARS);
 	return err;
 }
 
@@ -104,6 +126,32 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	(void)tx;
 	m->machine.size_bytes = m->size_bytes;
 	return 0;
+}
+
+static int set_group(struct manage *m, struct inventory_tx *tx)
+{
+	struct machine_group group = { .id = 0 };
+	char shown[80];
+	int err = strcmp(m->value, "none") ? group_by_name(tx, m->value, &group) : 0;
+
+	ask_clean_text(m->value, shown, sizeof(shown));
+	if (err == -ENOENT)
+		return manage_refuse(m, -EINVAL, "group: there is no group %s; make it with: sanbootctl group add %s", shown, shown);
+	if (!err)
+		m->machine.group_id = group.id;
+	return err;
+}
+
+static int set_no_gateway(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return set_word(m, "no", "yes", &m->machine.no_gateway);
+}
+
+static int set_multipath(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return set_word(m, "no", "yes", &m->machine.multipath);
 }
 
 static int set_note(struct manage *m, struct inventory_tx *tx)
@@ -147,6 +195,10 @@ static const struct set_key {
 	{ "auth", set_auth, false, NULL, NULL },
 	{ "access", set_access, false, NULL, NULL },
 	{ "boot", set_boot, false, NULL, NULL },
+	{ "boot-once", set_boot_once, false, NULL, NULL },
+	{ "group", set_group, false, NULL, NULL },
+	{ "no-gateway", set_no_gateway, false, NULL, NULL },
+	{ "multipath", set_multipath, false, NULL, NULL },
 	{ "note", set_note, false, NULL, NULL },
 	{ "state", set_state, true, NULL, lift_child },
 	{ "size", set_size, false, manage_grow, NULL },
@@ -192,7 +244,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!entry) {
 		ask_clean_text(key, shown, sizeof(shown));
 		return manage_refuse(&m, -EINVAL,
-				     "there is no key %s: name, image, mode, auth, access, boot, note, state, size, physical-block", shown);
+				     "there is no key %s: name, image, mode, auth, access, boot, boot-once, group, no-gateway, "
+				     "multipath, note, state, size, physical-block", shown);
 	}
 	err = manage_find(&m, machine);
 	if (!err && entry->before)

@@ -257,12 +257,13 @@ struct target_begin {
 	void *arg;
 	int64_t machine_id;
 	uint64_t number;
-	char old_child[NAME_MAX_TEXT], new_child[NAME_MAX_TEXT]; /* ephemeral */
+	int64_t version_id; /* another one than the machine's was chosen in its menu; 0: none */
+	char old_child[NAME_MAX_TEXT], new_child[NAME_MAX_TEXT]; /* ephemeral, or chosen */
 	char reason[REASON_TEXT];
 	struct inventory_job job;
 };
 
-/* The machine's disk starts anew: same version, new file. */
+/* The machine's disk starts anew: a new file, of the same version or the one that was chosen in its menu. */
 static int begin_replace_child(struct target_begin *begin, struct inventory_tx *tx, struct machine *machine)
 {
 	struct image_version version;
@@ -270,7 +271,7 @@ static int begin_replace_child(struct target_begin *begin, struct inventory_tx *
 	int err = policy_get(tx, &policy);
 
 	if (!err)
-		err = version_by_id(tx, machine->version_id, &version);
+		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->version_id, &version);
 	if (err)
 		return err;
 	/* iSCSI closes it first: is_ephemeral told it so. */
@@ -291,6 +292,7 @@ static int begin_replace_child(struct target_begin *begin, struct inventory_tx *
 		return err;
 	memcpy(begin->old_child, machine->child, sizeof(begin->old_child));
 	memcpy(machine->child, begin->new_child, sizeof(machine->child));
+	machine->version_id = version.id;
 	machine->child_fresh = true;
 	return 0;
 }
@@ -302,6 +304,24 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
 	int err = policy_get(tx, &policy);
 
 	return err ? err : boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
+}
+
+/* Has another image been chosen for this boot? Its menu offered it only where that destroys nothing; that must still be so. */
+static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, const struct machine *machine)
+{
+	struct boot_record pending;
+	int err = boot_pending(tx, machine->id, &pending);
+
+	if (err)
+		return err == -ENOENT ? 0 : err; /* boot_begin says what is wrong */
+	if (pending.number == begin->number && pending.version_id != machine->version_id)
+		begin->version_id = pending.version_id;
+	explicit_bzero(&pending, sizeof(pending));
+	if (!begin->version_id || want_image_is_free(machine))
+		return 0;
+	snprintf(begin->reason, sizeof(begin->reason),
+		 "the disk of %s holds data of its own, which the chosen image would destroy", machine->name);
+	return -EEXIST;
 }
 
 static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -317,17 +337,23 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 			 machine.name);
 		return -EBUSY;
 	}
+	err = begin_choice(begin, tx, &machine);
+	if (err)
+		return err;
 	err = boot_begin(tx, machine.id, begin->number);
 	if (!err)
 		err = begin_keep_rule(tx, &machine, begin->number);
 	if (err == -ESTALE)
 		snprintf(begin->reason, sizeof(begin->reason), "boot %llu of %s is not pending any more",
 			 (unsigned long long)begin->number, machine.name);
-	if (!err && machine.mode == MODE_EPHEMERAL)
+	if (!err && (machine.mode == MODE_EPHEMERAL || begin->version_id))
 		err = begin_replace_child(begin, tx, &machine);
 	machine.seen_ms = time_unix_ms();
 	if (!err)
 		err = machine_update(tx, &machine);
+	/* Others are used up by what their script says (boot_taken). */
+	if (!err && !strcmp(machine.boot_once, "disk"))
+		err = want_use_once(tx, &machine);
 	if (!err)
 		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
 				"boot %llu has begun%s", (unsigned long long)begin->number,

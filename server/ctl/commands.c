@@ -44,8 +44,11 @@ const struct command commands[] = {
 	  "sanbootctl machine deny 52:54:00:12:34:56", run_machine_deny },
 	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
-	{ "machine set", "M KEY=VALUE...", 2, MANY, 0, "change name, image, mode, auth, access, note, boot, size, physical-block",
-	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"", run_machine_set },
+	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
+	  "change name, image, mode, auth, access, group, note, size, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
+	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no",
+	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
+	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine",
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
 	{ "machine mac remove", "M MAC", 2, 2, 0, "a network card that is gone",
@@ -56,6 +59,15 @@ const struct command commands[] = {
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
 	{ "machine remove", "M", 1, 1, 0, "forget a machine and delete its disk",
 	  "sanbootctl machine remove pc-001 --yes", run_machine_remove },
+
+	{ "group list", "", 0, 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
+	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, 0, "a new group: boot=disk|local|menu|ENTRY|URL, priority, note",
+	  "sanbootctl group add lab boot=menu", run_group_add },
+	{ "group set", "NAME KEY=VALUE...", 2, MANY, 0,
+	  "change name, boot, note, priority (higher goes first, where machines take turns)",
+	  "sanbootctl group set lab priority=10", run_group_set },
+	{ "group remove", "NAME", 1, 1, 0, "its machines are in no group then", "sanbootctl group remove lab",
+	  run_group_remove },
 
 	{ "policy show", "", 0, 0, 0, "what happens to machines nobody has seen", "sanbootctl policy show",
 	  run_policy_show },

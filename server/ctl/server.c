@@ -47,6 +47,16 @@ static void print_leases(const json_t *leases)
 	}
 }
 
+/* A file of the site's that was refused. */
+static void print_problem(const char *name, const json_t *problem)
+{
+	char line[24] = "";
+
+	if (get_number(problem, "line"))
+		snprintf(line, sizeof(line), ":%lld", (long long)get_number(problem, "line"));
+	print_field(name, "%s%s: %s", get_text(problem, "file"), line, get_text(problem, "reason"));
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *machines = json_object_get(status, "machines"), *images = json_object_get(status, "images"),
@@ -71,6 +81,10 @@ static void print_status(const json_t *status)
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
 	print_space(json_object_get(status, "space"));
+	json_array_foreach(json_object_get(status, "templates"), i, portal)
+		print_field(i ? "" : "own scripts", "%s", json_string_value(portal));
+	json_array_foreach(json_object_get(status, "problems"), i, portal)
+		print_problem(i ? "" : "not used", portal);
 	if (!image[0])
 		puts("\nmake a golden image with: sanbootctl image build debian --name debian");
 }

@@ -21,6 +21,8 @@ void api_join_leases(const json_t *main_status, const json_t *machines);
 /* A string, number or boolean as text; false for anything else. */
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 
+/* The site's entries and templates, and what is wrong with its files. */
+void api_add_site(struct http *http, json_t *status);
 /*
  * All machines, or one, with all that the API says of them. which NULL: all. -ENOENT. Sessions and disks are looked up
  * after the inventory was read. detail: boots and events too; secrets: their secrets.

@@ -78,6 +78,19 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "image_version", json_integer(version->number));
 }
 
+/* What it boots is its own, or its group's, or its disk. */
+static int add_machine_group(struct inventory_tx *tx, const struct machine *machine, json_t *json)
+{
+	struct machine_group group = { .boot = "" };
+	int err = machine->group_id ? group_by_id(tx, machine->group_id, &group) : 0;
+
+	json_object_set_new(json, "group", json_text_or_null(group.name));
+	if (!machine->boot[0] && group.boot[0])
+		json_object_set_new(json, "boot", json_string(group.boot));
+	json_object_set_new(json, "boot_own", json_text_or_null(machine->boot));
+	return err == -ENOENT ? 0 : err;
+}
+
 /* The parts of a machine that lie in other tables. */
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
@@ -99,6 +112,8 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		json_object_set(json, "boots", boots.boots);
 	}
 	json_decref(boots.boots);
+	if (!err)
+		err = add_machine_group(machines->tx, machine, json);
 	if (err)
 		return err;
 	if (!version_by_id(machines->tx, machine->version_id, &version))

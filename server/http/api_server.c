@@ -177,6 +177,7 @@ void handle_status(struct request *request)
 				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
 				      "children_bytes", (json_int_t)space.children_bytes));
 	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
+	api_add_site(http, status);
 	json_decref(machines);
 	reply_json(request, 200, status);
 }
@@ -193,7 +194,7 @@ struct policy_job {
 static int read_policy_value(void *arg, const char *key, const char *value)
 {
 	uint64_t number;
-	bool count = !strncmp(key, "max-", 4) && parse_u64(value, 0, UINT32_MAX, &number);
+	bool count = (!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) && parse_u64(value, 0, UINT32_MAX, &number);
 
 	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : text_json(value));
 }

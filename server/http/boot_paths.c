@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const outcomes[] = { "other", "sanboot", "wait", "denied", "local", "invalid", "busy" };
+static const char *const outcomes[] = { "other", "sanboot", "wait", "denied", "local", "invalid", "busy", "menu", "entry" };
 
 const char *boot_paths_outcome_name(unsigned index)
 {
@@ -47,6 +47,7 @@ void boot_paths_make_ask(const struct request *request, struct boot_ask *ask)
 		{ "error", ask->error, sizeof(ask->error) },
 		{ "errno", ask->error, sizeof(ask->error) },
 		{ "attempt", ask->attempt, sizeof(ask->attempt) },
+		{ "choose", ask->choose, sizeof(ask->choose) },
 	};
 
 	memset(ask, 0, sizeof(*ask));
@@ -83,6 +84,26 @@ void handle_boot(struct request *request)
 
 	boot_paths_make_ask(request, &ask);
 	boot_request(request->http->config.boot, &ask, answered, request);
+}
+
+static void taken(void *arg, int err)
+{
+	struct request *request = arg;
+
+	if (!err)
+		reply_text(request, 200, "text/plain; charset=utf-8", "ok\n");
+	else if (err == -ENOENT)
+		reply_error(request, 404, "", "this is not what the machine is to boot once");
+	else
+		reply_error(request, 503, "ask again", "it could not be recorded");
+	request_finish(request);
+}
+
+void handle_boot_taken(struct request *request)
+{
+	const char *mac = request_arg(request, "mac"), *token = request_arg(request, "token");
+
+	boot_taken(request->http->config.boot, mac ? mac : "", token ? token : "", request->client, taken, request);
 }
 
 void handle_first_script(struct request *request)

@@ -56,7 +56,7 @@ struct listener {
 
 struct http {
 	struct http_config config; /* endpoints are NULL after the start; texts are ours */
-	char *control_path, *ipxe_dir;
+	char *control_path, *ipxe_dir, *boot_files;
 	struct listener listeners[HTTP_LISTENERS_MAX];
 	unsigned listener_count;
 	struct pool *pool;
@@ -68,7 +68,7 @@ struct http {
 
 	/* for /metrics */
 	atomic_ullong answered[HTTP_STATUS_MAX];
-	atomic_ullong boot_outcomes[8];
+	atomic_ullong boot_outcomes[16];
 	atomic_ullong boot_ms;
 	atomic_uint in_hand; /* requests between their first byte and the end of their answer */
 

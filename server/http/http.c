@@ -40,6 +40,7 @@ void http_unref(struct http *http)
 	limiter_free(http->limiter);
 	free(http->control_path);
 	free(http->ipxe_dir);
+	free(http->boot_files);
 	free(http);
 }
 
@@ -52,7 +53,7 @@ static struct http *http_alloc(const struct http_config *config)
 		return NULL;
 	http->config = *config;
 	http->config.boot_endpoints = http->config.web_endpoints = NULL;
-	http->config.control_path = http->config.ipxe_dir = NULL;
+	http->config.control_path = http->config.ipxe_dir = http->config.boot_files = NULL;
 	http->refs = 1;
 	http->started_ms = time_unix_ms();
 	pthread_mutex_init(&http->lock, NULL);
@@ -63,8 +64,9 @@ static struct http *http_alloc(const struct http_config *config)
 	pthread_condattr_destroy(&attr);
 	http->control_path = config->control_path ? strdup(config->control_path) : NULL;
 	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
+	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");
 	http->limiter = limiter_new();
-	if (!http->limiter || !http->ipxe_dir || (config->control_path && !http->control_path)) {
+	if (!http->limiter || !http->ipxe_dir || !http->boot_files || (config->control_path && !http->control_path)) {
 		pthread_mutex_lock(&http->lock);
 		http_unref(http);
 		return NULL;

@@ -26,6 +26,7 @@ struct http_config {
 	unsigned web_endpoint_count;
 	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
 	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
+	const char *boot_files;	  /* what entries load, under /boot-files/PATH; NULL: nothing */
 	/*
 	 * For status and the pages: one JSON object of what main knows ({"version", "started_ms", "portals":
 	 * ["ADDR:PORT"], "dhcp": {"mode", "state"}}); called on HTTP's workers, several at once. NULL: nothing.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Pages (compiled in, from web/), boot files from the iPXE directory, the health check. */
+#include "base/log.h"
 #include "boot/boot.h"
 #include "http/auth.h"
 #include "http/routes.h"
@@ -92,6 +93,24 @@ void handle_health(struct request *request)
 		reply_text(request, 200, "text/plain; charset=utf-8", "ok\n");
 }
 
+/* False: there is no such regular file that could be read. */
+static bool reply_file(struct request *request, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	request->reply.fd = fd;
+	request->reply.fd_bytes = (uint64_t)st.st_size;
+	request->reply.type = "application/octet-stream";
+	request->reply.status = 200;
+	return true;
+}
+
 /*
  * Only names that cannot climb, under the one directory; what the administrator linked there (Debian links ipxe.efi to
  * /boot) is meant to be served.
@@ -99,9 +118,7 @@ void handle_health(struct request *request)
 void handle_ipxe_file(struct request *request)
 {
 	const char *directory = request->params[0], *name = request->params[1];
-	struct stat st;
 	char path[4096];
-	int fd;
 
 	if (!text_is_file_name(directory) || (name[0] && !text_is_file_name(name)) ||
 	    snprintf(path, sizeof(path), "%s/%s%s%s", request->http->ipxe_dir, directory, name[0] ? "/" : "", name) >=
@@ -109,17 +126,44 @@ void handle_ipxe_file(struct request *request)
 		reply_error(request, 404, "", "there is no such boot file");
 		return;
 	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		if (fd >= 0)
-			close(fd);
+	if (!reply_file(request, path))
 		reply_error(request, 404, "boot files come from --ipxe-dir (package ipxe)",
 			    "there is no boot file %s%s%s", directory, name[0] ? "/" : "", name);
-		return;
+	else
+		boot_seen_fetch(request->http->config.boot, request->client, name[0] ? name : directory);
+}
+
+/* Each part a plain name: nothing climbs, nothing is hidden. */
+static bool path_is_plain(const char *path)
+{
+	char part[REQUEST_PARAM_TEXT];
+
+	while (true) {
+		size_t len = strcspn(path, "/");
+
+		if (len >= sizeof(part))
+			return false;
+		memcpy(part, path, len);
+		part[len] = '\0';
+		if (!text_is_file_name(part))
+			return false;
+		if (!path[len])
+			return true;
+		path += len + 1;
 	}
-	request->reply.fd = fd;
-	request->reply.fd_bytes = (uint64_t)st.st_size;
-	request->reply.type = "application/octet-stream";
-	request->reply.status = 200;
-	boot_seen_fetch(request->http->config.boot, request->client, name[0] ? name : directory);
+}
+
+/* What entries load: the administrator's folder, links and all, read-only. */
+void handle_boot_file(struct request *request)
+{
+	const char *name = request->path + strlen(BOOT_FILES_PATH);
+	char path[4096];
+
+	if (path_is_plain(name) &&
+	    snprintf(path, sizeof(path), "%s/%s", request->http->boot_files, name) < (int)sizeof(path) &&
+	    reply_file(request, path))
+		return;
+	log_warning("http: %s asks for the boot file %.200s, which %s does not have", request->client,
+		    path_is_plain(name) ? name : "?", request->http->boot_files);
+	reply_error(request, 404, "it is looked for in --boot-files", "there is no such boot file");
 }

@@ -10,6 +10,8 @@ enum { BOOT = SERVES_BOOT, WEB = SERVES_WEB | SERVES_CONTROL, ANY = SERVES_BOOT 
 static const struct route routes[] = {
 	{ "GET", "/boot", BOOT, ACCESS_PUBLIC, RUN_LATER, handle_boot },
 	{ "GET", "/boot.ipxe", BOOT, ACCESS_PUBLIC, RUN_NOW, handle_first_script },
+	{ "GET", "/boot/taken", BOOT, ACCESS_PUBLIC, RUN_LATER, handle_boot_taken },
+	{ "GET", BOOT_FILES_PATH "*", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_boot_file },
 	{ "GET", "/ipxe/{}", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_ipxe_file },
 	{ "GET", "/ipxe/{}/{}", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_ipxe_file },
 	{ "GET", "/healthz", ANY, ACCESS_PUBLIC, RUN_WORKER, handle_health },
@@ -35,6 +37,12 @@ static const struct route routes[] = {
 	{ "PATCH", "/api/v1/policy", WEB, ACCESS_LOGIN, RUN_WORKER, handle_policy_set },
 	{ "GET", "/api/v1/events", WEB, ACCESS_LOGIN, RUN_WORKER, handle_events },
 	{ "GET", "/api/v1/waiting", WEB, ACCESS_LOGIN, RUN_WORKER, handle_waiting },
+
+	{ "GET", "/api/v1/groups", WEB, ACCESS_LOGIN, RUN_WORKER, handle_groups },
+	{ "POST", "/api/v1/groups", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_add },
+	{ "GET", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group },
+	{ "PATCH", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_set },
+	{ "DELETE", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_remove },
 
 	{ "GET", "/api/v1/images", WEB, ACCESS_LOGIN, RUN_WORKER, handle_images },
 	{ "POST", "/api/v1/images", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image_import },
@@ -68,6 +76,8 @@ static enum match match_path(const char *pattern, const char *path, char params[
 	while (*pattern) {
 		size_t len;
 
+		if (!strcmp(pattern, "*"))
+			return *path ? match : MATCH_NO;
 		if (strncmp(pattern, "{}", 2)) {
 			if (*pattern++ != *path++)
 				return MATCH_NO;

@@ -14,9 +14,11 @@ enum run {
 	RUN_LATER,  /* begins something and returns; request_finish is called, at any time, from any thread */
 };
 
+#define BOOT_FILES_PATH "/boot-files/"
+
 struct route {
 	const char *method;
-	const char *pattern; /* "{}" matches one segment, which becomes a parameter */
+	const char *pattern; /* "{}" matches one segment, which becomes a parameter; "*" at the end all that follows */
 	unsigned serves;     /* on which listeners */
 	enum access access;
 	enum run run;
@@ -36,9 +38,11 @@ void handle_login_page(struct request *request);
 void handle_setup_page(struct request *request);
 void handle_health(struct request *request);
 void handle_ipxe_file(struct request *request);
+void handle_boot_file(struct request *request);
 /* boot_paths.c */
 void handle_first_script(struct request *request);
 void handle_boot(struct request *request);
+void handle_boot_taken(struct request *request);
 /* auth.c */
 void handle_login(struct request *request);
 void handle_logout(struct request *request);
@@ -73,6 +77,12 @@ void handle_machine_reset(struct request *request);
 void handle_machine_swap(struct request *request);
 void handle_machine_mac_add(struct request *request);
 void handle_machine_mac_remove(struct request *request);
+/* api_groups.c */
+void handle_groups(struct request *request);
+void handle_group(struct request *request);
+void handle_group_add(struct request *request);
+void handle_group_set(struct request *request);
+void handle_group_remove(struct request *request);
 /* metrics.c */
 void handle_metrics(struct request *request);
 

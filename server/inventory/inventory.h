@@ -273,6 +273,8 @@ struct policy {
 	uint64_t reserve_bytes;	  /* where reserve is a size */
 	unsigned reserve_percent; /* where reserve_bytes is 0 */
 	uint64_t quota_bytes;	  /* most that a child may take; 0: no bound */
+	unsigned menu_timeout;	  /* seconds; 0: a menu waits */
+	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);

@@ -13,7 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VALUE_MAX_TEXT = 128, MACHINES_MAX = 100000, WAITING_MAX = 10000, RESERVE_PERCENT_MAX = 90, QUOTA_MIN = 1 << 20 };
+enum {
+	VALUE_MAX_TEXT = 128,
+	MACHINES_MAX = 100000,
+	WAITING_MAX = 10000,
+	RESERVE_PERCENT_MAX = 90,
+	QUOTA_MIN = 1 << 20,
+	MENU_TIMEOUT_MAX = 3600,
+};
 
 static bool set_enrol(struct policy *p, const char *value)
 {
@@ -101,6 +108,24 @@ static bool set_quota(struct policy *p, const char *value)
 	return true;
 }
 
+static bool set_menu_timeout(struct policy *p, const char *value)
+{
+	uint64_t parsed;
+
+	if (!parse_u64(value, 0, MENU_TIMEOUT_MAX, &parsed))
+		return false;
+	p->menu_timeout = (unsigned)parsed;
+	return true;
+}
+
+static bool set_menu_default(struct policy *p, const char *value)
+{
+	if (!image_name_valid(value))
+		return false;
+	snprintf(p->menu_default, sizeof(p->menu_default), "%s", value);
+	return true;
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -112,6 +137,8 @@ static const struct policy_key {
 	{ "max-machines", "256", "a number from 1 to 100000", set_max_machines },
 	{ "max-waiting", "64", "a number from 1 to 10000", set_max_waiting },
 	{ "max-booting", "512", "a number up to 100000; 0: no limit", set_max_booting },
+	{ "menu-timeout", "10", "seconds until a menu takes its default, 0 to 3600; 0: never", set_menu_timeout },
+	{ "menu-default", "disk", "disk, local or the name of an entry", set_menu_default },
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
 	{ "quota", "none", "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
 };

@@ -5,7 +5,7 @@
  * expansions.
  */
 #include "boot/ask.h"
-#include "boot/script.h"
+#include "boot/templates.h"
 
 #include "base/assets.h"
 #include "base/log.h"
@@ -51,13 +51,15 @@ static struct shape shape_of(char *script)
 	return shape;
 }
 
+static struct templates *built_in; /* the built-in ones, for as long as the program runs */
+
 static bool render(const char *template, const struct script_values *values, struct shape *shape)
 {
 	struct buf script;
 	char *text;
 
 	buf_init(&script, SCRIPT_MAX);
-	if (script_render(template, values, &script)) {
+	if (templates_render(built_in, template, values, &script)) {
 		buf_fini(&script);
 		return false;
 	}
@@ -109,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char reason[REASON_TEXT] = "", word[300];
 
 	log_set_level(LOG_LEVEL_ERROR);
+	if (!built_in && templates_new(&built_in))
+		abort();
 	take(&data, &size, ask.mac, sizeof(ask.mac));
 	take(&data, &size, ask.uuid, sizeof(ask.uuid));
 	take(&data, &size, ask.serial, sizeof(ask.serial));
@@ -135,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 							  [VAR_WHERE] = "x",
 							  [VAR_SINCE] = "x",
 							  [VAR_REASON] = "x",
+							  [VAR_URIS] = "iscsi:10.0.0.1::3260:0:iqn.x:y",
 							  [VAR_USER] = "u",
 							  [VAR_SECRET] = "s" } };
 		struct script_values mean = plain;

@@ -18,12 +18,19 @@ static enum decision expected(const struct decide_facts *f)
 		/* "A known MAC with another real UUID is held as a conflict" */
 		if (f->conflict)
 			return f->denied ? DECIDE_DENY : DECIDE_WAIT_CONFLICT;
-		if (f->local)
+		/* What needs no disk is not kept from booting by it. */
+		if (f->want == WANT_LOCAL)
 			return DECIDE_LOCAL;
+		if (f->want == WANT_MENU)
+			return DECIDE_MENU;
+		if (f->want == WANT_ENTRY)
+			return DECIDE_ENTRY;
 		if (f->failed)
 			return DECIDE_WAIT_FAILED;
 		/* "An answer: the asker waits on its screen" */
-		return f->running ? DECIDE_WAIT_RUNNING : DECIDE_SERVE;
+		if (f->running)
+			return DECIDE_WAIT_RUNNING;
+		return f->want == WANT_ENTRY_DISK ? DECIDE_ENTRY_DISK : DECIDE_SERVE;
 	}
 	if (f->denied)
 		return DECIDE_DENY;
@@ -46,7 +53,7 @@ static void test_all(void **state)
 	unsigned seen[DECISIONS] = { 0 };
 
 	(void)state;
-	for (unsigned bits = 0; bits < 1u << 11; bits++) {
+	for (unsigned bits = 0; bits < 5u << 10; bits++) {
 		for (int enrol = ENROL_AUTO; enrol <= ENROL_DENY; enrol++) {
 			struct decide_facts f = {
 				.stranger = bits & 1,
@@ -54,12 +61,12 @@ static void test_all(void **state)
 				.conflict = bits & 4,
 				.twin = bits & 8,
 				.denied = bits & 16,
-				.local = bits & 32,
-				.failed = bits & 64,
-				.running = bits & 128,
-				.full = bits & 256,
-				.image = bits & 512,
-				.no_space = bits & 1024,
+				.failed = bits & 32,
+				.running = bits & 64,
+				.full = bits & 128,
+				.image = bits & 256,
+				.no_space = bits & 512,
+				.want = (enum decide_want)(bits >> 10),
 				.enrol = (enum enrol_kind)enrol,
 			};
 			enum decision got = decide(&f);
@@ -76,23 +83,23 @@ static void test_all(void **state)
 static void test_secrets(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 1u << 11; bits++) {
+	for (unsigned bits = 0; bits < 5u << 10; bits++) {
 		struct decide_facts f = {
 			.stranger = bits & 1,
 			.known = bits & 2,
 			.conflict = bits & 4,
 			.twin = bits & 8,
 			.denied = bits & 16,
-			.local = bits & 32,
-			.failed = bits & 64,
-			.running = bits & 128,
-			.full = bits & 256,
-			.image = bits & 512,
-			.no_space = bits & 1024,
+			.failed = bits & 32,
+			.running = bits & 64,
+			.full = bits & 128,
+			.image = bits & 256,
+			.no_space = bits & 512,
+			.want = (enum decide_want)(bits >> 10),
 		};
 		enum decision got = decide(&f);
 
-		if (got == DECIDE_SERVE)
+		if (decision_opens_disk(got))
 			assert_true(f.known && !f.stranger && !f.conflict && !f.failed && !f.running);
 		if (got == DECIDE_ENROL)
 			assert_true(!f.known && !f.stranger && !f.twin && !f.denied && !f.full && f.image);

@@ -198,7 +198,7 @@ static void test_set(void **state)
 	set(w, "name", "PC-002", -EEXIST);
 	set(w, "auth", "maybe", -EINVAL);
 	set(w, "access", "all", -EINVAL);
-	set(w, "boot", "menu", -EINVAL);
+	set(w, "boot", "no-such-entry", -EINVAL);
 	set(w, "note", note, -EINVAL);
 	set(w, "state", "failed", -EINVAL);
 	set(w, "mode", "sometimes", -EINVAL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Scripts: nothing that comes from outside can mean something to iPXE, and every template says what it must. */
-#include "boot/script.h"
+#include "boot/templates.h"
 
 #include "base/assets.h"
 
@@ -12,6 +12,13 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+static struct templates *templates; /* the built-in ones */
+
+static int script_render(const char *template, const struct script_values *values, struct buf *script)
+{
+	return templates_render(templates, template, values, script);
+}
 
 static struct script_values all(void)
 {
@@ -36,6 +43,20 @@ static struct script_values all(void)
 					       [VAR_WHERE] = "10.0.0.9",
 					       [VAR_SINCE] = "noon",
 					       [VAR_REASON] = "because",
+					       [VAR_URIS] = "iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc",
+					       [VAR_TOKEN] = "t0k3n",
+					       [VAR_ENTRY] = "installer",
+					       [VAR_TITLE] = "An installer",
+					       [VAR_KERNEL] = "http://10.0.0.1:8080/boot-files/linux",
+					       [VAR_CMDLINE] = "console=ttyS0 -- x",
+					       [VAR_URL] = "http://10.0.0.2/x.ipxe?a=b&c=d",
+					       [VAR_INITRD] = "http://10.0.0.1:8080/boot-files/a\nhttp://10.0.0.1:8080/boot-files/b\n",
+					       [VAR_FILE] = "http://10.0.0.1:8080/boot-files/w/BCD\n",
+					       [VAR_FILE_NAME] = "BCD\n",
+					       [VAR_ITEM] = "disk\nlocal\n",
+					       [VAR_ITEM_TITLE] = "Its disk\nLocal; disk\n",
+					       [VAR_DEFAULT] = "disk",
+					       [VAR_TIMEOUT] = "10000",
 				       } };
 }
 
@@ -54,7 +75,6 @@ static void test_templates(void **state)
 	struct script_values values = all();
 
 	(void)state;
-	assert_int_equal(script_check_templates(), 0);
 	for (const struct asset *asset = assets_ipxe; asset->name; asset++) {
 		char *script;
 
@@ -63,6 +83,8 @@ static void test_templates(void **state)
 		script = render(asset->name, &values);
 		assert_null(strstr(script, "{{"));
 		assert_non_null(strstr(script, "SANBOOTD"));
+		/* Words of a list stand on lines of their own. */
+		assert_null(strstr(script, "\n\n"));
 		/* Never a dead screen: it asks again, or boots from its own disk. */
 		assert_true(strstr(script, "goto ask") || strstr(script, "exit"));
 		free(script);
@@ -204,13 +226,105 @@ static void test_texts(void **state)
 	}
 }
 
+static void test_lists(void **state)
+{
+	struct script_values values = all();
+	char *script = render("menu.ipxe", &values);
+
+	(void)state;
+	assert_true(has_line(script, "item disk Its disk"));
+	assert_true(has_line(script, "item local Local_ disk"));
+	assert_true(has_line(script, "item --gap -- because"));
+	assert_true(has_line(script, "choose --default disk --timeout 10000 sanbootd-choose || set sanbootd-choose disk"));
+	free(script);
+	values.value[VAR_ITEM] = values.value[VAR_ITEM_TITLE] = values.value[VAR_TIMEOUT] = values.value[VAR_REASON] = NULL;
+	script = render("menu.ipxe", &values);
+	assert_null(strstr(script, "\nitem"));
+	assert_true(has_line(script, "choose --default disk sanbootd-choose || set sanbootd-choose disk"));
+	free(script);
+	/* A bad item takes the whole script with it. */
+	values = all();
+	values.value[VAR_ITEM] = "disk\na b\n";
+	struct buf out;
+
+	buf_init(&out, SCRIPT_MAX);
+	assert_int_equal(script_render("menu.ipxe", &values, &out), -EINVAL);
+	buf_fini(&out);
+}
+
+static void test_entries(void **state)
+{
+	struct script_values values = all();
+	char *script = render("entry-linux.ipxe", &values);
+
+	(void)state;
+	assert_true(has_line(script, "kernel http://10.0.0.1:8080/boot-files/linux console=ttyS0 -- x || goto failed"));
+	assert_non_null(strstr(script, "initrd http://10.0.0.1:8080/boot-files/a || goto failed\n"
+				       "set sanbootd-file http://10.0.0.1:8080/boot-files/b && initrd "
+				       "http://10.0.0.1:8080/boot-files/b || goto failed\n"));
+	/* Used up after the last file was loaded, and before anything is started. */
+	assert_true(strstr(script, "boot-files/b") < strstr(script, "/boot/taken?"));
+	assert_true(strstr(script, "/boot/taken?") < strstr(script, "\nboot ||"));
+	assert_non_null(strstr(script, "sanhook --drive 0x80 iscsi:10.0.0.1::3260:0:"));
+	free(script);
+	values.value[VAR_TOKEN] = values.value[VAR_URIS] = values.value[VAR_IQN] = NULL;
+	script = render("entry-linux.ipxe", &values);
+	assert_null(strstr(script, "/boot/taken"));
+	assert_null(strstr(script, "sanhook"));
+	assert_null(strstr(script, "password"));
+	free(script);
+	values = all();
+	script = render("entry-windows.ipxe", &values);
+	assert_non_null(strstr(script, "initrd http://10.0.0.1:8080/boot-files/w/BCD BCD || goto failed\n"));
+	free(script);
+	script = render("entry-chain.ipxe", &values);
+	assert_true(has_line(script, "imgfetch --name sanbootd-next http://10.0.0.2/x.ipxe?a=b&c=d || goto failed"));
+	free(script);
+}
+
+static void test_kinds(void **state)
+{
+	static const char *const bad_lines[] = { "a || b", "a && b", "; b", "#x", "a #x", "x\\", "a\nb", "a\tb", "a ;" };
+	static const char *const good_lines[] = { "", "a;b", "a||b", "ds=nocloud;s=http://x/ ip=dhcp ---", "x=${net0/mac}", "a#b" };
+	static const char *const bad_urls[] = { "", "&&", "-x", "%41", "http://a b", "http://a|b", "http://${x}", "http://a#b", "/x" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++)
+		assert_false(script_line_valid(bad_lines[i]));
+	for (size_t i = 0; i < sizeof(good_lines) / sizeof(good_lines[0]); i++)
+		assert_true(script_line_valid(good_lines[i]));
+	for (size_t i = 0; i < sizeof(bad_urls) / sizeof(bad_urls[0]); i++)
+		assert_false(script_url_valid(bad_urls[i]));
+	assert_true(script_url_valid("http://a/b?c=d&e=%20"));
+}
+
+static void test_several_uris(void **state)
+{
+	struct script_values values = all();
+	struct buf out;
+	char *script;
+
+	(void)state;
+	values.value[VAR_URIS] = "iscsi:10.0.0.1::3260:0:iqn.x:y iscsi:10.0.1.1::3260:0:iqn.x:y";
+	script = render("sanboot.ipxe", &values);
+	assert_true(has_line(script, "sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.x:y iscsi:10.0.1.1::3260:0:iqn.x:y "
+				     "|| goto failed"));
+	free(script);
+	buf_init(&out, SCRIPT_MAX);
+	values.value[VAR_URIS] = "iscsi:a || b";
+	assert_int_equal(script_render("sanboot.ipxe", &values, &out), -EINVAL);
+	values.value[VAR_URIS] = "iscsi:a ";
+	assert_int_equal(script_render("sanboot.ipxe", &values, &out), -EINVAL);
+	buf_fini(&out);
+}
+
 static void test_unset(void **state)
 {
 	struct script_values values = all();
 	struct buf script;
 
 	(void)state;
-	values.value[VAR_IQN] = NULL;
+	values.value[VAR_URIS] = NULL;
 	buf_init(&script, SCRIPT_MAX);
 	assert_int_equal(script_render("sanboot.ipxe", &values, &script), -EINVAL);
 	assert_int_equal(script_render("no-such.ipxe", &values, &script), -EINVAL);
@@ -238,8 +352,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_templates), cmocka_unit_test(test_sanboot),   cmocka_unit_test(test_local),
 		cmocka_unit_test(test_words),	  cmocka_unit_test(test_long_word), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_unset),	  cmocka_unit_test(test_first),
+		cmocka_unit_test(test_unset),	  cmocka_unit_test(test_first),	    cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_entries),	  cmocka_unit_test(test_kinds),	    cmocka_unit_test(test_several_uris),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
+
+	if (templates_new(&templates))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	templates_free(templates);
+	return failed;
 }

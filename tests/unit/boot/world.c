@@ -204,6 +204,12 @@ static void world_start(struct world *w)
 	    store_attach(w->store, w->inventory, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	assert_int_equal(disk_env_new(w->pool, &w->io, 1, &w->disk_env), 0);
+	char scripts[96], entries[96];
+
+	snprintf(scripts, sizeof(scripts), "%s/site/ipxe-scripts", w->dir);
+	snprintf(entries, sizeof(entries), "%s/site/entries", w->dir);
+	config.ipxe_scripts = scripts;
+	config.entries = entries;
 	config.inventory = w->inventory;
 	config.store = w->store;
 	config.disk_env = w->disk_env;
@@ -249,6 +255,27 @@ void world_restart(struct world *w)
 {
 	world_stop(w);
 	world_start(w);
+}
+
+void world_site_file(struct world *w, const char *name, const char *text)
+{
+	static const char *const folders[] = { "site", "site/entries", "site/ipxe-scripts" };
+	char path[160];
+	FILE *file;
+
+	for (size_t i = 0; i < array_len(folders); i++) {
+		snprintf(path, sizeof(path), "%s/%s", w->dir, folders[i]);
+		mkdir(path, 0755);
+	}
+	snprintf(path, sizeof(path), "%s/site/%s", w->dir, name);
+	if (!text) {
+		assert_int_equal(unlink(path), 0);
+		return;
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)

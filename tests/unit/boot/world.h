@@ -39,6 +39,9 @@ void world_free(struct world *world);
 void world_add_image(struct world *world, const char *name, unsigned char byte);
 void world_policy(struct world *world, const char *key, const char *value);
 
+/* A file of the site's: "entries/x.conf"; text NULL: removed. boot_reload reads it. */
+void world_site_file(struct world *world, const char *name, const char *text);
+
 struct reply {
 	int status;
 	char outcome[16];

@@ -184,6 +184,52 @@ int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, 
 	return finish(reason, reason_size);
 }
 
+int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("group-add", name);
+}
+
+int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
+		   char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "group-set %s %s=%s by %s", name, key, value, actor);
+	return finish(reason, reason_size);
+}
+
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("group-remove", name);
+}
+
+void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu), void *arg)
+{
+	(void)boot;
+	each(arg, "rescue", "A rescue system", true);
+}
+
+void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg)
+{
+	(void)boot;
+	each(arg, "/etc/sanbootd/ipxe-scripts/menu.ipxe");
+}
+
+void boot_each_problem(struct boot *boot, void (*each)(void *arg, const struct boot_problem *problem), void *arg)
+{
+	struct boot_problem problem = { .file = "/etc/sanbootd/entries/x.conf", .line = 3, .why = "there is no key" };
+
+	(void)boot;
+	each(arg, &problem);
+}
+
+void boot_taken(struct boot *boot, const char *mac, const char *token, const char *client,
+		void (*answered)(void *arg, int err), void *arg)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "taken %s %s from %s", mac, token, client);
+	answered(arg, !strcmp(token, "good") ? 0 : !strcmp(token, "busy") ? -EAGAIN : -ENOENT);
+}
+
 bool boot_disk_is_closed(struct boot *boot, int64_t machine_id)
 {
 	(void)boot;

@@ -47,7 +47,7 @@ int fixture_start(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct endpoint loopback;
 	struct http_config config = { .boot_endpoints = &loopback, .boot_endpoint_count = 1, .status = fake_status };
-	char path[96], reason[512] = "";
+	char path[128], reason[512] = "";
 
 	snprintf(f->dir, sizeof(f->dir), "/tmp/unit-http.XXXXXX");
 	if (!mkdtemp(f->dir))
@@ -63,12 +63,20 @@ int fixture_start(void **state)
 	mkdir(f->ipxe_dir, 0755);
 	write_file(f->ipxe_dir, "undionly.kpxe", "BOOTFILE");
 	write_file(f->dir, "secret.txt", "SECRET");
+	snprintf(f->boot_files, sizeof(f->boot_files), "%s/boot-files", f->dir);
+	mkdir(f->boot_files, 0755);
+	write_file(f->boot_files, "kernel", "KERNEL");
+	write_file(f->boot_files, ".hidden", "HIDDEN");
+	snprintf(path, sizeof(path), "%s/deep", f->boot_files);
+	mkdir(path, 0755);
+	write_file(path, "boot.wim", "WIM");
 	memset(&fake_boot, 0, sizeof(fake_boot));
 	fake_boot.inventory = f->inventory;
 	parse_endpoint("127.0.0.1:0", &loopback);
 	config.inventory = f->inventory;
 	config.control_path = f->control;
 	config.ipxe_dir = f->ipxe_dir;
+	config.boot_files = f->boot_files;
 	if (http_start(&config, &f->http, reason, sizeof(reason))) {
 		fprintf(stderr, "%s\n", reason);
 		return -1;

@@ -14,7 +14,7 @@
 
 struct fixture {
 	char dir[64];
-	char control[96], ipxe_dir[96];
+	char control[96], ipxe_dir[96], boot_files[96];
 	struct inventory *inventory;
 	struct http *http;
 	char address[64]; /* of --http */

@@ -201,6 +201,63 @@ static void test_actions(void **state)
 	assert_int_equal(change(f, "PATCH", "/api/v1/machines/pc-001", "{}"), 400);
 }
 
+static int make_group(struct inventory_tx *tx, void *arg)
+{
+	struct machine_group lab = { .name = "lab", .priority = 5, .boot = "menu" };
+	struct machine machine;
+	int err = group_insert(tx, &lab);
+
+	(void)arg;
+	if (!err)
+		err = machine_by_name(tx, "pc-001", &machine);
+	machine.group_id = lab.id;
+	snprintf(machine.boot_once, sizeof(machine.boot_once), "rescue");
+	return err ? err : machine_update(tx, &machine);
+}
+
+static void test_groups(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer, *group;
+
+	assert_int_equal(inventory_do(f, make_group, NULL), 0);
+	answer = get(f, "/api/v1/groups");
+	group = json_array_get(json_object_get(answer, "groups"), 0);
+	assert_string_equal(json_string_value(json_object_get(group, "name")), "lab");
+	assert_int_equal(json_integer_value(json_object_get(group, "priority")), 5);
+	assert_int_equal(json_integer_value(json_object_get(group, "machines")), 1);
+	json_decref(answer);
+	answer = get(f, "/api/v1/machines/pc-001");
+	assert_string_equal(json_string_value(json_object_get(answer, "group")), "lab");
+	assert_string_equal(json_string_value(json_object_get(answer, "boot")), "menu");
+	assert_string_equal(json_string_value(json_object_get(answer, "boot_once")), "rescue");
+	assert_true(json_is_null(json_object_get(answer, "boot_own")));
+	assert_true(json_is_false(json_object_get(answer, "multipath")));
+	json_decref(answer);
+	answer = get(f, "/api/v1/machines/pc-002");
+	assert_true(json_is_null(json_object_get(answer, "group")));
+	assert_string_equal(json_string_value(json_object_get(answer, "boot")), "disk");
+	json_decref(answer);
+	assert_int_equal(change(f, "PATCH", "/api/v1/groups/lab", "{\"priority\": 7}"), 200);
+	assert_string_equal(fake_boot.last_call, "group-set lab priority=7 by ctl");
+	assert_int_equal(change(f, "POST", "/api/v1/groups", "{\"name\": \"lab\", \"boot\": \"local\"}"), 200);
+	assert_string_equal(fake_boot.last_call, "group-set lab boot=local by ctl");
+	assert_int_equal(change(f, "DELETE", "/api/v1/groups/lab", ""), 200);
+	assert_string_equal(fake_boot.last_call, "group-remove lab by ctl");
+	assert_int_equal(change(f, "GET", "/api/v1/groups/nobody", NULL), 404);
+	assert_int_equal(change(f, "PATCH", "/api/v1/groups/lab", "{}"), 400);
+	assert_int_equal(change(f, "PATCH", "/api/v1/groups/lab", "{\"note\": [1]}"), 400);
+	fake_boot.fail = -EEXIST;
+	assert_int_equal(change(f, "POST", "/api/v1/groups", "{\"name\": \"lab\"}"), 409);
+	fake_boot.fail = 0;
+	answer = get(f, "/api/v1/status");
+	group = json_array_get(json_object_get(answer, "problems"), 0);
+	assert_int_equal(json_integer_value(json_object_get(group, "line")), 3);
+	assert_int_equal(json_array_size(json_object_get(answer, "entries")), 1);
+	assert_int_equal(json_array_size(json_object_get(answer, "templates")), 1);
+	json_decref(answer);
+}
+
 static void test_approve_all_leaves_what_needs_a_decision(void **state)
 {
 	struct answer answer = ask(*state, VIA_CONTROL, "POST", "/api/v1/machines/approve", "", "{\"all\": true}");
@@ -455,6 +512,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_machines, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_machine, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_groups, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_approve_all_leaves_what_needs_a_decision, start_filled,
 						fixture_stop),
 		cmocka_unit_test_setup_teardown(test_images, start_filled, fixture_stop),

@@ -211,6 +211,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "reserve", "5 %" },	   { "reserve", "20X" },
 		{ "reserve", "" },	   { "quota", "1023K" },
 		{ "quota", "0" },	   { "quota", "" },
+		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 		{ "max-booting", "-1" },
 	};
 	char all[1024] = "", reason[256] = "", value[32], tiny[3];
@@ -219,7 +220,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(policy_each(tx, collect, all), 0);
 	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-				 "256\nmax-waiting=64\nmax-booting=512\nreserve=5%\nquota=none\n");
+				 "256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
