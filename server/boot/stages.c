@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -21,6 +22,9 @@ struct stages {
 	struct timeline *timeline;
 	uv_timer_t timer;
 	bool started; /* the main thread's */
+	atomic_bool awake; /* the timer runs, or wake is on its way */
+	struct loop_msg wake;
+	bool open; /* the timer may be used; the loop's */
 	sem_t closed;
 	/* the one job, and what it writes */
 	bool writing;
@@ -31,7 +35,7 @@ struct stages {
 
 /* ---- the write job; the inventory's thread ---- */
 
-static int write_event(struct inventory_tx *tx, const struct timeline_change *change)
+static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct boot_stage_record *r = &change->record;
 	const char *hint = timeline_hint(r->stage);
@@ -41,12 +45,15 @@ static int write_event(struct inventory_tx *tx, const struct timeline_change *ch
 
 	if (err && err != -ENOENT)
 		return err;
+	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
+	if (err && (r->stage == STAGE_DHCP || !slots_event_due(&s->boot->slots, 0, SLOT_STUCK, 6, 60000)))
+		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
 			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", boot_stage_name(r->stage),
 			 r->why, hint[0] ? "; " : "", hint);
 }
 
-static int write_change(struct inventory_tx *tx, const struct timeline_change *change)
+static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct boot_stage_record *r = &change->record;
 	int err = 0;
@@ -63,7 +70,7 @@ static int write_change(struct inventory_tx *tx, const struct timeline_change *c
 		if (r->machine_id)
 			err = boot_stage_set_stuck(tx, r);
 		if (!err && change->tell)
-			err = write_event(tx, change);
+			err = write_event(s, tx, change);
 		break;
 	case TIMELINE_ASK:
 		break;
@@ -77,7 +84,7 @@ static int stages_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = 0;
 
 	for (unsigned i = 0; i < s->count && !err; i++)
-		err = write_change(tx, &s->changes[i]);
+		err = write_change(s, tx, &s->changes[i]);
 	return err;
 }
 
@@ -102,6 +109,7 @@ static void asking_each(void *arg, const struct boot_session *session)
 	}
 	timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
 			    time_unix_ms());
+	stages_changed(boot->stages);
 	free(asking);
 	boot_leave(boot);
 }
@@ -167,6 +175,22 @@ static void stages_tick(uv_timer_t *timer)
 	timeline_tick(s->timeline, time_unix_ms(), time_monotonic_ms());
 	if (!s->writing)
 		stages_write(s);
+	if (s->writing || !timeline_is_idle(s->timeline))
+		return;
+	uv_timer_stop(&s->timer);
+	atomic_store(&s->awake, false);
+	/* Whoever told it something before that saw it awake. */
+	if (!timeline_is_idle(s->timeline))
+		stages_changed(s);
+}
+
+static void stages_wake(struct loop_msg *msg)
+{
+	struct stages *s = container_of(msg, struct stages, wake);
+
+	if (s->open)
+		uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
+	boot_leave(s->boot);
 }
 
 /* ---- life; main thread ---- */
@@ -177,7 +201,7 @@ static void stages_open(void *arg)
 
 	uv_timer_init(loop_uv(s->boot->loop), &s->timer);
 	s->timer.data = s;
-	uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
+	s->open = true;
 }
 
 int stages_new(struct boot *boot, struct stages **stages)
@@ -215,6 +239,7 @@ static void stages_close(void *arg)
 {
 	struct stages *s = arg;
 
+	s->open = false;
 	uv_close((uv_handle_t *)&s->timer, stages_closed);
 }
 
@@ -243,6 +268,15 @@ struct timeline *stages_timeline(struct stages *s)
 	return s->timeline;
 }
 
+void stages_changed(struct stages *s)
+{
+	if (atomic_exchange(&s->awake, true))
+		return;
+	s->wake.run = stages_wake;
+	boot_enter(s->boot);
+	loop_post(s->boot->loop, &s->wake);
+}
+
 /* ---- what boot.h offers; any thread ---- */
 
 void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms)
@@ -253,7 +287,8 @@ void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, c
 	if (!parse_mac(mac, key) || stage > STAGE_BOOT_FILE)
 		return;
 	ask_clean_text(detail, shown, sizeof(shown));
-	timeline_arrival(boot->stages->timeline, key, stage, shown, at_ms);
+	timeline_arrival(stages_timeline(boot->stages), key, stage, shown, at_ms);
+	stages_changed(boot->stages);
 }
 
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
@@ -261,7 +296,18 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	char shown[STAGE_DETAIL_TEXT];
 
 	ask_clean_text(file, shown, sizeof(shown));
-	timeline_arrival(boot->stages->timeline, address, STAGE_BOOT_FILE, shown, time_unix_ms());
+	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
+	stages_changed(boot->stages);
+}
+
+unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+{
+	return timeline_arriving(boot->stages->timeline, mac, records);
+}
+
+void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
+{
+	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
 }
 
 const char *boot_stage_why(enum boot_stage stage)
