@@ -28,7 +28,7 @@ const char *const kind_name[NKIND] = { "read", "write", "flush" };
 struct options opt = {
 	.initiator_format = "iqn.2026-01.test.iload:%04d", .port = "3260", .n = 1, .q = 32, .mix = 100, .loginpar = 32, .loops = 1,
 	.barrier = 1, .trunc = 1, .imm = 1, .bs = 4096, .mrdsl = 262144, .mbl = 262144, .fbl = 65536, .maxr2t = 1, .tunit = 512,
-	.rnd = true, .seed = 1, .secs = 10, .speed = 1,
+	.rnd = true, .seed = 1, .secs = 10,
 };
 struct session *sessions;
 struct error_counts errors;
@@ -110,7 +110,7 @@ static const char usage_text[] =
 	" -n SESSIONS  -q DEPTH  -b BYTES  -w randread|randwrite|read|write|randrw|rw  -m READ%  -l LUN\n"
 	" -d SECONDS  -W WARMUP_S  -c OPS (per session)  --pass (the region once)  --rate IOPS (per session)\n"
 	" --first N (number of the first target)  --initiator-format IQN%04d  --region LO:HI (bytes, k/m/g)  --partition\n"
-	" --trace FILE (CSV timestamp_us,op,lba,blocks)  --trace-unit 512  --loops N  --honour-time  --speed X\n"
+	" --trace FILE (CSV OP,LBA,BLOCKS,FUA)  --trace-unit 512  --loops N\n"
 	" --no-barrier (each session starts when it is ready)  --login-par N  --user NAME --secret SECRET (CHAP)\n"
 	" --hdigest  --ddigest  --initial-r2t y|n  --imm y|n  --mrdsl N  --mbl N  --fbl N  --max-r2t N\n"
 	" --fua  --sync EVERY (a flush after so many)  --verify  --base FILE|zero (what is not written reads so)  --seed N\n"
@@ -193,8 +193,6 @@ static const struct option_row {
 	{ "trace", TEXT, &opt.trace },
 	{ "trace-unit", SIZE32, &opt.tunit },
 	{ "loops", NUMBER, &opt.loops },
-	{ "honour-time", ON, &opt.honour },
-	{ "speed", REAL, &opt.speed },
 	{ "no-barrier", OFF, &opt.barrier },
 	{ "login-par", NUMBER, &opt.loginpar },
 	{ "user", TEXT, &opt.user },

@@ -40,9 +40,10 @@ enum { S_IDLE, S_CONNECT, S_LOGIN, S_TUR, S_CAP, S_READY, S_LOGOUT, S_DEAD };
 enum { RX_HDR, RX_DATA, RX_TAIL };
 
 struct trace_entry {
-	uint64_t us, lba;
-	uint32_t n;
+	uint64_t lba;
+	uint32_t n; /* blocks */
 	uint8_t kind;
+	bool fua;
 };
 
 struct trace {
@@ -93,7 +94,7 @@ struct session {
 	int inflight;
 	bool have_next;
 	struct trace_entry next;
-	uint64_t next_due, issued, loopbase;
+	uint64_t next_due, issued;
 	size_t tpos;
 	int loop;
 	struct trace *tr;
@@ -108,13 +109,13 @@ struct op_stats {
 struct options {
 	const char *host, *port, *target, *target_format, *initiator_format, *list, *user, *secret, *trace, *json,
 		*base;
-	int first, n, q, mix, lun, loginpar, honour, loops, pids[MAXPID], npid, poll, verify, partition, barrier, trunc,
+	int first, n, q, mix, lun, loginpar, loops, pids[MAXPID], npid, poll, verify, partition, barrier, trunc,
 		quiet;
 	int hd, dd, ir2t, imm, fua;
 	uint32_t bs, mrdsl, mbl, fbl, maxr2t, tunit, sync;
 	bool rnd, pass;
 	uint64_t count, rlo, rhi, seed;
-	double secs, warm, rate, speed;
+	double secs, warm, rate;
 };
 
 struct error_counts {
@@ -167,7 +168,7 @@ void do_recv(struct session *s);
 void lost(struct session *s, const char *why);
 
 /* iload_work.c */
-void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, int internal);
+void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, bool fua, int internal);
 void data_out(struct session *s, struct slot *k, uint32_t off, uint32_t len, uint32_t ttt);
 void complete(struct session *s, struct slot *k, int status, int rflags, uint32_t residual, uint32_t kcq);
 /* Issues commands as long as depth, window and clock allow, then sends. */

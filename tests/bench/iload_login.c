@@ -226,7 +226,7 @@ void login_rsp(struct session *s)
 	nlogging--;
 	times[0][hidx(now - s->t_conn)]++;
 	s->state = S_TUR;
-	scsi(s, READ, 0, 0, S_TUR);
+	scsi(s, READ, 0, 0, false, S_TUR);
 }
 
 void start_login(struct session *s)

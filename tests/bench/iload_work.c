@@ -84,7 +84,7 @@ void data_out(struct session *s, struct slot *k, uint32_t off, uint32_t len, uin
 	}
 }
 
-void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, int internal)
+void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, bool fua, int internal)
 {
 	struct slot *k = s->slots;
 	int idx = 0;
@@ -128,7 +128,7 @@ void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, int internal
 		bool big = lba + nblk > 0xffffffffull || nblk > 0xffff;
 		h[1] |= kind == READ ? 0x40 : 0x20;
 		c[0] = (big ? 0x88 : 0x28) + (kind == WRITE ? 2 : 0);
-		if (opt.fua && kind == WRITE)
+		if (fua && kind == WRITE)
 			c[1] = 8;
 		if (big) {
 			p64(c + 2, lba);
@@ -169,50 +169,52 @@ static bool overlaps(struct session *s, const struct trace_entry *o)
 	return false;
 }
 
-static bool more(struct session *s) /* prepares s->next; false: the session's work is over */
+/* The next record of the trace; false: that was all. */
+static bool next_record(struct session *s, struct trace_entry *o)
+{
+	for (;;) {
+		const struct trace_entry *e;
+
+		if (s->tpos == s->tr->n) {
+			if (++s->loop >= opt.loops)
+				return false;
+			s->tpos = 0;
+		}
+		e = &s->tr->e[s->tpos++];
+		*o = *e;
+		o->lba = e->lba * opt.tunit / s->bs + (opt.partition ? s->lo : 0);
+		o->n = (uint32_t)((uint64_t)e->n * opt.tunit / s->bs);
+		if (o->kind == FLUSH || (o->n && o->lba >= s->lo && o->lba + o->n <= s->hi))
+			return true;
+		errors.badtrace++;
+	}
+}
+
+static bool next_of_load(struct session *s, struct trace_entry *o)
+{
+	uint32_t blocks = opt.bs / s->bs;
+	uint64_t places = (s->hi - s->lo) / blocks;
+	bool reads = opt.mix == 100 || (opt.mix > 0 && rnd64(&s->rng) % 100 < (unsigned)opt.mix);
+
+	if (opt.count && s->issued >= opt.count)
+		return false;
+	*o = (struct trace_entry){ .n = blocks, .kind = reads ? READ : WRITE, .fua = opt.fua };
+	o->lba = s->lo + (opt.rnd ? rnd64(&s->rng) % places : s->seqpos++ % places) * blocks;
+	if (opt.sync && s->issued % (opt.sync + 1) == opt.sync)
+		o->kind = FLUSH;
+	if (opt.rate > 0)
+		s->next_due = t_start + (uint64_t)((double)s->issued * 1e9 / opt.rate);
+	return true;
+}
+
+/* Prepares s->next; false: the session's work is over. */
+static bool more(struct session *s)
 {
 	if (s->have_next)
 		return true;
-	struct trace_entry *o = &s->next;
 	s->next_due = 0;
-	if (s->tr)
-		for (;;) {
-			if (s->tpos == s->tr->n) {
-				if (++s->loop >= opt.loops)
-					return false;
-				s->loopbase += s->tr->e[s->tr->n - 1].us - s->tr->e[0].us + 1;
-				s->tpos = 0;
-			}
-			struct trace_entry *e = &s->tr->e[s->tpos++];
-			*o = *e;
-			o->lba = e->lba * opt.tunit / s->bs + (opt.partition ? s->lo : 0);
-			o->n = (uint64_t)e->n * opt.tunit / s->bs;
-			if (o->kind != FLUSH && (!o->n || o->lba < s->lo || o->lba + o->n > s->hi)) {
-				errors.badtrace++;
-				continue;
-			}
-			if (opt.honour)
-				s->next_due = (opt.barrier ? t_start : s->t_ready) +
-					      (uint64_t)((s->loopbase + e->us - s->tr->e[0].us) * 1000 / opt.speed);
-			break;
-		}
-	else {
-		if (opt.count && s->issued >= opt.count)
-			return false;
-		uint32_t nb = opt.bs / s->bs;
-		uint64_t places = (s->hi - s->lo) / nb;
-		o->kind = opt.mix == 100			     ? READ
-			  : opt.mix == 0			     ? WRITE
-			  : rnd64(&s->rng) % 100 < (unsigned)opt.mix ? READ
-								     : WRITE;
-		o->n = nb;
-		o->lba = s->lo + (opt.rnd ? rnd64(&s->rng) % places : s->seqpos++ % places) * nb;
-		if (opt.sync && s->issued % (opt.sync + 1) == opt.sync)
-			o->kind = FLUSH;
-		if (opt.rate > 0)
-			s->next_due = t_start + (uint64_t)(s->issued * 1e9 / opt.rate);
-	}
-	return s->have_next = true;
+	s->have_next = s->tr ? next_record(s, &s->next) : next_of_load(s, &s->next);
+	return s->have_next;
 }
 
 void pump(struct session *s)
@@ -246,7 +248,7 @@ void pump(struct session *s)
 			break;
 		s->have_next = false;
 		s->issued++;
-		scsi(s, s->next.kind, s->next.lba, s->next.n, 0);
+		scsi(s, s->next.kind, s->next.lba, s->next.n, s->next.fua, 0);
 	}
 	if (s->qn)
 		flush_out(s);
@@ -287,21 +289,21 @@ void complete(struct session *s, struct slot *k, int status, int rflags, uint32_
 	nout--;
 	if (s->state == S_TUR) {
 		if (status && s->turs++ < 8)
-			scsi(s, READ, 0, 0, S_TUR);
+			scsi(s, READ, 0, 0, false, S_TUR);
 		else if (status) {
 			lost(s, "unit does not get ready");
 			return;
 		} else {
 			s->state = S_CAP;
 			s->bs = 0;
-			scsi(s, READ, 0, 0, S_CAP);
+			scsi(s, READ, 0, 0, false, S_CAP);
 		}
 		flush_out(s);
 		return;
 	}
 	if (s->state == S_CAP) {
 		if (status && s->turs++ < 8) {
-			scsi(s, READ, 0, 0, S_CAP);
+			scsi(s, READ, 0, 0, false, S_CAP);
 			flush_out(s);
 			return;
 		}
@@ -363,36 +365,40 @@ void complete(struct session *s, struct slot *k, int status, int rflags, uint32_
 	}
 }
 
+/* OP,LBA,BLOCKS,FUA with OP one of R, W, F; the first line names the columns. */
+static bool parse_record(const char *line, struct trace_entry *entry)
+{
+	unsigned long long lba;
+	unsigned blocks, fua;
+	char op;
+
+	if (sscanf(line, "%c,%llu,%u,%u", &op, &lba, &blocks, &fua) != 4 || !strchr("RWF", op))
+		return false;
+	*entry = (struct trace_entry){ .lba = lba, .n = blocks, .kind = op == 'R' ? READ : op == 'W' ? WRITE : FLUSH, .fua = fua };
+	return true;
+}
+
 struct trace *load_trace(const char *path)
 {
 	FILE *f = fopen(path, "r");
-	if (!f)
-		die("%s: %s", path, strerror(errno));
 	struct trace *t = calloc(1, sizeof(*t));
-	char l[256];
-	size_t cap = 0;
-	int ln = 0;
-	while (fgets(l, sizeof(l), f)) {
-		unsigned long long us, lba;
-		char op[16];
-		unsigned n;
-		ln++;
-		if (sscanf(l, "%llu,%15[^,],%llu,%u", &us, op, &lba, &n) != 4) {
-			if (ln == 1 || l[0] == '#' || l[0] == '\n')
-				continue;
-			die("%s:%d: not timestamp_us,op,lba,blocks", path, ln);
+	size_t room = 0;
+	char line[256];
+
+	if (!f || !t || !fgets(line, sizeof(line), f))
+		die("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (t->n == room) {
+			room = room ? room * 2 : 4096;
+			t->e = realloc(t->e, room * sizeof(*t->e));
+			if (!t->e)
+				die("out of memory");
 		}
-		if (t->n == cap)
-			t->e = realloc(t->e, (cap = cap ? cap * 2 : 4096) * sizeof(*t->e));
-		int k = strchr("rR0", op[0])	 ? READ
-			: strchr("wW1", op[0])	 ? WRITE
-			: strchr("fFsS2", op[0]) ? FLUSH
-						 : -1;
-		if (k < 0)
-			die("%s:%d: op '%s'", path, ln, op);
-		t->e[t->n++] = (struct trace_entry){ us, lba, n, k };
-		if ((uint64_t)n * opt.tunit > maxop)
-			maxop = n * opt.tunit;
+		if (!parse_record(line, &t->e[t->n]))
+			die("%s: not OP,LBA,BLOCKS,FUA: %s", path, line);
+		if ((uint64_t)t->e[t->n].n * opt.tunit > maxop)
+			maxop = t->e[t->n].n * opt.tunit;
+		t->n++;
 	}
 	fclose(f);
 	if (!t->n)
