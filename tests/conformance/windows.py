@@ -6,6 +6,7 @@ Against the whole daemon on loopback. Windows itself was not there: where it has
 keys and orders are used, and where not, what the standards let it send. One line for each case."""
 import os
 import struct
+import re
 import sys
 
 import iscsi
@@ -333,6 +334,30 @@ def a_wrong_secret_is_refused(t):
     chap_start(c, [("InitiatorName", name), ("SessionType", "Normal"), ("TargetName", machine.iqn)], isid=ISID, transit=False)
     c.login([("CHAP_N", user[0]), ("CHAP_R", "0x" + "00" * 16)], 0, 1, isid=ISID)
     c.refused(0x0201)
+
+
+@case("RFC 7143 §9.2.1")
+def rule_of_authentication_changes_under_a_running_machine(t):
+    """From none to chap: it logs in again as it did; its next boot needs the secret, and then nobody comes in without."""
+    machine = t.daemon.enrol(auth="none")
+    name = machine.set["initiator-iqn"]
+    Windows(machine, name=name).close()
+    t.daemon.ctl("machine", "set", machine.name, "auth=chap")
+    Windows(machine, name=name).close()
+    t.daemon.ctl("machine", "set", machine.name, "note=it boots again")
+    script = t.daemon.ask(machine.show()["macs"][0])
+    user = tuple(re.search(rf"^set {word} (\S+)", script, re.M).group(1) for word in ("username", "password"))
+    Windows(machine, name=name).close()
+    new = Windows(machine, name=name, secret=user)
+    new.ping()
+    c = Conn(machine.address)
+    c.login([("InitiatorName", name), ("SessionType", "Normal"), ("TargetName", machine.iqn), ("AuthMethod", "None")], 0, 1, isid=ISID)
+    c.refused(0x0201)
+    # and back: it may insist on its secret, and whoever has none may come in again
+    t.daemon.ctl("machine", "set", machine.name, "auth=none")
+    new.close()
+    Windows(machine, name=name, secret=user).close()
+    Windows(machine, name=name).close()
 
 
 def main():
