@@ -205,7 +205,7 @@ int qcow2_alloc_cluster(struct qcow2 *q, struct qcow2_waiter *waiter, uint64_t *
 
 int qcow2_check_quota(struct qcow2 *q, uint64_t bytes)
 {
-	if (!q->quota_bytes || q->file->ops->allocated_bytes(q->file) + bytes <= q->quota_bytes)
+	if (!q->quota_bytes || q->file->ops->allocated_bytes(q->file) + q->promised_bytes + bytes <= q->quota_bytes)
 		return 0;
 	return -ENOSPC;
 }

@@ -222,6 +222,7 @@ struct qcow2_writer {
 	struct qcow2_waiter waiter;
 	int step;
 	uint64_t at;
+	uint64_t promised; /* bytes */
 	struct qcow2_piece *pinned[2];
 	unsigned pinned_count;
 	uint64_t start, end; /* what is written: offset and length, with filled edges */
@@ -234,7 +235,7 @@ struct qcow2_writer {
 	int error;
 	struct journal_waiter journal_waiter;
 	bool same, asked;  /* qcow2_same.c: there is nothing to write; the file system below was asked, */
-	uint64_t hole_end; /* and up to here has nothing */
+	uint64_t hole_start, hole_end; /* and has nothing between these */
 };
 
 /* done may be called inside. Zero-initialise before. */
@@ -369,6 +370,7 @@ struct qcow2 {
 	struct qcow2_header header;		   /* of the child */
 	bool ephemeral;
 	uint64_t quota_bytes;
+	uint64_t promised_bytes; /* of the quota, to writes under way */
 
 	unsigned same_misses; /* qcow2_same.c: comparisons in vain */
 	struct qcow2_hold *hold_first, *hold_last;

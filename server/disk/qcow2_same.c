@@ -79,13 +79,20 @@ static bool worth_comparing(struct qcow2_writer *w)
 	return q->same_misses < MISSES_MANY || ++q->same_misses % MISSES_TURN == 0 || is_zero(w, 0, w->length);
 }
 
+/* The hole is one of the raw file's; a file above it may have something there. */
+static bool in_hole(const struct qcow2_writer *w, const struct qcow2_extent *extent)
+{
+	return w->q->layers[extent->layer].raw && extent->guest >= w->hole_start &&
+	       extent->guest + extent->length <= w->hole_end;
+}
+
 static enum same compare_extent(struct qcow2_writer *w, const struct qcow2_extent *extent)
 {
 	struct disk *disk = &w->q->disk;
 	enum same same;
 	void *buffer;
 
-	if (!extent->file || extent->guest + extent->length <= w->hole_end)
+	if (!extent->file || in_hole(w, extent))
 		return is_zero(w, extent->guest - w->offset, extent->length) ? SAME_YES : SAME_NO;
 	if (extent->layer == 0 || !worth_comparing(w))
 		return SAME_NO;
@@ -115,8 +122,10 @@ static void answered(struct file_request *io)
 	struct question *question = container_of(io, struct question, io);
 	struct qcow2_writer *w = question->writer;
 
-	if (!io->result && io->extent_count && !question->answer.mapped)
+	if (!io->result && io->extent_count && !question->answer.mapped) {
+		w->hole_start = question->guest;
 		w->hole_end = question->guest + question->answer.length;
+	}
 	free(question);
 	w->waiter.result = 0;
 	w->waiter.run(&w->waiter);

@@ -31,6 +31,7 @@ static void writer_end(struct qcow2_writer *w, int result)
 {
 	for (unsigned i = 0; i < w->pinned_count; i++)
 		w->pinned[i]->pins--;
+	w->q->promised_bytes -= w->promised;
 	qcow2_reader_fini(&w->fills[0]);
 	qcow2_reader_fini(&w->fills[1]);
 	if (w->pieces != w->iov)
@@ -131,13 +132,20 @@ static int step_begin(struct qcow2_writer *w)
 	return qcow2_begin(w->q, &w->waiter);
 }
 
+/* What it is going to take, for the quota's sake: until it is written, others must not have it, too. */
+static void promise(struct qcow2_writer *w, uint64_t bytes)
+{
+	w->promised += bytes;
+	w->q->promised_bytes += bytes;
+}
+
 static int map_cluster(struct qcow2_writer *w, uint64_t cluster)
 {
 	uint32_t mask = touched(cluster, w->offset, w->offset + w->length);
 	struct qcow2 *q = w->q;
 	struct qcow2_piece *piece;
 	struct qcow2_entry entry;
-	uint64_t host;
+	uint64_t host, bytes;
 	int err;
 
 	err = qcow2_prepare_piece(q, cluster, &w->waiter, &piece);
@@ -147,9 +155,14 @@ static int map_cluster(struct qcow2_writer *w, uint64_t cluster)
 	err = qcow2_entry_read(piece, cluster, &entry);
 	if (err || !(mask & ~entry.alloc))
 		return err;
-	err = qcow2_check_quota(q, (uint64_t)__builtin_popcount(mask & ~entry.alloc) * QCOW2_SUBCLUSTER_BYTES);
-	if (err || entry.host)
+	bytes = (uint64_t)__builtin_popcount(mask & ~entry.alloc) * QCOW2_SUBCLUSTER_BYTES;
+	err = qcow2_check_quota(q, bytes);
+	if (err)
 		return err;
+	if (entry.host) {
+		promise(w, bytes);
+		return 0;
+	}
 	err = qcow2_alloc_cluster(q, &w->waiter, &host);
 	if (err)
 		return err;
@@ -157,6 +170,8 @@ static int map_cluster(struct qcow2_writer *w, uint64_t cluster)
 	err = put_entry(piece, cluster, entry);
 	if (err)
 		qcow2_free_cluster(q, host);
+	else
+		promise(w, bytes);
 	return err;
 }
 

@@ -4,8 +4,8 @@
  *     [--progress] [--verbose]
  *
  * Runs histories with the seeds N, N + 1, ...; ends with 1 at the first in which something is wrong. That one alone
- * comes back with --seed THAT --histories 1 (and the same --boot, --ops and --lives). With --boot the requests are those
- * of a recorded boot (sim_trace.h), otherwise random ones.
+ * comes back with --seed THAT --histories 1 (and the same --boot, --ops and --lives). With --boot the requests are
+ * those of a recorded boot (sim_trace.h), otherwise random ones.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -109,7 +109,8 @@ static void change_answered(struct sim_op *op)
 		model_flushed(sim->model, op->flush_time);
 	else if (op->req.op != DISK_FLUSH)
 		model_end(sim->model, op->write, ok, op->req.fua);
-	if (op->req.op != DISK_FLUSH && ok) {
+	/* Writing what was there already is no change, and so may leave no trace. */
+	if (op->req.op != DISK_FLUSH && ok && op->kind == MODEL_NEW) {
 		sim->interrupted = SIM_MUST_NOT;
 		sim->changed = true;
 	}
@@ -211,7 +212,7 @@ static enum model_kind choose_kind(struct prng *prng)
 {
 	unsigned n = (unsigned)prng_below(prng, 100);
 
-	return n < 84 ? MODEL_NEW : n < 94 ? MODEL_GOLDEN : MODEL_ZERO;
+	return n < 84 ? MODEL_NEW : n < 92 ? MODEL_GOLDEN : MODEL_ZERO;
 }
 
 static void choose_request(struct sim *sim, struct sim_op *op)
@@ -262,6 +263,7 @@ static void submit(struct sim *sim, struct sim_op *op)
 
 	op->state = SIM_SUBMITTED;
 	op->verifies = false;
+	op->kind = MODEL_NEW;
 	op->write = 0;
 	*req = (struct disk_request){ .done = on_done, .user = op };
 	if (sim->options->trace)
@@ -278,7 +280,8 @@ static void submit(struct sim *sim, struct sim_op *op)
 	if (req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD)
 		op->write = model_begin(sim->model, op->at, op->length, MODEL_ZERO);
 	if (req->op == DISK_WRITE) {
-		op->write = model_begin(sim->model, op->at, op->length, choose_kind(&sim->prng));
+		op->kind = choose_kind(&sim->prng);
+		op->write = model_begin(sim->model, op->at, op->length, op->kind);
 		model_content(sim->model, op->write, op->at, op->data, req->length);
 		cut_in_pieces(sim, op);
 	}

@@ -31,6 +31,7 @@ struct sim_op {
 	enum sim_state state;
 	uint64_t at, length; /* of the request, as the model counts */
 	uint32_t write; /* the model's number */
+	enum model_kind kind; /* of a write */
 	uint64_t flush_time;
 	bool failed_before; /* the disk had said DISK_FAILED when this was submitted */
 	bool verifies;	    /* a read after a crash */

@@ -18,7 +18,7 @@ struct sim_trace {
 	uint64_t end; /* of all that it touches, bytes */
 };
 
-/* From a file of lines "op,lba,blocks,fua", the first being that heading. False: says what is wrong on standard error. */
+/* From a file of lines "op,lba,blocks,fua", the first being that heading. False: what is wrong is on standard error. */
 bool sim_trace_read(const char *path, struct sim_trace *trace);
 void sim_trace_free(struct sim_trace *trace);
 
