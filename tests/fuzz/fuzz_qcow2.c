@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: a qcow2 child whose metadata somebody else made: load, walk, mend, a journal laid over it; then
- * opened as a disk, read, written, discarded, flushed, closed. Nothing may crash, hang, or touch memory that is not
- * its own.
+ * Fuzz harness: a qcow2 child whose metadata somebody else made, its journal, and a qcow2 file of the kind between
+ * it and the golden image: load, walk, mend, the journal laid over it; then opened as a disk, its whole block status
+ * asked, read, written, discarded, flushed, closed. Nothing may crash, hang, or touch memory that is not its own.
  *
- * The input: one byte of choices, then patches of a good file: place, offset (2 bytes), length, bytes. A place beyond
- * the file is an entry of the journal. All files are in memory, under disk/'s seams.
+ * The input: one byte of choices, then patches of good files: place, offset (2 bytes), length, bytes. Places 0 to 4
+ * are the first clusters of the child, 5 is an entry of the journal with a CRC that fits, 6 bytes of the journal as
+ * they are, 7 bytes of the file in between (its first byte says in which cluster). All files are in memory, under
+ * disk/'s seams.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -31,7 +33,20 @@ enum {
 	TURNS_MAX = 100000, /* of the loop: then it hangs */
 };
 
-enum { CHOOSE_READ_ONLY = 1, CHOOSE_FOREIGN = 2, CHOOSE_JOURNAL = 4, CHOOSE_MARKS = 8, CHOOSE_SHORT = 16 };
+enum { CHOOSE_READ_ONLY = 1, CHOOSE_FOREIGN = 2, CHOOSE_JOURNAL = 4, CHOOSE_MARKS = 8, CHOOSE_SHORT = 16, CHOOSE_CHAIN = 32 };
+
+/* As journal.c has them. */
+struct wire_entry {
+	struct be32 crc;
+	struct be16 count, padding;
+	struct be64 first, table, descriptor, bitmap;
+};
+
+struct wire_header {
+	struct be32 crc, magic;
+	struct be64 generation, epoch;
+	char boot_id[40];
+};
 
 /* ---- files in memory ---- */
 
@@ -45,7 +60,7 @@ struct handle {
 	struct memory_file *memory;
 };
 
-static struct memory_file child, golden, journal;
+static struct memory_file child, middle, golden, journal;
 static struct loop *loop;
 static struct disk_env *env;
 
@@ -172,12 +187,19 @@ static struct file *memory_open(struct memory_file *m)
 static int fake_open(void *arg, struct disk_env *e, struct loop *l, const char *path, unsigned flags,
 		     struct file **file)
 {
-	struct memory_file *m = !strcmp(path, "child") ? &child : !strcmp(path, "golden") ? &golden : &journal;
+	static const struct {
+		const char *path;
+		struct memory_file *memory;
+	} files[] = { { "child", &child }, { "middle", &middle }, { "golden", &golden }, { "child.journal", &journal } };
+	struct memory_file *m = NULL;
 
 	(void)arg;
 	(void)e;
 	(void)l;
-	if (strcmp(path, "child") && strcmp(path, "golden") && strcmp(path, "child.journal"))
+	for (size_t i = 0; i < array_len(files); i++)
+		if (!strcmp(path, files[i].path))
+			m = files[i].memory;
+	if (!m)
 		return -ENOENT;
 	if (m == &journal && !journal.size && !(flags & DISK_ENV_CREATE))
 		return -ENOENT;
@@ -214,18 +236,20 @@ static void fake_submit(void *arg, enum pool_class class, struct pool_job *job)
 	loop_post(loop, &job->msg);
 }
 
-static const struct disk_env_ops fake_ops = { fake_open, fake_unlink, fake_boot_id, fake_submit };
+static const struct disk_env_ops fake_ops = {
+	.open_file = fake_open, .unlink = fake_unlink, .boot_id = fake_boot_id, .submit = fake_submit
+};
 
 /* ---- the good file, and what becomes of it ---- */
 
-static void put64(uint64_t offset, uint64_t value)
+static void put64(struct memory_file *m, uint64_t offset, uint64_t value)
 {
 	struct be64 be = be64_put(value);
 
-	memcpy(child.bytes + offset, &be, sizeof(be));
+	memcpy(m->bytes + offset, &be, sizeof(be));
 }
 
-static void build_good(uint8_t choices)
+static void build_file(struct memory_file *m, const char *backing, const char *format, uint32_t flags)
 {
 	struct qcow2_header header = {
 		.size_bytes = DISK_BYTES,
@@ -234,29 +258,70 @@ static void build_good(uint8_t choices)
 		.reftable_offset = 2 * CLUSTER,
 		.reftable_clusters = 1,
 		.incompatible = QCOW2_INCOMPAT_EXTENDED_L2,
-		.backing = "golden",
-		.backing_format = "raw",
-		.flags = choices & CHOOSE_JOURNAL ? QCOW2_MARK_JOURNAL | QCOW2_MARK_UNSYNCED : 0,
+		.flags = flags,
 		.generation = 1,
 		.boot_id = "boot",
 	};
 	struct be16 one = be16_put(1);
 
-	madvise(child.bytes, ROOM_BYTES, MADV_DONTNEED);
-	qcow2_header_build(&header, child.bytes);
-	if (choices & CHOOSE_FOREIGN)
-		put64(88, 0);
-	put64(CLUSTER, 4 * CLUSTER | QCOW2_COPIED);
-	put64(2 * CLUSTER, 3 * CLUSTER);
+	strcpy(header.backing, backing);
+	strcpy(header.backing_format, format);
+	madvise(m->bytes, ROOM_BYTES, MADV_DONTNEED);
+	qcow2_header_build(&header, m->bytes);
+	put64(m, CLUSTER, 4 * CLUSTER | QCOW2_COPIED);
+	put64(m, 2 * CLUSTER, 3 * CLUSTER);
 	for (unsigned i = 0; i < 8; i++)
-		memcpy(child.bytes + 3 * CLUSTER + 2 * i, &one, sizeof(one));
+		memcpy(m->bytes + 3 * CLUSTER + 2 * i, &one, sizeof(one));
 	for (unsigned i = 0; i < 3; i++) {
-		put64(4 * CLUSTER + 16 * i, (5 + i) * CLUSTER | QCOW2_COPIED);
-		put64(4 * CLUSTER + 16 * i + 8, 0x00f0000000000f0full << i);
+		put64(m, 4 * CLUSTER + 16 * i, (5 + i) * CLUSTER | QCOW2_COPIED);
+		put64(m, 4 * CLUSTER + 16 * i + 8, 0x00f0000000000f0full << i);
 	}
-	child.size = (choices & CHOOSE_SHORT ? 5 : FILE_CLUSTERS) * CLUSTER;
+	m->size = FILE_CLUSTERS * CLUSTER;
+}
+
+static void build_journal(void)
+{
+	struct wire_header header = {
+		.magic = be32_put(0x534a524e), .generation = be64_put(1), .epoch = be64_put(1), .boot_id = "boot"
+	};
+
+	header.crc = be32_put(crc32c(0, &header.magic, sizeof(header) - sizeof(header.crc)));
+	memset(journal.bytes, 0, JOURNAL_BYTES);
+	memcpy(journal.bytes, &header, sizeof(header));
+	journal.size = JOURNAL_BYTES;
+}
+
+static void journal_entry(unsigned slot, const struct journal_change *c)
+{
+	const struct be64 where[3] = { be64_put(1), be64_put(1), be64_put(slot) };
+	struct qcow2_wire_l2 l2 = qcow2_entry_put(c->entry);
+	struct wire_entry entry = { .count = be16_put((uint16_t)c->count),
+				    .first = be64_put(c->first),
+				    .table = be64_put(c->table),
+				    .descriptor = l2.descriptor,
+				    .bitmap = l2.bitmap };
+	uint32_t crc = crc32c(0, where, sizeof(where));
+
+	entry.crc = be32_put(crc32c(crc, &entry.count, sizeof(entry) - sizeof(entry.crc)));
+	memcpy(journal.bytes + slot * sizeof(entry), &entry, sizeof(entry));
+}
+
+static void build_good(uint8_t choices)
+{
+	bool chain = choices & CHOOSE_CHAIN;
+
+	build_file(&child, chain ? "middle" : "golden", chain ? "qcow2" : "raw",
+		   choices & CHOOSE_JOURNAL ? QCOW2_MARK_JOURNAL | QCOW2_MARK_UNSYNCED : 0);
+	if (choices & CHOOSE_FOREIGN)
+		put64(&child, 88, 0);
+	if (choices & CHOOSE_SHORT)
+		child.size = 5 * CLUSTER;
+	if (chain)
+		build_file(&middle, "golden", "raw", 0);
 	golden.size = 20 << 20;
 	journal.size = 0;
+	if (choices & CHOOSE_JOURNAL)
+		build_journal();
 }
 
 struct patches {
@@ -267,13 +332,18 @@ struct patches {
 static void take_patches(const uint8_t *data, size_t size, struct patches *patches)
 {
 	while (size >= 4) {
-		unsigned place = data[0] % 6, offset = (unsigned)(data[1] << 8 | data[2]);
+		unsigned place = data[0] % 8, offset = (unsigned)(data[1] << 8 | data[2]);
 		size_t len = min_u64(data[3], size - 4);
 
 		data += 4;
 		size -= 4;
 		if (place < 5) {
 			memcpy(child.bytes + place * CLUSTER + offset, data, len);
+		} else if (place == 6) {
+			memcpy(journal.bytes + offset, data, len);
+		} else if (place == 7) {
+			if (len)
+				memcpy(middle.bytes + data[0] % 5 * CLUSTER + offset, data + 1, len - 1);
 		} else if (patches->change_count < CHANGES_MAX && len >= 8) {
 			struct journal_change *c = &patches->changes[patches->change_count++];
 			uint64_t x = 0;
@@ -285,6 +355,7 @@ static void take_patches(const uint8_t *data, size_t size, struct patches *patch
 				.table = (x >> 20) % 16 * CLUSTER,
 				.entry = { (x >> 24) % 16 * CLUSTER, (uint32_t)(x >> 32), (uint32_t)(x >> 40) },
 			};
+			journal_entry(1 + patches->change_count, c);
 		}
 		data += len;
 		size -= len;
@@ -358,6 +429,28 @@ static void request(enum disk_op op, uint64_t offset, uint64_t length)
 		disk_release(opened_disk, &req);
 }
 
+/* As GET LBA STATUS goes on and on: it must come to an end. */
+static void status_all(uint64_t size_bytes)
+{
+	for (uint64_t at = 0; at < size_bytes;) {
+		struct disk_extent extents[4];
+		struct disk_request req = { .op = DISK_STATUS,
+					    .offset = at,
+					    .length = size_bytes - at,
+					    .extents = extents,
+					    .extent_max = 4,
+					    .done = on_done };
+
+		disk_submit(opened_disk, &req);
+		wait_finished();
+		if (req.result)
+			return;
+		if (!req.extent_count || extents[0].offset != at)
+			abort();
+		at = extents[req.extent_count - 1].offset + extents[req.extent_count - 1].length;
+	}
+}
+
 static void use_disk(bool read_only)
 {
 	struct disk_open how = { .path = "child", .read_only = read_only };
@@ -366,7 +459,7 @@ static void use_disk(bool read_only)
 	wait_finished();
 	if (!opened_disk)
 		return;
-	request(DISK_STATUS, 0, min_u64(opened_disk->size_bytes, DISK_BYTES));
+	status_all(min_u64(opened_disk->size_bytes, DISK_BYTES));
 	request(DISK_READ, 0, min_u64(opened_disk->size_bytes, 1 << 20));
 	request(DISK_WRITE, 512, min_u64(opened_disk->size_bytes - 512, 300 << 10));
 	request(DISK_DISCARD, 0, min_u64(opened_disk->size_bytes, 4 << 20));
@@ -413,6 +506,7 @@ static void set_up(void)
 {
 	log_init(LOG_LEVEL_ERROR, false);
 	make_room(&child);
+	make_room(&middle);
 	make_room(&golden);
 	make_room(&journal);
 	loop = loop_new(0);

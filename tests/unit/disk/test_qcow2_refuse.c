@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -244,6 +245,64 @@ static void test_tables(void **state)
 	is_corrupt(fx, "contradicts");
 }
 
+/* What opening and checking may take, whatever the file claims: a bit for each cluster of a file of 33 TiB at most. */
+static void test_oversized(void **state)
+{
+	struct fixture *fx = *state;
+	struct disk_open how = { .path = fixture_path(fx, "child") };
+	const char *shm = "/dev/shm/sanbootd-oversized";
+	struct disk_opened result;
+	struct qcow2_check check;
+	struct rusage before, after;
+	struct disk *disk;
+	char reason[256];
+
+	make_child(fx, "child", 16ull << 40, NULL, NULL);
+	getrusage(RUSAGE_SELF, &before);
+	/* As long as this file system has files, all of it a hole. */
+	assert_int_equal(truncate(how.path, (15ll << 40)), 0);
+	forget_marks(fx);
+	disk = fixture_open(fx, qcow2_disk_open, &how, &result);
+	if (!disk)
+		fail_msg("%s", result.reason);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_int_equal(qcow2_check(how.path, true, &check, reason, sizeof(reason)), 0);
+	/* Longer than any child: refused before memory is taken for it. */
+	shell_works(fx, "cp --sparse=always child %s && truncate -s 4E %s", shm, shm);
+	how.path = shm;
+	assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
+	unlink(shm);
+	assert_int_equal(result.err, -ENOTSUP);
+	assert_non_null(strstr(result.reason, "longer than a disk of 16 TiB can be"));
+	getrusage(RUSAGE_SELF, &after);
+	printf("# opening and checking the longest files took %ld KiB\n", after.ru_maxrss - before.ru_maxrss);
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
+#endif
+}
+
+/* Cut off anywhere before its last cluster begins: refused, and said where. */
+static void test_truncated(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t table, data, last;
+
+	make_golden(fx, "golden", 64 * MIB);
+	make_used(fx, &table, &data);
+	last = table > data ? table : data;
+	for (uint64_t end = 0; end <= last; end += CLUSTER / 2) {
+		struct disk_open how = { .path = fixture_path(fx, "child") };
+		struct disk_opened result;
+
+		make_used(fx, &table, &data);
+		forget_marks(fx);
+		assert_int_equal(truncate(how.path, (off_t)end), 0);
+		assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
+		assert_int_equal(result.err, -EUCLEAN);
+		assert_non_null(strstr(result.reason, "child"));
+	}
+}
+
 /* A corruption behind good marks is met when it is read: an error for that request, and the rest goes on. */
 static void test_met_later(void **state)
 {
@@ -343,6 +402,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_file, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_header, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_tables, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_truncated, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_oversized, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_met_later, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refcounts, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, fixture_setup, fixture_teardown),

@@ -13,12 +13,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/util.h"
 #include "disk/qcow2_fixture.h"
+#include "disk/qcow2_format.h"
+#include "disk/qcow2_header.h"
 
 static unsigned syncs; /* calls so far */
 static bool sync_fails;
@@ -334,6 +337,77 @@ static void test_small_trims(void **state)
 	model_disk_fini(&model);
 }
 
+/* ---- all of a big disk ---- */
+
+static void put_at(int fd, const void *data, size_t size, uint64_t offset)
+{
+	assert_int_equal(pwrite(fd, data, size, (off_t)offset), (ssize_t)size);
+}
+
+/* A child that was written to from its first to its last byte; its data are holes, which costs this test less. */
+static void make_full(struct fixture *fx, const char *name, uint64_t size_bytes)
+{
+	uint64_t tables = size_bytes / QCOW2_TABLE_SPAN, first = 3 + qcow2_refcount_blocks(size_bytes);
+	uint64_t count = first + tables * (1 + QCOW2_L2_ENTRIES), used = 0;
+	struct qcow2_wire_l2 *table = malloc(QCOW2_CLUSTER_BYTES);
+	struct be16 *ones = malloc(QCOW2_CLUSTER_BYTES);
+	int fd;
+
+	make_child(fx, name, size_bytes, NULL, NULL);
+	fd = open(fixture_path(fx, name), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0 && table && ones);
+	assert_int_equal(ftruncate(fd, (off_t)(count * QCOW2_CLUSTER_BYTES)), 0);
+	for (uint64_t t = 0; t < tables; t++) {
+		struct be64 entry = be64_put(((first + t) * QCOW2_CLUSTER_BYTES) | QCOW2_COPIED);
+
+		put_at(fd, &entry, sizeof(entry), QCOW2_CLUSTER_BYTES + t * sizeof(entry));
+		for (uint64_t i = 0; i < QCOW2_L2_ENTRIES; i++)
+			table[i] = qcow2_entry_put((struct qcow2_entry){
+				(first + tables + t * QCOW2_L2_ENTRIES + i) * QCOW2_CLUSTER_BYTES, UINT32_MAX, 0 });
+		put_at(fd, table, QCOW2_CLUSTER_BYTES, (first + t) * QCOW2_CLUSTER_BYTES);
+	}
+	for (unsigned i = 0; i < QCOW2_REFCOUNTS; i++)
+		ones[i] = be16_put(1);
+	/* The refcount blocks of a new child lie behind its refcount table, one after the other. */
+	for (uint64_t block = 3; used < count; block++, used += QCOW2_REFCOUNTS)
+		put_at(fd, ones, min_u64(count - used, QCOW2_REFCOUNTS) * sizeof(*ones), block * QCOW2_CLUSTER_BYTES);
+	close(fd);
+	free(table);
+	free(ones);
+}
+
+/* A whole disk of 1 TiB, full: its discard ends, takes syncs by the 16 GiB, and gives everything back. */
+static void test_discard_all(void **state)
+{
+	const uint64_t size_bytes = 1ull << 40;
+	struct fixture *fx = *state;
+	struct qcow2_check check;
+	unsigned char back[4096];
+	struct timespec begin, end;
+	char reason[256];
+	unsigned count;
+	struct disk *disk;
+
+	make_full(fx, "child", size_bytes);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(check.corruptions | check.leaks, 0);
+	assert_true(check.allocated_clusters >= size_bytes / QCOW2_CLUSTER_BYTES);
+	disk = open_child(fx, "child");
+	syncs_since(&count);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, size_bytes), 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_in_range(syncs_since(&count), 1, 4 * (size_bytes >> 34));
+	printf("# a full TiB discarded in %.1f s\n",
+	       (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+	assert_int_equal(fixture_read(fx, disk, size_bytes - sizeof(back), back, sizeof(back)), 0);
+	assert_int_equal(fixture_write(fx, disk, size_bytes / 2, back, 512, false), 0);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(check.corruptions | check.leaks, 0);
+	assert_true(check.allocated_clusters <= 3 + qcow2_refcount_blocks(size_bytes) + 1024 + 1);
+}
+
 /* Many children, open and idle after some use. */
 static void test_memory(void **state)
 {
@@ -398,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_discard_all, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_memory, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_create_is_quick, fixture_setup, fixture_teardown),
 	};
