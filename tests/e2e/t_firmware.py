@@ -5,6 +5,17 @@ from e2e import *
 
 LKRN = "/usr/lib/ipxe/ipxe.lkrn"
 
+
+def vendor_rom(path, lacks):
+    """A network card's ROM with an iPXE that does not know this scheme of URIs: QEMU's, with the name's letters in another order (the sum stays)."""
+    with open("/usr/lib/ipxe/qemu/efi-virtio.rom", "rb") as f:
+        rom = f.read()
+    equal(rom.count(b"\0" + lacks + b"\0"), 1, f"places of {lacks}")
+    with open(path, "wb") as f:
+        f.write(rom.replace(b"\0" + lacks + b"\0", b"\0" + lacks[1:] + lacks[:1] + b"\0"))
+    return path
+
+
 with Suite() as t:
     server = Server(t.lan).tiny()
 
@@ -30,3 +41,10 @@ with Suite() as t:
         vm = VM(t.lan, 2, args=("-kernel", LKRN, "-initrd", script))
         vm.proof(count=1, fw="bios")
         vm.poweroff()
+
+    for lacks in ("HTTP", "iSCSI"):
+        with t.case(f"UEFI: a vendor's iPXE without {lacks} is given one that has it"):
+            vm = VM(t.lan, 3, uefi=True, rom=vendor_rom(f"{t.lan.dir}/without-{lacks}.rom", lacks.lower().encode()))
+            vm.wait(rf"SANBOOTD this iPXE \(\S+\) has no {lacks}; loading another one from {re.escape(t.lan.ip)}", 60)
+            vm.proof(timeout=90, fw="uefi")
+            vm.poweroff()
