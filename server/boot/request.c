@@ -125,6 +125,7 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 				time_unix_ms());
 	else
 		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
+	stages_changed(r->boot->stages);
 }
 
 static void request_answer(struct request *r)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -21,6 +22,9 @@ struct stages {
 	struct timeline *timeline;
 	uv_timer_t timer;
 	bool started; /* the main thread's */
+	atomic_bool awake; /* the timer runs, or wake is on its way */
+	struct loop_msg wake;
+	bool open; /* the timer may be used; the loop's */
 	sem_t closed;
 	/* the one job, and what it writes */
 	bool writing;
@@ -102,6 +106,7 @@ static void asking_each(void *arg, const struct boot_session *session)
 	}
 	timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
 			    time_unix_ms());
+	stages_changed(boot->stages);
 	free(asking);
 	boot_leave(boot);
 }
@@ -167,6 +172,22 @@ static void stages_tick(uv_timer_t *timer)
 	timeline_tick(s->timeline, time_unix_ms(), time_monotonic_ms());
 	if (!s->writing)
 		stages_write(s);
+	if (s->writing || !timeline_is_idle(s->timeline))
+		return;
+	uv_timer_stop(&s->timer);
+	atomic_store(&s->awake, false);
+	/* Whoever told it something before that saw it awake. */
+	if (!timeline_is_idle(s->timeline))
+		stages_changed(s);
+}
+
+static void stages_wake(struct loop_msg *msg)
+{
+	struct stages *s = container_of(msg, struct stages, wake);
+
+	if (s->open)
+		uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
+	boot_leave(s->boot);
 }
 
 /* ---- life; main thread ---- */
@@ -177,7 +198,7 @@ static void stages_open(void *arg)
 
 	uv_timer_init(loop_uv(s->boot->loop), &s->timer);
 	s->timer.data = s;
-	uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
+	s->open = true;
 }
 
 int stages_new(struct boot *boot, struct stages **stages)
@@ -215,6 +236,7 @@ static void stages_close(void *arg)
 {
 	struct stages *s = arg;
 
+	s->open = false;
 	uv_close((uv_handle_t *)&s->timer, stages_closed);
 }
 
@@ -243,6 +265,15 @@ struct timeline *stages_timeline(struct stages *s)
 	return s->timeline;
 }
 
+void stages_changed(struct stages *s)
+{
+	if (atomic_exchange(&s->awake, true))
+		return;
+	s->wake.run = stages_wake;
+	boot_enter(s->boot);
+	loop_post(s->boot->loop, &s->wake);
+}
+
 /* ---- what boot.h offers; any thread ---- */
 
 void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms)
@@ -253,7 +284,8 @@ void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, c
 	if (!parse_mac(mac, key) || stage > STAGE_BOOT_FILE)
 		return;
 	ask_clean_text(detail, shown, sizeof(shown));
-	timeline_arrival(boot->stages->timeline, key, stage, shown, at_ms);
+	timeline_arrival(stages_timeline(boot->stages), key, stage, shown, at_ms);
+	stages_changed(boot->stages);
 }
 
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
@@ -261,7 +293,8 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	char shown[STAGE_DETAIL_TEXT];
 
 	ask_clean_text(file, shown, sizeof(shown));
-	timeline_arrival(boot->stages->timeline, address, STAGE_BOOT_FILE, shown, time_unix_ms());
+	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
+	stages_changed(boot->stages);
 }
 
 const char *boot_stage_why(enum boot_stage stage)

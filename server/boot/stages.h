@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between what happens, the timeline and the inventory: a tick each second on boot's loop takes what has changed and
- * writes it in one job, so that nothing is written where it happens. Private to boot/.
+ * writes it in one job, so that nothing is written where it happens. Where nothing boots, nothing ticks. Private to boot/.
  */
 #ifndef BOOT_STAGES_H
 #define BOOT_STAGES_H
@@ -20,6 +20,8 @@ void stages_stop(struct stages *stages);
 /* Writes what is left; nobody feeds the timeline any more. Main thread. */
 void stages_free(struct stages *stages);
 struct timeline *stages_timeline(struct stages *stages);
+/* The timeline was told something: it ticks, until nothing is to be done any more. Any thread. */
+void stages_changed(struct stages *stages);
 /* Asks the sessions when iPXE was heard of last, for the timeline. Any thread. */
 void stages_ask_ipxe(struct boot *boot, int64_t machine_id, uint64_t number);
 

@@ -426,11 +426,13 @@ static void target_stage(struct boot *boot, int64_t machine_id, const struct boo
 		timeline_session_ended(timeline, machine_id, session->boot, session->ipxe, session->heard_ms,
 				       ended_why);
 	}
+	stages_changed(boot->stages);
 }
 
 void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t number)
 {
 	timeline_first_read(stages_timeline(boot->stages), machine_id, number, time_unix_ms());
+	stages_changed(boot->stages);
 }
 
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,

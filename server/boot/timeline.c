@@ -255,7 +255,7 @@ static void script_take(struct timeline *t, struct track *track, struct arrival 
 		if (a->at_ms[stage])
 			track_reach(t, track, (enum boot_stage)stage, a->at_ms[stage], a->detail[stage]);
 	if (a)
-		a->key[0] = '\0';
+		*a = (struct arrival){ 0 };
 }
 
 void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, const char *mac, const char *address,
@@ -317,7 +317,7 @@ void timeline_session_began(struct timeline *t, int64_t machine_id, uint64_t num
 		/* The initramfs asked for an address, too: that was no power-on. */
 		a = arrival_find(t, track->mac);
 		if (a)
-			a->key[0] = '\0';
+			*a = (struct arrival){ 0 };
 	}
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -476,6 +476,20 @@ void timeline_tick(struct timeline *t, int64_t now_ms, uint64_t monotonic_ms)
 		if (t->arrivals[i].key[0])
 			arrival_tick(t, &t->arrivals[i], now_ms);
 	pthread_mutex_unlock(&t->mutex);
+}
+
+bool timeline_is_idle(struct timeline *t)
+{
+	bool idle;
+
+	pthread_mutex_lock(&t->mutex);
+	idle = !t->change_count;
+	for (unsigned i = 0; i < t->tracks_used && idle; i++)
+		idle = !t->tracks[i].due_ms && !t->tracks[i].steady_ms;
+	for (unsigned i = 0; i < t->arrivals_used && idle; i++)
+		idle = !t->arrivals[i].due_ms;
+	pthread_mutex_unlock(&t->mutex);
+	return idle;
 }
 
 unsigned timeline_take(struct timeline *t, struct timeline_change *changes, unsigned max)

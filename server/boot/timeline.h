@@ -81,6 +81,8 @@ void timeline_forget(struct timeline *timeline, int64_t machine_id);
 
 /* Time goes by: finds what is due, as changes. A clock that was set moves what is due with it. */
 void timeline_tick(struct timeline *timeline, int64_t now_ms, uint64_t monotonic_ms);
+/* Nothing is to be handed out, and nothing will be due. */
+bool timeline_is_idle(struct timeline *timeline);
 /* Hands out at most max changes, in order. */
 unsigned timeline_take(struct timeline *timeline, struct timeline_change *changes, unsigned max);
 

@@ -32,6 +32,8 @@ enum {
 	CONN_LINGER_MS = 2000,
 };
 
+/* Of an idle connection: until TCP asks, and how long nothing may be acknowledged. */
+enum { CONN_KEEPIDLE_S = 15, CONN_KEEPINTVL_S = 5, CONN_LOSS_MS = 30000 };
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_LINGERING, CONN_CLOSED };
 enum conn_sink { SINK_DISCARD, SINK_SEGMENT, SINK_TASK };
 

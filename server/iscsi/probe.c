@@ -111,7 +111,7 @@ static bool probe_step(struct hub *hub, struct probe *probe, uint64_t now_ms)
 			else
 				silent = true;
 			if (session->conn && session->ipxe && (late || probe->answered))
-				set_keepalive(session, 20, 5);
+				set_keepalive(session, CONN_KEEPIDLE_S, CONN_KEEPINTVL_S);
 		}
 	}
 	if (silent)

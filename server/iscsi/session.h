@@ -36,7 +36,7 @@ enum {
 	SESSION_IMMEDIATE_MAX = 32,	     /* immediate commands and task management at a time */
 	SESSION_HELD_BYTES = 65536,	     /* data of PDUs (other than commands) that came before their turn */
 	SESSION_REJECTS_MAX = 64,	     /* then the session ends */
-	SESSION_PING_MS = 30000,	     /* idle for so long: NOP-In */
+	SESSION_PING_MS = 15000,	     /* idle for so long: NOP-In */
 	SESSION_DISCOVERY_MS = 60000,	     /* a discovery session's whole life */
 	MAX_SEGMENT_BYTES = MAX_RECV_DATA,
 	TASK_BUCKETS = 64,

@@ -88,6 +88,7 @@ static void test_a_whole_boot(void **state)
 	assert_string_equal(taken(), "");
 	tick(at(40));
 	assert_string_equal(taken(), "put steady 40");
+	assert_true(timeline_is_idle(timeline));
 	tick(at(5000));
 	assert_string_equal(taken(), "");
 }
@@ -110,13 +111,17 @@ static void test_the_daemon_takes_over_before_it_is_steady(void **state)
 static void test_no_login_after_the_script(void **state)
 {
 	(void)state;
+	assert_true(timeline_is_idle(timeline));
 	begin(1, 0);
+	assert_false(timeline_is_idle(timeline));
 	tick(at(59));
 	assert_string_equal(taken(), "clear, put script 0");
+	assert_false(timeline_is_idle(timeline));
 	tick(at(60));
 	assert_string_equal(taken(), "stuck script 60!");
 	assert_non_null(strstr(changes[0].record.why, "3260"));
 	assert_true(timeline_hint(STAGE_SCRIPT)[0]);
+	assert_true(timeline_is_idle(timeline));
 	/* Once; and again where a later stage does not come, without another event. */
 	tick(at(200));
 	assert_string_equal(taken(), "");
