@@ -89,7 +89,8 @@ with Suite() as t:
         vm = VM(t.lan, 1)
         vm.proof(count=1)
         flooder.stop()
-        vm.poweroff()
+        vm.stop()
+        unplugged = time.monotonic()
 
     with t.case("5000 MACs from an address that cannot be checked: max-machines holds"):
         allowed = len(server.machines()) + 20
@@ -102,6 +103,11 @@ with Suite() as t:
         true("'503 Retry-After'" in said, f"what it was told: {said}")
         until(lambda: "sanboot --drive" in server.get(f"/boot?mac={known['macs'][0]}")[1], 20, "the known machine, from the same address")
         server.ctl("policy", "set", "max-machines=400")
+
+    with t.case("a machine whose plug was pulled is shown as off before long"):
+        name = server.machine_of(vm)["name"]
+        until(lambda: server.machine(name)["state"] == "off", 50, "off")
+        print(f"# {time.monotonic() - unplugged:.0f} s after that", flush=True)
 
     with t.case("a machine that cannot reach the portal: stuck at its script, with the reason"):
         server.stop()

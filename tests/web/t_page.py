@@ -72,6 +72,13 @@ with Suite() as t:
         server.ctl("machine", "release", got["hostname"])
         until(lambda: row() and "running" not in row().lower() and "off" in row().lower(), 20, "the table shows it as off")
 
+    with t.case("a machine's own page shows how its last boot went"):
+        browser.wait("#machines tr button, #machines tr a").click()
+        until(lambda: "kernel-login" in browser.wait("#d-timeline").text, 20, "the timeline")
+        true(re.search(r"^0\.0 s dhcp", browser.wait("#d-timeline").text), f"its first stage: {browser.wait('#d-timeline').text!r}")
+        true(not any(e.shown for e in browser.all("#d-stuck")), "it says that the machine is stuck")
+        browser.picture("timeline")
+
     with t.case("no error in the browser's console"):
         bad = [e for e in browser.errors() if "401" not in e and "403" not in e]
         equal(bad, [], "errors")
