@@ -119,6 +119,10 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
 void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms);
 /* The same where only the address is known: a boot file was fetched by HTTP. */
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
+/* What was seen of a MAC (as the inventory writes it) that has not got a script since, in order, from memory. Their number. */
+unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1]);
+/* How many machines boot just now, and how many wait for their turn (max-booting). */
+void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
 /* Why a boot that is stuck behind this stage usually is, and what to do; "" where nothing can be said. */
 const char *boot_stage_why(enum boot_stage stage);
 const char *boot_stage_hint(enum boot_stage stage);

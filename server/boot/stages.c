@@ -35,7 +35,7 @@ struct stages {
 
 /* ---- the write job; the inventory's thread ---- */
 
-static int write_event(struct inventory_tx *tx, const struct timeline_change *change)
+static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct boot_stage_record *r = &change->record;
 	const char *hint = timeline_hint(r->stage);
@@ -45,12 +45,15 @@ static int write_event(struct inventory_tx *tx, const struct timeline_change *ch
 
 	if (err && err != -ENOENT)
 		return err;
+	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
+	if (err && (r->stage == STAGE_DHCP || !slots_event_due(&s->boot->slots, 0, SLOT_STUCK, 6, 60000)))
+		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
 			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", boot_stage_name(r->stage),
 			 r->why, hint[0] ? "; " : "", hint);
 }
 
-static int write_change(struct inventory_tx *tx, const struct timeline_change *change)
+static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct boot_stage_record *r = &change->record;
 	int err = 0;
@@ -67,7 +70,7 @@ static int write_change(struct inventory_tx *tx, const struct timeline_change *c
 		if (r->machine_id)
 			err = boot_stage_set_stuck(tx, r);
 		if (!err && change->tell)
-			err = write_event(tx, change);
+			err = write_event(s, tx, change);
 		break;
 	case TIMELINE_ASK:
 		break;
@@ -81,7 +84,7 @@ static int stages_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = 0;
 
 	for (unsigned i = 0; i < s->count && !err; i++)
-		err = write_change(tx, &s->changes[i]);
+		err = write_change(s, tx, &s->changes[i]);
 	return err;
 }
 
@@ -295,6 +298,16 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	ask_clean_text(file, shown, sizeof(shown));
 	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
 	stages_changed(boot->stages);
+}
+
+unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+{
+	return timeline_arriving(boot->stages->timeline, mac, records);
+}
+
+void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
+{
+	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
 }
 
 const char *boot_stage_why(enum boot_stage stage)

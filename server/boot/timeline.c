@@ -18,7 +18,8 @@ struct arrival {
 	int64_t at_ms[STAGE_WAITED + 1];
 	char detail[STAGE_WAITED + 1][STAGE_DETAIL_TEXT];
 	int64_t seen_ms;
-	int64_t due_ms; /* 0: nothing */
+	int64_t due_ms;	  /* 0: nothing */
+	int64_t stuck_ms; /* 0: not */
 };
 
 struct track {
@@ -47,43 +48,12 @@ struct timeline {
 	bool ticked;
 };
 
-static const struct {
-	int64_t limit_ms; /* for the next stage to come; 0: no limit */
-	const char *why, *hint;
-} stages[BOOT_STAGES] = {
-	[STAGE_BOOT_FILE] = { TIMELINE_SCRIPT_MS,
-			      "it got its boot file and never asked for its script: its iPXE cannot reach this server by "
-			      "HTTP, or the file does not run on this machine",
-			      "look at its screen; let the HTTP port through the firewall, or try another iPXE "
-			      "(--ipxe-dir); with Secure Boot a signed shim is needed" },
-	[STAGE_SCRIPT] = { TIMELINE_LOGIN_MS,
-			   "iPXE cannot reach the iSCSI portal: its TCP port (3260) is filtered on the way, or the script "
-			   "names an address that the machine cannot reach (--advertise)",
-			   "look at its screen; let TCP port 3260 through the firewall; check --advertise" },
-	[STAGE_IPXE_LOGIN] = { TIMELINE_READ_MS,
-			       "iPXE logged in and reads nothing: it was stopped at its prompt, or it cannot hand the "
-			       "drive to this firmware",
-			       "look at its screen; try another iPXE (--ipxe-dir)" },
-	[STAGE_FIRST_READ] = { TIMELINE_SILENCE_MS, "", "" },
-	[STAGE_LOADER_DONE] = { TIMELINE_KERNEL_MS,
-				"the loader ran, and no kernel logged in: the image's initramfs has no iSCSI or no driver "
-				"for this network card, or the loader waits at a menu or a prompt",
-				"look at its screen; see \"Preparing an image of your own\" in the README" },
-	[STAGE_KERNEL_LOGIN] = { TIMELINE_UNSTEADY_MS,
-				 "the system's session does not last: something in the image takes the network card down "
-				 "that it booted from (NetworkManager, networkd, ifupdown), or the network loses packets",
-				 "leave that network card alone in the image; the machine's events say how its sessions "
-				 "ended" },
-};
-
-const char *timeline_why(enum boot_stage stage)
+/* When its next stage is late; 0: never. */
+static int64_t due(enum boot_stage stage, int64_t at_ms)
 {
-	return (unsigned)stage < array_len(stages) && stages[stage].why ? stages[stage].why : "";
-}
+	int64_t limit_ms = timeline_limit_ms(stage);
 
-const char *timeline_hint(enum boot_stage stage)
-{
-	return (unsigned)stage < array_len(stages) && stages[stage].hint ? stages[stage].hint : "";
+	return limit_ms ? at_ms + limit_ms : 0;
 }
 
 /* ---- changes; all below under the mutex ---- */
@@ -199,7 +169,7 @@ static void track_reach(struct timeline *t, struct track *track, enum boot_stage
 	track->problem[0] = '\0';
 	change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
 	if (track_stage(track) == stage)
-		track->due_ms = stages[stage].limit_ms ? at_ms + stages[stage].limit_ms : 0;
+		track->due_ms = due(stage, at_ms);
 }
 
 static void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms)
@@ -222,6 +192,11 @@ static void detail_append(char detail[STAGE_DETAIL_TEXT], const char *more)
 	snprintf(detail + len, STAGE_DETAIL_TEXT - len, "%s%s", len ? ", " : "", more);
 }
 
+static enum boot_stage arrival_stage(const struct arrival *a)
+{
+	return a->at_ms[STAGE_WAITED] ? STAGE_WAITED : a->at_ms[STAGE_BOOT_FILE] ? STAGE_BOOT_FILE : STAGE_DHCP;
+}
+
 void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage, const char *detail, int64_t at_ms)
 {
 	struct arrival *a;
@@ -240,13 +215,39 @@ void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage
 	a->seen_ms = at_ms;
 	if (!a->at_ms[stage]) {
 		a->at_ms[stage] = at_ms;
-		a->due_ms = stages[stage].limit_ms ? at_ms + stages[stage].limit_ms : 0;
+		a->stuck_ms = 0;
+		if (arrival_stage(a) == stage)
+			a->due_ms = due(stage, at_ms);
 	}
 	if (stage == STAGE_BOOT_FILE)
 		detail_append(a->detail[stage], detail);
 	else if (detail[0])
 		snprintf(a->detail[stage], sizeof(a->detail[stage]), "%s", detail);
 	pthread_mutex_unlock(&t->mutex);
+}
+
+unsigned timeline_arriving(struct timeline *t, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+{
+	const struct arrival *a;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	a = arrival_find(t, mac);
+	for (int stage = 0; a && stage <= STAGE_WAITED; stage++) {
+		struct boot_stage_record *r = &records[count];
+
+		if (!a->at_ms[stage])
+			continue;
+		count++;
+		*r = (struct boot_stage_record){ .stage = (enum boot_stage)stage, .at_ms = a->at_ms[stage] };
+		memcpy(r->detail, a->detail[stage], sizeof(r->detail));
+		if (!a->stuck_ms || arrival_stage(a) != r->stage)
+			continue;
+		r->stuck_ms = a->stuck_ms;
+		snprintf(r->why, sizeof(r->why), "%s", timeline_why(r->stage));
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return count;
 }
 
 static void script_take(struct timeline *t, struct track *track, struct arrival *a, int64_t now_ms)
@@ -440,8 +441,10 @@ static void arrival_tick(struct timeline *t, struct arrival *a, int64_t now_ms)
 		return;
 	a->due_ms = 0;
 	/* Behind an address may be anybody, who only looked at a file. */
-	if (strlen(a->key) + 1 == PARSE_MAC_TEXT && a->key[2] == ':')
-		change_stuck(t, NULL, STAGE_BOOT_FILE, now_ms, a->key, timeline_why(STAGE_BOOT_FILE), true);
+	if (strlen(a->key) + 1 != PARSE_MAC_TEXT || a->key[2] != ':')
+		return;
+	a->stuck_ms = now_ms;
+	change_stuck(t, NULL, arrival_stage(a), now_ms, a->key, timeline_why(arrival_stage(a)), true);
 }
 
 /* The clock was set: what is due is as far away as before. */

@@ -27,6 +27,7 @@ enum {
 	TIMELINE_TRACKS = 1024,
 	TIMELINE_ARRIVALS = 1024,
 	TIMELINE_CHANGES = 4096, /* not yet taken */
+	TIMELINE_FILE_MS = 60000,	 /* DHCP -> boot file */
 	TIMELINE_SCRIPT_MS = 60000,	 /* boot file -> script */
 	TIMELINE_LOGIN_MS = 60000,	 /* script -> iPXE's login */
 	TIMELINE_READ_MS = 60000,	 /* iPXE's login -> first read */
@@ -62,6 +63,9 @@ void timeline_free(struct timeline *timeline);
 /* Of somebody who has no boot yet; key: a MAC, or an address where no MAC is known. Stages up to STAGE_WAITED. */
 void timeline_arrival(struct timeline *timeline, const char *key, enum boot_stage stage, const char *detail,
 		      int64_t at_ms);
+/* What was seen of a MAC that has not got a script since: at most three records, in order, without a boot. Their number. */
+unsigned timeline_arriving(struct timeline *timeline, const char *mac,
+			   struct boot_stage_record records[STAGE_WAITED + 1]);
 /* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
 		     const char *address, int64_t now_ms);
@@ -86,6 +90,8 @@ bool timeline_is_idle(struct timeline *timeline);
 /* Hands out at most max changes, in order. */
 unsigned timeline_take(struct timeline *timeline, struct timeline_change *changes, unsigned max);
 
+/* How long the next stage may take; 0: for ever. */
+int64_t timeline_limit_ms(enum boot_stage stage);
 /* For people: why boots usually stop here, and what to do about it; "" where nothing can be said. */
 const char *timeline_why(enum boot_stage stage);
 const char *timeline_hint(enum boot_stage stage);

@@ -220,6 +220,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
 		add_disk(http, &job.refs[i]);
+		if (detail)
+			api_arriving(http->config.boot, job.refs[i].json);
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	api_join_leases(status, job.machines);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* GET /metrics: Prometheus text format 0.0.4. Counts only: no name, no address, no secret. */
 #include "base/util.h"
+#include "boot/boot.h"
 #include "http/api.h"
 #include "http/boot_paths.h"
 #include "http/routes.h"
@@ -89,7 +90,12 @@ static void write_space(struct buf *out, struct http *http, const struct policy 
 static void write_boots(struct buf *out, struct http *http)
 {
 	unsigned long long total = 0;
+	unsigned booting, waiting;
 	const char *name;
+
+	boot_turns(http->config.boot, &booting, &waiting);
+	gauge(out, "booting", "Machines between their script and a system that stays.", booting);
+	gauge(out, "waiting_for_turn", "Machines that wait for their turn (max-booting).", waiting);
 
 	head(out, "boot_answers_total", "counter", "Answers to machines that asked for a script, by outcome.");
 	for (unsigned i = 0; (name = boot_paths_outcome_name(i)); i++) {

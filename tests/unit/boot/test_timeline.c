@@ -259,6 +259,37 @@ static void test_a_boot_file_and_nothing_more(void **state)
 	assert_string_equal(taken(), "");
 }
 
+static void test_an_address_and_nothing_more(void **state)
+{
+	struct boot_stage_record records[STAGE_WAITED + 1];
+
+	(void)state;
+	assert_int_equal(timeline_arriving(timeline, MAC, records), 0);
+	timeline_arrival(timeline, MAC, STAGE_DHCP, "10.0.0.7", at(0));
+	assert_int_equal(timeline_arriving(timeline, MAC, records), 1);
+	assert_int_equal(records[0].stuck_ms, 0);
+	tick(at(60));
+	assert_string_equal(taken(), "stuck dhcp 60!");
+	assert_int_equal(timeline_arriving(timeline, MAC, records), 1);
+	assert_int_equal(records[0].stage, STAGE_DHCP);
+	assert_int_equal(records[0].stuck_ms, at(60));
+	assert_string_equal(records[0].detail, "10.0.0.7");
+	assert_non_null(strstr(records[0].why, "TFTP"));
+	/* It did come. */
+	timeline_arrival(timeline, MAC, STAGE_BOOT_FILE, "boot.ipxe", at(70));
+	assert_int_equal(timeline_arriving(timeline, MAC, records), 2);
+	assert_int_equal(records[1].stuck_ms, 0);
+	tick(at(130));
+	assert_string_equal(taken(), "stuck boot-file 130!");
+	assert_int_equal(timeline_arriving(timeline, MAC, records), 2);
+	assert_int_equal(records[0].stuck_ms, 0);
+	assert_int_equal(records[1].stuck_ms, at(130));
+	/* Whoever waits is not stuck. */
+	timeline_arrival(timeline, MAC, STAGE_WAITED, "for approval", at(140));
+	tick(at(1000));
+	assert_string_equal(taken(), "");
+}
+
 static void test_by_address(void **state)
 {
 	(void)state;
@@ -300,7 +331,7 @@ static void test_both_tables_are_bounded(void **state)
 	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), TIMELINE_CHANGES);
 	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), 0);
 	tick(at(120));
-	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), TIMELINE_TRACKS);
+	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), TIMELINE_TRACKS + TIMELINE_ARRIVALS - 1);
 }
 
 static void test_an_earlier_boot_is_over(void **state)
@@ -335,6 +366,7 @@ int main(void)
 		TEST(test_what_the_kernel_asks_is_no_power_on),
 		TEST(test_waiting),
 		TEST(test_a_boot_file_and_nothing_more),
+		TEST(test_an_address_and_nothing_more),
 		TEST(test_by_address),
 		TEST(test_a_clock_that_was_set),
 		TEST(test_both_tables_are_bounded),

@@ -53,6 +53,7 @@ struct fake_boot {
 	struct boot_ask last_ask;
 	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
 	char last_fetch[256];
+	struct boot_stage_record arriving; /* at_ms 0: nothing */
 	int fail;	     /* what the next action returns */
 	unsigned running;    /* sessions that machines have */
 };

@@ -136,6 +136,62 @@ static void test_machines(void **state)
 	json_decref(answer);
 }
 
+static int put_stages(struct inventory_tx *tx, void *arg)
+{
+	struct boot_stage_record record = {
+		.machine_id = 1, .number = 1, .stage = STAGE_DHCP, .at_ms = 1000, .detail = "10.0.0.7", .why = "because"
+	};
+	int err = boot_stage_put(tx, &record, false);
+
+	(void)arg;
+	record.stage = STAGE_SCRIPT;
+	record.at_ms = 3500;
+	record.stuck_ms = 63500;
+	if (!err)
+		err = boot_stage_put(tx, &record, false);
+	return err ? err : boot_stage_set_stuck(tx, &record);
+}
+
+static void expect_timeline(struct fixture *f, const char *stages, const char *stuck)
+{
+	json_t *machine = get(f, "/api/v1/machines/pc-001"), *stage;
+	char all[256] = "";
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "timeline"), i, stage)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s %lld %s;", text(stage, "stage"),
+			 (long long)json_integer_value(json_object_get(stage, "at_ms")), text(stage, "detail"));
+	assert_string_equal(all, stages);
+	stage = json_object_get(machine, "stuck");
+	snprintf(all, sizeof(all), "%s %s %lld %s %s", text(stage, "stage"), text(stage, "next"),
+		 (long long)json_integer_value(json_object_get(stage, "since_ms")), text(stage, "why"),
+		 text(stage, "hint"));
+	assert_string_equal(json_is_null(stage) ? "" : all, stuck);
+	json_decref(machine);
+}
+
+static void test_timeline(void **state)
+{
+	struct fixture *f = *state;
+	json_t *machine;
+
+	expect_timeline(f, "", "");
+	assert_int_equal(inventory_do(f, put_stages, NULL), 0);
+	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "script ipxe-login 3500 because do this");
+	machine = get(f, "/api/v1/machines/pc-001");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(json_object_get(machine, "boots"), 0), "timeline")), 2);
+	json_decref(machine);
+	/* Switched on again, and not so far yet; an older sight is none. */
+	fake_boot.arriving = (struct boot_stage_record){ .stage = STAGE_BOOT_FILE, .at_ms = 3000, .detail = "x" };
+	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "script ipxe-login 3500 because do this");
+	fake_boot.arriving.at_ms = 90000;
+	expect_timeline(f, "boot-file 90000 x;", "");
+	fake_boot.arriving.stuck_ms = 150000;
+	strcpy(fake_boot.arriving.why, "nothing came");
+	expect_timeline(f, "boot-file 90000 x;", "boot-file script 90000 nothing came ");
+	fake_boot.arriving.at_ms = 0;
+}
+
 static void test_one_machine(void **state)
 {
 	struct fixture *f = *state;
@@ -147,6 +203,7 @@ static void test_one_machine(void **state)
 	assert_int_equal(json_array_size(json_object_get(machine, "sessions")), 1);
 	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 1);
 	assert_null(strstr(dump, "topsecret"));
+	assert_true(json_is_null(json_object_get(machine, "stuck")));
 	free(dump);
 	json_decref(machine);
 	machine = get(f, "/api/v1/machines/52-54-00-00-01-01?secrets=1"); /* by MAC, in any notation */
@@ -511,6 +568,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_machines, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_machine, start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_timeline, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_groups, start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_approve_all_leaves_what_needs_a_decision, start_filled,
