@@ -334,6 +334,18 @@ static void test_both_tables_are_bounded(void **state)
 	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), TIMELINE_TRACKS + TIMELINE_ARRIVALS - 1);
 }
 
+static void test_without_a_script(void **state)
+{
+	(void)state;
+	timeline_session_began(timeline, 7, 1, true, "", at(0));
+	tick(at(600));
+	assert_string_equal(taken(), "put ipxe-login 0");
+	assert_true(timeline_is_idle(timeline));
+	timeline_session_began(timeline, 7, 1, false, "", at(601));
+	tick(at(621));
+	assert_string_equal(taken(), "replace loader-done 0, put kernel-login 601, put steady 621");
+}
+
 static void test_an_earlier_boot_is_over(void **state)
 {
 	(void)state;
@@ -370,6 +382,7 @@ int main(void)
 		TEST(test_by_address),
 		TEST(test_a_clock_that_was_set),
 		TEST(test_both_tables_are_bounded),
+		TEST(test_without_a_script),
 		TEST(test_an_earlier_boot_is_over),
 	};
 
