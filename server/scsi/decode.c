@@ -92,9 +92,14 @@ static bool task_decode_same(struct task_state *st, size_t *out)
 	/* SBC-3 §5.45: ANCHOR without UNMAP is an error, whatever is supported. */
 	if ((st->task->cdb[1] & (SBC_SAME_ANCHOR | SBC_SAME_UNMAP)) == SBC_SAME_ANCHOR)
 		return task_bad_field(st, 1, 4);
-	/* WSNZ=1: 0 does not mean "to the end", which could be more than one command should do. */
-	if (!st->blocks)
+	/*
+	 * WSNZ=1: 0 does not mean "to the end", which could be more than one command should do. Systems that know only
+	 * disks of 512-byte blocks (SBC-2) know nothing of that bit either: 0 is the rest there, as far as it is allowed.
+	 */
+	if (!st->blocks && st->lu->physical_exponent)
 		return task_bad_field(st, st->op->length_at, -1);
+	if (!st->blocks && !task_check_range(st, true))
+		return false;
 	*out = ndob ? 0 : SCSI_BLOCK;
 	return task_check_transfer(st, SCSI_SAME_BLOCKS_MAX);
 }

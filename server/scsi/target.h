@@ -62,7 +62,7 @@ int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *d
 int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk);
 /*
  * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16): 3 for 512e, which is how a LUN begins, 0 for 512n. What suits the
- * disk (optimal transfer length, unmap granularity) stays. Before the first nexus.
+ * disk (optimal transfer length, unmap granularity) stays. A 512n disk is one that SBC-2 knows: WSNZ=0. Before the first nexus.
  */
 enum { SCSI_PHYSICAL_4096 = 3 };
 void scsi_target_set_physical(struct scsi_target *target, unsigned lun, unsigned exponent);

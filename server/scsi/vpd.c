@@ -151,8 +151,7 @@ static size_t vpd_block_limits(const struct task_state *st, uint8_t *out)
 {
 	uint8_t *page = out - 4;
 
-	(void)st;
-	page[4] = 0x01; /* WSNZ */
+	page[4] = st->lu->physical_exponent ? 0x01 : 0; /* WSNZ: see decode.c */
 	page[5] = SCSI_COMPARE_BLOCKS_MAX;
 	put16(page + 6, SCSI_PHYSICAL_BLOCKS);
 	put32(page + 8, SCSI_TRANSFER_BLOCKS_MAX);

@@ -20,11 +20,14 @@ SKIPS = {
     r"allow-sanitize": "SANITIZE is optional, and a reset does it",
     r"WRITEATOMIC16": "WRITE ATOMIC is optional",
     r"LBPPB < 2": "wants several logical blocks in a physical one: it passes where there are (512e)",
-    r"does not support 0-blocks": "WSNZ=1 (SBC-3 §6.5.3): a WRITE SAME of no blocks is refused, and must be",
+    r"does not support 0-blocks": "WSNZ=1 (SBC-3 §6.5.3): a WRITE SAME of no blocks is refused, and must be; it passes on a 512n disk",
 }
 # A test that asks for one thing and compares with another.
 WRONG = {
     "GetLBAStatus.UnmapSingle": "asks for LBA i+1 and wants the descriptor of i+8: right only where a physical block is a logical one; it passes on a 512n disk",
+}
+WRONG_512N = {
+    "WriteSame10.UnmapUntilEnd": "sends FFh with UNMAP=1 and wants zeroes, where WSNZ=0: that would lose data (SBC-3 §4.7.3.4.3); it passes on a 512e disk",
 }
 # What a disk of 512-byte physical blocks (512n) may answer otherwise.
 FAMILIES_512N = ("SCSI.GetLBAStatus", "SCSI.Inquiry", "SCSI.ReadCapacity16", "SCSI.Unmap", "SCSI.WriteSame10", "SCSI.WriteSame16")
@@ -92,7 +95,7 @@ def main():
     counts = {"ok": 0, "not ok": 0, "skip": 0}
     found = [r for family in FAMILIES_512N for r in run(family, urls)] if small else run_all(urls)
     for name, lines in found:
-        verdict, why = judge(name, lines, {} if small else WRONG)
+        verdict, why = judge(name, lines, WRONG_512N if small else WRONG)
         counts[verdict] += 1
         print(verdict, "iscsi-test-cu", name + suffix + (": " + why if why else ""))
     if sum(counts.values()) < (20 if small else 200):

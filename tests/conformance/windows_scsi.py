@@ -114,6 +114,14 @@ def capacity_of_a_512n_disk(t):
     d = s.data_in(struct.pack(">BB8xIBB", 0x9e, 0x10, 32, 0, 0), 32)
     equal(struct.unpack(">QIBB", d[:14]), (BLOCKS - 1, 512, 0, 0), "last LBA, block, protection, physical block exponent")
     equal(machine.show()["luns"][0]["physical_block_bytes"], 512, "physical_block_bytes of machine show")
+    # As SBC-2 has it: WRITE SAME of no blocks is all the rest, within MAXIMUM WRITE SAME LENGTH.
+    equal(s.inquiry(64, 0xb0)[4] & 1, 0, "WSNZ")
+    s.fails(rw(0x93, 0, 0), ILLEGAL, INVALID_FIELD, byte=10, write=512, data=b"\0" * 512)
+    s.data_out(rw(0x93, BLOCKS - 24, 0), b"e" * 512)
+    equal(s.good(rw(0x28, BLOCKS - 32, 32), read=16384).data, b"\0" * 4096 + b"e" * 12288, "the rest of the disk")
+    s.data_out(rw(0x41, BLOCKS - 16, 0, 8), b"\0" * 512)
+    equal(s.good(rw(0x28, BLOCKS - 32, 32), read=16384).data, b"\0" * 4096 + b"e" * 4096 + b"\0" * 8192, "the rest of it, unmapped")
+    s.fails(rw(0x93, BLOCKS, 0), ILLEGAL, OUT_OF_RANGE, write=512, data=b"\0" * 512)
 
 
 @case("SBC-3 §5.16")

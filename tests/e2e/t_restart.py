@@ -39,6 +39,27 @@ with Suite() as t:
         vm.no_errors()
         equal(vm.ask("sum", r"E2E-SUM blob=(\w+)").group(1), wrote, "what was written")
 
+    with t.case("a machine that has not come back yet keeps its disk"):
+        child = server.machine(name)["disk"]["path"]
+        vm.proc.proc.send_signal(signal.SIGSTOP)                 # its network is slow today
+        try:
+            server.kill()
+            server.start()
+            equal(server.machine(name)["sessions"], [], "sessions")
+            for what in (["reset", name, "--yes"], ["remove", name, "--yes"], ["swap", name, "52:54:00:aa:bb:cc"]):
+                try:
+                    server.ctl("machine", *what)
+                except Failed as refused:
+                    true("may come back" in str(refused), f"{what[0]}: {refused}")
+                else:
+                    raise Failed(f"{what[0]} went ahead")
+        finally:
+            vm.proc.out.skip()
+            vm.proc.proc.send_signal(signal.SIGCONT)
+        vm.tick(2)
+        vm.no_errors()
+        equal(server.machine(name)["disk"]["path"], child, "its disk")
+
     with t.case("no process is left behind by a killed server"):
         ours = lambda: [line for line in sh("ps -eo pid,args").splitlines() if "dnsmasq" in line and server.runtime in line]
         true(ours(), "no dnsmasq of ours runs")

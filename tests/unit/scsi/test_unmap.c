@@ -145,6 +145,42 @@ static void test_write_same_bad(void **state)
 	assert_sense(same_16(rig, 0, 0, 5000, 1, 512), SENSE_MEDIUM_ERROR, ASC_WRITE_ERROR);
 }
 
+/* A 512n disk has WSNZ=0: no blocks are all the rest, within MAXIMUM WRITE SAME LENGTH. */
+static void test_write_same_rest(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t same_10[10] = { 0x41 };
+	struct rig big;
+
+	assert_int_equal(RUN(rig, 0, 0x12, 1, 0xb0, 0, 255).in[4], 1);
+	scsi_target_set_physical(rig->target, 0, 0);
+	assert_int_equal(RUN(rig, 0, 0x12, 1, 0xb0, 0, 255).in[4], 0);
+	assert_int_equal(RUN(rig, 0, 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32).in[13], 0);
+	assert_good(same_16(rig, 0, RIG_BLOCKS - 40, 0, 0x77, 512));
+	assert_int_equal(rig->fake->bytes[(RIG_BLOCKS - 40) * 512 - 1], 0);
+	for (size_t i = (RIG_BLOCKS - 40) * 512; i < RIG_BLOCKS * 512; i++)
+		if (rig->fake->bytes[i] != 0x77)
+			fail();
+	put_be(same_10 + 2, 4, RIG_BLOCKS - 1);
+	memset(data, 0x33, 512);
+	assert_good(rig_run(rig, 0, same_10, sizeof(same_10), data, 512));
+	assert_int_equal(rig->fake->bytes[RIG_BLOCKS * 512 - 1], 0x33);
+	assert_int_equal(rig->fake->bytes[(RIG_BLOCKS - 1) * 512 - 1], 0x77);
+	assert_sense(same_16(rig, 0, RIG_BLOCKS, 0, 0, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	assert_sense(same_16(rig, 8, RIG_BLOCKS + 1, 0, 0, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	assert_sense(same_16(rig, 0, UINT64_MAX, 0, 0, 512), SENSE_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	/* the rest is no excuse for more than MAXIMUM WRITE SAME LENGTH */
+	rig_init(&big, 65528 + 8, false);
+	rig_take_attentions(&big);
+	scsi_target_set_physical(big.target, 0, 0);
+	check_cdb_field(same_16(&big, 0, 0, 0, 0, 512), 10, -1);
+	check_cdb_field(same_16(&big, 8, 7, 0, 0, 512), 10, -1);
+	assert_good(same_16(&big, 0, 8, 0, 0x11, 512));
+	assert_int_equal(big.fake->bytes[8 * 512 - 1], 0);
+	assert_int_equal(big.fake->bytes[(65528 + 8) * 512 - 1], 0x11);
+	rig_fini(&big);
+}
+
 static struct answer lba_status(struct rig *rig, uint64_t lba, uint32_t allocation)
 {
 	uint8_t cdb[16] = { 0x9e, 0x12 };
@@ -356,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_unmap_too_long),
 		cmocka_unit_test_setup_teardown(test_write_same, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_write_same_bad, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_write_same_rest, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_anchor, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_unmap_anchor, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_lba_status, rig_setup, rig_teardown),
