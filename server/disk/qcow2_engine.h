@@ -443,6 +443,7 @@ struct qcow2 {
 	void (*closed)(void *arg, int err);
 	void *closed_arg;
 	int close_error;
+	bool flushed; /* for the last time: the marks are next */
 	struct qcow2_waiter close_waiter;
 	struct loop_msg close_msg;
 

@@ -259,6 +259,8 @@ static void close_run(struct loop_msg *msg)
 	err = close_step(q);
 	if (err == QCOW2_WAIT)
 		return;
+	/* A journal that is filling may still ask for one, which would come back to a disk that is gone. */
+	q->flushed = true;
 	if (err || q->disk.read_only) {
 		close_end(q, err);
 		return;
