@@ -80,7 +80,13 @@ int disk_file_allocate(struct file *file, uint64_t offset, uint64_t length);
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job);
 /* The host's boot_id, 36 characters as the kernel writes it; another one after a power cut, also in the simulator. */
 const char *disk_env_boot_id(const struct disk_env *env);
-unsigned disk_env_journal_slots(const struct disk_env *env);
+
+enum disk_env_limit {
+	DISK_ENV_JOURNAL_SLOTS, /* of each half of a journal */
+	DISK_ENV_REAP_AT_CLOSE, /* clusters and runs of blocks that a close gives back to the file system */
+};
+/* usual, or less in the simulator. */
+unsigned disk_env_limit(const struct disk_env *env, enum disk_env_limit which, unsigned usual);
 
 enum {
 	DISK_BUFFERS_LIMIT = 256u << 20,      /* most that the reads of one loop hold: beyond it disk.c keeps them back */
@@ -112,8 +118,8 @@ struct disk_env_ops {
 	int (*unlink)(void *arg, const char *path);
 	const char *(*boot_id)(void *arg);
 	void (*submit)(void *arg, enum pool_class class, struct pool_job *job);
-	/* How many slots of each half of a journal are used, so that a short history fills it; NULL or 0: all. */
-	unsigned (*journal_slots)(void *arg);
+	/* Lower bounds than the usual ones, so that a short history meets them; NULL or 0: the usual one. */
+	unsigned (*limit)(void *arg, enum disk_env_limit which);
 };
 
 /* Before any disk is opened. ops and arg outlive env. */

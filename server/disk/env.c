@@ -148,9 +148,11 @@ const char *disk_env_boot_id(const struct disk_env *env)
 	return env->ops->boot_id(env->ops_arg);
 }
 
-unsigned disk_env_journal_slots(const struct disk_env *env)
+unsigned disk_env_limit(const struct disk_env *env, enum disk_env_limit which, unsigned usual)
 {
-	return env->ops->journal_slots ? env->ops->journal_slots(env->ops_arg) : 0;
+	unsigned limit = env->ops->limit ? env->ops->limit(env->ops_arg, which) : 0;
+
+	return limit && limit < usual ? limit : usual;
 }
 
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job)

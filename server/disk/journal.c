@@ -389,7 +389,6 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 		   const struct journal_owner *owner, struct journal **journal)
 {
 	unsigned flags = DISK_ENV_CREATE | DISK_ENV_NO_LOCK | (ephemeral ? DISK_ENV_NO_SYNC : 0);
-	unsigned slots = disk_env_journal_slots(env);
 	struct journal *j = calloc(1, sizeof(*j));
 	int err;
 
@@ -400,7 +399,7 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 	j->generation = generation;
 	strncpy(j->boot_id, disk_env_boot_id(env), sizeof(j->boot_id) - 1);
 	j->epoch = 1;
-	j->room = slots && slots < JOURNAL_ROOM_MAX ? slots : JOURNAL_ROOM_MAX;
+	j->room = disk_env_limit(env, DISK_ENV_JOURNAL_SLOTS, JOURNAL_ROOM_MAX);
 	j->other_free = true;
 	j->last = &j->first;
 	j->block = malloc(JOURNAL_BLOCK_BYTES);

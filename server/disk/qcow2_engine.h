@@ -293,6 +293,8 @@ void qcow2_runs_sort(struct qcow2_runs *runs);
 int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch);
 /* qcow2_reap.c: gives back what a flush has made mature, in the background. */
 void qcow2_reap(struct qcow2 *q);
+/* From now on only so much that a close does not take long. */
+void qcow2_reap_closing(struct qcow2 *q);
 /* Tries again what failed. */
 void qcow2_reap_stuck(struct qcow2 *q);
 
@@ -406,6 +408,7 @@ struct qcow2 {
 	bool leaks;		  /* some are not even known any more */
 	struct qcow2_punches punches, mature_punches;
 	bool reaping;
+	unsigned reap_left; /* of what a close may still give back */
 	struct qcow2_run reap_run;
 	struct qcow2_punch reap_punch;
 	struct qcow2_hold reap_hold;
@@ -443,6 +446,7 @@ struct qcow2 {
 	void (*closed)(void *arg, int err);
 	void *closed_arg;
 	int close_error;
+	bool flushed; /* for the last time: the marks are next */
 	struct qcow2_waiter close_waiter;
 	struct loop_msg close_msg;
 

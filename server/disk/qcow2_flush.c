@@ -407,7 +407,7 @@ int qcow2_flush_all(struct qcow2 *q, struct qcow2_waiter *waiter)
 
 void qcow2_flush_soon(struct qcow2 *q)
 {
-	if (q->failed)
+	if (q->failed || q->flushed)
 		return;
 	q->flush.wanted = true;
 	if (q->flush.stage == QCOW2_FLUSH_IDLE)

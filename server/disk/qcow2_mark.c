@@ -259,17 +259,19 @@ static void close_run(struct loop_msg *msg)
 	err = close_step(q);
 	if (err == QCOW2_WAIT)
 		return;
+	/* A journal that is filling may still ask for one, which would come back to a disk that is gone. */
+	q->flushed = true;
 	if (err || q->disk.read_only) {
 		close_end(q, err);
 		return;
 	}
-	if (q->begun != QCOW2_BEGUN && !(header->flags & QCOW2_MARK_UNSYNCED)) {
+	if (q->begun != QCOW2_BEGUN && !(header->flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_LEAKS))) {
 		/* The marks may be those of a process that died before it synced them. */
 		sync_submit(q, &q->mark_io, close_synced);
 		return;
 	}
 	header->flags &= q->ephemeral ? QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED : QCOW2_MARK_INTERRUPTED;
-	if (q->leaks || q->stuck.count)
+	if (q->leaks || q->stuck.count || q->mature.count)
 		header->flags |= QCOW2_MARK_LEAKS;
 	header->free_hint = q->free_hint;
 	mark_submit(q, &q->mark_io, &q->mark_iov, close_marked);
@@ -288,6 +290,7 @@ void qcow2_close(struct qcow2 *q, void (*closed)(void *arg, int err), void *arg)
 {
 	q->closed = closed;
 	q->closed_arg = arg;
+	qcow2_reap_closing(q);
 	q->close_waiter = (struct qcow2_waiter){ .run = close_again };
 	close_again(&q->close_waiter);
 }

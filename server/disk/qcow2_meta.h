@@ -74,6 +74,11 @@ int qcow2_meta_cover(struct qcow2_meta *meta, uint64_t size_bytes);
  * of that size, what was laid over, and leaks given back (clusters in *reclaimed). Marks and header are the caller's.
  */
 int qcow2_meta_mend(struct qcow2_meta *meta, uint64_t size_bytes, uint64_t *reclaimed);
+/* Called for clusters that leaked, of which some in a row are told at once. 0 or -errno. */
+typedef int qcow2_meta_leak(void *arg, uint64_t first, uint64_t count);
+/* The same, but leaks are told instead, and keep their refcounts. */
+int qcow2_meta_mend_later(struct qcow2_meta *meta, uint64_t size_bytes, qcow2_meta_leak *leak, void *arg,
+			  uint64_t *leaked);
 /* The first cluster that is not in use, after a walk. */
 uint64_t qcow2_meta_first_free(const struct qcow2_meta *meta);
 /*

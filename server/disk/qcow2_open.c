@@ -113,6 +113,13 @@ static int replay(struct opening *o, struct qcow2_meta *m, bool *poisoned)
 	return err;
 }
 
+static int note_leak(void *arg, uint64_t first, uint64_t count)
+{
+	struct qcow2 *q = arg;
+
+	return qcow2_runs_add(&q->mature, first, count);
+}
+
 static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state state)
 {
 	struct qcow2_header *h = &m->header;
@@ -125,15 +132,18 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 		if (err || o->q->failed)
 			return err;
 	}
-	err = qcow2_meta_mend(m, h->size_bytes, &reclaimed);
+	err = qcow2_meta_mend_later(m, h->size_bytes, note_leak, o->q, &reclaimed);
 	if (err)
 		return refuse(o, err, m->reason);
 	if (reclaimed)
-		log_info("%s: %llu clusters that were lost are free again", o->how.path, (unsigned long long)reclaimed);
+		log_info("%s: %llu clusters that were lost are given back", o->how.path, (unsigned long long)reclaimed);
 	h->flags &= ~(uint32_t)(QCOW2_MARK_JOURNAL | QCOW2_MARK_LEAKS);
 	/* What is left was synced just now, or by the host's going down. */
 	if (o->result.interrupted)
 		h->flags = QCOW2_MARK_INTERRUPTED;
+	/* Until they are: punching takes its time, and a machine waits for its disk. */
+	if (o->q->mature.count)
+		h->flags |= QCOW2_MARK_LEAKS;
 	h->incompatible &= ~QCOW2_INCOMPAT_DIRTY;
 	h->free_hint = qcow2_meta_first_free(m);
 	err = qcow2_meta_write_header(m);
@@ -331,6 +341,7 @@ static void opening_done(struct pool_job *job)
 
 	if (o->q) {
 		disk_init(&o->q->disk, o->env, o->loop, &qcow2_ops, &o->how, o->q->layers[0].size_bytes);
+		qcow2_reap(o->q);
 		o->result.disk = &o->q->disk;
 	}
 	o->opened(o->arg, &o->result);

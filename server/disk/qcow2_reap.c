@@ -7,14 +7,21 @@
  *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
  *	within a cluster that stays
  *
+ * While the disk is open all of it is given back. A close gives back only so much; clusters that are left are leaks, which
+ * the next open finds and gives back in the background, and blocks come with their cluster.
+ *
  * A crash in between leaves a leak, which the next open finds, or space that is given back with the cluster. So does
  * an error; then the marks ask the next open to look. All on the disk's loop.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "disk/qcow2_engine.h"
+
+/* Of clusters, and of blocks in the middle of one: about a second on a file system where they lie scattered. */
+enum { REAP_AT_CLOSE = 1024 };
 
 /* At once: a punch of many fragments takes long, and holds up all writes to the file meanwhile. */
 enum { REAP_CLUSTERS = 64 };
@@ -84,6 +91,12 @@ static void run_punched(struct file_request *io)
 	release(&q->reap_waiter);
 }
 
+/* A close is not held up by all that was trimmed. */
+static void count_at_close(struct qcow2 *q, uint64_t clusters)
+{
+	q->reap_left -= (unsigned)min_u64(q->reap_left, clusters);
+}
+
 /* From the end of the last run. A divisor of what a piece of refcounts holds, so never across two. */
 static void reap_run(struct qcow2 *q)
 {
@@ -94,6 +107,7 @@ static void reap_run(struct qcow2 *q)
 	last->count -= run->count;
 	if (!last->count)
 		q->mature.count--;
+	count_at_close(q, run->count);
 	q->reap_waiter.run = release;
 	submit_punch(q, run->first * QCOW2_CLUSTER_BYTES, run->count * QCOW2_CLUSTER_BYTES, run_punched);
 }
@@ -160,6 +174,7 @@ static void reap_punch(struct qcow2 *q)
 	uint64_t block;
 
 	q->reap_punch = q->mature_punches.punches[--q->mature_punches.count];
+	count_at_close(q, 1);
 	block = q->reap_punch.guest_cluster * QCOW2_SUBCLUSTERS;
 	q->reap_waiter.run = punch_run;
 	q->reap_waiter.result = 0;
@@ -177,7 +192,7 @@ static void reap_punch(struct qcow2 *q)
 
 static void reap_next(struct qcow2 *q)
 {
-	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed;
+	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed && q->reap_left;
 	if (!q->reaping)
 		qcow2_wake(&q->reap_waiters, 0);
 	else if (q->mature.count)
@@ -188,8 +203,15 @@ static void reap_next(struct qcow2 *q)
 
 void qcow2_reap(struct qcow2 *q)
 {
+	if (!q->closed)
+		q->reap_left = UINT_MAX;
 	if (!q->reaping)
 		reap_next(q);
+}
+
+void qcow2_reap_closing(struct qcow2 *q)
+{
+	q->reap_left = disk_env_limit(q->disk.env, DISK_ENV_REAP_AT_CLOSE, REAP_AT_CLOSE);
 }
 
 void qcow2_reap_stuck(struct qcow2 *q)

@@ -156,6 +156,8 @@ static int punch_lowered(struct qcow2_meta *m, uint64_t first, const uint8_t low
 
 struct comparison {
 	bool raise, lower;
+	qcow2_meta_leak *leak; /* instead of lowering what nobody uses; NULL: none */
+	void *arg;
 	uint64_t missing, leaked;
 };
 
@@ -165,7 +167,7 @@ static int compare_piece(struct qcow2_meta *m, struct comparison *c, uint64_t of
 {
 	uint8_t lowered[QCOW2_PIECE_REFCOUNTS] = { 0 };
 	bool changed = false, punch = false;
-	int err;
+	int err = 0;
 
 	for (unsigned i = 0; i < QCOW2_PIECE_REFCOUNTS; i++) {
 		uint16_t is = be16_get(counts[i]), should = is_used(m, first + i);
@@ -176,6 +178,13 @@ static int compare_piece(struct qcow2_meta *m, struct comparison *c, uint64_t of
 		c->leaked += is > should;
 		if (is < should ? !c->raise : !c->lower)
 			continue;
+		/* Beyond the end of the file there is nothing to give back. */
+		if (!should && c->leak && first + i < m->clusters) {
+			err = c->leak(c->arg, first + i, 1);
+			if (err)
+				return err;
+			continue;
+		}
 		counts[i] = be16_put(should);
 		changed = true;
 		lowered[i] = !should;
@@ -187,9 +196,8 @@ static int compare_piece(struct qcow2_meta *m, struct comparison *c, uint64_t of
 	return err;
 }
 
-int qcow2_meta_refcounts(struct qcow2_meta *m, bool raise, bool lower, uint64_t *missing, uint64_t *leaked)
+static int compare_all(struct qcow2_meta *m, struct comparison *c)
 {
-	struct comparison c = { .raise = raise, .lower = lower };
 	struct be16 *counts = malloc(QCOW2_CLUSTER_BYTES);
 	int err = counts ? 0 : -ENOMEM;
 
@@ -198,7 +206,7 @@ int qcow2_meta_refcounts(struct qcow2_meta *m, bool raise, bool lower, uint64_t 
 			continue;
 		err = disk_file_read(m->file, m->reftable[b], counts, QCOW2_CLUSTER_BYTES);
 		for (unsigned p = 0; p < QCOW2_PIECES && !err; p++)
-			err = compare_piece(m, &c, m->reftable[b] + p * QCOW2_PIECE_BYTES,
+			err = compare_piece(m, c, m->reftable[b] + p * QCOW2_PIECE_BYTES,
 					    counts + p * QCOW2_PIECE_REFCOUNTS,
 					    (uint64_t)b * QCOW2_REFCOUNTS + p * QCOW2_PIECE_REFCOUNTS);
 	}
@@ -209,12 +217,20 @@ int qcow2_meta_refcounts(struct qcow2_meta *m, bool raise, bool lower, uint64_t 
 		if (b < m->block_count && m->reftable[b])
 			continue;
 		for (uint64_t i = cluster; i < min_u64(cluster + QCOW2_REFCOUNTS, m->clusters); i++)
-			c.missing += is_used(m, i);
+			c->missing += is_used(m, i);
 	}
 	free(counts);
+	return err ? io_failed(m, err) : 0;
+}
+
+int qcow2_meta_refcounts(struct qcow2_meta *m, bool raise, bool lower, uint64_t *missing, uint64_t *leaked)
+{
+	struct comparison c = { .raise = raise, .lower = lower };
+	int err = compare_all(m, &c);
+
 	*missing = c.missing;
 	*leaked = c.leaked;
-	return err ? io_failed(m, err) : 0;
+	return err;
 }
 
 /* ---- covering ---- */
@@ -303,8 +319,10 @@ int qcow2_meta_cover(struct qcow2_meta *m, uint64_t size_bytes)
  * In the order of a flush: data and counts that were too low, then maps, then what is given back. A death in between
  * finds the same marks and journal again.
  */
-int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaimed)
+int qcow2_meta_mend_later(struct qcow2_meta *m, uint64_t size_bytes, qcow2_meta_leak *leak, void *arg,
+			  uint64_t *reclaimed)
 {
+	struct comparison give_back = { .lower = true, .leak = leak, .arg = arg };
 	uint64_t missing = 0, leaked = 0;
 	bool wrote = false;
 	int err = qcow2_meta_walk(m);
@@ -324,11 +342,16 @@ int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaim
 		err = disk_file_sync(m->file);
 	*reclaimed = leaked;
 	if (!err && leaked)
-		err = qcow2_meta_refcounts(m, false, true, &missing, &leaked);
+		err = compare_all(m, &give_back);
 	/* Before marks say that nothing leaks. */
 	if (!err && leaked)
 		err = disk_file_sync(m->file);
 	if (err && !m->reason[0])
 		snprintf(m->reason, sizeof(m->reason), "%.160s cannot be synced: %s", m->path, strerror(-err));
 	return err;
+}
+
+int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaimed)
+{
+	return qcow2_meta_mend_later(m, size_bytes, NULL, NULL, reclaimed);
 }

@@ -208,11 +208,11 @@ static const char *env_boot_id(void *arg)
 	return host->boot_id;
 }
 
-static unsigned env_journal_slots(void *arg)
+static unsigned env_limit(void *arg, enum disk_env_limit which)
 {
 	const struct host *host = arg;
 
-	return host->journal_slots;
+	return which == DISK_ENV_JOURNAL_SLOTS ? host->journal_slots : host->reap_at_close;
 }
 
 const struct disk_env_ops host_env_ops = {
@@ -220,5 +220,5 @@ const struct disk_env_ops host_env_ops = {
 	.unlink = env_unlink,
 	.boot_id = env_boot_id,
 	.submit = env_submit,
-	.journal_slots = env_journal_slots,
+	.limit = env_limit,
 };

@@ -365,6 +365,17 @@ bool model_check_zero(const struct model *model, const struct model_snapshot *sn
 	return true;
 }
 
+bool model_is_untouched(const struct model *model, uint64_t offset, uint64_t length)
+{
+	for (uint64_t at = offset; at < offset + length; at += SECTOR) {
+		const struct sector *s = sector_at(model, at);
+
+		if (s->count != 1 || s->versions[0].write || s->versions[0].content != ZERO)
+			return false;
+	}
+	return true;
+}
+
 /* ---- crashes ---- */
 
 void model_crash(struct model *model, bool power_cut)

@@ -55,6 +55,9 @@ bool model_check(const struct model *model, const struct model_snapshot *snapsho
 bool model_check_zero(const struct model *model, const struct model_snapshot *snapshot, uint64_t offset,
 		      uint64_t length);
 
+/* Whether nobody has ever written there, and it has been zeroes from the beginning. */
+bool model_is_untouched(const struct model *model, uint64_t offset, uint64_t length);
+
 /* A crash: what is in flight will not be answered. */
 void model_crash(struct model *model, bool power_cut);
 /* The disk says that the power cuts have lost nothing: then nothing acknowledged may be missing (invariant 4). */

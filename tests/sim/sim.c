@@ -275,6 +275,9 @@ static void use(struct sim *sim)
 static void live(struct sim *sim, bool last)
 {
 	sim->last = last;
+	/* What earlier ones left is given back now. */
+	if (last)
+		sim->host.reap_at_close = 0;
 	host_cancel_crash(&sim->host);
 	if (!last && prng_percent(&sim->prng, 20))
 		plan_crash(sim, 40);
@@ -339,6 +342,8 @@ static void prepare(struct sim *sim)
 	/* So small that a few requests fill it. */
 	if (prng_percent(&sim->prng, 40))
 		sim->host.journal_slots = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
+	if (prng_percent(&sim->prng, 20))
+		sim->host.reap_at_close = 1 + (unsigned)prng_below(&sim->prng, 8);
 	for (unsigned i = 0; i < SIM_DEPTH; i++) {
 		sim->ops[i].sim = sim;
 		sim->ops[i].data = malloc(SIM_REQUEST_MAX);

@@ -75,6 +75,15 @@ static void read_answered(struct sim_op *op)
 		sim_fail(sim, "%s", why);
 }
 
+/* A hole of the golden image, or nothing at all, is known not to be there from the first time that one asks. */
+static void check_mapped(struct sim_op *op, const struct disk_extent *e)
+{
+	for (uint64_t at = align_up(e->offset, PAGE); at + PAGE <= e->offset + e->length; at += PAGE)
+		if (model_is_untouched(op->sim->model, op->at + (at - op->req.offset), PAGE))
+			sim_fail(op->sim, "status says that %llu is mapped, where nothing ever was",
+				 (unsigned long long)at);
+}
+
 static void status_answered(struct sim_op *op)
 {
 	struct sim *sim = op->sim;
@@ -92,6 +101,8 @@ static void status_answered(struct sim_op *op)
 			 !model_check_zero(sim->model, &op->snapshot, op->at + (e->offset - op->req.offset), e->length))
 			sim_fail(sim, "status says that %llu+%llu is not mapped, but there is something",
 				 (unsigned long long)e->offset, (unsigned long long)e->length);
+		if (e->mapped && sim->format->maps)
+			check_mapped(op, e);
 		at += e->length;
 	}
 	if (!sim->why[0] && at < end && op->req.extent_count < SIM_EXTENTS)
