@@ -72,7 +72,7 @@ static void grow_worked(struct pool_job *job)
 	struct disk_open how = { .path = g->path, .on_event = g->on_event, .event_arg = g->event_arg };
 
 	how.ephemeral = g->machine.mode == MODE_EPHEMERAL;
-	how.quota_bytes = g->policy.quota_bytes;
+	how.quota_bytes = quota_of(&g->machine, &g->policy);
 	disk_open_file(g->boot->disk_env, g->loop, "qcow2", &how, grow_opened, g);
 }
 

@@ -280,7 +280,7 @@ static void open_prepared(struct pool_job *job)
 		return;
 	}
 	how.ephemeral = o->machine.mode == MODE_EPHEMERAL;
-	how.quota_bytes = o->policy.quota_bytes;
+	how.quota_bytes = quota_of(&o->machine, &o->policy);
 	how.event_arg = o->target;
 	store_child_path(o->boot->store, o->machine.child, o->path, sizeof(o->path));
 	disk_open_file(o->boot->disk_env, o->loop, "qcow2", &how, open_opened, o);

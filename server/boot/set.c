@@ -154,6 +154,18 @@ static int set_multipath(struct manage *m, struct inventory_tx *tx)
 	return set_word(m, "no", "yes", &m->machine.multipath);
 }
 
+/* From the next opening of its disk on. */
+static int set_quota(struct manage *m, struct inventory_tx *tx)
+{
+	uint64_t bytes;
+
+	(void)tx;
+	if (strcmp(m->value, "policy") && (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(m->machine.quota)))
+		return manage_refuse(m, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
+	snprintf(m->machine.quota, sizeof(m->machine.quota), "%s", strcmp(m->value, "policy") ? m->value : "");
+	return 0;
+}
+
 static int set_note(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
@@ -203,6 +215,7 @@ static const struct set_key {
 	{ "state", set_state, true, NULL, lift_child },
 	{ "size", set_size, false, manage_grow, NULL },
 	{ "physical-block", set_physical_block, true, NULL, NULL },
+	{ "quota", set_quota, false, NULL, NULL },
 };
 
 static const struct set_key *set_find_key(const char *name)
@@ -245,7 +258,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		ask_clean_text(key, shown, sizeof(shown));
 		return manage_refuse(&m, -EINVAL,
 				     "there is no key %s: name, image, mode, auth, access, boot, boot-once, group, no-gateway, "
-				     "multipath, note, state, size, physical-block", shown);
+				     "multipath, note, state, size, physical-block, quota", shown);
 	}
 	err = manage_find(&m, machine);
 	if (!err && entry->before)

@@ -45,7 +45,7 @@ const struct command commands[] = {
 	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
-	  "change name, image, mode, auth, access, group, note, size, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
+	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
 	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },

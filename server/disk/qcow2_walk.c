@@ -55,24 +55,28 @@ static void use(struct qcow2_meta *m, uint64_t offset, uint64_t bytes, const cha
 	}
 }
 
-static void walk_entry(struct qcow2_meta *m, const struct qcow2_wire_l2 *wire, uint64_t guest)
+/* -ENOTSUP: not ours, but not broken either. */
+static int walk_entry(struct qcow2_meta *m, const struct qcow2_wire_l2 *wire, uint64_t guest)
 {
 	uint64_t descriptor = be64_get(wire->descriptor);
 	struct qcow2_entry e = qcow2_entry_get(wire);
 
 	if (descriptor & QCOW2_COMPRESSED) {
-		corrupt(m, "guest offset %llu is a compressed cluster, which is not supported",
-			(unsigned long long)guest);
-		return;
+		snprintf(m->reason, sizeof(m->reason),
+			 "%.100s has compressed clusters (the first at guest offset %llu), which are not supported; "
+			 "`sanbootctl image import` converts it",
+			 m->path, (unsigned long long)guest);
+		return -ENOTSUP;
 	}
 	if (descriptor & QCOW2_L2_RESERVED || e.host % QCOW2_CLUSTER_BYTES) {
 		corrupt(m, "the L2 entry of guest offset %llu is not aligned", (unsigned long long)guest);
-		return;
+		return 0;
 	}
 	if (e.alloc & e.zero || (e.alloc && !e.host))
 		corrupt(m, "the L2 entry of guest offset %llu contradicts itself", (unsigned long long)guest);
 	if (e.host)
 		use(m, e.host, QCOW2_CLUSTER_BYTES, "data");
+	return 0;
 }
 
 static int walk_table(struct qcow2_meta *m, unsigned table, struct qcow2_wire_l2 *entries)
@@ -89,9 +93,9 @@ static int walk_table(struct qcow2_meta *m, unsigned table, struct qcow2_wire_l2
 	for (unsigned p = 0; m->overlays && m->overlays[table] && p < QCOW2_PIECES; p++)
 		if (m->overlays[table][p])
 			memcpy(entries + p * QCOW2_PIECE_ENTRIES, m->overlays[table][p]->data, QCOW2_PIECE_BYTES);
-	for (unsigned i = 0; i < QCOW2_L2_ENTRIES; i++)
-		walk_entry(m, &entries[i], ((uint64_t)table * QCOW2_L2_ENTRIES + i) * QCOW2_CLUSTER_BYTES);
-	return 0;
+	for (unsigned i = 0; i < QCOW2_L2_ENTRIES && !err; i++)
+		err = walk_entry(m, &entries[i], ((uint64_t)table * QCOW2_L2_ENTRIES + i) * QCOW2_CLUSTER_BYTES);
+	return err;
 }
 
 int qcow2_meta_walk(struct qcow2_meta *m)

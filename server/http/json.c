@@ -59,6 +59,7 @@ json_t *machine_json(const struct machine *m)
 	json_object_set_new(json, "access", json_string(m->access_many ? "many" : "one"));
 	json_object_set_new(json, "boot", json_string(m->boot[0] ? m->boot : "disk"));
 	json_object_set_new(json, "physical_block", json_integer(m->physical_512 ? 512 : 4096));
+	json_object_set_new(json, "quota", json_string(m->quota[0] ? m->quota : "policy"));
 	json_object_set_new(json, "boot_once", json_text_or_null(m->boot_once));
 	json_object_set_new(json, "no_gateway", json_boolean(m->no_gateway));
 	json_object_set_new(json, "multipath", json_boolean(m->multipath));

@@ -49,7 +49,7 @@ int inventory_read_wait(struct inventory *inventory, struct inventory_job *job);
 
 /* ---- machines ---- */
 
-enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512, BOOT_TEXT = 256 };
+enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512, BOOT_TEXT = 256, QUOTA_TEXT = 24 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
@@ -83,6 +83,7 @@ struct machine {
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath; /* its script names every portal */
 	uint64_t size_bytes; /* at least so much has its disk, whatever its image has; 0: as the image */
+	char quota[QUOTA_TEXT]; /* the most that its own disk may take on the server: a size, or none; "": as policy says */
 	bool physical_512;   /* its disk says that a physical block is 512 bytes, for systems that know no other; else 4096 */
 };
 
@@ -278,6 +279,10 @@ struct policy {
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);
+/* A size of 1M at least, or "none", which is 0. */
+bool quota_parse(const char *text, uint64_t *bytes);
+/* What holds for a machine: its own, else the policy's. Bytes; 0: no bound. */
+uint64_t quota_of(const struct machine *machine, const struct policy *policy);
 /* KEY and VALUE as interfaces.md names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
 /* The value as text. -ENOENT. */

@@ -23,7 +23,7 @@ enum {
 	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
 	"access_many, "                                                                                       \
 	"note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway, group_id, "       \
-	"machine.boot, boot_once, boot_once_token, multipath, size_bytes, physical_512"
+	"machine.boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, quota"
 
 static void machine_read(struct query *q, struct machine *m)
 {
@@ -53,6 +53,7 @@ static void machine_read(struct query *q, struct machine *m)
 	m->multipath = query_int(q);
 	m->size_bytes = (uint64_t)query_int(q);
 	m->physical_512 = query_int(q);
+	query_text(q, m->quota, sizeof(m->quota));
 }
 
 /* What insert and update bind alike, in the order of their SQL. */
@@ -85,6 +86,7 @@ static void machine_bind(struct query *q, const struct machine *m)
 	query_bind(q, m->multipath);
 	query_bind(q, (int64_t)m->size_bytes);
 	query_bind(q, m->physical_512);
+	query_bind_text(q, m->quota, sizeof(m->quota));
 }
 
 static bool machine_valid(const struct machine *m)
@@ -227,8 +229,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	query_begin(&q, tx,
 		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
 		    "access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, "
-		    "group_id, boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, iqn) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "group_id, boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, quota, iqn) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	machine_bind(&q, machine);
 	query_bind_text(&q, machine->iqn, sizeof(machine->iqn));
 	err = query_number(&q, &id);
@@ -255,7 +257,7 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 		    "?, state_reason = ?, auth = ?, "
 		    "access_many = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
 		    "?, seen_ms = ?, no_gateway = ?, group_id = ?, boot = ?, boot_once = ?, boot_once_token = ?, "
-		    "multipath = ?, size_bytes = ?, physical_512 = ? "
+		    "multipath = ?, size_bytes = ?, physical_512 = ?, quota = ? "
 		    "WHERE id = ?");
 	machine_bind(&q, machine);
 	query_bind(&q, machine->id);

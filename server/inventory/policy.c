@@ -98,14 +98,28 @@ static bool set_reserve(struct policy *p, const char *value)
 }
 
 /* Less than that leaves no room for the maps. */
+bool quota_parse(const char *text, uint64_t *bytes)
+{
+	uint64_t parsed = 0;
+
+	if (strcmp(text, "none") && (!parse_size(text, &parsed) || parsed < QUOTA_MIN))
+		return false;
+	*bytes = parsed;
+	return true;
+}
+
+uint64_t quota_of(const struct machine *machine, const struct policy *policy)
+{
+	uint64_t bytes = policy->quota_bytes;
+
+	if (machine->quota[0] && !quota_parse(machine->quota, &bytes))
+		log_warning("inventory: machine %s: quota=%s is not valid: the policy's holds", machine->name, machine->quota);
+	return bytes;
+}
+
 static bool set_quota(struct policy *p, const char *value)
 {
-	uint64_t bytes = 0;
-
-	if (strcmp(value, "none") && (!parse_size(value, &bytes) || bytes < QUOTA_MIN))
-		return false;
-	p->quota_bytes = bytes;
-	return true;
+	return quota_parse(value, &p->quota_bytes);
 }
 
 static bool set_menu_timeout(struct policy *p, const char *value)

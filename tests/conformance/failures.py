@@ -162,10 +162,13 @@ def until(condition, what, seconds=30):
 @case("invariant 6")
 def no_space_is_busy_for_a_while_then_07_27_07(t):
     """Side by side, because a while is long: a file system that is full, and a child at its quota."""
-    full, small = t.enrol(), t.enrol()
+    full, small, one = t.enrol(), t.enrol(), t.enrol()
     t.daemon.ctl("policy", "set", "quota=2M")
-    sessions = {"full": session(full), "quota": session(small)}
+    for machine, quota in ((full, "none"), (one, "3M")):
+        t.daemon.ctl("machine", "set", machine.name, f"quota={quota}")
+    sessions = {"full": session(full), "quota": session(small), "own quota": session(one)}
     t.daemon.ctl("policy", "set", "quota=none")
+    equal([m.show()["quota"] for m in (full, small, one)], ["none", "policy", "3M"], "quotas")
     for s in sessions.values():
         equal(s.write10(4096, b"a" * 4096).status, GOOD, "a first write")
     t.bad(f"full {child_name(full)}")
@@ -189,6 +192,7 @@ def no_space_is_busy_for_a_while_then_07_27_07(t):
         equal(s.command(SYNCHRONIZE_CACHE).status, GOOD, "and flushed")
     # To the file system's own block or two for a file.
     want(small.show()["disk"]["allocated_bytes"] <= 2 * MIB + 65536, f"the quota was not kept: {small.show()['disk']}")
+    want(2.5 * MIB < one.show()["disk"]["allocated_bytes"] <= 3 * MIB + 65536, f"its own quota does not hold: {one.show()['disk']}")
     want(t.daemon.ctl("events").count("no-space") >= 2, "nobody is told")
     t.bad()
     # Room again: for the one by itself, for the other by giving something back, or with a new quota at the next opening.
@@ -200,6 +204,7 @@ def no_space_is_busy_for_a_while_then_07_27_07(t):
     equal(s.write10(lba, b"e" * 32768).status, GOOD, "without the quota")
     s.close()
     sessions["full"].close()
+    sessions["own quota"].close()
 
 
 if __name__ == "__main__":

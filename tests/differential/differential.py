@@ -106,7 +106,7 @@ class History:
         self.dir = tempfile.mkdtemp(prefix="sanbootd-differential-", dir="/var/tmp")
         self.log = []
         self.number = self.depth = 0
-        self.kills = self.foreign = 0
+        self.kills = self.foreign = self.told = 0
         # Zeroes are content, too: also in a golden file, where they are not a hole.
         self.pool = self.rng.randbytes(POOL_BYTES - 3 * MIB) + bytes(3 * MIB)
         with open(self.path("pool"), "wb") as f:
@@ -310,12 +310,13 @@ class History:
         self.foreign += 1
         self.note("QEMU comes first")
         tool("qemu-img", "convert", "-q", "-f", "qcow2", "-O", "raw", self.child, "dump", cwd=self.dir)
-        self.adopt(ops, lambda i, op: i <= durable or (i in acked and op.fua))
+        lost = self.adopt(ops, lambda i, op: i <= durable or (i in acked and op.fua), acked)
         self.qemu_writes(repair=True)
         engine = Engine(self)
-        if engine.ask(f"open {self.child}", "opened")[2] != "1":
+        told = engine.ask(f"open {self.child}", "opened")[2] == "1"
+        if lost and not told:
             raise Wrong("acknowledged writes were lost to QEMU, and nobody is told")
-        # Told again and again until it is written to.
+        self.told += told
         self.look(engine)
         ops = [self.any_op() for _ in range(5)] + [Op("w", 0, SECTOR), Op("f"), Op("wait")]
         engine.tell(*[op.line(i) for i, op in enumerate(ops)])
@@ -326,9 +327,10 @@ class History:
         self.look(engine)
         self.close(engine)
 
-    def adopt(self, ops, is_floor):
-        """The file `dump` is what is left. Each sector: what the last floor on it wrote, or something later."""
-        maybe = {}
+    def adopt(self, ops, is_floor, acked=()):
+        """The file `dump` is what is left. Each sector: what the last floor on it wrote, or something later. Whether any lacks what was
+        acknowledged."""
+        maybe, lost = {}, False
         for i, op in enumerate(ops):
             for sector in range(op.offset // SECTOR, (op.offset + op.length) // SECTOR):
                 if is_floor(i, op):
@@ -339,13 +341,17 @@ class History:
             dump = f.read()
         if len(dump) != self.size:
             raise Wrong(f"the dump has {len(dump)} bytes, not {self.size}")
+        numbers = {id(op): i for i, op in enumerate(ops)}
         for sector, makers in maybe.items():
             at = sector * SECTOR
             found = dump[at:at + SECTOR]
+            last = max((k for k, op in enumerate(makers) if op and numbers[id(op)] in acked), default=0)
+            lost |= not any(found == (op.bytes_at(self, at, SECTOR) if op else self.model[at:at + SECTOR]) for op in makers[last:])
             if not any(found == (op.bytes_at(self, at, SECTOR) if op else self.model[at:at + SECTOR]) for op in makers):
                 raise Wrong(f"after a kill, offset {at} is neither what was acknowledged nor anything later")
             self.model[at:at + SECTOR] = found
         self.compare_dump()
+        return lost
 
     # ---- comparing ----
 
@@ -525,7 +531,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0, help="as many histories as that takes")
     parser.add_argument("--rounds", type=int, default=8)
     options = parser.parse_args()
-    began, seed, failed, kills, foreign, deepest = time.monotonic(), options.seed, 0, 0, 0, 0
+    began, seed, failed, kills, foreign, told, deepest = time.monotonic(), options.seed, 0, 0, 0, 0, 0
     while time.monotonic() - began < options.seconds if options.seconds else seed < options.seed + options.histories:
         history = History(os.path.abspath(options.diskio), seed)
         try:
@@ -536,11 +542,14 @@ def main():
             with open(history.path("log"), "w", encoding="utf-8") as f:
                 f.write("\n".join(history.log) + "\n")
             print(f"not ok differential: seed {seed}: {wrong} (files and log in {history.dir})", flush=True)
-        kills, foreign, deepest = kills + history.kills, foreign + history.foreign, max(deepest, history.depth)
+        kills, foreign, told, deepest = kills + history.kills, foreign + history.foreign, told + history.told, max(deepest, history.depth)
         seed += 1
         if failed == 3:
             break
     count = seed - options.seed
+    if foreign > 20 and told < foreign // 2:
+        failed += 1
+        print(f"not ok differential: only {told} of {foreign} interruptions were told")
     if not failed:
         print(f"ok differential: {count} histories, {kills} kills, after {foreign} of them QEMU came first, chains up to {deepest}, "
               f"{time.monotonic() - began:.0f} s")

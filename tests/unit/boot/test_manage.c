@@ -204,6 +204,11 @@ static void test_set(void **state)
 	set(w, "mode", "sometimes", -EINVAL);
 	set(w, "auth", "mutual", 0);
 	set(w, "access", "many", 0);
+	set(w, "quota", "1000", -EINVAL);
+	set(w, "quota", "a lot", -EINVAL);
+	set(w, "quota", "none", 0);
+	set(w, "quota", "policy", 0);
+	set(w, "quota", "20G", 0);
 	set(w, "physical-block", "1024", -EINVAL);
 	set(w, "physical-block", "512", 0);
 	set(w, "note", "the one by the window", 0);
@@ -212,6 +217,7 @@ static void test_set(void **state)
 	assert_int_equal(machine.auth, AUTH_MUTUAL);
 	assert_true(machine.access_many);
 	assert_true(machine.physical_512);
+	assert_string_equal(machine.quota, "20G");
 	assert_string_equal(machine.note, "the one by the window");
 	assert_int_equal(machine.mode, MODE_EPHEMERAL);
 	/* What concerns the disk is not done to a running machine; the rest is. */

@@ -20,6 +20,7 @@ static int insert_two(struct inventory_tx *tx, void *arg)
 	strcpy(one.serial, "SERIAL-1");
 	one.size_bytes = (uint64_t)40 << 30;
 	one.physical_512 = true;
+	strcpy(one.quota, "3M");
 	strcpy(one.note, "a note, umlauts: \xc3\xa4");
 	assert_int_equal(machine_insert(tx, &one, "52:54:00:00:00:01"), 0);
 	assert_int_equal(machine_insert(tx, &two, "52-54-00-00-00-02"), 0);
@@ -43,6 +44,7 @@ static int look_up(struct inventory_tx *tx, void *arg)
 	assert_int_equal(m.seen_ms, 2);
 	assert_int_equal(m.size_bytes, (uint64_t)40 << 30);
 	assert_true(m.physical_512);
+	assert_string_equal(m.quota, "3M");
 	assert_int_equal(machine_by_mac(tx, "52:54:00:00:00:02", &m), 0);
 	assert_int_equal(m.id, 2);
 	assert_int_equal(machine_by_iqn(tx, "iqn.2026-11.test:2", &m), 0);
