@@ -233,7 +233,7 @@ bool files_lease_json(const char *line, struct buf *json)
 
 void files_leases_json(const char *state_dir, struct buf *json)
 {
-	char path[DHCP_PATH_BYTES], line[1024];
+	char path[DHCP_PATH_BYTES], line[2048];
 	unsigned count = 0;
 	FILE *file;
 
