@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRIPT_MAX_BYTES = 1 << 16, LINKS_MAX = 512, LEASES_MAX = 4096, LEASE_MAX_BYTES = 1024 };
+enum { SCRIPT_MAX_BYTES = 1 << 16, LINKS_MAX = 512, LEASES_MAX = 16384, LEASE_MAX_BYTES = 1024, LEASES_MAX_BYTES = 2 << 20 };
 
 int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size)
 {
@@ -234,13 +234,14 @@ bool files_lease_json(const char *line, struct buf *json)
 void files_leases_json(const char *state_dir, struct buf *json)
 {
 	char path[DHCP_PATH_BYTES], line[2048];
+	size_t begun = json->len;
 	unsigned count = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/dnsmasq/leases", state_dir);
 	file = fopen(path, "re");
 	buf_add_string(json, "\"leases\": [");
-	while (file && count < LEASES_MAX && fgets(line, sizeof(line), file)) {
+	while (file && count < LEASES_MAX && json->len - begun < LEASES_MAX_BYTES && fgets(line, sizeof(line), file)) {
 		struct buf lease;
 
 		buf_init(&lease, LEASE_MAX_BYTES);

@@ -93,6 +93,7 @@ with Suite() as t:
         os.kill(again["pid"], signal.SIGKILL)
         bad = until(lambda: (d := server.api("status")["dhcp"])["restarts"] >= 4 and d["state"] == "backing-off" and d, 30, "three failed restarts")
         true("bad option" in bad["message"], f"message: {bad['message']!r}")
+        until(lambda: re.search(r"full, backing-off\n.*bad option", server.ctl("status")), 30, "dnsmasq's words in sanbootctl status")
         with open(conf, "w") as f:
             f.write(good)
         until(lambda: server.api("status")["dhcp"]["state"] == "up", 40, "dnsmasq up again")
@@ -113,3 +114,13 @@ with Suite() as t:
             server.kill()
             until(lambda: not dnsmasqs(), 10, "dnsmasq gone")
             server.start()
+
+    with t.case("a dnsmasq that was left behind all the same is ended by the next start; somebody else's is not"):
+        server.stop()
+        stray = Process(t.lan, "stray", ["dnsmasq", "-k", f"--conf-file={server.runtime}/dnsmasq.conf", "--pid-file=", "--user=root"])
+        elsewhere = Process(t.lan, "elsewhere", ["unshare", "--net", "dnsmasq", "-k", f"--conf-file={server.runtime}/dnsmasq.conf", "--pid-file=", "--user=root"])
+        stray.out.wait("started, version", 20, "stray")
+        elsewhere.out.wait("started, version", 20, "elsewhere")
+        server.start()
+        true(f"ended a dnsmasq (process {stray.pid}) that an earlier sanbootd had left behind" in server.log(), "it is not in the log")
+        true(not stray.alive() and elsewhere.alive(), "the wrong one was ended")
