@@ -73,6 +73,9 @@ static void print_status(const json_t *status)
 		print_field(i ? "" : "iscsi", "%s", json_string_value(portal));
 	print_field("dhcp", "%s%s%s", get_text(dhcp, "mode"), get_text(dhcp, "state")[0] ? ", " : "",
 		    get_text(dhcp, "state"));
+	/* dnsmasq's own words, where it does not run though it should. */
+	if (!strcmp(get_text(dhcp, "state"), "backing-off"))
+		print_field("", "%s", get_text(dhcp, "message"));
 	print_leases(json_object_get(dhcp, "leases"));
 	print_field("machines", "%lld: %lld running, %lld off, %lld failed", (long long)get_number(machines, "total"),
 		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"),

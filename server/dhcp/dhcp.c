@@ -400,6 +400,15 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 		boot_files_log_missing(plan->config.ipxe_dir, &plan->files);
 }
 
+static void end_strays(const struct plan *plan)
+{
+	char conf[DHCP_PATH_BYTES], argument[DHCP_PATH_BYTES + 16];
+
+	plan_conf_path(plan, conf, sizeof(conf));
+	snprintf(argument, sizeof(argument), "--conf-file=%s", conf);
+	owner_end_strays(argument);
+}
+
 int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size)
 {
 	struct dhcp *d = calloc(1, sizeof(*d));
@@ -419,6 +428,8 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);
 	/* Before the question to the network, which takes its time: whatever can be wrong here. */
 	err = plan_new(config, &plan, reason, reason_size);
+	if (!err)
+		end_strays(plan);
 	if (!err)
 		err = plan_check_alone(plan, NULL, reason, reason_size);
 	if (!err)

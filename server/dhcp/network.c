@@ -57,10 +57,16 @@ const char *dhcp_network_format(const struct dhcp_network *network, char out[DHC
 	return out;
 }
 
+/* A global IPv6 address: a link-local one is everywhere. */
+static bool is_ipv6(const struct sockaddr *address)
+{
+	return address->sa_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+}
+
 int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size)
 {
+	bool found = false, ipv6 = false;
 	struct ifaddrs *all;
-	bool found = false;
 
 	if (!if_nametoindex(name)) {
 		snprintf(reason, reason_size, "there is no network interface \"%s\"; ip link shows those there are", name);
@@ -71,7 +77,10 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 		return -errno;
 	}
 	for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
-		if (!at->ifa_addr || !at->ifa_netmask || at->ifa_addr->sa_family != AF_INET || strcmp(at->ifa_name, name))
+		if (!at->ifa_addr || !at->ifa_netmask || strcmp(at->ifa_name, name))
+			continue;
+		ipv6 = ipv6 || is_ipv6(at->ifa_addr);
+		if (at->ifa_addr->sa_family != AF_INET)
 			continue;
 		found = true;
 		snprintf(network->name, sizeof(network->name), "%s", name);
@@ -81,7 +90,13 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 	freeifaddrs(all);
 	if (found)
 		return 0;
-	snprintf(reason, reason_size, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name, name);
+	if (ipv6)
+		snprintf(reason, reason_size,
+			 "interface %s has IPv6 addresses only, and machines boot over IPv4: the iBFT, in which they find their disk, knows nothing else. Give it "
+			 "an IPv4 address as well: ip address add 10.0.0.1/24 dev %s",
+			 name, name);
+	else
+		snprintf(reason, reason_size, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name, name);
 	return -EADDRNOTAVAIL;
 }
 

@@ -111,6 +111,25 @@ static bool reply_file(struct request *request, const char *path)
 	return true;
 }
 
+/* What a newer iPXE that came by HTTP looks for beside itself, and one that a shim started needs. The site's own file goes first. */
+static void reply_autoexec(struct request *request)
+{
+	struct reply *reply = &request->reply;
+
+	buf_printf(&reply->body,
+		   "#!ipxe\n"
+		   ":again\n"
+		   "dhcp || goto failed\n"
+		   "chain --replace --autofree %s/boot.ipxe || goto failed\n"
+		   ":failed\n"
+		   "echo SANBOOTD no boot.ipxe from %s; asking again in 5 seconds\n"
+		   "sleep 5 ||\n"
+		   "goto again\n",
+		   request->base_url, request->base_url);
+	reply->status = reply->body.failed ? 500 : 200;
+	reply->type = "text/plain; charset=utf-8";
+}
+
 /*
  * Only names that cannot climb, under the one directory; what the administrator linked there (Debian links ipxe.efi to
  * /boot) is meant to be served.
@@ -126,11 +145,13 @@ void handle_ipxe_file(struct request *request)
 		reply_error(request, 404, "", "there is no such boot file");
 		return;
 	}
-	if (!reply_file(request, path))
+	if (reply_file(request, path))
+		boot_seen_fetch(request->http->config.boot, request->client, name[0] ? name : directory);
+	else if (!strcmp(name[0] ? name : directory, "autoexec.ipxe"))
+		reply_autoexec(request);
+	else
 		reply_error(request, 404, "boot files come from --ipxe-dir (package ipxe)",
 			    "there is no boot file %s%s%s", directory, name[0] ? "/" : "", name);
-	else
-		boot_seen_fetch(request->http->config.boot, request->client, name[0] ? name : directory);
 }
 
 /* Each part a plain name: nothing climbs, nothing is hidden. */

@@ -102,6 +102,9 @@ with Suite() as t:
         fetched(f"tftp://{t.lan.ip}/snponly-shimx64.efi", ipxe + "/snponly-shimx64.efi")
         auto = client.fetch(f"tftp://{t.lan.ip}/autoexec.ipxe").decode()
         true(auto.startswith("#!ipxe\n") and f"chain --replace --autofree tftp://{t.lan.ip}/boot.ipxe" in auto, f"autoexec.ipxe: {auto!r}")
+        url = f"http://{t.lan.ip}:8080"
+        auto = client.fetch(url + "/ipxe/autoexec.ipxe").decode()
+        true(auto.startswith("#!ipxe\n") and f"chain --replace --autofree {url}/boot.ipxe" in auto, f"autoexec.ipxe by HTTP: {auto!r}")
         os.unlink(ipxe + "/snponly-shimx64.efi")
 
     name = "arm64: AAVMF's PXE fetches the boot file"

@@ -37,6 +37,32 @@ with Suite() as t:
         sh("ip link add bare0 type bridge")
         refused("no address", r"interface bare0 has no IPv4 address", interface="bare0")
 
+    with t.case("a network of IPv6 alone: refused with the reason"):
+        sh("ip addr add fd00:e2e:6::1/64 dev bare0 nodad")
+        refused("IPv6 only", r"interface bare0 has IPv6 addresses only, and machines boot over IPv4: the iBFT", interface="bare0")
+        sh("ip addr add 10.79.0.1/24 dev bare0")
+        refused("no range", r"--dhcp-range \S+ lies in the subnet of no --interface \(bare0 has 10\.79\.0\.1/24\)", interface="bare0")
+
+    with t.case("no dnsmasq on this host: the package is named"):
+        sh("mount --bind /dev/null /usr/sbin/dnsmasq")
+        try:
+            refused("no dnsmasq", r"dnsmasq is not installed; apt install dnsmasq-base, or start with --dhcp off")
+        finally:
+            sh("umount /usr/sbin/dnsmasq")
+
+    with t.case("another DHCP server on the network, or on this host: its address, its name"):
+        lease = ["--port=0", "--bind-interfaces", "--no-ping", "--pid-file=", "--user=root", "--log-facility=-", "--log-dhcp",
+                 f"--dhcp-range={t.lan.net}.150,{t.lan.net}.160,1h"]
+        other = t.lan.neighbour("other", f"{t.lan.net}.254", ["dnsmasq", "-k", "-C", "/dev/null", "--interface=eth0",
+                                                              f"--dhcp-leasefile={t.lan.dir}/other.leases", *lease])
+        other.out.wait("sockets bound", 20, "the other server")
+        refused("another server", rf"another DHCP server, {re.escape(t.lan.net)}\.254, answers on br0; start with --dhcp proxy to work beside it, or with --dhcp-force")
+        other.stop()
+        other = Process(t.lan, "local", ["dnsmasq", "-k", "-C", "/dev/null", "--interface=br0", f"--dhcp-leasefile={t.lan.dir}/local.leases", *lease])
+        other.out.wait("sockets bound", 20, "the other server")
+        refused("another server here", rf"another DHCP server, {re.escape(t.lan.ip)} on this host: dnsmasq \(process {other.pid}\), answers on br0")
+        other.stop()
+
     with t.case("no boot files at all"):
         os.mkdir(t.lan.dir + "/empty")
         refused("no boot files", r"no boot file is in \S+; apt install ipxe", extra=["--ipxe-dir", t.lan.dir + "/empty"])
@@ -67,6 +93,7 @@ with Suite() as t:
         os.kill(again["pid"], signal.SIGKILL)
         bad = until(lambda: (d := server.api("status")["dhcp"])["restarts"] >= 4 and d["state"] == "backing-off" and d, 30, "three failed restarts")
         true("bad option" in bad["message"], f"message: {bad['message']!r}")
+        until(lambda: re.search(r"full, backing-off\n.*bad option", server.ctl("status")), 30, "dnsmasq's words in sanbootctl status")
         with open(conf, "w") as f:
             f.write(good)
         until(lambda: server.api("status")["dhcp"]["state"] == "up", 40, "dnsmasq up again")
@@ -87,3 +114,13 @@ with Suite() as t:
             server.kill()
             until(lambda: not dnsmasqs(), 10, "dnsmasq gone")
             server.start()
+
+    with t.case("a dnsmasq that was left behind all the same is ended by the next start; somebody else's is not"):
+        server.stop()
+        stray = Process(t.lan, "stray", ["dnsmasq", "-k", f"--conf-file={server.runtime}/dnsmasq.conf", "--pid-file=", "--user=root"])
+        elsewhere = Process(t.lan, "elsewhere", ["unshare", "--net", "dnsmasq", "-k", f"--conf-file={server.runtime}/dnsmasq.conf", "--pid-file=", "--user=root"])
+        stray.out.wait("started, version", 20, "stray")
+        elsewhere.out.wait("started, version", 20, "elsewhere")
+        server.start()
+        true(f"ended a dnsmasq (process {stray.pid}) that an earlier sanbootd had left behind" in server.log(), "it is not in the log")
+        true(not stray.alive() and elsewhere.alive(), "the wrong one was ended")

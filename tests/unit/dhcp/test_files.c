@@ -11,11 +11,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct place {
@@ -220,6 +222,35 @@ static void test_owner(void **state)
 	assert_false(owner_of_udp_port(ntohs(any.sin_port), text, sizeof(text)));
 }
 
+/* Whoever has the argument as a whole is ended, and nobody else. */
+static void test_strays(void **state)
+{
+	const char *const arguments[] = { "--conf-file=/run/sanbootd-test/a", "--conf-file=/run/sanbootd-test/ab" };
+	pid_t pids[2];
+	int status, ready[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			dup2(ready[1], STDOUT_FILENO);
+			execl("/bin/sh", "sh", "-c", "echo; sleep 30; exit 7", "sh", arguments[i], NULL);
+			_exit(127);
+		}
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+	}
+	owner_end_strays(arguments[0]);
+	assert_int_equal(waitpid(pids[0], &status, 0), pids[0]);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	assert_int_equal(waitpid(pids[1], &status, WNOHANG), 0);
+	kill(pids[1], SIGKILL);
+	assert_int_equal(waitpid(pids[1], &status, 0), pids[1]);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 static void test_solicitations(void **state)
 {
 	unsigned char packet[24] = { 133, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1 };
@@ -258,7 +289,8 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_leases), TEST(test_owner), TEST(test_solicitations), TEST(test_words),
+		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_leases), TEST(test_owner), TEST(test_strays),
+		TEST(test_solicitations), TEST(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
