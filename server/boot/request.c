@@ -101,16 +101,17 @@ static const char *request_reason(struct request *r)
 static void request_note_error(struct request *r)
 {
 	const struct machine *machine = &r->look.machine;
-	char problem[128];
+	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->look.want.text : "its disk";
+	char problem[160];
 
 	if (!r->asker.error[0] || !r->look.facts.known || r->look.facts.stranger)
 		return;
-	snprintf(problem, sizeof(problem), "iPXE could not boot its disk (https://ipxe.org/%s)", r->asker.error);
+	snprintf(problem, sizeof(problem), "iPXE could not boot %.60s (https://ipxe.org/%s)", what, r->asker.error);
 	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
 	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
-		  "iPXE could not boot its disk: https://ipxe.org/%s (attempt %u)", r->asker.error, r->asker.attempt);
+		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
 }
 
 /* For the timeline: it has its script, or it was here and waits. A stranger proves nothing. */
@@ -120,7 +121,8 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 
 	if (r->look.facts.stranger)
 		return;
-	if (!strcmp(answer->outcome, "sanboot"))
+	if (!strcmp(answer->outcome, "sanboot") ||
+	    (r->decision == DECIDE_ENTRY_DISK && !strcmp(answer->outcome, "entry")))
 		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
 				time_unix_ms());
 	else

@@ -85,9 +85,11 @@ static int add_image(void *arg, const struct image_version *version)
 	return 0;
 }
 
+/* All but the one that its disk has been made from. */
 static int want_images(struct inventory_tx *tx, const struct machine *machine, struct want *want)
 {
 	struct image_version version;
+	unsigned kept = 0;
 	int err;
 
 	want->images_free = want_image_is_free(machine);
@@ -96,8 +98,12 @@ static int want_images(struct inventory_tx *tx, const struct machine *machine, s
 	err = version_each(tx, add_image, want);
 	for (unsigned i = 0; i < want->image_count && !err; i++) {
 		err = version_find(tx, want->images[i].name, 0, &version);
-		want->images[i].number = version.number;
+		if (err || version.id == machine->version_id)
+			continue;
+		memmove(want->images[kept].name, version.image, sizeof(version.image));
+		want->images[kept++].number = version.number;
 	}
+	want->image_count = kept;
 	return err;
 }
 

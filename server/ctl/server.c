@@ -84,6 +84,8 @@ static void print_status(const json_t *status)
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
 	print_space(json_object_get(status, "space"));
+	json_array_foreach(json_object_get(status, "entries"), i, portal)
+		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));
 	json_array_foreach(json_object_get(status, "templates"), i, portal)
 		print_field(i ? "" : "own scripts", "%s", json_string_value(portal));
 	json_array_foreach(json_object_get(status, "problems"), i, portal)

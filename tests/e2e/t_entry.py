@@ -83,4 +83,18 @@ with Suite() as t:
         server.check_disk(name)
         vm.no_errors()
 
+    with t.case("UEFI: a key in a menu, once; the kernel's EFI stub finds its initrd"):
+        server.ask("52:54:00:e2:00:02")
+        server.ctl("policy", "set", "menu-timeout=0")
+        server.ctl("machine", "set", "pc-002", "boot-once=menu")
+        big = VM(t.lan, 2, uefi=True)
+        big.proc.out.wait(r"A rescue system(?s:.*)local disk", 150, "the menu")
+        big.proc.proc.stdin.write(b"\x1b[B\r")
+        big.proc.proc.stdin.flush()
+        big.wait(r"SANBOOTD machine pc-002 asks for entry:rescue")
+        big.proof(count=1, fw="uefi", hostname="pc-002")
+        big.ask("sh cat /proc/cmdline", r"started-by=an-entry")
+        equal(server.machine("pc-002")["boot_once"], None, "boot_once")
+        big.stop()
+
     server.stop()

@@ -198,7 +198,7 @@ static void test_menu(void **state)
 	world_add_image(w, "other", 2);
 	set(w, "boot", "menu");
 	expect(w, "menu", "item disk Its disk: debian@1\n");
-	expect(w, "menu", "item image:other Another disk: other@1\n");
+	expect(w, "menu", "item disk Its disk: debian@1\nitem image:other Another disk: other@1\nitem entry:");
 	expect(w, "menu", "item entry:rescue Rescue_ system\nitem local ");
 	expect(w, "menu", "choose --default disk --timeout 10000 sanbootd-choose ||");
 	world_policy(w, "menu-default", "rescue");
