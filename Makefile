@@ -7,8 +7,9 @@ CC ?= cc
 VERSION := 0.1.0
 
 FLAGS_release := -O2 -g
-FLAGS_debug := -O0 -g3
-FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# LOOP_WATCH: whoever makes an I/O loop wait is told so (base/loop_watch.h).
+FLAGS_debug := -O0 -g3 -DLOOP_WATCH
+FLAGS_asan := -O1 -g -DLOOP_WATCH -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # gcc sees uninitialised variables under -fsanitize=thread where there are none.
 FLAGS_tsan := -O1 -g -fsanitize=thread -Wno-maybe-uninitialized
 FLAGS_coverage := -O0 -g --coverage

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/loop_watch.h"
+
 struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
@@ -34,8 +36,12 @@ static void loop_drain(struct loop *loop)
 	loop->last = &loop->first;
 	pthread_mutex_unlock(&loop->mutex);
 	for (; msg; msg = next) {
+		struct loop_watch watch;
+
 		next = msg->next;
+		loop_watch_begin(&watch);
 		msg->run(msg);
+		loop_watch_end(&watch, "message");
 	}
 }
 

@@ -211,6 +211,9 @@ def main(names):
         if not names or "storm" in names:
             say("storm")
             result["parts"]["storm"] = storm.measure(os.path.join(directory, "storm"), QUICK)
+        if not names or "cold" in names:
+            say("cold")
+            result["parts"]["cold"] = storm.measure_cold(os.path.join(directory, "storm"), QUICK)
     finally:
         if bench:
             bench.stop()

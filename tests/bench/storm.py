@@ -3,7 +3,7 @@
 import concurrent.futures, csv, http.client, os, random, re, threading, time
 
 import report
-from targets import TOP, Constant, Failed, Sanbootd, iload, line_of_script
+from targets import TOP, Constant, Failed, Sanbootd, finish, iload, line_of_script
 
 TRACE = os.path.join(TOP, "tests", "sim", "boots", "debian-first-boot.csv")
 DISK_BYTES, BLOCK, DEPTH = 1536 << 20, 512, 16
@@ -116,6 +116,147 @@ def step(directory, machines, repetitions):
             if t:
                 t.stop()
     return row
+
+
+# ---- cold and slow ----
+
+THROTTLE_BPS, THROTTLE_IOPS = 60 << 20, 400     # about a hard disk
+
+
+class Throttle:
+    """Slow reads for a process from the disk that holds a directory; made by cgroups of version 1 or 2, as root."""
+
+    def __init__(self, directory, pid):
+        device = os.stat(directory).st_dev
+        self.path, numbers = None, f"{os.major(device)}:{os.minor(device)}"
+        with open("/sys/dev/block/" + numbers + "/uevent") as f:
+            partition = "PARTN=" in f.read()
+        if partition:             # limits are set for whole disks
+            with open(f"/sys/dev/block/{numbers}/../dev") as f:
+                numbers = f.read().strip()
+        name = f"sanbootd-bench-{os.getpid()}"
+        try:
+            if os.path.isdir("/sys/fs/cgroup/blkio"):
+                self.path = "/sys/fs/cgroup/blkio/" + name
+                os.mkdir(self.path)
+                self.put("blkio.throttle.read_bps_device", f"{numbers} {THROTTLE_BPS}")
+                self.put("blkio.throttle.read_iops_device", f"{numbers} {THROTTLE_IOPS}")
+            else:
+                with open("/sys/fs/cgroup/cgroup.subtree_control", "w") as f:
+                    f.write("+io")
+                self.path = "/sys/fs/cgroup/" + name
+                os.mkdir(self.path)
+                self.put("io.max", f"{numbers} rbps={THROTTLE_BPS} riops={THROTTLE_IOPS}")
+            self.put("cgroup.procs", pid)
+        except OSError as e:
+            self.end()
+            raise Failed(f"no cgroup that limits reads: {e}") from None
+
+    def put(self, name, value):
+        with open(os.path.join(self.path, name), "w") as f:
+            f.write(str(value))
+
+    def end(self):
+        if self.path and os.path.isdir(self.path):
+            os.rmdir(self.path)
+        self.path = None
+
+
+def io_loop(pid):
+    """Of the thread of the I/O loop: major faults, and seconds that it waited for a disk (0 without delay accounting)."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as f:
+            name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+        if name.startswith("io-"):
+            fields = rest.split()
+            return int(fields[9]), int(fields[39]) / os.sysconf("SC_CLK_TCK")
+    raise Failed("no thread of an I/O loop")
+
+
+def read_bytes(pid):
+    with open(f"/proc/{pid}/io") as f:
+        return int(re.search(r"^read_bytes: (\d+)", f.read(), re.M).group(1))
+
+
+def drop(path):
+    """Out of the page cache."""
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def cold(directory, machines):
+    """The storm, while the golden image is on a slow disk and not in memory; and what a machine that is hot feels of it."""
+    image = os.path.join(os.path.dirname(directory), "storm.raw")
+    if not os.path.exists(image):
+        golden(image)
+    os.makedirs(directory)
+    accounting = "/proc/sys/kernel/task_delayacct"
+    with open(accounting, "r+") as f:
+        was = f.read().strip()
+        f.seek(0)
+        f.write("1")
+    server = throttle = None
+    try:
+        server = Sanbootd(directory, image, 2 * machines + 1, auth="chap")
+        lines, _ = enrol(server, 0, 2 * machines + 1)
+        # The hot one reads what it has written itself: that is in memory, whatever the golden image is.
+        hot = type("Hot", (), {"name": "sanbootd", "address": server.address, "pid": server.pid, "list": server.list + ".hot"})
+        with open(hot.list, "w") as f:
+            f.write(lines.pop() + "\n")
+        reads = ["-n", 1, "-q", 1, "-b", "4k", "-w", "randread", "--region", f"{1 << 30}:{(1 << 30) + (16 << 20)}"]
+        iload(hot, "-n", 1, "-b", "256k", "-w", "write", "--pass", *reads[-2:])
+        # A storm while all is in memory, then the same with the golden image dropped.
+        rows = {}
+        for what in ("warm", "cold"):
+            server.write_list(lines[:machines] if what == "warm" else lines[machines:])
+            if what == "cold":
+                for root, _, files in os.walk(os.path.join(server.state, "images")):
+                    for name in files:
+                        drop(os.path.join(root, name))
+                throttle = Throttle(server.state, server.pid)
+            before, bytes_before = io_loop(server.pid), read_bytes(server.pid)
+            p = iload(hot, *reads, "-d", 2 if what == "warm" else 4, wait=False)
+            rows[what] = replay(server, machines, "--base", image)
+            rows[what + "_hot"] = finish(p, hot)
+            after = io_loop(server.pid)
+            rows[what + "_faults"], rows[what + "_waited_s"] = after[0] - before[0], after[1] - before[1]
+            rows[what + "_read_bytes"] = read_bytes(server.pid) - bytes_before
+    finally:
+        if server:
+            server.stop()
+        if throttle:
+            throttle.end()
+        with open(accounting, "w") as f:
+            f.write(was)
+    return {"machines": machines, "distinct_bytes": distinct_bytes(), "warm_s": rows["warm"]["secs"], "cold_s": rows["cold"]["secs"],
+            "read_bytes": rows["cold_read_bytes"], "loop_faults": rows["cold_faults"], "loop_waited_s": rows["cold_waited_s"],
+            "hot_p99_us": rows["cold_hot"]["read"]["p99_us"], "hot_p50_us": rows["cold_hot"]["read"]["p50_us"],
+            "warm_p99_us": rows["warm_hot"]["read"]["p99_us"], "warm_p50_us": rows["warm_hot"]["read"]["p50_us"]}
+
+
+def distinct_bytes():
+    pages = set()
+    for op, lba, blocks in records():
+        if op == "R":
+            pages.update(range(lba // 8, (lba + blocks + 7) // 8))
+    return len(pages) * 4096
+
+
+def measure_cold(directory, quick):
+    os.makedirs(directory, exist_ok=True)
+    row = cold(os.path.join(directory, "cold"), 16 if quick else 64)
+    ratio = row["read_bytes"] / row["distinct_bytes"]
+    missed = [name for name, bad in (("bytes read", ratio > 1.05), ("loop waited", row["loop_waited_s"] > 0 or row["loop_faults"] > 0),
+                                     ("hot machine", row["hot_p99_us"] > 3 * row["warm_p99_us"])) if bad]
+    print(f"\nCold and slow: {row['machines']} machines, golden image not in memory, {THROTTLE_BPS >> 20} MB/s and {THROTTLE_IOPS} reads a second\n"
+          f"  storm {row['cold_s']:.1f} s (in memory {row['warm_s']:.1f} s); read from the disk {row['read_bytes'] / 1e6:.1f} MB of"
+          f" {row['distinct_bytes'] / 1e6:.1f} MB needed: {ratio:.2f} x (goal 1.05)\n"
+          f"  the I/O loop waited {row['loop_waited_s']:.2f} s for a disk, {row['loop_faults']} major faults (goal 0)\n"
+          f"  a machine whose data is in memory: p50 {row['warm_p50_us']:.0f} -> {row['hot_p50_us']:.0f} us, p99 {row['warm_p99_us']:.0f} ->"
+          f" {row['hot_p99_us']:.0f} us  " + ("MISSED: " + ", ".join(missed) if missed else "met"))
+    return dict(row, missed=missed)
 
 
 def judge(row, written):
