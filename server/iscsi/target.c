@@ -70,6 +70,8 @@ void target_kick(struct target *target)
 {
 	if (!list_linked(&target->kick_link))
 		list_append(&target->hub->kicked, &target->kick_link);
+	/* A session may end, and its target begin its grace, in a round that nothing else has brought about. */
+	hub_wake(target->hub);
 }
 
 uint16_t target_next_tsih(struct target *target)

@@ -71,6 +71,15 @@ class Linux(VM):
         return self.run(f"cat {path}").strip()
 
 
+class Host(microsoft.Windows):
+    """The other initiator. It idles while the guest works, so it is asked whether it is still there, and answers."""
+
+    def recv(self):
+        while (pdu := super().recv()).opcode == 0x20 and pdu.itt == 0xffffffff:
+            self.send(0x40, lun=pdu.lun, itt=0xffffffff, words=[pdu.ttt, self.cmdsn, self.statsn])
+        return pdu
+
+
 def expect(text, *lines):
     """Each of them is a part of the text, blanks taken as one."""
     flat = " ".join(text.split())
@@ -92,7 +101,7 @@ with Suite() as t:
         proof = vm.proof(count=1)
         server.ctl("machine", "set", proof["hostname"], "access=many")
         machine = types.SimpleNamespace(address=(t.lan.ip, 3260), iqn=proof["target"])
-        host, fact = microsoft.Windows(machine, name="iqn.2026-11.test:host"), facts.Facts(proof["target"], DISK)
+        host, fact = Host(machine, name="iqn.2026-11.test:host"), facts.Facts(proof["target"], DISK)
 
     # ---- what it is
 
