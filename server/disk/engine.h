@@ -61,6 +61,8 @@ enum disk_env_open_flags {
 int disk_env_open_file(struct disk_env *env, struct loop *loop, const char *path, unsigned flags, struct file **file);
 /* What err of disk_env_open_file means and what to do: one sentence, for struct disk_opened. */
 void disk_env_explain(int err, const char *path, char *reason, size_t reason_size);
+/* Blocking, on a worker: whether both names lead to one file, by whatever links. */
+bool disk_env_same_file(struct disk_env *env, const char *path, const char *other);
 /* Blocking, on a worker: removes a name, durably. 0 or -errno; one that is not there is no error. */
 int disk_env_unlink(struct disk_env *env, const char *path);
 
@@ -115,6 +117,7 @@ struct disk_env_ops {
 	/* As the functions of the same name above. */
 	int (*open_file)(void *arg, struct disk_env *env, struct loop *loop, const char *path, unsigned flags,
 			 struct file **file);
+	bool (*same_file)(void *arg, const char *path, const char *other);
 	int (*unlink)(void *arg, const char *path);
 	const char *(*boot_id)(void *arg);
 	void (*submit)(void *arg, enum pool_class class, struct pool_job *job);

@@ -85,6 +85,14 @@ out:
 	return err;
 }
 
+static bool real_same_file(void *arg, const char *path, const char *other)
+{
+	struct stat a, b;
+
+	(void)arg;
+	return !stat(path, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static int real_unlink(void *arg, const char *path)
 {
 	(void)arg;
@@ -109,6 +117,7 @@ static void real_submit(void *arg, enum pool_class class, struct pool_job *job)
 
 static const struct disk_env_ops real_ops = {
 	.open_file = real_open_file,
+	.same_file = real_same_file,
 	.unlink = real_unlink,
 	.boot_id = real_boot_id,
 	.submit = real_submit,
@@ -136,6 +145,11 @@ void disk_env_explain(int err, const char *path, char *reason, size_t reason_siz
 		snprintf(reason, reason_size, "cannot open %s: %s", path, strerror(-err));
 		break;
 	}
+}
+
+bool disk_env_same_file(struct disk_env *env, const char *path, const char *other)
+{
+	return env->ops->same_file(env->ops_arg, path, other);
 }
 
 int disk_env_unlink(struct disk_env *env, const char *path)

@@ -250,7 +250,7 @@ static int open_layer(struct opening *o, unsigned index, bool raw)
 	return load_qcow2(o, layer, index == 0);
 }
 
-/* The path of the next file of the chain. A name that came before is a circle. */
+/* The path of the next file of the chain. A file that came before, under whatever name, is a circle. */
 static int next_path(struct opening *o, const struct qcow2_layer *layer, char **path)
 {
 	struct qcow2 *q = o->q;
@@ -259,7 +259,7 @@ static int next_path(struct opening *o, const struct qcow2_layer *layer, char **
 	if (!*path)
 		return no_memory(o);
 	for (unsigned i = 0; i < q->layer_count; i++)
-		if (!strcmp(q->layers[i].path, *path)) {
+		if (disk_env_same_file(o->env, q->layers[i].path, *path)) {
 			free(*path);
 			return refuse_path(o, -EUCLEAN, o->how.path,
 					   "has a chain of backing files that goes in a circle");

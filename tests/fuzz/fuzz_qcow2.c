@@ -207,6 +207,12 @@ static int fake_open(void *arg, struct disk_env *e, struct loop *l, const char *
 	return 0;
 }
 
+static bool fake_same_file(void *arg, const char *path, const char *other)
+{
+	(void)arg;
+	return !strcmp(path, other);
+}
+
 static int fake_unlink(void *arg, const char *path)
 {
 	(void)arg;
@@ -237,7 +243,11 @@ static void fake_submit(void *arg, enum pool_class class, struct pool_job *job)
 }
 
 static const struct disk_env_ops fake_ops = {
-	.open_file = fake_open, .unlink = fake_unlink, .boot_id = fake_boot_id, .submit = fake_submit
+	.open_file = fake_open,
+	.same_file = fake_same_file,
+	.unlink = fake_unlink,
+	.boot_id = fake_boot_id,
+	.submit = fake_submit,
 };
 
 /* ---- the good file, and what becomes of it ---- */

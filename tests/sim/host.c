@@ -188,6 +188,12 @@ static int env_open_file(void *arg, struct disk_env *env, struct loop *loop, con
 	return host_file_open(host, inode, loop, flags, file);
 }
 
+static bool env_same_file(void *arg, const char *path, const char *other)
+{
+	(void)arg;
+	return !strcmp(path, other);
+}
+
 static int env_unlink(void *arg, const char *path)
 {
 	struct host *host = arg;
@@ -217,6 +223,7 @@ static unsigned env_limit(void *arg, enum disk_env_limit which)
 
 const struct disk_env_ops host_env_ops = {
 	.open_file = env_open_file,
+	.same_file = env_same_file,
 	.unlink = env_unlink,
 	.boot_id = env_boot_id,
 	.submit = env_submit,

@@ -104,6 +104,15 @@ static void test_backing(void **state)
 	open_is_refused(fx, "liar", -EUCLEAN, "golden is not a qcow2 file");
 	make_child(fx, "self", MIB, "self", "qcow2");
 	open_is_refused(fx, "self", -EUCLEAN, "circle");
+	/* Under another name, too: before its own lock stands in the way, and before eight files are opened. */
+	make_child(fx, "linked", MIB, "link", "qcow2");
+	assert_int_equal(fixture_shell(fx, "ln -s linked link"), 0);
+	open_is_refused(fx, "linked", -EUCLEAN, "circle");
+	make_child(fx, "one", MIB, "two", "qcow2");
+	make_child(fx, "two", MIB, "three", "qcow2");
+	make_child(fx, "three", MIB, "hard", "qcow2");
+	assert_int_equal(fixture_shell(fx, "ln two hard"), 0);
+	open_is_refused(fx, "one", -EUCLEAN, "in a circle");
 	make_child(fx, "nbd", MIB, "nbd://host/x", "raw");
 	open_is_refused(fx, "nbd", -ENOTSUP, "not a plain path");
 	assert_int_equal(mkdir(fixture_path(fx, "dir"), 0700), 0);

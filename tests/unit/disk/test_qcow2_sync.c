@@ -446,6 +446,51 @@ static void test_memory(void **state)
 		assert_int_equal(fixture_close(fx, disks[i]), 0);
 }
 
+/* The largest disk: used from end to end, discarded whole, found again; in little memory and little space. */
+static void test_largest(void **state)
+{
+	enum { PLACES = 256 };
+	const uint64_t size = 16ull << 40, apart = size / PLACES;
+	struct fixture *fx = *state;
+	static unsigned char data[4 * KIB], seen[4 * KIB];
+	struct mallinfo2 before, after;
+	struct disk *disk;
+
+	make_golden(fx, "golden", 4 * MIB);
+	make_child(fx, "child", size, "golden", "raw");
+	assert_true(allocated_of(fx, "child") < MIB);
+	before = mallinfo2();
+	disk = open_child(fx, "child");
+	fixture_pattern(data, sizeof(data), 0, 16);
+	for (uint64_t i = 0; i < PLACES; i++)
+		assert_int_equal(fixture_write(fx, disk, (i + 1) * apart - sizeof(data), data, sizeof(data), false), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	after = mallinfo2();
+	print_message("%zu KiB for 16 TiB in use at %d places\n", (after.uordblks - before.uordblks) / 1024, PLACES);
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(after.uordblks - before.uordblks < 8 * MIB);
+#endif
+	/* A block, its L2 entry, its part of the refcounts. */
+	assert_true(allocated_of(fx, "child") < (uint64_t)PLACES * 16 * KIB);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	disk = open_child(fx, "child");
+	for (uint64_t i = 0; i < PLACES; i++) {
+		assert_int_equal(fixture_read(fx, disk, (i + 1) * apart - sizeof(data), seen, sizeof(seen)), 0);
+		assert_memory_equal(seen, data, sizeof(data));
+	}
+	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, size), 0);
+	assert_int_equal(fixture_flush(fx, disk), 0);
+	memset(data, 0, sizeof(data));
+	for (uint64_t i = 0; i < PLACES; i++) {
+		assert_int_equal(fixture_read(fx, disk, (i + 1) * apart - sizeof(data), seen, sizeof(seen)), 0);
+		assert_memory_equal(seen, data, sizeof(data));
+	}
+	assert_int_equal(fixture_read(fx, disk, 0, seen, sizeof(seen)), 0);
+	assert_memory_equal(seen, data, sizeof(data));
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+}
+
 /* To enrol a machine is to make a child: the time of one, on this file system. */
 static void test_create_is_quick(void **state)
 {
@@ -474,6 +519,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_discard_all, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_memory, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_largest, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_create_is_quick, fixture_setup, fixture_teardown),
 	};
 
