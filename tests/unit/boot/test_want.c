@@ -227,7 +227,10 @@ static void test_menu(void **state)
 	expect(w, "sanboot", NULL);
 }
 
-/* Another image may be chosen as long as the disk is unused; the choice belongs to the boot, and asking destroys nothing. */
+/*
+ * Another image may be chosen as long as the disk is unused; the choice belongs to the boot, and asking destroys
+ * nothing.
+ */
 static void test_choose_image(void **state)
 {
 	struct world *w = *state;
