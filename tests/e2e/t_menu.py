@@ -100,6 +100,16 @@ with Suite() as t:
         vm.start()
         boots(1)
 
+    with t.case("a script from an address, once; when it has ended, the machine goes on with its disk"):
+        with open(f"{site}/boot-files/tool.ipxe", "w") as f:
+            f.write("#!ipxe\necho TOOL RAN in ${platform}\n")
+        server.ctl("machine", "set", "pc-002", f"boot-once={server.url}/boot-files/tool.ipxe")
+        vm.start()
+        vm.wait(r"TOOL RAN in pcbios")
+        vm.wait(r"has ended")
+        boots(1)
+        equal(server.machine("pc-002")["boot_once"], None, "boot_once")
+
     with t.case("words that nobody knows are refused, with what there is"):
         code, _, err = server.run("machine", "set", "pc-002", "boot=nothing")
         true(code == 1 and "disk, local, menu" in err, err)
