@@ -151,7 +151,10 @@ static void add_own_addresses(struct answer_values *a, unsigned port, const char
 	freeifaddrs(list);
 }
 
-/* The address that it reached comes first. Several become several targets in the iBFT: only where a person asks for that. */
+/*
+ * The address that it reached comes first. Several become several targets in the iBFT: only where a person asks
+ * for that.
+ */
 static void answer_uris(struct boot *boot, struct answer_values *a, const char *server, const struct machine *machine)
 {
 	add_uri(a, server, boot->iscsi_port, machine->iqn);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Entries: what a machine can boot besides its disk (installers, tools), one NAME.conf each in a folder of the site's. What a file may
- * hold: ipxe-scripts/README.md. Any thread, but for the life cycle. Private to boot/.
+ * Entries: what a machine can boot besides its disk (installers, tools), one NAME.conf each in a folder of the
+ * site's. What a file may hold: ipxe-scripts/README.md. Any thread, but for the life cycle. Private to boot/.
  */
 #ifndef BOOT_ENTRY_H
 #define BOOT_ENTRY_H
@@ -40,7 +40,8 @@ void entries_load(struct entries *entries, const char *folder);
 bool entries_find(struct entries *entries, const char *name, struct entry *entry);
 /* In order of name. */
 void entries_each(struct entries *entries, void (*each)(void *arg, const struct entry *entry), void *arg);
-void entries_each_problem(struct entries *entries, void (*each)(void *arg, const struct boot_problem *problem), void *arg);
+void entries_each_problem(struct entries *entries, void (*each)(void *arg, const struct boot_problem *problem),
+			  void *arg);
 /* "a, b", or "none". */
 void entries_names(struct entries *entries, char *out, size_t out_size);
 

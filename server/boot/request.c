@@ -88,6 +88,12 @@ static const char *request_reason(struct request *r)
 		return r->look.machine.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason;
+	case DECIDE_SERVE:
+	case DECIDE_ENTRY_DISK:
+		/* It failed, and comes back: its screen says what only the server knows. */
+		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, r->reason, sizeof(r->reason))
+			       ? r->reason
+			       : NULL;
 	case DECIDE_MENU:
 		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
 	case DECIDE_DENY:

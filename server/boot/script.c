@@ -79,7 +79,10 @@ static const struct {
 #define ASKER (SET(VAR_BASE) | SET(VAR_MAC) | SET(VAR_ATTEMPT) | SET(VAR_SECONDS))
 #define TARGET (SET(VAR_SERVER) | SET(VAR_PORT) | SET(VAR_IQN) | SET(VAR_INITIATOR) | SET(VAR_URIS))
 
-/* Words that a template is always given: another one needs {{?...}}. A template that is not here is not checked for that. */
+/*
+ * Words that a template is always given: another one needs {{?...}}. A template that is not here is not checked
+ * for that.
+ */
 static const struct {
 	const char *template;
 	uint64_t vars;

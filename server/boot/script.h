@@ -57,25 +57,29 @@ struct script_values {
 	const char *value[SCRIPT_VARS]; /* borrowed; NULL or "": not set */
 };
 
-enum { SCRIPT_MAX = 32768, TEMPLATE_MAX = 16384, TEMPLATE_NAME_MAX = 32 }; /* most bytes of a script; of a template; of its name */
+/* Most bytes of a script, of a template, of its name. */
+enum { SCRIPT_MAX = 32768, TEMPLATE_MAX = 16384, TEMPLATE_NAME_MAX = 32 };
 
-/* Where a template's text comes from: false where there is none of this name. The text is borrowed for as long as the source. */
+/*
+ * Where a template's text comes from: false where there is none of this name. The text is borrowed for as long as
+ * the source.
+ */
 struct script_source {
 	bool (*find)(const void *arg, const char *name, const char **text, size_t *len);
 	const void *arg;
 };
 
 /*
- * One template, whatever its variables will be: known variables, files that exist, the first line, and no word that this template
- * is not always given on a line without {{?...}}. 0, or -EINVAL and problem says where and why.
+ * One template, whatever its variables will be: known variables, files that exist, the first line, and no word
+ * that this template is not always given on a line without {{?...}}. 0, or -EINVAL and problem says where and why.
  */
 int script_check(const struct script_source *source, const char *template, struct boot_problem *problem);
 /*
- * 0; -EINVAL (a word with a character that could be taken for iPXE's language, or a variable that is not set), -ENOMEM: problem says
- * where and why.
+ * 0; -EINVAL (a word with a character that could be taken for iPXE's language, or a variable that is not set),
+ * -ENOMEM: problem says where and why.
  */
-int script_make(const struct script_source *source, const char *template, const struct script_values *values, struct buf *script,
-		struct boot_problem *problem);
+int script_make(const struct script_source *source, const char *template, const struct script_values *values,
+		struct buf *script, struct boot_problem *problem);
 /* May stand in a script as a word, as a URL, as several words of an administrator (an entry's command line). */
 bool script_word_valid(const char *word);
 bool script_url_valid(const char *url);

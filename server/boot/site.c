@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a site puts beside the program: templates and entries of its own, read at the start and on SIGHUP. See boot.h. */
+/*
+ * What a site puts beside the program: templates and entries of its own, read at the start and on SIGHUP. See
+ * boot.h.
+ */
 #include "internal.h"
 
 #include "base/log.h"
@@ -55,7 +58,8 @@ static void tell_entry(void *arg, const struct entry *entry)
 	each->each(each->arg, entry->name, entry->title, entry->menu);
 }
 
-void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu), void *arg)
+void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
+		     void *arg)
 {
 	struct each_entry tell = { .each = each, .arg = arg };
 

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -18,6 +19,7 @@ struct slot {
 	bool claimed, ephemeral;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
+	char refused[200]; /* "": not since the last session */
 	uint64_t resume_until_ms; /* 0: none */
 	struct {
 		uint64_t since_ms; /* monotonic; 0: none yet */
@@ -226,6 +228,31 @@ bool slots_ephemeral(struct slots *slots, int64_t machine_id)
 	return ephemeral;
 }
 
+void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why)
+{
+	struct slot *slot;
+
+	pthread_mutex_lock(&slots->mutex);
+	slot = slots_get(slots, machine_id);
+	if (slot)
+		snprintf(slot->refused, sizeof(slot->refused), "%s", why);
+	pthread_mutex_unlock(&slots->mutex);
+}
+
+bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size)
+{
+	struct slot *slot;
+	bool refused;
+
+	pthread_mutex_lock(&slots->mutex);
+	slot = slots_find(slots, machine_id);
+	refused = slot && slot->refused[0];
+	if (refused)
+		snprintf(why, why_size, "%s", slot->refused);
+	pthread_mutex_unlock(&slots->mutex);
+	return refused;
+}
+
 bool slots_count_session(struct slots *slots, int64_t machine_id, bool began)
 {
 	struct slot *slot;
@@ -235,6 +262,7 @@ bool slots_count_session(struct slots *slots, int64_t machine_id, bool began)
 	slot = slots_get(slots, machine_id);
 	if (slot && began) {
 		slot->resume_until_ms = 0;
+		slot->refused[0] = '\0';
 		edge = slot->sessions++ == 0;
 	} else if (slot && slot->sessions) {
 		edge = --slot->sessions == 0;

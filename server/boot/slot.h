@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { SLOT_BUCKETS = 256 };
@@ -57,6 +58,11 @@ void slots_forget(struct slots *slots, int64_t machine_id);
 /* begin of an ephemeral machine replaces its child. */
 void slots_set_ephemeral(struct slots *slots, int64_t machine_id, bool ephemeral);
 bool slots_ephemeral(struct slots *slots, int64_t machine_id);
+
+/* Why its last login was refused, for its screen; a session that begins ends that. Cut to what fits. */
+void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why);
+/* False: it was not. */
+bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size);
 
 /* A session began or ended. True: it is the first, or was the last. A beginning one ends the time of slots_set_resume. */
 bool slots_count_session(struct slots *slots, int64_t machine_id, bool began);

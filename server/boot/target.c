@@ -462,6 +462,7 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	if (machine_id) {
 		char problem[256];
 
+		slots_set_refused(&boot->slots, machine_id, why);
 		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
 		timeline_problem(stages_timeline(boot->stages), machine_id, problem, true);
 	}

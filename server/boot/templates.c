@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The templates in force: see templates.h. A lock guards what SIGHUP changes; a script is made under it, in microseconds. */
+/*
+ * The templates in force: see templates.h. A lock guards what SIGHUP changes; a script is made under it, in
+ * microseconds.
+ */
 #include "templates.h"
 
 #include "base/assets.h"

@@ -2,8 +2,9 @@
 /*
  * What a machine is to boot: see want.h.
  *
- * A menu never destroys: it offers another image only where the machine's disk is new at each boot anyway, or was never used.
- * The choice belongs to the pending boot; the disk is made when its login begins that boot, not when somebody asks.
+ * A menu never destroys: it offers another image only where the machine's disk is new at each boot anyway, or was
+ * never used. The choice belongs to the pending boot; the disk is made when its login begins that boot, not when
+ * somebody asks.
  */
 #include "want.h"
 
@@ -43,8 +44,8 @@ static void want_text(struct entries *entries, const char *text, struct want *wa
 }
 
 /* What the script of a menu says was chosen. False: nothing that it offered, so it is shown again. */
-static int want_choice(struct inventory_tx *tx, struct entries *entries, const char *choose, const struct machine *machine,
-		       struct want *want, bool *offered)
+static int want_choice(struct inventory_tx *tx, struct entries *entries, const char *choose,
+		       const struct machine *machine, struct want *want, bool *offered)
 {
 	struct image_version version;
 	int err;
@@ -107,8 +108,8 @@ static int want_images(struct inventory_tx *tx, const struct machine *machine, s
 	return err;
 }
 
-int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker, const struct machine *machine,
-	      struct want *want)
+int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
+	      const struct machine *machine, struct want *want)
 {
 	struct machine_group group = { .boot = "" };
 	const char *text = machine->boot_once;

@@ -30,8 +30,8 @@ struct want {
 };
 
 /* Inside a job. 0 or -errno. */
-int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker, const struct machine *machine,
-	      struct want *want);
+int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
+	      const struct machine *machine, struct want *want);
 /* disk, local, menu, a URL, or an entry that there is; else a sentence in reason. */
 bool want_valid(struct entries *entries, const char *text, char *reason, size_t reason_size);
 /* Another image would destroy nothing of this machine. */

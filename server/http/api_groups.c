@@ -142,7 +142,8 @@ void handle_group_remove(struct request *request)
 
 static void add_entry(void *arg, const char *name, const char *title, bool menu)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", text_json(name), "title", text_json(title), "menu", menu));
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", text_json(name), "title", text_json(title),
+					     "menu", menu));
 }
 
 static void add_template(void *arg, const char *file)

@@ -31,6 +31,7 @@ with Suite() as t:
         flip(golden[0])
         worked, said = BootScript(server.ask(mac)).login()
         true(not worked, "it was opened")
+        true("The server refused it before: " in server.ask(mac, error="1d1d8d3f"), "its screen does not say why")
         until(lambda: [e for e in server.events() if re.search(r"changed|differs|SHA-256|sha256", json.dumps(e))], 10,
               "no event about it")
 

@@ -63,7 +63,8 @@ with Suite() as t:
         server.ctl("policy", "set", "menu-timeout=3")
         server.ctl("machine", "set", "pc-002", "group=lab")
         equal(server.machine("pc-002")["boot"], "menu", "boot, by the group")
-        true("lab" in server.ctl("group", "list"), "group list")
+        server.ctl("group", "set", "lab", "priority=20", "note=room 3")
+        true(re.search(r"lab +1 +20 +menu +room 3", server.ctl("group", "list")), "group list")
         vm.start()
         menu(r"what to boot\?")
         vm.wait(r"SANBOOTD machine pc-002 asks for disk")
@@ -98,6 +99,16 @@ with Suite() as t:
         equal(len(server.events("boot-once=local: its next boot")), 1, "events")
         vm.start()
         boots(1)
+
+    with t.case("a script from an address, once; when it has ended, the machine goes on with its disk"):
+        with open(f"{site}/boot-files/tool.ipxe", "w") as f:
+            f.write("#!ipxe\necho TOOL RAN in ${platform}\n")
+        server.ctl("machine", "set", "pc-002", f"boot-once={server.url}/boot-files/tool.ipxe")
+        vm.start()
+        vm.wait(r"TOOL RAN in pcbios")
+        vm.wait(r"has ended")
+        boots(1)
+        equal(server.machine("pc-002")["boot_once"], None, "boot_once")
 
     with t.case("words that nobody knows are refused, with what there is"):
         code, _, err = server.run("machine", "set", "pc-002", "boot=nothing")

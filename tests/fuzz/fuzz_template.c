@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: a template of a site's own, checked and made into a script. What the check lets through is made with any values that
- * this template is given; nothing of a value may become a line, a separator or an expansion that the template does not have.
+ * Fuzz harness: a template of a site's own, checked and made into a script. What the check lets through is made
+ * with any values that this template is given; nothing of a value may become a line, a separator or an expansion
+ * that the template does not have.
  */
 #include "boot/script.h"
 

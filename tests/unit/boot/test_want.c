@@ -227,7 +227,10 @@ static void test_menu(void **state)
 	expect(w, "sanboot", NULL);
 }
 
-/* Another image may be chosen as long as the disk is unused; the choice belongs to the boot, and asking destroys nothing. */
+/*
+ * Another image may be chosen as long as the disk is unused; the choice belongs to the boot, and asking destroys
+ * nothing.
+ */
 static void test_choose_image(void **state)
 {
 	struct world *w = *state;
@@ -321,6 +324,27 @@ static void test_groups(void **state)
 	assert_int_equal(world_machine(w, MAC1).group_id, 0);
 }
 
+/* The screen of a machine whose login was refused says why, until one is not. */
+static void test_refused(void **state)
+{
+	struct world *w = *state;
+	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
+	struct boot_session session = { .boot = 1 };
+	struct machine machine = world_machine(w, MAC1);
+	struct reply reply;
+
+	boot_target_refused(w->boot, machine.id, machine.iqn, "iqn.x:i", "10.0.0.9:1", "its golden image; was changed");
+	expect(w, "sanboot", "boots debian@1\n");
+	snprintf(ask.error, sizeof(ask.error), "1d1d8d3f");
+	reply = world_ask(w, &ask);
+	assert_non_null(strstr(reply.script, "echo The server refused it before: its golden image_ was changed\n"));
+	free(reply.script);
+	boot_target_session(w->boot, machine.id, &session, NULL);
+	reply = world_ask(w, &ask);
+	assert_null(strstr(reply.script, "refused it before"));
+	free(reply.script);
+}
+
 static void test_multipath(void **state)
 {
 	struct world *w = *state;
@@ -358,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_menu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_choose_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_multipath, setup, teardown),
 	};
 
