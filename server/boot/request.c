@@ -445,7 +445,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 		return false;
 	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
 		boot_note(r->boot, "warning", "flood", "server", 0,
-			  "%s asks for %s: %u a second just now, %u refused; machines that are known are served all the same",
+			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
 			  client, what, verdict->per_second, verdict->refused_count);
 	snprintf(r->reason, sizeof(r->reason), "%s asks for %s; it goes on more slowly", client, what);
 	request_fail(r, 503, "busy", r->reason);
