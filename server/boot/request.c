@@ -463,6 +463,8 @@ static void request_looked(struct inventory_job *job, int err)
 	}
 	if (!r->look.facts.known || r->look.facts.stranger)
 		verdict = flood_unknown(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	else
+		flood_known(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	if (!request_flood(r, &verdict, "more machines than it can have"))
 		request_decide(r);
 }
@@ -504,7 +506,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	r->invalid = !ask_check(ask, &r->asker, r->reason, sizeof(r->reason));
 	r->msg.run = request_start;
 	boot_enter(boot);
-	verdict = flood_ask(boot->flood, r->asker.client, time_monotonic_ms());
+	verdict = flood_ask(boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	if (!request_flood(r, &verdict, "scripts without end"))
 		loop_post(boot->loop, &r->msg);
 }
