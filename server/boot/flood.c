@@ -124,10 +124,10 @@ static struct flood_verdict refuse(struct address *a, uint64_t now_ms)
 	return verdict;
 }
 
-/* FNV-1a with a secret start. */
-static uint64_t pair_hash(const struct flood *f, const struct address *a, const char *mac)
+/* FNV-1a with a secret start. known: the MAC of a machine. */
+static uint64_t pair_hash(const struct flood *f, const struct address *a, const char *mac, bool known)
 {
-	uint64_t hash = f->seed;
+	uint64_t hash = known ? ~f->seed : f->seed;
 
 	for (size_t i = 0; i < sizeof(a->key); i++)
 		hash = (hash ^ a->key[i]) * 0x100000001b3ull;
@@ -151,9 +151,21 @@ static struct seen *seen_find(struct flood *f, uint64_t hash)
 	return oldest;
 }
 
+/* A machine that has asked before, and not just now. */
+static bool known_may_ask(struct flood *f, const struct address *a, const char *mac, uint64_t now_ms)
+{
+	uint64_t hash = pair_hash(f, a, mac, true);
+	struct seen *seen = seen_find(f, hash);
+
+	if (seen->hash != hash || now_ms - seen->used_ms < FLOOD_KNOWN_MS)
+		return false;
+	seen->used_ms = now_ms;
+	return true;
+}
+
 /* ---- public ---- */
 
-struct flood_verdict flood_ask(struct flood *f, const char *address, uint64_t now_ms)
+struct flood_verdict flood_ask(struct flood *f, const char *address, const char *mac, uint64_t now_ms)
 {
 	struct flood_verdict verdict = { 0 };
 	struct address *a;
@@ -169,10 +181,22 @@ struct flood_verdict flood_ask(struct flood *f, const char *address, uint64_t no
 	bucket_fill(&a->asks, FLOOD_ASK_BURST, FLOOD_ASK_PER_S, now_ms);
 	if (a->asks.left >= MILLI)
 		a->asks.left -= MILLI;
-	else
+	else if (!known_may_ask(f, a, mac, now_ms))
 		verdict = refuse(a, now_ms);
 	pthread_mutex_unlock(&f->mutex);
 	return verdict;
+}
+
+void flood_known(struct flood *f, const char *address, const char *mac, uint64_t now_ms)
+{
+	struct address *a;
+	uint64_t hash;
+
+	pthread_mutex_lock(&f->mutex);
+	a = address_get(f, address, now_ms);
+	hash = pair_hash(f, a, mac, true);
+	*seen_find(f, hash) = (struct seen){ .hash = hash, .used_ms = now_ms };
+	pthread_mutex_unlock(&f->mutex);
 }
 
 struct flood_verdict flood_unknown(struct flood *f, const char *address, const char *mac, uint64_t now_ms)
@@ -187,7 +211,7 @@ struct flood_verdict flood_unknown(struct flood *f, const char *address, const c
 		f->all = (struct bucket){ .left = (uint64_t)FLOOD_ALL_BURST * MILLI, .filled_ms = now_ms };
 	f->started = true;
 	a = address_get(f, address, now_ms);
-	hash = pair_hash(f, a, mac);
+	hash = pair_hash(f, a, mac, false);
 	seen = seen_find(f, hash);
 	bucket_fill(&a->news, FLOOD_NEW_BURST, FLOOD_NEW_PER_S, now_ms);
 	bucket_fill(&f->all, FLOOD_ALL_BURST, FLOOD_ALL_PER_S, now_ms);

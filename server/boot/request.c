@@ -451,7 +451,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 		return false;
 	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
 		boot_note(r->boot, "warning", "flood", "server", 0,
-			  "%s asks for %s: %u a second just now, %u refused; machines that are known are served all the same",
+			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
 			  client, what, verdict->per_second, verdict->refused_count);
 	snprintf(r->reason, sizeof(r->reason), "%s asks for %s; it goes on more slowly", client, what);
 	request_fail(r, 503, "busy", r->reason);
@@ -469,6 +469,8 @@ static void request_looked(struct inventory_job *job, int err)
 	}
 	if (!r->look.facts.known || r->look.facts.stranger)
 		verdict = flood_unknown(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	else
+		flood_known(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	if (!request_flood(r, &verdict, "more machines than it can have"))
 		request_decide(r);
 }
@@ -510,7 +512,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	r->invalid = !ask_check(ask, &r->asker, r->reason, sizeof(r->reason));
 	r->msg.run = request_start;
 	boot_enter(boot);
-	verdict = flood_ask(boot->flood, r->asker.client, time_monotonic_ms());
+	verdict = flood_ask(boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	if (!request_flood(r, &verdict, "scripts without end"))
 		loop_post(boot->loop, &r->msg);
 }

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define MAC "52:54:00:00:00:01"
+
 static struct flood *flood;
 
 static int setup(void **state)
@@ -27,10 +29,11 @@ static int teardown(void **state)
 /* Machine n asks; a MAC that no machine has. */
 static struct flood_verdict unknown(const char *address, unsigned n, uint64_t now_ms)
 {
-	struct flood_verdict verdict = flood_ask(flood, address, now_ms);
+	struct flood_verdict verdict;
 	char mac[PARSE_MAC_TEXT];
 
 	snprintf(mac, sizeof(mac), "02:00:00:%02x:%02x:%02x", n >> 16 & 255, n >> 8 & 255, n & 255);
+	verdict = flood_ask(flood, address, mac, now_ms);
 	return verdict.refused ? verdict : flood_unknown(flood, address, mac, now_ms);
 }
 
@@ -76,8 +79,8 @@ static void test_all_addresses_together(void **state)
 	}
 	assert_int_equal(allowed, FLOOD_ALL_BURST);
 	/* Known machines only pass by the bucket of their own address. */
-	assert_false(flood_ask(flood, "10.2.0.1", 7).refused);
-	assert_false(flood_ask(flood, "10.1.0.99", 7).refused);
+	assert_false(flood_ask(flood, "10.2.0.1", MAC, 7).refused);
+	assert_false(flood_ask(flood, "10.1.0.99", MAC, 7).refused);
 	/* And a new one has its chance soon. */
 	assert_false(unknown("10.2.0.2", 999999, 107).refused);
 }
@@ -88,12 +91,26 @@ static void test_asking_without_end(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5000; i++)
-		allowed += !flood_ask(flood, "10.0.0.66", 1000).refused;
+		allowed += !flood_ask(flood, "10.0.0.66", MAC, 1000).refused;
 	assert_int_equal(allowed, FLOOD_ASK_BURST);
 	for (unsigned i = 0; i < 5000; i++)
-		allowed += !flood_ask(flood, "10.0.0.66", 3000).refused;
+		allowed += !flood_ask(flood, "10.0.0.66", MAC, 3000).refused;
 	assert_int_equal(allowed, FLOOD_ASK_BURST + 2 * FLOOD_ASK_PER_S);
-	assert_false(flood_ask(flood, "10.0.0.7", 3000).refused);
+	assert_false(flood_ask(flood, "10.0.0.7", MAC, 3000).refused);
+}
+
+/* A machine whose neighbour behind the same router floods. */
+static void test_known_behind_the_same_address(void **state)
+{
+	(void)state;
+	assert_false(flood_ask(flood, "10.9.9.9", MAC, 1000).refused);
+	flood_known(flood, "10.9.9.9", MAC, 1000);
+	count("10.9.9.9", 0, 3000, 2000);
+	assert_true(flood_ask(flood, "10.9.9.9", "52:54:00:00:00:02", 2000).refused);
+	assert_false(flood_ask(flood, "10.9.9.9", MAC, 2000).refused);
+	assert_true(flood_ask(flood, "10.9.9.9", MAC, 2001).refused); /* but not without end */
+	count("10.9.9.9", 3000, 9000, 7000);
+	assert_false(flood_ask(flood, "10.9.9.9", MAC, 7000).refused);
 }
 
 static void test_events(void **state)
@@ -129,7 +146,7 @@ static void test_addresses(void **state)
 	/* More addresses than there is room for: who was quiet longest is forgotten, nothing else happens. */
 	for (unsigned i = 0; i < 3 * FLOOD_ADDRESSES; i++) {
 		snprintf(address, sizeof(address), "10.%u.%u.1", i >> 8 & 255, i & 255);
-		assert_false(flood_ask(flood, address, 10 + i).refused);
+		assert_false(flood_ask(flood, address, MAC, 10 + i).refused);
 	}
 }
 
@@ -139,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_256_behind_one_router), TEST(test_thousands_of_macs), TEST(test_all_addresses_together),
 		TEST(test_asking_without_end),	  TEST(test_events),		TEST(test_addresses),
+		TEST(test_known_behind_the_same_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
