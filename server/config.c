@@ -115,6 +115,13 @@ static bool set_dhcp_option(struct config *config, size_t offset, const char *va
 	return true;
 }
 
+static uint64_t memory_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
 static bool set_yes(struct config *config, size_t offset, const char *value, const char **expected)
 {
 	bool *to = (bool *)((char *)config + offset);
@@ -123,6 +130,18 @@ static bool set_yes(struct config *config, size_t offset, const char *value, con
 	if (strcmp(value, "yes") && strcmp(value, "no"))
 		return false;
 	*to = value[0] == 'y';
+	return true;
+}
+
+static bool set_cache_size(struct config *config, size_t offset, const char *value, const char **expected)
+{
+	uint64_t bytes;
+
+	(void)offset;
+	*expected = "a size such as 2G, less than the machine's memory, or 0 for none";
+	if (!parse_size(value, &bytes) || bytes > memory_bytes())
+		return false;
+	config->cache_bytes = bytes;
 	return true;
 }
 
@@ -183,6 +202,7 @@ static const struct option options[] = {
 	  "what machines can boot besides their disk, NAME.conf each (default /etc/sanbootd/entries)" },
 	{ "boot-files", "DIR", set_path, offsetof(struct config, boot_files),
 	  "files that entries load: kernels, installers (default STATE/boot-files)" },
+	{ "cache-size", "SIZE", set_cache_size, 0, "memory for what machines read of golden images; 0: none (default: an eighth of all)" },
 	{ "threads", "N", set_threads, 0, "I/O loops (default: one per core)" },
 	{ "log-level", "error|warning|info|debug", set_log_level, 0, "what is logged (default info)" },
 };
@@ -385,6 +405,7 @@ static void config_defaults(struct config *config)
 	snprintf(config->ipxe_scripts, sizeof(config->ipxe_scripts), "/etc/sanbootd/ipxe-scripts");
 	snprintf(config->entries, sizeof(config->entries), "/etc/sanbootd/entries");
 	make_iqn_prefix(config->iqn_prefix, sizeof(config->iqn_prefix));
+	config->cache_bytes = memory_bytes() / 8;
 	config->threads = cores < 1 ? 1 : cores > 256 ? 256 : (unsigned)cores;
 }
 

@@ -46,6 +46,7 @@ struct config {
 	char iqn_prefix[CONFIG_TEXT_MAX];
 	struct config_dhcp dhcp;
 	unsigned threads; /* I/O loops, at least 1 */
+	uint64_t cache_bytes; /* golden cache; 0: none */
 	enum log_level log_level;
 };
 

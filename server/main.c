@@ -100,6 +100,8 @@ static int start_threads(struct daemon *d)
 	if (err)
 		return fail(d, "cannot start the workers", err);
 	err = disk_env_new(d->pool, d->loops, d->loop_count, &d->disk_env);
+	if (!err)
+		err = disk_env_set_cache(d->disk_env, d->config.cache_bytes);
 	return err ? fail(d, "cannot prepare the disks", err) : 0;
 }
 
@@ -190,6 +192,7 @@ static int start_http(struct daemon *d)
 		.boot = d->boot,
 		.inventory = d->inventory,
 		.store = d->store,
+		.disk_env = d->disk_env,
 		.boot_endpoints = d->config.http.list,
 		.boot_endpoint_count = d->config.http.count,
 		.web_endpoints = d->config.web.list,

@@ -143,6 +143,19 @@ struct pool;
 /* loops: the I/O loops on which disks will be opened. Start-up only. 0 or -errno. */
 int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_count, struct disk_env **env);
 void disk_env_free(struct disk_env *env); /* all disks are closed */
+/*
+ * Memory in which what disks read of golden images stays, for all who read it after them (golden_cache.h). Start-up, before any
+ * disk is opened; once. 0: none, the page cache does it. 0 or -errno.
+ */
+int disk_env_set_cache(struct disk_env *env, uint64_t bytes);
+
+struct disk_cache_info {
+	uint64_t size_bytes, used_bytes;
+	uint64_t hit_bytes, miss_bytes; /* read of golden images since the start: from the cache, and not */
+};
+
+/* Any thread. All 0 where there is none. */
+void disk_env_cache_info(struct disk_env *env, struct disk_cache_info *info);
 
 struct disk_open {
 	const char *path; /* copied */

@@ -51,6 +51,7 @@ enum disk_env_open_flags {
 	DISK_ENV_READ_ONLY = 1, /* and FILE_LOCK_SHARED_READ; without it FILE_LOCK_EXCLUSIVE */
 	DISK_ENV_CREATE = 2,	/* makes it where it is missing, mode 0600, its name durable before return */
 	DISK_ENV_NO_SYNC = 4,	/* ephemeral: FILE_SYNC completes at once */
+	DISK_ENV_GOLDEN = 16,	/* a backing file: it never changes, so what is read of it may stay in the golden cache */
 	DISK_ENV_NO_LOCK = 8,	/* a file that the lock of another one covers (the journal beside its child) */
 };
 
@@ -107,6 +108,9 @@ void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_
 
 /* What the files of loop have dirty, on loop: dirty.h. */
 struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop);
+
+/* On loop: so many bytes of a file that is cached were in memory, or were not. */
+void disk_env_count_cache(struct disk_env *env, const struct loop *loop, bool hit, uint64_t bytes);
 
 /* DISK_ZEROES_BYTES of zeroes that take no memory: what a read of nothing points at. Never written (it would fault). */
 void *disk_env_zeroes(const struct disk_env *env);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "disk/golden_cache.h"
 
 /* ---- files ---- */
 
@@ -79,6 +80,8 @@ static int real_open_file(void *arg, struct disk_env *env, struct loop *loop, co
 	*file = file_new(env, loop, fd, (uint64_t)st.st_size, read_only, flags & DISK_ENV_NO_SYNC);
 	if (!*file)
 		err = -ENOMEM;
+	else if (flags & DISK_ENV_GOLDEN && env->cache)
+		(*file)->golden = golden_image_get(env->cache, &st);
 out:
 	if (err)
 		close(fd);
@@ -284,6 +287,35 @@ struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loo
 	return &env_loop_of(env, loop)->dirty;
 }
 
+/* ---- the golden cache ---- */
+
+int disk_env_set_cache(struct disk_env *env, uint64_t bytes)
+{
+	return bytes ? golden_cache_new(env->pool, bytes, &env->cache) : 0;
+}
+
+void disk_env_cache_info(struct disk_env *env, struct disk_cache_info *info)
+{
+	*info = (struct disk_cache_info){ 0 };
+	if (!env->cache)
+		return;
+	info->size_bytes = golden_cache_size(env->cache);
+	info->used_bytes = golden_cache_used(env->cache);
+	for (unsigned i = 0; i < env->loop_count; i++) {
+		info->hit_bytes += atomic_load_explicit(&env->loops[i].cache_hit_bytes, memory_order_relaxed);
+		info->miss_bytes += atomic_load_explicit(&env->loops[i].cache_miss_bytes, memory_order_relaxed);
+	}
+}
+
+void disk_env_count_cache(struct disk_env *env, const struct loop *loop, bool hit, uint64_t bytes)
+{
+	struct env_loop *el = env_loop_of(env, loop);
+	atomic_ullong *count = hit ? &el->cache_hit_bytes : &el->cache_miss_bytes;
+
+	/* One writer: no read-modify-write is needed. */
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + bytes, memory_order_relaxed);
+}
+
 void *disk_env_zeroes(const struct disk_env *env)
 {
 	return env->zeroes;
@@ -348,6 +380,7 @@ void disk_env_free(struct disk_env *env)
 			}
 		}
 	}
+	golden_cache_free(env->cache);
 	munmap(env->zeroes, DISK_ZEROES_BYTES);
 	free(env);
 }

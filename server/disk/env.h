@@ -3,6 +3,8 @@
 #ifndef DISK_ENV_H
 #define DISK_ENV_H
 
+#include <stdatomic.h>
+
 #include "disk/dirty.h"
 #include "disk/engine.h"
 
@@ -27,6 +29,7 @@ struct env_loop {
 	struct disk_request *soon_first, **soon_last;
 	struct loop_msg soon_msg;
 	struct dirty_budget dirty; /* of its files */
+	atomic_ullong cache_hit_bytes, cache_miss_bytes; /* written by its loop only */
 };
 
 struct disk_env {
@@ -34,6 +37,7 @@ struct disk_env {
 	const struct disk_env_ops *ops;
 	void *ops_arg;
 	void *zeroes;
+	struct golden_cache *cache; /* or NULL */
 	char boot_id[40];
 	unsigned loop_count;
 	struct env_loop loops[];

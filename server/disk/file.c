@@ -27,6 +27,7 @@
 #include "disk/disk.h"
 #include "disk/engine.h"
 #include "disk/file_io.h"
+#include "disk/golden_cache.h"
 
 enum {
 	FILE_DIRTY_MAX = 64 << 20, /* unsynced bytes beyond which writes go to workers */
@@ -361,6 +362,8 @@ static void real_close(struct file *file)
 	struct real_file *f = real_of(file);
 
 	file_unlock(f->fd);
+	if (file->golden)
+		golden_image_put(file->golden);
 	f->closed = true;
 	if (!f->writing_back)
 		close_submit(f);

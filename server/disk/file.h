@@ -18,6 +18,7 @@
 struct disk_env;
 struct disk_extent;
 struct file;
+struct golden_image;
 struct loop;
 
 enum file_op {
@@ -80,6 +81,7 @@ struct file {
 	const struct file_ops *ops;
 	struct loop *loop;
 	uint64_t size_bytes; /* at open */
+	struct golden_image *golden; /* what memory holds of it; NULL: not cached */
 };
 
 /*

@@ -136,6 +136,10 @@ struct qcow2_extent {
 	struct file *file;	/* NULL: zeroes */
 	uint64_t offset;	/* in file */
 	unsigned layer;		/* where it was found; layer_count: beyond all */
+	/* private to qcow2_read.c */
+	struct golden_slot *slot; /* pinned: the bytes are, or will be, at data */
+	uint8_t *data;
+	bool done; /* they are */
 };
 
 /*
@@ -179,7 +183,8 @@ struct qcow2_reader;
 struct qcow2_io {
 	struct file_request file;
 	struct iovec iov;
-	uint64_t guest;
+	const struct qcow2_extent *extent;
+	bool fills; /* whole pages of a golden slot */
 };
 
 /* Bytes of the disk on their way into memory: qcow2_read.c. */
@@ -190,7 +195,7 @@ struct qcow2_reader {
 	void *user; /* the caller's */
 	int result;
 	uint64_t error_offset;
-	struct iovec *iov; /* the answer: pieces of buffer and zeroes */
+	struct iovec *iov; /* the answer: pieces of buffer, golden data and zeroes */
 	int iov_count;
 	/* private */
 	struct qcow2_waiter waiter;

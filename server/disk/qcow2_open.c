@@ -237,6 +237,8 @@ static int open_layer(struct opening *o, unsigned index, bool raw)
 
 	if (index == 0 && !o->how.read_only)
 		flags = o->how.ephemeral ? DISK_ENV_NO_SYNC : 0;
+	else if (index > 0)
+		flags |= DISK_ENV_GOLDEN;
 	layer->raw = raw;
 	err = disk_env_open_file(o->env, o->loop, layer->path, flags, &layer->file);
 	if (err) {

@@ -2,11 +2,12 @@
 /*
  * Bytes of a qcow2 disk on their way into memory.
  *
- *	find extents ---> buffer ---> read each inline ---> those that could not be: workers ---> done
+ *	find extents ---> golden slots, buffer ---> read each inline ---> those that could not be: workers ---> done
  *	   | QCOW2_WAIT (maps)
  *	   +--> again
  *
- * The answer is one iovec: pieces of one buffer where there is data, the zero region where there is none. A READ that
+ * The answer is one iovec: pieces of one buffer where there is data, the zero region where there is none. What the golden
+ * cache has, or is about to have, is lent from there: such pieces are read into it, in whole pages. A READ that
  * is done inline never takes a hold; one that has to wait takes it, so that no later write gets ahead of it. All on
  * the disk's loop.
  */
@@ -17,13 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk/golden_cache.h"
+
 /* ---- reader ---- */
 
 static int add_extent(struct qcow2_reader *r, const struct qcow2_extent *extent)
 {
 	struct qcow2_extent *last = r->extent_count ? &r->extents[r->extent_count - 1] : NULL;
 
-	if (last && last->file == extent->file && (!last->file || last->offset + last->length == extent->offset)) {
+	if (last && !last->slot && !extent->slot && last->file == extent->file && (!last->file || last->offset + last->length == extent->offset)) {
 		last->length += extent->length;
 		return 0;
 	}
@@ -43,6 +46,18 @@ static int add_extent(struct qcow2_reader *r, const struct qcow2_extent *extent)
 	return 0;
 }
 
+/* Golden data: at most to the end of its slot, and the slot, where it is worth one. */
+static void pin_golden(struct qcow2_reader *r, struct qcow2_extent *extent)
+{
+	struct golden_image *golden = extent->file ? extent->file->golden : NULL;
+
+	if (!golden)
+		return;
+	extent->length = min_u64(extent->length, GOLDEN_SLOT_BYTES - extent->offset % GOLDEN_SLOT_BYTES);
+	extent->slot = golden_slot_pin(golden, extent->offset, extent->length, &extent->data, &extent->done);
+	disk_env_count_cache(r->q->disk.env, r->q->disk.loop, extent->slot && extent->done, extent->length);
+}
+
 static int find_extents(struct qcow2_reader *r)
 {
 	while (r->found < r->length) {
@@ -53,7 +68,10 @@ static int find_extents(struct qcow2_reader *r)
 			r->error_offset = r->offset + r->found;
 		if (err)
 			return err;
+		pin_golden(r, &extent);
 		err = add_extent(r, &extent);
+		if (err && extent.slot)
+			golden_slot_unpin(extent.slot);
 		if (err)
 			return err;
 		r->found += extent.length;
@@ -68,7 +86,7 @@ static int make_room(struct qcow2_reader *r)
 	size_t used = 0;
 
 	for (unsigned i = 0; i < r->extent_count; i++)
-		if (r->extents[i].file)
+		if (r->extents[i].file && !r->extents[i].slot)
 			r->buffer_bytes += r->extents[i].length;
 	if (r->buffer_bytes) {
 		r->buffer = disk_buffers_get(disk->env, disk->loop, r->buffer_bytes);
@@ -82,12 +100,14 @@ static int make_room(struct qcow2_reader *r)
 			return -ENOMEM;
 	}
 	for (unsigned i = 0; i < r->extent_count; i++) {
-		const struct qcow2_extent *e = &r->extents[i];
+		struct qcow2_extent *e = &r->extents[i];
 
-		r->iov[i].iov_len = e->length;
-		r->iov[i].iov_base = e->file ? (uint8_t *)r->buffer + used : disk_env_zeroes(disk->env);
-		if (e->file)
+		if (e->file && !e->slot) {
+			e->data = (uint8_t *)r->buffer + used;
 			used += e->length;
+		}
+		r->iov[i].iov_len = e->length;
+		r->iov[i].iov_base = e->file ? e->data : disk_env_zeroes(disk->env);
 	}
 	r->iov_count = (int)r->extent_count;
 	return 0;
@@ -99,63 +119,102 @@ static void reader_end(struct qcow2_reader *r, int result)
 	r->done(r);
 }
 
-static void io_done(struct file_request *file)
+/* The bytes of an extent: where they are read to. For a golden slot the whole pages that they touch. */
+static uint64_t place_of(const struct qcow2_extent *e, bool fills, uint64_t *length, struct iovec *iov)
 {
-	struct qcow2_reader *r = file->user;
-	struct qcow2_io *io = container_of(file, struct qcow2_io, file);
+	uint64_t before = fills ? e->offset % GOLDEN_PAGE_BYTES : 0;
 
-	if (file->result) {
-		uint64_t at = io->guest;
-
-		if (file->result == -EIO)
-			at += min_u64(file->error_offset - file->offset, file->length - 1);
-		if (!r->result || at < r->error_offset)
-			r->error_offset = at;
-		r->result = file->result;
-	}
-	if (--r->pending == 0)
-		reader_end(r, r->result);
+	*length = fills ? align_up(before + e->length, GOLDEN_PAGE_BYTES) : e->length;
+	*iov = (struct iovec){ e->data - before, *length };
+	return e->offset - before;
 }
 
-static void io_submit(struct qcow2_reader *r, struct qcow2_io *io, const struct qcow2_extent *e,
-		      const struct iovec *iov)
+static void io_done(struct file_request *file);
+
+static void io_submit(struct qcow2_reader *r, struct qcow2_io *io)
 {
-	io->guest = e->guest;
-	io->iov = *iov;
+	uint64_t length, offset = place_of(io->extent, io->fills, &length, &io->iov);
+
 	io->file = (struct file_request){
 		.op = FILE_READ,
-		.offset = e->offset,
-		.length = e->length,
+		.offset = offset,
+		.length = length,
 		.iov = &io->iov,
 		.iov_count = 1,
 		.done = io_done,
 		.user = r,
 	};
-	r->pending++;
-	e->file->ops->submit(e->file, &io->file);
+	io->extent->file->ops->submit(io->extent->file, &io->file);
+}
+
+static void io_failed(struct qcow2_reader *r, const struct qcow2_io *io)
+{
+	uint64_t at = io->extent->guest;
+
+	if (io->file.result == -EIO)
+		at += min_u64(io->file.error_offset - io->file.offset, io->file.length - 1);
+	if (!r->result || at < r->error_offset)
+		r->error_offset = at;
+	r->result = io->file.result;
+}
+
+static void io_done(struct file_request *file)
+{
+	struct qcow2_reader *r = file->user;
+	struct qcow2_io *io = container_of(file, struct qcow2_io, file);
+
+	if (file->result && io->fills) {
+		/* It may be that nobody asked for what could not be read. */
+		io->fills = false;
+		io_submit(r, io);
+		return;
+	}
+	if (file->result)
+		io_failed(r, io);
+	else if (io->fills)
+		golden_slot_filled(io->extent->slot, file->offset, file->length);
+	if (--r->pending == 0)
+		reader_end(r, r->result);
+}
+
+static bool read_now(struct qcow2_extent *e)
+{
+	bool fills = e->slot != NULL;
+	struct iovec iov;
+	uint64_t length, offset = place_of(e, fills, &length, &iov);
+
+	if (!e->file->ops->read_now(e->file, offset, &iov, 1, length))
+		return false;
+	if (fills)
+		golden_slot_filled(e->slot, offset, length);
+	return true;
 }
 
 /* Inline what can be; then all the rest at once. */
 static int transfer(struct qcow2_reader *r)
 {
-	unsigned slow = 0, used = 0;
+	unsigned used = 0;
 
 	for (unsigned i = 0; i < r->extent_count; i++) {
 		struct qcow2_extent *e = &r->extents[i];
 
-		if (e->file && e->file->ops->read_now(e->file, e->offset, &r->iov[i], 1, e->length))
-			e->layer = DISK_CHAIN_MAX; /* done */
-		else if (e->file)
-			slow++;
+		e->done = e->done || !e->file || read_now(e);
+		r->pending += !e->done;
 	}
-	if (slow == 0)
+	if (r->pending == 0)
 		return 0;
-	r->io = calloc(slow, sizeof(*r->io));
+	r->io = calloc(r->pending, sizeof(*r->io));
 	if (!r->io)
 		return -ENOMEM;
-	for (unsigned i = 0; i < r->extent_count; i++)
-		if (r->extents[i].file && r->extents[i].layer != DISK_CHAIN_MAX)
-			io_submit(r, &r->io[used++], &r->extents[i], &r->iov[i]);
+	for (unsigned i = 0; i < r->extent_count; i++) {
+		struct qcow2_extent *e = &r->extents[i];
+
+		if (e->done)
+			continue;
+		r->io[used].extent = e;
+		r->io[used].fills = e->slot != NULL;
+		io_submit(r, &r->io[used++]);
+	}
 	return QCOW2_WAIT;
 }
 
@@ -192,6 +251,9 @@ void qcow2_reader_start(struct qcow2_reader *r, struct qcow2 *q, uint64_t offset
 
 void qcow2_reader_fini(struct qcow2_reader *r)
 {
+	for (unsigned i = 0; i < r->extent_count; i++)
+		if (r->extents[i].slot)
+			golden_slot_unpin(r->extents[i].slot);
 	if (r->buffer)
 		disk_buffers_put(r->q->disk.env, r->q->disk.loop, r->buffer, r->buffer_bytes);
 	if (r->extents != r->first_extents)

@@ -15,11 +15,13 @@ struct boot;
 struct http;
 struct inventory;
 struct store;
+struct disk_env;
 
 struct http_config {
 	struct boot *boot;
 	struct inventory *inventory;
 	struct store *store;
+	struct disk_env *disk_env; /* for what /metrics says of the golden cache; NULL: nothing */
 	const struct endpoint *boot_endpoints; /* --http */
 	unsigned boot_endpoint_count;
 	const struct endpoint *web_endpoints; /* --web; count 0: the same as boot's */

@@ -2,6 +2,7 @@
 /* GET /metrics: Prometheus text format 0.0.4. Counts only: no name, no address, no secret. */
 #include "base/util.h"
 #include "boot/boot.h"
+#include "disk/disk.h"
 #include "http/api.h"
 #include "http/boot_paths.h"
 #include "http/routes.h"
@@ -109,6 +110,20 @@ static void write_boots(struct buf *out, struct http *http)
 		   (double)atomic_load(&http->boot_ms) / 1000.0, total);
 }
 
+static void write_cache(struct buf *out, struct disk_env *env)
+{
+	struct disk_cache_info info;
+
+	if (!env)
+		return;
+	disk_env_cache_info(env, &info);
+	gauge(out, "golden_cache_size_bytes", "Memory that golden data may take.", info.size_bytes);
+	gauge(out, "golden_cache_used_bytes", "Memory that golden data takes.", info.used_bytes);
+	head(out, "golden_read_bytes_total", "counter", "Read of golden images by machines, by whether the golden cache had it.");
+	buf_printf(out, "sanbootd_golden_read_bytes_total{cache=\"hit\"} %llu\nsanbootd_golden_read_bytes_total{cache=\"miss\"} %llu\n",
+		   (unsigned long long)info.hit_bytes, (unsigned long long)info.miss_bytes);
+}
+
 static void write_http(struct buf *out, struct http *http)
 {
 	unsigned streams;
@@ -154,6 +169,7 @@ static void measure(struct request *request)
 	gauge(out, "max_machines", "How many machines the policy allows.", metrics.policy.max_machines);
 	write_space(out, http, &metrics.policy);
 	write_boots(out, http);
+	write_cache(out, http->config.disk_env);
 	write_http(out, http);
 	request->reply.status = 200;
 	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";

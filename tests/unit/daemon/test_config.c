@@ -99,6 +99,7 @@ static void test_refusals(void **state)
 		  "FILE:1: http = localhost:80: expected ADDR:PORT with a numeric address, such as 0.0.0.0:8080 or [::]:8080 (at most 16 of them)" },
 		{ "config = /x\n", { NULL }, "FILE:1: unknown key \"config\"; the keys are the flags of sanbootd --help without the dashes" },
 		{ "", { "--dhcp", "maybe" }, "--dhcp maybe: expected off, proxy or full" },
+		{ "", { "--cache-size", "1000T" }, "--cache-size 1000T: expected a size such as 2G, less than the machine's memory, or 0 for none" },
 		{ "", { "--threads", "0" }, "--threads 0: expected a number from 1 to 256" },
 		{ "", { "--threads" }, "--threads needs a value: N" },
 		{ "", { "--bogus" }, "unknown flag --bogus; see sanbootd --help" },
@@ -139,7 +140,7 @@ static void test_missing_file(void **state)
 static void test_help_names_every_flag(void **state)
 {
 	static const char *const flags[] = { "--config", "--state-dir", "--runtime-dir", "--http", "--web", "--iscsi", "--advertise", "--iqn-prefix",
-					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-router", "--dhcp-dns", "--dhcp-ntp", "--dhcp-domain", "--dhcp-force", "--ipxe-dir", "--threads", "--log-level",
+					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-router", "--dhcp-dns", "--dhcp-ntp", "--dhcp-domain", "--dhcp-force", "--ipxe-dir", "--cache-size", "--threads", "--log-level",
 					     "--version", "--help" };
 	struct buf text;
 
