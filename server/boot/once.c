@@ -102,13 +102,17 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 {
 	struct taken *taken = calloc(1, sizeof(*taken));
 
-	if (!taken || flood_ask(boot->flood, client, time_monotonic_ms()).refused) {
+	if (!taken) {
 		answered(arg, -EAGAIN);
-		free(taken);
 		return;
 	}
 	if (!parse_mac(mac, taken->mac) || strlen(token) >= sizeof(taken->token)) {
 		answered(arg, -ENOENT);
+		free(taken);
+		return;
+	}
+	if (flood_ask(boot->flood, client, taken->mac, time_monotonic_ms()).refused) {
+		answered(arg, -EAGAIN);
 		free(taken);
 		return;
 	}
