@@ -101,13 +101,14 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 		void (*answered)(void *arg, int err), void *arg)
 {
 	struct taken *taken = calloc(1, sizeof(*taken));
+	bool valid = taken && parse_mac(mac, taken->mac);
 
-	if (!taken || flood_ask(boot->flood, client, time_monotonic_ms()).refused) {
+	if (!taken || flood_ask(boot->flood, client, taken->mac, time_monotonic_ms()).refused) {
 		answered(arg, -EAGAIN);
 		free(taken);
 		return;
 	}
-	if (!parse_mac(mac, taken->mac) || strlen(token) >= sizeof(taken->token)) {
+	if (!valid || strlen(token) >= sizeof(taken->token)) {
 		answered(arg, -ENOENT);
 		free(taken);
 		return;
