@@ -413,7 +413,8 @@ struct qcow2 {
 	bool leaks;		  /* some are not even known any more */
 	struct qcow2_punches punches, mature_punches;
 	bool reaping;
-	unsigned reap_left; /* of what a close may still give back */
+	unsigned reap_left; /* of what a close gives back in any case */
+	uint64_t reap_until_ms;
 	struct qcow2_run reap_run;
 	struct qcow2_punch reap_punch;
 	struct qcow2_hold reap_hold;

@@ -14,14 +14,13 @@
  * an error; then the marks ask the next open to look. All on the disk's loop.
  */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "disk/qcow2_engine.h"
 
-/* Of clusters, and of blocks in the middle of one: about a second on a file system where they lie scattered. */
-enum { REAP_AT_CLOSE = 1024 };
+/* A close gives back so many clusters and runs of blocks, and what more there is time for. */
+enum { REAP_AT_CLOSE = 1024, REAP_AT_CLOSE_MS = 1000 };
 
 /* At once: a punch of many fragments takes long, and holds up all writes to the file meanwhile. */
 enum { REAP_CLUSTERS = 64 };
@@ -190,9 +189,14 @@ static void reap_punch(struct qcow2 *q)
 
 /* ---- the whole ---- */
 
+static bool may_reap(const struct qcow2 *q)
+{
+	return !q->closed || q->reap_left || time_monotonic_ms() < q->reap_until_ms;
+}
+
 static void reap_next(struct qcow2 *q)
 {
-	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed && q->reap_left;
+	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed && may_reap(q);
 	if (!q->reaping)
 		qcow2_wake(&q->reap_waiters, 0);
 	else if (q->mature.count)
@@ -203,8 +207,6 @@ static void reap_next(struct qcow2 *q)
 
 void qcow2_reap(struct qcow2 *q)
 {
-	if (!q->closed)
-		q->reap_left = UINT_MAX;
 	if (!q->reaping)
 		reap_next(q);
 }
@@ -212,6 +214,7 @@ void qcow2_reap(struct qcow2 *q)
 void qcow2_reap_closing(struct qcow2 *q)
 {
 	q->reap_left = disk_env_limit(q->disk.env, DISK_ENV_REAP_AT_CLOSE, REAP_AT_CLOSE);
+	q->reap_until_ms = q->reap_left == REAP_AT_CLOSE ? time_monotonic_ms() + REAP_AT_CLOSE_MS : 0;
 }
 
 void qcow2_reap_stuck(struct qcow2 *q)

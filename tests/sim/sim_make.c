@@ -171,6 +171,21 @@ static void make_disk(struct sim *sim)
 	sim->must_fail = false;
 }
 
+/* The child becomes what a new one stands on. */
+static void put_child_above(struct sim *sim)
+{
+	char layer[300];
+
+	snprintf(layer, sizeof(layer), "%s/layer%u", sim->options->dir, sim->layers++);
+	host_store(&sim->host, sim->path);
+	if (rename(sim->path, layer))
+		sim_fail(sim, "%s: %s", layer, strerror(errno));
+	host_load(&sim->host, layer);
+	host_forget(&sim->host, sim->path);
+	make_child(sim, name_of(layer), "qcow2");
+	sim_say(sim, "another child over it: %u files", sim->layers + (sim->golden_bytes != 0));
+}
+
 /* ---- public ---- */
 
 void sim_make(struct sim *sim)
@@ -194,6 +209,9 @@ void sim_make(struct sim *sim)
 		host_load(&sim->host, sim->golden);
 	}
 	make_disk(sim);
+	for (unsigned more = prng_percent(&sim->prng, 15) ? 1 + (unsigned)prng_below(&sim->prng, 6) : 0; more; more--)
+		if (sim->format->maps && !sim->ephemeral)
+			put_child_above(sim);
 	if (sim->format->maps && prng_percent(&sim->prng, 15))
 		sim->quota_bytes = host_allocated(&sim->host, sim->path) + prng_below(&sim->prng, sim->size_bytes / 2);
 }
@@ -207,21 +225,6 @@ void sim_make_again(struct sim *sim)
 	host_forget(&sim->host, journal);
 	model_free(sim->model);
 	make_disk(sim);
-}
-
-/* The child becomes what a new one stands on. */
-static void put_child_above(struct sim *sim)
-{
-	char layer[300];
-
-	snprintf(layer, sizeof(layer), "%s/layer%u", sim->options->dir, sim->layers++);
-	host_store(&sim->host, sim->path);
-	if (rename(sim->path, layer))
-		sim_fail(sim, "%s: %s", layer, strerror(errno));
-	host_load(&sim->host, layer);
-	host_forget(&sim->host, sim->path);
-	make_child(sim, name_of(layer), "qcow2");
-	sim_say(sim, "another child over it: %u files", sim->layers + (sim->golden_bytes != 0));
 }
 
 static void grow(struct sim *sim)

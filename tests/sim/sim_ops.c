@@ -223,7 +223,7 @@ static enum model_kind choose_kind(struct prng *prng)
 {
 	unsigned n = (unsigned)prng_below(prng, 100);
 
-	return n < 84 ? MODEL_NEW : n < 92 ? MODEL_GOLDEN : MODEL_ZERO;
+	return n < 80 ? MODEL_NEW : n < 88 ? MODEL_GOLDEN : MODEL_ZERO;
 }
 
 static void choose_request(struct sim *sim, struct sim_op *op)

@@ -404,6 +404,13 @@ static void test_discard_all(void **state)
 	assert_int_equal(fixture_write(fx, disk, size_bytes / 2, back, 512, false), 0);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	/* What a close has no time for is the next one's; it gets on. */
+	for (uint64_t left = check.leaks; left; left = check.leaks) {
+		assert_int_equal(check.corruptions, 0);
+		assert_int_equal(fixture_close(fx, open_child(fx, "child")), 0);
+		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+		assert_true(check.leaks < left);
+	}
 	assert_int_equal(check.corruptions | check.leaks, 0);
 	assert_true(check.allocated_clusters <= 3 + qcow2_refcount_blocks(size_bytes) + 1024 + 1);
 }
