@@ -102,7 +102,7 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 {
 	struct taken *taken = calloc(1, sizeof(*taken));
 
-	if (!taken || flood_ask(boot->flood, client, time_monotonic_ms()).refused) {
+	if (!taken || flood_ask(boot->flood, client, mac, time_monotonic_ms()).refused) {
 		answered(arg, -EAGAIN);
 		free(taken);
 		return;
