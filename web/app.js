@@ -273,7 +273,7 @@ function showMachine(m) {
   fact(facts, "Address", m.address, true);
   fact(facts, "Hardware", [m.product, m.serial].filter(Boolean).join(", "));
   fact(facts, "UUID", m.uuid, true);
-  fact(facts, "Mode", `${m.mode}, authentication: ${m.auth}, boots from ${m.boot === "local" ? "its own disk" : "the network"}`);
+  fact(facts, "Mode", `${m.mode}, authentication: ${m.auth}, boots ${m.boot === "local" ? "from its own disk" : m.boot === "disk" ? "from the network" : m.boot}${m.boot_once ? `, once: ${m.boot_once}` : ""}`);
   fact(facts, "Target", m.iqn, true);
   fact(facts, "Note", m.note);
   fact(facts, "Enrolled", when(m.created_ms));

@@ -145,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct script_values mean = plain;
 		struct shape want, got;
 
-		mean.value[VAR_REASON] = reason[0] ? reason : ask.product;
+		/* Not empty where the other is not: a line may depend on it. */
+		mean.value[VAR_REASON] = reason[0] ? reason : ask.product[0] ? ask.product : "x";
 		mean.value[VAR_WHERE] = ask.serial;
 		mean.value[VAR_SINCE] = ask.uuid;
 		mean.value[VAR_SERVER] = asker.server[0] ? asker.server : plain.value[VAR_SERVER];
