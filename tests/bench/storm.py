@@ -42,6 +42,15 @@ def rss_kb(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
 
+def cache_kb(server):
+    """What of that is the golden cache's."""
+    c = http.client.HTTPConnection(server.http, timeout=60)
+    c.request("GET", "/metrics")
+    text = c.getresponse().read().decode()
+    c.close()
+    return int(re.search(r"^sanbootd_golden_cache_used_bytes (\d+)", text, re.M).group(1)) >> 10
+
+
 def enrol(server, first, count):
     """New machines, all at once; gives the lines for iload and the seconds that it took."""
     local = threading.local()
@@ -97,7 +106,7 @@ def step(directory, machines, repetitions):
         verified = replay(server, machines, "--base", image)
         row["verified_blocks"] = verified["verified"]
         row["verified_s"] = verified["secs"]
-        row["rss_kb_per_machine"] = (rss_kb(server.pid) - idle_kb) / machines
+        row["rss_kb_per_machine"] = (rss_kb(server.pid) - cache_kb(server) - idle_kb) / machines
         row["child_bytes"] = children_bytes(server, machines)
         runs, bounds = [], []
         for i in range(repetitions):
