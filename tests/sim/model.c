@@ -78,7 +78,7 @@ static uint32_t content_of(const unsigned char data[SECTOR], uint64_t sector)
 
 static bool is_golden(uint64_t offset)
 {
-	return !(offset >> 16 & 1 && (offset >> 16) % 3 == 0);
+	return (offset >> 16) % 3 != 1;
 }
 
 bool model_golden(uint64_t offset, unsigned char data[SECTOR])
