@@ -17,7 +17,7 @@ static void add_common(const struct dhcp_config *config, struct buf *text)
 			     "port=0\nbind-dynamic\nexcept-interface=lo\nlog-dhcp\nlog-facility=-\nno-hosts\nno-resolv\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(text, "interface=%s\n", config->interfaces[i]);
-	buf_add_string(text, "enable-tftp\ntftp-max=512\n");
+	buf_add_string(text, "enable-tftp\ntftp-max=2048\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(text, "tftp-root=%s/tftp/%s,%s\n", config->runtime_dir, config->interfaces[i], config->interfaces[i]);
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Full mode with two networks: what each is told, fixed addresses over a change of the ranges, and floods of invented MACs (clients of packets)."""
+import select, socket
+
 from e2e import *
 import dhcpclient
 
@@ -111,6 +113,19 @@ with Suite() as t:
         true(re.search(r"no address is left on br0 for 02:00:00:00:0\d:\w\w: .* packets came from MACs that are neither enrolled nor waiting", events[0]["text"]),
              f"event: {events[0]}")
         true(b.lease(), "nothing on the other network")
+
+    with t.case("a flood of transfers that are begun and left: others are still served by TFTP"):
+        begun = [rogue.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(700)]
+        def unanswered():
+            waiting = [s for s in begun if s not in select.select(begun, [], [], 0)[0]]
+            for s in waiting[:100]:                              # more at once would only be lost
+                s.sendto(b"\0\1undionly.kpxe\0octet\0", (t.lan.ip, 69))
+            return waiting
+        until(lambda: not unanswered(), 20, "an answer to each of them")
+        with open("/usr/lib/ipxe/undionly.kpxe", "rb") as f:
+            true(b.fetch("tftp://10.78.0.1/undionly.kpxe") == f.read(), "another client got something else")
+        for s in begun:
+            s.close()
 
     with t.case("SIGHUP with other ranges: what lies in none any more is given up, and the event log says so; the rest stays"):
         configure("10.77.0.200,10.77.0.220", "10.78.0.50,10.78.0.57")
