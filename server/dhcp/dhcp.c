@@ -232,8 +232,9 @@ static void on_exhausted(void *arg, const char *interface, const char *mac, unsi
 		return;
 	d->exhausted_ms = now;
 	inventory_event(d->inventory, "warning", "dhcp-exhausted", "server", 0, interface,
-			"no address is left on %s for %s: in the last two minutes %u packets came from MACs that are neither enrolled nor waiting. Somebody "
-			"invents MACs, or --dhcp-range is too small; enrolled machines keep their addresses",
+			"no address is left on %s for %s: in the last two minutes %u packets came from MACs that are neither "
+			"enrolled nor waiting. Somebody invents MACs, or --dhcp-range is too small; enrolled machines keep "
+			"their addresses",
 			interface, mac, strangers);
 }
 

@@ -33,7 +33,7 @@ struct dhcp_option {
 enum dhcp_seen_kind {
 	DHCP_SEEN_ASKED,  /* firmware or iPXE asked DHCP, in proxy mode PXE */
 	DHCP_SEEN_LEASED, /* and was given address; full mode */
-	DHCP_SEEN_FILE,	  /* file (as named under --ipxe-dir, or boot.ipxe, autoexec.ipxe) was sent whole by TFTP to address */
+	DHCP_SEEN_FILE,	  /* file (as under --ipxe-dir, or boot.ipxe, autoexec.ipxe) was sent whole by TFTP to address */
 };
 
 struct dhcp_seen {
@@ -48,9 +48,10 @@ struct dhcp_config {
 	enum dhcp_mode mode;
 	const char *interfaces[DHCP_INTERFACES_MAX];
 	unsigned interface_count;
-	const char *ranges[DHCP_RANGES_MAX]; /* FIRST,LAST[,LEASE], each for the interface in whose network it lies; full */
+	/* FIRST,LAST[,LEASE], each for the interface in whose network it lies; full */
+	const char *ranges[DHCP_RANGES_MAX];
 	unsigned range_count;
-	/* Full. Nothing is sent where nothing is said. A router goes to its own network; what is said for one interface wins there. */
+	/* Full. Nothing is sent where nothing is said. A router goes to its own network; what is for one interface wins there. */
 	struct dhcp_option options[DHCP_OPTIONS_MAX];
 	unsigned option_count;
 	bool force; /* start although another DHCP server answered */
@@ -64,8 +65,9 @@ struct dhcp_config {
 	struct inventory *inventory;
 	struct loop *loop; /* supervision happens on it; it must outlive dhcp_stop */
 	/*
-	 * What machines are seen to do; on the loop, not after dhcp_stop. Each exchange is reported (one boot has several: firmware's, then iPXE's), at
-	 * most some hundred a second. The MAC is what the packets or the neighbour table say. NULL: nobody wants to know.
+	 * What machines are seen to do; on the loop, not after dhcp_stop. Each exchange is reported (one boot has several:
+	 * firmware's, then iPXE's), at most some hundred a second. The MAC is what the packets or the neighbour table say.
+	 * NULL: nobody wants to know.
 	 */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
 	void *seen_arg;

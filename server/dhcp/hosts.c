@@ -127,7 +127,8 @@ static int run_release(struct inventory_tx *tx, struct inventory_job *job)
 		if (err)
 			break;
 		event_add(tx, "info", "address-released", "server", machine.id, machine.name,
-			  "%s is in no --dhcp-range any more: it gets another address at its next boot", machine.address);
+			  "%s is in no --dhcp-range any more: it gets another address at its next boot",
+			  machine.address);
 		machine.address[0] = '\0';
 		err = machine_update(tx, &machine);
 	}

@@ -92,8 +92,8 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 		return 0;
 	if (ipv6)
 		snprintf(reason, reason_size,
-			 "interface %s has IPv6 addresses only, and machines boot over IPv4: the iBFT, in which they find their disk, knows nothing else. Give it "
-			 "an IPv4 address as well: ip address add 10.0.0.1/24 dev %s",
+			 "interface %s has IPv6 addresses only, and machines boot over IPv4: the iBFT, in which they find their "
+			 "disk, knows nothing else. Give it an IPv4 address as well: ip address add 10.0.0.1/24 dev %s",
 			 name, name);
 	else
 		snprintf(reason, reason_size, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name, name);
@@ -112,7 +112,8 @@ bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARS
 		return false;
 	memcpy(&request.arp_pa, &asked, sizeof(request.arp_pa));
 	snprintf(request.arp_dev, sizeof(request.arp_dev), "%s", interface);
-	found = !ioctl(fd, SIOCGARP, &request) && request.arp_flags & ATF_COM && request.arp_ha.sa_family == ARPHRD_ETHER;
+	found = !ioctl(fd, SIOCGARP, &request) && request.arp_flags & ATF_COM &&
+		request.arp_ha.sa_family == ARPHRD_ETHER;
 	close(fd);
 	if (found)
 		snprintf(mac, PARSE_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);

@@ -12,10 +12,14 @@ enum { VALUES_MAX = 8, VALUE_TEXT = 254 };
 static const struct {
 	const char *flag, *dnsmasq, *expected;
 } kinds[] = {
-	[DHCP_OPTION_ROUTER] = { "--dhcp-router", "option:router", "IPv4 addresses, such as 10.0.0.254 or eth1:10.0.0.254, or none" },
-	[DHCP_OPTION_DNS] = { "--dhcp-dns", "option:dns-server", "IPv4 addresses, such as 10.0.0.2,10.0.0.3 or eth1:10.0.0.2, or none" },
-	[DHCP_OPTION_NTP] = { "--dhcp-ntp", "option:ntp-server", "IPv4 addresses, such as 10.0.0.2 or eth1:10.0.0.2, or none" },
-	[DHCP_OPTION_DOMAIN] = { "--dhcp-domain", "option:domain-name", "domain names, such as lab.example.org or eth1:lab.example.org, or none" },
+	[DHCP_OPTION_ROUTER] = { "--dhcp-router", "option:router",
+				 "IPv4 addresses, such as 10.0.0.254 or eth1:10.0.0.254, or none" },
+	[DHCP_OPTION_DNS] = { "--dhcp-dns", "option:dns-server",
+			      "IPv4 addresses, such as 10.0.0.2,10.0.0.3 or eth1:10.0.0.2, or none" },
+	[DHCP_OPTION_NTP] = { "--dhcp-ntp", "option:ntp-server",
+			      "IPv4 addresses, such as 10.0.0.2 or eth1:10.0.0.2, or none" },
+	[DHCP_OPTION_DOMAIN] = { "--dhcp-domain", "option:domain-name",
+				 "domain names, such as lab.example.org or eth1:lab.example.org, or none" },
 };
 
 /* A text taken apart. */
@@ -103,12 +107,14 @@ static int find_interface(const struct dhcp_config *config, const char *name, un
 
 static int say_twice(const char *flag, const char *a, const char *b, char *reason, size_t reason_size)
 {
-	snprintf(reason, reason_size, "%s %s and %s %s say two things about one: name several in one line, separated by commas", flag, a, flag, b);
+	snprintf(reason, reason_size,
+		 "%s %s and %s %s say two things about one: name several in one line, separated by commas", flag, a,
+		 flag, b);
 	return -EINVAL;
 }
 
-static void refuse_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text, const char *value, unsigned index,
-			  char *reason, size_t reason_size)
+static void refuse_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
+			  const char *value, unsigned index, char *reason, size_t reason_size)
 {
 	char address[DHCP_NETWORK_TEXT];
 	bool any = index == config->interface_count;
@@ -117,14 +123,14 @@ static void refuse_router(const struct dhcp_config *config, const struct dhcp_ne
 	buf_init(&have, reason_size);
 	for (unsigned i = any ? 0 : index; any ? i < config->interface_count : i == index; i++)
 		buf_printf(&have, "%s%s", have.len ? ", " : "", dhcp_network_format(&networks[i], address));
-	snprintf(reason, reason_size, "--dhcp-router %s: %s is not in the network of %s (%s)", text, value, any ? "any --interface" : config->interfaces[index],
-		 buf_text(&have));
+	snprintf(reason, reason_size, "--dhcp-router %s: %s is not in the network of %s (%s)", text, value,
+		 any ? "any --interface" : config->interfaces[index], buf_text(&have));
 	buf_fini(&have);
 }
 
 /* A router belongs where it can be reached. */
-static int place_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text, const struct values *values,
-			unsigned *index, char *reason, size_t reason_size)
+static int place_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
+			const struct values *values, unsigned *index, char *reason, size_t reason_size)
 {
 	for (unsigned v = 0; v < values->count; v++) {
 		struct in_addr router;
@@ -142,8 +148,8 @@ static int place_router(const struct dhcp_config *config, const struct dhcp_netw
 	return 0;
 }
 
-static int choose(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_option *option, struct chosen *chosen,
-		  char *reason, size_t reason_size)
+static int choose(const struct dhcp_config *config, const struct dhcp_network *networks,
+		  const struct dhcp_option *option, struct chosen *chosen, char *reason, size_t reason_size)
 {
 	unsigned index = config->interface_count;
 	const char **place;
@@ -151,11 +157,13 @@ static int choose(const struct dhcp_config *config, const struct dhcp_network *n
 	int err = 0;
 
 	if (!take_apart(option->kind, option->text, &values)) {
-		snprintf(reason, reason_size, "%s %s: expected %s", kinds[option->kind].flag, option->text, kinds[option->kind].expected);
+		snprintf(reason, reason_size, "%s %s: expected %s", kinds[option->kind].flag, option->text,
+			 kinds[option->kind].expected);
 		return -EINVAL;
 	}
 	if (values.interface[0] && find_interface(config, values.interface, &index)) {
-		snprintf(reason, reason_size, "%s %s: %s is no --interface", kinds[option->kind].flag, option->text, values.interface);
+		snprintf(reason, reason_size, "%s %s: %s is no --interface", kinds[option->kind].flag, option->text,
+			 values.interface);
 		return -EINVAL;
 	}
 	if (option->kind == DHCP_OPTION_ROUTER)
@@ -187,7 +195,8 @@ static void add_lines(enum dhcp_option_kind kind, const char *interface, const c
 	buf_add_string(out, "\n");
 }
 
-int options_add_config(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text, char *reason, size_t reason_size)
+int options_add_config(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text,
+		       char *reason, size_t reason_size)
 {
 	struct chosen chosen = { .text = { { NULL } } };
 

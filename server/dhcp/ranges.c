@@ -3,7 +3,8 @@
  * Ranges of addresses: see ranges.h. So that nobody who invents MACs keeps real machines from booting:
  *
  *   - enrolled and waiting machines are in the host file: their addresses are reserved, their leases long;
- *   - everybody else gets a short lease, out of at most UNKNOWN_MAX addresses of a range (dnsmasq writes its whole lease file at each change);
+ *   - everybody else gets a short lease, out of at most UNKNOWN_MAX addresses of a range (dnsmasq writes its whole
+ *     lease file at each change);
  *   - the last quarter of a range is for firmware and iPXE alone.
  */
 #include "dhcp/ranges.h"
@@ -44,8 +45,11 @@ int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t
 
 	if (fields < 3)
 		snprintf(range->lease, sizeof(range->lease), "12h");
-	if (fields < 2 || fields > 3 || inet_pton(AF_INET, first, &range->first) != 1 || inet_pton(AF_INET, last, &range->last) != 1) {
-		snprintf(reason, reason_size, "--dhcp-range %s: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h", text);
+	if (fields < 2 || fields > 3 || inet_pton(AF_INET, first, &range->first) != 1 ||
+	    inet_pton(AF_INET, last, &range->last) != 1) {
+		snprintf(reason, reason_size,
+			 "--dhcp-range %s: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h",
+			 text);
 		return -EINVAL;
 	}
 	if (ntohl(range->first.s_addr) > ntohl(range->last.s_addr)) {
@@ -53,7 +57,9 @@ int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t
 		return -EINVAL;
 	}
 	if (!lease_seconds(range->lease)) {
-		snprintf(reason, reason_size, "--dhcp-range %s: \"%s\" is no lease time; expected such as 12h, 45m or infinite", text, range->lease);
+		snprintf(reason, reason_size,
+			 "--dhcp-range %s: \"%s\" is no lease time; expected such as 12h, 45m or infinite", text,
+			 range->lease);
 		return -EINVAL;
 	}
 	return 0;
@@ -68,7 +74,8 @@ bool dhcp_range_valid(const char *text, char *reason, size_t reason_size)
 
 static bool in_range(const struct dhcp_range *range, struct in_addr address)
 {
-	return ntohl(address.s_addr) >= ntohl(range->first.s_addr) && ntohl(address.s_addr) <= ntohl(range->last.s_addr);
+	return ntohl(address.s_addr) >= ntohl(range->first.s_addr) &&
+	       ntohl(address.s_addr) <= ntohl(range->last.s_addr);
 }
 
 static bool overlap(const struct dhcp_range *a, const struct dhcp_range *b)
@@ -76,21 +83,24 @@ static bool overlap(const struct dhcp_range *a, const struct dhcp_range *b)
 	return in_range(a, b->first) || in_range(b, a->first);
 }
 
-static int refuse_place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text, char *reason, size_t reason_size)
+static int refuse_place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
+			char *reason, size_t reason_size)
 {
 	char address[DHCP_NETWORK_TEXT];
 	struct buf have;
 
 	buf_init(&have, reason_size);
 	for (unsigned i = 0; i < config->interface_count; i++)
-		buf_printf(&have, "%s%s has %s", i ? ", " : "", networks[i].name, dhcp_network_format(&networks[i], address));
-	snprintf(reason, reason_size, "--dhcp-range %s lies in the subnet of no --interface (%s)", text, buf_text(&have));
+		buf_printf(&have, "%s%s has %s", i ? ", " : "", networks[i].name,
+			   dhcp_network_format(&networks[i], address));
+	snprintf(reason, reason_size, "--dhcp-range %s lies in the subnet of no --interface (%s)", text,
+		 buf_text(&have));
 	buf_fini(&have);
 	return -EINVAL;
 }
 
-static int place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text, struct dhcp_range *range, char *reason,
-		 size_t reason_size)
+static int place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
+		 struct dhcp_range *range, char *reason, size_t reason_size)
 {
 	const struct dhcp_network *n = NULL;
 	char address[INET_ADDRSTRLEN];
@@ -113,15 +123,16 @@ static int place(const struct dhcp_config *config, const struct dhcp_network *ne
 	ends[1].s_addr = n->address.s_addr | ~n->netmask.s_addr;
 	for (unsigned i = 0; i < 2; i++)
 		if (in_range(range, ends[i])) {
-			snprintf(reason, reason_size, "--dhcp-range %s contains %s, the %s address of %s's network", text,
-				 inet_ntop(AF_INET, &ends[i], address, sizeof(address)), i ? "broadcast" : "first", n->name);
+			snprintf(reason, reason_size, "--dhcp-range %s contains %s, the %s address of %s's network",
+				 text, inet_ntop(AF_INET, &ends[i], address, sizeof(address)),
+				 i ? "broadcast" : "first", n->name);
 			return -EINVAL;
 		}
 	return 0;
 }
 
-static int check_all(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_ranges *ranges, char *reason,
-		     size_t reason_size)
+static int check_all(const struct dhcp_config *config, const struct dhcp_network *networks,
+		     const struct dhcp_ranges *ranges, char *reason, size_t reason_size)
 {
 	bool served[DHCP_INTERFACES_MAX] = { false };
 	char address[DHCP_NETWORK_TEXT];
@@ -130,20 +141,24 @@ static int check_all(const struct dhcp_config *config, const struct dhcp_network
 		served[ranges->list[i].interface] = true;
 		for (unsigned k = 0; k < i; k++)
 			if (overlap(&ranges->list[i], &ranges->list[k])) {
-				snprintf(reason, reason_size, "--dhcp-range %s and --dhcp-range %s overlap", config->ranges[k], config->ranges[i]);
+				snprintf(reason, reason_size, "--dhcp-range %s and --dhcp-range %s overlap",
+					 config->ranges[k], config->ranges[i]);
 				return -EINVAL;
 			}
 	}
 	for (unsigned i = 0; i < config->interface_count; i++)
 		if (!served[i]) {
-			snprintf(reason, reason_size, "no --dhcp-range lies in the network of --interface %s, which has %s: add one, or leave the interface out",
+			snprintf(reason, reason_size,
+				 "no --dhcp-range lies in the network of --interface %s, which has %s: add one, or "
+				 "leave the interface out",
 				 networks[i].name, dhcp_network_format(&networks[i], address));
 			return -EINVAL;
 		}
 	return 0;
 }
 
-int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges, char *reason, size_t reason_size)
+int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges,
+		char *reason, size_t reason_size)
 {
 	ranges->count = 0;
 	for (unsigned i = 0; i < config->range_count; i++) {
@@ -167,7 +182,8 @@ bool ranges_contain(const struct dhcp_ranges *ranges, struct in_addr address)
 	return false;
 }
 
-static void add_line(struct buf *text, const char *tags, uint32_t first, uint32_t last, const struct dhcp_network *network, const char *lease)
+static void add_line(struct buf *text, const char *tags, uint32_t first, uint32_t last,
+		     const struct dhcp_network *network, const char *lease)
 {
 	struct in_addr ends[2] = { { htonl(first) }, { htonl(last) } };
 	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
@@ -184,7 +200,8 @@ void ranges_add_config(const struct dhcp_ranges *ranges, const struct dhcp_netwo
 
 	/* In the host file, be it with an address of another network. */
 	buf_add_string(text, "tag-if=set:ours,tag:known\ntag-if=set:ours,tag:known-othernet\n");
-	buf_add_string(text, "dhcp-match=set:boots,option:client-arch\ndhcp-match=set:boots,175\ndhcp-userclass=set:boots,iPXE\n");
+	buf_add_string(text, "dhcp-match=set:boots,option:client-arch\ndhcp-match=set:boots,175\n"
+			     "dhcp-userclass=set:boots,iPXE\n");
 	for (unsigned i = 0; i < ranges->count; i++) {
 		const struct dhcp_range *range = &ranges->list[i];
 		const struct dhcp_network *network = &networks[range->interface];
@@ -192,7 +209,8 @@ void ranges_add_config(const struct dhcp_ranges *ranges, const struct dhcp_netwo
 		uint32_t count = (uint32_t)min_u64((uint64_t)last - first + 1, UNKNOWN_MAX), unknown = last - count + 1;
 		char lease[32];
 
-		snprintf(lease, sizeof(lease), "%llu", (unsigned long long)min_u64(lease_seconds(range->lease), UNKNOWN_LEASE_S));
+		snprintf(lease, sizeof(lease), "%llu",
+			 (unsigned long long)min_u64(lease_seconds(range->lease), UNKNOWN_LEASE_S));
 		add_line(text, "tag:ours", first, last, network, range->lease);
 		add_line(text, "tag:!ours,tag:boots", unknown, last, network, lease);
 		add_line(text, "tag:!ours,tag:!boots", unknown, last - count / 4, network, lease);

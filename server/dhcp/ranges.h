@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The addresses that are given out in full mode: --dhcp-range, each belonging to the interface in whose network it lies. Pure functions; private to dhcp/. */
+/* The addresses that are given out in full mode: --dhcp-range, each belonging to the interface in whose network it
+ * lies. Pure functions; private to dhcp/. */
 #ifndef DHCP_RANGES_H
 #define DHCP_RANGES_H
 
@@ -21,10 +22,11 @@ struct dhcp_ranges {
 /* FIRST,LAST[,LEASE]. -EINVAL with a sentence. */
 int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t reason_size);
 /*
- * All of config's. -EINVAL with a sentence: not a range, in no interface's network, over this server's own address, over another range; or an
- * interface that no range is for.
+ * All of config's. -EINVAL with a sentence: not a range, in no interface's network, over this server's own address,
+ * over another range; or an interface that no range is for.
  */
-int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges, char *reason, size_t reason_size);
+int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges,
+		char *reason, size_t reason_size);
 bool ranges_contain(const struct dhcp_ranges *ranges, struct in_addr address);
 /* dnsmasq's lines: who gets which part of a range, and for how long. */
 void ranges_add_config(const struct dhcp_ranges *ranges, const struct dhcp_network *networks, struct buf *text);

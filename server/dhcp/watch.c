@@ -7,7 +7,7 @@
  *     XID DHCPREQUEST(IF) ADDRESS MAC [words]                                          its tags follow, then the answer
  *     XID tags: ipxe, bios, IF
  *     XID DHCPACK(IF) ADDRESS MAC [name]                                               is given the address
- *     XID PXE(IF) ADDRESS MAC FILE                                                     asks port 4011 (its address is another server's)
+ *     XID PXE(IF) ADDRESS MAC FILE                                                     asks port 4011
  *     sent ROOT/tftp/IF/FILE to ADDRESS
  */
 #include "dhcp/watch.h"

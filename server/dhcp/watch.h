@@ -2,9 +2,10 @@
 /*
  * What machines do, read from what dnsmasq logs (log-dhcp): they ask, are given an address, fetch a file.
  *
- * Its lines hold words of whoever is on the network; dnsmasq prints only their printable characters, and each kind of line is known by how it
- * begins. Memory is fixed, whatever is sent: one exchange that is being told, and a table of addresses in which newer ones replace older ones.
- * Only firmware and iPXE are reported: an operating system that renews its lease is no boot. Private to dhcp/; one thread.
+ * Its lines hold words of whoever is on the network; dnsmasq prints only their printable characters, and each kind of
+ * line is known by how it begins. Memory is fixed, whatever is sent: one exchange that is being told, and a table of
+ * addresses in which newer ones replace older ones. Only firmware and iPXE are reported: an operating system that
+ * renews its lease is no boot. Private to dhcp/; one thread.
  */
 #ifndef DHCP_WATCH_H
 #define DHCP_WATCH_H
@@ -17,9 +18,11 @@ enum { WATCH_ADDRESSES = 1024, WATCH_EVENTS_PER_SECOND = 500 };
 struct watch {
 	/* Called inside watch_line. */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
-	/* No address was left for this one. strangers: how often MACs asked that are not in the host file, in this minute and the last. */
+	/* No address was left for this one. strangers: how often MACs asked that are not in the host file, in this
+	 * minute and the last. */
 	void (*exhausted)(void *arg, const char *interface, const char *mac, unsigned strangers);
-	/* The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table. */
+	/* The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table.
+	 */
 	bool (*neighbour)(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);
 	void *arg;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: the configuration file. What is taken must be of use: DHCP's texts are of the right form, and dnsmasq's lines come out of them whole. */
+/* Fuzz harness: the configuration file. What is taken must be of use: DHCP's texts are of the right form, and dnsmasq's
+ * lines come out of them whole. */
 #include "config.h"
 #include "dhcp/dnsmasq_config.h"
 #include "dhcp/ranges.h"
@@ -20,7 +21,10 @@ static void make_dnsmasq_config(void)
 {
 	struct dhcp_network networks[DHCP_INTERFACES_MAX];
 	static const struct boot_files files = { .name = { "undionly.kpxe" } };
-	struct dhcp_config dhcp = { .mode = config.dhcp.mode, .interface_count = config.dhcp.interface_count, .state_dir = "/s", .runtime_dir = "/r" };
+	struct dhcp_config dhcp = { .mode = config.dhcp.mode,
+				    .interface_count = config.dhcp.interface_count,
+				    .state_dir = "/s",
+				    .runtime_dir = "/r" };
 	struct dhcp_ranges ranges;
 	char reason[1024];
 	struct buf text;
@@ -32,11 +36,13 @@ static void make_dnsmasq_config(void)
 
 		dhcp.options[dhcp.option_count].kind = config.dhcp.options[dhcp.option_count].kind;
 		dhcp.options[dhcp.option_count].text = config.dhcp.options[dhcp.option_count].text;
-		assert(dhcp_option_valid(dhcp.options[dhcp.option_count].kind, dhcp.options[dhcp.option_count].text, &expected));
+		assert(dhcp_option_valid(dhcp.options[dhcp.option_count].kind, dhcp.options[dhcp.option_count].text,
+					 &expected));
 	}
 	for (unsigned i = 0; i < dhcp.interface_count; i++) {
 		dhcp.interfaces[i] = config.dhcp.interfaces[i];
-		networks[i] = (struct dhcp_network){ .address.s_addr = htonl(0x0a000001 + (i << 8)), .netmask.s_addr = htonl(0xffffff00) };
+		networks[i] = (struct dhcp_network){ .address.s_addr = htonl(0x0a000001 + (i << 8)),
+						     .netmask.s_addr = htonl(0xffffff00) };
 		snprintf(networks[i].name, sizeof(networks[i].name), "%s", dhcp.interfaces[i]);
 	}
 	buf_init(&text, 1 << 20);
@@ -55,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0)
 		return 0;
 	snprintf(path, sizeof(path), "--config=/proc/self/fd/%d", fd);
-	if (write(fd, data, size) == (ssize_t)size && config_load(2, argv, &config, reason, sizeof(reason)) == CONFIG_RUN)
+	if (write(fd, data, size) == (ssize_t)size &&
+	    config_load(2, argv, &config, reason, sizeof(reason)) == CONFIG_RUN)
 		make_dnsmasq_config();
 	close(fd);
 	return 0;

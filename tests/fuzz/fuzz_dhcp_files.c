@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: dnsmasq's lease file, in which machines choose their names: what comes out of a line must be JSON. And IPv6 router solicitations. */
+/* Fuzz harness: dnsmasq's lease file, in which machines choose their names: what comes out of a line must be JSON. And
+ * IPv6 router solicitations. */
 #include "dhcp/files.h"
 #include "dhcp/router.h"
 

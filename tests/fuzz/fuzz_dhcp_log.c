@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: dnsmasq's log lines, in which machines have their say. What is reported must be a MAC, an address and a name of a file. */
+/* Fuzz harness: dnsmasq's log lines, in which machines have their say. What is reported must be a MAC, an address and a
+ * name of a file. */
 #include "dhcp/watch.h"
 
 #include <arpa/inet.h>
