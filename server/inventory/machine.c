@@ -128,51 +128,43 @@ int machine_by_id(struct inventory_tx *tx, int64_t id, struct machine *machine)
 	return machine_one(&q, machine);
 }
 
-int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine)
+/* sql has one ?, for the text. */
+static int machine_by_text(struct inventory_tx *tx, const char *sql, const char *text, size_t size,
+			   struct machine *machine)
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "SELECT " MACHINE_COLUMNS
-		    " FROM machine JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?");
-	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	query_begin(&q, tx, sql);
+	query_bind_text(&q, text, size);
 	return machine_one(&q, machine);
+}
+
+#define MACHINE_WHERE(condition) "SELECT " MACHINE_COLUMNS " FROM machine " condition
+
+int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine)
+{
+	return machine_by_text(tx, MACHINE_WHERE("JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?"), mac,
+			       PARSE_MAC_TEXT, machine);
 }
 
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine)
 {
-	struct query q;
-
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine WHERE iqn = ?");
-	query_bind_text(&q, iqn, IQN_MAX_TEXT);
-	return machine_one(&q, machine);
+	return machine_by_text(tx, MACHINE_WHERE("WHERE iqn = ?"), iqn, IQN_MAX_TEXT, machine);
 }
 
 int machine_by_name(struct inventory_tx *tx, const char *name, struct machine *machine)
 {
-	struct query q;
-
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine WHERE lower(name) = lower(?)");
-	query_bind_text(&q, name, NAME_MAX_TEXT);
-	return machine_one(&q, machine);
+	return machine_by_text(tx, MACHINE_WHERE("WHERE lower(name) = lower(?)"), name, NAME_MAX_TEXT, machine);
 }
 
 int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *machine)
 {
-	struct query q;
-
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine WHERE uuid = ? AND uuid <> ''");
-	query_bind_text(&q, uuid, PARSE_UUID_TEXT);
-	return machine_one(&q, machine);
+	return machine_by_text(tx, MACHINE_WHERE("WHERE uuid = ? AND uuid <> ''"), uuid, PARSE_UUID_TEXT, machine);
 }
 
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine)
 {
-	struct query q;
-
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine WHERE serial = ? AND serial <> ''");
-	query_bind_text(&q, serial, SERIAL_TEXT);
-	return machine_one(&q, machine);
+	return machine_by_text(tx, MACHINE_WHERE("WHERE serial = ? AND serial <> ''"), serial, SERIAL_TEXT, machine);
 }
 
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)
