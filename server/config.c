@@ -244,18 +244,6 @@ static void forget_repeatable(const struct option *option, struct config *config
 		forget_dhcp_options(&config->dhcp, (enum dhcp_option_kind)option->offset);
 }
 
-static char *trim(char *text)
-{
-	size_t len;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	len = strlen(text);
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
 /* "# ..." at the start of a line or behind white space. */
 static void cut_comment(char *line)
 {
@@ -273,7 +261,7 @@ static bool config_set_line(struct config *config, char *line, char *why, size_t
 	const char *expected;
 
 	cut_comment(line);
-	text = trim(line);
+	text = parse_trim(line);
 	if (!*text)
 		return true;
 	equals = strchr(text, '=');
@@ -282,8 +270,8 @@ static bool config_set_line(struct config *config, char *line, char *why, size_t
 		return false;
 	}
 	*equals = '\0';
-	name = trim(text);
-	value = trim(equals + 1);
+	name = parse_trim(text);
+	value = parse_trim(equals + 1);
 	option = option_find(name, strlen(name));
 	if (!option || !option->set) {
 		snprintf(why, why_size, "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);

@@ -267,3 +267,15 @@ uint16_t endpoint_port(const struct endpoint *endpoint)
 		return ntohs(((const struct sockaddr_in6 *)&endpoint->addr)->sin6_port);
 	return 0;
 }
+
+char *parse_trim(char *text)
+{
+	size_t len;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}

@@ -49,4 +49,7 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[PARSE_ENDP
 const char *endpoint_format_host(const struct endpoint *endpoint, char out[PARSE_ENDPOINT_TEXT]);
 uint16_t endpoint_port(const struct endpoint *endpoint);
 
+/* Without the white space at both ends; in place. */
+char *parse_trim(char *text);
+
 #endif

@@ -165,21 +165,9 @@ static const struct {
 	{ "menu", "yes or no", set_menu },
 };
 
-static char *trim(char *text)
-{
-	size_t len;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	len = strlen(text);
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
 static bool parse_line(struct entry_parser *p, char *line, char *why, size_t why_size)
 {
-	char *text = trim(line), *equals, *name, *value, shown[80];
+	char *text = parse_trim(line), *equals, *name, *value, shown[80];
 
 	if (!*text || *text == '#')
 		return true;
@@ -189,8 +177,8 @@ static bool parse_line(struct entry_parser *p, char *line, char *why, size_t why
 		return false;
 	}
 	*equals = '\0';
-	name = trim(text);
-	value = trim(equals + 1);
+	name = parse_trim(text);
+	value = parse_trim(equals + 1);
 	for (size_t i = 0; i < array_len(entry_keys); i++) {
 		if (strcmp(entry_keys[i].name, name))
 			continue;

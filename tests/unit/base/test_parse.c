@@ -133,9 +133,20 @@ static void test_endpoint(void **state)
 	assert_int_equal(endpoint_port(&e), 80);
 }
 
+static void test_trim(void **state)
+{
+	char spaces[] = " \t ", text[] = " \ta b \n", none[] = "x";
+
+	(void)state;
+	assert_string_equal(parse_trim(spaces), "");
+	assert_string_equal(parse_trim(text), "a b");
+	assert_string_equal(parse_trim(none), "x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_u64),  cmocka_unit_test(test_number), cmocka_unit_test(test_size),   cmocka_unit_test(test_percent),
 		cmocka_unit_test(test_mac),  cmocka_unit_test(test_uuid),   cmocka_unit_test(test_serial), cmocka_unit_test(test_endpoint),
 	};
