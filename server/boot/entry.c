@@ -7,7 +7,6 @@
 #include "folder.h"
 #include "script.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
