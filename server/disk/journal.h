@@ -7,7 +7,8 @@
  * Two halves of a preallocated file. A change is appended to the present half; when that is full, or a flush begins,
  * the other half takes over, once a flush that began after its last entry has put all of them into the maps. Entries
  * are absolute, so replaying a half that is already in the maps, then the younger half, gives what replaying the
- * younger one alone would.
+ * younger one alone would. That needs whole halves: the first block of a half that is taken again is one page, which a
+ * dying process writes or does not write, so of the older half nothing is left or all.
  *
  * Each entry carries a CRC32C over itself, the generation, the half's epoch and its place; replay stops at the first
  * that does not fit. Private to disk/. On the disk's loop, but journal_create and journal_replay, which block.

@@ -169,6 +169,11 @@ void host_file_begin(struct host *host, struct host_op *op)
 	/* What needs space, while there is none, happens in part only when it is done. */
 	if (host->full && !host_file_is_allocated(h->inode, req->offset, req->length))
 		return;
+	/* One page of the page cache: the kernel looks for a deadly signal between pages, never within one. */
+	if (req->length == BLOCK && req->offset % BLOCK == 0) {
+		host_file_write(host, h->inode, req, 0, prng_percent(host->prng, 50) ? BLOCK : 0);
+		return;
+	}
 	from = prng_percent(host->prng, 70) ? 0 : some_of(host, req->length);
 	length = from < req->length ? some_of(host, req->length - from) : 0;
 	host_file_write(host, h->inode, req, from, length);
