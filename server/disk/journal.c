@@ -66,6 +66,7 @@ struct journal {
 	bool poisoned;
 	int error;   /* for ever */
 	int refused; /* what is queued now will not be written */
+	bool gap;    /* such a change was, so what came before it must not be trusted to have been superseded */
 	unsigned batch; /* changes in the write that is in flight */
 	struct loop_msg msg;
 	struct file_request io;
@@ -234,6 +235,7 @@ static void refuse_queue(struct journal *j)
 	int err = j->refused;
 
 	j->refused = 0;
+	j->gap = j->gap || j->queue_count;
 	j->queue_count = j->queue_first = 0;
 	j->written = j->added;
 	j->first = NULL;
@@ -340,6 +342,21 @@ unsigned journal_backlog(const struct journal *j)
 	return j->queue_count;
 }
 
+uint64_t journal_position(const struct journal *j)
+{
+	return j->added;
+}
+
+bool journal_has_gap(const struct journal *j)
+{
+	return j->gap;
+}
+
+bool journal_is_written(const struct journal *j, uint64_t position)
+{
+	return j->written >= position;
+}
+
 void journal_flush_begins(struct journal *j)
 {
 	if (!j->writing && j->other_free && j->used > JOURNAL_HEADER_SLOTS)
@@ -402,7 +419,8 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 	j->room = disk_env_limit(env, DISK_ENV_JOURNAL_SLOTS, JOURNAL_ROOM_MAX);
 	j->other_free = true;
 	j->last = &j->first;
-	j->block = malloc(JOURNAL_BLOCK_BYTES);
+	/* One page, too, so that the kernel copies all of it or nothing. */
+	j->block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
 	if (!j->block) {
 		err = -ENOMEM;
 		goto out;

@@ -67,6 +67,14 @@ int journal_add(struct journal *journal, const struct journal_change *change);
 void journal_wait(struct journal *journal, struct journal_waiter *waiter);
 /* How many added changes are not yet handed to the file. */
 unsigned journal_backlog(const struct journal *journal);
+/* Everything that was added so far ends here; and is everything up to there in the file? */
+uint64_t journal_position(const struct journal *journal);
+bool journal_is_written(const struct journal *journal, uint64_t position);
+/*
+ * Changes were refused for want of room (their requests failed), so that a replay may bring back entries which they did
+ * away with: the clusters of those must not be used for anything else while this journal lives.
+ */
+bool journal_has_gap(const struct journal *journal);
 
 /*
  * A flush takes its snapshot of the maps now; it is durable, or err says why not. Then those who wait for room are

@@ -362,6 +362,7 @@ struct qcow2_flushing {
 	struct qcow2_l1_write *l1_writes;
 	struct qcow2_runs frees; /* what it makes free */
 	struct qcow2_punches punches;
+	uint64_t journal_position; /* of the snapshot */
 	unsigned pending;
 	int error;
 	struct file_request sync;
@@ -413,6 +414,8 @@ struct qcow2 {
 	bool leaks;		  /* some are not even known any more */
 	struct qcow2_punches punches, mature_punches;
 	bool reaping;
+	uint64_t reap_position; /* of the journal: what made them mature */
+	struct journal_waiter reap_journal;
 	unsigned reap_left; /* of what a close gives back in any case */
 	uint64_t reap_until_ms;
 	struct qcow2_run reap_run;

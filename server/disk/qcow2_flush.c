@@ -137,6 +137,7 @@ static int take_snapshot(struct qcow2 *q)
 	q->frees = (struct qcow2_runs){ .count = 0 };
 	f->punches = q->punches;
 	q->punches = (struct qcow2_punches){ .count = 0 };
+	f->journal_position = q->journal ? journal_position(q->journal) : 0;
 	return 0;
 }
 
@@ -185,6 +186,8 @@ static void drop_snapshot(struct qcow2 *q, bool ok)
 	move_runs(ok ? &q->mature : &q->frees, &f->frees);
 	qcow2_runs_sort(&q->mature);
 	move_punches(ok ? &q->mature_punches : &q->punches, &f->punches);
+	if (ok)
+		q->reap_position = f->journal_position;
 }
 
 /* ---- the end of one flush ---- */

@@ -7,6 +7,9 @@
  *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
  *	within a cluster that stays
  *
+ * First the journal has to say what made them free: it may be behind the maps, and a replay that ends before it would give a
+ * cluster back to whom it was taken from.
+ *
  * While the disk is open all of it is given back. A close gives back only so much; clusters that are left are leaks, which
  * the next open finds and gives back in the background, and blocks come with their cluster.
  *
@@ -194,8 +197,42 @@ static bool may_reap(const struct qcow2 *q)
 	return !q->closed || q->reap_left || time_monotonic_ms() < q->reap_until_ms;
 }
 
+static void reap_journaled(struct journal_waiter *waiter, int err)
+{
+	struct qcow2 *q = container_of(waiter, struct qcow2, reap_journal);
+
+	/* What was refused is a gap; after another error the disk has failed. */
+	(void)err;
+	reap_next(q);
+}
+
+/* They stay used until the next open. */
+static void give_up(struct qcow2 *q)
+{
+	q->leaks = q->leaks || q->mature.count;
+	q->mature.count = 0;
+	q->mature_punches.count = 0;
+}
+
+/* True: reap_next comes back. While it closes nobody takes what it gives back. */
+static bool wait_for_journal(struct qcow2 *q)
+{
+	if (!q->journal || q->closed || q->failed || (!q->mature.count && !q->mature_punches.count))
+		return false;
+	if (journal_has_gap(q->journal))
+		give_up(q);
+	if (journal_is_written(q->journal, q->reap_position))
+		return false;
+	q->reaping = true;
+	q->reap_journal.done = reap_journaled;
+	journal_wait(q->journal, &q->reap_journal);
+	return true;
+}
+
 static void reap_next(struct qcow2 *q)
 {
+	if (wait_for_journal(q))
+		return;
 	q->reaping = (q->mature.count || q->mature_punches.count) && !q->failed && may_reap(q);
 	if (!q->reaping)
 		qcow2_wake(&q->reap_waiters, 0);
