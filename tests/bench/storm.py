@@ -74,7 +74,7 @@ def enrol(server, first, count):
 
 
 def replay(target, machines, *more):
-    return iload(target, "-n", machines, "-q", DEPTH, "--trace", TRACE, "--no-barrier", "--login-par", 256, *more)
+    return iload(target, "-n", machines, "-q", DEPTH, "--trace", TRACE, "--no-barrier", "--login-par", 48, *more)
 
 
 def children_bytes(server, count):
