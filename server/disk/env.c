@@ -177,6 +177,16 @@ void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_jo
 	env->ops->submit(env->ops_arg, class, job);
 }
 
+unsigned disk_env_reads_waiting(const struct disk_env *env)
+{
+	return atomic_load_explicit(&env->reads_waiting, memory_order_relaxed);
+}
+
+void disk_env_note_read(struct disk_env *env, int change)
+{
+	atomic_fetch_add_explicit(&env->reads_waiting, (unsigned)change, memory_order_relaxed);
+}
+
 void disk_env_set_ops(struct disk_env *env, const struct disk_env_ops *ops, void *arg)
 {
 	env->ops = ops;

@@ -39,6 +39,7 @@ struct disk_env {
 	void *zeroes;
 	struct golden_cache *cache; /* or NULL */
 	char boot_id[40];
+	atomic_uint reads_waiting;
 	unsigned loop_count;
 	struct env_loop loops[];
 };
