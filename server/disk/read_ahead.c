@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,72 +17,67 @@
 enum {
 	PAUSE_MAX_MS = 200,
 	PAUSE_STEP_MS = 10, /* how soon a pause sees that it is to stop */
-	PROBE_BYTES = 65536,
+	STEP_BYTES = 512 << 10,
 };
 
 /* ---- the page cache ---- */
 
-/* What page_cache_piece has to read: what each probe did not find. */
-struct missing {
-	struct read_ahead_range list[READ_AHEAD_PIECE_BYTES / PROBE_BYTES + READ_AHEAD_PIECE_RANGES];
-	unsigned count;
-	uint8_t scratch[PROBE_BYTES];
+struct page_cache {
+	uint8_t scratch[STEP_BYTES];
 };
 
-static int read_into(int fd, struct missing *m, uint64_t offset, uint64_t length, int flags, uint64_t *moved)
+/*
+ * Bytes of a range that are not in memory. For the count only: to who neither owns nor may write the file, the kernel
+ * says that all is there. (RWF_NOWAIT would say it, too, but begins to read what it does not find.)
+ */
+static uint64_t missing_bytes(int fd, uint64_t offset, uint64_t length)
 {
-	struct iovec iov = { m->scratch, length };
+	uint64_t start = align_down(offset, DISK_PHYSICAL_BYTES), missing = 0;
+	unsigned char pages[STEP_BYTES / DISK_PHYSICAL_BYTES + 1];
+	size_t size = offset + length - start;
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)start);
 
-	return file_io_move(fd, false, offset, &iov, 1, length, flags, moved);
+	if (map == MAP_FAILED)
+		return 0;
+	if (!mincore(map, size, pages))
+		for (size_t i = 0; i < (size + DISK_PHYSICAL_BYTES - 1) / DISK_PHYSICAL_BYTES; i++)
+			missing += pages[i] & 1 ? 0 : DISK_PHYSICAL_BYTES;
+	munmap(map, size);
+	return min_u64(missing, length);
 }
 
-/* Splits ranges at what is in memory: adds the rest to m->list. */
-static void find_missing(int fd, struct missing *m, const struct read_ahead_range *range)
+/* The next part of a range that holds data, STEP_BYTES at the most, from *at on. Holes are never read: the zero page stands for them. */
+static uint64_t next_step(int fd, const struct read_ahead_range *range, uint64_t *at)
 {
 	uint64_t end = range->offset + range->length;
+	off_t data = *at < end ? lseek(fd, (off_t)*at, SEEK_DATA) : -1;
 
-	for (uint64_t at = range->offset, length; at < end; at += length) {
-		struct read_ahead_range *last = m->count ? &m->list[m->count - 1] : NULL;
-		off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-		uint64_t moved = 0;
-
-		/* Holes are never read: the zero page stands for them. */
-		if ((data < 0 && errno == ENXIO) || (data >= 0 && (uint64_t)data >= end))
-			return;
-		if (data > 0)
-			at = max_u64(at, (uint64_t)data);
-		length = min_u64(PROBE_BYTES, end - at);
-		read_into(fd, m, at, length, RWF_NOWAIT, &moved); /* where it cannot be told, it is missing */
-		if (moved == length)
-			continue;
-		if (last && !moved && last->offset + last->length == at)
-			last->length += length;
-		else
-			m->list[m->count++] = (struct read_ahead_range){ at + moved, length - moved };
-	}
+	if (data >= 0)
+		*at = max_u64(*at, (uint64_t)data);
+	else if (*at >= end || errno == ENXIO)
+		return 0;
+	return *at < end ? min_u64(STEP_BYTES, end - *at) : 0;
 }
 
 /* Asks for all of the piece at once, so that the disk sees it as a whole, and then waits for it by reading it. */
 static int page_cache_piece(void *arg, int fd, const struct read_ahead_range *ranges, unsigned count,
 			    uint64_t *read_bytes)
 {
-	struct missing *m = arg;
+	struct page_cache *cache = arg;
+	uint64_t at, length, moved;
 	int err = 0;
 
-	m->count = 0;
-	for (unsigned i = 0; i < count; i++)
-		find_missing(fd, m, &ranges[i]);
-	for (unsigned i = 0; i < m->count; i++)
-		posix_fadvise(fd, (off_t)m->list[i].offset, (off_t)m->list[i].length, POSIX_FADV_WILLNEED);
-	for (unsigned i = 0; i < m->count && !err; i++) {
-		uint64_t end = m->list[i].offset + m->list[i].length;
-		uint64_t moved = 0;
+	for (unsigned i = 0; i < count; i++) {
+		for (at = ranges[i].offset; (length = next_step(fd, &ranges[i], &at)) > 0; at += length) {
+			*read_bytes += missing_bytes(fd, at, length);
+			posix_fadvise(fd, (off_t)at, (off_t)length, POSIX_FADV_WILLNEED);
+		}
+	}
+	for (unsigned i = 0; i < count && !err; i++) {
+		for (at = ranges[i].offset; !err && (length = next_step(fd, &ranges[i], &at)) > 0; at += length) {
+			struct iovec iov = { cache->scratch, length };
 
-		for (uint64_t at = m->list[i].offset; at < end && !err; at += moved) {
-			err = read_into(fd, m, at, min_u64(PROBE_BYTES, end - at), 0, &moved);
-			if (!moved)
-				break; /* the end of the file */
-			*read_bytes += moved;
+			err = file_io_move(fd, false, at, &iov, 1, length, 0, &moved);
 		}
 	}
 	return err;
@@ -173,13 +168,13 @@ static int run_pieces(const struct read_ahead *how, int fd, const struct read_ah
 
 int read_ahead_run(const struct read_ahead *how, struct read_ahead_result *result)
 {
-	struct missing *missing = malloc(sizeof(*missing));
-	struct read_ahead_layer page_cache = { .piece = page_cache_piece, .arg = missing };
+	struct page_cache *cache = malloc(sizeof(*cache));
+	struct read_ahead_layer page_cache = { .piece = page_cache_piece, .arg = cache };
 	int fd = open(how->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int err = fd < 0 ? -errno : 0;
 
 	*result = (struct read_ahead_result){ 0 };
-	if (!err && !missing)
+	if (!err && !cache)
 		err = -ENOMEM;
 	/* What is to be read is known: the kernel is not to guess more. */
 	if (!err)
@@ -188,6 +183,6 @@ int read_ahead_run(const struct read_ahead *how, struct read_ahead_result *resul
 		err = run_pieces(how, fd, how->layer ? how->layer : &page_cache, result);
 	if (fd >= 0)
 		close(fd);
-	free(missing);
+	free(cache);
 	return err;
 }

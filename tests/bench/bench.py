@@ -3,7 +3,7 @@
 """sanbootd beside its peers: see README.md here. Results go to build/bench.json, build/bench.svg and the terminal."""
 import json, os, random, shutil, subprocess, sys, tempfile, time
 
-import report, storm
+import first_boot, report, storm
 from loads import DATA_BYTES, FRESH, GOLDEN_BYTES, MIB, PART_BYTES, WRITTEN, loads, region
 from targets import (BUILD, GENERATOR_CORE, TARGET_CORE, TOP, Constant, Failed, Sanbootd, Spdk, Tgt, finish, iload, on_core, run)
 
