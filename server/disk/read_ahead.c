@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -169,6 +170,7 @@ static int run_pieces(const struct read_ahead *how, int fd, const struct read_ah
 int read_ahead_run(const struct read_ahead *how, struct read_ahead_result *result)
 {
 	struct page_cache *cache = malloc(sizeof(*cache));
+	struct stat st;
 	struct read_ahead_layer page_cache = { .piece = page_cache_piece, .arg = cache };
 	int fd = open(how->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int err = fd < 0 ? -errno : 0;
@@ -176,11 +178,15 @@ int read_ahead_run(const struct read_ahead *how, struct read_ahead_result *resul
 	*result = (struct read_ahead_result){ 0 };
 	if (!err && !cache)
 		err = -ENOMEM;
-	/* What is to be read is known: the kernel is not to guess more. */
-	if (!err)
+	if (!err && fstat(fd, &st))
+		err = -errno;
+	if (!err) {
+		/* What is to be read is known: the kernel is not to guess more. */
 		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	if (!err)
+		disk_env_set_read_ahead(how->env, st.st_ino);
 		err = run_pieces(how, fd, how->layer ? how->layer : &page_cache, result);
+		disk_env_set_read_ahead(how->env, 0);
+	}
 	if (fd >= 0)
 		close(fd);
 	free(cache);
