@@ -119,15 +119,15 @@ struct position {
 	uint64_t into; /* bytes of it that are done */
 };
 
-static unsigned next_piece(const struct read_ahead *how, struct position *at,
+static unsigned next_piece(const struct read_ahead *how, struct position *at, uint64_t most,
 			   struct read_ahead_range piece[READ_AHEAD_PIECE_RANGES], uint64_t *length)
 {
 	unsigned count = 0;
 
 	*length = 0;
-	while (at->range < how->range_count && count < READ_AHEAD_PIECE_RANGES && *length < READ_AHEAD_PIECE_BYTES) {
+	while (at->range < how->range_count && count < READ_AHEAD_PIECE_RANGES && *length < most) {
 		const struct read_ahead_range *range = &how->ranges[at->range];
-		uint64_t part = min_u64(range->length - at->into, READ_AHEAD_PIECE_BYTES - *length);
+		uint64_t part = min_u64(range->length - at->into, most - *length);
 
 		if (part)
 			piece[count++] = (struct read_ahead_range){ range->offset + at->into, part };
@@ -149,10 +149,11 @@ static int run_pieces(const struct read_ahead *how, int fd, const struct read_ah
 	unsigned count;
 	int err = 0;
 
-	while (!err && !atomic_load(how->stop) && (count = next_piece(how, &at, piece, &length)) > 0) {
+	while (!err && !atomic_load(how->stop) && at.range < how->range_count) {
 		uint64_t began = time_monotonic_ms(), read_bytes = 0;
 
-		if (result->read_bytes + length > most) {
+		count = next_piece(how, &at, min_u64(READ_AHEAD_PIECE_BYTES, most - result->read_bytes), piece, &length);
+		if (!count) {
 			result->short_of_memory = true;
 			break;
 		}

@@ -214,6 +214,9 @@ def main(names):
         if not names or "cold" in names:
             say("cold")
             result["parts"]["cold"] = storm.measure_cold(os.path.join(directory, "storm"), QUICK)
+        if "first" in names or not names and not QUICK:
+            say("first")
+            result["parts"]["first"] = first_boot.measure(os.path.join(directory, "storm"), QUICK)
     finally:
         if bench:
             bench.stop()

@@ -248,6 +248,13 @@ static void test_layer(void **state)
 	how.range_count = array_len(some);
 	assert_int_equal(read_ahead_run(&how, &result), 0);
 	assert_int_equal(pieces.bytes, SOME_BYTES);
+	assert_int_equal(pieces.count, 1);
+	/* In one run: cut where a piece is full. */
+	how.ranges = &(struct read_ahead_range){ 4 * K, 2 * (uint64_t)READ_AHEAD_PIECE_BYTES + 8 * K };
+	how.range_count = 1;
+	pieces = (struct pieces){ .fails_at = -1 };
+	assert_int_equal(read_ahead_run(&how, &result), 0);
+	assert_int_equal(pieces.bytes, 2 * READ_AHEAD_PIECE_BYTES + 8 * K);
 	assert_int_equal(pieces.count, 3);
 	for (unsigned i = 0; i < array_len(many); i++)
 		many[i] = (struct read_ahead_range){ (uint64_t)i * 8 * K, 4 * K };
