@@ -281,7 +281,7 @@ int boot_set_decode(struct boot_set *set, const struct image_version *version, c
 	if (*wrong)
 		return -EUCLEAN;
 	if (be64_get(header->size_bytes) != version->size_bytes ||
-	    strncmp(header->sha256, version->sha256, sizeof(header->sha256))) {
+	    memcmp(header->sha256, version->sha256, sizeof(header->sha256))) {
 		*wrong = "it is of another image";
 		return -ESTALE;
 	}

@@ -175,6 +175,7 @@ static void test_file_format(void **state)
 		{ 14, 0, -EUCLEAN },		      /* block size */
 		{ 23, 1, -ESTALE },		      /* size of the image */
 		{ 24, 'x', -ESTALE },		      /* its hash */
+		{ 87, 'x', -ESTALE },		      /* all of it */
 		{ 95, 9, -EUCLEAN },		      /* more runs than there are */
 		{ 92, 1, -EUCLEAN },		      /* far more */
 		{ HEADER + 3, 200, -EUCLEAN },	      /* out of order */
