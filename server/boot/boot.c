@@ -104,6 +104,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	warm_free(boot->warm);
 	turns_free(boot->turns);
 	flood_free(boot->flood);
 	templates_free(boot->templates);
@@ -138,7 +139,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	pthread_cond_init(&made->idle, NULL);
 	made->turns = turns_new();
 	made->flood = flood_new();
-	err = made->turns && made->flood ? resume_load(made) : -ENOMEM;
+	made->warm = warm_new(made);
+	err = made->turns && made->flood && made->warm ? resume_load(made) : -ENOMEM;
 	if (!err)
 		err = templates_new(&made->templates);
 	if (!err)
@@ -159,6 +161,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
 	stages_start(boot->stages);
+	warm_start(boot->warm);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -172,6 +175,7 @@ void boot_free(struct boot *boot)
 	if (!boot)
 		return;
 	stages_stop(boot->stages);
+	warm_stop(boot->warm);
 	pthread_mutex_lock(&boot->mutex);
 	while (boot->in_flight)
 		pthread_cond_wait(&boot->idle, &boot->mutex);

@@ -170,6 +170,9 @@ struct boot_sessions {
 /* machine_id 0: of all machines. Blocking, not on a loop. */
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions);
 
+/* Bytes of golden images that were read from the disk ahead of machines, since the start: warm.h. Any thread. */
+uint64_t boot_read_ahead_bytes(struct boot *boot);
+
 /* ---- targets: what main's iscsi_provider calls. Each answer on reply_loop ---- */
 
 struct boot_credential {

@@ -14,6 +14,7 @@
 #include "timeline.h"
 #include "turns.h"
 #include "want.h"
+#include "warm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -56,6 +57,7 @@ struct boot {
 	struct stages *stages;
 	struct turns *turns;
 	struct flood *flood;
+	struct warm *warm;
 
 	pthread_mutex_t mutex; /* guards in_flight */
 	pthread_cond_t idle;   /* in_flight has become 0 */

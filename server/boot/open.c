@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/util.h"
+#include "disk/boot_trace.h"
 #include "disk/disk.h"
 #include "store/store.h"
 
@@ -110,6 +111,7 @@ struct target_open {
 	struct image_version version;
 	struct policy policy;
 	struct target_disk *target;
+	struct boot_trace *trace; /* NULL: this boot is not followed */
 	struct disk *disk; /* opened, and to be closed again */
 	int err;
 	char reason[REASON_TEXT];
@@ -128,6 +130,7 @@ static void open_finish(struct target_open *o, struct disk *disk, uint16_t statu
 		log_warning("machine %s: login refused: %s", o->machine.name[0] ? o->machine.name : "?", o->reason);
 		free(o->target);
 	}
+	boot_trace_unref(o->trace);
 	o->opened(o->arg, disk, disk ? 0 : status, disk ? "" : o->reason);
 	free(o);
 	boot_leave(boot);
@@ -282,6 +285,8 @@ static void open_prepared(struct pool_job *job)
 	how.ephemeral = o->machine.mode == MODE_EPHEMERAL;
 	how.quota_bytes = quota_of(&o->machine, &o->policy);
 	how.event_arg = o->target;
+	o->trace = warm_trace(o->boot->warm, o->machine_id, o->number, o->version.id);
+	how.trace = o->trace;
 	store_child_path(o->boot->store, o->machine.child, o->path, sizeof(o->path));
 	disk_open_file(o->boot->disk_env, o->loop, "qcow2", &how, open_opened, o);
 }

@@ -128,11 +128,13 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 	if (r->look.facts.stranger)
 		return;
 	if (!strcmp(answer->outcome, "sanboot") ||
-	    (r->decision == DECIDE_ENTRY_DISK && !strcmp(answer->outcome, "entry")))
+	    (r->decision == DECIDE_ENTRY_DISK && !strcmp(answer->outcome, "entry"))) {
 		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
 				time_unix_ms());
-	else
+		warm_script(r->boot->warm, r->look.machine.id, r->look.pending.number, &r->look.version);
+	} else {
 		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
+	}
 	stages_changed(r->boot->stages);
 }
 

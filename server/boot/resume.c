@@ -89,4 +89,5 @@ int resume_load(struct boot *boot)
 void boot_stopping(struct boot *boot)
 {
 	atomic_store(&boot->stopping, true);
+	warm_stop(boot->warm);
 }

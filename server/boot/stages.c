@@ -138,8 +138,10 @@ static void stages_take(struct stages *s)
 			stages_ask_ipxe(s->boot, r->machine_id, r->number);
 			continue;
 		}
-		if (r->stage == STAGE_STEADY)
+		if (r->stage == STAGE_STEADY) {
 			turns_leave(s->boot->turns, r->machine_id);
+			warm_steady(s->boot->warm, r->machine_id, r->number);
+		}
 		s->changes[s->count++] = s->changes[i];
 	}
 }

@@ -198,6 +198,10 @@ static void print_version(const json_t *version)
 	print_field("created", "%s", table_time(created, get_number(version, "created_ms")));
 	print_field("source", "%s", get_text(version, "source"));
 	print_field("file", "%s (%s)", get_text(version, "file"), get_text(version, "format"));
+	if (get_number(version, "boots_learnt"))
+		print_field("a boot needs", "%s of it, read ahead (learnt from %lld boots)",
+			    table_bytes(size, get_number(version, "boot_bytes")),
+			    (long long)get_number(version, "boots_learnt"));
 	print_field("sha256", "%s", get_text(version, "sha256"));
 	json_array_foreach(json_object_get(version, "warnings"), i, warning)
 		print_field(i ? "" : "warnings", "%s", json_string_value(warning));

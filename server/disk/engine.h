@@ -81,6 +81,16 @@ int disk_file_allocate(struct file *file, uint64_t offset, uint64_t length);
 
 /* Work on a worker, as pool_submit; in the simulator it is one more thing in flight. Engines use no pool directly. */
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job);
+/*
+ * The file (its inode) that is being read ahead, 0: none. Who waits for a part of it gets it soonest if that goes on, so
+ * such reads do not count below. One at a time; any thread.
+ */
+void disk_env_set_read_ahead(struct disk_env *env, uint64_t inode);
+uint64_t disk_env_read_ahead(const struct disk_env *env);
+/* How many other reads wait for a disk on workers. Any thread. */
+unsigned disk_env_reads_waiting(const struct disk_env *env);
+/* One more (1), one less (-1). */
+void disk_env_note_read(struct disk_env *env, int change);
 /* The host's boot_id, 36 characters as the kernel writes it; another one after a power cut, also in the simulator. */
 const char *disk_env_boot_id(const struct disk_env *env);
 

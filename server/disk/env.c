@@ -82,6 +82,8 @@ static int real_open_file(void *arg, struct disk_env *env, struct loop *loop, co
 		err = -ENOMEM;
 	else if (flags & DISK_ENV_GOLDEN && env->cache)
 		(*file)->golden = golden_image_get(env->cache, &st);
+	if (!err && read_only)
+		(*file)->inode = st.st_ino;
 out:
 	if (err)
 		close(fd);
@@ -175,6 +177,26 @@ unsigned disk_env_limit(const struct disk_env *env, enum disk_env_limit which, u
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job)
 {
 	env->ops->submit(env->ops_arg, class, job);
+}
+
+void disk_env_set_read_ahead(struct disk_env *env, uint64_t inode)
+{
+	atomic_store(&env->read_ahead, inode);
+}
+
+uint64_t disk_env_read_ahead(const struct disk_env *env)
+{
+	return atomic_load_explicit(&env->read_ahead, memory_order_relaxed);
+}
+
+unsigned disk_env_reads_waiting(const struct disk_env *env)
+{
+	return atomic_load_explicit(&env->reads_waiting, memory_order_relaxed);
+}
+
+void disk_env_note_read(struct disk_env *env, int change)
+{
+	atomic_fetch_add_explicit(&env->reads_waiting, (unsigned)change, memory_order_relaxed);
 }
 
 void disk_env_set_ops(struct disk_env *env, const struct disk_env_ops *ops, void *arg)

@@ -39,6 +39,8 @@ struct disk_env {
 	void *zeroes;
 	struct golden_cache *cache; /* or NULL */
 	char boot_id[40];
+	atomic_uint reads_waiting;
+	atomic_ullong read_ahead; /* inode */
 	unsigned loop_count;
 	struct env_loop loops[];
 };

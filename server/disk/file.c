@@ -272,6 +272,8 @@ static void request_done(struct pool_job *job)
 
 	if (request_changes(req))
 		f->changing--;
+	if (req->counted)
+		disk_env_note_read(f->env, -1);
 	if (req->op == FILE_WRITE)
 		dirty_add(budget_of(f), &f->dirty, req->length);
 	request_note(f, req);
@@ -310,6 +312,9 @@ static void real_submit(struct file *file, struct file_request *req)
 		}
 		f->changing++;
 	}
+	req->counted = req->op == FILE_READ && (!file->inode || file->inode != disk_env_read_ahead(f->env));
+	if (req->counted)
+		disk_env_note_read(f->env, 1);
 	hand_to_worker(f, request_changes(req) ? POOL_WRITE : POOL_READ, &req->job, request_work, request_done);
 }
 

@@ -46,6 +46,7 @@ struct file_request {
 	struct file *file;
 	struct file_request *next;
 	void *private;
+	bool counted; /* READ: machines that wait for a disk */
 	uint64_t hole_end;
 	struct pool_job job;
 };
@@ -81,6 +82,7 @@ struct file {
 	const struct file_ops *ops;
 	struct loop *loop;
 	uint64_t size_bytes; /* at open */
+	uint64_t inode; /* of a read-only one; 0: not known */
 	struct golden_image *golden; /* what memory holds of it; NULL: not cached */
 };
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk/boot_trace.h"
 #include "disk/golden_cache.h"
 
 /* ---- reader ---- */
@@ -58,6 +59,17 @@ static void pin_golden(struct qcow2_reader *r, struct qcow2_extent *extent)
 	disk_env_count_cache(r->q->disk.env, r->q->disk.loop, extent->slot && extent->done, extent->length);
 }
 
+/* What a boot needs of the golden image; once it has come up, nothing is noted any more. */
+static void note_trace(struct qcow2 *q, const struct qcow2_extent *extent)
+{
+	if (atomic_load_explicit(&q->trace->stopped, memory_order_relaxed)) {
+		boot_trace_unref(q->trace);
+		q->trace = NULL;
+	} else {
+		boot_trace_note(q->trace, extent->offset, extent->length);
+	}
+}
+
 static int find_extents(struct qcow2_reader *r)
 {
 	while (r->found < r->length) {
@@ -69,6 +81,8 @@ static int find_extents(struct qcow2_reader *r)
 		if (err)
 			return err;
 		pin_golden(r, &extent);
+		if (r->q->trace && extent.file && extent.layer == 1)
+			note_trace(r->q, &extent);
 		err = add_extent(r, &extent);
 		if (err && extent.slot)
 			golden_slot_unpin(extent.slot);

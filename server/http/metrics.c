@@ -170,6 +170,8 @@ static void measure(struct request *request)
 	write_space(out, http, &metrics.policy);
 	write_boots(out, http);
 	write_cache(out, http->config.disk_env);
+	head(out, "readahead_bytes_total", "counter", "Bytes of golden images read from the disk before machines asked for them.");
+	buf_printf(out, "sanbootd_readahead_bytes_total %llu\n", (unsigned long long)boot_read_ahead_bytes(http->config.boot));
 	write_http(out, http);
 	request->reply.status = 200;
 	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";

@@ -5,6 +5,7 @@
  *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not
  * commit) goes back;
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
+ *  - a boot set whose version is gone (learn.c);
  *  - a child that a committed change gave up is named in the inventory (discarded_each);
  *  - a child without a row that was never written to is an enrolment that did not commit.
  *
@@ -254,11 +255,17 @@ static int empty_tmp(struct reclaim *r, char *reason, size_t reason_size)
 
 static void warn_about_unknown_images(struct reclaim *r)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], owner[NAME_MAX + 1];
 	struct dirent *entry;
 	DIR *dir = opendir(store_path(r->store, "images", NULL, path));
 
 	while (dir && (entry = readdir(dir))) {
+		/* A boot set belongs to its image, and is worth nothing without it. */
+		if (store_is_boot_set(entry->d_name, owner)) {
+			if (!names_have(&r->version_files, owner))
+				store_unlink(store_path(r->store, "images", entry->d_name, path));
+			continue;
+		}
 		if (entry->d_name[0] != '.' && !names_have(&r->version_files, entry->d_name))
 			log_warning("store: images/%s is in no inventory: import it again, or delete it",
 				    entry->d_name);

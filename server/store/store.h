@@ -3,6 +3,7 @@
  * Images and children as files under the state directory:
  *
  *     STATE/images/NAME@V.raw      golden, read-only (0444)
+ *     STATE/images/NAME@V.raw.bootset   what its boots need of it (boot_set.h)
  *     STATE/children/CHILD         qcow2, backing file "../images/NAME@V.raw"
  *     STATE/tmp/                   imports in progress; emptied at start
  *
@@ -17,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct boot_set;
+struct boot_trace;
 struct disk_env;
 struct pool;
 struct store;
@@ -62,6 +65,20 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 int store_verify_version(struct store *store, const struct image_version *version, char *reason, size_t reason_size);
 /* Bytes that a golden version takes on the file system; 0 where it is gone. */
 uint64_t store_version_allocated(struct store *store, const struct image_version *version);
+
+/* What boots of a version need of it: boot_set.h. A broken file is said, removed, and as if it were not there: -ENOENT. */
+int store_load_boot_set(const struct store *store, const struct image_version *version, struct boot_set *set);
+/*
+ * One more boot, as it was traced; one caller at a time. 0 or -errno: -E2BIG: it read more than a boot does; -ENODATA: nothing; -ENOENT: the image is
+ * gone.
+ */
+int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace);
+
+struct boot_set_info {
+	uint32_t boots;	       /* learnt from; 0: nothing is known */
+	uint64_t needed_bytes; /* that are read ahead */
+};
+void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info);
 
 /* ---- children ---- */
 

@@ -3,7 +3,7 @@
 """sanbootd beside its peers: see README.md here. Results go to build/bench.json, build/bench.svg and the terminal."""
 import json, os, random, shutil, subprocess, sys, tempfile, time
 
-import report, storm
+import first_boot, report, storm
 from loads import DATA_BYTES, FRESH, GOLDEN_BYTES, MIB, PART_BYTES, WRITTEN, loads, region
 from targets import (BUILD, GENERATOR_CORE, TARGET_CORE, TOP, Constant, Failed, Sanbootd, Spdk, Tgt, finish, iload, on_core, run)
 
@@ -214,6 +214,9 @@ def main(names):
         if not names or "cold" in names:
             say("cold")
             result["parts"]["cold"] = storm.measure_cold(os.path.join(directory, "storm"), QUICK)
+        if "first" in names or not names and not QUICK:
+            say("first")
+            result["parts"]["first"] = first_boot.measure(os.path.join(directory, "storm"), QUICK)
     finally:
         if bench:
             bench.stop()

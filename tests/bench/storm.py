@@ -165,6 +165,13 @@ class Throttle:
         with open(os.path.join(self.path, name), "w") as f:
             f.write(str(value))
 
+    def leave(self):
+        """This process itself was in it."""
+        if self.path:
+            with open(os.path.join(os.path.dirname(self.path), "cgroup.procs"), "w") as f:
+                f.write(str(os.getpid()))
+        self.end()
+
     def end(self):
         if self.path and os.path.isdir(self.path):
             os.rmdir(self.path)

@@ -61,6 +61,12 @@ with Suite() as t:
         equal(shown["stuck"], None, "stuck")
         true(re.search(r"timeline .*\n.* 0\.0 s  dhcp .*\n(.*\n)*.* s  steady", server.ctl("machine", "show", m["name"])), "no timeline in machine show")
 
+    with t.case("what its boot needs of the image is learnt"):
+        version = lambda: server.json("image", "show", "tiny")["versions"][0]
+        until(lambda: version()["boots_learnt"] >= 1, 20, "a steady boot teaches what it read")
+        true(0 < version()["boot_bytes"] <= version()["size_bytes"], f"boot_bytes={version()['boot_bytes']}")
+        true("a boot needs" in server.ctl("image", "show", "tiny"), "image show does not say what a boot needs")
+
     with t.case("a machine that is off has a clean disk that costs what it wrote"):
         vm.poweroff()
         server.check_disk(m["name"])
