@@ -22,7 +22,7 @@ enum { WARM_DONE_KEPT = 64 };
 /* A boot whose reads are noted. */
 struct followed {
 	int64_t machine_id; /* 0: free */
-	uint64_t number;
+	uint64_t first_number, number; /* of boots: several, where its disk stayed open through them */
 	uint64_t since_ms;
 	struct image_version version;
 	struct boot_trace *trace;
@@ -235,6 +235,11 @@ static struct followed *find(struct warm *w, int64_t machine_id)
 	return NULL;
 }
 
+static bool is_of(const struct followed *f, uint64_t number)
+{
+	return number >= f->first_number && number <= f->number;
+}
+
 /* A place for one more boot of this version, if it is to have one. With the mutex. */
 static struct followed *find_place(struct warm *w, int64_t version_id)
 {
@@ -261,7 +266,13 @@ static void follow(struct warm *w, int64_t machine_id, uint64_t number, const st
 
 	pthread_mutex_lock(&w->mutex);
 	f = find(w, machine_id);
-	/* Another boot of the same machine: the one before was given up. */
+	/*
+	 * Another boot of the same machine. Where its disk is open with the trace, that goes on: either nothing comes of
+	 * this script, or the disk stays open and the next boot reads much the same. Else the one before was given up.
+	 */
+	if (f && !f->steady && f->version.id == version->id && number > f->number &&
+	    atomic_load(&f->trace->references) > 1)
+		f->number = number;
 	if (f && !f->steady && (f->number != number || f->version.id != version->id)) {
 		drop(f);
 		f = NULL;
@@ -270,6 +281,7 @@ static void follow(struct warm *w, int64_t machine_id, uint64_t number, const st
 		f = find_place(w, version->id);
 	if (f && !f->machine_id) {
 		*f = (struct followed){ .machine_id = machine_id,
+					.first_number = number,
 					.number = number,
 					.since_ms = time_monotonic_ms(),
 					.version = *version,
@@ -295,7 +307,7 @@ struct boot_trace *warm_trace(struct warm *w, int64_t machine_id, uint64_t numbe
 
 	pthread_mutex_lock(&w->mutex);
 	f = find(w, machine_id);
-	if (f && f->number == number && f->version.id == version_id && !f->steady)
+	if (f && is_of(f, number) && f->version.id == version_id && !f->steady)
 		trace = boot_trace_ref(f->trace);
 	pthread_mutex_unlock(&w->mutex);
 	return trace;
@@ -362,7 +374,7 @@ void warm_steady(struct warm *w, int64_t machine_id, uint64_t number)
 
 	pthread_mutex_lock(&w->mutex);
 	f = find(w, machine_id);
-	if (f && f->number == number && !f->steady) {
+	if (f && is_of(f, number) && !f->steady) {
 		f->steady = true;
 		boot_trace_stop(f->trace);
 		if (!w->learning) {

@@ -47,7 +47,10 @@ static uint64_t missing_bytes(int fd, uint64_t offset, uint64_t length)
 	return min_u64(missing, length);
 }
 
-/* The next part of a range that holds data, STEP_BYTES at the most, from *at on. Holes are never read: the zero page stands for them. */
+/*
+ * The next part of a range that holds data, STEP_BYTES at the most, from *at on. Holes are never read: the zero page
+ * stands for them.
+ */
 static uint64_t next_step(int fd, const struct read_ahead_range *range, uint64_t *at)
 {
 	uint64_t end = range->offset + range->length;
@@ -151,8 +154,9 @@ static int run_pieces(const struct read_ahead *how, int fd, const struct read_ah
 
 	while (!err && !atomic_load(how->stop) && at.range < how->range_count) {
 		uint64_t began = time_monotonic_ms(), read_bytes = 0;
+		uint64_t room = min_u64(READ_AHEAD_PIECE_BYTES, most - result->read_bytes);
 
-		count = next_piece(how, &at, min_u64(READ_AHEAD_PIECE_BYTES, most - result->read_bytes), piece, &length);
+		count = next_piece(how, &at, room, piece, &length);
 		if (!count) {
 			result->short_of_memory = true;
 			break;

@@ -147,7 +147,9 @@ int store_learn_boot(struct store *store, const struct image_version *version, c
 	if (err)
 		return err;
 	/* Removed meanwhile? One that slips in is removed by the next start. */
-	err = access(store_path(store, "images", version->file, image), F_OK) ? -errno : save(store, version, data, size);
+	err = access(store_path(store, "images", version->file, image), F_OK) ? -errno : 0;
+	if (!err)
+		err = save(store, version, data, size);
 	free(data);
 	return err;
 }

@@ -189,18 +189,30 @@ static void test_follows_a_few(void **state)
 	assert_null(warm_trace(warm, 1, 1, learnt.version.id + 1));
 	trace = warm_trace(warm, 1, 1, learnt.version.id);
 	assert_non_null(trace);
-	/* The same script again is the same boot; a new boot takes the place of the one before. */
+	/* The same script again is the same boot; where the disk is open, a new one goes on with its trace. */
 	warm_script(warm, 1, 1, &learnt.version);
 	assert_false(atomic_load(&trace->stopped));
 	warm_script(warm, 1, 2, &learnt.version);
-	assert_true(atomic_load(&trace->stopped));
+	assert_false(atomic_load(&trace->stopped));
+	assert_ptr_equal(warm_trace(warm, 1, 2, learnt.version.id), trace);
+	assert_ptr_equal(warm_trace(warm, 1, 1, learnt.version.id), trace);
+	boot_trace_note(trace, 0, 512);
 	boot_trace_unref(trace);
-	trace = warm_trace(warm, 1, 2, learnt.version.id);
+	boot_trace_unref(trace);
+	boot_trace_unref(trace);
+	/* Else a new boot takes the place of the one before. */
+	warm_script(warm, 1, 3, &learnt.version);
+	assert_null(warm_trace(warm, 1, 2, learnt.version.id));
+	trace = warm_trace(warm, 1, 3, learnt.version.id);
+	assert_non_null(trace);
+	assert_int_equal(boot_trace_count(trace), 0);
+	boot_trace_unref(trace);
+	trace = warm_trace(warm, 1, 3, learnt.version.id);
 	assert_non_null(trace);
 	/* One place is free again when it has been learnt from. */
 	boot_trace_note(trace, 0, 512);
 	boot_trace_unref(trace);
-	warm_steady(warm, 1, 2);
+	warm_steady(warm, 1, 3);
 	wait_until(boots_learnt, &learnt, 1);
 	boot_stopping(w->boot); /* reads nothing ahead any more, still follows */
 	for (unsigned i = 0; !trace || i == 0; i++) {

@@ -352,3 +352,17 @@ void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
 	*booting = 3;
 	*waiting = 4;
 }
+
+/* ---- what boots need ---- */
+
+uint64_t boot_read_ahead_bytes(struct boot *boot)
+{
+	(void)boot;
+	return 68000000;
+}
+
+void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info)
+{
+	(void)store;
+	*info = (struct boot_set_info){ .boots = 3, .needed_bytes = version->size_bytes / 8 };
+}

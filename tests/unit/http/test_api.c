@@ -339,6 +339,8 @@ static void test_images(void **state)
 	assert_string_equal(text(version, "name"), "debian@1");
 	assert_int_equal(json_integer_value(json_object_get(version, "machines")), 2);
 	assert_int_equal(json_integer_value(json_object_get(version, "allocated_bytes")), 2 << 20);
+	assert_int_equal(json_integer_value(json_object_get(version, "boots_learnt")), 3);
+	assert_int_equal(json_integer_value(json_object_get(version, "boot_bytes")), 1 << 20);
 	json_decref(answer);
 	assert_int_equal(change(f, "GET", "/api/v1/images/debian@1", NULL), 200);
 	assert_int_equal(change(f, "GET", "/api/v1/images/debian@9", NULL), 404);
@@ -549,6 +551,7 @@ static void test_metrics(void **state)
 					     "sanbootd_waiting{reason=\"conflict\"} 1\n",
 					     "sanbootd_images_bytes 1073741824\n",
 					     "sanbootd_boot_answers_total{outcome=\"sanboot\"} 1\n",
+					     "sanbootd_readahead_bytes_total 68000000\n",
 					     "# TYPE sanbootd_http_requests_total counter\n" };
 
 	answer = ask(f, VIA_TCP, "GET", "/boot?mac=52:54:00:00:00:01", "", NULL);
