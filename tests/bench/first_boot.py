@@ -104,7 +104,7 @@ def measure(directory, quick):
     finally:
         server.stop()
         if throttle:
-            throttle.leave()
+            throttle.leave(os.getpid())
     row = {name: {key: report.median(r[key] for r in got) for key in got[0]} for name, got in rows.items()}
     needed, base = distinct_bytes(), row["memory"]["seconds"]
     print(f"\nFirst boot of a cold server, {THROTTLE_BPS >> 20} MB/s and {THROTTLE_IOPS} reads a second; {needed / 1e6:.1f} MB needed, "

@@ -165,11 +165,11 @@ class Throttle:
         with open(os.path.join(self.path, name), "w") as f:
             f.write(str(value))
 
-    def leave(self):
-        """This process itself was in it."""
+    def leave(self, pid):
+        """The end, for a process that goes on."""
         if self.path:
             with open(os.path.join(os.path.dirname(self.path), "cgroup.procs"), "w") as f:
-                f.write(str(os.getpid()))
+                f.write(str(pid))
         self.end()
 
     def end(self):
@@ -223,15 +223,17 @@ def cold(directory, machines):
             f.write(lines.pop() + "\n")
         reads = ["-n", 1, "-q", 1, "-b", "4k", "-w", "randread", "--region", f"{1 << 30}:{(1 << 30) + (16 << 20)}"]
         iload(hot, "-n", 1, "-b", "256k", "-w", "write", "--pass", *reads[-2:])
-        # A storm while all is in memory, then the same with the golden image dropped.
+        # The golden image is dropped before anybody has read it (nor has the golden cache any of it), then the same with all in memory.
         rows = {}
-        for what in ("warm", "cold"):
+        for what in ("cold", "warm"):
             server.write_list(lines[:machines] if what == "warm" else lines[machines:])
             if what == "cold":
                 for root, _, files in os.walk(os.path.join(server.state, "images")):
                     for name in files:
                         drop(os.path.join(root, name))
                 throttle = Throttle(server.state, server.pid)
+            else:
+                throttle.leave(server.pid)
             before, bytes_before = io_loop(server.pid), read_bytes(server.pid)
             p = iload(hot, *reads, "-d", 2 if what == "warm" else 4, wait=False)
             rows[what] = replay(server, machines, "--base", image)
