@@ -119,7 +119,8 @@ static int step_same(struct qcow2_writer *w)
 	if (err || !w->same)
 		return err;
 	w->step = STEP_END;
-	if (!w->q->journal)
+	/* Nothing is on its way there, and a beginning that fails takes its journal away. */
+	if (w->q->begun != QCOW2_BEGUN)
 		return 0;
 	/* What made it the same may be on its way there. */
 	w->journal_waiter.done = journaled;
