@@ -26,6 +26,8 @@
 static unsigned syncs; /* calls so far */
 static bool sync_fails;
 static bool disk_full; /* writes that make a file take more fail */
+enum { MARKS_WORK, MARKS_STOP, MARKS_STOPPED, MARKS_FAIL };
+static int marks; /* the write of a child's marks: stops, has stopped, may go on to fail */
 
 int fdatasync(int fd)
 {
@@ -45,6 +47,14 @@ static bool takes_space(int fd, off_t offset)
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
+	if (!offset && count == 1 && iov->iov_len == QCOW2_HEADER_SECTOR &&
+	    __atomic_load_n(&marks, __ATOMIC_ACQUIRE) == MARKS_STOP) {
+		__atomic_store_n(&marks, MARKS_STOPPED, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&marks, __ATOMIC_ACQUIRE) != MARKS_FAIL)
+			usleep(1000);
+		errno = EIO;
+		return -1;
+	}
 	if (__atomic_load_n(&disk_full, __ATOMIC_RELAXED) && takes_space(fd, offset)) {
 		errno = ENOSPC;
 		return -1;
@@ -235,6 +245,74 @@ static void test_sync_fails(void **state)
 	assert_memory_equal(back, data, sizeof(data));
 	assert_int_equal(fixture_write(fx, disk, 2 * MIB, data, sizeof(data), true), 0);
 	assert_int_equal(qcow2_give_up_journal(fixture_path(fx, "child"), reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(fixture_close(fx, disk), 0);
+	qemu_is_content(fx, "child");
+}
+
+static void count_done(struct disk_request *req)
+{
+	++*(unsigned *)req->user;
+}
+
+/* Runs the loop until it is so, or five seconds are over. */
+static bool comes(struct fixture *fx, bool (*is_so)(const void *arg), const void *arg)
+{
+	for (int i = 0; i < 5000 && !is_so(arg); i++) {
+		loop_run_once(fx->loop, false);
+		usleep(1000);
+	}
+	return is_so(arg);
+}
+
+static bool marks_stopped(const void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&marks, __ATOMIC_ACQUIRE) == MARKS_STOPPED;
+}
+
+static bool both_done(const void *arg)
+{
+	return *(const unsigned *)arg == 2;
+}
+
+/* The journal goes when the marks cannot be written; a write that changes nothing came just before. */
+static void test_begin_fails(void **state)
+{
+	static unsigned char data[4096], zeroes[4096];
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	unsigned done = 0;
+	struct iovec iov[2] = { { data, sizeof(data) }, { zeroes, sizeof(zeroes) } };
+	struct disk_request change = {
+		.op = DISK_WRITE, .length = sizeof(data), .iov = &iov[0], .iov_count = 1, .done = count_done, .user = &done
+	};
+	struct disk_request same = {
+		.op = DISK_WRITE,
+		.offset = 70 * MIB,
+		.length = sizeof(zeroes),
+		.iov = &iov[1],
+		.iov_count = 1,
+		.done = count_done,
+		.user = &done,
+	};
+	struct disk *disk;
+
+	make_golden(fx, "golden", 64 * MIB);
+	make_child(fx, "child", 80 * MIB, "golden", "raw");
+	fixture_pattern(data, sizeof(data), 0, 1);
+	disk = open_with(fx, &events, false, 0);
+	marks = MARKS_STOP;
+	disk_submit(disk, &change);
+	assert_true(comes(fx, marks_stopped, NULL));
+	__atomic_store_n(&marks, MARKS_FAIL, __ATOMIC_RELEASE);
+	/* Nobody can see that the worker has told the loop; sooner, the test only tests less. */
+	usleep(50000);
+	disk_submit(disk, &same);
+	assert_true(comes(fx, both_done, &done));
+	assert_int_equal(change.result, -EIO);
+	assert_int_equal(same.result, 0);
+	/* The next try works. */
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), true), 0);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	qemu_is_content(fx, "child");
 }
@@ -524,6 +602,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_ephemeral, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_sync_fails, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_begin_fails, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_full, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
