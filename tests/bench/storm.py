@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boot storm: a recorded boot of Debian (tests/sim/boots), replayed without think times by machines that are new to the server."""
-import concurrent.futures, csv, http.client, os, random, re, threading, time
+import concurrent.futures, csv, http.client, itertools, os, random, re, threading, time
 
 import report
 from targets import TOP, Constant, Failed, Sanbootd, finish, iload, line_of_script
@@ -54,10 +54,12 @@ def cache_kb(server):
 def enrol(server, first, count):
     """New machines, all at once; gives the lines for iload and the seconds that it took."""
     local = threading.local()
+    clients = itertools.count(2)
 
     def one(n):
         if not hasattr(local, "c"):
-            local.c = http.client.HTTPConnection(server.http, timeout=60)
+            # The server lets so many new machines come from one address.
+            local.c = http.client.HTTPConnection(server.http, timeout=60, source_address=(f"127.0.1.{next(clients)}", 0))
         for _ in range(200):
             local.c.request("GET", f"/boot?mac=52:54:00:57:{n >> 8:02x}:{n & 255:02x}&platform=pcbios&buildarch=i386")
             r = local.c.getresponse()

@@ -88,7 +88,7 @@ class Sanbootd(Target):
                         "--config", "/dev/null"], r"ready http=(\S+) iscsi=(\S+) ")
         self.http, self.address = m.group(1), m.group(2)
         self.ctl("image", "import", golden, "--name", "golden", "--default")
-        self.ctl("policy", "set", f"auth={auth}", f"max-machines={machines + 8}")
+        self.ctl("policy", "set", f"auth={auth}", f"max-machines={machines + 8}", "max-booting=0")
         self.macs = []
 
     def ctl(self, *args):
