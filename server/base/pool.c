@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,8 @@ static void *pool_main(void *arg)
 	struct pool_queue *queue = self.queue;
 
 	free(arg);
+	/* So that a worker that wakes up does not push the loop that woke it off its core in the middle of a turn. */
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){ .sched_priority = 0 });
 	pthread_mutex_lock(&queue->mutex);
 	for (;;) {
 		struct pool_job *job = pool_take(queue, self.class);
@@ -181,6 +184,7 @@ void pool_submit(struct pool *pool, enum pool_class class, struct pool_job *job)
 	pthread_mutex_lock(&queue->mutex);
 	*queue->last = job;
 	queue->last = &job->next;
-	pthread_cond_signal(&queue->wake);
 	pthread_mutex_unlock(&queue->mutex);
+	/* Not under the mutex: who wakes up would have to wait for it, and to be woken a second time. */
+	pthread_cond_signal(&queue->wake);
 }
