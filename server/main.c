@@ -80,7 +80,7 @@ static int start_loop(struct daemon *d, unsigned index, const char *name, struct
 static int start_threads(struct daemon *d)
 {
 	/* Reads and writes may wait for a disk, so there are more of them than cores; an opening disk waits in slow, beside imports. */
-	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = 16, [POOL_SLOW] = 16 };
+	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = DISK_FLUSHES, [POOL_SLOW] = 16 };
 	char name[16];
 	int err;
 

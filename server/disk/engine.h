@@ -116,6 +116,9 @@ enum {
 void *disk_buffers_get(struct disk_env *env, struct loop *loop, size_t bytes);
 void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_t bytes);
 
+/* On loop: who may flush (flush_turn.h). */
+struct flush_turns *disk_env_flush_turns(struct disk_env *env, struct loop *loop);
+
 /* What the files of loop have dirty, on loop: dirty.h. */
 struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop);
 

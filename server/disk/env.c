@@ -18,6 +18,8 @@
 #include "base/util.h"
 #include "disk/golden_cache.h"
 
+enum { FLUSHES_MIN = 4 }; /* of a loop, where many share the workers */
+
 /* ---- files ---- */
 
 /* Makes the entry of path in its directory durable. */
@@ -309,6 +311,11 @@ struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loo
 	return &env_loop_of(env, loop)->dirty;
 }
 
+struct flush_turns *disk_env_flush_turns(struct disk_env *env, struct loop *loop)
+{
+	return &env_loop_of(env, loop)->flush_turns;
+}
+
 /* ---- the golden cache ---- */
 
 int disk_env_set_cache(struct disk_env *env, uint64_t bytes)
@@ -380,6 +387,7 @@ int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_cou
 		el->wait_last = &el->wait_first;
 		el->soon_last = &el->soon_first;
 		dirty_budget_init(&el->dirty, loop_count);
+		flush_turns_init(&el->flush_turns, (unsigned)max_u64(DISK_FLUSHES / loop_count, FLUSHES_MIN));
 	}
 	*env = made;
 	return 0;

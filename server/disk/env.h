@@ -7,6 +7,7 @@
 
 #include "disk/dirty.h"
 #include "disk/engine.h"
+#include "disk/flush_turn.h"
 
 enum { ENV_CLASSES = 11 }; /* powers of two from 4 KiB to DISK_REQUEST_MAX */
 
@@ -29,6 +30,7 @@ struct env_loop {
 	struct disk_request *soon_first, **soon_last;
 	struct loop_msg soon_msg;
 	struct dirty_budget dirty; /* of its files */
+	struct flush_turns flush_turns;
 	atomic_ullong cache_hit_bytes, cache_miss_bytes; /* written by its loop only */
 };
 

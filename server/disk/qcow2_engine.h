@@ -24,6 +24,7 @@
 
 #include "base/util.h"
 #include "disk/engine.h"
+#include "disk/flush_turn.h"
 #include "disk/journal.h"
 #include "disk/qcow2_format.h"
 #include "disk/qcow2_header.h"
@@ -344,6 +345,7 @@ enum qcow2_begun { QCOW2_CLEAN, QCOW2_BEGINNING, QCOW2_BEGUN };
 
 enum qcow2_flush_stage {
 	QCOW2_FLUSH_IDLE,
+	QCOW2_FLUSH_TURN,      /* waits until others have flushed */
 	QCOW2_FLUSH_REFCOUNTS, /* writing them; data is in the file already */
 	QCOW2_FLUSH_SYNC_DATA,
 	QCOW2_FLUSH_MAPS,
@@ -352,6 +354,7 @@ enum qcow2_flush_stage {
 
 struct qcow2_flushing {
 	enum qcow2_flush_stage stage;
+	struct flush_turn turn;
 	struct qcow2_waiters waiting, running; /* those for the next flush, those of this one */
 	bool wanted;			       /* somebody wants maps written, whether anybody waits or not */
 	bool wanted_all;		       /* and refcounts, also where only those changed */

@@ -2,20 +2,18 @@
 /*
  * Making a child durable, in an order that no loss of power can turn into corruption (design.md, invariant 2).
  *
- *	IDLE ---> REFCOUNTS ---> SYNC_DATA ---> MAPS ---> SYNC_MAPS ---> IDLE, frees mature
- *	  |       (snapshot)          ^           only where maps changed
- *	  +---------------------------+ only data changed: one sync
+ *	IDLE ---> TURN ---> REFCOUNTS ---> SYNC_DATA ---> MAPS ---> SYNC_MAPS ---> IDLE, frees mature
+ *	            |       (snapshot)          ^           only where maps changed
+ *	            +---------------------------+ only data changed: one sync
  *
- * 1. The snapshot is taken in one turn: all dirty refcounts, L2 pieces and L1, and what was freed so far. Requests go
- * on
- *    meanwhile and change what comes after it.
+ * 0. Others may be flushing (flush_turn.h): until it is its turn nothing has happened yet.
+ * 1. The snapshot is taken in one turn of the loop: all dirty refcounts, L2 pieces and L1, and what was freed so far.
+ *    Requests go on meanwhile and change what comes after it.
  * 2. No map goes into the file before a sync that began after the snapshot has made durable what it points at: data,
- * refcounts
- *    and (punched or never written) new L2 tables.
+ *    refcounts and (punched or never written) new L2 tables.
  * 3. What was freed is decremented, punched and reused only after the maps are durable (qcow2_alloc.c).
- * 4. After a failed sync nothing is written any more: the kernel may have dropped what it could not write, and says
- * so once
- *    (invariant 5). Another error leaves everything dirty, for the next flush.
+ * 4. After a failed sync nothing is written any more: the kernel may have dropped what it could not write, and says so
+ *    once (invariant 5). Another error leaves everything dirty, for the next flush.
  *
  * Those who come while a flush runs share the next one. All on the disk's loop.
  */
@@ -194,6 +192,7 @@ static void drop_snapshot(struct qcow2 *q, bool ok)
 
 static void flush_end(struct qcow2 *q, int err)
 {
+	struct flush_turns *turns = disk_env_flush_turns(q->disk.env, q->disk.loop);
 	struct qcow2_flushing *f = &q->flush;
 
 	if (f->maps) {
@@ -209,6 +208,8 @@ static void flush_end(struct qcow2 *q, int err)
 	qcow2_reap(q);
 	if (f->stage == QCOW2_FLUSH_IDLE && (f->waiting.first || f->wanted || f->wanted_all))
 		flush_start(q);
+	/* Last: whoever comes next must not find this one half ended. */
+	flush_turn_give(turns);
 }
 
 /* ---- I/O ---- */
@@ -337,7 +338,7 @@ static bool must_sync(const struct qcow2 *q)
 	return q->unsynced || syncs_running(&q->syncs);
 }
 
-static void flush_start(struct qcow2 *q)
+static void flush_begin(struct qcow2 *q)
 {
 	struct qcow2_flushing *f = &q->flush;
 
@@ -365,6 +366,19 @@ static void flush_start(struct qcow2 *q)
 	write_pieces(q, f->refcounts);
 	if (--f->pending == 0)
 		flush_stage(q);
+}
+
+static void flush_turn_run(struct flush_turn *turn)
+{
+	flush_begin(container_of(turn, struct qcow2, flush.turn));
+}
+
+static void flush_start(struct qcow2 *q)
+{
+	q->flush.stage = QCOW2_FLUSH_TURN;
+	q->flush.turn.run = flush_turn_run;
+	if (flush_turn_take(disk_env_flush_turns(q->disk.env, q->disk.loop), &q->flush.turn))
+		flush_begin(q);
 }
 
 /* ---- public ---- */

@@ -54,9 +54,31 @@ void sim_say(const struct sim *sim, const char *format, ...)
 	putchar('\n');
 }
 
+static void other_runs(struct flush_turn *turn)
+{
+	container_of(turn, struct sim, other)->other_flushes = SIM_HAS_TURN;
+}
+
+/* now: rather now than later. */
+static void other_disk(struct sim *sim, bool now)
+{
+	struct flush_turns *turns = disk_env_flush_turns(sim->env, sim->loop);
+
+	if (!now && !prng_percent(&sim->prng, 3))
+		return;
+	if (sim->other_flushes == SIM_HAS_TURN) {
+		sim->other_flushes = SIM_NO_TURN;
+		flush_turn_give(turns);
+	} else if (!now && sim->other_flushes == SIM_NO_TURN) {
+		sim->other_flushes = flush_turn_take(turns, &sim->other) ? SIM_HAS_TURN : SIM_WAITS;
+	}
+}
+
 void sim_turn(struct sim *sim)
 {
 	loop_run_once(sim->loop, false);
+	if (sim->others)
+		other_disk(sim, sim->idle > 0);
 	if (host_step(&sim->host)) {
 		sim->idle = 0;
 		return;
@@ -339,6 +361,10 @@ static void prepare(struct sim *sim)
 	sim->depth = (unsigned)prng_below(&sim->prng, SIM_DEPTH) + 1;
 	choose_faults(sim);
 	sim->host.inline_percent = inline_percents[prng_below(&sim->prng, array_len(inline_percents))];
+	sim->other.run = other_runs;
+	sim->others = prng_percent(&sim->prng, 30);
+	if (sim->others)
+		disk_env_flush_turns(sim->env, sim->loop)->limit = 1;
 	/* So small that a few requests fill it. */
 	if (prng_percent(&sim->prng, 40))
 		sim->host.journal_slots = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
@@ -354,6 +380,8 @@ static void prepare(struct sim *sim)
 
 static void tidy(struct sim *sim)
 {
+	if (sim->other_flushes == SIM_HAS_TURN)
+		flush_turn_give(disk_env_flush_turns(sim->env, sim->loop));
 	for (unsigned i = 0; i < SIM_DEPTH; i++)
 		free(sim->ops[i].data);
 	if (sim->model)

@@ -3,6 +3,7 @@
 #ifndef SIM_PRIVATE_H
 #define SIM_PRIVATE_H
 
+#include "disk/flush_turn.h"
 #include "host.h"
 #include "model.h"
 #include "sim.h"
@@ -68,6 +69,10 @@ struct sim {
 	/* faults that this history may have */
 	unsigned read_errors, write_errors, sync_errors;
 	bool may_fill;
+	/* another disk of the loop, which flushes when it likes, and takes the only turn there is */
+	bool others;
+	struct flush_turn other;
+	enum { SIM_NO_TURN, SIM_WAITS, SIM_HAS_TURN } other_flushes;
 
 	struct disk *disk;
 	bool careless;		/* whatever it answers is right */
