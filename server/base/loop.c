@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * I/O loop: see loop.h. The mailbox is a list under a mutex (guards first, last, stopping and closed); the first message into an
- * empty one wakes the loop by uv_async. A turn takes the whole list at once, so senders never wait for handlers.
+ * I/O loop: see loop.h. Messages lie in two lists, and a turn takes the whole list at once, so senders never wait for handlers:
+ *
+ *	mailbox  what other threads post, under a mutex (guards mailbox, stopping); the first message wakes the loop by uv_async
+ *	own      what the loop's thread posts; without a lock, and without a wake-up: an idle handle is active while there is
+ *	         something, so that the loop comes round without sleeping
  */
 #include "base/loop.h"
 
@@ -13,11 +16,17 @@
 
 #include "base/loop_watch.h"
 
+struct loop_list {
+	struct loop_msg *first, **last;
+};
+
 struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
+	uv_idle_t again; /* active: own is not empty */
+	struct loop_list own;
 	pthread_mutex_t mutex;
-	struct loop_msg *first, **last;
+	struct loop_list mailbox;
 	pthread_t thread;
 	unsigned index;
 	bool threaded;
@@ -26,15 +35,32 @@ struct loop {
 
 static _Thread_local struct loop *current;
 
-static void loop_drain(struct loop *loop)
+static void list_clear(struct loop_list *list)
 {
-	struct loop_msg *msg, *next;
+	list->first = NULL;
+	list->last = &list->first;
+}
 
-	pthread_mutex_lock(&loop->mutex);
-	msg = loop->first;
-	loop->first = NULL;
-	loop->last = &loop->first;
-	pthread_mutex_unlock(&loop->mutex);
+static void list_add(struct loop_list *list, struct loop_msg *msg)
+{
+	msg->next = NULL;
+	*list->last = msg;
+	list->last = &msg->next;
+}
+
+/* All that is in the list; what these post comes later. */
+static struct loop_msg *list_take(struct loop_list *list)
+{
+	struct loop_msg *first = list->first;
+
+	list_clear(list);
+	return first;
+}
+
+static void run_all(struct loop_msg *msg)
+{
+	struct loop_msg *next;
+
 	for (; msg; msg = next) {
 		struct loop_watch watch;
 
@@ -45,23 +71,51 @@ static void loop_drain(struct loop *loop)
 	}
 }
 
-static bool loop_should_stop(struct loop *loop)
+static void run_mailbox(struct loop *loop)
+{
+	struct loop_msg *msg;
+
+	pthread_mutex_lock(&loop->mutex);
+	msg = list_take(&loop->mailbox);
+	pthread_mutex_unlock(&loop->mutex);
+	run_all(msg);
+}
+
+void loop_run_own(struct loop *loop)
+{
+	assert(current == loop);
+	if (!loop->own.first)
+		return;
+	run_all(list_take(&loop->own));
+	if (!loop->own.first)
+		uv_idle_stop(&loop->again);
+}
+
+static void stop_when_empty(struct loop *loop)
 {
 	bool stop;
 
 	pthread_mutex_lock(&loop->mutex);
-	stop = loop->stopping && !loop->first;
+	stop = loop->stopping && !loop->mailbox.first && !loop->own.first;
 	pthread_mutex_unlock(&loop->mutex);
-	return stop;
+	if (stop)
+		uv_stop(&loop->uv);
 }
 
 static void loop_on_wake(uv_async_t *wake)
 {
 	struct loop *loop = wake->data;
 
-	loop_drain(loop);
-	if (loop_should_stop(loop))
-		uv_stop(&loop->uv);
+	run_mailbox(loop);
+	stop_when_empty(loop);
+}
+
+static void loop_on_again(uv_idle_t *again)
+{
+	struct loop *loop = again->data;
+
+	loop_run_own(loop);
+	stop_when_empty(loop);
 }
 
 struct loop *loop_new(unsigned index)
@@ -79,9 +133,11 @@ struct loop *loop_new(unsigned index)
 		free(loop);
 		return NULL;
 	}
-	loop->wake.data = loop;
+	uv_idle_init(&loop->uv, &loop->again);
+	loop->wake.data = loop->again.data = loop;
 	pthread_mutex_init(&loop->mutex, NULL);
-	loop->last = &loop->first;
+	list_clear(&loop->mailbox);
+	list_clear(&loop->own);
 	loop->index = index;
 	return loop;
 }
@@ -124,9 +180,12 @@ void loop_free(struct loop *loop)
 		return;
 	assert(!loop->threaded);
 	current = loop;
-	while (loop->first)
-		loop_drain(loop);
+	while (loop->mailbox.first || loop->own.first) {
+		run_mailbox(loop);
+		loop_run_own(loop);
+	}
 	uv_close((uv_handle_t *)&loop->wake, NULL);
+	uv_close((uv_handle_t *)&loop->again, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	current = NULL;
 	assert(uv_loop_close(&loop->uv) == 0);
@@ -138,11 +197,14 @@ void loop_post(struct loop *loop, struct loop_msg *msg)
 {
 	bool was_empty;
 
-	msg->next = NULL;
+	if (current == loop) {
+		list_add(&loop->own, msg);
+		uv_idle_start(&loop->again, loop_on_again);
+		return;
+	}
 	pthread_mutex_lock(&loop->mutex);
-	was_empty = !loop->first;
-	*loop->last = msg;
-	loop->last = &msg->next;
+	was_empty = !loop->mailbox.first;
+	list_add(&loop->mailbox, msg);
 	/* Under the mutex: the loop cannot be freed between the insertion and the wake-up. */
 	if (was_empty)
 		uv_async_send(&loop->wake);

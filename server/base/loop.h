@@ -34,6 +34,11 @@ void loop_free(struct loop *loop);
 
 /* Any thread. Messages of one sender run in order, each in a later turn of the loop, never inside the call. */
 void loop_post(struct loop *loop, struct loop_msg *msg);
+/*
+ * On the loop, at the end of a callback of libuv: runs what the loop has posted to itself so far, while its data is still in the
+ * processor's caches. Nothing else changes by it.
+ */
+void loop_run_own(struct loop *loop);
 
 /* The loop whose thread this is; NULL elsewhere. A loop without a thread is current while loop_run_once runs. */
 struct loop *loop_current(void);

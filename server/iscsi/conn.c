@@ -432,7 +432,10 @@ static void conn_on_poll(uv_poll_t *poll, int status, int events)
 	loop_watch_begin(&watch);
 	if (events & UV_READABLE)
 		conn_receive(conn);
-	conn_mark(conn);
+	/* All that can be answered now goes out now: by the next turn hundreds of other connections have used the caches. */
+	loop_run_own(conn->hub->loop);
+	list_remove(&conn->dirty_link);
+	conn_work(conn);
 	loop_watch_end(&watch, "received");
 }
 

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 static void test_be(void **state)
 {
 	(void)state;
@@ -159,6 +161,94 @@ static void test_loop_without_thread(void **state)
 	assert_int_equal(count, 2);
 }
 
+/* Posts itself so often; what it posts to its own loop runs later, never inside. */
+struct chain {
+	struct loop_msg msg;
+	struct loop *loop;
+	unsigned left, runs, inside;
+	bool nested;
+};
+
+static void chain_run(struct loop_msg *msg)
+{
+	struct chain *c = container_of(msg, struct chain, msg);
+
+	c->runs++;
+	c->nested = c->nested || c->inside;
+	c->inside++;
+	if (c->left) {
+		c->left--;
+		loop_post(c->loop, &c->msg);
+	}
+	c->inside--;
+}
+
+static void test_loop_posts_to_itself(void **state)
+{
+	struct loop *loop = loop_new(0);
+	struct chain c = { .msg.run = chain_run, .loop = loop, .left = 3 };
+
+	(void)state;
+	/* Without sleeping: there is nothing that could wake it. */
+	loop_post(loop, &c.msg);
+	for (int i = 0; i < 10 && c.runs < 4; i++)
+		loop_run_once(loop, true);
+	assert_int_equal(c.runs, 4);
+	assert_false(c.nested);
+	/* Nothing is left that keeps it from sleeping. */
+	assert_false(uv_backend_timeout(loop_uv(loop)) == 0);
+	/* And what is left at the end is run. */
+	c.left = 5;
+	loop_post(loop, &c.msg);
+	loop_free(loop);
+	assert_int_equal(c.runs, 10);
+}
+
+/* What it posted to itself in this callback is run at once by loop_run_own, what that posts is not. */
+struct own {
+	struct loop_msg msg;
+	struct chain chain;
+	unsigned after;
+};
+
+static void own_run(struct loop_msg *msg)
+{
+	struct own *o = container_of(msg, struct own, msg);
+
+	loop_post(o->chain.loop, &o->chain.msg);
+	loop_run_own(o->chain.loop);
+	o->after = o->chain.runs;
+}
+
+static void test_loop_run_own(void **state)
+{
+	struct loop *loop = loop_new(0);
+	struct own o = { .msg.run = own_run, .chain = { .msg.run = chain_run, .loop = loop, .left = 2 } };
+
+	(void)state;
+	loop_post(loop, &o.msg);
+	loop_run_once(loop, false);
+	assert_int_equal(o.after, 1);
+	for (int i = 0; i < 10 && o.chain.runs < 3; i++)
+		loop_run_once(loop, true);
+	assert_int_equal(o.chain.runs, 3);
+	loop_free(loop);
+}
+
+/* A thread that posts to itself ends when asked to, after the last message. */
+static void test_loop_stops_when_empty(void **state)
+{
+	struct loop *loop = loop_new(0);
+	struct chain c = { .msg.run = chain_run, .loop = loop, .left = 100000 };
+
+	(void)state;
+	assert_int_equal(loop_start(loop, "test"), 0);
+	loop_post(loop, &c.msg);
+	loop_stop(loop);
+	assert_int_equal(c.runs, 100001);
+	loop_free(loop);
+}
+
 struct work {
 	struct pool_job job;
 	atomic_uint *running, *peak, *finished;
@@ -233,7 +323,9 @@ int main(void)
 		cmocka_unit_test(test_be),	   cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_crc32c),	   cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_loop_posts_to_itself),
+		cmocka_unit_test(test_loop_run_own), cmocka_unit_test(test_loop_stops_when_empty),
+		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_pool_free_runs_the_queue),
 	};
 
