@@ -47,6 +47,7 @@ void hub_fini(struct hub *hub)
 		hub->free_tasks = task->free_next;
 		free(task);
 	}
+	scsi_task_pool_fini(&hub->scsi_tasks);
 	chunk_pool_fini(&hub->chunks);
 	free(hub->scratch);
 }

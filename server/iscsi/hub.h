@@ -14,6 +14,7 @@
 #include "iscsi/chunks.h"
 #include "iscsi/list.h"
 #include "iscsi/server.h"
+#include "scsi/target.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -48,6 +49,7 @@ struct hub {
 	struct chunk_pool chunks;
 	struct pdu_out *free_pdus;
 	struct task *free_tasks;
+	struct scsi_task_pool scsi_tasks;
 	uint8_t *scratch;
 	unsigned log_left, log_suppressed; /* lines that peers may still cause until the next tick */
 	unsigned handles;

@@ -42,7 +42,7 @@ enum {
 	TASK_BUCKETS = 64,
 };
 
-enum task_state { TASK_RECEIVING, TASK_HELD, TASK_GATHERING, TASK_READY, TASK_EXECUTING, TASK_ANSWERING };
+enum iscsi_task_state { TASK_RECEIVING, TASK_HELD, TASK_GATHERING, TASK_READY, TASK_EXECUTING, TASK_ANSWERING };
 
 struct r2t {
 	uint32_t ttt, offset, len, received, datasn;
@@ -53,7 +53,7 @@ struct task {
 	struct session *session;
 	struct list link;	/* session->tasks, in the order of arrival */
 	struct list ready_link; /* session->ready or session->solicit */
-	enum task_state state;
+	enum iscsi_task_state state;
 	bool immediate, decoded, aborted, abort_asked;
 	bool read, write;  /* the command's R and W bits */
 	bool unsolicited;  /* Data-Out PDUs without R2T are still to come (F bit) */

@@ -156,6 +156,7 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 		.name = target->iqn,
 		.serial = serial_of(target),
 		.loop = target->hub->loop,
+		.tasks = &target->hub->scsi_tasks,
 		.save = provider->save_state ? save_state : NULL,
 		.save_arg = target,
 	};

@@ -125,6 +125,7 @@ struct save_waiter;
 struct scsi_target {
 	char *name, *serial;
 	struct loop *loop;
+	struct scsi_task_pool *tasks;
 	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
 	void *save_arg;
 	void *saved; /* until the logical units that it speaks of are added */
@@ -141,9 +142,6 @@ struct scsi_target {
 	bool saving;
 	struct save_waiter *waiters_now, *waiters_next;
 	bool save_again;
-	/* states that are not in use, at most TASK_POOL_MAX (task.c) */
-	struct task_state *pool;
-	unsigned pool_count;
 };
 
 /* ---- target.c ---- */

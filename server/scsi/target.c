@@ -46,7 +46,6 @@ static void target_destroy(struct scsi_target *target)
 		reservations_fini(&target->lus[i]->reservations);
 		free(target->lus[i]);
 	}
-	task_pool_free(target);
 	free(target->saved);
 	free(target->name);
 	free(target->serial);
@@ -75,6 +74,7 @@ int scsi_target_new(const struct scsi_target_config *config, struct scsi_target 
 	target->name = strdup(config->name);
 	target->serial = strdup(config->serial);
 	target->loop = config->loop;
+	target->tasks = config->tasks;
 	target->save = config->save;
 	target->save_arg = config->save_arg;
 	if (!target->name || !target->serial)

@@ -36,10 +36,23 @@ enum scsi_status {
 
 enum scsi_attribute { SCSI_SIMPLE, SCSI_ORDERED, SCSI_HEAD_OF_QUEUE, SCSI_ACA, SCSI_UNTAGGED };
 
+/*
+ * Memory of tasks that have ended, for those that begin: one for all targets of a loop, because the one that was used last is still in
+ * the processor's caches. Zero-initialise; private fields.
+ */
+struct scsi_task_pool {
+	struct task_state *first;
+	unsigned count;
+};
+
+/* On the loop, or when it has ended; the targets are freed. */
+void scsi_task_pool_fini(struct scsi_task_pool *pool);
+
 struct scsi_target_config {
 	const char *name;   /* the iSCSI name: becomes the SCSI name string of VPD 83h; copied */
 	const char *serial; /* unit serial number, VPD 80h, and the seed of the NAA identifier; copied */
 	struct loop *loop;
+	struct scsi_task_pool *tasks; /* of the loop */
 	/*
 	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is kept.
 	 * done may come later, on the loop.

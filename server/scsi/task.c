@@ -15,49 +15,49 @@
 
 #include "scsi/reservations.h"
 
-enum { TASK_POOL_MAX = 64 };
+enum { TASK_POOL_MAX = 1024 };
 
 static void lu_kick(struct scsi_lu *lu);
 
 /* ---- states ---- */
 
-static struct task_state *task_state_new(struct scsi_target *target)
+static struct task_state *task_state_new(struct scsi_task_pool *pool)
 {
-	struct task_state *st = target->pool;
+	struct task_state *st = pool->first;
 
 	if (!st)
 		return calloc(1, sizeof(*st));
-	target->pool = st->pool_next;
-	target->pool_count--;
+	pool->first = st->pool_next;
+	pool->count--;
 	memset(st, 0, sizeof(*st));
 	return st;
 }
 
 static void task_state_free(struct task_state *st)
 {
-	struct scsi_target *target = st->target;
+	struct scsi_task_pool *pool = st->target->tasks;
 
 	free(st->buffer);
 	free(st->iov);
 	free(st->extents);
-	if (target->pool_count >= TASK_POOL_MAX) {
+	if (pool->count >= TASK_POOL_MAX) {
 		free(st);
 		return;
 	}
-	st->pool_next = target->pool;
-	target->pool = st;
-	target->pool_count++;
+	st->pool_next = pool->first;
+	pool->first = st;
+	pool->count++;
 }
 
-void task_pool_free(struct scsi_target *target)
+void scsi_task_pool_fini(struct scsi_task_pool *pool)
 {
 	struct task_state *st, *next;
 
-	for (st = target->pool; st; st = next) {
+	for (st = pool->first; st; st = next) {
 		next = st->pool_next;
 		free(st);
 	}
-	target->pool = NULL;
+	*pool = (struct scsi_task_pool){ .first = NULL };
 }
 
 /* ---- decoding ---- */
@@ -65,7 +65,7 @@ void task_pool_free(struct scsi_target *target)
 void scsi_task_decode(struct scsi_task *task)
 {
 	struct scsi_nexus *nexus = task->nexus;
-	struct task_state *st = task_state_new(nexus->target);
+	struct task_state *st = task_state_new(nexus->target->tasks);
 
 	task->direction = SCSI_NO_DATA;
 	task->data_in_len = task->data_out_len = 0;

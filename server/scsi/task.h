@@ -122,6 +122,5 @@ void task_good_after_aborts(struct task_state *by);
 
 /* decode.c: fills in op, lba, blocks, length and the task's direction and lengths, or bad and error. */
 void task_decode_cdb(struct task_state *st);
-void task_pool_free(struct scsi_target *target);
 
 #endif

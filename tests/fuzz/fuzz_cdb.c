@@ -39,6 +39,7 @@ struct slot {
 struct fuzz {
 	struct fake_disk *fake;
 	struct scsi_target *target;
+	struct scsi_task_pool tasks;
 	struct scsi_nexus *nexus[NEXUSES];
 	struct slot slots[SLOTS];
 	uint8_t saved[16384];
@@ -240,6 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		f->left -= config.saved_len;
 	}
 	f->fake->piece_bytes = 777;
+	config.tasks = &f->tasks;
 	assert(scsi_target_new(&config, &f->target) == 0);
 	assert(scsi_target_add_lun(f->target, 0, &f->fake->disk) == 0);
 	scsi_target_set_abort_hook(f->target, abort_nexus, f);
@@ -256,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < NEXUSES; i++)
 		scsi_nexus_close(f->nexus[i]);
 	scsi_target_free(f->target);
+	scsi_task_pool_fini(&f->tasks);
 	fake_disk_free(f->fake);
 	free(f);
 	return 0;

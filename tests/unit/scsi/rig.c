@@ -54,6 +54,7 @@ static void rig_start(struct rig *rig, bool with_save)
 {
 	struct scsi_target_config config = { .name = "iqn.2026-11.org.example:sanbootd:m1", .serial = "m1-0001" };
 
+	config.tasks = &rig->tasks;
 	if (with_save) {
 		config.save = rig_save;
 		config.save_arg = rig;
@@ -91,6 +92,7 @@ void rig_restart(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
 	rig_stop(rig);
+	scsi_task_pool_fini(&rig->tasks);
 	fake_disk_free(rig->fake);
 }
 

@@ -20,6 +20,7 @@ enum { RIG_NEXUSES = 3, RIG_BLOCKS = 65536, RIG_IN_MAX = 4 << 20 };
 struct rig {
 	struct fake_disk *fake;
 	struct scsi_target *target;
+	struct scsi_task_pool tasks;
 	struct scsi_nexus *nexus[RIG_NEXUSES];
 	/* what the target had saved; the answer waits while hold_saves */
 	uint8_t saved[65536];
