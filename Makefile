@@ -37,7 +37,7 @@ USES_daemon := daemon dhcp http boot store iscsi scsi inventory disk assets base
 FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
 ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
 
-lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c))))
+lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c server/$(1)/*/*.c))))
 libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
 
 all: $(B)/sanbootd $(B)/sanbootctl

@@ -279,3 +279,16 @@ char *parse_trim(char *text)
 		text[--len] = '\0';
 	return text;
 }
+
+void parse_clean_text(const char *text, char *out, size_t out_size)
+{
+	size_t len = 0;
+
+	while (*text == ' ')
+		text++;
+	for (; *text && len + 1 < out_size; text++)
+		out[len++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+	while (len > 0 && out[len - 1] == ' ')
+		len--;
+	out[len] = '\0';
+}

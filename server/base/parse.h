@@ -52,4 +52,7 @@ uint16_t endpoint_port(const struct endpoint *endpoint);
 /* Without the white space at both ends; in place. */
 char *parse_trim(char *text);
 
+/* Copies text for people: printable ASCII is kept, all else becomes '?', spaces at the ends go, too long is cut. */
+void parse_clean_text(const char *text, char *out, size_t out_size);
+
 #endif

@@ -2,12 +2,19 @@
 /* Life of the module, and the first script: see boot.h. Main thread, but boot_first_script. */
 #include "boot/boot.h"
 
-#include "internal.h"
-
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/util.h"
-#include "neighbour.h"
+#include "boot/ask/flood.h"
+#include "boot/ask/neighbour.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/turns.h"
+#include "boot/progress/warm.h"
+#include "boot/script/entry.h"
+#include "boot/script/script.h"
+#include "boot/script/templates.h"
+#include "boot/target/resume.h"
+#include "internal.h"
 #include "store/store.h"
 
 #include <ctype.h>

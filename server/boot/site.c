@@ -6,6 +6,8 @@
 #include "internal.h"
 
 #include "base/log.h"
+#include "boot/script/entry.h"
+#include "boot/script/templates.h"
 
 #include <stdio.h>
 

@@ -3,6 +3,8 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/ask/flood.h"
+#include "boot/progress/turns.h"
 #include "cmocka_all.h"
 
 #include <stdio.h>

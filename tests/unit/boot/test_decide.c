@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The decision for every combination of facts, against the rules said once more in prose and if. */
-#include "boot/decide.h"
+#include "boot/ask/decide.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Scripts: nothing that comes from outside can mean something to iPXE, and every template says what it must. */
-#include "boot/templates.h"
+#include "boot/script/templates.h"
 
 #include "base/assets.h"
 

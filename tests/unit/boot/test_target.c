@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "base/util.h"
+#include "boot/ask/enrol.h"
 #include "disk/disk.h"
 #include "store/store.h"
 

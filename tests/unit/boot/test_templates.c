@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/script/script.h"
 
 #include <errno.h>
 #include <setjmp.h>

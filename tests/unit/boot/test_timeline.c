@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The timeline of boots, with a clock that the test moves. */
-#include "boot/timeline.h"
+#include "boot/progress/timeline.h"
 
 #include "cmocka_all.h"
 

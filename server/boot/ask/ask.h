@@ -27,7 +27,4 @@ struct asker {
  */
 bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, size_t reason_size);
 
-/* Copies text for people: printable ASCII is kept, all else becomes '?', spaces at the ends go, too long is cut. */
-void ask_clean_text(const char *text, char *out, size_t out_size);
-
 #endif

@@ -7,10 +7,11 @@
  * A session that ends because the server stops changes nothing in the inventory. Writes are queued in the order of the sessions, from their
  * target's loop.
  */
-#include "internal.h"
+#include "resume.h"
 
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/progress/warm.h"
 
 #include <errno.h>
 #include <stdlib.h>

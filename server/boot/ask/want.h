@@ -7,8 +7,8 @@
 #define BOOT_WANT_H
 
 #include "ask.h"
+#include "boot/script/entry.h"
 #include "decide.h"
-#include "entry.h"
 
 enum { WANT_IMAGES_MAX = 24 };
 

@@ -2,11 +2,12 @@
 /* Writes the timeline down, and asks what it wants to know: see stages.h. On boot's loop but where said. */
 #include "stages.h"
 
-#include "internal.h"
-
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/internal.h"
 #include "timeline.h"
+#include "turns.h"
+#include "warm.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -288,7 +289,7 @@ void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, c
 
 	if (!parse_mac(mac, key) || stage > STAGE_BOOT_FILE)
 		return;
-	ask_clean_text(detail, shown, sizeof(shown));
+	parse_clean_text(detail, shown, sizeof(shown));
 	timeline_arrival(stages_timeline(boot->stages), key, stage, shown, at_ms);
 	stages_changed(boot->stages);
 }
@@ -297,7 +298,7 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 {
 	char shown[STAGE_DETAIL_TEXT];
 
-	ask_clean_text(file, shown, sizeof(shown));
+	parse_clean_text(file, shown, sizeof(shown));
 	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
 	stages_changed(boot->stages);
 }

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "disk/disk.h"
+#include "running.h"
 #include "store/store.h"
 
 #include <errno.h>

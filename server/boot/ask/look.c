@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One look at the inventory for an asker: see internal.h. Inside a read or a write job. */
-#include "internal.h"
+/* One look at the inventory for an asker: see look.h. Inside a read or a write job. */
+#include "look.h"
 
 #include <errno.h>
 #include <string.h>

@@ -14,6 +14,8 @@
 #include "manage.h"
 
 #include "base/util.h"
+#include "boot/ask/ask.h"
+#include "boot/ask/enrol.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -39,7 +41,7 @@ static int approve_find(struct manage *m, struct inventory_tx *tx, struct waitin
 		return manage_refuse(m, -EINVAL, "expected a MAC address or the number that the machine shows");
 	}
 	if (err == -ENOENT) {
-		ask_clean_text(m->which, shown, sizeof(shown));
+		parse_clean_text(m->which, shown, sizeof(shown));
 		return manage_refuse(m, err, "no machine waits as %s: sanbootctl machine list shows who does", shown);
 	}
 	if (!err)

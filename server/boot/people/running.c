@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Questions to the sessions for threads that may block (HTTP's): see internal.h. The answer comes on boot's loop, so
+ * Questions to the sessions for threads that may block (HTTP's): see running.h. The answer comes on boot's loop, so
  * none of this may be called there. A struct waits on the caller's stack: every question is answered exactly once, so
  * waiting has no limit of its own.
  */
-#include "internal.h"
+#include "running.h"
 
 #include <assert.h>
 #include <errno.h>

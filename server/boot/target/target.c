@@ -7,10 +7,17 @@
  * first login begins it. Under auth=none there are boots too, without secrets: who logs in to a target that nobody
  * asked a script for gets one issued.
  */
-#include "internal.h"
+#include "boot/internal.h"
 
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/ask/ask.h"
+#include "boot/ask/enrol.h"
+#include "boot/ask/want.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/progress/turns.h"
+#include "resume.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -468,8 +475,8 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	}
 	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
 		return;
-	ask_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
-	ask_clean_text(initiator, shown_initiator, sizeof(shown_initiator));
+	parse_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
+	parse_clean_text(initiator, shown_initiator, sizeof(shown_initiator));
 	/* A refusal by boot_target_find comes without the machine's id. */
 	boot_note_target(boot, "warning", "login-refused", "machine", shown_iqn,
 			 "login refused: %s: %.200s, initiator %.100s, target %.100s", address, why,

@@ -7,6 +7,7 @@
 
 #include "base/secret.h"
 #include "base/util.h"
+#include "boot/ask/want.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -134,7 +135,7 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	char shown[80];
 	int err = strcmp(m->value, "none") ? group_by_name(tx, m->value, &group) : 0;
 
-	ask_clean_text(m->value, shown, sizeof(shown));
+	parse_clean_text(m->value, shown, sizeof(shown));
 	if (err == -ENOENT)
 		return manage_refuse(m, -EINVAL, "group: there is no group %s; make it with: sanbootctl group add %s", shown, shown);
 	if (!err)
@@ -238,7 +239,7 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = set_find_key(m->key)->set(m, tx);
 	if (!err)
 		err = machine_update(tx, &m->machine);
-	ask_clean_text(m->value, shown, sizeof(shown));
+	parse_clean_text(m->value, shown, sizeof(shown));
 	if (!err)
 		err = event_add(tx, "info", "machine-set", m->actor, m->machine.id, before, "%s=%s", m->key, shown);
 	return err;
@@ -255,7 +256,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	int err;
 
 	if (!entry) {
-		ask_clean_text(key, shown, sizeof(shown));
+		parse_clean_text(key, shown, sizeof(shown));
 		return manage_refuse(&m, -EINVAL,
 				     "there is no key %s: name, image, mode, auth, access, boot, boot-once, group, no-gateway, "
 				     "multipath, note, state, size, physical-block, quota", shown);

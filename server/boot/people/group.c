@@ -3,6 +3,7 @@
 #include "manage.h"
 
 #include "base/util.h"
+#include "boot/ask/want.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static int group_find(struct manage *m, struct inventory_tx *tx, struct machine_
 	char shown[80];
 	int err = group_by_name(tx, m->which, group);
 
-	ask_clean_text(m->which, shown, sizeof(shown));
+	parse_clean_text(m->which, shown, sizeof(shown));
 	return err == -ENOENT ? manage_refuse(m, err, "there is no group %s: sanbootctl group list shows all", shown) : err;
 }
 
@@ -106,7 +107,7 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = group_find_key(m->key)->set(m, &change->group);
 	if (!err)
 		err = taken_name(m, group_update(tx, &change->group), change->group.name);
-	ask_clean_text(m->value, shown, sizeof(shown));
+	parse_clean_text(m->value, shown, sizeof(shown));
 	return err ? err : event_add(tx, "info", "group-set", m->actor, 0, before, "%s=%s", m->key, shown);
 }
 
@@ -156,7 +157,7 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 						   .value = value } };
 	char shown[80];
 
-	ask_clean_text(key, shown, sizeof(shown));
+	parse_clean_text(key, shown, sizeof(shown));
 	if (!group_find_key(key))
 		return manage_refuse(&change.manage, -EINVAL, "there is no key %s: name, priority, boot, note", shown);
 	return manage_write(&change.manage, set_run);

@@ -8,6 +8,7 @@
  */
 #include "want.h"
 
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -2,11 +2,10 @@
 /* Learning and reading ahead: see warm.h. The two jobs are the only ones that use queue_job and learn_job. */
 #include "warm.h"
 
-#include "internal.h"
-
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/util.h"
+#include "boot/internal.h"
 #include "disk/boot_trace.h"
 #include "disk/read_ahead.h"
 #include "store/boot_set.h"

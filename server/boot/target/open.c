@@ -11,11 +11,12 @@
  * Disk events come on the target's loop while the disk is open: struct target_disk is what they get, and lives as long
  * as the disk.
  */
-#include "internal.h"
+#include "boot/internal.h"
 
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/util.h"
+#include "boot/progress/warm.h"
 #include "disk/boot_trace.h"
 #include "disk/disk.h"
 #include "store/store.h"

@@ -6,7 +6,7 @@
 #ifndef BOOT_MANAGE_H
 #define BOOT_MANAGE_H
 
-#include "internal.h"
+#include "boot/internal.h"
 
 /* One thing that a person asked for, as a job. */
 struct manage {

@@ -4,11 +4,13 @@
  * uses nothing up; its script does, at the last moment that can still be seen from here, by a token that only this
  * script holds. Said again (an answer may be lost), the token stays good until boot-once is set anew.
  */
-#include "internal.h"
+#include "boot/internal.h"
 
 #include "base/log.h"
 #include "base/util.h"
+#include "flood.h"
 #include "neighbour.h"
+#include "want.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Enrolment: see internal.h. All of it happens inside one write job of the inventory, the child's file included, so
+ * Enrolment: see enrol.h. All of it happens inside one write job of the inventory, the child's file included, so
  * that two requests of the same new machine make one (jobs run one after the other) and a crash leaves at most a file
  * without a row, which the store removes at the next start.
  */
-#include "internal.h"
+#include "enrol.h"
 
 #include "base/secret.h"
 #include "base/util.h"

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* From a decision to a script: see internal.h. Nothing here waits or writes. */
-#include "internal.h"
+/* From a decision to a script: see answer.h. Nothing here waits or writes. */
+#include "answer.h"
 
+#include "ask.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/internal.h"
+#include "boot/script/entry.h"
+#include "boot/script/script.h"
+#include "boot/script/templates.h"
+#include "decide.h"
+#include "enrol.h"
+#include "want.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

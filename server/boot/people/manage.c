@@ -10,6 +10,12 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/ask/answer.h"
+#include "boot/ask/enrol.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/progress/turns.h"
+#include "running.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -62,7 +68,7 @@ int manage_find(struct manage *m, const char *machine)
 	m->job = (struct inventory_job){ .run = manage_find_run };
 	err = inventory_read_wait(m->boot->inventory, &m->job);
 	if (err == -ENOENT || err == -EINVAL) {
-		ask_clean_text(machine, shown, sizeof(shown));
+		parse_clean_text(machine, shown, sizeof(shown));
 		return manage_refuse(m, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
 	}
 	return err ? manage_refuse(m, err, "the inventory cannot be read: %s", strerror(-err)) : 0;

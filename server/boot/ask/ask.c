@@ -13,19 +13,6 @@
 
 enum { ASK_ATTEMPT_MAX = 999999 };
 
-void ask_clean_text(const char *text, char *out, size_t out_size)
-{
-	size_t len = 0;
-
-	while (*text == ' ')
-		text++;
-	for (; *text && len + 1 < out_size; text++)
-		out[len++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
-	while (len > 0 && out[len - 1] == ' ')
-		len--;
-	out[len] = '\0';
-}
-
 /* "10.0.0.7", "10.0.0.7:41000", "fd00::7", "[fd00::7]:41000" -> the address alone; "" for anything else. */
 static void ask_host(const char *text, char host[PARSE_ENDPOINT_TEXT])
 {
@@ -45,11 +32,11 @@ static void ask_identity(const struct boot_ask *ask, struct asker *asker)
 
 	if (!parse_uuid(ask->uuid, asker->uuid) || parse_uuid_is_placeholder(asker->uuid))
 		asker->uuid[0] = '\0';
-	ask_clean_text(ask->serial, asker->serial, sizeof(asker->serial));
+	parse_clean_text(ask->serial, asker->serial, sizeof(asker->serial));
 	if (parse_serial_is_placeholder(asker->serial))
 		asker->serial[0] = '\0';
 	snprintf(text, sizeof(text), "%s %s", ask->manufacturer, ask->product);
-	ask_clean_text(text, asker->product, sizeof(asker->product));
+	parse_clean_text(text, asker->product, sizeof(asker->product));
 }
 
 static void ask_error(const char *error, char out[32])
@@ -94,7 +81,7 @@ bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, si
 	ask_identity(ask, asker);
 	if (parse_mac(ask->mac, asker->mac))
 		return true;
-	ask_clean_text(ask->mac, shown, sizeof(shown));
+	parse_clean_text(ask->mac, shown, sizeof(shown));
 	if (shown[0])
 		snprintf(reason, reason_size,
 			 "mac=%s is not the MAC address of a network card: six pairs of hex digits are expected",

@@ -13,10 +13,20 @@
  * A machine that asks every five seconds causes a read, and a write at most once a minute. What a request may do is
  * said in design.md: it may create what is missing, and never resets, replaces or deletes.
  */
-#include "internal.h"
+#include "boot/internal.h"
 
+#include "answer.h"
+#include "ask.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/progress/turns.h"
+#include "boot/progress/warm.h"
+#include "decide.h"
+#include "enrol.h"
+#include "flood.h"
+#include "look.h"
 #include "neighbour.h"
 
 #include <errno.h>
