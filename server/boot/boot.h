@@ -145,7 +145,7 @@ int boot_reset(struct boot *boot, const char *machine, const char *actor, char *
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size);
 int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /*
- * KEY=VALUE as interfaces.md names them, and state=ready, which lifts the hold of a failed disk. image, mode, physical-block and state: -EBUSY where it runs; size also
+ * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk. image, mode, physical-block and state: -EBUSY where it runs; size also
  * grows a running machine's disk; image: -EEXIST where its disk holds data of its own (reset it first).
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);

@@ -283,7 +283,7 @@ int policy_get(struct inventory_tx *tx, struct policy *policy);
 bool quota_parse(const char *text, uint64_t *bytes);
 /* What holds for a machine: its own, else the policy's. Bytes; 0: no bound. */
 uint64_t quota_of(const struct machine *machine, const struct policy *policy);
-/* KEY and VALUE as interfaces.md names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
+/* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
 /* The value as text. -ENOENT. */
 int policy_get_text(struct inventory_tx *tx, const char *key, char *value, size_t value_size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KEY=VALUE of a machine: see boot.h and interfaces. One table: the key, what it changes, and whether the machine must
+ * KEY=VALUE of a machine: see boot.h. One table: the key, what it changes, and whether the machine must
  * be off for it. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
  */
 #include "manage.h"

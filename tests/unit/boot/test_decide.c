@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* design.md, "Which machine, which boot", and issue A item 7, as a person would say it. */
+/* server/design.md, "Which machine, which boot", as a person would say it. */
 static enum decision expected(const struct decide_facts *f)
 {
 	/* "the kernel's neighbour table must show the claimed MAC for its address: otherwise no secret" */
