@@ -168,9 +168,27 @@ bool parse_uuid_is_placeholder(const char *uuid)
 bool parse_serial_is_placeholder(const char *serial)
 {
 	static const char *const known[] = {
-		"to be filled by o.e.m.", "to be filled by o.e.m", "default string", "system serial number", "none", "not specified",
-		"not applicable", "n/a", "na", "unknown", "invalid", "oem", "o.e.m.", "empty", "123456789", "1234567890", "0123456789",
-		"chassis serial number", "base board serial number", "xxxxxxxxxx", "not available",
+		"to be filled by o.e.m.",
+		"to be filled by o.e.m",
+		"default string",
+		"system serial number",
+		"none",
+		"not specified",
+		"not applicable",
+		"n/a",
+		"na",
+		"unknown",
+		"invalid",
+		"oem",
+		"o.e.m.",
+		"empty",
+		"123456789",
+		"1234567890",
+		"0123456789",
+		"chassis serial number",
+		"base board serial number",
+		"xxxxxxxxxx",
+		"not available",
 	};
 	size_t len = strlen(serial);
 	bool same = true;

@@ -30,7 +30,9 @@ bool parse_percent(const char *text, unsigned *percent);
 bool parse_mac(const char *text, char mac[PARSE_MAC_TEXT]);
 /* 8-4-4-4-12 hex digits, written in lower case. */
 bool parse_uuid(const char *text, char uuid[PARSE_UUID_TEXT]);
-/* True for the UUIDs that vendors put in every board: all 0, all f, 03000200-0400-0500-0006-000700080009 and the like. */
+/*
+ * True for the UUIDs that vendors put in every board: all 0, all f, 03000200-0400-0500-0006-000700080009 and the like.
+ */
 bool parse_uuid_is_placeholder(const char *uuid);
 /* True for serial numbers that identify nothing: empty, "To be filled by O.E.M.", "Default string", "0", "None"... */
 bool parse_serial_is_placeholder(const char *serial);

@@ -139,7 +139,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	made->loop = config->loop;
 	snprintf(made->iqn_prefix, sizeof(made->iqn_prefix), "%s", config->iqn_prefix);
 	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
-	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s", config->ipxe_scripts ? config->ipxe_scripts : "");
+	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
+		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	slots_init(&made->slots);
 	pthread_mutex_init(&made->mutex, NULL);

@@ -115,7 +115,8 @@ static const struct {
 	{ OPTION_FOLLOW, "--follow           go on with what happens from now" },
 	{ OPTION_MACHINE, "--machine M        only of this machine" },
 	{ OPTION_MAX, "--max N            how many (default: 50)" },
-	{ OPTION_SERVER, "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
+	{ OPTION_SERVER,
+	  "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
 	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)" },
 };
 

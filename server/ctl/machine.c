@@ -211,8 +211,9 @@ static void print_lease(const json_t *lease)
 
 static void print_machine(const json_t *machine)
 {
-	static const char *const fields[] = { "image", "mode",	 "auth",    "access", "quota", "group", "boot", "boot_once", "address",
-					      "uuid",  "serial", "product", "note",   "iqn",  "user" };
+	static const char *const fields[] = { "image",	"mode",	   "auth",	"access",  "quota",
+					      "group",	"boot",	   "boot_once", "address", "uuid",
+					      "serial", "product", "note",	"iqn",	   "user" };
 	char created[TABLE_TEXT], booted[TABLE_TEXT];
 	const char *why = get_text(machine, "state_reason");
 

@@ -2,9 +2,9 @@
 /*
  * DHCP by dnsmasq: starts it with a checked plan, swaps plans, keeps its host file in step with the inventory.
  *
- * Threads: dhcp_start, dhcp_reload and dhcp_stop run on the main thread and wait for the loop. The supervisor, the answers to IPv6 router
- * solicitations and `hangup_due` live on the loop. The host file is written by one inventory job at a time (`refreshing`, `again`: under the
- * mutex). `plan` is changed by the main thread only, under the mutex.
+ * Threads: dhcp_start, dhcp_reload and dhcp_stop run on the main thread and wait for the loop. The supervisor, the
+ * answers to IPv6 router solicitations and `hangup_due` live on the loop. The host file is written by one inventory job
+ * at a time (`refreshing`, `again`: under the mutex). `plan` is changed by the main thread only, under the mutex.
  */
 #include "dhcp/dhcp.h"
 
@@ -30,7 +30,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 10000, HOSTS_MAX_BYTES = 4 << 20, FIRST_DELAY_MS = 500, LONGEST_DELAY_MS = 30000, EXHAUSTED_EVERY_MS = 600000, DHCP_PORT = 67, TFTP_PORT = 69 };
+enum {
+	READY_MS = 10000,
+	HOSTS_MAX_BYTES = 4 << 20,
+	FIRST_DELAY_MS = 500,
+	LONGEST_DELAY_MS = 30000,
+	EXHAUSTED_EVERY_MS = 600000,
+	DHCP_PORT = 67,
+	TFTP_PORT = 69
+};
 
 struct dhcp {
 	struct plan *plan;	       /* in force */
@@ -87,7 +95,8 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = hosts_make(tx, &text);
 	if (err) {
 		log_error("dnsmasq's host file: %s", strerror(-err));
-	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) || access(d->hosts_path, F_OK)) {
+	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) ||
+		   access(d->hosts_path, F_OK)) {
 		err = files_write(d->hosts_path, &text, reason, sizeof(reason));
 		if (err) {
 			log_error("%s", reason);
@@ -171,7 +180,8 @@ static void explain(const char *line, char *text, size_t text_size)
 	if (!strstr(line, "in use"))
 		return;
 	if (owner_of_udp_port(port, owner, sizeof(owner)))
-		snprintf(text, text_size, "%s; UDP port %u is taken by %s: stop it, or use another --dhcp mode", line, port, owner);
+		snprintf(text, text_size, "%s; UDP port %u is taken by %s: stop it, or use another --dhcp mode", line,
+			 port, owner);
 	else
 		snprintf(text, text_size, "%s; another program has UDP port %u (ss -ulpn 'sport = :%u' names it): stop it, or use another --dhcp mode", line,
 			 port, port);
@@ -285,7 +295,8 @@ static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
 	return err;
 }
 
-static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason, size_t reason_size)
+static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason,
+			 size_t reason_size)
 {
 	char conf[DHCP_PATH_BYTES];
 	struct command_line line;
@@ -447,7 +458,8 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 
 static bool same_place(const struct dhcp_config *a, const struct dhcp_config *b)
 {
-	return a->inventory == b->inventory && a->loop == b->loop && !strcmp(a->state_dir, b->state_dir) && !strcmp(a->runtime_dir, b->runtime_dir);
+	return a->inventory == b->inventory && a->loop == b->loop && !strcmp(a->state_dir, b->state_dir) &&
+	       !strcmp(a->runtime_dir, b->runtime_dir);
 }
 
 int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, char *reason, size_t reason_size)
@@ -505,12 +517,18 @@ void dhcp_status(struct dhcp *d, struct buf *json)
 	static const char *const modes[] = { [DHCP_OFF] = "off", [DHCP_PROXY] = "proxy", [DHCP_FULL] = "full" };
 	const struct dhcp_config *config;
 
-	/* The plan stays while the mutex is held; only this and dhcp_reload, seldom, wait for the lease file to be read. */
+	/*
+	 * The plan stays while the mutex is held; only this and dhcp_reload, seldom, wait for the lease file to be
+	 * read.
+	 */
 	pthread_mutex_lock(&d->mutex);
 	config = &d->plan->config;
-	buf_printf(json, "{\"mode\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"restarts\": %u", modes[config->mode], supervisor_state_name(d->state),
-		   d->pid, d->restarts);
-	/* dnsmasq's words have been escaped to printable ASCII without backslashes other than our own \x; quotes are left to be seen to. */
+	buf_printf(json, "{\"mode\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"restarts\": %u", modes[config->mode],
+		   supervisor_state_name(d->state), d->pid, d->restarts);
+	/*
+	 * dnsmasq's words have been escaped to printable ASCII without backslashes other than our own \x; quotes are
+	 * left to be seen to.
+	 */
 	buf_add_string(json, ", \"message\": \"");
 	for (const char *c = d->line; *c; c++)
 		buf_printf(json, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);

@@ -110,8 +110,9 @@ static bool make_dir(void)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N]\n"
-			"           [--qemu PERCENT] [--progress] [--verbose]\n");
+	fprintf(stderr,
+		"usage: sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N]\n"
+		"           [--qemu PERCENT] [--progress] [--verbose]\n");
 	return 2;
 }
 

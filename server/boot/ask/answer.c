@@ -387,7 +387,8 @@ void answer_make(struct boot *boot, const struct answer_facts *facts, struct boo
 	if ((facts->decision == DECIDE_ENROL || decision_opens_disk(facts->decision)) &&
 	    !answer_server_fits(boot, facts->asker)) {
 		answer_error(boot, facts->asker, 200, "invalid",
-			     "a disk is only reached over IPv4: the server needs --advertise and its IPv4 address", answer);
+			     "a disk is only reached over IPv4: the server needs --advertise and its IPv4 address",
+			     answer);
 		return;
 	}
 	values_init(&a);

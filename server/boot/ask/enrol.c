@@ -130,9 +130,9 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 	if (!err)
 		err = enrol_forget_waiting(tx, e->asker->mac);
 	if (!err)
-		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name, "new machine %s%s%s, with %s@%u",
-				e->asker->mac, e->asker->client[0] ? " at " : "", e->asker->client, e->version->image,
-				e->version->number);
+		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name,
+				"new machine %s%s%s, with %s@%u", e->asker->mac, e->asker->client[0] ? " at " : "",
+				e->asker->client, e->version->image, e->version->number);
 	return err;
 }
 

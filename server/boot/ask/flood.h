@@ -7,8 +7,8 @@
  * one router get in within seconds and may wait there for approval. Known machines have no part in what is bounded for
  * all addresses together: a flood from elsewhere does not touch them; and one from behind their own router hardly.
  *
- * Any thread; one mutex. IPv6 addresses count by /64. All tables have a fixed size; what was quiet longest is forgotten.
- * No clock: now_ms is any clock that never goes back.
+ * Any thread; one mutex. IPv6 addresses count by /64. All tables have a fixed size; what was quiet longest is
+ * forgotten. No clock: now_ms is any clock that never goes back.
  */
 #ifndef BOOT_FLOOD_H
 #define BOOT_FLOOD_H

@@ -63,7 +63,8 @@ static int look_known(struct boot *boot, struct inventory_tx *tx, const struct a
 
 	look->facts.want = look->want.kind;
 	if (!err)
-		err = version_by_id(tx, look->want.version_id ? look->want.version_id : machine->version_id, &look->version);
+		err = version_by_id(tx, look->want.version_id ? look->want.version_id : machine->version_id,
+				    &look->version);
 	if (!err)
 		err = look_priority(tx, look);
 	return err ? err : look_boots(tx, look);

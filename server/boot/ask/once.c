@@ -68,7 +68,8 @@ static void taken_done(struct inventory_job *job, int err)
 	struct taken *taken = container_of(job, struct taken, job);
 
 	if (err && err != -ENOENT)
-		log_error("boot: %s: that its boot-once was taken could not be recorded: %s", taken->mac, strerror(-err));
+		log_error("boot: %s: that its boot-once was taken could not be recorded: %s", taken->mac,
+			  strerror(-err));
 	taken_finish(taken, err == 0 || err == -ENOENT ? err : -EAGAIN);
 }
 

@@ -101,7 +101,8 @@ static const char *request_reason(struct request *r)
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
-		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, r->reason, sizeof(r->reason))
+		return r->asker.error[0] &&
+				       slots_refused(&r->boot->slots, r->look.machine.id, r->reason, sizeof(r->reason))
 			       ? r->reason
 			       : NULL;
 	case DECIDE_MENU:
@@ -252,8 +253,9 @@ static int request_write_boot(struct request *r, struct inventory_tx *tx)
 		err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, pending);
 		if (!err)
 			err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name,
-					"%s%s%s got its script for boot %llu", r->asker.mac, r->asker.client[0] ? " at " : "",
-					r->asker.client, (unsigned long long)pending->number);
+					"%s%s%s got its script for boot %llu", r->asker.mac,
+					r->asker.client[0] ? " at " : "", r->asker.client,
+					(unsigned long long)pending->number);
 	}
 	if (err || pending->version_id == r->look.want.version_id)
 		return err;

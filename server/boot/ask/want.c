@@ -148,7 +148,8 @@ bool want_valid(struct entries *entries, const char *text, char *reason, size_t 
 
 	if (strlen(text) < BOOT_TEXT)
 		want_text(entries, text, &want);
-	if (text[0] && strlen(text) < BOOT_TEXT && ((want.kind != WANT_ENTRY && want.kind != WANT_ENTRY_DISK) || want.found))
+	if (text[0] && strlen(text) < BOOT_TEXT &&
+	    ((want.kind != WANT_ENTRY && want.kind != WANT_ENTRY_DISK) || want.found))
 		return true;
 	entries_names(entries, names, sizeof(names));
 	snprintf(reason, reason_size, "expected disk, local, menu, a URL, or an entry (there are: %s)", names);

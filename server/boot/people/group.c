@@ -26,7 +26,8 @@ static int group_find(struct manage *m, struct inventory_tx *tx, struct machine_
 	int err = group_by_name(tx, m->which, group);
 
 	parse_clean_text(m->which, shown, sizeof(shown));
-	return err == -ENOENT ? manage_refuse(m, err, "there is no group %s: sanbootctl group list shows all", shown) : err;
+	return err == -ENOENT ? manage_refuse(m, err, "there is no group %s: sanbootctl group list shows all", shown)
+			      : err;
 }
 
 static int group_check_name(struct manage *m, const char *name)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A machine's disk grows: size=VALUE of people (manage_grow, on HTTP's threads), and, where the disk is open, what the target's loop then asks
- * for (boot_target_grow). Only a closed file is changed, so an open disk is closed for that moment:
+ * A machine's disk grows: size=VALUE of people (manage_grow, on HTTP's threads), and, where the disk is open, what the
+ * target's loop then asks for (boot_target_grow). Only a closed file is changed, so an open disk is closed for that
+ * moment:
  *
  *     look (worker) ---> close (loop) ---> grow (worker) ---> open (loop) ---> grown
  *
- * The slot stays "open" throughout: nobody else may have the file. Whatever becomes of growing, the disk is opened again.
+ * The slot stays "open" throughout: nobody else may have the file. Whatever becomes of growing, the disk is opened
+ * again.
  */
 #include "manage.h"
 
@@ -59,7 +61,8 @@ static void grow_opened(void *arg, const struct disk_opened *result)
 	if (!result->disk) {
 		g->err = result->err;
 		snprintf(g->reason, sizeof(g->reason), "%s", result->reason);
-		boot_note(g->boot, "error", "disk-unusable", "server", g->machine_id, "after growing: %s", result->reason);
+		boot_note(g->boot, "error", "disk-unusable", "server", g->machine_id, "after growing: %s",
+			  result->reason);
 		slots_close_begin(&g->boot->slots, g->machine_id);
 		slots_close_end(&g->boot->slots, g->machine_id);
 		free(g->event_arg);
@@ -157,13 +160,14 @@ static int grow_check(struct manage *m)
 	if (!parse_size(m->value, &m->size_bytes) || !m->size_bytes || m->size_bytes % GROW_UNIT_BYTES)
 		return manage_refuse(m, -EINVAL, "size: expected a multiple of 4 KiB, such as 40G");
 	if (m->machine.state == MACHINE_FAILED)
-		return manage_refuse(m, -EIO, "the disk of %s failed: first sanbootctl machine reset %s", m->machine.name,
-				     m->machine.name);
+		return manage_refuse(m, -EIO, "the disk of %s failed: first sanbootctl machine reset %s",
+				     m->machine.name, m->machine.name);
 	err = store_child_info(m->boot->store, m->machine.child, &info);
 	if (err)
 		return manage_refuse(m, err, "the disk of %s cannot be read", m->machine.name);
 	if (m->size_bytes < info.virtual_bytes)
-		return manage_refuse(m, -EINVAL, "the disk of %s has %llu bytes already, and a disk only grows: nothing is changed",
+		return manage_refuse(m, -EINVAL,
+				     "the disk of %s has %llu bytes already, and a disk only grows: nothing is changed",
 				     m->machine.name, (unsigned long long)info.virtual_bytes);
 	return 0;
 }
@@ -177,7 +181,8 @@ static int grow_claimed(struct manage *m)
 	if (err != -ENOENT)
 		return err;
 	if (slots_wait_closed(&boot->slots, m->machine.id, BOOT_CLOSE_MS))
-		return manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log", m->machine.name);
+		return manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
+				     m->machine.name);
 	return store_grow_child(boot->store, m->machine.child, m->size_bytes, m->reason, m->reason_size);
 }
 

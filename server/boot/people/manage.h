@@ -40,7 +40,8 @@ int manage_begin_exclusive(struct manage *m);
 void manage_end_exclusive(struct manage *m);
 
 /*
- * size=VALUE: the disk of m->machine is grown, whether it runs or not; m->size_bytes. What is left is to record it. grow.c.
+ * size=VALUE: the disk of m->machine is grown, whether it runs or not; m->size_bytes. What is left is to record it.
+ * grow.c.
  */
 int manage_grow(struct manage *m);
 

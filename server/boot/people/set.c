@@ -137,7 +137,8 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 
 	parse_clean_text(m->value, shown, sizeof(shown));
 	if (err == -ENOENT)
-		return manage_refuse(m, -EINVAL, "group: there is no group %s; make it with: sanbootctl group add %s", shown, shown);
+		return manage_refuse(m, -EINVAL, "group: there is no group %s; make it with: sanbootctl group add %s",
+				     shown, shown);
 	if (!err)
 		m->machine.group_id = group.id;
 	return err;
@@ -161,7 +162,8 @@ static int set_quota(struct manage *m, struct inventory_tx *tx)
 	uint64_t bytes;
 
 	(void)tx;
-	if (strcmp(m->value, "policy") && (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(m->machine.quota)))
+	if (strcmp(m->value, "policy") &&
+	    (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(m->machine.quota)))
 		return manage_refuse(m, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
 	snprintf(m->machine.quota, sizeof(m->machine.quota), "%s", strcmp(m->value, "policy") ? m->value : "");
 	return 0;

@@ -423,7 +423,10 @@ static void track_tick(struct timeline *t, struct track *track, int64_t now_ms)
 	}
 	if (!track->due_ms || now_ms < track->due_ms)
 		return;
-	/* Without a script of ours to its disk (an installer with the disk hooked, a boot from before a restart): who knows what it does? */
+	/*
+	 * Without a script of ours to its disk (an installer with the disk hooked, a boot from before a restart): who
+	 * knows what it does?
+	 */
 	if (!track->at_ms[STAGE_SCRIPT]) {
 		track->due_ms = 0;
 		return;

@@ -65,13 +65,19 @@ void timeline_free(struct timeline *timeline);
 /* Of somebody who has no boot yet; key: a MAC, or an address where no MAC is known. Stages up to STAGE_WAITED. */
 void timeline_arrival(struct timeline *timeline, const char *key, enum boot_stage stage, const char *detail,
 		      int64_t at_ms);
-/* What was seen of a MAC that has not got a script since: at most three records, in order, without a boot. Their number. */
+/*
+ * What was seen of a MAC that has not got a script since: at most three records, in order, without a boot. Their
+ * number.
+ */
 unsigned timeline_arriving(struct timeline *timeline, const char *mac,
 			   struct boot_stage_record records[STAGE_WAITED + 1]);
 /* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
 		     const char *address, int64_t now_ms);
-/* What keeps a boot from going on; explains: it is the cause (a refused login), not only what was seen of it (a failed sanboot). */
+/*
+ * What keeps a boot from going on; explains: it is the cause (a refused login), not only what was seen of it (a failed
+ * sanboot).
+ */
 void timeline_problem(struct timeline *timeline, int64_t machine_id, const char *problem, bool explains);
 void timeline_session_began(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe,
 			    const char *address, int64_t now_ms);

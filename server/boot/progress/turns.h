@@ -5,9 +5,9 @@
  *     asks --+--> slot (booting) --> free again: the boot is steady, its sessions are gone, or it took too long
  *            +--> ticket (waits): a place in the queue, kept as long as the machine comes back and asks
  *
- * Order: those who have waited for TURNS_AGE_MS first, then by priority, then by ticket. A ticket is called when as many
- * slots are free as there are tickets up to it; until its machine comes back the slot is kept for it, and a machine that
- * does not come back loses its ticket. So nobody is overtaken by chance, and nobody starves.
+ * Order: those who have waited for TURNS_AGE_MS first, then by priority, then by ticket. A ticket is called when as
+ * many slots are free as there are tickets up to it; until its machine comes back the slot is kept for it, and a
+ * machine that does not come back loses its ticket. So nobody is overtaken by chance, and nobody starves.
  *
  * Any thread; one mutex. Bounded: beyond TURNS_TICKETS whoever asks is told the last place, without a ticket.
  * No clock: now_ms is any clock that never goes back.

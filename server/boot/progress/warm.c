@@ -266,8 +266,9 @@ static void follow(struct warm *w, int64_t machine_id, uint64_t number, const st
 	pthread_mutex_lock(&w->mutex);
 	f = find(w, machine_id);
 	/*
-	 * Another boot of the same machine. Where its disk is open with the trace, that goes on: either nothing comes of
-	 * this script, or the disk stays open and the next boot reads much the same. Else the one before was given up.
+	 * Another boot of the same machine. Where its disk is open with the trace, that goes on: either nothing comes
+	 * of this script, or the disk stays open and the next boot reads much the same. Else the one before was given
+	 * up.
 	 */
 	if (f && !f->steady && f->version.id == version->id && number > f->number &&
 	    atomic_load(&f->trace->references) > 1)

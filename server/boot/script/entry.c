@@ -186,7 +186,8 @@ static bool parse_line(struct entry_parser *p, char *line, char *why, size_t why
 		snprintf(why, why_size, "%s: expected %s", name, entry_keys[i].expected);
 		return false;
 	}
-	snprintf(why, why_size, "there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
+	snprintf(why, why_size,
+		 "there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
 		 log_escape(shown, sizeof(shown), name, strlen(name)));
 	return false;
 }
@@ -203,7 +204,8 @@ static bool finish_windows(struct entry_parser *p)
 		return false;
 	memmove(e->files[NAMES], e->files[0], e->file_count * sizeof(e->files[0]));
 	for (unsigned i = 0; i < NAMES; i++) {
-		len = snprintf(e->files[i], sizeof(e->files[i]), "%.*s/%s", ENTRY_PLACE_TEXT - 16, p->directory, names[i]);
+		len = snprintf(e->files[i], sizeof(e->files[i]), "%.*s/%s", ENTRY_PLACE_TEXT - 16, p->directory,
+			       names[i]);
 		if (len >= ENTRY_PLACE_TEXT)
 			return false;
 	}

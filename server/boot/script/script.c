@@ -130,7 +130,8 @@ static int render_complain(const struct render *r, const char *what, const char 
 
 	snprintf(r->problem->file, sizeof(r->problem->file), "%s", r->file);
 	r->problem->line = r->line;
-	snprintf(r->problem->why, sizeof(r->problem->why), "%s: %s", what, log_escape(shown, sizeof(shown), name, name_len));
+	snprintf(r->problem->why, sizeof(r->problem->why), "%s: %s", what,
+		 log_escape(shown, sizeof(shown), name, name_len));
 	return -EINVAL;
 }
 

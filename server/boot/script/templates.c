@@ -134,7 +134,8 @@ static void load_take(struct templates *t, const char *name, char *text, size_t 
 	if (strcmp(problem.file, name)) {
 		char why[sizeof(problem.why)];
 
-		snprintf(why, sizeof(why), "with it %.30s line %u is broken: %.120s", problem.file, problem.line, problem.why);
+		snprintf(why, sizeof(why), "with it %.30s line %u is broken: %.120s", problem.file, problem.line,
+			 problem.why);
 		load_refuse(t, name, 0, why);
 	} else {
 		load_refuse(t, name, problem.line, problem.why);

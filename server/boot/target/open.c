@@ -55,7 +55,8 @@ static int failed_run(struct inventory_tx *tx, struct inventory_job *job)
 	memcpy(machine.state_reason, failed->text, sizeof(machine.state_reason));
 	err = machine_update(tx, &machine);
 	if (!err)
-		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "its disk failed: %.400s", failed->text);
+		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name,
+				"its disk failed: %.400s", failed->text);
 	return err;
 }
 

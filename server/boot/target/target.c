@@ -313,7 +313,10 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
 	return err ? err : boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
 }
 
-/* Has another image been chosen for this boot? Its menu offered it only where that destroys nothing; that must still be so. */
+/*
+ * Has another image been chosen for this boot? Its menu offered it only where that destroys nothing; that must still be
+ * so.
+ */
 static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, const struct machine *machine)
 {
 	struct boot_record pending;

@@ -429,8 +429,12 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_reset), TEST(test_reset_no_space), TEST(test_swap),	  TEST(test_remove), TEST(test_mac),
-		TEST(test_set),	  TEST(test_set_size), TEST(test_resume), TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
+		TEST(test_reset),     TEST(test_reset_no_space),
+		TEST(test_swap),      TEST(test_remove),
+		TEST(test_mac),	      TEST(test_set),
+		TEST(test_set_size),  TEST(test_resume),
+		TEST(test_set_image), TEST(test_sessions),
+		TEST(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

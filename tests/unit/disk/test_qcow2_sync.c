@@ -283,9 +283,12 @@ static void test_begin_fails(void **state)
 	struct events events = { 0 };
 	unsigned done = 0;
 	struct iovec iov[2] = { { data, sizeof(data) }, { zeroes, sizeof(zeroes) } };
-	struct disk_request change = {
-		.op = DISK_WRITE, .length = sizeof(data), .iov = &iov[0], .iov_count = 1, .done = count_done, .user = &done
-	};
+	struct disk_request change = { .op = DISK_WRITE,
+				       .length = sizeof(data),
+				       .iov = &iov[0],
+				       .iov_count = 1,
+				       .done = count_done,
+				       .user = &done };
 	struct disk_request same = {
 		.op = DISK_WRITE,
 		.offset = 70 * MIB,
