@@ -15,18 +15,6 @@
 #define MAC2 "52:54:00:aa:00:02"
 #define MAC3 "52:54:00:aa:00:03"
 
-static int setup(void **state)
-{
-	*state = world_new(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 /* ---- turns ---- */
 
 static void test_turns(void **state)
@@ -220,7 +208,7 @@ static void test_timeline_of_one_that_waits(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_turns), TEST(test_priority_of_a_group), TEST(test_flood), TEST(test_timeline),
 		TEST(test_timeline_of_one_that_waits),

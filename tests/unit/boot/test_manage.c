@@ -31,12 +31,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct machine start(struct world *w, const char *mac)
 {
 	uint16_t status;
@@ -424,7 +418,7 @@ static void test_race(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int main(void)
 {

@@ -25,18 +25,6 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
 
-static int setup(void **state)
-{
-	*state = world_new(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct machine enrol(struct world *w, const char *mac)
 {
 	world_expect(w, mac, "", "", "sanboot", NULL);
@@ -502,7 +490,7 @@ static void test_notes(void **state)
 	assert_true(world_events(w, "login-refused") > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
