@@ -260,7 +260,7 @@ static void cut_comment(char *line)
 
 static bool config_set_line(struct config *config, char *line, char *why, size_t why_size)
 {
-	char *text, *equals, *name, *value;
+	char *text, *name, *value;
 	const struct option *option;
 	const char *expected;
 
@@ -268,14 +268,10 @@ static bool config_set_line(struct config *config, char *line, char *why, size_t
 	text = parse_trim(line);
 	if (!*text)
 		return true;
-	equals = strchr(text, '=');
-	if (!equals) {
+	if (!parse_assignment(text, &name, &value)) {
 		snprintf(why, why_size, "expected KEY = VALUE");
 		return false;
 	}
-	*equals = '\0';
-	name = parse_trim(text);
-	value = parse_trim(equals + 1);
 	option = option_find(name, strlen(name));
 	if (!option || !option->set) {
 		snprintf(why, why_size,

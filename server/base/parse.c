@@ -298,6 +298,18 @@ char *parse_trim(char *text)
 	return text;
 }
 
+bool parse_assignment(char *text, char **key, char **value)
+{
+	char *equals = strchr(text, '=');
+
+	if (!equals)
+		return false;
+	*equals = '\0';
+	*key = parse_trim(text);
+	*value = parse_trim(equals + 1);
+	return true;
+}
+
 void parse_clean_text(const char *text, char *out, size_t out_size)
 {
 	size_t len = 0;

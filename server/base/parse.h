@@ -53,6 +53,8 @@ uint16_t endpoint_port(const struct endpoint *endpoint);
 
 /* Without the white space at both ends; in place. */
 char *parse_trim(char *text);
+/* "KEY = VALUE" cut in two, both trimmed; in place. False: there is no '='. */
+bool parse_assignment(char *text, char **key, char **value);
 
 /* Copies text for people: printable ASCII is kept, all else becomes '?', spaces at the ends go, too long is cut. */
 void parse_clean_text(const char *text, char *out, size_t out_size);

@@ -47,6 +47,9 @@ void inventory_read(struct inventory *inventory, struct inventory_job *job);
 /* The same, waiting for the result. Never on an I/O loop. Returns what done would be told. */
 int inventory_write_wait(struct inventory *inventory, struct inventory_job *job);
 int inventory_read_wait(struct inventory *inventory, struct inventory_job *job);
+/* The same for one function with one argument. */
+int inventory_write_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+int inventory_read_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
 
 /* ---- machines ---- */
 

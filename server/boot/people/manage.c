@@ -137,6 +137,21 @@ void manage_end_exclusive(struct manage *m)
 	slots_unclaim(&m->boot->slots, m->machine.id);
 }
 
+/* A write job on a machine that does not run, with nobody logging in meanwhile. */
+static int manage_write_exclusive(struct manage *m, const char *machine,
+				  int (*run)(struct inventory_tx *tx, struct inventory_job *job))
+{
+	int err = manage_find(m, machine);
+
+	if (!err)
+		err = manage_begin_exclusive(m);
+	if (err)
+		return err;
+	err = manage_write(m, run);
+	manage_end_exclusive(m);
+	return err;
+}
+
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version)
 {
 	char name[NAME_MAX_TEXT];
@@ -248,15 +263,8 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
 {
 	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
-	int err = manage_find(&m, machine);
 
-	if (!err)
-		err = manage_begin_exclusive(&m);
-	if (err)
-		return err;
-	err = manage_write(&m, reset_run);
-	manage_end_exclusive(&m);
-	return err;
+	return manage_write_exclusive(&m, machine, reset_run);
 }
 
 /* ---- swap ---- */
@@ -351,18 +359,10 @@ int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const
 	      size_t reason_size)
 {
 	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
-	int err;
 
 	if (!parse_mac(new_mac, m.mac))
 		return manage_refuse(&m, -EINVAL, "the new MAC address is none: six pairs of hex digits are expected");
-	err = manage_find(&m, machine);
-	if (!err)
-		err = manage_begin_exclusive(&m);
-	if (err)
-		return err;
-	err = manage_write(&m, swap_run);
-	manage_end_exclusive(&m);
-	return err;
+	return manage_write_exclusive(&m, machine, swap_run);
 }
 
 /* ---- remove ---- */

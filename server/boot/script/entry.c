@@ -166,18 +166,14 @@ static const struct {
 
 static bool parse_line(struct entry_parser *p, char *line, char *why, size_t why_size)
 {
-	char *text = parse_trim(line), *equals, *name, *value, shown[80];
+	char *text = parse_trim(line), *name, *value, shown[80];
 
 	if (!*text || *text == '#')
 		return true;
-	equals = strchr(text, '=');
-	if (!equals) {
+	if (!parse_assignment(text, &name, &value)) {
 		snprintf(why, why_size, "expected KEY = VALUE");
 		return false;
 	}
-	*equals = '\0';
-	name = parse_trim(text);
-	value = parse_trim(equals + 1);
 	for (size_t i = 0; i < array_len(entry_keys); i++) {
 		if (strcmp(entry_keys[i].name, name))
 			continue;

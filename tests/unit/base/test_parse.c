@@ -155,12 +155,44 @@ static void test_trim(void **state)
 	assert_string_equal(parse_trim(none), "x");
 }
 
+static void test_assignment(void **state)
+{
+	char text[] = " a b = c = d ", empty[] = "=", none[] = "a b";
+	char *key, *value;
+
+	(void)state;
+	assert_true(parse_assignment(text, &key, &value));
+	assert_string_equal(key, "a b");
+	assert_string_equal(value, "c = d");
+	assert_true(parse_assignment(empty, &key, &value));
+	assert_string_equal(key, "");
+	assert_string_equal(value, "");
+	assert_false(parse_assignment(none, &key, &value));
+	assert_string_equal(none, "a b");
+}
+
+static void test_clean_text(void **state)
+{
+	char out[8];
+
+	(void)state;
+	parse_clean_text("  a\tb\x7f\xc3\xa4  ", out, sizeof(out));
+	assert_string_equal(out, "a?b???");
+	parse_clean_text("12345 789", out, sizeof(out));
+	assert_string_equal(out, "12345 7");
+	parse_clean_text("   ", out, sizeof(out));
+	assert_string_equal(out, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_trim), cmocka_unit_test(test_u64),     cmocka_unit_test(test_number),
-		cmocka_unit_test(test_size), cmocka_unit_test(test_percent), cmocka_unit_test(test_mac),
-		cmocka_unit_test(test_uuid), cmocka_unit_test(test_serial),  cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_trim),	  cmocka_unit_test(test_assignment),
+		cmocka_unit_test(test_clean_text), cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_number),	  cmocka_unit_test(test_size),
+		cmocka_unit_test(test_percent),	  cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_uuid),	  cmocka_unit_test(test_serial),
+		cmocka_unit_test(test_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

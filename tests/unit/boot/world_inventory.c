@@ -21,31 +21,14 @@
 
 enum { IMAGE_BYTES = 4 << 20 };
 
-struct world_job {
-	struct inventory_job job;
-	int (*run)(struct inventory_tx *tx, void *arg);
-	void *arg;
-};
-
-static int world_job_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct world_job *wj = container_of(job, struct world_job, job);
-
-	return wj->run(tx, wj->arg);
-}
-
 int world_write(struct world *w, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct world_job wj = { .job.run = world_job_run, .run = run, .arg = arg };
-
-	return inventory_write_wait(w->inventory, &wj.job);
+	return inventory_write_call(w->inventory, run, arg);
 }
 
 static int world_read(struct world *w, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct world_job wj = { .job.run = world_job_run, .run = run, .arg = arg };
-
-	return inventory_read_wait(w->inventory, &wj.job);
+	return inventory_read_call(w->inventory, run, arg);
 }
 
 static int add_image(struct inventory_tx *tx, void *arg)
