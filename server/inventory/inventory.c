@@ -189,8 +189,10 @@ static void jobs_fail(struct inventory_job *first, const struct inventory_job *e
 	}
 }
 
-/* One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now
- * committed. */
+/*
+ * One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now
+ * committed.
+ */
 static struct inventory_job *writer_transaction(struct inventory *inventory, struct inventory_job *first, bool *changed)
 {
 	struct inventory_tx tx = { .db = &inventory->db, .writable = true };

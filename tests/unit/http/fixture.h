@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client
- * that sends raw bytes. */
+/*
+ * A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client
+ * that sends raw bytes.
+ */
 #ifndef UNIT_HTTP_FIXTURE_H
 #define UNIT_HTTP_FIXTURE_H
 
