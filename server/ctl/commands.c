@@ -46,7 +46,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no",
+	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine",
