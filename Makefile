@@ -37,7 +37,7 @@ USES_daemon := daemon dhcp http boot store iscsi scsi inventory disk assets base
 FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
 ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
 
-lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c))))
+lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c server/$(1)/*/*.c))))
 libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
 
 all: $(B)/sanbootd $(B)/sanbootctl
@@ -130,8 +130,8 @@ $(B)/obj/differential/%.o: tests/differential/%.c
 
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(call libs_of,daemon)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $^ $(FUZZ_EXTRA_$*) $(ALL_LIBS) $(PKG_LIBS)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/lines.h $(call libs_of,daemon)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $(filter-out %.h,$^) $(ALL_LIBS) $(PKG_LIBS)
 fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
 # The simulation, too: a million histories (HISTORIES=, SEED=).
 fuzz: fuzz-harnesses build/release/sim

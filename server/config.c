@@ -87,7 +87,8 @@ static bool set_interface(struct config *config, size_t offset, const char *valu
 	(void)offset;
 	*expected = "the name of a network interface (at most 16 of them)";
 	return config->dhcp.interface_count < DHCP_INTERFACES_MAX && strlen(value) < 16 && !strpbrk(value, " ,/\t") &&
-	       copy_text(config->dhcp.interfaces[config->dhcp.interface_count], CONFIG_TEXT_MAX, value) && ++config->dhcp.interface_count;
+	       copy_text(config->dhcp.interfaces[config->dhcp.interface_count], CONFIG_TEXT_MAX, value) &&
+	       ++config->dhcp.interface_count;
 }
 
 static bool set_range(struct config *config, size_t offset, const char *value, const char **expected)
@@ -97,7 +98,8 @@ static bool set_range(struct config *config, size_t offset, const char *value, c
 	(void)offset;
 	*expected = "FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)";
 	return config->dhcp.range_count < DHCP_RANGES_MAX && dhcp_range_valid(value, reason, sizeof(reason)) &&
-	       copy_text(config->dhcp.ranges[config->dhcp.range_count], CONFIG_TEXT_MAX, value) && ++config->dhcp.range_count;
+	       copy_text(config->dhcp.ranges[config->dhcp.range_count], CONFIG_TEXT_MAX, value) &&
+	       ++config->dhcp.range_count;
 }
 
 /* offset: enum dhcp_option_kind */
@@ -174,7 +176,8 @@ static const struct option options[] = {
 	  "boot scripts and boot files; repeatable (default 0.0.0.0:8080)" },
 	{ "web", "ADDR:PORT", set_endpoint, offsetof(struct config, web),
 	  "the pages and the API, when they shall live elsewhere; repeatable (default: same as --http)" },
-	{ "iscsi", "ADDR:PORT", set_endpoint, offsetof(struct config, iscsi), "iSCSI portals; repeatable (default 0.0.0.0:3260)" },
+	{ "iscsi", "ADDR:PORT", set_endpoint, offsetof(struct config, iscsi),
+	  "iSCSI portals; repeatable (default 0.0.0.0:3260)" },
 	{ "advertise", "HOST", set_advertise, offsetof(struct config, advertise),
 	  "what scripts name as the server (default: the IPv4 address that the client reached)" },
 	{ "iqn-prefix", "PREFIX", set_iqn_prefix, offsetof(struct config, iqn_prefix),
@@ -202,7 +205,8 @@ static const struct option options[] = {
 	  "what machines can boot besides their disk, NAME.conf each (default /etc/sanbootd/entries)" },
 	{ "boot-files", "DIR", set_path, offsetof(struct config, boot_files),
 	  "files that entries load: kernels, installers (default STATE/boot-files)" },
-	{ "cache-size", "SIZE", set_cache_size, 0, "memory for what machines read of golden images; 0: none (default: an eighth of all)" },
+	{ "cache-size", "SIZE", set_cache_size, 0,
+	  "memory for what machines read of golden images; 0: none (default: an eighth of all)" },
 	{ "threads", "N", set_threads, 0, "I/O loops (default: one per core)" },
 	{ "log-level", "error|warning|info|debug", set_log_level, 0, "what is logged (default info)" },
 };
@@ -256,7 +260,7 @@ static void cut_comment(char *line)
 
 static bool config_set_line(struct config *config, char *line, char *why, size_t why_size)
 {
-	char *text, *equals, *name, *value;
+	char *text, *name, *value;
 	const struct option *option;
 	const char *expected;
 
@@ -264,17 +268,14 @@ static bool config_set_line(struct config *config, char *line, char *why, size_t
 	text = parse_trim(line);
 	if (!*text)
 		return true;
-	equals = strchr(text, '=');
-	if (!equals) {
+	if (!parse_assignment(text, &name, &value)) {
 		snprintf(why, why_size, "expected KEY = VALUE");
 		return false;
 	}
-	*equals = '\0';
-	name = parse_trim(text);
-	value = parse_trim(equals + 1);
 	option = option_find(name, strlen(name));
 	if (!option || !option->set) {
-		snprintf(why, why_size, "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);
+		snprintf(why, why_size,
+			 "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);
 		return false;
 	}
 	if (!option->set(config, option->offset, value, &expected)) {
@@ -314,8 +315,8 @@ static bool config_read_file(struct config *config, const char *path, bool must_
 	return ok;
 }
 
-static bool config_set_flag(struct config *config, const char *arg, const char *next, unsigned *used, uint64_t *seen, char *reason,
-			    size_t reason_size)
+static bool config_set_flag(struct config *config, const char *arg, const char *next, unsigned *used, uint64_t *seen,
+			    char *reason, size_t reason_size)
 {
 	const char *equals = strchr(arg, '='), *value = equals ? equals + 1 : next, *expected;
 	size_t len = equals ? (size_t)(equals - arg) - 2 : strlen(arg) - 2;
@@ -388,7 +389,8 @@ static void config_defaults(struct config *config)
 	memset(config, 0, sizeof(*config)); /* padding too: SIGHUP compares two of them */
 	config->log_level = LOG_LEVEL_INFO;
 	snprintf(config->state_dir, sizeof(config->state_dir), "%s", state && *state ? state : "/var/lib/sanbootd");
-	snprintf(config->runtime_dir, sizeof(config->runtime_dir), "%s", runtime && *runtime ? runtime : "/run/sanbootd");
+	snprintf(config->runtime_dir, sizeof(config->runtime_dir), "%s",
+		 runtime && *runtime ? runtime : "/run/sanbootd");
 	snprintf(config->ipxe_dir, sizeof(config->ipxe_dir), "/usr/lib/ipxe");
 	snprintf(config->ipxe_scripts, sizeof(config->ipxe_scripts), "/etc/sanbootd/ipxe-scripts");
 	snprintf(config->entries, sizeof(config->entries), "/etc/sanbootd/entries");
@@ -439,7 +441,8 @@ enum config_result config_load(int argc, char *const argv[], struct config *conf
 			snprintf(reason, reason_size, "unexpected argument \"%s\"; see sanbootd --help", argv[i]);
 			return CONFIG_BAD;
 		}
-		if (!config_set_flag(config, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, &seen, reason, reason_size))
+		if (!config_set_flag(config, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, &seen, reason,
+				     reason_size))
 			return CONFIG_BAD;
 	}
 	return config_check_whole(config, reason, reason_size) ? CONFIG_RUN : CONFIG_BAD;
@@ -453,7 +456,8 @@ void config_help(struct buf *text)
 		buf_printf(text, "  --%s%s%s\n        %s\n", options[i].name, options[i].argument ? " " : "",
 			   options[i].argument ? options[i].argument : "", options[i].help);
 	}
-	buf_add_string(text, "  --version\n  --help\n\n"
-			     "Each flag is also a key of the configuration file (state-dir = /srv/sanbootd); flags win.\n"
-			     "First steps: sanbootctl image build debian --name debian --default\n");
+	buf_add_string(text,
+		       "  --version\n  --help\n\n"
+		       "Each flag is also a key of the configuration file (state-dir = /srv/sanbootd); flags win.\n"
+		       "First steps: sanbootctl image build debian --name debian --default\n");
 }

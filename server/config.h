@@ -53,8 +53,8 @@ struct config {
 enum config_result { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
 
 /*
- * Defaults, then the file, then the flags. CONFIG_BAD: reason says where (file and line, or the flag), what was found and what was
- * expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
+ * Defaults, then the file, then the flags. CONFIG_BAD: reason says where (file and line, or the flag), what was found
+ * and what was expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
  */
 enum config_result config_load(int argc, char *const argv[], struct config *config, char *reason, size_t reason_size);
 /* The text of --help. */

@@ -2,8 +2,8 @@
 /*
  * sanbootd: builds the parts, hands them to each other, runs until a signal, tears down in reverse.
  *
- * Threads: this one only waits for signals. I/O loops ("io-N") own connections and targets; the "control" loop sequences boots and supervises
- * dnsmasq; workers, the inventory's threads and HTTP's are made by their modules.
+ * Threads: this one only waits for signals. I/O loops ("io-N") own connections and targets; the "control" loop
+ * sequences boots and supervises dnsmasq; workers, the inventory's threads and HTTP's are made by their modules.
  */
 #include "base/log.h"
 #include "base/loop.h"
@@ -63,8 +63,9 @@ static int make_directory(struct daemon *d, const char *path, mode_t mode)
 {
 	if (mkdir(path, mode) == 0 || errno == EEXIST)
 		return 0;
-	snprintf(d->reason, sizeof(d->reason), "cannot make the directory %s: %s; make it, or name another with --state-dir and --runtime-dir",
-		 path, strerror(errno));
+	snprintf(d->reason, sizeof(d->reason),
+		 "cannot make the directory %s: %s; make it, or name another with --state-dir and --runtime-dir", path,
+		 strerror(errno));
 	return -errno;
 }
 
@@ -79,8 +80,13 @@ static int start_loop(struct daemon *d, unsigned index, const char *name, struct
 
 static int start_threads(struct daemon *d)
 {
-	/* Reads and writes may wait for a disk, so there are more of them than cores; an opening disk waits in slow, beside imports. */
-	static const unsigned workers[POOL_CLASSES] = { [POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = DISK_FLUSHES, [POOL_SLOW] = 16 };
+	/*
+	 * Reads and writes may wait for a disk, so there are more of them than cores; an opening disk waits in slow,
+	 * beside imports.
+	 */
+	static const unsigned workers[POOL_CLASSES] = {
+		[POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = DISK_FLUSHES, [POOL_SLOW] = 16
+	};
 	char name[16];
 	int err;
 
@@ -174,7 +180,8 @@ static void add_status(void *arg, struct buf *json)
 	char text[PARSE_ENDPOINT_TEXT];
 	unsigned count = iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX);
 
-	buf_printf(json, "{\"version\": \"%s\", \"started_ms\": %lld, \"portals\": [", SANBOOTD_VERSION, (long long)d->started_ms);
+	buf_printf(json, "{\"version\": \"%s\", \"started_ms\": %lld, \"portals\": [", SANBOOTD_VERSION,
+		   (long long)d->started_ms);
 	for (unsigned i = 0; i < count; i++)
 		buf_printf(json, "%s\"%s\"", i ? ", " : "", endpoint_format(&bound[i], text));
 	buf_add_string(json, "], \"dhcp\": ");
@@ -252,7 +259,8 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 	for (unsigned i = 0; i < from->dhcp.range_count; i++)
 		dhcp_config->ranges[i] = from->dhcp.ranges[i];
 	for (unsigned i = 0; i < from->dhcp.option_count; i++)
-		dhcp_config->options[i] = (struct dhcp_option){ from->dhcp.options[i].kind, from->dhcp.options[i].text };
+		dhcp_config->options[i] =
+			(struct dhcp_option){ from->dhcp.options[i].kind, from->dhcp.options[i].text };
 	if (parse_endpoint(http_address(d->http), &http))
 		dhcp_config->http_port = endpoint_port(&http);
 }

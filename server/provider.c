@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The seam between iscsi/ and boot/: see provider.h. A call that has to translate its answer keeps a small struct with the
- * asker's function until the answer comes; without memory for it the asker is told so at once.
+ * The seam between iscsi/ and boot/: see provider.h. A call that has to translate its answer keeps a small struct with
+ * the asker's function until the answer comes; without memory for it the asker is told so at once.
  */
 #include "provider.h"
 
@@ -67,7 +67,8 @@ static void provider_found(void *arg, const struct boot_access *from)
 	struct iscsi_access *access = calloc(1, sizeof(*access));
 
 	if (!access) {
-		static const struct iscsi_access refused = { .login_status = LOGIN_OUT_OF_RESOURCES, .reason = "out of memory" };
+		static const struct iscsi_access refused = { .login_status = LOGIN_OUT_OF_RESOURCES,
+							     .reason = "out of memory" };
 
 		find->found(find->arg, &refused);
 		free(find);
@@ -101,8 +102,8 @@ static void provider_find(void *arg, const char *iqn, const char *initiator, str
 	boot_target_find(provider->boot, iqn, initiator, reply_loop, provider_found, find);
 }
 
-static void provider_list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn),
-			  void *each_arg)
+static void provider_list(void *arg, const char *initiator, struct loop *reply_loop,
+			  void (*each)(void *each_arg, const char *iqn), void *each_arg)
 {
 	struct provider *provider = arg;
 
@@ -118,7 +119,8 @@ static void provider_begin(void *arg, uint64_t key, uint64_t boot, struct loop *
 }
 
 static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-			  void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
+			  void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status,
+					 const char *reason),
 			  void *opened_arg)
 {
 	struct provider *provider = arg;
@@ -126,8 +128,8 @@ static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *l
 	boot_target_open(provider->boot, (int64_t)key, boot, loop, opened, opened_arg);
 }
 
-static void provider_close(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg),
-			   void *closed_arg)
+static void provider_close(void *arg, uint64_t key, struct disk *disk, struct loop *loop,
+			   void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct provider *provider = arg;
 
@@ -135,7 +137,8 @@ static void provider_close(void *arg, uint64_t key, struct disk *disk, struct lo
 }
 
 static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
-			  void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg)
+			  void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason),
+			  void *grown_arg)
 {
 	struct provider *provider = arg;
 
@@ -174,7 +177,8 @@ static void provider_first_read(void *arg, const struct iscsi_session_info *info
 	boot_target_first_read(provider->boot, (int64_t)info->key, info->boot);
 }
 
-static void provider_login_refused(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why)
+static void provider_login_refused(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address,
+				   const char *why)
 {
 	struct provider *provider = arg;
 
@@ -248,7 +252,8 @@ static void load_done(struct inventory_job *job, int err)
 	struct load *load = container_of(job, struct load, job);
 
 	if (err && err != -ENOENT)
-		log_error("machine %lld: its reservations cannot be read back: %s", (long long)load->machine_id, strerror(-err));
+		log_error("machine %lld: its reservations cannot be read back: %s", (long long)load->machine_id,
+			  strerror(-err));
 	load->loaded(load->arg, load->blob, load->len);
 	free(load->blob);
 	free(load);
@@ -290,7 +295,8 @@ static void provider_probed(void *arg, bool alive, const struct iscsi_session_in
 }
 
 static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
-			   void (*answered)(void *answered_arg, bool alive, const struct boot_session *session), void *answered_arg)
+			   void (*answered)(void *answered_arg, bool alive, const struct boot_session *session),
+			   void *answered_arg)
 {
 	struct provider *provider = arg;
 	struct probe *probe = malloc(sizeof(*probe));
@@ -301,8 +307,8 @@ static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct 
 	iscsi_server_probe(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
 }
 
-static void provider_release(void *arg, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *released_arg),
-			     void *released_arg)
+static void provider_release(void *arg, uint64_t key, const char *why, struct loop *reply_loop,
+			     void (*released)(void *released_arg), void *released_arg)
 {
 	struct provider *provider = arg;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The log. Its level is the project's only mutable state at file scope: it is read everywhere and changed only by SIGHUP.
+ * The log. Its level is the project's only mutable state at file scope: it is read everywhere and changed only by
+ * SIGHUP.
  */
 #include "base/log.h"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * I/O loop: see loop.h. Messages lie in two lists, and a turn takes the whole list at once, so senders never wait for handlers:
+ * I/O loop: see loop.h. Messages lie in two lists, and a turn takes the whole list at once, so senders never wait for
+ * handlers:
  *
- *	mailbox  what other threads post, under a mutex (guards mailbox, stopping); the first message wakes the loop by uv_async
- *	own      what the loop's thread posts; without a lock, and without a wake-up: an idle handle is active while there is
- *	         something, so that the loop comes round without sleeping
+ *	mailbox  what other threads post, under a mutex (guards mailbox, stopping); the first message wakes the loop by
+ *	         uv_async
+ *	own      what the loop's thread posts; without a lock, and without a wake-up: an idle handle is active while there
+ *	         is something, so that the loop comes round without sleeping
  */
 #include "base/loop.h"
 

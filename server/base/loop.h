@@ -27,7 +27,9 @@ struct loop_msg {
 struct loop *loop_new(unsigned index);
 /* Gives the loop a thread named name, running until loop_stop. 0 or -errno. */
 int loop_start(struct loop *loop, const char *name);
-/* Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then. */
+/*
+ * Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then.
+ */
 void loop_stop(struct loop *loop);
 /* Frees a loop that has no thread (any more). Messages still in the mailbox are run first. */
 void loop_free(struct loop *loop);

@@ -168,9 +168,27 @@ bool parse_uuid_is_placeholder(const char *uuid)
 bool parse_serial_is_placeholder(const char *serial)
 {
 	static const char *const known[] = {
-		"to be filled by o.e.m.", "to be filled by o.e.m", "default string", "system serial number", "none", "not specified",
-		"not applicable", "n/a", "na", "unknown", "invalid", "oem", "o.e.m.", "empty", "123456789", "1234567890", "0123456789",
-		"chassis serial number", "base board serial number", "xxxxxxxxxx", "not available",
+		"to be filled by o.e.m.",
+		"to be filled by o.e.m",
+		"default string",
+		"system serial number",
+		"none",
+		"not specified",
+		"not applicable",
+		"n/a",
+		"na",
+		"unknown",
+		"invalid",
+		"oem",
+		"o.e.m.",
+		"empty",
+		"123456789",
+		"1234567890",
+		"0123456789",
+		"chassis serial number",
+		"base board serial number",
+		"xxxxxxxxxx",
+		"not available",
 	};
 	size_t len = strlen(serial);
 	bool same = true;
@@ -278,4 +296,29 @@ char *parse_trim(char *text)
 	while (len > 0 && isspace((unsigned char)text[len - 1]))
 		text[--len] = '\0';
 	return text;
+}
+
+bool parse_assignment(char *text, char **key, char **value)
+{
+	char *equals = strchr(text, '=');
+
+	if (!equals)
+		return false;
+	*equals = '\0';
+	*key = parse_trim(text);
+	*value = parse_trim(equals + 1);
+	return true;
+}
+
+void parse_clean_text(const char *text, char *out, size_t out_size)
+{
+	size_t len = 0;
+
+	while (*text == ' ')
+		text++;
+	for (; *text && len + 1 < out_size; text++)
+		out[len++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+	while (len > 0 && out[len - 1] == ' ')
+		len--;
+	out[len] = '\0';
 }

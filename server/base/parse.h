@@ -30,7 +30,9 @@ bool parse_percent(const char *text, unsigned *percent);
 bool parse_mac(const char *text, char mac[PARSE_MAC_TEXT]);
 /* 8-4-4-4-12 hex digits, written in lower case. */
 bool parse_uuid(const char *text, char uuid[PARSE_UUID_TEXT]);
-/* True for the UUIDs that vendors put in every board: all 0, all f, 03000200-0400-0500-0006-000700080009 and the like. */
+/*
+ * True for the UUIDs that vendors put in every board: all 0, all f, 03000200-0400-0500-0006-000700080009 and the like.
+ */
 bool parse_uuid_is_placeholder(const char *uuid);
 /* True for serial numbers that identify nothing: empty, "To be filled by O.E.M.", "Default string", "0", "None"... */
 bool parse_serial_is_placeholder(const char *serial);
@@ -51,5 +53,10 @@ uint16_t endpoint_port(const struct endpoint *endpoint);
 
 /* Without the white space at both ends; in place. */
 char *parse_trim(char *text);
+/* "KEY = VALUE" cut in two, both trimmed; in place. False: there is no '='. */
+bool parse_assignment(char *text, char **key, char **value);
+
+/* Copies text for people: printable ASCII is kept, all else becomes '?', spaces at the ends go, too long is cut. */
+void parse_clean_text(const char *text, char *out, size_t out_size);
 
 #endif

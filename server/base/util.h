@@ -39,6 +39,14 @@ static inline uint64_t time_monotonic_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The moment in so many milliseconds, on that clock, for pthread_cond_timedwait. */
+static inline struct timespec time_monotonic_in(unsigned timeout_ms)
+{
+	uint64_t end = time_monotonic_ms() + timeout_ms;
+
+	return (struct timespec){ .tv_sec = (time_t)(end / 1000), .tv_nsec = (long)(end % 1000) * 1000000 };
+}
+
 /* Milliseconds since 1970, as the inventory keeps all its times. */
 static inline int64_t time_unix_ms(void)
 {

@@ -2,12 +2,19 @@
 /* Life of the module, and the first script: see boot.h. Main thread, but boot_first_script. */
 #include "boot/boot.h"
 
-#include "internal.h"
-
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/util.h"
-#include "neighbour.h"
+#include "boot/ask/flood.h"
+#include "boot/ask/neighbour.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/turns.h"
+#include "boot/progress/warm.h"
+#include "boot/script/entry.h"
+#include "boot/script/script.h"
+#include "boot/script/templates.h"
+#include "boot/target/resume.h"
+#include "internal.h"
 #include "store/store.h"
 
 #include <ctype.h>
@@ -132,7 +139,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	made->loop = config->loop;
 	snprintf(made->iqn_prefix, sizeof(made->iqn_prefix), "%s", config->iqn_prefix);
 	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
-	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s", config->ipxe_scripts ? config->ipxe_scripts : "");
+	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
+		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	slots_init(&made->slots);
 	pthread_mutex_init(&made->mutex, NULL);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What to answer a machine that asks, and what opens when its target is logged in to (design.md, "Which machine, which boot").
+ * What to answer a machine that asks, and what opens when its target is logged in to (design.md, "Which machine, which
+ * boot").
  *
- * Everything here is asynchronous: requests may come from any thread, answers come where they say. boot/ knows neither HTTP nor iSCSI:
- * main hands it struct boot_runtime, through which it asks about running sessions, and makes an iscsi_provider from the target functions below.
+ * Everything here is asynchronous: requests may come from any thread, answers come where they say. boot/ knows neither
+ * HTTP nor iSCSI: main hands it struct boot_runtime, through which it asks about running sessions, and makes an
+ * iscsi_provider from the target functions below.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -38,10 +40,13 @@ struct boot_session {
 struct boot_runtime {
 	void *arg;
 	void (*probe)(void *arg, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
-		      void (*answered)(void *answered_arg, bool alive, const struct boot_session *session), void *answered_arg);
-	void (*release)(void *arg, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *released_arg), void *released_arg);
+		      void (*answered)(void *answered_arg, bool alive, const struct boot_session *session),
+		      void *answered_arg);
+	void (*release)(void *arg, uint64_t key, const char *why, struct loop *reply_loop,
+			void (*released)(void *released_arg), void *released_arg);
 	void (*sessions)(void *arg, uint64_t key, struct loop *reply_loop,
-			 void (*each)(void *each_arg, const struct boot_session *session), void *each_arg); /* NULL ends */
+			 void (*each)(void *each_arg, const struct boot_session *session),
+			 void *each_arg); /* NULL ends */
 	/* Grows the disk of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
 	void (*resize)(void *arg, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
 		       void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg);
@@ -82,9 +87,13 @@ void boot_each_problem(struct boot *boot, void (*each)(void *arg, const struct b
 
 /* ---- a machine asks (GET /boot) ---- */
 
-/* As the query string said, unescaped, unchecked; "" where missing. Lengths are the caller's problem up to 1 KiB a value. */
+/*
+ * As the query string said, unescaped, unchecked; "" where missing. Lengths are the caller's problem up to 1 KiB a
+ * value.
+ */
 struct boot_ask {
-	char mac[64], uuid[64], serial[SERIAL_TEXT], manufacturer[SERIAL_TEXT], product[SERIAL_TEXT], asset[SERIAL_TEXT];
+	char mac[64], uuid[64], serial[SERIAL_TEXT], manufacturer[SERIAL_TEXT], product[SERIAL_TEXT],
+		asset[SERIAL_TEXT];
 	char platform[16];  /* pcbios, efi */
 	char buildarch[16]; /* i386, x86_64, arm64 */
 	char version[64];
@@ -103,10 +112,12 @@ struct boot_answer {
 };
 
 /* Any thread. answered runs on an unspecified thread of ours (do not block); the answer is borrowed. */
-void boot_request(struct boot *boot, const struct boot_ask *ask, void (*answered)(void *arg, const struct boot_answer *answer), void *arg);
+void boot_request(struct boot *boot, const struct boot_ask *ask,
+		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg);
 /*
- * GET /boot/taken: a script that boot-once caused has got as far as it can be seen from here. Uses boot-once up; said again, it stays
- * used up. 0; -ENOENT: it is not that machine, or not its boot-once any more; -EAGAIN. answered runs on a thread of ours.
+ * GET /boot/taken: a script that boot-once caused has got as far as it can be seen from here. Uses boot-once up; said
+ * again, it stays used up. 0; -ENOENT: it is not that machine, or not its boot-once any more; -EAGAIN. answered runs on
+ * a thread of ours.
  */
 void boot_taken(struct boot *boot, const char *mac, const char *token, const char *client,
 		void (*answered)(void *arg, int err), void *arg);
@@ -115,11 +126,17 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
 
 /* ---- how far a boot has come; see timeline.h. Any thread, at once ---- */
 
-/* STAGE_DHCP or STAGE_BOOT_FILE of a machine, known or not; mac: in any notation. detail: an address, the name of a file. */
+/*
+ * STAGE_DHCP or STAGE_BOOT_FILE of a machine, known or not; mac: in any notation. detail: an address, the name of a
+ * file.
+ */
 void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms);
 /* The same where only the address is known: a boot file was fetched by HTTP. */
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
-/* What was seen of a MAC (as the inventory writes it) that has not got a script since, in order, from memory. Their number. */
+/*
+ * What was seen of a MAC (as the inventory writes it) that has not got a script since, in order, from memory. Their
+ * number.
+ */
 unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
@@ -130,11 +147,13 @@ const char *boot_stage_hint(enum boot_stage stage);
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno with a sentence in reason ---- */
 
 /*
- * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once; a conflict takes over the
- * new UUID (no name, no image: -EINVAL); a swap without name and image gives the machine in question this MAC, with one of them a machine of
- * its own is enrolled. -ENOENT: nobody waits so; -EEXIST: it is a machine already, or the name is taken; -ENOSPC: max-machines, or no room.
+ * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once;
+ * a conflict takes over the new UUID (no name, no image: -EINVAL); a swap without name and image gives the machine in
+ * question this MAC, with one of them a machine of its own is enrolled. -ENOENT: nobody waits so; -EEXIST: it is a
+ * machine already, or the name is taken; -ENOSPC: max-machines, or no room.
  */
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor, struct machine *machine, char *reason, size_t reason_size);
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+		 struct machine *machine, char *reason, size_t reason_size);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
@@ -142,23 +161,28 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, char
 /* A new empty child of the newest published version of its image. -EBUSY where it runs. */
 int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason, size_t reason_size);
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
+	      size_t reason_size);
 int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
 /*
- * KEY=VALUE as interfaces.md names them, and state=ready, which lifts the hold of a failed disk. image, mode, physical-block and state: -EBUSY where it runs; size also
- * grows a running machine's disk; image: -EEXIST where its disk holds data of its own (reset it first).
+ * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk.
+ * image, mode, physical-block and state: -EBUSY where it runs; size also grows a running machine's disk; image: -EEXIST
+ * where its disk holds data of its own (reset it first).
  */
-int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor, char *reason, size_t reason_size);
+int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
+	     char *reason, size_t reason_size);
 /* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
-int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor, char *reason,
-		   size_t reason_size);
+int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
+		   char *reason, size_t reason_size);
 int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
 /* What boot= and boot-once= may name, and menus offer. In order of name. Any thread. */
-void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu), void *arg);
+void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
+		     void *arg);
 /* The site's templates that are in force, by their path. Any thread. */
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason, size_t reason_size);
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
+	     size_t reason_size);
 
 /* Nobody has the machine's disk open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_disk_is_closed(struct boot *boot, int64_t machine_id);
@@ -197,22 +221,27 @@ struct boot_access {
 void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
 		      void (*found)(void *arg, const struct boot_access *access), void *arg);
 /* The IQNs that an initiator may open, one by one, NULL ends. */
-void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop, void (*each)(void *arg, const char *iqn), void *arg);
+void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
+		      void (*each)(void *arg, const char *iqn), void *arg);
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg);
 void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
-		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason), void *arg);
-void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop, void (*closed)(void *arg), void *arg);
+		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason),
+		      void *arg);
+void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop,
+		       void (*closed)(void *arg), void *arg);
 /*
- * Closes the disk, which nobody uses just now, grows it and opens it again. grown, on loop: the disk to go on with, and 0 or -errno with a sentence why it
- * is no larger; disk NULL: it could not be opened again.
+ * Closes the disk, which nobody uses just now, grows it and opens it again. grown, on loop: the disk to go on with, and
+ * 0 or -errno with a sentence why it is no larger; disk NULL: it could not be opened again.
  */
 void boot_target_grow(struct boot *boot, int64_t machine_id, struct disk *disk, uint64_t size_bytes, struct loop *loop,
 		      void (*grown)(void *arg, struct disk *disk, int err, const char *reason), void *arg);
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
-void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why); /* began: NULL */
+void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
+			 const char *ended_why); /* began: NULL */
 /* The first READ of a session of boot number. */
 void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t number);
-void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator, const char *address, const char *why);
+void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator,
+			 const char *address, const char *why);
 
 #endif

@@ -50,53 +50,38 @@ static void note_done(struct inventory_job *job, int err)
 	boot_leave(boot);
 }
 
-static struct note *note_new(struct boot *boot, const char *level, const char *kind, const char *actor,
-			     const char *format, va_list args)
+static void note_queue(const struct note *what, const char *format, va_list args)
 {
 	struct note *note = calloc(1, sizeof(*note));
 
 	if (!note)
-		return NULL; /* an event less; the log of those who call tells the rest */
-	*note = (struct note){ .boot = boot, .level = level, .kind = kind, .actor = actor };
+		return; /* an event less; the log of those who call tells the rest */
+	*note = *what;
 	vsnprintf(note->text, sizeof(note->text), format, args);
-	return note;
-}
-
-static void note_submit(struct note *note)
-{
-	struct boot *boot = note->boot;
-
 	note->job = (struct inventory_job){ .run = note_run, .done = note_done };
-	boot_enter(boot);
-	inventory_write(boot->inventory, &note->job);
+	boot_enter(note->boot);
+	inventory_write(note->boot->inventory, &note->job);
 }
 
 void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
 	       const char *format, ...)
 {
-	struct note *note;
+	struct note note = { .boot = boot, .machine_id = machine_id, .level = level, .kind = kind, .actor = actor };
 	va_list args;
 
 	va_start(args, format);
-	note = note_new(boot, level, kind, actor, format, args);
+	note_queue(&note, format, args);
 	va_end(args);
-	if (!note)
-		return;
-	note->machine_id = machine_id;
-	note_submit(note);
 }
 
 void boot_note_target(struct boot *boot, const char *level, const char *kind, const char *actor, const char *iqn,
 		      const char *format, ...)
 {
-	struct note *note;
+	struct note note = { .boot = boot, .level = level, .kind = kind, .actor = actor };
 	va_list args;
 
+	snprintf(note.iqn, sizeof(note.iqn), "%s", iqn);
 	va_start(args, format);
-	note = note_new(boot, level, kind, actor, format, args);
+	note_queue(&note, format, args);
 	va_end(args);
-	if (!note)
-		return;
-	snprintf(note->iqn, sizeof(note->iqn), "%s", iqn);
-	note_submit(note);
 }

@@ -6,6 +6,8 @@
 #include "internal.h"
 
 #include "base/log.h"
+#include "boot/script/entry.h"
+#include "boot/script/templates.h"
 
 #include <stdio.h>
 
@@ -23,8 +25,8 @@ static void reload_problem(void *arg, const struct boot_problem *problem)
 	if (problem->line)
 		snprintf(line, sizeof(line), ":%u", problem->line);
 	/* The event's line in the log is enough. */
-	inventory_event(boot->inventory, "error", "file-refused", "server", 0, "", "%s%s is not used: %s", problem->file, line,
-			problem->why);
+	inventory_event(boot->inventory, "error", "file-refused", "server", 0, "", "%s%s is not used: %s",
+			problem->file, line, problem->why);
 }
 
 void boot_reload(struct boot *boot)

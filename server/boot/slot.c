@@ -78,13 +78,24 @@ static struct slot *slots_get(struct slots *slots, int64_t machine_id)
 	return slot;
 }
 
+/* With the mutex taken. */
+static struct slot *slots_lock_find(struct slots *slots, int64_t machine_id)
+{
+	pthread_mutex_lock(&slots->mutex);
+	return slots_find(slots, machine_id);
+}
+
+static struct slot *slots_lock_get(struct slots *slots, int64_t machine_id)
+{
+	pthread_mutex_lock(&slots->mutex);
+	return slots_get(slots, machine_id);
+}
+
 int slots_open_begin(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 	int err = 0;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (!slot)
 		err = -ENOMEM;
 	else if (slot->claimed || slot->state != SLOT_CLOSED)
@@ -97,10 +108,8 @@ int slots_open_begin(struct slots *slots, int64_t machine_id)
 
 static void slots_move(struct slots *slots, int64_t machine_id, enum slot_state from, enum slot_state to)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	assert(slot && slot->state == from);
 	slot->state = to;
 	if (to == SLOT_CLOSED)
@@ -125,11 +134,9 @@ void slots_close_end(struct slots *slots, int64_t machine_id)
 
 bool slots_is_closed(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool closed;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	closed = !slot || slot->state == SLOT_CLOSED;
 	pthread_mutex_unlock(&slots->mutex);
 	return closed;
@@ -137,11 +144,9 @@ bool slots_is_closed(struct slots *slots, int64_t machine_id)
 
 int slots_claim(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 	int err = 0;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (!slot)
 		err = -ENOMEM;
 	else if (slot->claimed)
@@ -154,10 +159,8 @@ int slots_claim(struct slots *slots, int64_t machine_id)
 
 void slots_unclaim(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	assert(slot && slot->claimed);
 	slot->claimed = false;
 	pthread_mutex_unlock(&slots->mutex);
@@ -165,11 +168,9 @@ void slots_unclaim(struct slots *slots, int64_t machine_id)
 
 bool slots_is_claimed(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool claimed;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	claimed = slot && slot->claimed;
 	pthread_mutex_unlock(&slots->mutex);
 	return claimed;
@@ -177,8 +178,7 @@ bool slots_is_claimed(struct slots *slots, int64_t machine_id)
 
 int slots_wait_closed(struct slots *slots, int64_t machine_id, unsigned timeout_ms)
 {
-	uint64_t end = time_monotonic_ms() + timeout_ms;
-	struct timespec until = { .tv_sec = (time_t)(end / 1000), .tv_nsec = (long)(end % 1000) * 1000000 };
+	struct timespec until = time_monotonic_in(timeout_ms);
 	struct slot *slot;
 	int err = 0;
 
@@ -207,10 +207,8 @@ void slots_forget(struct slots *slots, int64_t machine_id)
 
 void slots_set_ephemeral(struct slots *slots, int64_t machine_id, bool ephemeral)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot)
 		slot->ephemeral = ephemeral;
 	pthread_mutex_unlock(&slots->mutex);
@@ -218,11 +216,9 @@ void slots_set_ephemeral(struct slots *slots, int64_t machine_id, bool ephemeral
 
 bool slots_ephemeral(struct slots *slots, int64_t machine_id)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool ephemeral;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	ephemeral = slot && slot->ephemeral;
 	pthread_mutex_unlock(&slots->mutex);
 	return ephemeral;
@@ -230,10 +226,8 @@ bool slots_ephemeral(struct slots *slots, int64_t machine_id)
 
 void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot)
 		snprintf(slot->refused, sizeof(slot->refused), "%s", why);
 	pthread_mutex_unlock(&slots->mutex);
@@ -241,11 +235,9 @@ void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why)
 
 bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool refused;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	refused = slot && slot->refused[0];
 	if (refused)
 		snprintf(why, why_size, "%s", slot->refused);
@@ -255,11 +247,9 @@ bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t wh
 
 bool slots_count_session(struct slots *slots, int64_t machine_id, bool began)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 	bool edge = false;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot && began) {
 		slot->resume_until_ms = 0;
 		slot->refused[0] = '\0';
@@ -273,10 +263,8 @@ bool slots_count_session(struct slots *slots, int64_t machine_id, bool began)
 
 void slots_set_resume(struct slots *slots, int64_t machine_id, uint64_t until_ms)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot)
 		slot->resume_until_ms = until_ms;
 	pthread_mutex_unlock(&slots->mutex);
@@ -285,10 +273,8 @@ void slots_set_resume(struct slots *slots, int64_t machine_id, uint64_t until_ms
 unsigned slots_resume_left_ms(struct slots *slots, int64_t machine_id)
 {
 	uint64_t now = time_monotonic_ms(), until;
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	until = slot ? slot->resume_until_ms : 0;
 	pthread_mutex_unlock(&slots->mutex);
 	return until > now ? (unsigned)(until - now) : 0;
@@ -296,10 +282,8 @@ unsigned slots_resume_left_ms(struct slots *slots, int64_t machine_id)
 
 void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot)
 		slot->begun = number;
 	pthread_mutex_unlock(&slots->mutex);
@@ -307,11 +291,9 @@ void slots_note_begun(struct slots *slots, int64_t machine_id, uint64_t number)
 
 bool slots_take_begun(struct slots *slots, int64_t machine_id, uint64_t number)
 {
-	struct slot *slot;
+	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool taken;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_find(slots, machine_id);
 	taken = slot && slot->begun && slot->begun == number;
 	if (taken)
 		slot->begun = 0;
@@ -323,11 +305,9 @@ bool slots_event_due(struct slots *slots, int64_t machine_id, enum slot_event ev
 		     unsigned interval_ms)
 {
 	uint64_t now = time_monotonic_ms();
-	struct slot *slot;
+	struct slot *slot = slots_lock_get(slots, machine_id);
 	bool due = false;
 
-	pthread_mutex_lock(&slots->mutex);
-	slot = slots_get(slots, machine_id);
 	if (slot && (!slot->events[event].since_ms || now - slot->events[event].since_ms >= interval_ms)) {
 		slot->events[event].since_ms = now;
 		slot->events[event].count = 0;

@@ -25,7 +25,16 @@
 
 enum { SLOT_BUCKETS = 256 };
 
-enum slot_event { SLOT_SANBOOT_FAILED, SLOT_REFUSED, SLOT_SESSION, SLOT_SPACE, SLOT_GOLDEN, SLOT_FLOOD, SLOT_STUCK, SLOT_EVENTS };
+enum slot_event {
+	SLOT_SANBOOT_FAILED,
+	SLOT_REFUSED,
+	SLOT_SESSION,
+	SLOT_SPACE,
+	SLOT_GOLDEN,
+	SLOT_FLOOD,
+	SLOT_STUCK,
+	SLOT_EVENTS
+};
 
 struct slot;
 
@@ -64,7 +73,9 @@ void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why)
 /* False: it was not. */
 bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size);
 
-/* A session began or ended. True: it is the first, or was the last. A beginning one ends the time of slots_set_resume. */
+/*
+ * A session began or ended. True: it is the first, or was the last. A beginning one ends the time of slots_set_resume.
+ */
 bool slots_count_session(struct slots *slots, int64_t machine_id, bool began);
 /* The machine ran when the server stopped, and has until then (time_monotonic_ms; 0: no more) to come back. */
 void slots_set_resume(struct slots *slots, int64_t machine_id, uint64_t until_ms);

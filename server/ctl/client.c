@@ -181,6 +181,18 @@ int client_do(const struct ctl *ctl, const char *method, const char *path, json_
 	return EXIT_DONE;
 }
 
+int client_act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done)
+{
+	json_t *answer;
+	int code = client_do(ctl, method, path ? path : "", body, &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		puts(done);
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
 char *client_path(const char *first, ...)
 {
 	struct buf path;

@@ -14,6 +14,8 @@
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
 /* The same, and prints the answer where --json was given. An exit code. */
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
+/* The same where the answer is not shown: path is taken, too (free(3)); says what was done. An exit code. */
+int client_act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done);
 /* "/api/v1/" + the pieces, each escaped, with '/' between; the list ends with NULL. free(3). */
 char *client_path(const char *first, ...) __attribute__((sentinel));
 /* The arguments from first on, KEY=VALUE each, as an object. NULL where one is none (said). */

@@ -46,7 +46,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no",
+	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine",
@@ -115,7 +115,8 @@ static const struct {
 	{ OPTION_FOLLOW, "--follow           go on with what happens from now" },
 	{ OPTION_MACHINE, "--machine M        only of this machine" },
 	{ OPTION_MAX, "--max N            how many (default: 50)" },
-	{ OPTION_SERVER, "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
+	{ OPTION_SERVER,
+	  "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
 	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)" },
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sanbootctl dhcp-snippet: what to put into the DHCP server that a site already has. In the templates @A is the server's address, @U its
- * base URL, @B, @I, @X and @R the boot files of BIOS, UEFI IA32, x64 and arm64.
+ * sanbootctl dhcp-snippet: what to put into the DHCP server that a site already has. In the templates @A is the
+ * server's address, @U its base URL, @B, @I, @X and @R the boot files of BIOS, UEFI IA32, x64 and arm64.
  *
- * Common to all: who already is iPXE gets the script (else iPXE would load itself for ever), by HTTP where it can; everybody
- * else gets the iPXE for its architecture (option 93), as a URL where the firmware said HTTPClient, which then has to come
- * back as option 60.
+ * Common to all: who already is iPXE gets the script (else iPXE would load itself for ever), by HTTP where it can;
+ * everybody else gets the iPXE for its architecture (option 93), as a URL where the firmware said HTTPClient, which
+ * then has to come back as option 60.
  */
 #include "ctl/client.h"
 #include "ctl/table.h"
@@ -106,7 +106,8 @@ static const char kea[] =
 	"dhcp-boot=tag:!sb-ipxe,tag:sb-http-efi64,@U/ipxe/@X\n"      \
 	"dhcp-boot=tag:!sb-ipxe,tag:sb-http-arm64,@U/ipxe/@R\n"
 
-static const char dnsmasq[] = "# dnsmasq: into a file in /etc/dnsmasq.d, then: systemctl restart dnsmasq\n" DNSMASQ_LINES;
+static const char dnsmasq[] =
+	"# dnsmasq: into a file in /etc/dnsmasq.d, then: systemctl restart dnsmasq\n" DNSMASQ_LINES;
 
 static const char openwrt[] = "# OpenWrt: paste this into a shell of the router.\n"
 			      "cat >>/etc/dnsmasq.conf <<'END'\n" DNSMASQ_LINES "END\n"
@@ -142,7 +143,8 @@ static const char windows[] =
 	"/ip dhcp-server option sets add name=sanbootd-" name " options=" first ",sanbootd-" name "\n"       \
 	"/ip dhcp-server matcher add name=sanbootd-" name " server=$server address-pool=$pool"               \
 	" matching-type=substring " class " option-set=sanbootd-" name "\n"
-#define ROUTEROS_PXE(name, arch, file) ROUTEROS_MATCH(name, "sanbootd-server", file, "code=60 value=\"PXEClient:Arch:" arch "\"")
+#define ROUTEROS_PXE(name, arch, file)                                                                                 \
+	ROUTEROS_MATCH(name, "sanbootd-server", file, "code=60 value=\"PXEClient:Arch:" arch "\"")
 #define ROUTEROS_HTTP(name, arch, file) \
 	ROUTEROS_MATCH(name, "sanbootd-httpclient", "@U/ipxe/" file, "code=60 value=\"HTTPClient:Arch:" arch "\"")
 
@@ -274,7 +276,8 @@ int run_dhcp_snippet(const struct ctl *ctl)
 		if (!strcmp(templates[i].name, ctl->args[0]))
 			text = templates[i].text;
 	if (!text) {
-		ctl_fail("there are: isc, kea, dnsmasq, windows, openwrt, routeros", "no snippet for \"%s\"", ctl->args[0]);
+		ctl_fail("there are: isc, kea, dnsmasq, windows, openwrt, routeros", "no snippet for \"%s\"",
+			 ctl->args[0]);
 		return EXIT_USAGE;
 	}
 	if (!server) {

@@ -4,7 +4,6 @@
 #include "ctl/table.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 int run_group_list(const struct ctl *ctl)
 {
@@ -56,15 +55,7 @@ int run_group_add(const struct ctl *ctl)
 
 static int act(const struct ctl *ctl, const char *method, json_t *body, const char *done)
 {
-	char *path = client_path("groups", ctl->args[0], NULL);
-	json_t *answer;
-	int code = client_do(ctl, method, path ? path : "", body, &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		puts(done);
-	json_decref(answer);
-	free(path);
-	return code;
+	return client_act(ctl, method, client_path("groups", ctl->args[0], NULL), body, done);
 }
 
 int run_group_set(const struct ctl *ctl)

@@ -211,8 +211,9 @@ static void print_lease(const json_t *lease)
 
 static void print_machine(const json_t *machine)
 {
-	static const char *const fields[] = { "image", "mode",	 "auth",    "access", "quota", "group", "boot", "boot_once", "address",
-					      "uuid",  "serial", "product", "note",   "iqn",  "user" };
+	static const char *const fields[] = { "image",	"mode",	   "auth",	"access",  "quota",
+					      "group",	"boot",	   "boot_once", "address", "uuid",
+					      "serial", "product", "note",	"iqn",	   "user" };
 	char created[TABLE_TEXT], booted[TABLE_TEXT];
 	const char *why = get_text(machine, "state_reason");
 
@@ -313,25 +314,14 @@ static int act(const struct ctl *ctl, const char *method, const char *verb, json
 {
 	char *path =
 		verb ? client_path("machines", ctl->args[0], verb, NULL) : client_path("machines", ctl->args[0], NULL);
-	json_t *answer;
-	int code = client_do(ctl, method, path ? path : "", body, &answer);
 
-	if (code == EXIT_DONE && !ctl->json)
-		puts(done);
-	json_decref(answer);
-	free(path);
-	return code;
+	return client_act(ctl, method, path, body, done);
 }
 
 int run_machine_deny(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = client_do(ctl, "POST", "/api/v1/machines/deny", json_pack("{s:s}", "mac", ctl->args[0]), &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		puts("denied; it boots locally from now on (approve it to change that)");
-	json_decref(answer);
-	return code;
+	return client_act(ctl, "POST", client_path("machines", "deny", NULL), json_pack("{s:s}", "mac", ctl->args[0]),
+			  "denied; it boots locally from now on (approve it to change that)");
 }
 
 int run_machine_release(const struct ctl *ctl)
@@ -367,15 +357,8 @@ int run_machine_mac_add(const struct ctl *ctl)
 
 int run_machine_mac_remove(const struct ctl *ctl)
 {
-	char *path = client_path("machines", ctl->args[0], "macs", ctl->args[1], NULL);
-	json_t *answer;
-	int code = client_do(ctl, "DELETE", path ? path : "", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		puts("removed");
-	json_decref(answer);
-	free(path);
-	return code;
+	return client_act(ctl, "DELETE", client_path("machines", ctl->args[0], "macs", ctl->args[1], NULL), NULL,
+			  "removed");
 }
 
 int run_machine_set(const struct ctl *ctl)

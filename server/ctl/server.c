@@ -43,7 +43,8 @@ static void print_leases(const json_t *leases)
 			print_field("", "... and more: sanbootctl --json status");
 			break;
 		}
-		print_field("", "%s %s%s%s", get_text(lease, "address"), get_text(lease, "mac"), name[0] ? " " : "", name);
+		print_field("", "%s %s%s%s", get_text(lease, "address"), get_text(lease, "mac"), name[0] ? " " : "",
+			    name);
 	}
 }
 

@@ -13,8 +13,10 @@ struct table;
 
 /* Headings, ended by NULL. Ends the process without memory. */
 struct table *table_new(const char *heading, ...) __attribute__((sentinel));
-/* One cell; the row is complete when all columns have one. Text is copied; control characters become '?', "" becomes
- * "-". */
+/*
+ * One cell; the row is complete when all columns have one. Text is copied; control characters become '?', "" becomes
+ * "-".
+ */
 void table_add(struct table *table, const char *text);
 /* Aligned, two spaces between columns; frees. */
 void table_print(struct table *table);

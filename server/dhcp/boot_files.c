@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Boot files: see boot_files.h. Debian 12's package has them for BIOS and UEFI x64; later ones, and iPXE's own release, for more. */
+/*
+ * Boot files: see boot_files.h. Debian 12's package has them for BIOS and UEFI x64; later ones, and iPXE's own release,
+ * for more.
+ */
 #include "dhcp/boot_files.h"
 
 #include "base/log.h"
@@ -12,8 +15,8 @@
 #include <unistd.h>
 
 /*
- * snponly drives any card that the firmware itself can drive, ipxe only those that it knows. Names with a folder are those of iPXE's release
- * (ipxeboot.tar.gz) and of boot.ipxe.org. Some firmware says 9 where 7 is meant.
+ * snponly drives any card that the firmware itself can drive, ipxe only those that it knows. Names with a folder are
+ * those of iPXE's release (ipxeboot.tar.gz) and of boot.ipxe.org. Some firmware says 9 where 7 is meant.
  */
 const struct boot_kind boot_kinds[BOOT_KINDS] = {
 	{ "bios", "BIOS", { "0" }, NULL, NULL, { "undionly.kpxe", "ipxe.pxe" }, "apt install ipxe" },
@@ -64,8 +67,8 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 		const char *name = entries[i]->d_name;
 		size_t len = strlen(name), ending_len = strlen(ending);
 
-		if (len > ending_len && !strcmp(name + len - ending_len, ending) && boot_file_name_safe(name) && !snponly && readable(directory, name) &&
-		    shim_complete(directory, name, len - ending_len)) {
+		if (len > ending_len && !strcmp(name + len - ending_len, ending) && boot_file_name_safe(name) &&
+		    !snponly && readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
 			snponly = !strncmp(name, "snponly", 7);
 			if (!found[0] || snponly)
 				memcpy(found, name, len + 1);
@@ -99,7 +102,8 @@ int boot_files_find(const char *directory, struct boot_files *files, char *reaso
 	}
 	if (found)
 		return 0;
-	snprintf(reason, reason_size, "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", directory);
+	snprintf(reason, reason_size, "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir",
+		 directory);
 	return -ENOENT;
 }
 
@@ -107,8 +111,8 @@ void boot_files_log_missing(const char *directory, const struct boot_files *file
 {
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (!files->name[k][0])
-			log_info("%s machines cannot boot: there is no %s in %s (%s)", boot_kinds[k].machines, boot_kinds[k].names[0], directory,
-				 boot_kinds[k].source);
+			log_info("%s machines cannot boot: there is no %s in %s (%s)", boot_kinds[k].machines,
+				 boot_kinds[k].names[0], directory, boot_kinds[k].source);
 }
 
 void boot_files_json(const struct boot_files *files, struct buf *json)
@@ -118,15 +122,16 @@ void boot_files_json(const struct boot_files *files, struct buf *json)
 	buf_add_string(json, "\"boot_files\": [");
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (files->name[k][0]) {
-			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\"}", comma, boot_kinds[k].machines, files->name[k]);
+			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\"}", comma, boot_kinds[k].machines,
+				   files->name[k]);
 			comma = ", ";
 		}
 	comma = "";
 	buf_add_string(json, "], \"missing_boot_files\": [");
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (!files->name[k][0]) {
-			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\", \"source\": \"%s\"}", comma, boot_kinds[k].machines,
-				   boot_kinds[k].names[0], boot_kinds[k].source);
+			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\", \"source\": \"%s\"}", comma,
+				   boot_kinds[k].machines, boot_kinds[k].names[0], boot_kinds[k].source);
 			comma = ", ";
 		}
 	buf_add_string(json, "]");

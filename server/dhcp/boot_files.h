@@ -29,8 +29,8 @@ struct boot_files {
 };
 
 /*
- * Chooses for each kind: a shim (X-shimx64.efi, with its X.efi beside it), else the first name that is there. 0, or -ENOENT with a sentence where
- * there is no file for any kind, -errno where the directory cannot be read.
+ * Chooses for each kind: a shim (X-shimx64.efi, with its X.efi beside it), else the first name that is there. 0, or
+ * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
 int boot_files_find(const char *directory, struct boot_files *files, char *reason, size_t reason_size);
 /* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */

@@ -30,14 +30,17 @@ static const char *find_dnsmasq(char *reason, size_t reason_size)
 	const char *found = find_program(places);
 
 	if (!found)
-		snprintf(reason, reason_size, "dnsmasq is not installed; apt install dnsmasq-base, or start with --dhcp off");
+		snprintf(reason, reason_size,
+			 "dnsmasq is not installed; apt install dnsmasq-base, or start with --dhcp off");
 	return found;
 }
 
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason, size_t reason_size)
+int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason,
+		 size_t reason_size)
 {
 	static const char *const setpriv_places[] = { "/usr/bin/setpriv", "/bin/setpriv", NULL };
-	const char *dnsmasq = find_dnsmasq(reason, reason_size), *setpriv = find_program(setpriv_places), **argv = line->argv;
+	const char *dnsmasq = find_dnsmasq(reason, reason_size), *setpriv = find_program(setpriv_places),
+		   **argv = line->argv;
 
 	if (!dnsmasq)
 		return -ENOENT;
@@ -63,7 +66,10 @@ int command_make(const char *conf_path, const struct passwd *user, struct comman
 	*argv++ = "--keep-in-foreground";
 	*argv++ = "--pid-file=";
 	*argv++ = line->texts[2];
-	/* As root it must not change its group either: the kernel takes the parent-death signal from who changes his credentials. */
+	/*
+	 * As root it must not change its group either: the kernel takes the parent-death signal from who changes his
+	 * credentials.
+	 */
 	if (!user) {
 		*argv++ = "--user=root";
 		*argv++ = "--group=root";

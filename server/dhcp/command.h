@@ -15,10 +15,12 @@ struct command_line {
 };
 
 /*
- * dnsmasq in the foreground, ending with the thread that starts it, as user (NULL: as ourselves) with no more rights than DHCP takes.
+ * dnsmasq in the foreground, ending with the thread that starts it, as user (NULL: as ourselves) with no more rights
+ * than DHCP takes.
  * -ENOENT with a sentence where a program is missing.
  */
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason, size_t reason_size);
+int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason,
+		 size_t reason_size);
 /* dnsmasq --test: 0, or -EINVAL with its own words. Main thread; blocks until it has ended. */
 int command_test(const char *conf_path, char *reason, size_t reason_size);
 

@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * DHCP by dnsmasq: starts it with a checked plan, swaps plans, keeps its host file in step with the inventory.
+ * DHCP by dnsmasq: starts it with a checked plan, swaps plans. The host file is refresh.c's; private.h says which
+ * thread has what.
  *
- * Threads: dhcp_start, dhcp_reload and dhcp_stop run on the main thread and wait for the loop. The supervisor, the answers to IPv6 router
- * solicitations and `hangup_due` live on the loop. The host file is written by one inventory job at a time (`refreshing`, `again`: under the
- * mutex). `plan` is changed by the main thread only, under the mutex.
+ * dhcp_start, dhcp_reload and dhcp_stop run on the main thread and wait for the loop.
  */
-#include "dhcp/dhcp.h"
+#include "dhcp/private.h"
 
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/util.h"
 #include "dhcp/command.h"
-#include "dhcp/files.h"
 #include "dhcp/hosts.h"
 #include "dhcp/owner.h"
-#include "dhcp/plan.h"
-#include "dhcp/router.h"
-#include "dhcp/supervisor.h"
-#include "dhcp/watch.h"
-#include "inventory/inventory.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,136 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { READY_MS = 10000, HOSTS_MAX_BYTES = 4 << 20, FIRST_DELAY_MS = 500, LONGEST_DELAY_MS = 30000, EXHAUSTED_EVERY_MS = 600000, DHCP_PORT = 67, TFTP_PORT = 69 };
-
-struct dhcp {
-	struct plan *plan;	       /* in force */
-	struct inventory *inventory;
-	struct loop *loop;
-	struct supervisor *supervisor; /* the loop's */
-	struct watch watch;	       /* the loop's */
-	void (*seen)(void *arg, const struct dhcp_seen *seen); /* the loop's, as what follows */
-	void *seen_arg;
-	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
-	uint64_t exhausted_ms;	       /* the loop's: when that was said last */
-	bool hangup_due;	       /* the loop's: to tell dnsmasq when it is up */
-	char hosts_path[DHCP_PATH_BYTES];
-	struct buf hosts; /* what was written last; the job's */
-	struct inventory_job job;
-	struct loop_msg hangup; /* to the loop: the host file has changed */
-
-	pthread_mutex_t mutex; /* guards what follows */
-	pthread_cond_t wake;
-	enum supervisor_state state;
-	char line[512]; /* dnsmasq's last words */
-	unsigned restarts;
-	int pid, refresh_err;
-	bool refreshing, again, hanging_up, stopping, freed;
+enum {
+	READY_MS = 10000,
+	FIRST_DELAY_MS = 500,
+	LONGEST_DELAY_MS = 30000,
+	EXHAUSTED_EVERY_MS = 600000,
+	DHCP_PORT = 67,
+	TFTP_PORT = 69
 };
-
-/* ---- the host file ---- */
-
-static void on_hangup(struct loop_msg *msg)
-{
-	struct dhcp *d = container_of(msg, struct dhcp, hangup);
-	bool up;
-
-	pthread_mutex_lock(&d->mutex);
-	d->hanging_up = false;
-	up = d->state == SUPERVISOR_UP;
-	pthread_cond_broadcast(&d->wake);
-	pthread_mutex_unlock(&d->mutex);
-	/* Before it is up the signal would end it. */
-	if (d->supervisor && up)
-		supervisor_signal(d->supervisor, SIGHUP);
-	else
-		d->hangup_due = true;
-}
-
-static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct dhcp *d = container_of(job, struct dhcp, job);
-	struct buf text;
-	char reason[DHCP_PATH_BYTES + 64];
-	int err;
-
-	buf_init(&text, HOSTS_MAX_BYTES);
-	err = hosts_make(tx, &text);
-	if (err) {
-		log_error("dnsmasq's host file: %s", strerror(-err));
-	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) || access(d->hosts_path, F_OK)) {
-		err = files_write(d->hosts_path, &text, reason, sizeof(reason));
-		if (err) {
-			log_error("%s", reason);
-		} else {
-			buf_fini(&d->hosts);
-			d->hosts = text;
-			buf_init(&text, HOSTS_MAX_BYTES);
-			pthread_mutex_lock(&d->mutex);
-			if (!d->hanging_up) {
-				d->hanging_up = true;
-				loop_post(d->loop, &d->hangup);
-			}
-			pthread_mutex_unlock(&d->mutex);
-		}
-	}
-	buf_fini(&text);
-	return err;
-}
-
-static void refresh_done(struct inventory_job *job, int err)
-{
-	struct dhcp *d = container_of(job, struct dhcp, job);
-	bool again;
-
-	pthread_mutex_lock(&d->mutex);
-	again = d->again && !d->stopping;
-	d->again = false;
-	d->refreshing = again;
-	d->refresh_err = err;
-	pthread_cond_broadcast(&d->wake);
-	pthread_mutex_unlock(&d->mutex);
-	if (again)
-		inventory_read(d->inventory, job);
-}
-
-/* always: also while no plan in full mode is in force. */
-static void refresh(struct dhcp *d, bool always)
-{
-	bool submit = false;
-
-	pthread_mutex_lock(&d->mutex);
-	if (always || (d->plan && d->plan->config.mode == DHCP_FULL)) {
-		submit = !d->refreshing && !d->stopping;
-		d->again = d->refreshing;
-		d->refreshing = d->refreshing || submit;
-	}
-	pthread_mutex_unlock(&d->mutex);
-	if (submit)
-		inventory_read(d->inventory, &d->job);
-}
-
-void dhcp_refresh(struct dhcp *d)
-{
-	refresh(d, false);
-}
-
-static int write_hosts(struct dhcp *d, char *reason, size_t reason_size)
-{
-	int err;
-
-	refresh(d, true);
-	pthread_mutex_lock(&d->mutex);
-	while (d->refreshing)
-		pthread_cond_wait(&d->wake, &d->mutex);
-	err = d->refresh_err;
-	pthread_mutex_unlock(&d->mutex);
-	if (err)
-		snprintf(reason, reason_size, "cannot write %s: %s", d->hosts_path, strerror(-err));
-	return err;
-}
 
 /* ---- dnsmasq ---- */
 
@@ -171,7 +42,8 @@ static void explain(const char *line, char *text, size_t text_size)
 	if (!strstr(line, "in use"))
 		return;
 	if (owner_of_udp_port(port, owner, sizeof(owner)))
-		snprintf(text, text_size, "%s; UDP port %u is taken by %s: stop it, or use another --dhcp mode", line, port, owner);
+		snprintf(text, text_size, "%s; UDP port %u is taken by %s: stop it, or use another --dhcp mode", line,
+			 port, owner);
 	else
 		snprintf(text, text_size, "%s; another program has UDP port %u (ss -ulpn 'sport = :%u' names it): stop it, or use another --dhcp mode", line,
 			 port, port);
@@ -285,7 +157,8 @@ static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
 	return err;
 }
 
-static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason, size_t reason_size)
+static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason,
+			 size_t reason_size)
 {
 	char conf[DHCP_PATH_BYTES];
 	struct command_line line;
@@ -378,7 +251,7 @@ static int put_in_force(struct dhcp *d, const struct plan *plan, char *reason, s
 		return 0;
 	err = plan_write(plan, reason, reason_size);
 	if (!err && plan->config.mode == DHCP_FULL)
-		err = write_hosts(d, reason, reason_size);
+		err = refresh_write(d, reason, reason_size);
 	if (!err)
 		err = files_prepare_leases(&plan->config, &user, reason, reason_size);
 	return err ? err : start_process(d, plan, user, reason, reason_size);
@@ -396,7 +269,7 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 	if (plan->config.mode == DHCP_FULL && hosts_release(d->inventory, &plan->ranges))
 		log_error("machines keep addresses that are in no --dhcp-range");
 	/* What changed while this plan was not in force yet. */
-	refresh(d, false);
+	dhcp_refresh(d);
 	if (plan->runs)
 		boot_files_log_missing(plan->config.ipxe_dir, &plan->files);
 }
@@ -423,9 +296,7 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	pthread_mutex_init(&d->mutex, NULL);
 	pthread_cond_init(&d->wake, NULL);
 	d->watch = (struct watch){ .seen = on_seen, .exhausted = on_exhausted, .neighbour = dhcp_neighbour, .arg = d };
-	d->hangup.run = on_hangup;
-	d->job = (struct inventory_job){ .run = refresh_run, .done = refresh_done };
-	buf_init(&d->hosts, HOSTS_MAX_BYTES);
+	refresh_init(d);
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);
 	/* Before the question to the network, which takes its time: whatever can be wrong here. */
 	err = plan_new(config, &plan, reason, reason_size);
@@ -447,7 +318,8 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 
 static bool same_place(const struct dhcp_config *a, const struct dhcp_config *b)
 {
-	return a->inventory == b->inventory && a->loop == b->loop && !strcmp(a->state_dir, b->state_dir) && !strcmp(a->runtime_dir, b->runtime_dir);
+	return a->inventory == b->inventory && a->loop == b->loop && !strcmp(a->state_dir, b->state_dir) &&
+	       !strcmp(a->runtime_dir, b->runtime_dir);
 }
 
 int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, char *reason, size_t reason_size)
@@ -505,12 +377,18 @@ void dhcp_status(struct dhcp *d, struct buf *json)
 	static const char *const modes[] = { [DHCP_OFF] = "off", [DHCP_PROXY] = "proxy", [DHCP_FULL] = "full" };
 	const struct dhcp_config *config;
 
-	/* The plan stays while the mutex is held; only this and dhcp_reload, seldom, wait for the lease file to be read. */
+	/*
+	 * The plan stays while the mutex is held; only this and dhcp_reload, seldom, wait for the lease file to be
+	 * read.
+	 */
 	pthread_mutex_lock(&d->mutex);
 	config = &d->plan->config;
-	buf_printf(json, "{\"mode\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"restarts\": %u", modes[config->mode], supervisor_state_name(d->state),
-		   d->pid, d->restarts);
-	/* dnsmasq's words have been escaped to printable ASCII without backslashes other than our own \x; quotes are left to be seen to. */
+	buf_printf(json, "{\"mode\": \"%s\", \"state\": \"%s\", \"pid\": %d, \"restarts\": %u", modes[config->mode],
+		   supervisor_state_name(d->state), d->pid, d->restarts);
+	/*
+	 * dnsmasq's words have been escaped to printable ASCII without backslashes other than our own \x; quotes are
+	 * left to be seen to.
+	 */
 	buf_add_string(json, ", \"message\": \"");
 	for (const char *c = d->line; *c; c++)
 		buf_printf(json, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);

@@ -2,7 +2,8 @@
 /*
  * dnsmasq, for DHCP and TFTP: its configuration as text, and its supervision.
  *
- * In full mode every enrolled machine keeps its address for ever: the host file names it by MAC, and dnsmasq ignores client ids.
+ * In full mode every enrolled machine keeps its address for ever: the host file names it by MAC, and dnsmasq ignores
+ * client ids.
  */
 #ifndef DHCP_DHCP_H
 #define DHCP_DHCP_H
@@ -33,7 +34,7 @@ struct dhcp_option {
 enum dhcp_seen_kind {
 	DHCP_SEEN_ASKED,  /* firmware or iPXE asked DHCP, in proxy mode PXE */
 	DHCP_SEEN_LEASED, /* and was given address; full mode */
-	DHCP_SEEN_FILE,	  /* file (as under --ipxe-dir, or boot.ipxe, autoexec.ipxe) was sent whole by TFTP to address */
+	DHCP_SEEN_FILE, /* file (as under --ipxe-dir, or boot.ipxe, autoexec.ipxe) was sent whole by TFTP to address */
 };
 
 struct dhcp_seen {
@@ -51,7 +52,10 @@ struct dhcp_config {
 	/* FIRST,LAST[,LEASE], each for the interface in whose network it lies; full */
 	const char *ranges[DHCP_RANGES_MAX];
 	unsigned range_count;
-	/* Full. Nothing is sent where nothing is said. A router goes to its own network; what is for one interface wins there. */
+	/*
+	 * Full. Nothing is sent where nothing is said. A router goes to its own network; what is for one interface wins
+	 * there.
+	 */
 	struct dhcp_option options[DHCP_OPTIONS_MAX];
 	unsigned option_count;
 	bool force; /* start although another DHCP server answered */
@@ -65,9 +69,9 @@ struct dhcp_config {
 	struct inventory *inventory;
 	struct loop *loop; /* supervision happens on it; it must outlive dhcp_stop */
 	/*
-	 * What machines are seen to do; on the loop, not after dhcp_stop. Each exchange is reported (one boot has several:
-	 * firmware's, then iPXE's), at most some hundred a second. The MAC is what the packets or the neighbour table say.
-	 * NULL: nobody wants to know.
+	 * What machines are seen to do; on the loop, not after dhcp_stop. Each exchange is reported (one boot has
+	 * several: firmware's, then iPXE's), at most some hundred a second. The MAC is what the packets or the
+	 * neighbour table say. NULL: nobody wants to know.
 	 */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
 	void *seen_arg;
@@ -78,15 +82,17 @@ bool dhcp_range_valid(const char *text, char *reason, size_t reason_size);
 bool dhcp_option_valid(enum dhcp_option_kind kind, const char *text, const char **expected);
 
 /*
- * Checks (dnsmasq present, interfaces exist and have an address, ranges fit, boot files present, no other DHCP server answers a DISCOVER in full mode),
- * writes the configuration, starts dnsmasq and supervises it. -errno with a sentence. Main thread; blocks up to 3 s for the DISCOVER.
- * With DHCP_OFF and interfaces dnsmasq serves TFTP there, and no DHCP; without interfaces nothing runs until dhcp_reload. config is copied.
+ * Checks (dnsmasq present, interfaces exist and have an address, ranges fit, boot files present, no other DHCP server
+ * answers a DISCOVER in full mode), writes the configuration, starts dnsmasq and supervises it. -errno with a sentence.
+ * Main thread; blocks up to 3 s for the DISCOVER. With DHCP_OFF and interfaces dnsmasq serves TFTP there, and no DHCP;
+ * without interfaces nothing runs until dhcp_reload. config is copied.
  */
 int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size);
 /*
- * Puts another configuration in force: mode, interfaces, ranges, options, boot files, addresses (inventory, loop and directories stay). All checks of
- * dhcp_start come first, dnsmasq's own among them; where one fails, or dnsmasq does not come up with it, what was in force is again, and -errno with a
- * sentence. Machines notice nothing but a second or two without DHCP. Main thread; blocks as dhcp_start does.
+ * Puts another configuration in force: mode, interfaces, ranges, options, boot files, addresses (inventory, loop and
+ * directories stay). All checks of dhcp_start come first, dnsmasq's own among them; where one fails, or dnsmasq does
+ * not come up with it, what was in force is again, and -errno with a sentence. Machines notice nothing but a second or
+ * two without DHCP. Main thread; blocks as dhcp_start does.
  */
 int dhcp_reload(struct dhcp *dhcp, const struct dhcp_config *config, char *reason, size_t reason_size);
 /* The inventory has changed: writes the host file again if it differs, and tells dnsmasq. Any thread. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * dnsmasq's configuration: see dnsmasq_config.h. Only our own file is read (-C), DNS is off, and nothing makes this host a router: the
- * router option is emptied, and dnsmasq sends no router advertisements (router.c sends one that says: no router).
+ * dnsmasq's configuration: see dnsmasq_config.h. Only our own file is read (-C), DNS is off, and nothing makes this
+ * host a router: the router option is emptied, and dnsmasq sends no router advertisements (router.c sends one that
+ * says: no router).
  */
 #include "dhcp/dnsmasq_config.h"
 
@@ -13,13 +14,15 @@
 
 static void add_common(const struct dhcp_config *config, struct buf *text)
 {
-	buf_add_string(text, "# Made by sanbootd at each start; changes here are lost.\n"
-			     "port=0\nbind-dynamic\nexcept-interface=lo\nlog-dhcp\nlog-facility=-\nno-hosts\nno-resolv\n");
+	buf_add_string(text,
+		       "# Made by sanbootd at each start; changes here are lost.\n"
+		       "port=0\nbind-dynamic\nexcept-interface=lo\nlog-dhcp\nlog-facility=-\nno-hosts\nno-resolv\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(text, "interface=%s\n", config->interfaces[i]);
 	buf_add_string(text, "enable-tftp\ntftp-max=2048\n");
 	for (unsigned i = 0; i < config->interface_count; i++)
-		buf_printf(text, "tftp-root=%s/tftp/%s,%s\n", config->runtime_dir, config->interfaces[i], config->interfaces[i]);
+		buf_printf(text, "tftp-root=%s/tftp/%s,%s\n", config->runtime_dir, config->interfaces[i],
+			   config->interfaces[i]);
 }
 
 /* The lease file, and tags by what the client says of itself. */
@@ -39,7 +42,8 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 }
 
 /* UEFI HTTP boot: a URL, and in full mode HTTPClient back (in proxy mode dhcp-pxe-vendor does it). */
-static void add_http_boot(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text)
+static void add_http_boot(const struct dhcp_config *config, const struct dhcp_network *networks,
+			  const struct boot_files *files, struct buf *text)
 {
 	for (unsigned i = 0; i < config->interface_count; i++) {
 		char address[INET_ADDRSTRLEN];
@@ -47,13 +51,16 @@ static void add_http_boot(const struct dhcp_config *config, const struct dhcp_ne
 		inet_ntop(AF_INET, &networks[i].address, address, sizeof(address));
 		for (unsigned k = 0; k < BOOT_KINDS; k++)
 			if (boot_kinds[k].http_arch && files->name[k][0])
-				buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s,http://%s:%u/ipxe/%s\n", boot_kinds[k].tag, networks[i].name,
-					   config->advertise ? config->advertise : address, config->http_port, files->name[k]);
+				buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s,http://%s:%u/ipxe/%s\n",
+					   boot_kinds[k].tag, networks[i].name,
+					   config->advertise ? config->advertise : address, config->http_port,
+					   files->name[k]);
 	}
 }
 
-static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_ranges *ranges,
-		    const struct boot_files *files, struct buf *text, char *reason, size_t reason_size)
+static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks,
+		    const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text, char *reason,
+		    size_t reason_size)
 {
 	int err = options_add_config(config, networks, text, reason, reason_size);
 
@@ -80,7 +87,8 @@ static int add_full(const struct dhcp_config *config, const struct dhcp_network 
 }
 
 /* Beside another server: only what to boot, by PXE's own menu of one entry without a prompt. */
-static void add_proxy(const struct dhcp_config *config, const struct dhcp_network *networks, const struct boot_files *files, struct buf *text)
+static void add_proxy(const struct dhcp_config *config, const struct dhcp_network *networks,
+		      const struct boot_files *files, struct buf *text)
 {
 	char subnet[INET_ADDRSTRLEN];
 
@@ -101,8 +109,9 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 	add_http_boot(config, networks, files, text);
 }
 
-int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_ranges *ranges,
-			const struct boot_files *files, struct buf *text, char *reason, size_t reason_size)
+int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
+			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+			char *reason, size_t reason_size)
 {
 	int err = 0;
 

@@ -10,13 +10,14 @@
 #include "dhcp/ranges.h"
 
 /*
- * The configuration file; with DHCP_OFF, for TFTP alone. networks: one for each interface of config; ranges: config's, in full mode. -EINVAL with a
- * sentence where an option does not fit.
+ * The configuration file; with DHCP_OFF, for TFTP alone. networks: one for each interface of config; ranges: config's,
+ * in full mode. -EINVAL with a sentence where an option does not fit.
  *
- * Each iPXE gets boot.ipxe by TFTP, whatever it was built with: the script itself sees whether this iPXE has HTTP. Everything else gets the
- * iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient.
+ * Each iPXE gets boot.ipxe by TFTP, whatever it was built with: the script itself sees whether this iPXE has HTTP.
+ * Everything else gets the iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient.
  */
-int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks, const struct dhcp_ranges *ranges,
-			const struct boot_files *files, struct buf *text, char *reason, size_t reason_size);
+int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
+			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+			char *reason, size_t reason_size);
 
 #endif

@@ -15,7 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRIPT_MAX_BYTES = 1 << 16, LINKS_MAX = 512, LEASES_MAX = 16384, LEASE_MAX_BYTES = 1024, LEASES_MAX_BYTES = 2 << 20 };
+enum {
+	SCRIPT_MAX_BYTES = 1 << 16,
+	LINKS_MAX = 512,
+	LEASES_MAX = 16384,
+	LEASE_MAX_BYTES = 1024,
+	LEASES_MAX_BYTES = 2 << 20
+};
 
 int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size)
 {
@@ -25,7 +31,8 @@ int files_write(const char *path, const struct buf *text, char *reason, size_t r
 	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
 	errno = 0;
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, buf_text(text), text->len) != (ssize_t)text->len || fchmod(fd, 0644) || rename(temporary, path)) {
+	if (fd < 0 || write(fd, buf_text(text), text->len) != (ssize_t)text->len || fchmod(fd, 0644) ||
+	    rename(temporary, path)) {
 		err = errno ? -errno : -EIO;
 		snprintf(reason, reason_size, "cannot write %s: %s", path, strerror(-err));
 	}
@@ -110,7 +117,8 @@ static int write_autoexec(const char *root, const char *server, char *reason, si
 	return err;
 }
 
-static int write_first_script(const struct dhcp_config *config, const char *root, const char *server, char *reason, size_t reason_size)
+static int write_first_script(const struct dhcp_config *config, const char *root, const char *server, char *reason,
+			      size_t reason_size)
 {
 	char path[DHCP_PATH_BYTES + 80], url[512];
 	struct buf script;
@@ -128,8 +136,8 @@ static int write_first_script(const struct dhcp_config *config, const char *root
 	return err;
 }
 
-int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network, const struct boot_files *files, char *reason,
-			 size_t reason_size)
+int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
+			 const struct boot_files *files, char *reason, size_t reason_size)
 {
 	char root[DHCP_PATH_BYTES], server[INET_ADDRSTRLEN];
 	int err;
@@ -179,8 +187,8 @@ static const struct passwd *choose_user(const struct dhcp_config *config, const 
 		user = getpwnam("nobody");
 	if (user && reachable(leases) && reachable(config->runtime_dir))
 		return user;
-	log_warning("dnsmasq runs as root: a folder above %s or %s is closed to the user %s; chmod o+x opens it", leases, config->runtime_dir,
-		    user ? user->pw_name : "dnsmasq");
+	log_warning("dnsmasq runs as root: a folder above %s or %s is closed to the user %s; chmod o+x opens it",
+		    leases, config->runtime_dir, user ? user->pw_name : "dnsmasq");
 	return NULL;
 }
 
@@ -198,8 +206,10 @@ int files_prepare_leases(const struct dhcp_config *config, const struct passwd *
 	*user = choose_user(config, folder);
 	if (err || !*user)
 		return err;
-	if (chown(folder, (*user)->pw_uid, (*user)->pw_gid) || (chown(leases, (*user)->pw_uid, (*user)->pw_gid) && errno != ENOENT)) {
-		snprintf(reason, reason_size, "cannot give %s to the user %s: %s", folder, (*user)->pw_name, strerror(errno));
+	if (chown(folder, (*user)->pw_uid, (*user)->pw_gid) ||
+	    (chown(leases, (*user)->pw_uid, (*user)->pw_gid) && errno != ENOENT)) {
+		snprintf(reason, reason_size, "cannot give %s to the user %s: %s", folder, (*user)->pw_name,
+			 strerror(errno));
 		return -errno;
 	}
 	return 0;
@@ -220,7 +230,8 @@ bool files_lease_json(const char *line, struct buf *json)
 	long long expires;
 
 	/* EXPIRY MAC ADDRESS NAME CLIENT-ID; what is no IPv4 lease has no such address. */
-	if (strspn(line, "0123456789") > 12 || sscanf(line, "%lld %63s %63s %255s", &expires, mac, address, name) != 4 || expires < 0 ||
+	if (strspn(line, "0123456789") > 12 ||
+	    sscanf(line, "%lld %63s %63s %255s", &expires, mac, address, name) != 4 || expires < 0 ||
 	    inet_pton(AF_INET, address, &parsed) != 1)
 		return false;
 	buf_add_string(json, "{\"mac\": \"");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files that dnsmasq reads and writes. Private to dhcp/; main thread (the host file: also the inventory's); blocks. All: 0 or -errno with a sentence. */
+/*
+ * The files that dnsmasq reads and writes. Private to dhcp/; main thread (the host file: also the inventory's); blocks.
+ * All: 0 or -errno with a sentence.
+ */
 #ifndef DHCP_FILES_H
 #define DHCP_FILES_H
 
@@ -16,16 +19,23 @@ enum { DHCP_PATH_BYTES = 1024 };
 int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size);
 int files_make_directory(const char *path, char *reason, size_t reason_size);
 /*
- * The TFTP folder of one interface: a link to each of --ipxe-dir's files, boot.ipxe with this interface's address, and, where a shim is served,
- * autoexec.ipxe, which a signed iPXE loads from beside itself.
+ * The TFTP folder of one interface: a link to each of --ipxe-dir's files, boot.ipxe with this interface's address, and,
+ * where a shim is served, autoexec.ipxe, which a signed iPXE loads from beside itself.
  */
-int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network, const struct boot_files *files, char *reason,
+int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
+			 const struct boot_files *files, char *reason, size_t reason_size);
+/*
+ * The folder of the lease file, and the user that dnsmasq runs as: its own, unless a folder is closed to it. NULL:
+ * ours.
+ */
+int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, char *reason,
 			 size_t reason_size);
-/* The folder of the lease file, and the user that dnsmasq runs as: its own, unless a folder is closed to it. NULL: ours. */
-int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, char *reason, size_t reason_size);
 /* A line of the lease file, in which machines have named themselves, as a member of that list; false: it is none. */
 bool files_lease_json(const char *line, struct buf *json);
-/* "leases": [{"mac", "address", "name", "expires_ms"}] from the lease file: at most 16384 and 2 MiB, 0: never expires. Any thread. */
+/*
+ * "leases": [{"mac", "address", "name", "expires_ms"}] from the lease file: at most 16384 and 2 MiB, 0: never expires.
+ * Any thread.
+ */
 void files_leases_json(const char *state_dir, struct buf *json);
 
 #endif

@@ -60,7 +60,8 @@ const char *dhcp_network_format(const struct dhcp_network *network, char out[DHC
 /* A global IPv6 address: a link-local one is everywhere. */
 static bool is_ipv6(const struct sockaddr *address)
 {
-	return address->sa_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+	return address->sa_family == AF_INET6 &&
+	       !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
 int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size)
@@ -69,7 +70,8 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 	struct ifaddrs *all;
 
 	if (!if_nametoindex(name)) {
-		snprintf(reason, reason_size, "there is no network interface \"%s\"; ip link shows those there are", name);
+		snprintf(reason, reason_size, "there is no network interface \"%s\"; ip link shows those there are",
+			 name);
 		return -ENODEV;
 	}
 	if (getifaddrs(&all)) {
@@ -96,7 +98,9 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 			 "disk, knows nothing else. Give it an IPv4 address as well: ip address add 10.0.0.1/24 dev %s",
 			 name, name);
 	else
-		snprintf(reason, reason_size, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name, name);
+		snprintf(reason, reason_size,
+			 "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name,
+			 name);
 	return -EADDRNOTAVAIL;
 }
 
@@ -153,7 +157,8 @@ static int open_client_socket(const char *interface)
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) || setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) ||
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) ||
 	    bind(fd, (struct sockaddr *)&any, sizeof(any))) {
 		err = -errno;
@@ -170,12 +175,21 @@ static int send_discover(int fd, uint32_t xid)
 		uint8_t options[4];
 		uint8_t pad[60]; /* some servers drop what is shorter than a BOOTP packet: 300 bytes */
 	} packet = {
-		.head = { .op = BOOTREQUEST, .htype = 1, .hlen = 6, .xid = be32_put(xid), .flags = be16_put(FLAG_BROADCAST), .cookie = be32_put(DHCP_COOKIE) },
+		.head = { .op = BOOTREQUEST,
+			  .htype = 1,
+			  .hlen = 6,
+			  .xid = be32_put(xid),
+			  .flags = be16_put(FLAG_BROADCAST),
+			  .cookie = be32_put(DHCP_COOKIE) },
 		.options = { OPTION_MESSAGE_TYPE, 1, DHCPDISCOVER, OPTION_END },
 	};
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr.s_addr = htonl(INADDR_BROADCAST) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(SERVER_PORT),
+				  .sin_addr.s_addr = htonl(INADDR_BROADCAST) };
 
-	/* A locally administered address that nobody has: the offer is never taken, so no address is used up for long. */
+	/*
+	 * A locally administered address that nobody has: the offer is never taken, so no address is used up for long.
+	 */
 	secret_bytes(packet.head.chaddr, 6);
 	packet.head.chaddr[0] = 0x02;
 	return sendto(fd, &packet, sizeof(packet), 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;

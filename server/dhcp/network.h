@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the configuration needs to know of a network interface. Private to dhcp/. Blocks for no longer than a system call. */
+/*
+ * What the configuration needs to know of a network interface. Private to dhcp/. Blocks for no longer than a system
+ * call.
+ */
 #ifndef DHCP_NETWORK_H
 #define DHCP_NETWORK_H
 
@@ -27,12 +30,15 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);
 
 /*
- * Sends a DHCPDISCOVER (RFC 2131 §4.4.1) from the interface and waits for an offer for at most timeout_ms. 1: a server answered, its
- * identifier is in server; 0: nobody did; -errno: it could not be asked.
+ * Sends a DHCPDISCOVER (RFC 2131 §4.4.1) from the interface and waits for an offer for at most timeout_ms. 1: a server
+ * answered, its identifier is in server; 0: nobody did; -errno: it could not be asked.
  */
 int dhcp_discover(const struct dhcp_network *network, unsigned timeout_ms, struct in_addr *server);
 
-/* Finds a DHCPOFFER to this transaction in a packet; true with the server's identifier (option 54). For dhcp_discover and its fuzz harness. */
+/*
+ * Finds a DHCPOFFER to this transaction in a packet; true with the server's identifier (option 54). For dhcp_discover
+ * and its fuzz harness.
+ */
 int dhcp_parse_offer(const unsigned char *packet, size_t len, unsigned xid, struct in_addr *server);
 
 #endif

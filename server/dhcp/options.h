@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What else machines are told in full mode: routers, name servers, time servers, domains (RFC 2132, RFC 3397). Pure
- * functions; private to dhcp/. */
+/*
+ * What else machines are told in full mode: routers, name servers, time servers, domains (RFC 2132, RFC 3397). Pure
+ * functions; private to dhcp/.
+ */
 #ifndef DHCP_OPTIONS_H
 #define DHCP_OPTIONS_H
 

@@ -33,7 +33,8 @@ static void find_inodes(const char *table, unsigned port, struct inodes *inodes)
 
 	while (file && inodes->count < INODES_MAX && fgets(line, sizeof(line), file))
 		/* sl local:port remote:port state queues timer retransmits uid timeout inode */
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*s %*s %*s %*s %*s %*s %*s %llu", &local_port, &inode) == 2 && local_port == port && inode)
+		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*s %*s %*s %*s %*s %*s %*s %llu", &local_port, &inode) == 2 &&
+		    local_port == port && inode)
 			inodes->list[inodes->count++] = inode;
 	if (file)
 		fclose(file);
@@ -161,7 +162,8 @@ void owner_end_strays(const char *argument)
 	DIR *dir = opendir("/proc");
 
 	while (dir && (entry = readdir(dir)))
-		if (isdigit((unsigned char)entry->d_name[0]) && has_argument(entry->d_name, argument) && same_namespaces(entry->d_name))
+		if (isdigit((unsigned char)entry->d_name[0]) && has_argument(entry->d_name, argument) &&
+		    same_namespaces(entry->d_name))
 			end_stray(entry->d_name, argument);
 	if (dir)
 		closedir(dir);

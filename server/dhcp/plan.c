@@ -100,7 +100,8 @@ static int check(struct plan *plan, char *reason, size_t reason_size)
 	if (!err && config->mode == DHCP_FULL)
 		err = ranges_make(config, plan->networks, &plan->ranges, reason, reason_size);
 	if (!err)
-		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason, reason_size);
+		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason,
+					  reason_size);
 	return err ? err : test(plan, reason, reason_size);
 }
 
@@ -133,9 +134,10 @@ static bool same_text(const char *a, const char *b)
 
 bool plan_same(const struct plan *a, const struct plan *b)
 {
-	return a->config.mode == b->config.mode && a->config.http_port == b->config.http_port && same_text(a->config.advertise, b->config.advertise) &&
-	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(&a->files, &b->files, sizeof(a->files)) && a->text.len == b->text.len &&
-	       !strcmp(buf_text(&a->text), buf_text(&b->text));
+	return a->config.mode == b->config.mode && a->config.http_port == b->config.http_port &&
+	       same_text(a->config.advertise, b->config.advertise) &&
+	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(&a->files, &b->files, sizeof(a->files)) &&
+	       a->text.len == b->text.len && !strcmp(buf_text(&a->text), buf_text(&b->text));
 }
 
 /* ---- other servers ---- */
@@ -148,7 +150,8 @@ static bool own_address(struct in_addr address)
 	if (getifaddrs(&all))
 		return false;
 	for (struct ifaddrs *at = all; at && !found; at = at->ifa_next)
-		found = at->ifa_addr && at->ifa_addr->sa_family == AF_INET && ((struct sockaddr_in *)at->ifa_addr)->sin_addr.s_addr == address.s_addr;
+		found = at->ifa_addr && at->ifa_addr->sa_family == AF_INET &&
+			((struct sockaddr_in *)at->ifa_addr)->sin_addr.s_addr == address.s_addr;
 	freeifaddrs(all);
 	return found;
 }

@@ -18,14 +18,17 @@ struct plan {
 	bool runs;	 /* dnsmasq has something to do: interfaces are named */
 };
 
-/* Finds interfaces and boot files, makes the configuration, has dnsmasq test it. 0 or -errno with a sentence, and nothing to free. */
+/*
+ * Finds interfaces and boot files, makes the configuration, has dnsmasq test it. 0 or -errno with a sentence, and
+ * nothing to free.
+ */
 int plan_new(const struct dhcp_config *config, struct plan **plan, char *reason, size_t reason_size);
 void plan_free(struct plan *plan); /* NULL: nothing */
 /* Would dnsmasq and its files be the same? */
 bool plan_same(const struct plan *a, const struct plan *b);
 /*
- * Full mode: -EADDRINUSE with a sentence where another DHCP server answers on an interface that `now` (NULL: nothing) does not serve in full mode:
- * there, the answer would be our own. Blocks up to 3 s.
+ * Full mode: -EADDRINUSE with a sentence where another DHCP server answers on an interface that `now` (NULL: nothing)
+ * does not serve in full mode: there, the answer would be our own. Blocks up to 3 s.
  */
 int plan_check_alone(const struct plan *plan, const struct plan *now, char *reason, size_t reason_size);
 /* Writes dnsmasq.conf and the TFTP folders. */

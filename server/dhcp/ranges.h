@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The addresses that are given out in full mode: --dhcp-range, each belonging to the interface in whose network it
- * lies. Pure functions; private to dhcp/. */
+/*
+ * The addresses that are given out in full mode: --dhcp-range, each belonging to the interface in whose network it
+ * lies. Pure functions; private to dhcp/.
+ */
 #ifndef DHCP_RANGES_H
 #define DHCP_RANGES_H
 

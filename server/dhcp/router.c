@@ -67,7 +67,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		} control;
 		struct iovec iov = { packet, sizeof(packet) };
 		struct msghdr msg = {
-			.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+			.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
 		};
 		ssize_t got = recvmsg(r->fd, &msg, MSG_DONTWAIT);
 		int hop_limit = 0;
@@ -84,8 +89,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static int open_socket(const char *interface, unsigned index)
 {
-	struct ipv6_mreq all_routers = { .ipv6mr_multiaddr.s6_addr = { 0xff, 0x02, [15] = 2 }, .ipv6mr_interface = index };
-	int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6), on = 1, hops = HOP_LIMIT, err;
+	struct ipv6_mreq all_routers = { .ipv6mr_multiaddr.s6_addr = { 0xff, 0x02, [15] = 2 },
+					 .ipv6mr_interface = index };
+	int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6), on = 1, hops = HOP_LIMIT,
+	    err;
 	struct icmp6_filter filter;
 
 	if (fd < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tells a machine that asks for an IPv6 router that there is none here: iPXE otherwise waits 13 s for one, on networks without IPv6.
- * A router advertisement with lifetime 0 and no prefix (RFC 4861 §6.2.3) makes nobody a router and gives nobody an address. It is sent
- * only to who asked. Full mode only. Private to dhcp/.
+ * Tells a machine that asks for an IPv6 router that there is none here: iPXE otherwise waits 13 s for one, on networks
+ * without IPv6. A router advertisement with lifetime 0 and no prefix (RFC 4861 §6.2.3) makes nobody a router and gives
+ * nobody an address. It is sent only to who asked. Full mode only. Private to dhcp/.
  */
 #ifndef DHCP_ROUTER_H
 #define DHCP_ROUTER_H

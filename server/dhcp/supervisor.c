@@ -131,7 +131,9 @@ static void on_child_exit(uv_process_t *process, int64_t status, int signal)
 static void act_spawn(struct supervisor *s)
 {
 	uv_stdio_container_t stdio[3] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE } };
-	uv_process_options_t options = { .file = s->argv[0], .args = s->argv, .exit_cb = on_child_exit, .stdio = stdio, .stdio_count = 3 };
+	uv_process_options_t options = {
+		.file = s->argv[0], .args = s->argv, .exit_cb = on_child_exit, .stdio = stdio, .stdio_count = 3
+	};
 	int err;
 
 	s->last[0] = '\0';

@@ -8,8 +8,9 @@
  *                           v                 v
  *                         backing off <-------+          backing off --TIMER--> starting
  *
- * Wanted (START seen, no STOP yet), readiness (the line that says so) and the restart delay are separate facts. What the child
- * prints on standard error is logged, and its last line is kept as the reason of an exit. Private to dhcp/; one loop.
+ * Wanted (START seen, no STOP yet), readiness (the line that says so) and the restart delay are separate facts. What
+ * the child prints on standard error is logged, and its last line is kept as the reason of an exit. Private to dhcp/;
+ * one loop.
  */
 #ifndef DHCP_SUPERVISOR_H
 #define DHCP_SUPERVISOR_H
@@ -20,7 +21,13 @@
 struct loop;
 struct supervisor;
 
-enum supervisor_state { SUPERVISOR_STOPPED, SUPERVISOR_STARTING, SUPERVISOR_UP, SUPERVISOR_BACKING_OFF, SUPERVISOR_STOPPING };
+enum supervisor_state {
+	SUPERVISOR_STOPPED,
+	SUPERVISOR_STARTING,
+	SUPERVISOR_UP,
+	SUPERVISOR_BACKING_OFF,
+	SUPERVISOR_STOPPING
+};
 
 struct supervisor_config {
 	const char *name;	  /* for the log */

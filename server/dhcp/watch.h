@@ -18,8 +18,10 @@ enum { WATCH_ADDRESSES = 1024, WATCH_EVENTS_PER_SECOND = 500 };
 struct watch {
 	/* Called inside watch_line. */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
-	/* No address was left for this one. strangers: how often MACs asked that are not in the host file, in this
-	 * minute and the last. */
+	/*
+	 * No address was left for this one. strangers: how often MACs asked that are not in the host file, in this
+	 * minute and the last.
+	 */
 	void (*exhausted)(void *arg, const char *interface, const char *mac, unsigned strangers);
 	/* The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table.
 	 */

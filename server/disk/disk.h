@@ -51,7 +51,8 @@ struct disk_request {
 	uint64_t offset, length; /* bytes; 0, 0 for FLUSH */
 	/*
 	 * WRITE: the caller's bytes, borrowed until done; their sum is length.
-	 * READ: set by the disk before done with result 0: pieces that the disk lends until disk_release, in order, sum is length.
+	 * READ: set by the disk before done with result 0: pieces that the disk lends until disk_release, in order, sum
+	 * is length.
 	 */
 	struct iovec *iov;
 	int iov_count;
@@ -94,8 +95,8 @@ struct disk_info {
 struct disk_ops {
 	const char *name; /* "raw", "qcow2" */
 	/*
-	 * Who orders overlapping requests. false: disk.c, a request waits for every earlier one that it overlaps unless both
-	 * read (raw). true: the engine does so itself, per cluster (qcow2); disk.c hands on at once, in order.
+	 * Who orders overlapping requests. false: disk.c, a request waits for every earlier one that it overlaps unless
+	 * both read (raw). true: the engine does so itself, per cluster (qcow2); disk.c hands on at once, in order.
 	 */
 	bool orders;
 	void (*submit)(struct disk *disk, struct disk_request *req);
@@ -126,12 +127,17 @@ struct disk {
 	struct loop_msg close_msg;
 };
 
-/* Checks, then hands on. A request that does not fit (range, alignment, read-only) fails in the next turn of the loop. */
+/*
+ * Checks, then hands on. A request that does not fit (range, alignment, read-only) fails in the next turn of the loop.
+ */
 void disk_submit(struct disk *disk, struct disk_request *req);
 /* Gives back what a read lent. Once for each READ that was done with result 0; not needed otherwise. */
 void disk_release(struct disk *disk, struct disk_request *req);
 void disk_get_info(const struct disk *disk, struct disk_info *info);
-/* Refuses new requests (ECANCELED), waits for those in flight and for lent pieces, flushes, closes, frees. err: what the last flush said. */
+/*
+ * Refuses new requests (ECANCELED), waits for those in flight and for lent pieces, flushes, closes, frees. err: what
+ * the last flush said.
+ */
 void disk_close(struct disk *disk, void (*closed)(void *arg, int err), void *arg);
 
 /* For implementations: completes req with result, now (they call it from their own callbacks, never inside submit). */
@@ -145,8 +151,8 @@ struct pool;
 int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_count, struct disk_env **env);
 void disk_env_free(struct disk_env *env); /* all disks are closed */
 /*
- * Memory in which what disks read of golden images stays, for all who read it after them (golden_cache.h). Start-up, before any
- * disk is opened; once. 0: none, the page cache does it. 0 or -errno.
+ * Memory in which what disks read of golden images stays, for all who read it after them (golden_cache.h). Start-up,
+ * before any disk is opened; once. 0: none, the page cache does it. 0 or -errno.
  */
 int disk_env_set_cache(struct disk_env *env, uint64_t bytes);
 
@@ -162,7 +168,8 @@ struct boot_trace;
 
 struct disk_open {
 	const char *path; /* copied */
-	struct boot_trace *trace; /* notes what is read of the golden image (boot_trace.h); borrowed until opened; may be NULL */
+	struct boot_trace
+		*trace; /* notes what is read of the golden image (boot_trace.h); borrowed until opened; may be NULL */
 	bool read_only;
 	bool ephemeral;	      /* never synced; thrown away after a loss of power */
 	uint64_t quota_bytes; /* most that the child may take on the file system; 0: no bound */
@@ -172,11 +179,12 @@ struct disk_open {
 
 struct disk_opened {
 	struct disk *disk; /* NULL where err */
-	int err;	   /* -errno: EBUSY locked by another process, EUCLEAN corrupt, ENOTSUP unknown feature or geometry, ... */
+	int err; /* -errno: EBUSY locked by another process, EUCLEAN corrupt, ENOTSUP unknown feature or geometry... */
 	char reason[256];  /* where err: one sentence naming the file, what is wrong and what to do */
 	/*
-	 * The child was left open by a host that has gone down since (another boot_id): acknowledged writes that were not
-	 * flushed are lost, so the boot that made them must not go on (invariant 4). It has been recovered and is consistent.
+	 * The child was left open by a host that has gone down since (another boot_id): acknowledged writes that were
+	 * not flushed are lost, so the boot that made them must not go on (invariant 4). It has been recovered and is
+	 * consistent.
 	 */
 	bool interrupted;
 };

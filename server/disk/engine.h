@@ -39,8 +39,8 @@ void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const
  */
 void disk_complete_soon(struct disk_request *req, int result);
 /*
- * Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback, never
- * from inside submit.
+ * Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback,
+ * never from inside submit.
  */
 void disk_report(struct disk *disk, enum disk_event event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -51,8 +51,8 @@ enum disk_env_open_flags {
 	DISK_ENV_READ_ONLY = 1, /* and FILE_LOCK_SHARED_READ; without it FILE_LOCK_EXCLUSIVE */
 	DISK_ENV_CREATE = 2,	/* makes it where it is missing, mode 0600, its name durable before return */
 	DISK_ENV_NO_SYNC = 4,	/* ephemeral: FILE_SYNC completes at once */
-	DISK_ENV_GOLDEN = 16,	/* a backing file: it never changes, so what is read of it may stay in the golden cache */
-	DISK_ENV_NO_LOCK = 8,	/* a file that the lock of another one covers (the journal beside its child) */
+	DISK_ENV_GOLDEN = 16, /* a backing file: it never changes, so what is read of it may stay in the golden cache */
+	DISK_ENV_NO_LOCK = 8, /* a file that the lock of another one covers (the journal beside its child) */
 };
 
 /*
@@ -82,8 +82,8 @@ int disk_file_allocate(struct file *file, uint64_t offset, uint64_t length);
 /* Work on a worker, as pool_submit; in the simulator it is one more thing in flight. Engines use no pool directly. */
 void disk_env_submit(struct disk_env *env, enum pool_class class, struct pool_job *job);
 /*
- * The file (its inode) that is being read ahead, 0: none. Who waits for a part of it gets it soonest if that goes on, so
- * such reads do not count below. One at a time; any thread.
+ * The file (its inode) that is being read ahead, 0: none. Who waits for a part of it gets it soonest if that goes on,
+ * so such reads do not count below. One at a time; any thread.
  */
 void disk_env_set_read_ahead(struct disk_env *env, uint64_t inode);
 uint64_t disk_env_read_ahead(const struct disk_env *env);
@@ -102,8 +102,8 @@ enum disk_env_limit {
 unsigned disk_env_limit(const struct disk_env *env, enum disk_env_limit which, unsigned usual);
 
 enum {
-	DISK_BUFFERS_LIMIT = 256u << 20,      /* most that the reads of one loop hold: beyond it disk.c keeps them back */
-	DISK_BUFFERS_KEEP = 64u << 20,	      /* most free bytes that a loop keeps for the next read */
+	DISK_BUFFERS_LIMIT = 256u << 20, /* most that the reads of one loop hold: beyond it disk.c keeps them back */
+	DISK_BUFFERS_KEEP = 64u << 20,	 /* most free bytes that a loop keeps for the next read */
 	DISK_ZEROES_BYTES = DISK_REQUEST_MAX, /* length of the zero region */
 };
 

@@ -94,8 +94,10 @@ struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t 
 		      bool no_sync);
 
 /* QEMU's own byte-range locks on an open file description (OFD), the same bytes that block/file-posix.c uses. */
-enum file_lock { FILE_LOCK_SHARED_READ, /* we read, others may read; nobody may write (golden) */
-		 FILE_LOCK_EXCLUSIVE /* we write, nobody else writes or resizes, and no consistent read is promised (child) */ };
+enum file_lock {
+	FILE_LOCK_SHARED_READ, /* we read, others may read; nobody may write (golden) */
+	FILE_LOCK_EXCLUSIVE    /* we write, nobody else writes or resizes, and no consistent read is promised (child) */
+};
 /* 0, or -EBUSY where another process has it in a way that conflicts. Blocks: workers. */
 int file_lock(int fd, enum file_lock lock);
 /* Gives all of them back. Does not block. */

@@ -10,8 +10,8 @@
  * under the mutex, by turning pins from 0 into TAKEN first and changing the entry after: so either the pin comes
  * first and the slot stays, or the reader sees TAKEN, or an entry that is no longer its own.
  *
- * The mutex guards the list of images, their refs, a slot's image and block, the clock's hand and what is populated. Fresh
- * memory is populated 2 MiB at a time by a worker: clearing huge pages is nothing for a loop.
+ * The mutex guards the list of images, their refs, a slot's image and block, the clock's hand and what is populated.
+ * Fresh memory is populated 2 MiB at a time by a worker: clearing huge pages is nothing for a loop.
  */
 #include "disk/golden_cache.h"
 
@@ -110,7 +110,8 @@ int golden_cache_new(struct pool *pool, uint64_t bytes, struct golden_cache **ca
 
 	if (!made)
 		return -ENOMEM;
-	made->memory = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	made->memory = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (made->memory == MAP_FAILED) {
 		free(made);
 		return -ENOMEM;
@@ -154,7 +155,9 @@ uint64_t golden_cache_size(const struct golden_cache *cache)
 
 uint64_t golden_cache_used(const struct golden_cache *cache)
 {
-	return (uint64_t)atomic_load_explicit(&((struct golden_cache *)(uintptr_t)cache)->in_use, memory_order_relaxed) * GOLDEN_SLOT_BYTES;
+	return (uint64_t)atomic_load_explicit(&((struct golden_cache *)(uintptr_t)cache)->in_use,
+					      memory_order_relaxed) *
+	       GOLDEN_SLOT_BYTES;
 }
 
 /* ---- slots; under the mutex ---- */
@@ -335,7 +338,8 @@ static struct golden_slot *slot_of_entry(struct golden_image *image, uint64_t bl
 	return NULL;
 }
 
-struct golden_slot *golden_slot_pin(struct golden_image *image, uint64_t offset, uint64_t length, uint8_t **data, bool *valid)
+struct golden_slot *golden_slot_pin(struct golden_image *image, uint64_t offset, uint64_t length, uint8_t **data,
+				    bool *valid)
 {
 	uint64_t block = offset / GOLDEN_SLOT_BYTES;
 	unsigned pages = pages_of(offset, length), entry;

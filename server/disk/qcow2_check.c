@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +15,6 @@
 #include "disk/engine.h"
 #include "disk/qcow2_meta.h"
 
-static int say(int err, char *reason, size_t reason_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int say(int err, char *reason, size_t reason_size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, reason_size, format, args);
-	va_end(args);
-	return err;
-}
-
 /* ---- looking ---- */
 
 /* Opens path, locked; the file is the caller's to close. */
@@ -38,7 +24,7 @@ static int open_closed(const char *path, bool write, struct file **file, char *r
 	struct stat st;
 
 	if (fd < 0)
-		return say(-errno, reason, reason_size, "%s cannot be opened: %s", path, strerror(errno));
+		return qcow2_say(-errno, reason, reason_size, "%s cannot be opened: %s", path, strerror(errno));
 	if (fstat(fd, &st))
 		err = -errno;
 	else if (!S_ISREG(st.st_mode))
@@ -69,12 +55,12 @@ int qcow2_read_info(const char *path, struct qcow2_info *info, char *reason, siz
 
 	if (fd < 0 || fstat(fd, &st) || !data || !header || (n = pread(fd, data, QCOW2_CLUSTER_BYTES, 0)) < 0) {
 		err = data && header ? -errno : -ENOMEM;
-		say(err, reason, reason_size, "%s cannot be read: %s", path, strerror(-err));
+		qcow2_say(err, reason, reason_size, "%s cannot be read: %s", path, strerror(-err));
 		goto out;
 	}
 	err = qcow2_header_parse(data, (size_t)n, (uint64_t)st.st_size, header, text, sizeof(text));
 	if (err) {
-		say(err, reason, reason_size, "%s %s", path, text);
+		qcow2_say(err, reason, reason_size, "%s %s", path, text);
 		goto out;
 	}
 	*info = (struct qcow2_info){
@@ -98,8 +84,8 @@ static int refuse_open(struct qcow2_meta *m)
 {
 	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
-	return say(-EBUSY, m->reason, sizeof(m->reason),
-		   "%.150s was not closed properly; open it once, which recovers it", m->path);
+	return qcow2_say(-EBUSY, m->reason, sizeof(m->reason),
+			 "%.150s was not closed properly; open it once, which recovers it", m->path);
 }
 
 /* ---- growing ---- */
@@ -114,13 +100,13 @@ static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *
 
 	*size_bytes = 0;
 	if (!path)
-		return say(-ENOMEM, reason, reason_size, "%s cannot be grown: out of memory", m->path);
+		return qcow2_say(-ENOMEM, reason, reason_size, "%s cannot be grown: out of memory", m->path);
 	if (!strcmp(m->header.backing_format, "qcow2")) {
 		err = qcow2_read_info(path, &info, reason, reason_size);
 		if (!err)
 			*size_bytes = info.size_bytes;
 	} else if (stat(path, &st)) {
-		err = say(-errno, reason, reason_size, "%s cannot be read: %s", path, strerror(errno));
+		err = qcow2_say(-errno, reason, reason_size, "%s cannot be read: %s", path, strerror(errno));
 	} else {
 		*size_bytes = (uint64_t)st.st_size;
 	}
@@ -134,18 +120,18 @@ static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *rea
 	int err = 0;
 
 	if (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX)
-		return say(-EINVAL, reason, reason_size,
-			   "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
-			   (unsigned long long)size_bytes);
+		return qcow2_say(-EINVAL, reason, reason_size,
+				 "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
+				 (unsigned long long)size_bytes);
 	if (size_bytes < m->header.size_bytes)
-		return say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows", m->path,
-			   (unsigned long long)m->header.size_bytes);
+		return qcow2_say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows",
+				 m->path, (unsigned long long)m->header.size_bytes);
 	if (m->header.backing[0])
 		err = backing_size(m, &backing, reason, reason_size);
 	/* What the disk was too short to show must not come to light. */
 	if (!err && backing > m->header.size_bytes)
-		err = say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow",
-			  m->path);
+		err = qcow2_say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow",
+				m->path);
 	return err;
 }
 
@@ -186,13 +172,13 @@ int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reaso
 	if (!err)
 		err = refuse_open(&m);
 	if (err)
-		say(err, reason, reason_size, "%s", m.reason);
+		qcow2_say(err, reason, reason_size, "%s", m.reason);
 	if (!err)
 		err = check_grow(&m, size_bytes, reason, reason_size);
 	if (!err && size_bytes > m.header.size_bytes) {
 		err = grow(&m, size_bytes);
 		if (err)
-			say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+			qcow2_say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
 	}
 	qcow2_meta_fini(&m);
 	file->ops->close(file);
@@ -232,7 +218,7 @@ int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
 			unlink(journal);
 	}
 	if (err)
-		say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+		qcow2_say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
 	qcow2_meta_fini(&m);
 	file->ops->close(file);
 	return err;
@@ -261,7 +247,7 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 		if (!err)
 			err = disk_file_sync(file);
 	}
-	say(err, reason, reason_size, "%s", err && !m.reason[0] ? "the file cannot be synced" : m.reason);
+	qcow2_say(err, reason, reason_size, "%s", err && !m.reason[0] ? "the file cannot be synced" : m.reason);
 	if (!err) {
 		*result = (struct qcow2_check){
 			.corruptions = m.corruptions + missing,

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +20,6 @@
 
 enum { CREATE_L1 = 1, CREATE_REFTABLE = 2, CREATE_BLOCKS = 3 }; /* clusters */
 
-static int say(int err, char *reason, size_t reason_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int say(int err, char *reason, size_t reason_size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, reason_size, format, args);
-	va_end(args);
-	return err;
-}
-
 /* ---- create ---- */
 
 static int check_create(const struct qcow2_create *how, char *reason, size_t reason_size)
@@ -42,14 +28,15 @@ static int check_create(const struct qcow2_create *how, char *reason, size_t rea
 	bool qcow2 = how->backing && how->backing_format && !strcmp(how->backing_format, "qcow2");
 
 	if (how->size_bytes == 0 || how->size_bytes % DISK_BLOCK_BYTES || how->size_bytes > QCOW2_SIZE_MAX)
-		return say(-EINVAL, reason, reason_size,
-			   "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", how->path,
-			   (unsigned long long)how->size_bytes);
+		return qcow2_say(-EINVAL, reason, reason_size,
+				 "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", how->path,
+				 (unsigned long long)how->size_bytes);
 	if (how->backing && !raw && !qcow2)
-		return say(-EINVAL, reason, reason_size, "%s: the format of a backing file is raw or qcow2", how->path);
+		return qcow2_say(-EINVAL, reason, reason_size, "%s: the format of a backing file is raw or qcow2",
+				 how->path);
 	if (how->backing && (!how->backing[0] || strlen(how->backing) > QCOW2_BACKING_MAX || how->backing[0] == '/'))
-		return say(-EINVAL, reason, reason_size, "%s: \"%.100s\" is no relative path of a backing file",
-			   how->path, how->backing);
+		return qcow2_say(-EINVAL, reason, reason_size, "%s: \"%.100s\" is no relative path of a backing file",
+				 how->path, how->backing);
 	return 0;
 }
 
@@ -109,12 +96,12 @@ int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_siz
 	}
 	fd = open(how->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return say(-errno, reason, reason_size, "%s cannot be made: %s", how->path, strerror(errno));
+		return qcow2_say(-errno, reason, reason_size, "%s cannot be made: %s", how->path, strerror(errno));
 	err = write_new(fd, &header, blocks);
 	close(fd);
 	if (err) {
 		unlink(how->path);
-		say(err, reason, reason_size, "%s cannot be written: %s", how->path, strerror(-err));
+		qcow2_say(err, reason, reason_size, "%s cannot be written: %s", how->path, strerror(-err));
 	}
 	return err;
 }

@@ -333,3 +333,13 @@ struct file *qcow2_file_of(int fd, uint64_t size_bytes)
 	f->fd = fd;
 	return &f->file;
 }
+
+int qcow2_say(int err, char *reason, size_t reason_size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, reason_size, format, args);
+	va_end(args);
+	return err;
+}

@@ -92,4 +92,8 @@ int qcow2_meta_write_header(struct qcow2_meta *meta);
  */
 struct file *qcow2_file_of(int fd, uint64_t size_bytes);
 
+/* Puts a sentence into reason; returns err. */
+int qcow2_say(int err, char *reason, size_t reason_size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 #endif

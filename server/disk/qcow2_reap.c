@@ -7,11 +7,11 @@
  *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
  *	within a cluster that stays
  *
- * First the journal has to say what made them free: it may be behind the maps, and a replay that ends before it would give a
- * cluster back to whom it was taken from.
+ * First the journal has to say what made them free: it may be behind the maps, and a replay that ends before it would
+ * give a cluster back to whom it was taken from.
  *
- * While the disk is open all of it is given back. A close gives back only so much; clusters that are left are leaks, which
- * the next open finds and gives back in the background, and blocks come with their cluster.
+ * While the disk is open all of it is given back. A close gives back only so much; clusters that are left are leaks,
+ * which the next open finds and gives back in the background, and blocks come with their cluster.
  *
  * A crash in between leaves a leak, which the next open finds, or space that is given back with the cluster. So does
  * an error; then the marks ask the next open to look. All on the disk's loop.

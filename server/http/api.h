@@ -14,8 +14,8 @@ json_t *api_main_status(struct http *http);
 /* The portals with wildcard addresses replaced by one under which this host is reached. */
 json_t *api_portals(const json_t *main_status);
 /*
- * Gives each machine "lease": {"address", "expires_ms": 0 for ever}, or null; and each lease of main_status "machine": a name, or null for who is not
- * enrolled. machines: all of them, or those that matter.
+ * Gives each machine "lease": {"address", "expires_ms": 0 for ever}, or null; and each lease of main_status "machine":
+ * a name, or null for who is not enrolled. machines: all of them, or those that matter.
  */
 void api_join_leases(const json_t *main_status, const json_t *machines);
 /* A string, number or boolean as text; false for anything else. */

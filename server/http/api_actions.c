@@ -78,8 +78,10 @@ struct waiting_macs {
 	json_t *list;
 };
 
-/* --all means those who wait for a person's word: not conflicts and swaps, which each need a decision, and not the
- * denied. */
+/*
+ * --all means those who wait for a person's word: not conflicts and swaps, which each need a decision, and not the
+ * denied.
+ */
 static int add_waiting_mac(void *arg, const struct waiting *waiting)
 {
 	if (waiting->reason == WAIT_CONFLICT || waiting->reason == WAIT_SWAP || waiting->reason == WAIT_DENIED)

@@ -83,10 +83,12 @@ static bool set_keys(struct request *request, const json_t *body, char name[REQU
 		if (added && !strcmp(key, "name"))
 			continue;
 		if (!api_scalar_text(value, text, sizeof(text))) {
-			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
+			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key,
+				    NOTE_TEXT - 1);
 			return false;
 		}
-		err = boot_group_set(request->http->config.boot, name, key, text, request->actor, reason, sizeof(reason));
+		err = boot_group_set(request->http->config.boot, name, key, text, request->actor, reason,
+				     sizeof(reason));
 		if (err) {
 			reply_errno(request, err, reason, "");
 			return false;
@@ -130,7 +132,8 @@ void handle_group_set(struct request *request)
 void handle_group_remove(struct request *request)
 {
 	char reason[REASON_TEXT] = "";
-	int err = boot_group_remove(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+	int err = boot_group_remove(request->http->config.boot, request->params[0], request->actor, reason,
+				    sizeof(reason));
 
 	if (err)
 		reply_errno(request, err, reason, "");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: which machine has which DHCP lease. The leases are dnsmasq's, in what main says of itself; the machines are
- * the inventory's. */
+/*
+ * The API: which machine has which DHCP lease. The leases are dnsmasq's, in what main says of itself; the machines are
+ * the inventory's.
+ */
 #include "http/api.h"
 
 #include "http/json.h"

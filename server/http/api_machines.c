@@ -104,7 +104,8 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	if (!err)
 		err = boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot, &boots);
 	json_object_set_new(json, "last_boot_ms", json_time_or_null(boots.last_ms));
-	json_object_set_new(json, "stuck", json_incref(boots.shown ? json_object_get(boots.shown, "stuck") : json_null()));
+	json_object_set_new(json, "stuck",
+			    json_incref(boots.shown ? json_object_get(boots.shown, "stuck") : json_null()));
 	if (machines->detail) {
 		json_t *timeline = boots.shown ? json_object_get(boots.shown, "timeline") : NULL;
 

@@ -194,7 +194,8 @@ struct policy_job {
 static int read_policy_value(void *arg, const char *key, const char *value)
 {
 	uint64_t number;
-	bool count = (!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) && parse_u64(value, 0, UINT32_MAX, &number);
+	bool count = (!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) &&
+		     parse_u64(value, 0, UINT32_MAX, &number);
 
 	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : text_json(value));
 }

@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const outcomes[] = { "other", "sanboot", "wait", "denied", "local", "invalid", "busy", "menu", "entry" };
+static const char *const outcomes[] = { "other",   "sanboot", "wait", "denied", "local",
+					"invalid", "busy",    "menu", "entry" };
 
 const char *boot_paths_outcome_name(unsigned index)
 {

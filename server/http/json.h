@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records of the inventory and of boot/ as JSON. Private to the folder; any thread; each returns a new reference, NULL
- * without memory. */
+/*
+ * Records of the inventory and of boot/ as JSON. Private to the folder; any thread; each returns a new reference, NULL
+ * without memory.
+ */
 #ifndef HTTP_JSON_H
 #define HTTP_JSON_H
 

@@ -5,8 +5,10 @@
 
 #include "base/parse.h"
 
-/* A listening socket, close-on-exec and non-blocking; *bound has port 0 replaced. -errno with a sentence that names the
- * flag. */
+/*
+ * A listening socket, close-on-exec and non-blocking; *bound has port 0 replaced. -errno with a sentence that names the
+ * flag.
+ */
 int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct endpoint *bound, char *reason,
 	       size_t reason_size);
 /*
@@ -14,8 +16,10 @@ int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct 
  * answers on it; anything else there is left alone and refused.
  */
 int listen_control(const char *path, int *fd, char *reason, size_t reason_size);
-/* An address under which people reach this host: bound's own, or where that is a wildcard the host's first one that is
- * not loopback. */
+/*
+ * An address under which people reach this host: bound's own, or where that is a wildcard the host's first one that is
+ * not loopback.
+ */
 void listen_public_address(const struct endpoint *bound, struct endpoint *address);
 
 #endif

@@ -119,7 +119,8 @@ static void write_cache(struct buf *out, struct disk_env *env)
 	disk_env_cache_info(env, &info);
 	gauge(out, "golden_cache_size_bytes", "Memory that golden data may take.", info.size_bytes);
 	gauge(out, "golden_cache_used_bytes", "Memory that golden data takes.", info.used_bytes);
-	head(out, "golden_read_bytes_total", "counter", "Read of golden images by machines, by whether the golden cache had it.");
+	head(out, "golden_read_bytes_total", "counter",
+	     "Read of golden images by machines, by whether the golden cache had it.");
 	buf_printf(out, "sanbootd_golden_read_bytes_total{cache=\"hit\"} %llu\nsanbootd_golden_read_bytes_total{cache=\"miss\"} %llu\n",
 		   (unsigned long long)info.hit_bytes, (unsigned long long)info.miss_bytes);
 }
@@ -170,8 +171,10 @@ static void measure(struct request *request)
 	write_space(out, http, &metrics.policy);
 	write_boots(out, http);
 	write_cache(out, http->config.disk_env);
-	head(out, "readahead_bytes_total", "counter", "Bytes of golden images read from the disk before machines asked for them.");
-	buf_printf(out, "sanbootd_readahead_bytes_total %llu\n", (unsigned long long)boot_read_ahead_bytes(http->config.boot));
+	head(out, "readahead_bytes_total", "counter",
+	     "Bytes of golden images read from the disk before machines asked for them.");
+	buf_printf(out, "sanbootd_readahead_bytes_total %llu\n",
+		   (unsigned long long)boot_read_ahead_bytes(http->config.boot));
 	write_http(out, http);
 	request->reply.status = 200;
 	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";

@@ -111,7 +111,10 @@ static bool reply_file(struct request *request, const char *path)
 	return true;
 }
 
-/* What a newer iPXE that came by HTTP looks for beside itself, and one that a shim started needs. The site's own file goes first. */
+/*
+ * What a newer iPXE that came by HTTP looks for beside itself, and one that a shim started needs. The site's own file
+ * goes first.
+ */
 static void reply_autoexec(struct request *request)
 {
 	struct reply *reply = &request->reply;

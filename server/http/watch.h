@@ -21,8 +21,10 @@ enum connection_phase {
 
 int watch_start(struct http *http);
 
-/* libmicrohttpd's thread: a connection began, changed its phase, is about to be closed (its descriptor is still valid).
- * NULL without memory. */
+/*
+ * libmicrohttpd's thread: a connection began, changed its phase, is about to be closed (its descriptor is still valid).
+ * NULL without memory.
+ */
 struct connection *connection_new(struct http *http, int fd);
 void connection_set_phase(struct http *http, struct connection *connection, enum connection_phase phase);
 void connection_free(struct http *http, struct connection *connection);

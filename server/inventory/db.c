@@ -318,6 +318,15 @@ int query_end(struct query *q)
 	return q->err;
 }
 
+int query_end_one(struct query *q, bool found)
+{
+	int err = query_end(q);
+
+	if (err)
+		return err == -EINVAL ? -ENOENT : err;
+	return found ? 0 : -ENOENT;
+}
+
 int query_run(struct query *q)
 {
 	while (query_row(q))

@@ -27,9 +27,7 @@ static int group_one(struct query *q, struct machine_group *group)
 
 	if (row)
 		group_read(q, &found);
-	err = query_end(q);
-	if (err == -EINVAL || (!err && !row))
-		return -ENOENT;
+	err = query_end_one(q, row);
 	if (!err)
 		*group = found;
 	return err;

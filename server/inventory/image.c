@@ -43,13 +43,10 @@ static int version_one(struct query *q, struct image_version *version)
 
 	if (row)
 		version_read(q, &found);
-	err = query_end(q);
-	if (err)
-		return err == -EINVAL ? -ENOENT : err;
-	if (!row)
-		return -ENOENT;
-	*version = found;
-	return 0;
+	err = query_end_one(q, row);
+	if (!err)
+		*version = found;
+	return err;
 }
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version)

@@ -189,8 +189,10 @@ static void jobs_fail(struct inventory_job *first, const struct inventory_job *e
 	}
 }
 
-/* One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now
- * committed. */
+/*
+ * One transaction. Returns the first job that did not run in it (NULL: all did); *changed: anything that is now
+ * committed.
+ */
 static struct inventory_job *writer_transaction(struct inventory *inventory, struct inventory_job *first, bool *changed)
 {
 	struct inventory_tx tx = { .db = &inventory->db, .writable = true };
@@ -458,18 +460,38 @@ int inventory_read_wait(struct inventory *inventory, struct inventory_job *job)
 	return queue_wait(inventory, &inventory->reads, job);
 }
 
+struct call {
+	struct inventory_job job;
+	int (*run)(struct inventory_tx *tx, void *arg);
+	void *arg;
+};
+
+static int call_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct call *call = container_of(job, struct call, job);
+
+	return call->run(tx, call->arg);
+}
+
+int inventory_write_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
+{
+	struct call call = { .job.run = call_run, .run = run, .arg = arg };
+
+	return inventory_write_wait(inventory, &call.job);
+}
+
+int inventory_read_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
+{
+	struct call call = { .job.run = call_run, .run = run, .arg = arg };
+
+	return inventory_read_wait(inventory, &call.job);
+}
+
 bool inventory_wait_change(struct inventory *inventory, uint64_t *seen, unsigned timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = time_monotonic_in(timeout_ms);
 	bool changed;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&inventory->mutex);
 	while (inventory->generation == *seen && !inventory->stopping) {
 		if (pthread_cond_timedwait(&inventory->changed_cond, &inventory->mutex, &until))

@@ -4,10 +4,11 @@
  * includes sqlite3.h. The schema is db/schema.sql plus numbered migrations, compiled in.
  *
  * Work is done in jobs. A write job's run is called on the one writer thread, inside a savepoint of a transaction that
- * commits everything that was queued; a failing job (run < 0) undoes its own changes only. A read job's run is called on a
- * reader thread, which sees one consistent state. Inside run, the functions below are plain calls that take the tx. done comes after the commit
- * (so what it is told is durable), posted to job->loop, or, where that is NULL, on the inventory's thread (keep it short).
- * Times are Unix milliseconds. All texts are UTF-8, NUL-terminated, cut never: too long is -EINVAL.
+ * commits everything that was queued; a failing job (run < 0) undoes its own changes only. A read job's run is called
+ * on a reader thread, which sees one consistent state. Inside run, the functions below are plain calls that take the
+ * tx. done comes after the commit (so what it is told is durable), posted to job->loop, or, where that is NULL, on the
+ * inventory's thread (keep it short). Times are Unix milliseconds. All texts are UTF-8, NUL-terminated, cut never: too
+ * long is -EINVAL.
  */
 #ifndef INVENTORY_INVENTORY_H
 #define INVENTORY_INVENTORY_H
@@ -34,8 +35,8 @@ struct inventory_job {
 };
 
 /*
- * Opens or makes the file and migrates it. 0 or -errno with a sentence in reason (a newer schema, a corrupt file, locked by
- * another process: each said with what to do). Main thread, at start.
+ * Opens or makes the file and migrates it. 0 or -errno with a sentence in reason (a newer schema, a corrupt file,
+ * locked by another process: each said with what to do). Main thread, at start.
  */
 int inventory_open(const char *path, struct inventory **inventory, char *reason, size_t reason_size);
 /* Runs what is queued, then closes. */
@@ -46,10 +47,22 @@ void inventory_read(struct inventory *inventory, struct inventory_job *job);
 /* The same, waiting for the result. Never on an I/O loop. Returns what done would be told. */
 int inventory_write_wait(struct inventory *inventory, struct inventory_job *job);
 int inventory_read_wait(struct inventory *inventory, struct inventory_job *job);
+/* The same for one function with one argument. */
+int inventory_write_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
+int inventory_read_call(struct inventory *inventory, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
 
 /* ---- machines ---- */
 
-enum { NAME_MAX_TEXT = 64, IQN_MAX_TEXT = 224, SECRET_TEXT = 40, NOTE_TEXT = 512, SERIAL_TEXT = 128, REASON_TEXT = 512, BOOT_TEXT = 256, QUOTA_TEXT = 24 };
+enum {
+	NAME_MAX_TEXT = 64,
+	IQN_MAX_TEXT = 224,
+	SECRET_TEXT = 40,
+	NOTE_TEXT = 512,
+	SERIAL_TEXT = 128,
+	REASON_TEXT = 512,
+	BOOT_TEXT = 256,
+	QUOTA_TEXT = 24
+};
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
@@ -78,13 +91,13 @@ struct machine {
 	int64_t created_ms, seen_ms;
 	bool no_gateway; /* keep the gateway out of the iBFT */
 	int64_t group_id; /* 0: none */
-	char boot[BOOT_TEXT];	   /* disk, local, menu, the name of an entry, a URL; "": what its group says, and without that disk */
+	char boot[BOOT_TEXT];	   /* disk, local, menu, an entry's name, a URL; "": its group's, and without that disk */
 	char boot_once[BOOT_TEXT]; /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath; /* its script names every portal */
 	uint64_t size_bytes; /* at least so much has its disk, whatever its image has; 0: as the image */
-	char quota[QUOTA_TEXT]; /* the most that its own disk may take on the server: a size, or none; "": as policy says */
-	bool physical_512;   /* its disk says that a physical block is 512 bytes, for systems that know no other; else 4096 */
+	char quota[QUOTA_TEXT]; /* the most that its own disk may take here: a size, or none; "": as policy says */
+	bool physical_512;   /* its disk says that a physical block has 512 bytes, for old systems; else 4096 */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
@@ -112,8 +125,9 @@ int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg,
 /* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
 /*
- * Children that committed changes have given up (machine_delete, a changed machine.child): their files go, whatever crash comes
- * between. Other files in children/ that no machine names may be somebody's data, say after an old backup of the inventory.
+ * Children that committed changes have given up (machine_delete, a changed machine.child): their files go, whatever
+ * crash comes between. Other files in children/ that no machine names may be somebody's data, say after an old backup
+ * of the inventory.
  */
 int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *child), void *arg);
 int discarded_forget(struct inventory_tx *tx, const char *child);
@@ -135,7 +149,8 @@ struct machine_group {
 enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
 
 int group_by_id(struct inventory_tx *tx, int64_t id, struct machine_group *group); /* -ENOENT */
-int group_by_name(struct inventory_tx *tx, const char *name, struct machine_group *group); /* whatever its case; -ENOENT */
+int group_by_name(struct inventory_tx *tx, const char *name,
+		  struct machine_group *group); /* whatever its case; -ENOENT */
 /* In order of name. */
 int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine_group *group), void *arg);
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
@@ -159,7 +174,7 @@ struct boot_record {
 	char mac[PARSE_MAC_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
 	int64_t issued_ms, started_ms, ended_ms; /* 0: not yet */
-	bool interrupted; /* its unflushed writes were lost with the server's power: no login of it any more (invariant 4) */
+	bool interrupted; /* its unflushed writes were lost with the server's power: no more logins (invariant 4) */
 	int64_t version_id; /* chosen in a menu: the login makes its disk anew from this one; 0: none */
 	bool running;	     /* had sessions when the server last knew; what a restart interrupts */
 	enum auth_kind auth; /* the rule under which it began, which it keeps; AUTH_POLICY: not known */
@@ -170,7 +185,10 @@ int boot_pending(struct inventory_tx *tx, int64_t machine_id, struct boot_record
 int boot_current(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot);
 /* A new pending boot; number is set. -EEXIST: there is one. */
 int boot_issue(struct inventory_tx *tx, struct boot_record *boot);
-/* The pending boot with this number becomes current, the current one ends; secrets of ended boots are wiped. -ESTALE: it is not pending. */
+/*
+ * The pending boot with this number becomes current, the current one ends; secrets of ended boots are wiped. -ESTALE:
+ * it is not pending.
+ */
 int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* The current boot ends without another (reset, swap, release); pending ones are dropped too. */
 int boot_end_all(struct inventory_tx *tx, int64_t machine_id);
@@ -182,9 +200,12 @@ int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t numbe
 int boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
 int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* Newest first, at most max. */
-int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct boot_record *boot), void *arg);
+int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
+	      int (*each)(void *arg, const struct boot_record *boot), void *arg);
 
-/* What a target must keep over a restart (reservations with APTPL, saved mode pages). -ENOENT: nothing. *blob: free(3). */
+/*
+ * What a target must keep over a restart (reservations with APTPL, saved mode pages). -ENOENT: nothing. *blob: free(3).
+ */
 int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len);
 int target_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len);
 
@@ -213,7 +234,8 @@ struct waiting {
 int waiting_by_mac(struct inventory_tx *tx, const char *mac, struct waiting *waiting);
 int waiting_by_number(struct inventory_tx *tx, int64_t number, struct waiting *waiting);
 /*
- * Inserts or refreshes (by MAC; number and first_ms are kept and set in *waiting). Beyond max: entries not seen for a day go, oldest first; then
+ * Inserts or refreshes (by MAC; number and first_ms are kept and set in *waiting). Beyond max: entries not seen for a
+ * day go, oldest first; then
  * -ENOSPC. Denied ones are not counted and not evicted by this, but are bounded by 10 * max themselves, oldest dropped.
  */
 int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max);
@@ -283,7 +305,7 @@ int policy_get(struct inventory_tx *tx, struct policy *policy);
 bool quota_parse(const char *text, uint64_t *bytes);
 /* What holds for a machine: its own, else the policy's. Bytes; 0: no bound. */
 uint64_t quota_of(const struct machine *machine, const struct policy *policy);
-/* KEY and VALUE as interfaces.md names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
+/* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
 /* The value as text. -ENOENT. */
 int policy_get_text(struct inventory_tx *tx, const char *key, char *value, size_t value_size);
@@ -293,7 +315,10 @@ int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key,
 int setting_get(struct inventory_tx *tx, const char *name, char *value, size_t value_size);
 int setting_set(struct inventory_tx *tx, const char *name, const char *value);
 
-/* API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. expires_ms 0: never. */
+/*
+ * API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. expires_ms 0:
+ * never.
+ */
 int token_insert(struct inventory_tx *tx, const char *hash, const char *label, int64_t expires_ms);
 int token_check(struct inventory_tx *tx, const char *hash, char *label, size_t label_size);
 int token_delete(struct inventory_tx *tx, const char *hash);
@@ -312,19 +337,27 @@ struct event {
 };
 
 /*
- * Recorded with the transaction; at most the last 100,000 are kept. Also written to the log, at its level, once committed.
- * The exception to "cut never": a text too long ends in "...", and what is not UTF-8 becomes '?'.
+ * Recorded with the transaction; at most the last 100,000 are kept. Also written to the log, at its level, once
+ * committed. The exception to "cut never": a text too long ends in "...", and what is not UTF-8 becomes '?'.
  */
-int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
-	      const char *format, ...) __attribute__((format(printf, 7, 8)));
+int event_add(struct inventory_tx *tx, const char *level, const char *kind, const char *actor, int64_t machine_id,
+	      const char *object, const char *format, ...) __attribute__((format(printf, 7, 8)));
 /* From a loop or anywhere: queues a write job that adds it. */
-void inventory_event(struct inventory *inventory, const char *level, const char *kind, const char *actor, int64_t machine_id, const char *object,
-		     const char *format, ...) __attribute__((format(printf, 7, 8)));
+void inventory_event(struct inventory *inventory, const char *level, const char *kind, const char *actor,
+		     int64_t machine_id, const char *object, const char *format, ...)
+	__attribute__((format(printf, 7, 8)));
 /* Those with id > after, oldest first, at most max; with after < 0 the newest max. machine_id 0: all. */
-int event_each(struct inventory_tx *tx, int64_t after, int64_t machine_id, unsigned max, int (*each)(void *arg, const struct event *event), void *arg);
-/* Grows with each commit that changed anything: event streams and pages wait on it. Any thread. Returns false at the time-out. */
+int event_each(struct inventory_tx *tx, int64_t after, int64_t machine_id, unsigned max,
+	       int (*each)(void *arg, const struct event *event), void *arg);
+/*
+ * Grows with each commit that changed anything: event streams and pages wait on it. Any thread. Returns false at the
+ * time-out.
+ */
 bool inventory_wait_change(struct inventory *inventory, uint64_t *seen, unsigned timeout_ms);
-/* Calls changed on the inventory's thread after each commit that changed anything (dhcp's host file, event streams). Before the first job. */
+/*
+ * Calls changed on the inventory's thread after each commit that changed anything (dhcp's host file, event streams).
+ * Before the first job.
+ */
 void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg), void *arg);
 
 /* Words for people and JSON. */

@@ -143,8 +143,9 @@ static int machine_by_text(struct inventory_tx *tx, const char *sql, const char 
 
 int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_WHERE("JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?"), mac,
-			       PARSE_MAC_TEXT, machine);
+	return machine_by_text(tx,
+			       MACHINE_WHERE("JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?"),
+			       mac, PARSE_MAC_TEXT, machine);
 }
 
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine)

@@ -113,7 +113,8 @@ uint64_t quota_of(const struct machine *machine, const struct policy *policy)
 	uint64_t bytes = policy->quota_bytes;
 
 	if (machine->quota[0] && !quota_parse(machine->quota, &bytes))
-		log_warning("inventory: machine %s: quota=%s is not valid: the policy's holds", machine->name, machine->quota);
+		log_warning("inventory: machine %s: quota=%s is not valid: the policy's holds", machine->name,
+			    machine->quota);
 	return bytes;
 }
 
@@ -154,7 +155,8 @@ static const struct policy_key {
 	{ "menu-timeout", "10", "seconds until a menu takes its default, 0 to 3600; 0: never", set_menu_timeout },
 	{ "menu-default", "disk", "disk, local or the name of an entry", set_menu_default },
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
-	{ "quota", "none", "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
+	{ "quota", "none",
+	  "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
 };
 
 static const struct policy_key *key_find(const char *name)

@@ -36,13 +36,10 @@ static int waiting_one(struct query *q, struct waiting *waiting)
 
 	if (row)
 		waiting_read(q, &found);
-	err = query_end(q);
-	if (err)
-		return err == -EINVAL ? -ENOENT : err;
-	if (!row)
-		return -ENOENT;
-	*waiting = found;
-	return 0;
+	err = query_end_one(q, row);
+	if (!err)
+		*waiting = found;
+	return err;
 }
 
 int waiting_by_mac(struct inventory_tx *tx, const char *mac, struct waiting *waiting)

@@ -2,8 +2,8 @@
 /*
  * Answers to commands (RFC 7143 §11.4, §11.7): Data-In, status, sense, residuals.
  *
- * GOOD rides on the last Data-In; every other status goes in a SCSI Response of its own, because iPXE ignores it in Data-In.
- * The data is the disk's, lent until the last PDU of the task is sent.
+ * GOOD rides on the last Data-In; every other status goes in a SCSI Response of its own, because iPXE ignores it in
+ * Data-In. The data is the disk's, lent until the last PDU of the task is sent.
  */
 #include "iscsi/session.h"
 
@@ -109,7 +109,8 @@ static void cursor_advance(struct cursor *cursor, size_t len)
 }
 
 /* One Data-In of len bytes from cursor; final ends a sequence; last carries GOOD. */
-static bool send_data_in(struct task *task, const struct cursor *cursor, uint32_t offset, uint32_t len, bool final, bool last)
+static bool send_data_in(struct task *task, const struct cursor *cursor, uint32_t offset, uint32_t len, bool final,
+			 bool last)
 {
 	struct session *session = task->session;
 	struct pdu_out *out;
@@ -141,7 +142,10 @@ static bool send_data_in(struct task *task, const struct cursor *cursor, uint32_
 	return true;
 }
 
-/* §11.7: PDUs of at most MaxRecvDataSegmentLength, sequences of at most MaxBurstLength. True: the last has carried the status. */
+/*
+ * §11.7: PDUs of at most MaxRecvDataSegmentLength, sequences of at most MaxBurstLength. True: the last has carried the
+ * status.
+ */
 static bool send_data(struct task *task, uint32_t len)
 {
 	const struct iscsi_params *params = &task->session->params;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page-aligned memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a chunk is
- * its user knows: struct data_out. One loop.
+ * Page-aligned memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a
+ * chunk is its user knows: struct data_out. One loop.
  */
 #ifndef ISCSI_CHUNKS_H
 #define ISCSI_CHUNKS_H
@@ -21,8 +21,8 @@ struct chunk_pool {
 void chunk_pool_fini(struct chunk_pool *pool);
 
 /*
- * The bytes of one command on their way in: all chunks but the last are large; allocated only as far as data came. Piece i covers
- * the bytes from i * CHUNK_LARGE on.
+ * The bytes of one command on their way in: all chunks but the last are large; allocated only as far as data came.
+ * Piece i covers the bytes from i * CHUNK_LARGE on.
  */
 struct data_out {
 	struct iovec *pieces; /* inline_pieces, or malloc'ed */

@@ -34,8 +34,9 @@ static void set_options(int fd)
 {
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	/*
-	 * A dead peer is noticed after CONN_LOSS_MS without an ACK, whether we have something to send or not. A network that is away for less
-	 * disturbs nothing; after more the initiator logs in anew, as open-iscsi does on its own account after 10 s, and iPXE when it is reset.
+	 * A dead peer is noticed after CONN_LOSS_MS without an ACK, whether we have something to send or not. A network
+	 * that is away for less disturbs nothing; after more the initiator logs in anew, as open-iscsi does on its own
+	 * account after 10 s, and iPXE when it is reset.
 	 */
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, CONN_KEEPIDLE_S);

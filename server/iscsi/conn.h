@@ -3,13 +3,14 @@
  * A TCP connection: bytes in, PDUs out.
  *
  * Receiving: what one readable event brings is framed and handled PDU by PDU; data goes straight to where the session
- * wants it. Parsing stops while an answer is awaited (conn_hold) and while more than CONN_UNSENT_MAX bytes wait to be sent; what has
- * been read by then is kept and parsed later. Sending: a queue, written out once before the loop sleeps.
+ * wants it. Parsing stops while an answer is awaited (conn_hold) and while more than CONN_UNSENT_MAX bytes wait to be
+ * sent; what has been read by then is kept and parsed later. Sending: a queue, written out once before the loop sleeps.
  *
  *     OPEN -> FINISHING (sends what is queued) -> LINGERING (waits for the peer's end) -> CLOSED -> freed
  *       \________________________________________________________________________________^
  *
- * A connection is in its login (login set), has a session, or is at its end (neither). It never is freed inside a handler.
+ * A connection is in its login (login set), has a session, or is at its end (neither). It never is freed inside a
+ * handler.
  */
 #ifndef ISCSI_CONN_H
 #define ISCSI_CONN_H
@@ -28,7 +29,8 @@ struct session;
 struct task;
 
 enum {
-	CONN_UNSENT_MAX = 2 << 20, /* bytes; beyond it nothing more is read from the peer. Reads alone stay below 1 MiB (session.h). */
+	/* bytes; beyond it nothing more is read from the peer. Reads alone stay below 1 MiB (session.h). */
+	CONN_UNSENT_MAX = 2 << 20,
 	CONN_LINGER_MS = 2000,
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A connection's input: see conn.h. One receive takes up to HUB_SCRATCH_BYTES into memory that the hub's connections share; in
- * the middle of a large data segment the receive goes straight into the task's own memory, and only what follows into the
- * shared one. What cannot be parsed yet is copied to conn->unread.
+ * A connection's input: see conn.h. One receive takes up to HUB_SCRATCH_BYTES into memory that the hub's connections
+ * share; in the middle of a large data segment the receive goes straight into the task's own memory, and only what
+ * follows into the shared one. What cannot be parsed yet is copied to conn->unread.
  */
 #include "iscsi/conn_input.h"
 
@@ -141,8 +141,8 @@ static void quick_ack(struct conn *conn)
 	int on = 1;
 
 	/*
-	 * iPXE sends a PDU's header and data in two segments and waits for the ACK of the first: whoever is in the middle
-	 * of a PDU gets his ACK at once. The kernel forgets the option, so it is set each time.
+	 * iPXE sends a PDU's header and data in two segments and waits for the ACK of the first: whoever is in the
+	 * middle of a PDU gets his ACK at once. The kernel forgets the option, so it is set each time.
 	 */
 	setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }

@@ -240,7 +240,8 @@ void hub_stop_tick(struct hub *hub, uint64_t now_ms)
 
 		if (now_ms >= hub->stop_deadline_ms)
 			conn_close(conn, "the server stops");
-		else if (conn_is_idle(conn) && ((conn->session && conn->session->ipxe) || now_ms >= hub->stop_polite_ms))
+		else if (conn_is_idle(conn) &&
+			 ((conn->session && conn->session->ipxe) || now_ms >= hub->stop_polite_ms))
 			conn_close(conn, "the server stops");
 	}
 }

@@ -24,8 +24,8 @@ enum {
 /* NULL: well formed, no key twice (§6.2). Otherwise what is wrong, for the log. */
 const char *keys_check(const char *text, size_t len);
 /*
- * Steps through a checked text: *at 0 at first. False at the end. name is cut at '=' and copied to name_out; value points into
- * text.
+ * Steps through a checked text: *at 0 at first. False at the end. name is cut at '=' and copied to name_out; value
+ * points into text.
  */
 bool keys_next(const char *text, size_t len, size_t *at, char name_out[KEY_NAME_MAX + 1], const char **value);
 /* The value of a key in a checked text; NULL where it is absent. */

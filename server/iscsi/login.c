@@ -255,7 +255,8 @@ static void on_found(void *arg, const struct iscsi_access *access)
 	}
 	*login->access = *access;
 	if (!access->key) {
-		login_refuse(login, access->login_status ? access->login_status : LOGIN_NOT_FOUND, login->access->reason);
+		login_refuse(login, access->login_status ? access->login_status : LOGIN_NOT_FOUND,
+			     login->access->reason);
 		return;
 	}
 	if (access->initiator[0] && strcasecmp(access->initiator, login->initiator)) {
@@ -345,7 +346,8 @@ static struct refusal check_header(const struct login *login, const struct bhs_l
 		{ transit && next <= current, LOGIN_INITIATOR_ERROR, "a next stage that is not later" },
 		{ !first && current != login->stage, LOGIN_INITIATOR_ERROR, "a stage that was not agreed on" },
 		/* §11.12.5 to §11.12.8: they name the session and the connection all through the login */
-		{ !first && memcmp(bhs->isid, login->isid, sizeof(bhs->isid)), LOGIN_INITIATOR_ERROR, "the ISID changed" },
+		{ !first && memcmp(bhs->isid, login->isid, sizeof(bhs->isid)), LOGIN_INITIATOR_ERROR,
+		  "the ISID changed" },
 		{ !first && be16_get(bhs->tsih) != login->tsih, LOGIN_INITIATOR_ERROR, "the TSIH changed" },
 		{ !first && be16_get(bhs->cid) != login->cid, LOGIN_INITIATOR_ERROR, "the CID changed" },
 		/* §11.12.5: T=11b is reserved */

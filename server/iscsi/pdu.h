@@ -2,9 +2,9 @@
 /*
  * PDU framing (RFC 7143 §11.2): header, additional header segments, digests, padding.
  *
- * Receiving is a state machine over whatever bytes have come; it keeps only the header, so a PDU that is half there costs
- * nothing but that. Data goes by in pieces, to wherever the owner of the connection wants it. Sending is a queue of
- * struct pdu_out, whose data stays where it is until the socket has taken it. One thread; knows no socket.
+ * Receiving is a state machine over whatever bytes have come; it keeps only the header, so a PDU that is half there
+ * costs nothing but that. Data goes by in pieces, to wherever the owner of the connection wants it. Sending is a queue
+ * of struct pdu_out, whose data stays where it is until the socket has taken it. One thread; knows no socket.
  */
 #ifndef ISCSI_PDU_H
 #define ISCSI_PDU_H
@@ -51,15 +51,16 @@ void pdu_in_init(struct pdu_in *in, uint32_t max_data);
  * Takes bytes from *at (at most *len), moves both on. With PDU_DATA, piece and piece_len say which bytes. Call again
  * until PDU_MORE; also with *len 0, for an end that needs no bytes. After one of the errors, never again.
  */
-enum pdu_event pdu_in_next(struct pdu_in *in, const uint8_t **at, size_t *len, const uint8_t **piece, size_t *piece_len);
+enum pdu_event pdu_in_next(struct pdu_in *in, const uint8_t **at, size_t *len, const uint8_t **piece,
+			   size_t *piece_len);
 /* The owner received len bytes of the data segment directly, into place: accounts for them. len <= data_left. */
 void pdu_in_direct(struct pdu_in *in, const void *data, size_t len);
 /* Whether the peer is in the middle of a PDU. */
 bool pdu_in_partial(const struct pdu_in *in);
 const struct bhs *pdu_in_bhs(const struct pdu_in *in);
 /*
- * The AHS of that type (§11.2.2): its content without length and type, NULL where there is none. False where the AHS do not
- * fit into the header.
+ * The AHS of that type (§11.2.2): its content without length and type, NULL where there is none. False where the AHS do
+ * not fit into the header.
  */
 bool pdu_in_ahs(const struct pdu_in *in, uint8_t type, const uint8_t **content, size_t *len);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Portals: see portal.h. A listening socket belongs to one loop, which accepts; a login moves to its target's loop as soon as
- * it has named it.
+ * Portals: see portal.h. A listening socket belongs to one loop, which accepts; a login moves to its target's loop as
+ * soon as it has named it.
  */
 #include "iscsi/portal.h"
 

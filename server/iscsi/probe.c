@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Probes: see server.h. An OS is sent a NOP-In and anything that it then sends is an answer. iPXE never answers NOP-In, so TCP keep-alive is
- * made fast for it, and an ACK that came after the question is an answer; a machine that has booted again answers with RST.
+ * Probes: see server.h. An OS is sent a NOP-In and anything that it then sends is an answer. iPXE never answers NOP-In,
+ * so TCP keep-alive is made fast for it, and an ACK that came after the question is an answer; a machine that has
+ * booted again answers with RST.
  */
 #include "iscsi/probe.h"
 

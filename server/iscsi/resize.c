@@ -6,7 +6,8 @@
  *                new commands wait in scsi/,    provider->grow          the commands go on, with the new disk
  *                those that run come to an end
  *
- * HOLDING has a limit: a command may wait for data that an initiator never sends, or its answer for a peer that does not read.
+ * HOLDING has a limit: a command may wait for data that an initiator never sends, or its answer for a peer that does
+ * not read.
  */
 #include "iscsi/resize.h"
 
@@ -113,7 +114,8 @@ bool resize_advance(struct target *target)
 		return true;
 	}
 	resize->away = true;
-	provider->grow(provider->arg, target->key, target->disk, resize->size_bytes, target->hub->loop, on_grown, target);
+	provider->grow(provider->arg, target->key, target->disk, resize->size_bytes, target->hub->loop, on_grown,
+		       target);
 	return false;
 }
 

@@ -7,7 +7,10 @@
 
 struct target;
 
-/* The next step of target->resize, if there is one. False: something is awaited, and nothing else may be done to the target. */
+/*
+ * The next step of target->resize, if there is one. False: something is awaited, and nothing else may be done to the
+ * target.
+ */
 bool resize_advance(struct target *target);
 
 #endif

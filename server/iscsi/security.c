@@ -69,7 +69,8 @@ static struct refusal choose_method(struct login *login)
 		return no_refusal;
 	}
 	return wants_chap ? REFUSE(LOGIN_AUTHENTICATION_FAILED, "CHAP is needed, and the initiator does not offer it")
-			  : REFUSE(LOGIN_AUTHENTICATION_FAILED, "the initiator insists on a secret, and the target has none");
+			  : REFUSE(LOGIN_AUTHENTICATION_FAILED,
+				   "the initiator insists on a secret, and the target has none");
 }
 
 static struct refusal challenge(struct login *login)
@@ -118,7 +119,8 @@ static struct refusal answer_reverse(struct login *login)
 
 	if (!id_text && !challenge_text)
 		return credential->auth == ISCSI_AUTH_MUTUAL
-			       ? REFUSE(LOGIN_AUTHENTICATION_FAILED, "mutual CHAP is needed, and the initiator asks no proof of us")
+			       ? REFUSE(LOGIN_AUTHENTICATION_FAILED,
+					"mutual CHAP is needed, and the initiator asks no proof of us")
 			       : no_refusal;
 	if (!id_text || !challenge_text)
 		return REFUSE(LOGIN_MISSING_PARAMETER, "CHAP_I or CHAP_C without the other");
@@ -128,7 +130,8 @@ static struct refusal answer_reverse(struct login *login)
 	if (len == sizeof(login->chap_challenge) && !memcmp(theirs, login->chap_challenge, len))
 		return REFUSE(LOGIN_AUTHENTICATION_FAILED, "our own challenge came back (reflection)");
 	if (!credential->reverse_secret[0])
-		return REFUSE(LOGIN_AUTHENTICATION_FAILED, "the initiator wants mutual CHAP, and the target has no secret for it");
+		return REFUSE(LOGIN_AUTHENTICATION_FAILED,
+			      "the initiator wants mutual CHAP, and the target has no secret for it");
 	if (!chap_respond(login->chap_algorithm, (uint8_t)id, credential->reverse_secret, theirs, len, response))
 		return REFUSE(LOGIN_TARGET_ERROR, "the cryptographic library failed");
 	secret_hex(hex + 2, response, chap_digest_len(login->chap_algorithm));
@@ -175,8 +178,9 @@ struct refusal security_step(struct login *login)
 	case SECURITY_DONE:
 		break;
 	}
-	return chap_keys || get(login, "AuthMethod") ? REFUSE(LOGIN_INITIATOR_ERROR, "security keys after the security negotiation")
-						     : no_refusal;
+	return chap_keys || get(login, "AuthMethod")
+		       ? REFUSE(LOGIN_INITIATOR_ERROR, "security keys after the security negotiation")
+		       : no_refusal;
 }
 
 /* server.h: under auth none iPXE begins the pending boot; others belong to the current one. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The iSCSI server as a whole: see server.h. Start, stop, and the count of what is alive: connections, targets, listeners, and
- * one for each hub that has not stopped. When that reaches 0 the hubs close, and the last one says so.
+ * The iSCSI server as a whole: see server.h. Start, stop, and the count of what is alive: connections, targets,
+ * listeners, and one for each hub that has not stopped. When that reaches 0 the hubs close, and the last one says so.
  */
 #include "iscsi/server.h"
 
@@ -96,7 +96,8 @@ fail:
 	return NULL;
 }
 
-int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **out, char *reason, size_t reason_size)
+int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **out, char *reason,
+		       size_t reason_size)
 {
 	struct iscsi_server *server = server_alloc(config);
 	int err;

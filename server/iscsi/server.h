@@ -2,8 +2,8 @@
 /*
  * The iSCSI target (RFC 7143): portals on the I/O loops, sessions on the loops that own their targets.
  *
- * iscsi/ does not know what a machine is. main hands it a provider: who may log in where, what opens, and when it may be
- * closed. A target here is a "key" (a positive number that never means another target) and its IQN.
+ * iscsi/ does not know what a machine is. main hands it a provider: who may log in where, what opens, and when it may
+ * be closed. A target here is a "key" (a positive number that never means another target) and its IQN.
  *
  * A target's life on its loop:
  *
@@ -11,8 +11,9 @@
  *                 ^                  |
  *                 +-- a login waits -+
  *
- * The first successful login with the secret of a pending boot starts that boot: sessions of earlier boots are ended, their writes
- * have finished or never will, reservations are cleared, provider->begin makes it the current boot, then open.
+ * The first successful login with the secret of a pending boot starts that boot: sessions of earlier boots are ended,
+ * their writes have finished or never will, reservations are cleared, provider->begin makes it the current boot, then
+ * open.
  */
 #ifndef ISCSI_SERVER_H
 #define ISCSI_SERVER_H
@@ -43,14 +44,17 @@ struct iscsi_credential {
 /* What the provider knows of a target that a login named. */
 struct iscsi_access {
 	uint64_t key; /* 0: refused */
-	/* refused: RFC 7143 §11.13.5 status, e.g. 0x0203 not found, 0x0202 forbidden, 0x0301 service unavailable; reason for the log */
+	/*
+	 * refused: RFC 7143 §11.13.5 status, e.g. 0x0203 not found, 0x0202 forbidden, 0x0301 service unavailable;
+	 * reason for the log
+	 */
 	uint16_t login_status;
 	char reason[200];
 	char iqn[ISCSI_NAME_MAX + 1];
 	enum iscsi_auth auth; /* for a boot that begins */
 	/*
-	 * Under auth none: a login by iPXE (ISID qualifier, see iscsi_is_ipxe) uses the pending boot where there is one, others the current boot, or
-	 * the pending one where there is no current.
+	 * Under auth none: a login by iPXE (ISID qualifier, see iscsi_is_ipxe) uses the pending boot where there is
+	 * one, others the current boot, or the pending one where there is no current.
 	 */
 	struct iscsi_credential credentials[ISCSI_CREDENTIALS]; /* current, pending; boot 0 where there is none */
 	/* The only initiator name that may log in; "" any. */
@@ -74,32 +78,53 @@ struct iscsi_provider {
 	void *arg;
 	void (*find)(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
 		     void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg);
-	/* SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn NULL ends. */
+	/*
+	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn
+	 * NULL ends.
+	 */
 	void (*list)(void *arg, const char *initiator, struct loop *reply_loop,
 		     void (*each)(void *each_arg, const char *iqn), void *each_arg);
-	/* A pending boot had its first successful login: make it the current one, durably. The target's sessions are gone, its disk may be open or closed. */
-	void (*begin)(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop, void (*begun)(void *begun_arg, int err, const char *reason), void *begun_arg);
+	/*
+	 * A pending boot had its first successful login: make it the current one, durably. The target's sessions are
+	 * gone, its disk may be open or closed.
+	 */
+	void (*begin)(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,
+		      void (*begun)(void *begun_arg, int err, const char *reason), void *begun_arg);
 	/* Open the disk of LUN 0 on loop, which owns the target. disk NULL: refused, with status and reason. */
 	void (*open)(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-		     void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason), void *opened_arg);
-	/* The last session has ended and its grace is over: the target is freed; close the disk. closed runs on loop. */
-	void (*close)(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg), void *closed_arg);
+		     void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
+		     void *opened_arg);
 	/*
-	 * Nobody uses the disk just now, and its commands wait: close it, grow it, open it again on loop. grown: the disk to go on with, of whatever size,
-	 * and 0 or -errno with a sentence; disk NULL: it cannot be opened any more, and counts as closed. May be NULL: never asked.
+	 * The last session has ended and its grace is over: the target is freed; close the disk. closed runs on loop.
+	 */
+	void (*close)(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg),
+		      void *closed_arg);
+	/*
+	 * Nobody uses the disk just now, and its commands wait: close it, grow it, open it again on loop. grown: the
+	 * disk to go on with, of whatever size, and 0 or -errno with a sentence; disk NULL: it cannot be opened any
+	 * more, and counts as closed. May be NULL: never asked.
 	 */
 	void (*grow)(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
 		     void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg);
-	/* begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread, at once. */
+	/*
+	 * begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread,
+	 * at once.
+	 */
 	bool (*begin_needs_closed)(void *arg, uint64_t key);
 	/* For the inventory and the events: a session began (ended: why). Must not block. */
 	void (*session_began)(void *arg, const struct iscsi_session_info *session);
 	void (*session_ended)(void *arg, const struct iscsi_session_info *session, const char *why);
 	void (*first_read)(void *arg, const struct iscsi_session_info *session); /* its first READ; may be NULL */
-	void (*login_refused)(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why);
-	/* What scsi/ must keep over a restart, by target; blob copied. saved: gives what was kept with the open answer through load. */
-	void (*save_state)(void *arg, uint64_t key, const void *blob, size_t len, struct loop *reply_loop, void (*done)(void *, int err), void *done_arg);
-	void (*load_state)(void *arg, uint64_t key, struct loop *reply_loop, void (*loaded)(void *, const void *blob, size_t len), void *loaded_arg);
+	void (*login_refused)(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address,
+			      const char *why);
+	/*
+	 * What scsi/ must keep over a restart, by target; blob copied. saved: gives what was kept with the open answer
+	 * through load.
+	 */
+	void (*save_state)(void *arg, uint64_t key, const void *blob, size_t len, struct loop *reply_loop,
+			   void (*done)(void *, int err), void *done_arg);
+	void (*load_state)(void *arg, uint64_t key, struct loop *reply_loop,
+			   void (*loaded)(void *, const void *blob, size_t len), void *loaded_arg);
 };
 
 struct iscsi_server_config {
@@ -110,20 +135,26 @@ struct iscsi_server_config {
 	const struct iscsi_provider *provider; /* borrowed for the server's life */
 	/* Where sessions say "the target's own address": NULL, the one that the client reached. */
 	const char *advertise;
-	/* The StatSN of the first response on each connection; any will do (RFC 7143 §11.4.5), and tests begin just before the wrap. */
+	/*
+	 * The StatSN of the first response on each connection; any will do (RFC 7143 §11.4.5), and tests begin just
+	 * before the wrap.
+	 */
 	uint32_t first_statsn;
 };
 
 /*
- * Binds and listens (SO_REUSEPORT on every loop or accepted on one and dealt out: the implementation's choice), so errors come at once: -errno and
- * a sentence in reason. Connections are accepted from then on. Called from the main thread.
+ * Binds and listens (SO_REUSEPORT on every loop or accepted on one and dealt out: the implementation's choice), so
+ * errors come at once: -errno and a sentence in reason. Connections are accepted from then on. Called from the main
+ * thread.
  */
-int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **server, char *reason, size_t reason_size);
+int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **server, char *reason,
+		       size_t reason_size);
 /* The bound addresses (port 0 replaced). */
 unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoint *out, unsigned max);
 /*
- * Stops accepting, asks initiators that understand it to log out (Async Message; never iPXE), lets tasks in hand finish for at most
- * drain_ms, closes all sessions and, through the provider, all disks. stopped runs on some loop; then iscsi_server_free from the main thread.
+ * Stops accepting, asks initiators that understand it to log out (Async Message; never iPXE), lets tasks in hand finish
+ * for at most drain_ms, closes all sessions and, through the provider, all disks. stopped runs on some loop; then
+ * iscsi_server_free from the main thread.
  */
 void iscsi_server_stop(struct iscsi_server *server, unsigned drain_ms, void (*stopped)(void *arg), void *arg);
 void iscsi_server_free(struct iscsi_server *server);
@@ -131,21 +162,24 @@ void iscsi_server_free(struct iscsi_server *server);
 /* The loop that owns a target. Any thread. */
 struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key);
 /*
- * Is somebody there? Looks for sessions of the target; each is asked (NOP-In for an OS, the state of TCP for iPXE) and reaped if it does not answer within
- * timeout_ms. answered runs on reply_loop: alive and one session's info, or not alive (session NULL). Any thread.
+ * Is somebody there? Looks for sessions of the target; each is asked (NOP-In for an OS, the state of TCP for iPXE) and
+ * reaped if it does not answer within timeout_ms. answered runs on reply_loop: alive and one session's info, or not
+ * alive (session NULL). Any thread.
  */
 void iscsi_server_probe(struct iscsi_server *server, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
 			void (*answered)(void *arg, bool alive, const struct iscsi_session_info *session), void *arg);
 /* Ends all sessions of a target and closes its disk; released runs on reply_loop when that has happened. Any thread. */
-void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop, void (*released)(void *arg), void *arg);
+void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop,
+			  void (*released)(void *arg), void *arg);
 /* All sessions, or those of one key (0: all), one by one, NULL ends; on reply_loop. Any thread. */
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
 			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
 
 /*
- * Grows the disk of an open target under its sessions: commands wait while provider->grow has it, and initiators are told of the new capacity
- * (unit attention, asynchronous message; never iPXE). resized runs on reply_loop. 0; -ENOENT: it is not open, and nothing was done; -EBUSY: its commands did not
- * end in time, and nothing was done; else as provider->grow says. reason is borrowed. Any thread.
+ * Grows the disk of an open target under its sessions: commands wait while provider->grow has it, and initiators are
+ * told of the new capacity (unit attention, asynchronous message; never iPXE). resized runs on reply_loop. 0; -ENOENT:
+ * it is not open, and nothing was done; -EBUSY: its commands did not end in time, and nothing was done; else as
+ * provider->grow says. reason is borrowed. Any thread.
  */
 void iscsi_server_resize(struct iscsi_server *server, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
 			 void (*resized)(void *arg, int err, const char *reason), void *arg);

@@ -2,9 +2,9 @@
 /*
  * Sessions: see session.h. Here: the order of commands (RFC 7143 §4.2.2), dispatch, and the session's end.
  *
- * Numbering: ExpCmdSN is the next command that will be taken in order; MaxCmdSN leaves room for what the window still holds, and
- * never goes back. ExpStatSN is not held against anybody: with ErrorRecoveryLevel 0 nothing depends on it, and
- * iPXE runs one ahead.
+ * Numbering: ExpCmdSN is the next command that will be taken in order; MaxCmdSN leaves room for what the window still
+ * holds, and never goes back. ExpStatSN is not held against anybody: with ErrorRecoveryLevel 0 nothing depends on it,
+ * and iPXE runs one ahead.
  */
 #include "iscsi/session.h"
 
@@ -55,7 +55,8 @@ struct bhs_target *session_answer(struct session *session, uint8_t opcode, uint3
 /* ---- dispatch ---- */
 
 /* Its turn has come: a command, or another numbered (or immediate) request. */
-static void session_dispatch(struct session *session, struct task *task, const struct bhs *bhs, const char *data, size_t len)
+static void session_dispatch(struct session *session, struct task *task, const struct bhs *bhs, const char *data,
+			     size_t len)
 {
 	if (task) {
 		transfer_command(session, task);
@@ -79,7 +80,8 @@ static void session_dispatch(struct session *session, struct task *task, const s
 	}
 }
 
-static void hold(struct session *session, uint32_t cmdsn, struct task *task, const struct bhs *bhs, const char *data, size_t len)
+static void hold(struct session *session, uint32_t cmdsn, struct task *task, const struct bhs *bhs, const char *data,
+		 size_t len)
 {
 	struct list *after = session->held.prev;
 	struct held *held;
@@ -140,7 +142,8 @@ void session_skip_cmdsn(struct session *session, uint32_t cmdsn)
 }
 
 /* A PDU with a CmdSN is whole. */
-static void session_ordered(struct session *session, struct task *task, const struct bhs *bhs, const char *data, size_t len)
+static void session_ordered(struct session *session, struct task *task, const struct bhs *bhs, const char *data,
+			    size_t len)
 {
 	uint32_t cmdsn = be32_get(((const struct bhs_initiator *)bhs)->cmdsn);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A session: one initiator port at one target (an I_T nexus), on one connection (ErrorRecoveryLevel 0, MaxConnections 1).
+ * A session: one initiator port at one target (an I_T nexus), on one connection (ErrorRecoveryLevel 0, MaxConnections
+ * 1).
  *
  *     LIVE -> ENDING (its connection is gone, its tasks are aborted; those that the disk has must finish) -> freed
  *
@@ -9,8 +10,8 @@
  *     RECEIVING -> [HELD: a CmdSN before it is missing] -> GATHERING (Data-Out) -> READY (waits for room to answer)
  *               -> EXECUTING -> ANSWERING (its PDUs are queued) -> freed
  *
- * session.c: order and numbers; transfer.c: commands and Data-Out; answer.c: Data-In and status; task_mgmt.c, text.c, misc.c
- * (NOP, Logout, Reject, asynchronous messages): the rest. All on the loop that owns the target.
+ * session.c: order and numbers; transfer.c: commands and Data-Out; answer.c: Data-In and status; task_mgmt.c, text.c,
+ * misc.c (NOP, Logout, Reject, asynchronous messages): the rest. All on the loop that owns the target.
  */
 #ifndef ISCSI_SESSION_H
 #define ISCSI_SESSION_H
@@ -28,16 +29,16 @@ struct login;
 struct target;
 
 enum {
-	SESSION_WINDOW = 128,		     /* commands, at most */
+	SESSION_WINDOW = 128, /* commands, at most */
 	SESSION_WINDOW_MIN = 32,
 	SESSION_UNSOLICITED_BYTES = 16 << 20, /* what the window times FirstBurstLength may come to */
-	SESSION_SOLICITED_BYTES = 8 << 20,   /* asked for by R2T and not yet there, unless a single command wants more */
-	SESSION_UNSENT_BYTES = 1 << 20,	     /* Data-In: reads beyond it wait until some is sent */
-	SESSION_IMMEDIATE_MAX = 32,	     /* immediate commands and task management at a time */
-	SESSION_HELD_BYTES = 65536,	     /* data of PDUs (other than commands) that came before their turn */
-	SESSION_REJECTS_MAX = 64,	     /* then the session ends */
-	SESSION_PING_MS = 15000,	     /* idle for so long: NOP-In */
-	SESSION_DISCOVERY_MS = 60000,	     /* a discovery session's whole life */
+	SESSION_SOLICITED_BYTES = 8 << 20, /* asked for by R2T and not yet there, unless a single command wants more */
+	SESSION_UNSENT_BYTES = 1 << 20,	   /* Data-In: reads beyond it wait until some is sent */
+	SESSION_IMMEDIATE_MAX = 32,	   /* immediate commands and task management at a time */
+	SESSION_HELD_BYTES = 65536,	   /* data of PDUs (other than commands) that came before their turn */
+	SESSION_REJECTS_MAX = 64,	   /* then the session ends */
+	SESSION_PING_MS = 15000,	   /* idle for so long: NOP-In */
+	SESSION_DISCOVERY_MS = 60000,	   /* a discovery session's whole life */
 	MAX_SEGMENT_BYTES = MAX_RECV_DATA,
 	TASK_BUCKETS = 64,
 };
@@ -177,8 +178,11 @@ void transfer_data(struct session *session, const struct bhs_data_out *bhs, bool
 /* Starts what had to wait for room. */
 void transfer_pump(struct session *session);
 struct task *transfer_find(const struct session *session, uint32_t itt);
-/* Aborts the tasks that match: they will be gone soon, without an answer. Those that are being answered are left alone. */
-void session_abort_tasks(struct session *session, bool (*match)(const struct task *task, const void *arg), const void *arg);
+/*
+ * Aborts the tasks that match: they will be gone soon, without an answer. Those that are being answered are left alone.
+ */
+void session_abort_tasks(struct session *session, bool (*match)(const struct task *task, const void *arg),
+			 const void *arg);
 /* Fails it without execution, once all data that is on its way has come. */
 void transfer_fail(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq);
 void transfer_free(struct task *task);

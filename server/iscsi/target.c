@@ -336,7 +336,8 @@ static void idle_step(struct target *target)
 	if (!list_empty(&target->sessions))
 		return;
 	if (target->state == TARGET_ABSENT) {
-		if (target->saves || (target->scsi && scsi_target_has_registrations(target->scsi) && !target->hub->stopping))
+		if (target->saves ||
+		    (target->scsi && scsi_target_has_registrations(target->scsi) && !target->hub->stopping))
 			return;
 		target_forget_scsi(target);
 		target_free(target);

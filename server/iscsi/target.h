@@ -5,10 +5,12 @@
  *     ABSENT -> OPENING -> OPEN -> CLOSING -> ABSENT (and freed, when nobody wants it)
  *                          OPEN -> LOST: its disk did not come back from growing; sessions end -> ABSENT
  *
- * A closed target stays as a record while somebody is registered with it (PERSISTENT RESERVE OUT), until it is released or the server stops.
+ * A closed target stays as a record while somebody is registered with it (PERSISTENT RESERVE OUT), until it is released
+ * or the server stops.
  *
- * What it should do next follows from what is wanted (logins that wait, a release, nothing) and from what is there (sessions, an
- * open disk, an answer that is awaited); target_advance works that out and takes one step, whenever something has changed.
+ * What it should do next follows from what is wanted (logins that wait, a release, nothing) and from what is there
+ * (sessions, an open disk, an answer that is awaited); target_advance works that out and takes one step, whenever
+ * something has changed.
  */
 #ifndef ISCSI_TARGET_H
 #define ISCSI_TARGET_H

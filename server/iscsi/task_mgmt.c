@@ -2,9 +2,10 @@
 /*
  * Task management (RFC 7143 §4.2.3, §11.5, §11.6).
  *
- * A request marks the tasks it concerns, and its response waits until they are gone: what the disk has in hand has
- * then happened or never will (design.md). Tasks that are being answered have completed: their status goes out before the
- * response. What the initiator still sends for aborted tasks is dropped (transfer.c), so nobody need wait for it (§4.2.3.3).
+ * A request marks the tasks it concerns, and its response waits until they are gone: what the disk has in hand has then
+ * happened or never will (design.md). Tasks that are being answered have completed: their status goes out before the
+ * response. What the initiator still sends for aborted tasks is dropped (transfer.c), so nobody need wait for it
+ * (§4.2.3.3).
  */
 #include "iscsi/session.h"
 
@@ -90,7 +91,10 @@ static uint8_t abort_one(struct session *session, const struct tmf *tmf, const s
 	return TMF_NO_TASK;
 }
 
-/* What is marked at once. TMF_COMPLETE: the response follows when the marked tasks are gone; anything else is the response. */
+/*
+ * What is marked at once. TMF_COMPLETE: the response follows when the marked tasks are gone; anything else is the
+ * response.
+ */
 static uint8_t begin(struct session *session, const struct tmf *tmf, const struct bhs_task_request *bhs)
 {
 	struct target *target = session->target;

@@ -2,8 +2,8 @@
 /*
  * Text negotiation in the full feature phase (RFC 7143 §11.10, §11.11) and SendTargets (Appendix C).
  *
- * One negotiation at a time. A request may come in several PDUs (C bit), and so may its answer: each part but the last has
- * the C bit and a Target Task Tag, with which the initiator asks for the next.
+ * One negotiation at a time. A request may come in several PDUs (C bit), and so may its answer: each part but the last
+ * has the C bit and a Target Task Tag, with which the initiator asks for the next.
  */
 #include "iscsi/session.h"
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Commands and their Data-Out (RFC 7143 §11.3, §11.7, §11.8): immediate and unsolicited data, R2T, and the start of execution.
+ * Commands and their Data-Out (RFC 7143 §11.3, §11.7, §11.8): immediate and unsolicited data, R2T, and the start of
+ * execution.
  *
- * Memory: unsolicited data is bounded by the command window (session.c chooses it by FirstBurstLength); solicited data by
- * SESSION_SOLICITED_BYTES: a command whose data does not fit sends its first R2T later. Reads that would make more than
- * SESSION_UNSENT_BYTES wait in session->ready.
+ * Memory: unsolicited data is bounded by the command window (session.c chooses it by FirstBurstLength); solicited data
+ * by SESSION_SOLICITED_BYTES: a command whose data does not fit sends its first R2T later. Reads that would make more
+ * than SESSION_UNSENT_BYTES wait in session->ready.
  *
  * Data-Out for a task that is not there is dropped without a word: it is what an initiator has sent for a command that
  * was aborted or has failed. TTTs are never used twice in a row, so it cannot be taken for somebody else's.
@@ -361,14 +362,17 @@ static struct r2t *find_r2t(struct task *task, uint32_t ttt)
 	return NULL;
 }
 
-/* §11.7.5: DataSN counts the PDUs of a sequence; DataPDUInOrder=Yes: no holes, nothing twice, no more than asked for. */
+/*
+ * §11.7.5: DataSN counts the PDUs of a sequence; DataPDUInOrder=Yes: no holes, nothing twice, no more than asked for.
+ */
 static bool in_sequence(const struct task *task, const struct r2t *r2t, const struct bhs_data_out *bhs)
 {
 	uint32_t len = be24_get(bhs->data_len), offset = be32_get(bhs->offset), datasn = be32_get(bhs->datasn);
 	const struct iscsi_params *params = &task->session->params;
 
 	if (r2t)
-		return datasn == r2t->datasn && offset == r2t->offset + r2t->received && len <= r2t->len - r2t->received;
+		return datasn == r2t->datasn && offset == r2t->offset + r2t->received &&
+		       len <= r2t->len - r2t->received;
 	return datasn == task->unsolicited_datasn && offset == task->sent_unsolicited &&
 	       len <= params->first_burst - min_u64(offset, params->first_burst) &&
 	       len <= task->expected_len - min_u64(offset, task->expected_len);
@@ -471,7 +475,8 @@ static void abort_now(struct task *task)
 	transfer_free(task);
 }
 
-void session_abort_tasks(struct session *session, bool (*match)(const struct task *task, const void *arg), const void *arg)
+void session_abort_tasks(struct session *session, bool (*match)(const struct task *task, const void *arg),
+			 const void *arg)
 {
 	struct task *victim;
 

@@ -94,7 +94,8 @@ static bool task_decode_same(struct task_state *st, size_t *out)
 		return task_bad_field(st, 1, 4);
 	/*
 	 * WSNZ=1: 0 does not mean "to the end", which could be more than one command should do. Systems that know only
-	 * disks of 512-byte blocks (SBC-2) know nothing of that bit either: 0 is the rest there, as far as it is allowed.
+	 * disks of 512-byte blocks (SBC-2) know nothing of that bit either: 0 is the rest there, as far as it is
+	 * allowed.
 	 */
 	if (!st->blocks && st->lu->physical_exponent)
 		return task_bad_field(st, st->op->length_at, -1);

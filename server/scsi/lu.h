@@ -150,8 +150,10 @@ void target_enter(struct scsi_target *target);
 void target_leave(struct scsi_target *target);
 
 enum lun_kind { LUN_NONE, LUN_UNIT, LUN_WELL_KNOWN };
-/* SAM-5 §4.7: peripheral and flat addressing, and the REPORT LUNS well-known logical unit. *lu is NULL but for
- * LUN_UNIT. */
+/*
+ * SAM-5 §4.7: peripheral and flat addressing, and the REPORT LUNS well-known logical unit. *lu is NULL but for
+ * LUN_UNIT.
+ */
 enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
 
 void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
@@ -164,8 +166,10 @@ bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sens
 bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus);
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
 
-/* Looks whether the soft threshold is crossed (SBC-3 §4.7.3.7.5), and raises its unit attention. bytes: written since
- * the last call. */
+/*
+ * Looks whether the soft threshold is crossed (SBC-3 §4.7.3.7.5), and raises its unit attention. bytes: written since
+ * the last call.
+ */
 void lu_check_threshold(struct scsi_lu *lu, uint64_t bytes);
 /* Threshold sets in use. */
 uint32_t lu_used_sets(const struct scsi_lu *lu);

@@ -36,7 +36,8 @@
 #define TAKES(name) .unit = UNIT_PARAMETERS, .run = (name)
 /* The two commands with service actions that look alike. */
 #define PR_IN(action, handler, name) \
-	{ "PERSISTENT RESERVE IN: " name, 0x5e, action, 10, LEN(7, 2), RETURNS(handler), USAGE(0, 0, 0, 0, 0, 0, ALL_2) }
+	{ "PERSISTENT RESERVE IN: " name, 0x5e, action, 10, LEN(7, 2), RETURNS(handler), \
+	  USAGE(0, 0, 0, 0, 0, 0, ALL_2) }
 #define PR_OUT(action, name) \
 	{ "PERSISTENT RESERVE OUT: " name, 0x5f, action, 10, LEN(5, 4), TAKES(pr_out), .reserve = RESERVE_ITSELF, \
 	  USAGE(0, 0xff, 0, 0, ALL_4) }

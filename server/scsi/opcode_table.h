@@ -69,8 +69,10 @@ struct opcode {
 extern const struct opcode opcode_table[];
 extern const size_t opcode_count; /* sorted by code, then action */
 
-/* The row of a CDB; NULL where there is none. *known: the operation code exists, if perhaps not with this service
- * action. */
+/*
+ * The row of a CDB; NULL where there is none. *known: the operation code exists, if perhaps not with this service
+ * action.
+ */
 const struct opcode *opcode_find(uint8_t code, unsigned action, bool *known);
 /* The first row of an operation code, or NULL. */
 const struct opcode *opcode_find_code(uint8_t code);

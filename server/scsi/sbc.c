@@ -80,8 +80,10 @@ void sbc_start_stop(struct task_state *st)
 
 /* ---- PRE-FETCH (§5.10) ---- */
 
-/* The data is now as near as it gets; the pieces go back. GOOD, not CONDITION MET: whether all of it stays cannot be
- * known. */
+/*
+ * The data is now as near as it gets; the pieces go back. GOOD, not CONDITION MET: whether all of it stays cannot be
+ * known.
+ */
 static void prefetch_done(struct task_state *st)
 {
 	task_give_back(st);

@@ -4,8 +4,9 @@
  * unmapped reads as zeroes, so WRITE SAME of zeroes may be done without data, and with UNMAP gives the space back.
  *
  * ANCHOR (§4.7.1: no later write to the LBA fails for want of space) is done by storing zeroes, also over holes
- * (disk_request.allocate): the space is then the machine's own. The LBA has gone from anchored to mapped by itself (§4.7.3.5 permits that at any time), so GET LBA
- * STATUS says mapped (0h), never anchored (2h): a disk could not tell the two apart after a restart.
+ * (disk_request.allocate): the space is then the machine's own. The LBA has gone from anchored to mapped by itself
+ * (§4.7.3.5 permits that at any time), so GET LBA STATUS says mapped (0h), never anchored (2h): a disk could not tell
+ * the two apart after a restart.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -54,8 +54,8 @@ struct scsi_target_config {
 	struct loop *loop;
 	struct scsi_task_pool *tasks; /* of the loop */
 	/*
-	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is kept.
-	 * done may come later, on the loop.
+	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is
+	 * kept. done may come later, on the loop.
 	 */
 	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
 	void *save_arg;
@@ -74,8 +74,9 @@ int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *d
  */
 int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk);
 /*
- * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16): 3 for 512e, which is how a LUN begins, 0 for 512n. What suits the
- * disk (optimal transfer length, unmap granularity) stays. A 512n disk is one that SBC-2 knows: WSNZ=0. Before the first nexus.
+ * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16): 3 for 512e, which is how a LUN begins, 0 for 512n. What
+ * suits the disk (optimal transfer length, unmap granularity) stays. A 512n disk is one that SBC-2 knows: WSNZ=0.
+ * Before the first nexus.
  */
 enum { SCSI_PHYSICAL_4096 = 3 };
 void scsi_target_set_physical(struct scsi_target *target, unsigned lun, unsigned exponent);
@@ -84,9 +85,10 @@ bool scsi_target_has_registrations(const struct scsi_target *target);
 /* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */
 void scsi_target_capacity_changed(struct scsi_target *target, unsigned lun);
 /*
- * The disk of a LUN is wanted for a moment, under its nexuses: tasks that come from now on wait. Once the LUN is idle (none runs, nothing that it
- * lent is out) nobody touches the disk, and it may be closed; scsi_target_unhold brings the same or another one, which is not smaller, and lets
- * the tasks go on. Where its size is another, initiators are told as by scsi_target_capacity_changed.
+ * The disk of a LUN is wanted for a moment, under its nexuses: tasks that come from now on wait. Once the LUN is idle
+ * (none runs, nothing that it lent is out) nobody touches the disk, and it may be closed; scsi_target_unhold brings the
+ * same or another one, which is not smaller, and lets the tasks go on. Where its size is another, initiators are told
+ * as by scsi_target_capacity_changed.
  */
 void scsi_target_hold(struct scsi_target *target, unsigned lun);
 bool scsi_target_is_idle(const struct scsi_target *target, unsigned lun);
@@ -94,7 +96,10 @@ void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *d
 /* A new boot of the machine begins: registrations and reservations of earlier boots go, APTPL ones too. */
 void scsi_target_clear_reservations(struct scsi_target *target);
 
-/* port_name: the initiator port's TransportID name "iqn...,i,0x00023d000001" (SPC-4 §7.6.4.6); copied. POWER ON unit attention is queued. */
+/*
+ * port_name: the initiator port's TransportID name "iqn...,i,0x00023d000001" (SPC-4 §7.6.4.6); copied. POWER ON unit
+ * attention is queued.
+ */
 int scsi_nexus_open(struct scsi_target *target, const char *port_name, struct scsi_nexus **nexus);
 /* All its tasks are done. */
 void scsi_nexus_close(struct scsi_nexus *nexus);
@@ -102,9 +107,9 @@ void scsi_nexus_close(struct scsi_nexus *nexus);
 enum scsi_direction { SCSI_NO_DATA, SCSI_DATA_IN, SCSI_DATA_OUT };
 
 /*
- * One command. The transport fills the first part and calls scsi_task_decode, which says what data the command wants; gathers
- * that, and calls scsi_task_execute. done comes once, later or inside execute (never inside decode).
- * After done: status, sense and the data-in are valid until scsi_task_release, which must be called once.
+ * One command. The transport fills the first part and calls scsi_task_decode, which says what data the command wants;
+ * gathers that, and calls scsi_task_execute. done comes once, later or inside execute (never inside decode). After
+ * done: status, sense and the data-in are valid until scsi_task_release, which must be called once.
  */
 struct scsi_task {
 	/* from the transport */
@@ -116,20 +121,24 @@ struct scsi_task {
 	uint64_t tag;
 	void (*done)(struct scsi_task *task);
 	void *user;
-	/* Data-Out: what arrived, in order; out_len may be less than data_out_len when the initiator sent less (the target answers that). */
+	/*
+	 * Data-Out: what arrived, in order; out_len may be less than data_out_len when the initiator sent less (the
+	 * target answers that).
+	 */
 	const struct iovec *out;
 	int out_count;
 	size_t out_len;
 	/*
-	 * How much Data-Out the initiator announced (the Expected Data Transfer Length of a write), which may be more than data_out_len:
-	 * WRITE SAME and COMPARE AND WRITE refuse that. 0: not known, not compared. Set before execute.
+	 * How much Data-Out the initiator announced (the Expected Data Transfer Length of a write), which may be more
+	 * than data_out_len: WRITE SAME and COMPARE AND WRITE refuse that. 0: not known, not compared. Set before
+	 * execute.
 	 */
 	size_t out_expected;
 
 	/* from decode */
 	enum scsi_direction direction;
-	size_t data_out_len; /* bytes that the command takes; 0 for others. Bounded by what READ CAPACITY and VPD B0h promise. */
-	size_t data_in_len;  /* most bytes that it returns (allocation length or transfer length), for the transport's bookkeeping */
+	size_t data_out_len; /* bytes that it takes, else 0. Bounded by what READ CAPACITY and VPD B0h promise */
+	size_t data_in_len;  /* most bytes that it returns: allocation length or transfer length */
 
 	/* from execute */
 	enum scsi_status status;
@@ -145,29 +154,38 @@ struct scsi_task {
 	struct scsi_task *next, *prev;
 };
 
-/* Looks at the CDB only. Errors are not reported here: a bad CDB has no data phase, and execute completes it with its sense. */
+/*
+ * Looks at the CDB only. Errors are not reported here: a bad CDB has no data phase, and execute completes it with its
+ * sense.
+ */
 void scsi_task_decode(struct scsi_task *task);
 void scsi_task_execute(struct scsi_task *task);
 /*
- * After decode: the task's done will come, soon, with aborted set; at once where it has not been executed, and when its disk request
- * has finished where it has (a write is never half-aborted: it has happened or never will).
+ * After decode: the task's done will come, soon, with aborted set; at once where it has not been executed, and when its
+ * disk request has finished where it has (a write is never half-aborted: it has happened or never will).
  */
 void scsi_task_abort(struct scsi_task *task);
 /* After done, or instead of execute: gives lent data back. */
 void scsi_task_release(struct scsi_task *task);
 
-/* Task management that concerns more than one task's own transport state (SAM-5 §7). The transport aborts the tasks; these set the unit attentions and state. */
+/*
+ * Task management that concerns more than one task's own transport state (SAM-5 §7). The transport aborts the tasks;
+ * these set the unit attentions and state.
+ */
 /* LOGICAL UNIT RESET. False: no such LUN. */
 bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
 void scsi_target_reset(struct scsi_target *target, struct scsi_nexus *by);
-/* CLEAR TASK SET, before the tasks are aborted: COMMANDS CLEARED BY ANOTHER INITIATOR for other nexuses that have some. */
+/*
+ * CLEAR TASK SET, before the tasks are aborted: COMMANDS CLEARED BY ANOTHER INITIATOR for other nexuses that have some.
+ */
 void scsi_task_set_cleared(struct scsi_target *target, const uint8_t lun[8], struct scsi_nexus *by);
 bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8]);
 
 /*
  * PREEMPT AND ABORT aborts the tasks of other nexuses: scsi/ calls back into the transport, which knows them.
  */
-void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus), void *arg);
+void scsi_target_set_abort_hook(struct scsi_target *target, void (*abort_nexus)(void *arg, struct scsi_nexus *nexus),
+				void *arg);
 /*
  * Changes that nobody's command brought about (capacity, LUNs) are told to each nexus at once, with the sense data that
  * its next command will get as a unit attention: iSCSI's Async Message, event 0 (RFC 7143 §11.9.1).

@@ -69,8 +69,10 @@ void task_fail_sense(struct task_state *st, const struct sense *sense);
 void task_fail_cdb(struct task_state *st, unsigned byte, int bit);
 void task_fail_parameter(struct task_state *st, unsigned byte, int bit);
 void task_fail_list_length(struct task_state *st);
-/* The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had,
- * for reads. */
+/*
+ * The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had,
+ * for reads.
+ */
 void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset);
 
 /* ---- parameter data ---- */
@@ -102,8 +104,10 @@ bool task_blocks_out(struct task_state *st, uint64_t *blocks);
 
 /* ---- disk ---- */
 
-/* Starts a request on blocks; next runs when it has succeeded. WRITE takes write_iov. A read's pieces are given back at
- * the next request. */
+/*
+ * Starts a request on blocks; next runs when it has succeeded. WRITE takes write_iov. A read's pieces are given back at
+ * the next request.
+ */
 void task_disk(struct task_state *st, enum disk_op op, uint64_t lba, uint64_t blocks,
 	       void (*next)(struct task_state *st));
 /* The same with FUA, and unmap for WRITE_ZEROES. */

@@ -176,16 +176,9 @@ static bool status_differs(const struct import_status *a, const struct import_st
 
 int store_import_wait(struct store *store, uint64_t id, struct import_status *status, unsigned timeout_ms)
 {
+	struct timespec until = time_monotonic_in(timeout_ms);
 	const struct import *import;
-	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&store->mutex);
 	while ((import = import_find(store, id)) && !status_differs(&import->status, status) && !store->closing) {
 		if (pthread_cond_timedwait(&store->changed, &store->mutex, &until))

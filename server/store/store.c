@@ -58,31 +58,14 @@ void store_unlink(const char *path)
 
 /* ---- jobs as calls ---- */
 
-struct call {
-	struct inventory_job job;
-	int (*run)(struct inventory_tx *tx, void *arg);
-	void *arg;
-};
-
-static int call_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct call *call = container_of(job, struct call, job);
-
-	return call->run(tx, call->arg);
-}
-
 int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct call call = { .job.run = call_run, .run = run, .arg = arg };
-
-	return inventory_write_wait(store->inventory, &call.job);
+	return inventory_write_call(store->inventory, run, arg);
 }
 
 int store_read(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct call call = { .job.run = call_run, .run = run, .arg = arg };
-
-	return inventory_read_wait(store->inventory, &call.job);
+	return inventory_read_call(store->inventory, run, arg);
 }
 
 static int get_policy(struct inventory_tx *tx, void *arg)

@@ -7,8 +7,8 @@
  *     STATE/children/CHILD         qcow2, backing file "../images/NAME@V.raw"
  *     STATE/tmp/                   imports in progress; emptied at start
  *
- * What is on the disk and what is in the inventory agree after every start: store_reclaim removes what nobody refers to. All
- * of it blocks and runs on workers (or HTTP threads), never on a loop, unless said otherwise.
+ * What is on the disk and what is in the inventory agree after every start: store_reclaim removes what nobody refers
+ * to. All of it blocks and runs on workers (or HTTP threads), never on a loop, unless said otherwise.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -25,13 +25,20 @@ struct pool;
 struct store;
 
 /*
- * Makes the folders, takes the lock of the state directory (STATE/lock: another process there is -EBUSY with its pid in reason), finds qemu-img.
- * The lock must be taken before the inventory is opened: call this first, with inventory NULL, then store_attach.
+ * Makes the folders, takes the lock of the state directory (STATE/lock: another process there is -EBUSY with its pid in
+ * reason), finds qemu-img. The lock must be taken before the inventory is opened: call this first, with inventory NULL,
+ * then store_attach.
  */
 int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size);
-/* Then: removes orphans of an earlier crash (files without rows), makes fresh children that are missing, checks that images are there. */
+/*
+ * Then: removes orphans of an earlier crash (files without rows), makes fresh children that are missing, checks that
+ * images are there.
+ */
 int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size);
-/* Ends what is being imported (which needs the inventory and the pool: call it before theirs are closed), gives the lock back. */
+/*
+ * Ends what is being imported (which needs the inventory and the pool: call it before theirs are closed), gives the
+ * lock back.
+ */
 void store_close(struct store *store);
 const char *store_inventory_path(const struct store *store);
 const char *store_state_dir(const struct store *store);
@@ -51,26 +58,33 @@ struct import_status {
 };
 
 /*
- * Begins an import in the background (POOL_SLOW): raw, qcow2, VHD, VHDX, VMDK; the format is probed by us from magic numbers and
- * given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT with a sentence. qemu-img runs without privileges; its progress is followed.
+ * Begins an import in the background (POOL_SLOW): raw, qcow2, VHD, VHDX, VMDK; the format is probed by us from magic
+ * numbers and given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT with a sentence. qemu-img runs without
+ * privileges; its progress is followed.
  */
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor, uint64_t *id, char *reason, size_t reason_size);
+int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+		 uint64_t *id, char *reason, size_t reason_size);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
 /* Blocks until the import has changed from *status, or timeout. */
 int store_import_wait(struct store *store, uint64_t id, struct import_status *status, unsigned timeout_ms);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size);
 
-/* Is the golden file what was published? Cheap when inode and mtime are unchanged; hashes otherwise. 0, -ESTALE (changed), -ENOENT, with a sentence. */
+/*
+ * Is the golden file what was published? Cheap when inode and mtime are unchanged; hashes otherwise. 0, -ESTALE
+ * (changed), -ENOENT, with a sentence.
+ */
 int store_verify_version(struct store *store, const struct image_version *version, char *reason, size_t reason_size);
 /* Bytes that a golden version takes on the file system; 0 where it is gone. */
 uint64_t store_version_allocated(struct store *store, const struct image_version *version);
 
-/* What boots of a version need of it: boot_set.h. A broken file is said, removed, and as if it were not there: -ENOENT. */
+/*
+ * What boots of a version need of it: boot_set.h. A broken file is said, removed, and as if it were not there: -ENOENT.
+ */
 int store_load_boot_set(const struct store *store, const struct image_version *version, struct boot_set *set);
 /*
- * One more boot, as it was traced; one caller at a time. 0 or -errno: -E2BIG: it read more than a boot does; -ENODATA: nothing; -ENOENT: the image is
- * gone.
+ * One more boot, as it was traced; one caller at a time. 0 or -errno: -E2BIG: it read more than a boot does; -ENODATA:
+ * nothing; -ENOENT: the image is gone.
  */
 int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace);
 
@@ -78,17 +92,22 @@ struct boot_set_info {
 	uint32_t boots;	       /* learnt from; 0: nothing is known */
 	uint64_t needed_bytes; /* that are read ahead */
 };
-void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info);
+void store_get_boot_set_info(const struct store *store, const struct image_version *version,
+			     struct boot_set_info *info);
 
 /* ---- children ---- */
 
 /* A name for a new child file: unguessable, never used before. */
 void store_child_name(char child[NAME_MAX_TEXT], int64_t machine_hint);
-/* Makes the file (about 1 ms, not synced: see machine.child_fresh). -ENOSPC below the reserve. Safe inside an inventory write job. */
-int store_create_child(struct store *store, const char *child, const struct image_version *version, const struct policy *policy, char *reason, size_t reason_size);
 /*
- * A closed child is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never shrinks. On a worker, or inside an
- * inventory write job for a child that was made there.
+ * Makes the file (about 1 ms, not synced: see machine.child_fresh). -ENOSPC below the reserve. Safe inside an inventory
+ * write job.
+ */
+int store_create_child(struct store *store, const char *child, const struct image_version *version,
+		       const struct policy *policy, char *reason, size_t reason_size);
+/*
+ * A closed child is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
+ * shrinks. On a worker, or inside an inventory write job for a child that was made there.
  */
 int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size);
 /* A closed child whose sync had failed goes on from what is in its file: qcow2_give_up_journal. On a worker. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk in memory for tests of what stands above it. Requests that touch [slow_from, slow_from + 1 MiB) take slow_ms, those in
- * [broken_from, + 1 MiB) fail with EIO; all others complete in the next turn of the loop.
+ * A disk in memory for tests of what stands above it. Requests that touch [slow_from, slow_from + 1 MiB) take slow_ms,
+ * those in [broken_from, + 1 MiB) fail with EIO; all others complete in the next turn of the loop.
  */
 #ifndef MEMORY_DISK_H
 #define MEMORY_DISK_H

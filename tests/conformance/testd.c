@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An iSCSI target for tests: the server of server/iscsi over disks in memory, with a provider whose targets are this table.
+ * An iSCSI target for tests: the server of server/iscsi over disks in memory, with a provider whose targets are this
+ * table.
  *
  *	testd [--listen ADDR:PORT] [--threads N] [--size BYTES]
  *
- * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes
- * "probe KEY MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the current, as after a
- * server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it; 0: it does not come back) and "stop"; the end
- * of input stops it too.
+ * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes "probe KEY
+ * MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the
+ * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it;
+ * 0: it does not come back) and "stop"; the end of input stops it too.
  */
 #include "base/log.h"
 #include "base/loop.h"
@@ -46,7 +47,11 @@ static struct machine {
 	{ .name = "iqn.2026-11.test:many", .listed = true, .many = true },
 	{ .name = "iqn.2026-11.test:chap", .auth = ISCSI_AUTH_CHAP, .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
 	{ .name = "iqn.2026-11.test:mutual", .auth = ISCSI_AUTH_MUTUAL, .begun_under = ISCSI_AUTH_MUTUAL, .boot = 1 },
-	{ .name = "iqn.2026-11.test:boots", .auth = ISCSI_AUTH_CHAP, .begun_under = ISCSI_AUTH_CHAP, .boot = 1, .pending = 2 },
+	{ .name = "iqn.2026-11.test:boots",
+	  .auth = ISCSI_AUTH_CHAP,
+	  .begun_under = ISCSI_AUTH_CHAP,
+	  .boot = 1,
+	  .pending = 2 },
 	{ .name = "iqn.2026-11.test:ephemeral", .boot = 1, .needs_closed = true },
 	{ .name = "iqn.2026-11.test:forbidden", .refused = 0x0202 },
 	{ .name = "iqn.2026-11.test:broken", .unopened = 0x0301 },
@@ -54,7 +59,10 @@ static struct machine {
 	/* begun under another rule than that of now */
 	{ .name = "iqn.2026-11.test:was-none", .auth = ISCSI_AUTH_CHAP, .boot = 1, .pending = 2 },
 	{ .name = "iqn.2026-11.test:was-chap", .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
-	{ .name = "iqn.2026-11.test:was-chap-now-mutual", .auth = ISCSI_AUTH_MUTUAL, .begun_under = ISCSI_AUTH_CHAP, .boot = 1 },
+	{ .name = "iqn.2026-11.test:was-chap-now-mutual",
+	  .auth = ISCSI_AUTH_MUTUAL,
+	  .begun_under = ISCSI_AUTH_CHAP,
+	  .boot = 1 },
 	{ .name = "iqn.2026-11.test:512n", .physical_512 = true, .many = true },
 };
 
@@ -124,7 +132,8 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 		access.key = machine->refused ? 0 : i + 1;
 		access.login_status = machine->refused;
 		snprintf(access.iqn, sizeof(access.iqn), "%s", machine->name);
-		snprintf(access.initiator, sizeof(access.initiator), "%s", machine->initiator ? machine->initiator : "");
+		snprintf(access.initiator, sizeof(access.initiator), "%s",
+			 machine->initiator ? machine->initiator : "");
 		access.auth = machine->auth;
 		access.many = machine->many;
 		access.physical_512 = machine->physical_512;
@@ -135,8 +144,8 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	found(found_arg, &access);
 }
 
-static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn),
-		 void *each_arg)
+static void list(void *arg, const char *initiator, struct loop *reply_loop,
+		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
@@ -164,7 +173,8 @@ static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loo
 
 static void *zeroed(uint64_t size_bytes)
 {
-	void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory =
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	assert(memory != MAP_FAILED);
 	return memory;
@@ -273,8 +283,8 @@ static bool begin_needs_closed(void *arg, uint64_t key)
 static void session_began(void *arg, const struct iscsi_session_info *session)
 {
 	(void)arg;
-	say("began %llu %llu %s%s", (unsigned long long)session->key, (unsigned long long)session->boot, session->initiator,
-	    session->ipxe ? " ipxe" : "");
+	say("began %llu %llu %s%s", (unsigned long long)session->key, (unsigned long long)session->boot,
+	    session->initiator, session->ipxe ? " ipxe" : "");
 }
 
 static void session_ended(void *arg, const struct iscsi_session_info *session, const char *why)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * diskio POOL: does to qcow2 files what standard input says, with the real engine on the real file system, and tells each
- * answer on standard output at once. What differential.py drives, and kills.
+ * diskio POOL: does to qcow2 files what standard input says, with the real engine on the real file system, and tells
+ * each answer on standard output at once. What differential.py drives, and kills.
  *
  *	create FILE SIZE BACKING FORMAT	("-": none)	grow FILE SIZE		check FILE
  *	open FILE	-> opened SIZE INTERRUPTED | refused ERRNO REASON
@@ -174,13 +174,17 @@ static void start(enum disk_op kind, const char *args)
 		stop("no memory");
 	op->req.op = kind;
 	if (kind == DISK_WRITE)
-		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %" SCNu64 " %u", &op->id, &op->req.offset, &op->req.length,
-				&from, &fua) - 5;
+		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %" SCNu64 " %u", &op->id, &op->req.offset,
+				&op->req.length, &from, &fua) -
+			 5;
 	else if (kind == DISK_WRITE_ZEROES)
-		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %u %u", &op->id, &op->req.offset, &op->req.length, &unmap,
-				&fua) - 5;
+		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %u %u", &op->id, &op->req.offset, &op->req.length,
+				&unmap, &fua) -
+			 5;
 	else if (kind == DISK_DISCARD)
-		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %u", &op->id, &op->req.offset, &op->req.length, &fua) - 4;
+		fields = sscanf(args, "%lu %" SCNu64 " %" SCNu64 " %u", &op->id, &op->req.offset, &op->req.length,
+				&fua) -
+			 4;
 	else
 		fields = sscanf(args, "%lu", &op->id) - 1;
 	if (fields)

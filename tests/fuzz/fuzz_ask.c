@@ -4,8 +4,8 @@
  * read the same commands as with harmless values: as many lines, and in them as many separators, comments, options and
  * expansions.
  */
-#include "boot/ask.h"
-#include "boot/templates.h"
+#include "boot/ask/ask.h"
+#include "boot/script/templates.h"
 
 #include "base/assets.h"
 #include "base/log.h"

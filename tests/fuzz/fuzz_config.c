@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: the configuration file. What is taken must be of use: DHCP's texts are of the right form, and dnsmasq's
- * lines come out of them whole. */
+/*
+ * Fuzz harness: the configuration file. What is taken must be of use: DHCP's texts are of the right form, and dnsmasq's
+ * lines come out of them whole.
+ */
 #include "config.h"
 #include "dhcp/dnsmasq_config.h"
 #include "dhcp/ranges.h"

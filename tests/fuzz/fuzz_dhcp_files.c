@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: dnsmasq's lease file, in which machines choose their names: what comes out of a line must be JSON. And
- * IPv6 router solicitations. */
+/*
+ * Fuzz harness: dnsmasq's lease file, in which machines choose their names: what comes out of a line must be JSON. And
+ * IPv6 router solicitations.
+ */
 #include "dhcp/files.h"
 #include "dhcp/router.h"
+#include "lines.h"
 
 #include <assert.h>
 #include <jansson.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void read_line(const char *line)
+static void read_line(void *arg, char *line)
 {
 	struct buf json;
 	json_t *lease;
 
+	(void)arg;
 	buf_init(&json, 4096);
 	if (files_lease_json(line, &json)) {
 		assert(!json.failed);
@@ -30,19 +31,7 @@ static void read_line(const char *line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
-
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
-	for (char *line = text, *end; line; line = end) {
-		end = strchr(line, '\n');
-		if (end)
-			*end++ = '\0';
-		read_line(line);
-	}
-	free(text);
+	each_line(data, size, read_line, NULL);
 	no_router_valid(data, size, 255);
 	return 0;
 }

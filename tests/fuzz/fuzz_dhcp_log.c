@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fuzz harness: dnsmasq's log lines, in which machines have their say. What is reported must be a MAC, an address and a
- * name of a file. */
+/*
+ * Fuzz harness: dnsmasq's log lines, in which machines have their say. What is reported must be a MAC, an address and a
+ * name of a file.
+ */
 #include "dhcp/watch.h"
+#include "lines.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,21 +23,15 @@ static void on_seen(void *arg, const struct dhcp_seen *seen)
 	assert((seen->kind == DHCP_SEEN_FILE) == (seen->file[0] != '\0'));
 }
 
+static void read_line(void *arg, char *line)
+{
+	watch_line(arg, line, 1000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct watch watch = { .seen = on_seen };
-	char *text = malloc(size + 1);
 
-	if (!text)
-		return 0;
-	memcpy(text, data, size);
-	text[size] = '\0';
-	for (char *line = text, *end; line; line = end) {
-		end = strchr(line, '\n');
-		if (end)
-			*end++ = '\0';
-		watch_line(&watch, line, 1000);
-	}
-	free(text);
+	each_line(data, size, read_line, &watch);
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fuzz harness: an entry's file. What is taken can be written into a script as it is, and no path of it climbs. */
-#include "boot/entry.h"
-#include "boot/script.h"
+#include "boot/script/entry.h"
+#include "boot/script/script.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: what a peer may send on a connection, login and everything after it, to the real server on a loop without a thread
- * and a target with an empty disk. The corpus is what the tests in tests/conformance send. Afterwards nothing of the connection may be
- * left: no connection, no session.
+ * Fuzz harness: what a peer may send on a connection, login and everything after it, to the real server on a loop
+ * without a thread and a target with an empty disk. The corpus is what the tests in tests/conformance send. Afterwards
+ * nothing of the connection may be left: no connection, no session.
  */
 #include "base/log.h"
 #include "base/pool.h"
@@ -58,7 +58,9 @@ static void close_disk(struct disk *disk, void (*closed)(void *arg, int err), vo
 	closed(arg, 0);
 }
 
-static const struct disk_ops ops = { .name = "zeroes", .submit = submit, .release = release, .info = info, .close = close_disk };
+static const struct disk_ops ops = {
+	.name = "zeroes", .submit = submit, .release = release, .info = info, .close = close_disk
+};
 
 /* ---- a provider of one target for each kind of authentication ---- */
 
@@ -76,14 +78,15 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	if (strstr(iqn, "chap") || strstr(iqn, "mutual")) {
 		access.key = 2;
 		access.auth = strstr(iqn, "chap") ? ISCSI_AUTH_CHAP : ISCSI_AUTH_MUTUAL;
-		access.credentials[0] = (struct iscsi_credential){ .boot = 1, .auth = access.auth, .user = "user", .secret = "secret" };
+		access.credentials[0] =
+			(struct iscsi_credential){ .boot = 1, .auth = access.auth, .user = "user", .secret = "secret" };
 	}
 	snprintf(access.iqn, sizeof(access.iqn), "iqn.2026-11.test:%d", (int)access.key);
 	found(found_arg, &access);
 }
 
-static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn),
-		 void *each_arg)
+static void list(void *arg, const char *initiator, struct loop *reply_loop,
+		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
@@ -122,7 +125,8 @@ static void on_closed(void *arg, int err)
 	free(closing);
 }
 
-static void give_back(void *arg, uint64_t key, struct disk *disk, struct loop *on, void (*closed)(void *closed_arg), void *closed_arg)
+static void give_back(void *arg, uint64_t key, struct disk *disk, struct loop *on, void (*closed)(void *closed_arg),
+		      void *closed_arg)
 {
 	struct closing *closing = malloc(sizeof(*closing));
 

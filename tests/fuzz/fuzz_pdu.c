@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: PDU framing. The first byte chooses digests and how the rest is cut into pieces; whatever the cuts, the same events
- * and the same data must come out. What was framed is built again and must frame to the same.
+ * Fuzz harness: PDU framing. The first byte chooses digests and how the rest is cut into pieces; whatever the cuts, the
+ * same events and the same data must come out. What was framed is built again and must frame to the same.
  */
 #include "iscsi/pdu.h"
 
@@ -28,7 +28,9 @@ static void note(struct seen *seen, const void *data, size_t len)
 /* Builds what came in, and frames that. */
 static void rebuild(const struct pdu_in *in, const struct bhs *bhs, const uint8_t *data, size_t len)
 {
-	struct pdu_out out = { .iov = &out.inline_iov, .data_len = len, .inline_iov = { (void *)(uintptr_t)data, len } };
+	struct pdu_out out = { .iov = &out.inline_iov,
+			       .data_len = len,
+			       .inline_iov = { (void *)(uintptr_t)data, len } };
 	struct iovec iov[4];
 	struct pdu_in again;
 	bool whole;

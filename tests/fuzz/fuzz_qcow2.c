@@ -33,7 +33,14 @@ enum {
 	TURNS_MAX = 100000, /* of the loop: then it hangs */
 };
 
-enum { CHOOSE_READ_ONLY = 1, CHOOSE_FOREIGN = 2, CHOOSE_JOURNAL = 4, CHOOSE_MARKS = 8, CHOOSE_SHORT = 16, CHOOSE_CHAIN = 32 };
+enum {
+	CHOOSE_READ_ONLY = 1,
+	CHOOSE_FOREIGN = 2,
+	CHOOSE_JOURNAL = 4,
+	CHOOSE_MARKS = 8,
+	CHOOSE_SHORT = 16,
+	CHOOSE_CHAIN = 32
+};
 
 /* As journal.c has them. */
 struct wire_entry {
@@ -190,7 +197,9 @@ static int fake_open(void *arg, struct disk_env *e, struct loop *l, const char *
 	static const struct {
 		const char *path;
 		struct memory_file *memory;
-	} files[] = { { "child", &child }, { "middle", &middle }, { "golden", &golden }, { "child.journal", &journal } };
+	} files[] = {
+		{ "child", &child }, { "middle", &middle }, { "golden", &golden }, { "child.journal", &journal }
+	};
 	struct memory_file *m = NULL;
 
 	(void)arg;

@@ -4,7 +4,7 @@
  * with any values that this template is given; nothing of a value may become a line, a separator or an expansion
  * that the template does not have.
  */
-#include "boot/script.h"
+#include "boot/script/script.h"
 
 #include "base/log.h"
 

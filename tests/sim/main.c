@@ -110,8 +110,9 @@ static bool make_dir(void)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N]\n"
-			"           [--qemu PERCENT] [--progress] [--verbose]\n");
+	fprintf(stderr,
+		"usage: sim [--format raw|qcow2] [--boot FILE] [--seed N] [--histories N] [--ops N] [--lives N]\n"
+		"           [--qemu PERCENT] [--progress] [--verbose]\n");
 	return 2;
 }
 
@@ -123,54 +124,62 @@ static bool number(const char *text, uint64_t max, uint64_t *value)
 	return *text && !*end && *value <= max;
 }
 
-int main(int argc, char **argv)
+static bool flags(int argc, char **argv, struct sim_options *options, struct sim_trace *trace, uint64_t *seed,
+		  uint64_t *histories, bool *progress)
 {
-	struct sim_options options = { .format = "qcow2", .ops = 60, .lives = 6 };
-	uint64_t seed = 1, histories = 100, value = 0;
-	struct sim_counts counts = { 0 };
-	struct sim_trace trace = { .count = 0 };
-	bool ok = true, progress = false;
+	uint64_t value = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (strchr("snolq", c) && !number(optarg, c == 's' || c == 'n' ? UINT64_MAX : 1000000, &value))
-			return usage();
+			return false;
 		switch (c) {
 		case 'f':
-			options.format = optarg;
+			options->format = optarg;
 			break;
 		case 's':
-			seed = value;
+			*seed = value;
 			break;
 		case 'n':
-			histories = value;
+			*histories = value;
 			break;
 		case 'o':
-			options.ops = (unsigned)value;
+			options->ops = (unsigned)value;
 			break;
 		case 'l':
-			options.lives = (unsigned)value;
+			options->lives = (unsigned)value;
 			break;
 		case 'q':
-			options.qemu = (unsigned)value;
+			options->qemu = (unsigned)value;
 			break;
 		case 'b':
-			if (!sim_trace_read(optarg, &trace))
-				return 2;
-			options.trace = &trace;
+			if (!sim_trace_read(optarg, trace))
+				exit(2);
+			options->trace = trace;
 			break;
 		case 'p':
-			progress = true;
+			*progress = true;
 			break;
 		case 'v':
-			options.verbose = verbose = true;
+			options->verbose = verbose = true;
 			break;
 		default:
-			return usage();
+			return false;
 		}
 	}
-	if (optind < argc || !options.ops || !options.lives ||
-	    (strcmp(options.format, "raw") && strcmp(options.format, "qcow2")))
+	return optind == argc && options->ops && options->lives &&
+	       (!strcmp(options->format, "raw") || !strcmp(options->format, "qcow2"));
+}
+
+int main(int argc, char **argv)
+{
+	struct sim_options options = { .format = "qcow2", .ops = 60, .lives = 6 };
+	uint64_t seed = 1, histories = 100;
+	struct sim_counts counts = { 0 };
+	struct sim_trace trace = { .count = 0 };
+	bool ok = true, progress = false;
+
+	if (!flags(argc, argv, &options, &trace, &seed, &histories, &progress))
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!make_dir())

@@ -152,7 +152,9 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 	if (event != DISK_FAILED || sim->host.crashed)
 		return;
 	sim->disk_failed = true;
-	/* The journal says so to the next process, where the child had its first change and the journal can be written. */
+	/*
+	 * The journal says so to the next process, where the child had its first change and the journal can be written.
+	 */
 	sim->must_fail = sim->must_fail || (sim->format->maps && sim->changed && sim->host.sync_failed &&
 					    !sim->write_errors);
 	if (sim->must_fail && !sim->last && prng_percent(&sim->prng, 30))

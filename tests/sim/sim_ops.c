@@ -299,8 +299,9 @@ static void submit(struct sim *sim, struct sim_op *op)
 	sim->submitted++;
 	sim->counts->requests++;
 	if (sim->options->verbose)
-		sim_say(sim, "submit %s %llu+%llu (write %u)%s kind %d", op_name(req->op), (unsigned long long)req->offset,
-			(unsigned long long)req->length, op->write, req->fua ? " fua" : "", op->kind);
+		sim_say(sim, "submit %s %llu+%llu (write %u)%s kind %d", op_name(req->op),
+			(unsigned long long)req->offset, (unsigned long long)req->length, op->write,
+			req->fua ? " fua" : "", op->kind);
 	disk_submit(sim->disk, req);
 	if (op->state != SIM_SUBMITTED)
 		sim_fail(sim, "a request was done inside its submission");

@@ -43,8 +43,11 @@ static void test_size(void **state)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} good[] = { { "0", 0 }, { "512", 512 }, { "4k", 4096 }, { "4KiB", 4096 }, { "1M", 1 << 20 }, { "2GB", 2ull << 30 },
-		     { "16T", 16ull << 40 }, { "16777215T", 16777215ull << 40 }, { "100B", 100 } };
+	} good[] = {
+		{ "0", 0 },	   { "512", 512 },	  { "4k", 4096 },	  { "4KiB", 4096 },
+		{ "1M", 1 << 20 }, { "2GB", 2ull << 30 }, { "16T", 16ull << 40 }, { "16777215T", 16777215ull << 40 },
+		{ "100B", 100 }
+	};
 	static const char *const bad[] = { "", "k", "1X", "1KK", "16777216T", "1.5G", "-1", " 1", "1 M", "1iB" };
 	uint64_t v = 0;
 
@@ -73,9 +76,18 @@ static void test_percent(void **state)
 static void test_mac(void **state)
 {
 	static const char *const good[] = { "52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "525400abcd01" };
-	static const char *const bad[] = { "", "52:54:00:ab:cd", "52:54:00:ab:cd:0g", "52:54-00:ab:cd:01", "525400abcd0",
-					   "01:00:5e:00:00:01", "00:00:00:00:00:00", "52:54:00:ab:cd:01 ", "ff:ff:ff:ff:ff:ff",
-					   "52:54:00:ab:cd:01:02", "5254:00ab:cd:01:", "52_54_00_ab_cd_01" };
+	static const char *const bad[] = { "",
+					   "52:54:00:ab:cd",
+					   "52:54:00:ab:cd:0g",
+					   "52:54-00:ab:cd:01",
+					   "525400abcd0",
+					   "01:00:5e:00:00:01",
+					   "00:00:00:00:00:00",
+					   "52:54:00:ab:cd:01 ",
+					   "ff:ff:ff:ff:ff:ff",
+					   "52:54:00:ab:cd:01:02",
+					   "5254:00ab:cd:01:",
+					   "52_54_00_ab_cd_01" };
 	char mac[PARSE_MAC_TEXT];
 
 	(void)state;
@@ -116,8 +128,8 @@ static void test_serial(void **state)
 static void test_endpoint(void **state)
 {
 	static const char *const good[] = { "0.0.0.0:0", "10.77.0.1:3260", "[::]:8080", "[fd00::1]:65535" };
-	static const char *const bad[] = { "", "10.77.0.1", "10.77.0.1:", "10.77.0.1:65536", "host:80", ":80", "::1:80", "[::1:80",
-					   "[]:80", "10.77.0.1:80x", "1.2.3.4.5:80" };
+	static const char *const bad[] = { "",	     "10.77.0.1", "10.77.0.1:", "10.77.0.1:65536", "host:80",	  ":80",
+					   "::1:80", "[::1:80",	  "[]:80",	"10.77.0.1:80x",   "1.2.3.4.5:80" };
 	struct endpoint e;
 	char text[PARSE_ENDPOINT_TEXT];
 
@@ -143,12 +155,44 @@ static void test_trim(void **state)
 	assert_string_equal(parse_trim(none), "x");
 }
 
+static void test_assignment(void **state)
+{
+	char text[] = " a b = c = d ", empty[] = "=", none[] = "a b";
+	char *key, *value;
+
+	(void)state;
+	assert_true(parse_assignment(text, &key, &value));
+	assert_string_equal(key, "a b");
+	assert_string_equal(value, "c = d");
+	assert_true(parse_assignment(empty, &key, &value));
+	assert_string_equal(key, "");
+	assert_string_equal(value, "");
+	assert_false(parse_assignment(none, &key, &value));
+	assert_string_equal(none, "a b");
+}
+
+static void test_clean_text(void **state)
+{
+	char out[8];
+
+	(void)state;
+	parse_clean_text("  a\tb\x7f\xc3\xa4  ", out, sizeof(out));
+	assert_string_equal(out, "a?b???");
+	parse_clean_text("12345 789", out, sizeof(out));
+	assert_string_equal(out, "12345 7");
+	parse_clean_text("   ", out, sizeof(out));
+	assert_string_equal(out, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_trim),
-		cmocka_unit_test(test_u64),  cmocka_unit_test(test_number), cmocka_unit_test(test_size),   cmocka_unit_test(test_percent),
-		cmocka_unit_test(test_mac),  cmocka_unit_test(test_uuid),   cmocka_unit_test(test_serial), cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_trim),	  cmocka_unit_test(test_assignment),
+		cmocka_unit_test(test_clean_text), cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_number),	  cmocka_unit_test(test_size),
+		cmocka_unit_test(test_percent),	  cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_uuid),	  cmocka_unit_test(test_serial),
+		cmocka_unit_test(test_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

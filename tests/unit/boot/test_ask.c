@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What a machine says of itself: what is taken, what is ignored, what is refused. */
-#include "boot/ask.h"
+#include "boot/ask/ask.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,6 +3,8 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/ask/flood.h"
+#include "boot/progress/turns.h"
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -12,18 +14,6 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
 #define MAC3 "52:54:00:aa:00:03"
-
-static int setup(void **state)
-{
-	*state = world_new(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
 
 /* ---- turns ---- */
 
@@ -218,7 +208,7 @@ static void test_timeline_of_one_that_waits(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_turns), TEST(test_priority_of_a_group), TEST(test_flood), TEST(test_timeline),
 		TEST(test_timeline_of_one_that_waits),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The decision for every combination of facts, against the rules said once more in prose and if. */
-#include "boot/decide.h"
+#include "boot/ask/decide.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* design.md, "Which machine, which boot", and issue A item 7, as a person would say it. */
+/* server/design.md, "Which machine, which boot", as a person would say it. */
 static enum decision expected(const struct decide_facts *f)
 {
 	/* "the kernel's neighbour table must show the claimed MAC for its address: otherwise no secret" */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Floods, with a clock that the test moves. */
-#include "boot/flood.h"
+#include "boot/ask/flood.h"
 
 #include "base/parse.h"
 #include "cmocka_all.h"

@@ -31,12 +31,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
 static struct machine start(struct world *w, const char *mac)
 {
 	uint16_t status;
@@ -424,13 +418,17 @@ static void test_race(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_reset), TEST(test_reset_no_space), TEST(test_swap),	  TEST(test_remove), TEST(test_mac),
-		TEST(test_set),	  TEST(test_set_size), TEST(test_resume), TEST(test_set_image),	     TEST(test_sessions), TEST(test_race),
+		TEST(test_reset),     TEST(test_reset_no_space),
+		TEST(test_swap),      TEST(test_remove),
+		TEST(test_mac),	      TEST(test_set),
+		TEST(test_set_size),  TEST(test_resume),
+		TEST(test_set_image), TEST(test_sessions),
+		TEST(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The neighbour table, for real: in a network namespace of its own with one link and entries made by hand. */
-#include "boot/neighbour.h"
+#include "boot/ask/neighbour.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Scripts: nothing that comes from outside can mean something to iPXE, and every template says what it must. */
-#include "boot/templates.h"
+#include "boot/script/templates.h"
 
 #include "base/assets.h"
 
@@ -237,7 +237,8 @@ static void test_lists(void **state)
 	assert_true(has_line(script, "item --gap -- because"));
 	assert_true(has_line(script, "choose --default disk --timeout 10000 sanbootd-choose || set sanbootd-choose disk"));
 	free(script);
-	values.value[VAR_ITEM] = values.value[VAR_ITEM_TITLE] = values.value[VAR_TIMEOUT] = values.value[VAR_REASON] = NULL;
+	values.value[VAR_ITEM] = values.value[VAR_ITEM_TITLE] = values.value[VAR_TIMEOUT] = values.value[VAR_REASON] =
+		NULL;
 	script = render("menu.ipxe", &values);
 	assert_null(strstr(script, "\nitem"));
 	assert_true(has_line(script, "choose --default disk sanbootd-choose || set sanbootd-choose disk"));
@@ -284,9 +285,14 @@ static void test_entries(void **state)
 
 static void test_kinds(void **state)
 {
-	static const char *const bad_lines[] = { "a || b", "a && b", "; b", "#x", "a #x", "x\\", "a\nb", "a\tb", "a ;" };
-	static const char *const good_lines[] = { "", "a;b", "a||b", "ds=nocloud;s=http://x/ ip=dhcp ---", "x=${net0/mac}", "a#b" };
-	static const char *const bad_urls[] = { "", "&&", "-x", "%41", "http://a b", "http://a|b", "http://${x}", "http://a#b", "/x" };
+	static const char *const bad_lines[] = {
+		"a || b", "a && b", "; b", "#x", "a #x", "x\\", "a\nb", "a\tb", "a ;"
+	};
+	static const char *const good_lines[] = {
+		"", "a;b", "a||b", "ds=nocloud;s=http://x/ ip=dhcp ---", "x=${net0/mac}", "a#b"
+	};
+	static const char *const bad_urls[] = { "",	      "&&",	     "-x",	   "%41", "http://a b",
+						"http://a|b", "http://${x}", "http://a#b", "/x" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++)
@@ -307,8 +313,9 @@ static void test_several_uris(void **state)
 	(void)state;
 	values.value[VAR_URIS] = "iscsi:10.0.0.1::3260:0:iqn.x:y iscsi:10.0.1.1::3260:0:iqn.x:y";
 	script = render("sanboot.ipxe", &values);
-	assert_true(has_line(script, "sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.x:y iscsi:10.0.1.1::3260:0:iqn.x:y "
-				     "|| goto failed"));
+	assert_true(has_line(script,
+			     "sanboot --drive 0x80 iscsi:10.0.0.1::3260:0:iqn.x:y iscsi:10.0.1.1::3260:0:iqn.x:y "
+			     "|| goto failed"));
 	free(script);
 	buf_init(&out, SCRIPT_MAX);
 	values.value[VAR_URIS] = "iscsi:a || b";

@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "base/util.h"
+#include "boot/ask/enrol.h"
 #include "disk/disk.h"
 #include "store/store.h"
 
@@ -23,18 +24,6 @@
 
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
-
-static int setup(void **state)
-{
-	*state = world_new(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
 
 static struct machine enrol(struct world *w, const char *mac)
 {
@@ -501,7 +490,7 @@ static void test_notes(void **state)
 	assert_true(world_events(w, "login-refused") > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/script/script.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,18 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static int setup(void **state)
-{
-	*state = world_new(true);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_free(*state);
-	return 0;
-}
 
 struct problems {
 	unsigned count;
@@ -179,11 +168,11 @@ static void test_fails_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_good, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_part, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_long, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fails_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_good, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_part, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_broken, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_long, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_fails_later, world_setup, world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The timeline of boots, with a clock that the test moves. */
-#include "boot/timeline.h"
+#include "boot/progress/timeline.h"
 
 #include "cmocka_all.h"
 
@@ -190,7 +190,8 @@ static void test_a_kernel_without_a_lasting_session(void **state)
 	assert_string_equal(taken(), "");
 	tick(at(190));
 	assert_string_equal(taken(), "stuck kernel-login 190!");
-	assert_ptr_equal(strstr(changes[0].record.why, "the system's session ended: reset; the system's session does not last"),
+	assert_ptr_equal(strstr(changes[0].record.why,
+				"the system's session ended: reset; the system's session does not last"),
 			 changes[0].record.why);
 }
 

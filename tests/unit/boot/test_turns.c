@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Turns, with a clock that the test moves. */
-#include "boot/turns.h"
+#include "boot/progress/turns.h"
 
 #include "cmocka_all.h"
 

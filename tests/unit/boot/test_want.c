@@ -357,10 +357,12 @@ static void test_multipath(void **state)
 	assert_true(parse_endpoint("[fd00::1]:3260", &portals[1]));
 	assert_true(parse_endpoint("127.0.0.1:3260", &portals[2]));
 	boot_set_portals(w->boot, portals, 3);
-	snprintf(text, sizeof(text), "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s || goto failed\n", world_machine(w, MAC1).iqn);
+	snprintf(text, sizeof(text), "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s || goto failed\n",
+		 world_machine(w, MAC1).iqn);
 	expect(w, "sanboot", text);
 	set(w, "multipath", "yes");
-	snprintf(text, sizeof(text), "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s iscsi:10.9.9.1::3261:0:%s || goto failed\n",
+	snprintf(text, sizeof(text),
+		 "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s iscsi:10.9.9.1::3261:0:%s || goto failed\n",
 		 world_machine(w, MAC1).iqn, world_machine(w, MAC1).iqn);
 	expect(w, "sanboot", text);
 	set(w, "no-gateway", "yes");

@@ -8,7 +8,7 @@
 #include "disk/disk.h"
 #include "store/boot_set.h"
 #include "store/store.h"
-#include "boot/warm.h"
+#include "boot/progress/warm.h"
 
 #include <fcntl.h>
 #include <limits.h>

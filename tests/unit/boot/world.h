@@ -35,6 +35,10 @@ struct world *world_new(bool with_image);
 /* Everything is stopped and started again over the same folder. */
 void world_restart(struct world *world);
 void world_free(struct world *world);
+/* The same for cmocka: *state is a struct world, with or without the image. */
+int world_setup(void **state);
+int world_setup_empty(void **state);
+int world_teardown(void **state);
 /* NAME@next, published; its first megabyte is filled with byte. */
 void world_add_image(struct world *world, const char *name, unsigned char byte);
 void world_policy(struct world *world, const char *key, const char *value);

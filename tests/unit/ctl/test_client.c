@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl against a server that answers what the test says: exit codes, what is sent, what is said; and how things
- * are shown. */
+/*
+ * sanbootctl against a server that answers what the test says: exit codes, what is sent, what is said; and how things
+ * are shown.
+ */
 #include "cmocka_all.h"
 
 #include "base/util.h"

@@ -65,7 +65,9 @@ static void test_file_and_flags(void **state)
 			   "dhcp-dns = 10.0.0.2, 10.0.0.3\t# two\ndhcp-dns=br1:none\ndhcp-router = 10.0.0.254\ndhcp-domain = a.example,b.example\n";
 
 	(void)state;
-	assert_int_equal(load(&config, reason, file, FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1", "--dhcp-router", "none")),
+	assert_int_equal(load(&config, reason, file,
+			      FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1",
+				    "--dhcp-router", "none")),
 			 CONFIG_RUN);
 	assert_string_equal(config.state_dir, "/srv/s");
 	assert_int_equal(config.http.count, 1); /* the flag replaces both of the file's */
@@ -134,14 +136,18 @@ static void test_missing_file(void **state)
 
 	(void)state;
 	assert_int_equal(config_load(2, argv, &config, reason, sizeof(reason)), CONFIG_BAD);
-	assert_string_equal(reason, "cannot read the configuration file /nonexistent/sanbootd.conf: No such file or directory");
+	assert_string_equal(reason,
+			    "cannot read the configuration file /nonexistent/sanbootd.conf: No such file or directory");
 }
 
 static void test_help_names_every_flag(void **state)
 {
-	static const char *const flags[] = { "--config", "--state-dir", "--runtime-dir", "--http", "--web", "--iscsi", "--advertise", "--iqn-prefix",
-					     "--dhcp", "--interface", "--dhcp-range", "--dhcp-router", "--dhcp-dns", "--dhcp-ntp", "--dhcp-domain", "--dhcp-force", "--ipxe-dir", "--cache-size", "--threads", "--log-level",
-					     "--version", "--help" };
+	static const char *const flags[] = { "--config",   "--state-dir",  "--runtime-dir", "--http",
+					     "--web",	   "--iscsi",	   "--advertise",   "--iqn-prefix",
+					     "--dhcp",	   "--interface",  "--dhcp-range",  "--dhcp-router",
+					     "--dhcp-dns", "--dhcp-ntp",   "--dhcp-domain", "--dhcp-force",
+					     "--ipxe-dir", "--cache-size", "--threads",	    "--log-level",
+					     "--version",  "--help" };
 	struct buf text;
 
 	(void)state;
@@ -155,8 +161,11 @@ static void test_help_names_every_flag(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_file_and_flags),	   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_missing_file), cmocka_unit_test(test_help_names_every_flag),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_file_and_flags),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_missing_file),
+		cmocka_unit_test(test_help_names_every_flag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

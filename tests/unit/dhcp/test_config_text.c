@@ -26,13 +26,20 @@ static struct dhcp_network network(const char *name, const char *address, const 
 
 /* A site with two networks. */
 static const struct dhcp_config site = {
-	.interfaces = { "br0", "br1" }, .interface_count = 2, .ipxe_dir = "/usr/lib/ipxe", .state_dir = "/tmp", .runtime_dir = "/tmp", .http_port = 8080,
-	.ranges = { "10.77.0.100,10.77.0.199", "10.78.0.10,10.78.255.250,2h" }, .range_count = 2,
+	.interfaces = { "br0", "br1" },
+	.interface_count = 2,
+	.ipxe_dir = "/usr/lib/ipxe",
+	.state_dir = "/tmp",
+	.runtime_dir = "/tmp",
+	.http_port = 8080,
+	.ranges = { "10.77.0.100,10.77.0.199", "10.78.0.10,10.78.255.250,2h" },
+	.range_count = 2,
 };
 
 static int make_of(const struct dhcp_config *config, struct buf *text, char *reason)
 {
-	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"), network("br1", "10.78.0.1", "255.255.0.0") };
+	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"),
+				     network("br1", "10.78.0.1", "255.255.0.0") };
 	/* As on a site with iPXE's signed release; nothing for IA32. */
 	struct boot_files files = { { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" }, true };
 	struct dhcp_ranges ranges;
@@ -90,7 +97,10 @@ static void test_full(void **state)
 	assert_line(&text, "bind-dynamic");
 	assert_line(&text, "except-interface=lo");
 	assert_line(&text, "interface=br0");
-	/* The host file's machines get what was configured; others a short lease, and not the last quarter where they do not boot. */
+	/*
+	 * The host file's machines get what was configured; others a short lease, and not the last quarter where they
+	 * do not boot.
+	 */
 	assert_line(&text, "dhcp-range=tag:ours,10.77.0.100,10.77.0.199,255.255.255.0,12h");
 	assert_line(&text, "dhcp-range=tag:!ours,tag:boots,10.77.0.100,10.77.0.199,255.255.255.0,600");
 	assert_line(&text, "dhcp-range=tag:!ours,tag:!boots,10.77.0.100,10.77.0.174,255.255.255.0,600");
@@ -201,18 +211,22 @@ static void test_bad_ranges(void **state)
 		const char *ranges[3];
 		const char *reason;
 	} cases[] = {
-		{ { "10.77.0.100" }, "--dhcp-range 10.77.0.100: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
+		{ { "10.77.0.100" },
+		  "--dhcp-range 10.77.0.100: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
 		{ { "10.77.0.100,10.77.0.101,1h,2h" },
 		  "--dhcp-range 10.77.0.100,10.77.0.101,1h,2h: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h" },
-		{ { "10.77.0.200,10.77.0.100" }, "--dhcp-range 10.77.0.200,10.77.0.100: the first address is behind the last" },
+		{ { "10.77.0.200,10.77.0.100" },
+		  "--dhcp-range 10.77.0.200,10.77.0.100: the first address is behind the last" },
 		{ { "10.77.0.100,10.77.0.200,12x" },
 		  "--dhcp-range 10.77.0.100,10.77.0.200,12x: \"12x\" is no lease time; expected such as 12h, 45m or infinite" },
 		{ { "10.79.0.100,10.79.0.200" },
 		  "--dhcp-range 10.79.0.100,10.79.0.200 lies in the subnet of no --interface (br0 has 10.77.0.1/24, br1 has 10.78.0.1/16)" },
 		{ { "10.77.0.100,10.78.0.200" },
 		  "--dhcp-range 10.77.0.100,10.78.0.200 lies in the subnet of no --interface (br0 has 10.77.0.1/24, br1 has 10.78.0.1/16)" },
-		{ { "10.77.0.1,10.77.0.200" }, "--dhcp-range 10.77.0.1,10.77.0.200 contains this server's own address 10.77.0.1" },
-		{ { "10.77.0.100,10.77.0.255" }, "--dhcp-range 10.77.0.100,10.77.0.255 contains 10.77.0.255, the broadcast address of br0's network" },
+		{ { "10.77.0.1,10.77.0.200" },
+		  "--dhcp-range 10.77.0.1,10.77.0.200 contains this server's own address 10.77.0.1" },
+		{ { "10.77.0.100,10.77.0.255" },
+		  "--dhcp-range 10.77.0.100,10.77.0.255 contains 10.77.0.255, the broadcast address of br0's network" },
 		{ { "10.77.0.100,10.77.0.200" },
 		  "no --dhcp-range lies in the network of --interface br1, which has 10.78.0.1/16: add one, or leave the interface out" },
 		{ { "10.77.0.100,10.77.0.150", "10.78.0.9,10.78.0.99", "10.77.0.150,10.77.0.160,1h" },
@@ -225,7 +239,8 @@ static void test_bad_ranges(void **state)
 	(void)state;
 	config.mode = DHCP_FULL;
 	for (size_t i = 0; i < array_len(cases); i++) {
-		for (config.range_count = 0; config.range_count < 3 && cases[i].ranges[config.range_count]; config.range_count++)
+		for (config.range_count = 0; config.range_count < 3 && cases[i].ranges[config.range_count];
+		     config.range_count++)
 			config.ranges[config.range_count] = cases[i].ranges[config.range_count];
 		assert_int_equal(make_of(&config, &text, reason), -EINVAL);
 		assert_string_equal(reason, cases[i].reason);
@@ -239,8 +254,10 @@ static void test_bad_options(void **state)
 		struct dhcp_option options[2];
 		const char *reason;
 	} cases[] = {
-		{ { { DHCP_OPTION_ROUTER, "192.0.2.1" } }, "--dhcp-router 192.0.2.1: 192.0.2.1 is not in the network of any --interface (10.77.0.1/24, 10.78.0.1/16)" },
-		{ { { DHCP_OPTION_ROUTER, "br1:10.77.0.254" } }, "--dhcp-router br1:10.77.0.254: 10.77.0.254 is not in the network of br1 (10.78.0.1/16)" },
+		{ { { DHCP_OPTION_ROUTER, "192.0.2.1" } },
+		  "--dhcp-router 192.0.2.1: 192.0.2.1 is not in the network of any --interface (10.77.0.1/24, 10.78.0.1/16)" },
+		{ { { DHCP_OPTION_ROUTER, "br1:10.77.0.254" } },
+		  "--dhcp-router br1:10.77.0.254: 10.77.0.254 is not in the network of br1 (10.78.0.1/16)" },
 		{ { { DHCP_OPTION_ROUTER, "10.77.0.254,10.78.0.254" } },
 		  "--dhcp-router 10.77.0.254,10.78.0.254: 10.78.0.254 is not in the network of br0 (10.77.0.1/24)" },
 		{ { { DHCP_OPTION_ROUTER, "10.77.0.253" }, { DHCP_OPTION_ROUTER, "br0:10.77.0.254" } },
@@ -249,10 +266,23 @@ static void test_bad_options(void **state)
 		{ { { DHCP_OPTION_NTP, "192.0.2.1" }, { DHCP_OPTION_NTP, "none" } },
 		  "--dhcp-ntp 192.0.2.1 and --dhcp-ntp none say two things about one: name several in one line, separated by commas" },
 	};
-	static const char *const malformed[] = { "", "192.0.2.1,", ",192.0.2.1", "192.0.2.1 192.0.2.2", "192.0.2", "0.0.0.0", ":192.0.2.1", "none,192.0.2.1",
-						 "an-interface-too-long:192.0.2.1", "1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1" };
-	static const char *const no_domains[] = { "a..b", ".a", "a.", "-a", "a-.b", "a_b", "a/b", "a\nb",
-						  "a234567890123456789012345678901234567890123456789012345678901234.example" };
+	static const char *const malformed[] = {
+		"",
+		"192.0.2.1,",
+		",192.0.2.1",
+		"192.0.2.1 192.0.2.2",
+		"192.0.2",
+		"0.0.0.0",
+		":192.0.2.1",
+		"none,192.0.2.1",
+		"an-interface-too-long:192.0.2.1",
+		"1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1"
+	};
+	static const char *const no_domains[] = {
+		"a..b", ".a",	"a.",
+		"-a",	"a-.b", "a_b",
+		"a/b",	"a\nb", "a234567890123456789012345678901234567890123456789012345678901234.example"
+	};
 	struct dhcp_config config = site;
 	const char *expected;
 	struct buf text;
@@ -309,9 +339,14 @@ static void test_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),		  cmocka_unit_test(test_proxy), cmocka_unit_test(test_off), cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_bad_ranges),	  cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_no_such_interface), cmocka_unit_test(test_offers),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_bad_ranges),
+		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_no_such_interface),
+		cmocka_unit_test(test_offers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* dhcp: which boot files are chosen, the TFTP folder, the lease file, the owner of a port, router solicitations, dnsmasq's own words. */
+/*
+ * dhcp: which boot files are chosen, the TFTP folder, the lease file, the owner of a port, router solicitations,
+ * dnsmasq's own words.
+ */
 #include "cmocka_all.h"
 
 #include "base/log.h"
@@ -73,7 +76,8 @@ static void test_choice(void **state)
 	struct buf json;
 
 	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), -ENOENT);
-	snprintf(wanted, sizeof(wanted), "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", place->dir);
+	snprintf(wanted, sizeof(wanted),
+		 "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", place->dir);
 	assert_string_equal(reason, wanted);
 
 	put(place, "ipxe.efi", "");
@@ -144,7 +148,9 @@ static void test_tftp_root(void **state)
 {
 	const struct place *place = *state;
 	char ipxe[128], text[1024], reason[512], path[300];
-	struct dhcp_config config = { .ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script };
+	struct dhcp_config config = {
+		.ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script
+	};
 	struct dhcp_network network = { .name = "br0" };
 	struct boot_files files;
 
@@ -289,8 +295,8 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_leases), TEST(test_owner), TEST(test_strays),
-		TEST(test_solicitations), TEST(test_words),
+		TEST(test_choice), TEST(test_shims),  TEST(test_tftp_root),	TEST(test_leases),
+		TEST(test_owner),  TEST(test_strays), TEST(test_solicitations), TEST(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

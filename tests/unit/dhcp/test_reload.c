@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * dhcp: another configuration while it runs, with the real dnsmasq in a network namespace of the test's own. A bad one changes nothing; a good one
- * is in force; off and on again works; nothing is left behind.
+ * dhcp: another configuration while it runs, with the real dnsmasq in a network namespace of the test's own. A bad one
+ * changes nothing; a good one is in force; off and on again works; nothing is left behind.
  */
 #include "cmocka_all.h"
 
@@ -41,8 +41,9 @@ static int set_up(void **state)
 		return 0;
 	log_set_level(LOG_LEVEL_ERROR);
 	snprintf(site->dir, sizeof(site->dir), "/tmp/sanbootd-test-reload-XXXXXX");
-	if (!mkdtemp(site->dir) || !run("ip link set lo up && ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up &&"
-					" ip link add br1 type bridge && ip addr add 10.78.0.1/24 dev br1 && ip link set br1 up"))
+	if (!mkdtemp(site->dir) ||
+	    !run("ip link set lo up && ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up &&"
+		 " ip link add br1 type bridge && ip addr add 10.78.0.1/24 dev br1 && ip link set br1 up"))
 		return -1;
 	snprintf(site->file, sizeof(site->file), "%s/inventory.db", site->dir);
 	site->loop = loop_new(0);
@@ -50,9 +51,18 @@ static int set_up(void **state)
 	if (inventory_open(site->file, &site->inventory, site->reason, sizeof(site->reason)))
 		return -1;
 	site->config = (struct dhcp_config){
-		.mode = DHCP_FULL, .interfaces = { "br0" }, .interface_count = 1, .ranges = { "10.77.0.100,10.77.0.200" }, .range_count = 1, .force = true,
-		.ipxe_dir = "/usr/lib/ipxe", .state_dir = site->dir, .runtime_dir = site->dir, .http_port = 8080,
-		.inventory = site->inventory, .loop = site->loop,
+		.mode = DHCP_FULL,
+		.interfaces = { "br0" },
+		.interface_count = 1,
+		.ranges = { "10.77.0.100,10.77.0.200" },
+		.range_count = 1,
+		.force = true,
+		.ipxe_dir = "/usr/lib/ipxe",
+		.state_dir = site->dir,
+		.runtime_dir = site->dir,
+		.http_port = 8080,
+		.inventory = site->inventory,
+		.loop = site->loop,
 	};
 	return 0;
 }

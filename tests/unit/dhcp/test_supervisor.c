@@ -39,7 +39,13 @@ static void begin(struct seen *seen, const char *script)
 {
 	const char *argv[] = { "/bin/sh", "-c", script, NULL };
 	struct supervisor_config config = {
-		.name = "child", .argv = argv, .ready_text = "started", .first_delay_ms = 10, .longest_delay_ms = 40, .changed = on_change, .arg = seen,
+		.name = "child",
+		.argv = argv,
+		.ready_text = "started",
+		.first_delay_ms = 10,
+		.longest_delay_ms = 40,
+		.changed = on_change,
+		.arg = seen,
 	};
 
 	*seen = (struct seen){ .loop = loop_new(0) };
@@ -118,7 +124,14 @@ static void test_missing_program(void **state)
 	const char *argv[] = { "/nonexistent/program", NULL };
 	struct seen seen = { .loop = loop_new(0) };
 	struct supervisor_config config = {
-		.name = "child", .argv = argv, .ready_text = "x", .first_delay_ms = 1000, .longest_delay_ms = 1000, .loop = seen.loop, .changed = on_change, .arg = &seen,
+		.name = "child",
+		.argv = argv,
+		.ready_text = "x",
+		.first_delay_ms = 1000,
+		.longest_delay_ms = 1000,
+		.loop = seen.loop,
+		.changed = on_change,
+		.arg = &seen,
 	};
 
 	(void)state;
@@ -134,7 +147,8 @@ static void test_hangup_and_garbage(void **state)
 	struct seen seen;
 
 	(void)state;
-	begin(&seen, "trap 'printf \"\\033[1m\\001 bye\\n\" >&2; exit 3' HUP; echo started >&2; while :; do sleep 0.05; done");
+	begin(&seen,
+	      "trap 'printf \"\\033[1m\\001 bye\\n\" >&2; exit 3' HUP; echo started >&2; while :; do sleep 0.05; done");
 	wait_for(&seen, SUPERVISOR_UP);
 	supervisor_signal(seen.supervisor, SIGHUP);
 	wait_for(&seen, SUPERVISOR_BACKING_OFF);

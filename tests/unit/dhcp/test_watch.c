@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* dhcp/watch: what dnsmasq 2.90 logged while real machines booted, in full and in proxy mode, and what others might make it log. */
+/*
+ * dhcp/watch: what dnsmasq 2.90 logged while real machines booted, in full and in proxy mode, and what others might
+ * make it log.
+ */
 #include "cmocka_all.h"
 
 #include "base/util.h"
@@ -19,11 +22,14 @@ struct rig {
 
 static void on_seen(void *arg, const struct dhcp_seen *seen)
 {
-	static const char *const kinds[] = { [DHCP_SEEN_ASKED] = "asked", [DHCP_SEEN_LEASED] = "leased", [DHCP_SEEN_FILE] = "file" };
+	static const char *const kinds[] = {
+		[DHCP_SEEN_ASKED] = "asked", [DHCP_SEEN_LEASED] = "leased", [DHCP_SEEN_FILE] = "file"
+	};
 	struct rig *rig = arg;
 	size_t len = strlen(rig->text);
 
-	snprintf(rig->text + len, sizeof(rig->text) - len, "%s %s %s %s\n", kinds[seen->kind], seen->mac, seen->address, seen->file);
+	snprintf(rig->text + len, sizeof(rig->text) - len, "%s %s %s %s\n", kinds[seen->kind], seen->mac, seen->address,
+		 seen->file);
 	rig->count++;
 }
 
@@ -56,7 +62,8 @@ static void feed(struct rig *rig, const char *const *lines, size_t count)
 	char line[600];
 
 	for (size_t i = 0; i < count; i++) {
-		snprintf(line, sizeof(line), "dnsmasq-%s[90]: %s", strstr(lines[i], " to 10.") || strstr(lines[i], " from 10.") ? "tftp" : "dhcp", lines[i]);
+		snprintf(line, sizeof(line), "dnsmasq-%s[90]: %s",
+			 strstr(lines[i], " to 10.") || strstr(lines[i], " from 10.") ? "tftp" : "dhcp", lines[i]);
 		watch_line(&rig->watch, line, 5000);
 	}
 }
@@ -158,14 +165,18 @@ static void test_lies(void **state)
 	assert_string_equal(rig->text, "");
 }
 
-/* Thousands of invented MACs in one second: some hundred events, and one entry for each address; the next second is a new one. */
+/*
+ * Thousands of invented MACs in one second: some hundred events, and one entry for each address; the next second is a
+ * new one.
+ */
 static void test_flood(void **state)
 {
 	struct rig *rig = *state;
 	char line[200];
 
 	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(line, sizeof(line), "dnsmasq-dhcp[90]: %u DHCPDISCOVER(br0) 02:00:00:00:%02x:%02x", i, i >> 8, i & 0xff);
+		snprintf(line, sizeof(line), "dnsmasq-dhcp[90]: %u DHCPDISCOVER(br0) 02:00:00:00:%02x:%02x", i, i >> 8,
+			 i & 0xff);
 		watch_line(&rig->watch, line, 7100);
 		snprintf(line, sizeof(line), "dnsmasq-dhcp[90]: %u tags: bios, br0", i);
 		watch_line(&rig->watch, line, 7900);
@@ -226,9 +237,12 @@ static void test_neighbour(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),	cmocka_unit_test_setup_teardown(test_proxy, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),	cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_exhausted, set_up, tear_down), cmocka_unit_test(test_neighbour),
+		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_proxy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exhausted, set_up, tear_down),
+		cmocka_unit_test(test_neighbour),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,3 +207,12 @@ int fixture_flush(struct fixture *fx, struct disk *disk)
 
 	return run(fx, disk, &req);
 }
+
+struct file *fixture_open_file(struct fixture *fx, const char *name, unsigned flags)
+{
+	struct file *file = NULL;
+
+	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, name), flags, &file), 0);
+	assert_non_null(file);
+	return file;
+}

@@ -32,6 +32,9 @@ int fixture_shell(const struct fixture *fx, const char *format, ...) __attribute
 /* Bytes that depend on where they are and on seed. */
 void fixture_pattern(void *data, size_t size, uint64_t offset, unsigned seed);
 
+/* A file of the directory, opened; flags: DISK_ENV_*. */
+struct file *fixture_open_file(struct fixture *fx, const char *name, unsigned flags);
+
 /* Opens, and waits. NULL: see result. */
 struct disk *fixture_open(struct fixture *fx,
 			  void (*open)(struct disk_env *env, struct loop *loop, const struct disk_open *how,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * file.c and lock.c on real files. The system calls below stand before libc's: they can be told to be short, to be
+ * file.c on real files. The system calls below stand before libc's: they can be told to be short, to be
  * interrupted, to fail from an offset on.
  */
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -139,15 +138,6 @@ int fdatasync(int fd)
 
 /* ---- helpers ---- */
 
-static struct file *open_file(struct fixture *fx, const char *name, unsigned flags)
-{
-	struct file *file = NULL;
-
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, name), flags, &file), 0);
-	assert_non_null(file);
-	return file;
-}
-
 static void on_done(struct file_request *req)
 {
 	*(bool *)req->user = true;
@@ -202,7 +192,7 @@ enum { K = 1024, M = 1024 * 1024 };
 static void test_read_write(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "a", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "a", DISK_ENV_CREATE);
 	static char data[300 * K], back[310 * K];
 	bool zero = true;
 
@@ -225,7 +215,7 @@ static void test_read_write(void **state)
 static void test_short_and_interrupted(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "short", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "short", DISK_ENV_CREATE);
 	static char data[64 * K], back[64 * K];
 	struct iovec iov = { back, sizeof(back) };
 
@@ -254,7 +244,7 @@ static void test_read_now_only_from_cache(void **state)
 	fixture_pattern(data, sizeof(data), 0, 3);
 	fixture_put(fixture_path(fx, "cold"), 0, data, sizeof(data), 0);
 	drop_cache(fx, "cold");
-	file = open_file(fx, "cold", DISK_ENV_READ_ONLY);
+	file = fixture_open_file(fx, "cold", DISK_ENV_READ_ONLY);
 	assert_false(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
 	assert_int_equal(run_data(fx, file, FILE_READ, 0, back, sizeof(back), NULL), 0);
 	assert_memory_equal(back, data, sizeof(data));
@@ -277,7 +267,7 @@ static void test_bad_block(void **state)
 
 	fixture_pattern(data, sizeof(data), 0, 4);
 	fixture_put(fixture_path(fx, "bad"), 0, data, sizeof(data), 0);
-	file = open_file(fx, "bad", DISK_ENV_READ_ONLY);
+	file = fixture_open_file(fx, "bad", DISK_ENV_READ_ONLY);
 	faults.bad_offset = 40 * K + 1536 + 7;
 	assert_int_equal(run_data(fx, file, FILE_READ, 8 * K, back, 128 * K, &bad), -EIO);
 	assert_int_equal(bad, 40 * K + 1536);
@@ -300,7 +290,7 @@ static void test_read_only(void **state)
 	struct file *file;
 
 	fixture_put(fixture_path(fx, "ro"), 0, data, sizeof(data), 0);
-	file = open_file(fx, "ro", DISK_ENV_READ_ONLY);
+	file = fixture_open_file(fx, "ro", DISK_ENV_READ_ONLY);
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -EROFS);
 	assert_int_equal(run_range(fx, file, FILE_PUNCH, 0, 4 * K), -EROFS);
 	assert_int_equal(disk_file_write(file, 0, data, sizeof(data)), -EROFS);
@@ -322,7 +312,7 @@ static void test_holes(void **state)
 	/* Data at 1 MiB and 8 MiB of 16 MiB. */
 	fixture_put(fixture_path(fx, "sparse"), M, data, sizeof(data), 16 * M);
 	fixture_put(fixture_path(fx, "sparse"), 8 * M, data, sizeof(data), 0);
-	file = open_file(fx, "sparse", DISK_ENV_READ_ONLY);
+	file = fixture_open_file(fx, "sparse", DISK_ENV_READ_ONLY);
 	assert_false(file->ops->is_hole(file, 2 * M, 64 * K));
 	memset(back, 1, sizeof(back));
 	assert_int_equal(run_data(fx, file, FILE_READ, 2 * M, back, 64 * K, NULL), 0);
@@ -339,7 +329,7 @@ static void test_holes(void **state)
 	assert_true(file->ops->is_hole(file, 9 * M, 100 * (uint64_t)M));
 	file->ops->close(file);
 	/* A file that changes has no known holes. */
-	file = open_file(fx, "sparse", 0);
+	file = fixture_open_file(fx, "sparse", 0);
 	assert_int_equal(run_data(fx, file, FILE_READ, 2 * M, back, 64 * K, NULL), 0);
 	assert_false(file->ops->is_hole(file, 2 * M, 512));
 	file->ops->close(file);
@@ -350,7 +340,7 @@ static void test_punch_allocate_status(void **state)
 	struct fixture *fx = *state;
 	struct disk_extent extents[8];
 	struct file_request status = { .op = FILE_STATUS, .length = 4 * M, .extents = extents, .extent_max = 8 };
-	struct file *file = open_file(fx, "status", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "status", DISK_ENV_CREATE);
 	static char data[M], back[64 * K];
 	uint64_t before;
 
@@ -399,7 +389,7 @@ static void sync_submit(struct file *file, struct sync *sync)
 static void test_write_now_rules(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "now", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "now", DISK_ENV_CREATE);
 	static char data[M];
 	struct iovec iov = { data, sizeof(data) };
 	struct sync sync;
@@ -436,7 +426,7 @@ static void test_write_now_rules(void **state)
 static void test_dirty_budget(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *old = open_file(fx, "old", DISK_ENV_CREATE), *other = open_file(fx, "other", DISK_ENV_CREATE);
+	struct file *old = fixture_open_file(fx, "old", DISK_ENV_CREATE), *other = fixture_open_file(fx, "other", DISK_ENV_CREATE);
 	struct dirty_budget *budget = disk_env_dirty(fx->env, fx->loop);
 	static char data[M];
 	struct iovec iov = { data, sizeof(data) };
@@ -470,7 +460,7 @@ static void submit_shared(struct syncs *one_at_a_time, struct sync *syncs, unsig
 static void test_syncs_are_shared(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "shared", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "shared", DISK_ENV_CREATE);
 	struct syncs one_at_a_time;
 	struct sync syncs[10];
 
@@ -493,7 +483,7 @@ static void test_syncs_are_shared(void **state)
 static void test_failed_sync_fails_all(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "fails", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "fails", DISK_ENV_CREATE);
 	struct syncs one_at_a_time;
 	struct sync syncs[10], late;
 
@@ -517,7 +507,7 @@ static void test_failed_sync_fails_all(void **state)
 static void test_failed_sync_sticks(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "sticks", DISK_ENV_CREATE);
+	struct file *file = fixture_open_file(fx, "sticks", DISK_ENV_CREATE);
 
 	faults.sync_error = EIO;
 	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), -EIO);
@@ -525,7 +515,7 @@ static void test_failed_sync_sticks(void **state)
 	assert_int_equal(faults.syncs, 1);
 	file->ops->close(file);
 	/* In opening, too. */
-	file = open_file(fx, "sticks", 0);
+	file = fixture_open_file(fx, "sticks", 0);
 	faults.sync_error = EIO;
 	assert_int_equal(disk_file_sync(file), -EIO);
 	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), -EIO);
@@ -535,134 +525,11 @@ static void test_failed_sync_sticks(void **state)
 static void test_ephemeral_never_syncs(void **state)
 {
 	struct fixture *fx = *state;
-	struct file *file = open_file(fx, "ephemeral", DISK_ENV_CREATE | DISK_ENV_NO_SYNC);
+	struct file *file = fixture_open_file(fx, "ephemeral", DISK_ENV_CREATE | DISK_ENV_NO_SYNC);
 
 	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
 	assert_int_equal(disk_file_sync(file), 0);
 	assert_int_equal(faults.syncs, 0);
-	file->ops->close(file);
-}
-
-/* ---- locks, against ourselves and QEMU ---- */
-
-static void test_locks(void **state)
-{
-	struct fixture *fx = *state;
-	struct file *a, *b, *none = NULL;
-
-	fixture_put(fixture_path(fx, "l"), 0, "x", 1, 64 * K);
-	a = open_file(fx, "l", DISK_ENV_READ_ONLY);
-	b = open_file(fx, "l", DISK_ENV_READ_ONLY);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
-	assert_null(none);
-	a->ops->close(a);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
-	b->ops->close(b);
-	/* Free at once, although a worker still closes the descriptor. */
-	a = open_file(fx, "l", 0);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), 0, &none), -EBUSY);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "l"), DISK_ENV_READ_ONLY, &none),
-			 -EBUSY);
-	b = open_file(fx, "l", DISK_ENV_NO_LOCK);
-	b->ops->close(b);
-	a->ops->close(a);
-	a = open_file(fx, "l", 0);
-	a->ops->close(a);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "none"), 0, &none), -ENOENT);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fx->dir, DISK_ENV_READ_ONLY, &none), -EINVAL);
-}
-
-static void test_qemu_is_refused(void **state)
-{
-	struct fixture *fx = *state;
-	struct file *file;
-
-	assert_int_equal(fixture_shell(fx, "qemu-img create -f qcow2 child.qcow2 16M"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 0);
-	file = open_file(fx, "child.qcow2", 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 1);
-	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2 2>&1 | grep -q 'lock'"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 1);
-	assert_int_equal(fixture_shell(fx, "qemu-img check child.qcow2"), 1);
-	assert_int_equal(fixture_shell(fx, "qemu-img convert -O raw child.qcow2 copy.raw"), 1);
-	/* With --force-share the header, but no content: what is in the file is behind our maps. */
-	assert_int_equal(fixture_shell(fx, "qemu-img info -U child.qcow2"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img convert -U -O raw child.qcow2 copy.raw"), 1);
-	file->ops->close(file);
-	assert_int_equal(fixture_shell(fx, "qemu-img info child.qcow2"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 0);
-}
-
-static void test_golden_is_read_together(void **state)
-{
-	struct fixture *fx = *state;
-	struct file *a, *b;
-
-	assert_int_equal(fixture_shell(fx, "qemu-img create -f raw golden.raw 16M"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -c 'write -P 7 1M 1M' golden.raw"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img create -f qcow2 -b golden.raw -F raw child.qcow2"), 0);
-	a = open_file(fx, "golden.raw", DISK_ENV_READ_ONLY);
-	b = open_file(fx, "golden.raw", DISK_ENV_READ_ONLY);
-	assert_int_equal(fixture_shell(fx, "qemu-img convert -f raw -O qcow2 golden.raw copy.qcow2"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-img compare golden.raw copy.qcow2"), 0);
-	/* QEMU writes a child over it, but not it. */
-	assert_int_equal(fixture_shell(fx, "qemu-io -f qcow2 -c 'write 0 64k' child.qcow2"), 0);
-	assert_int_equal(fixture_shell(fx, "qemu-io -f raw -c 'write 0 64k' golden.raw"), 1);
-	assert_int_equal(fixture_shell(fx, "qemu-img resize -f raw golden.raw 32M"), 1);
-	a->ops->close(a);
-	b->ops->close(b);
-}
-
-/* qemu-io on name, waiting for commands; up once it has answered the first. */
-static pid_t start_qemu_io(struct fixture *fx, const char *arguments, const char *name, int *commands)
-{
-	int in[2], out[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		execlp("qemu-io", "qemu-io", arguments, "-f", "raw", fixture_path(fx, name), (char *)NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	*commands = in[1];
-	assert_int_equal(write(*commands, "length\n", 7), 7);
-	do
-		assert_int_equal(read(out[0], &byte, 1), 1);
-	while (byte != '1'); /* "16 MiB" */
-	close(out[0]);
-	return pid;
-}
-
-static void test_qemu_refuses_us(void **state)
-{
-	struct fixture *fx = *state;
-	struct file *file = NULL;
-	int commands, status;
-	pid_t pid;
-
-	fixture_put(fixture_path(fx, "held.raw"), 0, "x", 1, 16 * M);
-	pid = start_qemu_io(fx, "-n", "held.raw", &commands);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), 0, &file), -EBUSY);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), DISK_ENV_READ_ONLY, &file),
-			 -EBUSY);
-	close(commands);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	/* A reader bars the writer only. */
-	pid = start_qemu_io(fx, "-r", "held.raw", &commands);
-	assert_int_equal(disk_env_open_file(fx->env, fx->loop, fixture_path(fx, "held.raw"), 0, &file), -EBUSY);
-	file = open_file(fx, "held.raw", DISK_ENV_READ_ONLY);
-	file->ops->close(file);
-	close(commands);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	file = open_file(fx, "held.raw", 0);
 	file->ops->close(file);
 }
 
@@ -682,10 +549,6 @@ int main(void)
 		cmocka_unit_test_setup(test_failed_sync_fails_all, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_sticks, faults_reset),
 		cmocka_unit_test_setup(test_ephemeral_never_syncs, faults_reset),
-		cmocka_unit_test_setup(test_locks, faults_reset),
-		cmocka_unit_test_setup(test_qemu_is_refused, faults_reset),
-		cmocka_unit_test_setup(test_golden_is_read_together, faults_reset),
-		cmocka_unit_test_setup(test_qemu_refuses_us, faults_reset),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -60,7 +60,8 @@ static struct golden_image *image(struct world *w, ino_t ino, long mtime)
 }
 
 /* Reads until the block has a slot: memory comes from a worker. */
-static struct golden_slot *pin(struct golden_image *golden, uint64_t offset, uint64_t length, uint8_t **data, bool *valid)
+static struct golden_slot *pin(struct golden_image *golden, uint64_t offset, uint64_t length, uint8_t **data,
+			       bool *valid)
 {
 	struct golden_slot *slot;
 

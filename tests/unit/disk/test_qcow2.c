@@ -147,7 +147,9 @@ static void test_same(void **state)
 	fresh = allocated_of(fx, "child");
 	model_disk_init(fx, &model, 80 * MIB, "golden");
 	disk = open_child(fx, "child");
-	/* Zeroes where there is nothing, whole and in part: in a hole that nobody has read, and beyond the golden file. */
+	/*
+	 * Zeroes where there is nothing, whole and in part: in a hole that nobody has read, and beyond the golden file.
+	 */
 	for (uint64_t at = 64 * KIB; at < 64 * MIB; at += 3 * 64 * KIB) {
 		assert_int_equal(fixture_write(fx, disk, at, zeroes, 128 * KIB, false), 0);
 		assert_int_equal(fixture_write(fx, disk, at + 512, zeroes, 1024, true), 0);
@@ -172,7 +174,10 @@ static void test_same(void **state)
 	memset(zeroes + 128 * KIB - 1, 1, 1);
 	memcpy(model.bytes + 40 * MIB, zeroes, 128 * KIB);
 	assert_int_equal(fixture_write(fx, disk, 40 * MIB, zeroes, 128 * KIB, false), 0);
-	/* What was discarded reads as zeroes, and zeroes written there stay so; the golden bytes are something else again. */
+	/*
+	 * What was discarded reads as zeroes, and zeroes written there stay so; the golden bytes are something else
+	 * again.
+	 */
 	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 3 * MIB, MIB), 0);
 	memset(model.bytes + 3 * MIB, 0, MIB);
 	assert_int_equal(fixture_flush(fx, disk), 0);

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, and what it
- * keeps in memory. fdatasync and pwritev2 of this program stand before libc's.
+ * gives back. fdatasync and pwritev2 of this program stand before libc's.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -283,9 +281,12 @@ static void test_begin_fails(void **state)
 	struct events events = { 0 };
 	unsigned done = 0;
 	struct iovec iov[2] = { { data, sizeof(data) }, { zeroes, sizeof(zeroes) } };
-	struct disk_request change = {
-		.op = DISK_WRITE, .length = sizeof(data), .iov = &iov[0], .iov_count = 1, .done = count_done, .user = &done
-	};
+	struct disk_request change = { .op = DISK_WRITE,
+				       .length = sizeof(data),
+				       .iov = &iov[0],
+				       .iov_count = 1,
+				       .done = count_done,
+				       .user = &done };
 	struct disk_request same = {
 		.op = DISK_WRITE,
 		.offset = 70 * MIB,
@@ -496,105 +497,6 @@ static void test_discard_all(void **state)
 	assert_true(check.allocated_clusters <= 3 + qcow2_refcount_blocks(size_bytes) + 1024 + 1);
 }
 
-/* Many children, open and idle after some use. */
-static void test_memory(void **state)
-{
-	enum { CHILDREN = 64 };
-	struct fixture *fx = *state;
-	struct disk *disks[CHILDREN];
-	static unsigned char data[64 * KIB];
-	struct mallinfo2 before, after;
-	char name[24];
-
-	make_golden(fx, "golden", 4 * MIB);
-	for (unsigned i = 0; i < CHILDREN; i++) {
-		snprintf(name, sizeof(name), "child%u", i);
-		make_child(fx, name, 20ull << 30, "golden", "raw");
-	}
-	before = mallinfo2();
-	for (unsigned i = 0; i < CHILDREN; i++) {
-		snprintf(name, sizeof(name), "child%u", i);
-		disks[i] = open_child(fx, name);
-		for (uint64_t at = 0; at < 20; at++) {
-			assert_int_equal(fixture_write(fx, disks[i], (at << 30) + at * MIB, data, 4096, false), 0);
-			assert_int_equal(fixture_read(fx, disks[i], at << 29, data, sizeof(data)), 0);
-		}
-		for (unsigned k = 0; k < 8; k++) {
-			assert_int_equal(fixture_write(fx, disks[i], k * 8192, data, 4096, false), 0);
-			assert_int_equal(fixture_flush(fx, disks[i]), 0);
-		}
-	}
-	after = mallinfo2();
-	print_message("%zu KiB for each idle child\n", (after.uordblks - before.uordblks) / CHILDREN / 1024);
-	/* ASan's malloc does not count. */
-#ifndef __SANITIZE_ADDRESS__
-	assert_true((after.uordblks - before.uordblks) / CHILDREN < 100 * KIB);
-#endif
-	for (unsigned i = 0; i < CHILDREN; i++)
-		assert_int_equal(fixture_close(fx, disks[i]), 0);
-}
-
-/* The largest disk: used from end to end, discarded whole, found again; in little memory and little space. */
-static void test_largest(void **state)
-{
-	enum { PLACES = 256 };
-	const uint64_t size = 16ull << 40, apart = size / PLACES;
-	struct fixture *fx = *state;
-	static unsigned char data[4 * KIB], seen[4 * KIB];
-	struct mallinfo2 before, after;
-	struct disk *disk;
-
-	make_golden(fx, "golden", 4 * MIB);
-	make_child(fx, "child", size, "golden", "raw");
-	assert_true(allocated_of(fx, "child") < MIB);
-	before = mallinfo2();
-	disk = open_child(fx, "child");
-	fixture_pattern(data, sizeof(data), 0, 16);
-	for (uint64_t i = 0; i < PLACES; i++)
-		assert_int_equal(fixture_write(fx, disk, (i + 1) * apart - sizeof(data), data, sizeof(data), false), 0);
-	assert_int_equal(fixture_flush(fx, disk), 0);
-	after = mallinfo2();
-	print_message("%zu KiB for 16 TiB in use at %d places\n", (after.uordblks - before.uordblks) / 1024, PLACES);
-#ifndef __SANITIZE_ADDRESS__
-	assert_true(after.uordblks - before.uordblks < 8 * MIB);
-#endif
-	/* A block, its L2 entry, its part of the refcounts. */
-	assert_true(allocated_of(fx, "child") < (uint64_t)PLACES * 16 * KIB);
-	assert_int_equal(fixture_close(fx, disk), 0);
-	disk = open_child(fx, "child");
-	for (uint64_t i = 0; i < PLACES; i++) {
-		assert_int_equal(fixture_read(fx, disk, (i + 1) * apart - sizeof(data), seen, sizeof(seen)), 0);
-		assert_memory_equal(seen, data, sizeof(data));
-	}
-	assert_int_equal(fixture_zero(fx, disk, DISK_DISCARD, 0, size), 0);
-	assert_int_equal(fixture_flush(fx, disk), 0);
-	memset(data, 0, sizeof(data));
-	for (uint64_t i = 0; i < PLACES; i++) {
-		assert_int_equal(fixture_read(fx, disk, (i + 1) * apart - sizeof(data), seen, sizeof(seen)), 0);
-		assert_memory_equal(seen, data, sizeof(data));
-	}
-	assert_int_equal(fixture_read(fx, disk, 0, seen, sizeof(seen)), 0);
-	assert_memory_equal(seen, data, sizeof(data));
-	assert_int_equal(fixture_close(fx, disk), 0);
-	qemu_is_content(fx, "child");
-}
-
-/* To enrol a machine is to make a child: the time of one, on this file system. */
-static void test_create_is_quick(void **state)
-{
-	struct fixture *fx = *state;
-	uint64_t start = time_monotonic_ms(), took;
-	char name[24];
-
-	for (unsigned i = 0; i < 256; i++) {
-		snprintf(name, sizeof(name), "child%u", i);
-		make_child(fx, name, 100ull << 30, "golden", "raw");
-	}
-	took = time_monotonic_ms() - start;
-	print_message("256 children made in %llu ms\n", (unsigned long long)took);
-	assert_true(took < 2000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -607,9 +509,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_discard_all, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_memory, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_largest, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_create_is_quick, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests_name("qcow2 syncs", tests, NULL, NULL);

@@ -65,7 +65,9 @@ static void test_trace_of_a_disk(void **state)
 	struct fixture *fx = *state;
 	static char data[256 * K], back[256 * K];
 	char reason[256], golden[96], child[96];
-	struct qcow2_create create = { .path = child, .size_bytes = 8 * M, .backing = "golden", .backing_format = "raw" };
+	struct qcow2_create create = {
+		.path = child, .size_bytes = 8 * M, .backing = "golden", .backing_format = "raw"
+	};
 	struct disk_open how = { .path = child };
 	struct disk_opened result;
 	struct disk *disk;
@@ -164,7 +166,9 @@ static void test_page_cache(void **state)
 	struct fixture *fx = *state;
 	atomic_bool stop = false;
 	atomic_ullong total = 0;
-	struct read_ahead how = { .env = fx->env, .path = make_golden(fx), .ranges = some, .stop = &stop, .total = &total };
+	struct read_ahead how = {
+		.env = fx->env, .path = make_golden(fx), .ranges = some, .stop = &stop, .total = &total
+	};
 	struct read_ahead_result result;
 
 	how.range_count = array_len(some);
@@ -242,7 +246,9 @@ static void test_layer(void **state)
 	struct read_ahead_range many[1000];
 	struct pieces pieces = { .fails_at = -1 };
 	struct read_ahead_layer layer = { piece, &pieces };
-	struct read_ahead how = { .env = fx->env, .path = make_golden(fx), .ranges = some, .layer = &layer, .stop = &stop };
+	struct read_ahead how = {
+		.env = fx->env, .path = make_golden(fx), .ranges = some, .layer = &layer, .stop = &stop
+	};
 	struct read_ahead_result result;
 
 	how.range_count = array_len(some);

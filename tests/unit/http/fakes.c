@@ -202,7 +202,8 @@ int boot_group_remove(struct boot *boot, const char *name, const char *actor, ch
 	SIMPLE("group-remove", name);
 }
 
-void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu), void *arg)
+void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
+		     void *arg)
 {
 	(void)boot;
 	each(arg, "rescue", "A rescue system", true);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "cmocka_all.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -221,22 +222,93 @@ json_t *answer_json(const struct answer *answer)
 	return answer->body ? json_loads(answer->body, 0, NULL) : NULL;
 }
 
-struct do_job {
-	struct inventory_job job;
-	int (*run)(struct inventory_tx *tx, void *arg);
-	void *arg;
-};
-
-static int run_do(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct do_job *work = container_of(job, struct do_job, job);
-
-	return work->run(tx, work->arg);
-}
-
 int inventory_do(struct fixture *fixture, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct do_job job = { .job.run = run_do, .run = run, .arg = arg };
+	return inventory_write_call(fixture->inventory, run, arg);
+}
 
-	return inventory_write_wait(fixture->inventory, &job.job);
+/* An image, two machines (the first one runs), three that wait. */
+static int fill(struct inventory_tx *tx, void *arg)
+{
+	struct image_version version = {
+		.number = 1, .state = VERSION_PUBLISHED, .size_bytes = 8 << 20, .created_ms = 1
+	};
+	struct waiting waiting = { .reason = WAIT_APPROVAL, .first_ms = time_unix_ms(), .seen_ms = time_unix_ms() };
+	int err;
+
+	(void)arg;
+	strcpy(version.image, "debian");
+	strcpy(version.file, "debian@1.raw");
+	strcpy(version.format, "raw");
+	strcpy(version.warnings, "no UEFI default loader");
+	err = version_insert(tx, &version);
+	for (int i = 1; i <= 2 && !err; i++) {
+		struct machine machine = { .version_id = version.id, .created_ms = 1 };
+		struct boot_record boot = { .issued_ms = 5 };
+		char mac[PARSE_MAC_TEXT];
+
+		snprintf(machine.name, sizeof(machine.name), "pc-%03d", i);
+		snprintf(machine.iqn, sizeof(machine.iqn), "iqn.2026-11.test:sanbootd:m%d", i);
+		snprintf(machine.child, sizeof(machine.child), "child%d", i);
+		snprintf(mac, sizeof(mac), "52:54:00:00:01:%02x", i);
+		err = machine_insert(tx, &machine, mac);
+		boot.machine_id = machine.id;
+		strcpy(boot.mac, mac);
+		strcpy(boot.secret, "topsecrettopsecret");
+		if (!err)
+			err = boot_issue(tx, &boot);
+		if (!err)
+			err = event_add(tx, "info", "enrolled", "machine", machine.id, machine.name, "%s enrolled",
+					machine.name);
+	}
+	for (int i = 1; i <= 3 && !err; i++) {
+		waiting.reason = i == 3 ? WAIT_CONFLICT : WAIT_APPROVAL;
+		waiting.machine_id = i == 3 ? 1 : 0;
+		snprintf(waiting.mac, sizeof(waiting.mac), "52:54:00:00:02:%02x", i);
+		err = waiting_put(tx, &waiting, 64);
+	}
+	return err;
+}
+
+int fixture_start_filled(void **state)
+{
+	int err = fixture_start(state);
+
+	if (err)
+		return err;
+	fake_boot.running = 1;
+	return inventory_do(*state, fill, NULL);
+}
+
+json_t *api_get(struct fixture *f, const char *path)
+{
+	struct answer answer = ask(f, VIA_CONTROL, "GET", path, "", NULL);
+	json_t *json = answer_json(&answer);
+
+	assert_int_equal(answer.status, 200);
+	assert_non_null(json);
+	answer_free(&answer);
+	return json;
+}
+
+/* A request that changes something: its status. */
+unsigned api_change(struct fixture *f, const char *method, const char *path, const char *body)
+{
+	struct answer answer = ask(f, VIA_CONTROL, method, path, "", body);
+	json_t *json = answer_json(&answer);
+	unsigned status = answer.status;
+
+	assert_non_null(json);
+	if (status >= 400)
+		assert_non_null(json_string_value(json_object_get(json, "error")));
+	json_decref(json);
+	answer_free(&answer);
+	return status;
+}
+
+const char *text_of(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
 }

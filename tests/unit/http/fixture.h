@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client
- * that sends raw bytes. */
+/*
+ * A running HTTP endpoint over a real inventory in a temporary directory, with boot/ and store/ faked; and a client
+ * that sends raw bytes.
+ */
 #ifndef UNIT_HTTP_FIXTURE_H
 #define UNIT_HTTP_FIXTURE_H
 
@@ -23,6 +25,8 @@ struct fixture {
 /* cmocka set-up and tear-down. */
 int fixture_start(void **state);
 int fixture_stop(void **state);
+/* The same with an image, two machines, one of which runs, and three that wait. */
+int fixture_start_filled(void **state);
 
 struct answer {
 	unsigned status;
@@ -41,6 +45,12 @@ void answer_free(struct answer *answer);
 /* A header's value; NULL. free(3). */
 char *answer_header(const struct answer *answer, const char *name);
 json_t *answer_json(const struct answer *answer);
+/* GET over the control socket: 200 and JSON. */
+json_t *api_get(struct fixture *fixture, const char *path);
+/* A request there that changes something: its status. */
+unsigned api_change(struct fixture *fixture, const char *method, const char *path, const char *body);
+/* A member that is a text; "". */
+const char *text_of(const json_t *object, const char *key);
 /* Connects; the caller closes. */
 int connect_to(struct fixture *fixture, enum via via);
 /* One write job from a function. */

@@ -60,12 +60,21 @@ static void test_boot_files_stay_in_their_directory(void **state)
 static void test_files_of_entries(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = { "/boot-files/../secret.txt", "/boot-files/..%2fsecret.txt",
-					   "/boot-files/%2e%2e/secret.txt", "/boot-files/deep/../../secret.txt",
-					   "/boot-files/deep/%2e%2e/kernel", "/boot-files/.hidden", "/boot-files//kernel",
-					   "/boot-files/deep/", "/boot-files/deep", "/boot-files/", "/boot-files",
-					   "/boot-files/nothing", "/boot-files/kernel/x",
-					   "/boot-files/deep%5c..%5ckernel", "/boot-files/./kernel" };
+	static const char *const bad[] = { "/boot-files/../secret.txt",
+					   "/boot-files/..%2fsecret.txt",
+					   "/boot-files/%2e%2e/secret.txt",
+					   "/boot-files/deep/../../secret.txt",
+					   "/boot-files/deep/%2e%2e/kernel",
+					   "/boot-files/.hidden",
+					   "/boot-files//kernel",
+					   "/boot-files/deep/",
+					   "/boot-files/deep",
+					   "/boot-files/",
+					   "/boot-files",
+					   "/boot-files/nothing",
+					   "/boot-files/kernel/x",
+					   "/boot-files/deep%5c..%5ckernel",
+					   "/boot-files/./kernel" };
 	struct answer answer = ask(f, VIA_TCP, "GET", "/boot-files/kernel", "", NULL);
 
 	assert_int_equal(answer.status, 200);

@@ -3,8 +3,6 @@
 
 #include "base/util.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,31 +52,14 @@ void fixture_reopen(struct fixture *f)
 	must_open(f);
 }
 
-struct call {
-	struct inventory_job job;
-	int (*run)(struct inventory_tx *tx, void *arg);
-	void *arg;
-};
-
-static int call_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct call *call = container_of(job, struct call, job);
-
-	return call->run(tx, call->arg);
-}
-
 int in_write(struct fixture *f, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct call call = { .job.run = call_run, .run = run, .arg = arg };
-
-	return inventory_write_wait(f->inventory, &call.job);
+	return inventory_write_call(f->inventory, run, arg);
 }
 
 int in_read(struct fixture *f, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct call call = { .job.run = call_run, .run = run, .arg = arg };
-
-	return inventory_read_wait(f->inventory, &call.job);
+	return inventory_read_call(f->inventory, run, arg);
 }
 
 int64_t make_version(struct inventory_tx *tx, unsigned number)

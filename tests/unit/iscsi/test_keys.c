@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Text keys (RFC 7143 §6.1) and their negotiation (§6.2, §13): the rules; tests/conformance has each key over the wire. */
+/*
+ * Text keys (RFC 7143 §6.1) and their negotiation (§6.2, §13): the rules; tests/conformance has each key over the wire.
+ */
 #include "base/buf.h"
 #include "cmocka_all.h"
 #include "iscsi/keys.h"
@@ -164,7 +166,8 @@ static void test_result_functions(void **state)
 static void test_rejected_value_changes_nothing(void **state)
 {
 	(void)state;
-	assert_null(negotiate(&negotiation, NEGOTIATE_LOGIN, TEXT("MaxBurstLength=1\0InitialR2T=perhaps\0DataDigest=x\0"), &reply));
+	assert_null(negotiate(&negotiation, NEGOTIATE_LOGIN,
+			      TEXT("MaxBurstLength=1\0InitialR2T=perhaps\0DataDigest=x\0"), &reply));
 	assert_string_equal(answer("MaxBurstLength"), "Reject");
 	assert_string_equal(answer("InitialR2T"), "Reject");
 	assert_string_equal(answer("DataDigest"), "Reject");
@@ -192,11 +195,12 @@ static void test_longest_answer(void **state)
 		buf_printf(&text, "X-%061d=%d", i, i);
 		buf_add(&text, "", 1);
 	}
-	buf_add(&text, TEXT("MaxBurstLength=16777215\0FirstBurstLength=16777215\0IFMarkInt=x\0OFMarkInt=x\0IFMarker=Yes\0"
-			    "OFMarker=Yes\0HeaderDigest=None\0DataDigest=None\0MaxConnections=1\0InitialR2T=No\0"
-			    "ImmediateData=No\0DefaultTime2Wait=1\0DefaultTime2Retain=1\0MaxOutstandingR2T=1\0"
-			    "DataPDUInOrder=No\0DataSequenceInOrder=No\0ErrorRecoveryLevel=0\0iSCSIProtocolLevel=1\0"
-			    "TaskReporting=RFC3720\0"));
+	buf_add(&text,
+		TEXT("MaxBurstLength=16777215\0FirstBurstLength=16777215\0IFMarkInt=x\0OFMarkInt=x\0IFMarker=Yes\0"
+		     "OFMarker=Yes\0HeaderDigest=None\0DataDigest=None\0MaxConnections=1\0InitialR2T=No\0"
+		     "ImmediateData=No\0DefaultTime2Wait=1\0DefaultTime2Retain=1\0MaxOutstandingR2T=1\0"
+		     "DataPDUInOrder=No\0DataSequenceInOrder=No\0ErrorRecoveryLevel=0\0iSCSIProtocolLevel=1\0"
+		     "TaskReporting=RFC3720\0"));
 	assert_null(keys_check(buf_text(&text), text.len));
 	assert_null(negotiate(&negotiation, NEGOTIATE_LOGIN, buf_text(&text), text.len, &reply));
 	assert_true(reply.len < 8192 - 200);

@@ -133,8 +133,9 @@ static void test_too_long(void **state)
 static void test_ahs(void **state)
 {
 	uint8_t wire[BHS_BYTES + 24] = { OP_SCSI_COMMAND, 0, 0, 0, 6 };
-	static const uint8_t segments[24] = { 0, 5, AHS_BIDI_READ_LENGTH, 0, 0, 0, 2, 0, 0, 6, AHS_EXTENDED_CDB, 0, 1, 2, 3, 4,
-					      5, 0, 0, 0, 0, 1, 9, 0 };
+	static const uint8_t segments[24] = {
+		0, 5, AHS_BIDI_READ_LENGTH, 0, 0, 0, 2, 0, 0, 6, AHS_EXTENDED_CDB, 0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 1, 9, 0
+	};
 	const uint8_t *content;
 	struct pdu_in in;
 	size_t len;
@@ -270,7 +271,9 @@ static void test_chap_decode(void **state)
 	assert_memory_equal(out, "\1\2\3", 3);
 	assert_true(chap_decode("0BAQI=", out, sizeof(out), &len));
 	assert_int_equal(len, 2);
-	for (const char *const *bad = (const char *const[]){ "", "0", "0x", "1f", "0xg", "0b*", "0x0102030405", "0q11", NULL }; *bad; bad++)
+	for (const char *const *bad =
+		     (const char *const[]){ "", "0", "0x", "1f", "0xg", "0b*", "0x0102030405", "0q11", NULL };
+	     *bad; bad++)
 		assert_false(chap_decode(*bad, out, sizeof(out), &len));
 }
 

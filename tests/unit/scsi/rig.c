@@ -155,6 +155,27 @@ void cmd_out(struct cmd *cmd, const void *data, size_t len)
 	cmd->task.out_len = len;
 }
 
+void cmd_prepare_read(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba)
+{
+	uint8_t cdb[16] = { 0x28 };
+
+	put_be(cdb + 2, 4, lba);
+	cdb[8] = 1;
+	cmd_prepare(rig, cmd, nexus, cdb, sizeof(cdb));
+}
+
+void cmd_prepare_write(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba, const uint8_t *data)
+{
+	uint8_t cdb[16] = { 0x2a };
+
+	put_be(cdb + 2, 4, lba);
+	cdb[8] = 1;
+	cmd_prepare(rig, cmd, nexus, cdb, sizeof(cdb));
+	assert_int_equal(cmd->task.data_out_len, 512);
+	assert_int_equal(cmd->task.direction, SCSI_DATA_OUT);
+	cmd_out(cmd, data, 512);
+}
+
 void cmd_execute(struct cmd *cmd)
 {
 	scsi_task_execute(&cmd->task);

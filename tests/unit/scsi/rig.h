@@ -67,6 +67,9 @@ void rig_finish_save(struct rig *rig);
 /* A command in its parts: prepare (decode), execute, release. */
 void cmd_prepare(struct rig *rig, struct cmd *cmd, unsigned nexus, const void *cdb, size_t cdb_len);
 void cmd_out(struct cmd *cmd, const void *data, size_t len);
+/* READ(10) and WRITE(10) of one block; data is borrowed. */
+void cmd_prepare_read(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba);
+void cmd_prepare_write(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba, const uint8_t *data);
 void cmd_execute(struct cmd *cmd);
 void cmd_release(struct cmd *cmd);
 

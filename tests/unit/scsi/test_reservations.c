@@ -1,97 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* PERSISTENT RESERVE IN and OUT, RESERVE and RELEASE, what each type lets through, and APTPL over a restart. */
-#include "rig.h"
+/* PERSISTENT RESERVE IN and OUT, RESERVE and RELEASE, and what each type lets through. */
+#include "reserve.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "scsi/opcode_table.h"
 #include "scsi/reservations.h"
 #include "scsi/sense.h"
 
-enum { REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, IGNORE, MOVE };
-enum { A = 0xaaaa, B = 0xbbbb, C = 0xcccc };
-
 static const uint8_t types[] = { 1, 3, 5, 6, 7, 8 };
-
-static struct answer out_flags(struct rig *rig, unsigned nexus, uint8_t action, uint8_t type, uint64_t key,
-			       uint64_t action_key, uint8_t flags)
-{
-	uint8_t list[24] = { 0 };
-
-	put_be(list, 8, key);
-	put_be(list + 8, 8, action_key);
-	list[20] = flags;
-	return rig_run(rig, nexus, CDB(0x5f, action, type, 0, 0, 0, 0, 0, 24), list, 24);
-}
-
-static struct answer out(struct rig *rig, unsigned nexus, uint8_t action, uint8_t type, uint64_t key,
-			 uint64_t action_key)
-{
-	return out_flags(rig, nexus, action, type, key, action_key, 0);
-}
-
-static struct answer in(struct rig *rig, unsigned nexus, uint8_t action)
-{
-	return RUN(rig, nexus, 0x5e, action, 0, 0, 0, 0, 0, 0xff, 0xff);
-}
-
-static void check_keys(struct rig *rig, unsigned count, const uint64_t *keys, uint32_t generation)
-{
-	struct answer a = in(rig, 0, 0);
-
-	assert_good(a);
-	assert_int_equal(get_be(a.in, 4), generation);
-	assert_int_equal(get_be(a.in + 4, 4), count * 8);
-	assert_int_equal(a.in_len, 8 + count * 8);
-	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(get_be(a.in + 8 + i * 8, 8), keys[i]);
-}
-
-static void check_reserved(struct rig *rig, uint8_t type, uint64_t key)
-{
-	struct answer a = in(rig, 0, 1);
-
-	assert_good(a);
-	if (!type) {
-		assert_int_equal(a.in_len, 8);
-		assert_int_equal(get_be(a.in + 4, 4), 0);
-		return;
-	}
-	assert_int_equal(a.in_len, 24);
-	assert_int_equal(get_be(a.in + 8, 8), key);
-	assert_int_equal(a.in[21], type);
-}
-
-#define assert_conflict(a) assert_int_equal((a).status, SCSI_RESERVATION_CONFLICT)
 
 static void test_register(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	check_keys(rig, 1, (const uint64_t[]){ A }, 1);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 1);
 	/* with a wrong key, without one */
-	assert_conflict(out(rig, 0, REGISTER, 0, B, C));
-	assert_conflict(out(rig, 0, REGISTER, 0, 0, C));
-	assert_conflict(out(rig, 1, REGISTER, 0, A, C));
-	assert_good(out(rig, 1, REGISTER, 0, 0, 0)); /* nothing to do */
-	check_keys(rig, 1, (const uint64_t[]){ A }, 1);
-	assert_good(out(rig, 0, REGISTER, 0, A, B));
-	assert_good(out(rig, 1, IGNORE, 0, 0x1234, A));
-	check_keys(rig, 2, (const uint64_t[]){ B, A }, 3);
-	assert_good(out(rig, 0, IGNORE, 0, 0x1234, C));
-	check_keys(rig, 2, (const uint64_t[]){ C, A }, 4);
-	assert_good(out(rig, 0, REGISTER, 0, C, 0));
-	assert_good(out(rig, 2, IGNORE, 0, 0, 0));
-	check_keys(rig, 1, (const uint64_t[]){ A }, 5);
+	assert_conflict(reserve_out(rig, 0, REGISTER, 0, B, C));
+	assert_conflict(reserve_out(rig, 0, REGISTER, 0, 0, C));
+	assert_conflict(reserve_out(rig, 1, REGISTER, 0, A, C));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, 0)); /* nothing to do */
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 1);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, A, B));
+	assert_good(reserve_out(rig, 1, IGNORE, 0, 0x1234, A));
+	reserve_check_keys(rig, 2, (const uint64_t[]){ B, A }, 3);
+	assert_good(reserve_out(rig, 0, IGNORE, 0, 0x1234, C));
+	reserve_check_keys(rig, 2, (const uint64_t[]){ C, A }, 4);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, C, 0));
+	assert_good(reserve_out(rig, 2, IGNORE, 0, 0, 0));
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 5);
 	/* a registration outlives its nexus */
 	scsi_nexus_close(rig->nexus[1]);
 	rig_login(rig, 1);
 	rig_take_attentions(rig);
-	assert_good(out(rig, 1, RESERVE, 1, A, 0));
-	check_reserved(rig, 1, A);
+	assert_good(reserve_out(rig, 1, RESERVE, 1, A, 0));
+	reserve_check_held(rig, 1, A);
 }
 
 static void test_bad_lists(void **state)
@@ -108,15 +52,15 @@ static void test_bad_lists(void **state)
 	assert_sense(rig_run(rig, 0, CDB(0x5f, 0, 0, 0, 0, 0, 0, 0, 24), list, 12), SENSE_ILLEGAL_REQUEST,
 		     ASC_PARAMETER_LIST_LENGTH_ERROR);
 	check_cdb_field(rig_run(rig, 0, CDB(0x5f, 0, 0, 0, 0, 0x10, 0, 0, 24), list, 24), 5, -1);
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	check_cdb_field(out(rig, 0, RESERVE, 0x11, A, 0), 2, 7); /* SCOPE */
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	check_cdb_field(reserve_out(rig, 0, RESERVE, 0x11, A, 0), 2, 7); /* SCOPE */
 	for (uint8_t type = 0; type < 16; type++) {
 		if (pr_type_valid(type))
 			continue;
-		check_cdb_field(out(rig, 0, RESERVE, type, A, 0), 2, 3);
-		check_cdb_field(out(rig, 0, PREEMPT, type, A, A), 2, 3);
+		check_cdb_field(reserve_out(rig, 0, RESERVE, type, A, 0), 2, 3);
+		check_cdb_field(reserve_out(rig, 0, PREEMPT, type, A, A), 2, 3);
 	}
-	check_parameter_field(out_flags(rig, 1, IGNORE, 0, 0, B, 0x08), 20, 3); /* SPEC_I_PT */
+	check_parameter_field(reserve_out_flags(rig, 1, IGNORE, 0, 0, B, 0x08), 20, 3); /* SPEC_I_PT */
 	for (unsigned action = 4; action < 32; action++)
 		check_cdb_field(RUN(rig, 0, 0x5e, (uint8_t)action, 0, 0, 0, 0, 0, 0, 8), 1, 4);
 }
@@ -125,39 +69,39 @@ static void test_reserve(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_conflict(out(rig, 0, RESERVE, 1, 0, 0)); /* not registered */
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
+	assert_conflict(reserve_out(rig, 0, RESERVE, 1, 0, 0)); /* not registered */
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
 	for (size_t i = 0; i < sizeof(types); i++) {
 		uint8_t type = types[i], other = types[(i + 1) % sizeof(types)];
 		bool all = pr_type_is_all(type);
 
-		assert_conflict(out(rig, 0, RESERVE, type, B, 0));
-		assert_good(out(rig, 0, RESERVE, type, A, 0));
-		check_reserved(rig, type, all ? 0 : A);
-		assert_good(out(rig, 0, RESERVE, type, A, 0));
-		assert_conflict(out(rig, 0, RESERVE, other, A, 0));
+		assert_conflict(reserve_out(rig, 0, RESERVE, type, B, 0));
+		assert_good(reserve_out(rig, 0, RESERVE, type, A, 0));
+		reserve_check_held(rig, type, all ? 0 : A);
+		assert_good(reserve_out(rig, 0, RESERVE, type, A, 0));
+		assert_conflict(reserve_out(rig, 0, RESERVE, other, A, 0));
 		if (all)
-			assert_good(out(rig, 1, RESERVE, type, B, 0));
+			assert_good(reserve_out(rig, 1, RESERVE, type, B, 0));
 		else
-			assert_conflict(out(rig, 1, RESERVE, type, B, 0));
+			assert_conflict(reserve_out(rig, 1, RESERVE, type, B, 0));
 		/* released by who does not hold it: no error, no effect */
 		if (!all)
-			assert_good(out(rig, 1, RELEASE, type, B, 0));
-		check_reserved(rig, type, all ? 0 : A);
-		assert_conflict(out(rig, 0, RELEASE, type, B, 0));
-		assert_sense(out(rig, 0, RELEASE, other, A, 0), SENSE_ILLEGAL_REQUEST,
+			assert_good(reserve_out(rig, 1, RELEASE, type, B, 0));
+		reserve_check_held(rig, type, all ? 0 : A);
+		assert_conflict(reserve_out(rig, 0, RELEASE, type, B, 0));
+		assert_sense(reserve_out(rig, 0, RELEASE, other, A, 0), SENSE_ILLEGAL_REQUEST,
 			     ASC_INVALID_RELEASE_OF_PERSISTENT_RESERVATION);
-		assert_good(out(rig, 0, RELEASE, type, A, 0));
-		check_reserved(rig, 0, 0);
+		assert_good(reserve_out(rig, 0, RELEASE, type, A, 0));
+		reserve_check_held(rig, 0, 0);
 		/* registrants are told when it was a registrants type */
 		if (pr_type_is_registrants(type))
 			assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_RESERVATIONS_RELEASED);
 		assert_good(RUN(rig, 1, 0x00));
 		assert_good(RUN(rig, 2, 0x00));
-		assert_good(out(rig, 0, RELEASE, type, A, 0)); /* nothing held: no error */
+		assert_good(reserve_out(rig, 0, RELEASE, type, A, 0)); /* nothing held: no error */
 	}
-	check_keys(rig, 2, (const uint64_t[]){ A, B }, 2); /* RESERVE and RELEASE do not count */
+	reserve_check_keys(rig, 2, (const uint64_t[]){ A, B }, 2); /* RESERVE and RELEASE do not count */
 }
 
 /* SPC-4 §5.13.11.3 */
@@ -168,17 +112,17 @@ static void test_unregister_holder(void **state)
 	for (size_t i = 0; i < sizeof(types); i++) {
 		uint8_t type = types[i];
 
-		assert_good(out(rig, 0, IGNORE, 0, 0, A));
-		assert_good(out(rig, 1, IGNORE, 0, 0, B));
-		assert_good(out(rig, 0, RESERVE, type, A, 0));
-		assert_good(out(rig, 0, REGISTER, 0, A, 0));
+		assert_good(reserve_out(rig, 0, IGNORE, 0, 0, A));
+		assert_good(reserve_out(rig, 1, IGNORE, 0, 0, B));
+		assert_good(reserve_out(rig, 0, RESERVE, type, A, 0));
+		assert_good(reserve_out(rig, 0, REGISTER, 0, A, 0));
 		if (pr_type_is_all(type)) {
-			check_reserved(rig, type, 0);
-			assert_good(out(rig, 1, REGISTER, 0, B, 0)); /* the last of them */
-			check_reserved(rig, 0, 0);
+			reserve_check_held(rig, type, 0);
+			assert_good(reserve_out(rig, 1, REGISTER, 0, B, 0)); /* the last of them */
+			reserve_check_held(rig, 0, 0);
 			continue;
 		}
-		check_reserved(rig, 0, 0);
+		reserve_check_held(rig, 0, 0);
 		if (pr_type_is_registrants(type))
 			assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_RESERVATIONS_RELEASED);
 		assert_good(RUN(rig, 1, 0x00));
@@ -217,9 +161,9 @@ static void test_access(void **state)
 		uint8_t type = types[i];
 		bool exclusive = type == 3 || type == 6 || type == 8, registrants = pr_type_is_registrants(type);
 
-		assert_good(out(rig, 0, IGNORE, 0, 0, A));
-		assert_good(out(rig, 1, IGNORE, 0, 0, B));
-		assert_good(out(rig, 0, RESERVE, type, A, 0));
+		assert_good(reserve_out(rig, 0, IGNORE, 0, 0, A));
+		assert_good(reserve_out(rig, 1, IGNORE, 0, 0, B));
+		assert_good(reserve_out(rig, 0, RESERVE, type, A, 0));
 		assert_true(may(rig, 0, read, 0) && may(rig, 0, write, 512));
 		assert_int_equal(may(rig, 1, read, 0), registrants || !exclusive);
 		assert_int_equal(may(rig, 1, write, 512), registrants);
@@ -233,7 +177,7 @@ static void test_access(void **state)
 			assert_int_equal(may(rig, 2, like_read[k], 0), !exclusive);
 		for (size_t k = 0; k < sizeof(like_write) / 16; k++)
 			assert_false(may(rig, 2, like_write[k], 0));
-		assert_good(out(rig, 0, RELEASE, type, A, 0));
+		assert_good(reserve_out(rig, 0, RELEASE, type, A, 0));
 		rig_take_attentions(rig);
 	}
 }
@@ -242,29 +186,29 @@ static void test_clear(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_conflict(out(rig, 0, CLEAR, 0, 0, 0));
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 0, RESERVE, 3, A, 0));
-	assert_conflict(out(rig, 1, CLEAR, 0, A, 0));
-	assert_good(out(rig, 1, CLEAR, 0, B, 0)); /* any registrant may */
+	assert_conflict(reserve_out(rig, 0, CLEAR, 0, 0, 0));
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(reserve_out(rig, 0, RESERVE, 3, A, 0));
+	assert_conflict(reserve_out(rig, 1, CLEAR, 0, A, 0));
+	assert_good(reserve_out(rig, 1, CLEAR, 0, B, 0)); /* any registrant may */
 	rig_take_attentions(rig);
-	check_reserved(rig, 0, 0);
-	check_keys(rig, 0, NULL, 3);
+	reserve_check_held(rig, 0, 0);
+	reserve_check_keys(rig, 0, NULL, 3);
 }
 
 static void test_clear_tells(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 1, RESERVE, 3, B, 0));
-	assert_good(out(rig, 0, CLEAR, 0, A, 0));
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(reserve_out(rig, 1, RESERVE, 3, B, 0));
+	assert_good(reserve_out(rig, 0, CLEAR, 0, A, 0));
 	assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_RESERVATIONS_PREEMPTED);
 	assert_good(RUN(rig, 2, 0x00));
-	check_keys(rig, 0, NULL, 3);
-	check_reserved(rig, 0, 0);
+	reserve_check_keys(rig, 0, NULL, 3);
+	reserve_check_held(rig, 0, 0);
 }
 
 static void test_preempt(void **state)
@@ -272,58 +216,58 @@ static void test_preempt(void **state)
 	struct rig *rig = *state;
 
 	/* without a reservation: registrations only */
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 2, REGISTER, 0, 0, B));
-	assert_conflict(out(rig, 0, PREEMPT, 1, B, A));
-	assert_conflict(out(rig, 0, PREEMPT, 1, A, C)); /* nobody has that key */
-	check_parameter_field(out(rig, 0, PREEMPT, 1, A, 0), 8, -1);
-	assert_good(out(rig, 0, PREEMPT, 1, A, B));
-	check_keys(rig, 1, (const uint64_t[]){ A }, 4);
-	check_reserved(rig, 0, 0);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(reserve_out(rig, 2, REGISTER, 0, 0, B));
+	assert_conflict(reserve_out(rig, 0, PREEMPT, 1, B, A));
+	assert_conflict(reserve_out(rig, 0, PREEMPT, 1, A, C)); /* nobody has that key */
+	check_parameter_field(reserve_out(rig, 0, PREEMPT, 1, A, 0), 8, -1);
+	assert_good(reserve_out(rig, 0, PREEMPT, 1, A, B));
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 4);
+	reserve_check_held(rig, 0, 0);
 	assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_REGISTRATIONS_PREEMPTED);
 	assert_sense(RUN(rig, 2, 0x00), SENSE_UNIT_ATTENTION, ASC_REGISTRATIONS_PREEMPTED);
 	/* the holder: its reservation is taken over, with the new type */
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 2, REGISTER, 0, 0, C));
-	assert_good(out(rig, 1, RESERVE, 5, B, 0));
-	assert_good(out(rig, 0, PREEMPT, 3, A, B));
-	check_reserved(rig, 3, A);
-	check_keys(rig, 2, (const uint64_t[]){ A, C }, 7);
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(reserve_out(rig, 2, REGISTER, 0, 0, C));
+	assert_good(reserve_out(rig, 1, RESERVE, 5, B, 0));
+	assert_good(reserve_out(rig, 0, PREEMPT, 3, A, B));
+	reserve_check_held(rig, 3, A);
+	reserve_check_keys(rig, 2, (const uint64_t[]){ A, C }, 7);
 	assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_REGISTRATIONS_PREEMPTED);
 	assert_sense(RUN(rig, 2, 0x00), SENSE_UNIT_ATTENTION, ASC_RESERVATIONS_RELEASED);
 	/* not the holder: it stays */
-	assert_good(out(rig, 0, PREEMPT, 1, A, C));
-	check_reserved(rig, 3, A);
-	check_keys(rig, 1, (const uint64_t[]){ A }, 8);
+	assert_good(reserve_out(rig, 0, PREEMPT, 1, A, C));
+	reserve_check_held(rig, 3, A);
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 8);
 	/* oneself: only the type changes */
-	assert_good(out(rig, 0, PREEMPT, 1, A, A));
-	check_reserved(rig, 1, A);
-	check_keys(rig, 1, (const uint64_t[]){ A }, 9);
+	assert_good(reserve_out(rig, 0, PREEMPT, 1, A, A));
+	reserve_check_held(rig, 1, A);
+	reserve_check_keys(rig, 1, (const uint64_t[]){ A }, 9);
 }
 
 static void test_preempt_all_registrants(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 2, REGISTER, 0, 0, C));
-	assert_good(out(rig, 0, RESERVE, 8, A, 0));
-	assert_conflict(out(rig, 1, PREEMPT, 8, B, 0x77));
-	assert_good(out(rig, 1, PREEMPT, 3, B, C)); /* one of them goes, the reservation stays */
-	check_reserved(rig, 8, 0);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 1, REGISTER, 0, 0, B));
+	assert_good(reserve_out(rig, 2, REGISTER, 0, 0, C));
+	assert_good(reserve_out(rig, 0, RESERVE, 8, A, 0));
+	assert_conflict(reserve_out(rig, 1, PREEMPT, 8, B, 0x77));
+	assert_good(reserve_out(rig, 1, PREEMPT, 3, B, C)); /* one of them goes, the reservation stays */
+	reserve_check_held(rig, 8, 0);
 	rig_take_attentions(rig);
-	assert_good(out(rig, 1, PREEMPT, 3, B, 0)); /* all of them go */
+	assert_good(reserve_out(rig, 1, PREEMPT, 3, B, 0)); /* all of them go */
 	assert_sense(RUN(rig, 0, 0x00), SENSE_UNIT_ATTENTION, ASC_REGISTRATIONS_PREEMPTED);
-	check_reserved(rig, 3, B);
-	check_keys(rig, 1, (const uint64_t[]){ B }, 5);
+	reserve_check_held(rig, 3, B);
+	reserve_check_keys(rig, 1, (const uint64_t[]){ B }, 5);
 }
 
 static void test_capabilities(void **state)
 {
 	struct rig *rig = *state;
-	struct answer a = in(rig, 0, 2);
+	struct answer a = reserve_in(rig, 0, 2);
 
 	assert_good(a);
 	assert_int_equal(a.in_len, 8);
@@ -332,8 +276,8 @@ static void test_capabilities(void **state)
 	assert_int_equal(a.in[3], 0x80);
 	assert_int_equal(a.in[4], 0xea);
 	assert_int_equal(a.in[5], 0x01);
-	assert_good(out_flags(rig, 0, REGISTER, 0, 0, A, 0x01));
-	assert_int_equal(in(rig, 0, 2).in[3], 0x81);
+	assert_good(reserve_out_flags(rig, 0, REGISTER, 0, 0, A, 0x01));
+	assert_int_equal(reserve_in(rig, 0, 2).in[3], 0x81);
 }
 
 static void test_full_status(void **state)
@@ -343,10 +287,10 @@ static void test_full_status(void **state)
 	struct answer a;
 	size_t id_len;
 
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out_flags(rig, 1, REGISTER, 0, 0, B, 0x04)); /* ALL_TG_PT */
-	assert_good(out(rig, 1, RESERVE, 6, B, 0));
-	a = in(rig, 0, 3);
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out_flags(rig, 1, REGISTER, 0, 0, B, 0x04)); /* ALL_TG_PT */
+	assert_good(reserve_out(rig, 1, RESERVE, 6, B, 0));
+	a = reserve_in(rig, 0, 3);
 	assert_good(a);
 	assert_int_equal(get_be(a.in + 4, 4), a.in_len - 8);
 	assert_int_equal(get_be(a.in + 8, 8), A);
@@ -381,8 +325,8 @@ static void test_register_ports(void **state)
 	put_be(list + 24, 4, len - 28);
 	put_be(cdb + 5, 4, len);
 	assert_good(rig_run(rig, 0, cdb, sizeof(cdb), list, len));
-	check_keys(rig, 3, (const uint64_t[]){ A, A, A }, 1);
-	assert_good(out(rig, 1, RESERVE, 1, A, 0)); /* nexus 1 is registered */
+	reserve_check_keys(rig, 3, (const uint64_t[]){ A, A, A }, 1);
+	assert_good(reserve_out(rig, 1, RESERVE, 1, A, 0)); /* nexus 1 is registered */
 	/* again: already registered */
 	put_be(list, 8, A);
 	check_parameter_field(rig_run(rig, 0, cdb, sizeof(cdb), list, len), 20, 3);
@@ -394,7 +338,7 @@ static void test_register_ports(void **state)
 	put_be(list + 24, 4, len - 28);
 	list[28] = 0x05; /* a device, not a port */
 	check_parameter_field(rig_run(rig, 2, cdb, sizeof(cdb), list, len), 28, -1);
-	check_keys(rig, 3, (const uint64_t[]){ A, A, A }, 1);
+	reserve_check_keys(rig, 3, (const uint64_t[]){ A, A, A }, 1);
 }
 
 /* SPC-4 §5.13.8 */
@@ -412,9 +356,9 @@ static void test_move(void **state)
 	put_be(list + 20, 4, len - 24);
 	put_be(cdb + 5, 4, len);
 	assert_conflict(rig_run(rig, 0, cdb, sizeof(cdb), list, len));
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
 	assert_conflict(rig_run(rig, 0, cdb, sizeof(cdb), list, len)); /* holds nothing */
-	assert_good(out(rig, 0, RESERVE, 3, A, 0));
+	assert_good(reserve_out(rig, 0, RESERVE, 3, A, 0));
 	put_be(list + 8, 8, 0);
 	check_parameter_field(rig_run(rig, 0, cdb, sizeof(cdb), list, len), 8, -1);
 	put_be(list + 8, 8, C);
@@ -426,8 +370,8 @@ static void test_move(void **state)
 		     ASC_PARAMETER_LIST_LENGTH_ERROR);
 	put_be(list + 20, 4, len - 24);
 	assert_good(rig_run(rig, 0, cdb, sizeof(cdb), list, len));
-	check_keys(rig, 1, (const uint64_t[]){ C }, 2);
-	check_reserved(rig, 3, C);
+	reserve_check_keys(rig, 1, (const uint64_t[]){ C }, 2);
+	reserve_check_held(rig, 3, C);
 	assert_conflict(RUN(rig, 0, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
 	assert_good(RUN(rig, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
 }
@@ -443,152 +387,14 @@ static void test_bounded(void **state)
 		snprintf(name, sizeof(name), "iqn.2026-11.test:n%u,i,0x000000000001", i);
 		assert_int_equal(scsi_nexus_open(rig->target, name, &rig->nexus[2]), 0);
 		RUN(rig, 2, 0x00);
-		assert_good(out(rig, 2, REGISTER, 0, 0, i + 1));
+		assert_good(reserve_out(rig, 2, REGISTER, 0, 0, i + 1));
 		scsi_nexus_close(rig->nexus[2]);
 		rig->nexus[2] = nexus;
 	}
-	assert_sense(out(rig, 0, REGISTER, 0, 0, A), SENSE_ILLEGAL_REQUEST, ASC_INSUFFICIENT_REGISTRATION_RESOURCES);
-	assert_int_equal(in(rig, 0, 0).in_len, 8 + 8 * SCSI_REGISTRANTS_MAX);
-	assert_true(in(rig, 0, 3).in_len > SCSI_REGISTRANTS_MAX * 60);
-}
-
-static void test_aptpl(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_good(out_flags(rig, 0, REGISTER, 0, 0, A, 0x01));
-	assert_good(out_flags(rig, 1, REGISTER, 0, 0, B, 0x01));
-	assert_good(out(rig, 1, RESERVE, 6, B, 0));
-	assert_int_equal(rig->saves, 3);
-	rig_restart(rig);
-	rig_take_attentions(rig);
-	check_keys(rig, 2, (const uint64_t[]){ A, B }, 0); /* the generation begins anew */
-	check_reserved(rig, 6, B);
-	assert_conflict(RUN(rig, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
-	assert_good(RUN(rig, 0, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
-	/* the last REGISTER decides, and what was kept is forgotten */
-	assert_good(out(rig, 0, REGISTER, 0, A, A));
-	rig_restart(rig);
-	rig_take_attentions(rig);
-	check_keys(rig, 0, NULL, 0);
-	/* a new boot of the machine */
-	assert_good(out_flags(rig, 0, REGISTER, 0, 0, A, 0x01));
-	assert_good(out(rig, 0, RESERVE, 8, A, 0));
-	scsi_target_clear_reservations(rig->target);
-	check_reserved(rig, 0, 0);
-	rig_restart(rig);
-	rig_take_attentions(rig);
-	check_keys(rig, 0, NULL, 0);
-	assert_good(RUN(rig, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
-}
-
-/* The disk is closed when nobody is logged in, and opened again: no power is lost. */
-static void test_closed_disk(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_false(scsi_target_has_registrations(rig->target));
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
-	assert_good(out(rig, 1, REGISTER, 0, 0, B));
-	assert_good(out(rig, 1, RESERVE, 6, B, 0));
-	assert_true(scsi_target_has_registrations(rig->target));
-	assert_int_equal(rig->saves, 0);
-	for (unsigned i = 0; i < RIG_NEXUSES; i++)
-		scsi_nexus_close(rig->nexus[i]);
-	assert_int_equal(scsi_target_set_disk(rig->target, 1, NULL), -ENOENT);
-	assert_int_equal(scsi_target_set_disk(rig->target, SCSI_LUNS, NULL), -ENOENT);
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
-	rig->fake->disk.size_bytes -= 8 * 512;
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
-	for (unsigned i = 0; i < RIG_NEXUSES; i++)
-		rig_login(rig, i);
-	for (unsigned i = 0; i < RIG_NEXUSES; i++)
-		assert_sense(RUN(rig, i, 0x00), SENSE_UNIT_ATTENTION, ASC_POWER_ON_OR_RESET_OCCURRED);
-	check_keys(rig, 2, (const uint64_t[]){ A, B }, 2);
-	check_reserved(rig, 6, B);
-	assert_conflict(RUN(rig, 2, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
-	assert_good(RUN(rig, 0, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
-	assert_int_equal(get_be(RUN(rig, 0, 0x25).in, 4), RIG_BLOCKS - 9);
-	/* a boot that begins while it is closed */
-	for (unsigned i = 0; i < RIG_NEXUSES; i++)
-		scsi_nexus_close(rig->nexus[i]);
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
-	scsi_target_clear_reservations(rig->target);
-	assert_false(scsi_target_has_registrations(rig->target));
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
-	for (unsigned i = 0; i < RIG_NEXUSES; i++)
-		rig_login(rig, i);
-	rig_take_attentions(rig);
-	check_reserved(rig, 0, 0);
-}
-
-static void test_aptpl_waits(void **state)
-{
-	struct rig *rig = *state;
-	uint8_t list[24] = { 0 };
-	struct cmd one, two;
-
-	put_be(list + 8, 8, A);
-	list[20] = 1;
-	rig->hold_saves = true;
-	cmd_prepare(rig, &one, 0, CDB(0x5f, 0, 0, 0, 0, 0, 0, 0, 24));
-	cmd_out(&one, list, 24);
-	cmd_execute(&one);
-	cmd_prepare(rig, &two, 1, CDB(0x5f, 0, 0, 0, 0, 0, 0, 0, 24));
-	cmd_out(&two, list, 24);
-	cmd_execute(&two);
-	assert_int_equal(one.done + two.done, 0);
-	rig_finish_save(rig);
-	assert_int_equal(one.done, 1);
-	assert_int_equal(two.done, 0);
-	assert_int_equal(rig->saves, 2);
-	rig_finish_save(rig);
-	assert_int_equal(two.done, 1);
-	assert_int_equal(two.task.status, SCSI_GOOD);
-	cmd_release(&one);
-	cmd_release(&two);
-	rig->hold_saves = false;
-	rig->save_result = -EIO;
-	assert_sense(out(rig, 0, RESERVE, 1, A, 0), SENSE_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
-}
-
-static void test_damaged(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_good(out_flags(rig, 0, REGISTER, 0, 0, A, 0x01));
-	for (size_t i = 0; i < rig->saved_len; i++) {
-		rig->saved[i] ^= 0x10;
-		rig_restart(rig);
-		rig_take_attentions(rig);
-		check_keys(rig, 0, NULL, 0);
-		rig->saved[i] ^= 0x10;
-	}
-	for (size_t len = rig->saved_len, i = 1; i < len; i++) {
-		rig->saved_len = i;
-		rig_restart(rig);
-		rig_take_attentions(rig);
-		check_keys(rig, 0, NULL, 0);
-		rig->saved_len = len;
-	}
-	rig_restart(rig);
-	rig_take_attentions(rig);
-	check_keys(rig, 1, (const uint64_t[]){ A }, 0);
-}
-
-static void test_no_aptpl(void **state)
-{
-	struct rig rig;
-
-	(void)state;
-	rig_init(&rig, RIG_BLOCKS, false);
-	rig_take_attentions(&rig);
-	assert_int_equal(in(&rig, 0, 2).in[2], 0x1c);
-	check_parameter_field(out_flags(&rig, 0, REGISTER, 0, 0, A, 0x01), 20, 0);
-	check_keys(&rig, 0, NULL, 0);
-	assert_good(out(&rig, 0, REGISTER, 0, 0, A));
-	scsi_target_clear_reservations(rig.target);
-	rig_fini(&rig);
+	assert_sense(reserve_out(rig, 0, REGISTER, 0, 0, A), SENSE_ILLEGAL_REQUEST,
+		     ASC_INSUFFICIENT_REGISTRATION_RESOURCES);
+	assert_int_equal(reserve_in(rig, 0, 0).in_len, 8 + 8 * SCSI_REGISTRANTS_MAX);
+	assert_true(reserve_in(rig, 0, 3).in_len > SCSI_REGISTRANTS_MAX * 60);
 }
 
 /* SPC-2 §5.5.1 */
@@ -632,7 +438,7 @@ static void test_reserve_6(void **state)
 	rig_take_attentions(rig);
 	assert_good(RUN(rig, 1, 0x28, 0, 0, 0, 0, 0, 0, 0, 1));
 	/* SPC-4 §5.13.3, CRH */
-	assert_good(out(rig, 0, REGISTER, 0, 0, A));
+	assert_good(reserve_out(rig, 0, REGISTER, 0, 0, A));
 	assert_good(RUN(rig, 0, 0x16));
 	assert_conflict(RUN(rig, 1, 0x16));
 	assert_conflict(RUN(rig, 1, 0x17));
@@ -656,11 +462,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_register_ports, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_move, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bounded, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_aptpl, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_closed_disk, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_aptpl_waits, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_damaged, rig_setup, rig_teardown),
-		cmocka_unit_test(test_no_aptpl),
 		cmocka_unit_test_setup_teardown(test_reserve_6, rig_setup, rig_teardown),
 	};
 

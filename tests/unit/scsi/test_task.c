@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The task set: order, attributes, atomic commands, aborts at each moment, unit attentions, a target freed from inside.
- */
+/* The task set: order, attributes, atomic commands, unit attentions, a target freed from inside. */
 #include "rig.h"
 
 #include <errno.h>
@@ -8,32 +7,10 @@
 
 #include "scsi/sense.h"
 
-static uint8_t block_a[4096], block_b[4096];
-
-static void prepare_read(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba)
-{
-	uint8_t cdb[16] = { 0x28 };
-
-	put_be(cdb + 2, 4, lba);
-	cdb[8] = 1;
-	cmd_prepare(rig, cmd, nexus, cdb, sizeof(cdb));
-}
-
-static void prepare_write(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba, const uint8_t *data)
-{
-	uint8_t cdb[16] = { 0x2a };
-
-	put_be(cdb + 2, 4, lba);
-	cdb[8] = 1;
-	cmd_prepare(rig, cmd, nexus, cdb, sizeof(cdb));
-	assert_int_equal(cmd->task.data_out_len, 512);
-	assert_int_equal(cmd->task.direction, SCSI_DATA_OUT);
-	cmd_out(cmd, data, 512);
-}
+static uint8_t block_b[512];
 
 static int setup(void **state)
 {
-	memset(block_a, 'a', sizeof(block_a));
 	memset(block_b, 'b', sizeof(block_b));
 	return rig_setup(state);
 }
@@ -71,7 +48,7 @@ static void test_parallel(void **state)
 	struct cmd reads[8];
 
 	for (unsigned i = 0; i < 8; i++) {
-		prepare_read(rig, &reads[i], 0, i);
+		cmd_prepare_read(rig, &reads[i], 0, i);
 		cmd_execute(&reads[i]);
 	}
 	assert_int_equal(rig->fake->pending, 8); /* all at once: the disk orders what overlaps */
@@ -89,14 +66,14 @@ static void test_ordered(void **state)
 	struct rig *rig = *state;
 	struct cmd first, ordered, later, head;
 
-	prepare_read(rig, &first, 0, 0);
+	cmd_prepare_read(rig, &first, 0, 0);
 	cmd_execute(&first);
-	prepare_read(rig, &ordered, 0, 1);
+	cmd_prepare_read(rig, &ordered, 0, 1);
 	ordered.task.attribute = SCSI_ORDERED;
 	cmd_execute(&ordered);
-	prepare_read(rig, &later, 1, 2);
+	cmd_prepare_read(rig, &later, 1, 2);
 	cmd_execute(&later);
-	prepare_read(rig, &head, 1, 3);
+	cmd_prepare_read(rig, &head, 1, 3);
 	head.task.attribute = SCSI_HEAD_OF_QUEUE;
 	cmd_execute(&head);
 	assert_int_equal(rig->fake->pending, 2); /* the first and the head */
@@ -130,7 +107,7 @@ static void test_ordered_chain(void **state)
 		if (i % 3 == 2)
 			cmd_prepare(rig, &cmds[i], 0, CDB(0x00)); /* ends at once where it may start */
 		else
-			prepare_read(rig, &cmds[i], 0, i);
+			cmd_prepare_read(rig, &cmds[i], 0, i);
 		cmds[i].task.attribute = i % 4 == 1 ? SCSI_ORDERED : SCSI_SIMPLE;
 		cmd_execute(&cmds[i]);
 	}
@@ -169,9 +146,9 @@ static void test_atomic(void **state)
 	cmd_prepare(rig, &second, 1, CDB(0x89, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1));
 	cmd_out(&second, both, sizeof(both));
 	cmd_execute(&second);
-	prepare_write(rig, &over, 1, 5, block_b);
+	cmd_prepare_write(rig, &over, 1, 5, block_b);
 	cmd_execute(&over);
-	prepare_write(rig, &beside, 1, 6, block_b);
+	cmd_prepare_write(rig, &beside, 1, 6, block_b);
 	cmd_execute(&beside);
 	assert_int_equal(rig->fake->pending, 2); /* its read, and what does not touch it */
 	fake_disk_run(rig->fake);
@@ -211,158 +188,6 @@ static void test_atomic_and_unmap(void **state)
 	assert_int_equal(rig->fake->bytes[5 * 512], 0);
 	cmd_release(&compare);
 	cmd_release(&unmap);
-}
-
-static void test_abort(void **state)
-{
-	struct rig *rig = *state;
-	struct cmd cmd, ordered;
-
-	/* before execute: at once */
-	prepare_write(rig, &cmd, 0, 0, block_a);
-	scsi_task_abort(&cmd.task);
-	assert_int_equal(cmd.done, 1);
-	assert_true(cmd.task.aborted);
-	cmd_release(&cmd);
-	/* while the disk works: when it has finished */
-	prepare_write(rig, &cmd, 0, 0, block_a);
-	cmd_execute(&cmd);
-	scsi_task_abort(&cmd.task);
-	assert_int_equal(cmd.done, 0);
-	fake_disk_run(rig->fake);
-	assert_int_equal(cmd.done, 1);
-	assert_true(cmd.task.aborted);
-	assert_int_equal(rig->fake->bytes[0], 'a');
-	scsi_task_abort(&cmd.task); /* too late, no harm */
-	assert_int_equal(cmd.done, 1);
-	cmd_release(&cmd);
-	/* a read: what was lent goes back */
-	prepare_read(rig, &cmd, 0, 0);
-	cmd_execute(&cmd);
-	scsi_task_abort(&cmd.task);
-	fake_disk_run(rig->fake);
-	assert_true(cmd.task.aborted);
-	assert_int_equal(cmd.task.in_len, 0);
-	assert_int_equal(rig->fake->lent, 1);
-	cmd_release(&cmd);
-	assert_int_equal(rig->fake->lent, 0);
-	/* in the queue: at once */
-	prepare_read(rig, &cmd, 0, 0);
-	cmd_execute(&cmd);
-	prepare_read(rig, &ordered, 0, 1);
-	ordered.task.attribute = SCSI_ORDERED;
-	cmd_execute(&ordered);
-	scsi_task_abort(&ordered.task);
-	assert_true(ordered.done && ordered.task.aborted);
-	cmd_release(&ordered);
-	fake_disk_run(rig->fake);
-	assert_int_equal(cmd.task.status, SCSI_GOOD);
-	assert_false(cmd.task.aborted);
-	cmd_release(&cmd);
-	assert_int_equal(rig->target->lus[0]->waiting, 0);
-}
-
-/* Between steps: the next one does not start. */
-static void test_abort_steps(void **state)
-{
-	struct rig *rig = *state;
-	struct cmd cmd;
-	unsigned reads;
-
-	cmd_prepare(rig, &cmd, 0, CDB(0x8f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff));
-	cmd_execute(&cmd);
-	fake_disk_step(rig->fake);
-	fake_disk_step(rig->fake);
-	fake_disk_step(rig->fake);
-	reads = rig->fake->reads;
-	scsi_task_abort(&cmd.task);
-	fake_disk_run(rig->fake);
-	assert_true(cmd.task.aborted);
-	assert_int_equal(rig->fake->reads, reads + 1);
-	cmd_release(&cmd);
-}
-
-static void test_abort_failed(void **state)
-{
-	struct rig *rig = *state;
-	struct cmd cmd;
-
-	prepare_write(rig, &cmd, 0, 0, block_a);
-	cmd_execute(&cmd);
-	scsi_task_abort(&cmd.task);
-	rig->fake->fail_op = DISK_WRITE;
-	rig->fake->fail_result = -EIO;
-	fake_disk_run(rig->fake);
-	assert_true(cmd.task.aborted);
-	assert_int_equal(cmd.done, 1);
-	cmd_release(&cmd);
-}
-
-static void hook(void *arg, struct scsi_nexus *nexus)
-{
-	struct rig *rig = scsi_nexus_user(nexus);
-	struct cmd *cmd = arg;
-
-	rig->hook_calls++;
-	assert_ptr_equal(nexus, cmd->task.nexus);
-	scsi_task_abort(&cmd->task);
-}
-
-/* PREEMPT AND ABORT is good only when what it aborted has ended. */
-static void test_preempt_and_abort(void **state)
-{
-	for (unsigned with_hook = 0; with_hook < 2; with_hook++) {
-		struct rig *rig = *state;
-		uint8_t list[24] = { 0 };
-		struct cmd victim, preempt;
-
-		put_be(list + 8, 8, 0xa);
-		assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-		put_be(list + 8, 8, 0xb);
-		assert_good(rig_run(rig, 1, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-		prepare_write(rig, &victim, 1, 9, block_a);
-		cmd_execute(&victim);
-		if (with_hook)
-			scsi_target_set_abort_hook(rig->target, hook, &victim);
-		put_be(list, 8, 0xa);
-		cmd_prepare(rig, &preempt, 0, CDB(0x5f, 5, 1, 0, 0, 0, 0, 0, 24));
-		cmd_out(&preempt, list, 24);
-		cmd_execute(&preempt);
-		assert_int_equal(preempt.done, 0);
-		assert_int_equal(victim.done, 0);
-		fake_disk_run(rig->fake);
-		assert_int_equal(victim.done, 1);
-		assert_true(victim.task.aborted);
-		assert_int_equal(preempt.done, 1);
-		assert_int_equal(preempt.task.status, SCSI_GOOD);
-		assert_int_equal(rig->hook_calls, with_hook);
-		cmd_release(&victim);
-		cmd_release(&preempt);
-		assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_REGISTRATIONS_PREEMPTED);
-	}
-}
-
-static void test_preempt_and_abort_aborted(void **state)
-{
-	struct rig *rig = *state;
-	uint8_t list[24] = { 0 };
-	struct cmd victim, preempt;
-
-	put_be(list + 8, 8, 0xa);
-	assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-	put_be(list + 8, 8, 0xb);
-	assert_good(rig_run(rig, 1, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-	prepare_write(rig, &victim, 1, 9, block_a);
-	cmd_execute(&victim);
-	put_be(list, 8, 0xa);
-	cmd_prepare(rig, &preempt, 0, CDB(0x5f, 5, 1, 0, 0, 0, 0, 0, 24));
-	cmd_out(&preempt, list, 24);
-	cmd_execute(&preempt);
-	scsi_task_abort(&preempt.task);
-	assert_true(preempt.done && preempt.task.aborted);
-	cmd_release(&preempt);
-	fake_disk_run(rig->fake);
-	cmd_release(&victim);
 }
 
 static void test_attentions(void **state)
@@ -463,15 +288,15 @@ static void test_hold(void **state)
 	struct fake_disk *small = rig->fake, *big = fake_disk_new((RIG_BLOCKS + 8) * 512);
 	struct cmd read, late[3], gone;
 
-	prepare_read(rig, &read, 0, 0);
+	cmd_prepare_read(rig, &read, 0, 0);
 	cmd_execute(&read);
 	scsi_target_hold(rig->target, 0);
 	assert_false(scsi_target_is_idle(rig->target, 0));
-	prepare_write(rig, &late[0], 0, 5, block_b);
+	cmd_prepare_write(rig, &late[0], 0, 5, block_b);
 	cmd_prepare(rig, &late[1], 1, CDB(0x00));
 	cmd_prepare(rig, &late[2], 1, CDB(0x25));
 	late[2].task.attribute = SCSI_HEAD_OF_QUEUE;
-	prepare_read(rig, &gone, 2, 0);
+	cmd_prepare_read(rig, &gone, 2, 0);
 	for (unsigned i = 0; i < 3; i++)
 		cmd_execute(&late[i]);
 	cmd_execute(&gone);
@@ -516,7 +341,7 @@ static void test_cleared(void **state)
 	struct rig *rig = *state;
 	struct cmd cmd;
 
-	prepare_read(rig, &cmd, 1, 0);
+	cmd_prepare_read(rig, &cmd, 1, 0);
 	cmd_execute(&cmd);
 	scsi_task_set_cleared(rig->target, (const uint8_t[8]){ 0 }, rig->nexus[0]);
 	fake_disk_run(rig->fake);
@@ -533,7 +358,7 @@ static void test_task_set_full(void **state)
 
 	assert_non_null(cmds);
 	for (unsigned i = 0; i <= SCSI_TASK_SET_MAX; i++) {
-		prepare_read(rig, &cmds[i], 0, i);
+		cmd_prepare_read(rig, &cmds[i], 0, i);
 		cmd_execute(&cmds[i]);
 	}
 	assert_int_equal(cmds[SCSI_TASK_SET_MAX].done, 1);
@@ -622,11 +447,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_aca, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_atomic, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_atomic_and_unmap, setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_abort, setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_abort_steps, setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_abort_failed, setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_preempt_and_abort, setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_preempt_and_abort_aborted, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_attentions, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_capacity_changed, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, rig_teardown),

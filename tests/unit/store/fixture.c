@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "store/fixture.h"
 
-#include "base/log.h"
 #include "base/util.h"
 
 #include <dirent.h>
@@ -67,24 +66,9 @@ int fixture_teardown(void **state)
 	return 0;
 }
 
-struct call {
-	struct inventory_job job;
-	int (*run)(struct inventory_tx *tx, void *arg);
-	void *arg;
-};
-
-static int call_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct call *call = container_of(job, struct call, job);
-
-	return call->run(tx, call->arg);
-}
-
 int in_write(struct fixture *f, int (*run)(struct inventory_tx *tx, void *arg), void *arg)
 {
-	struct call call = { .job.run = call_run, .run = run, .arg = arg };
-
-	return inventory_write_wait(f->inventory, &call.job);
+	return inventory_write_call(f->inventory, run, arg);
 }
 
 /* ---- files ---- */

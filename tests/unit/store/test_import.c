@@ -86,8 +86,10 @@ static void test_vhd_true_size(void **state)
 	run_command("printf last | dd of=%s bs=1 seek=%llu conv=notrunc status=none", raw,
 		    (unsigned long long)size - 4);
 	run_command("qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on %s %s", raw, input(f, "odd.vhd"));
-	/* A creator whose geometry (602 * 4 * 17 sectors, a little less than all) QEMU would believe; then the
-	 * checksum. */
+	/*
+	 * A creator whose geometry (602 * 4 * 17 sectors, a little less than all) QEMU would believe; then the
+	 * checksum.
+	 */
 	run_command("python3 - %s <<'E'\n"
 		    "import sys\n"
 		    "f = open(sys.argv[1], 'r+b'); f.seek(-512, 2); b = bytearray(f.read())\n"

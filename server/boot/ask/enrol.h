@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A new machine: its file, its row, its first pending boot; and what applies to it. Private to boot/. */
+#ifndef BOOT_ENROL_H
+#define BOOT_ENROL_H
+
+#include "ask.h"
+#include "boot/internal.h"
+
+/* What a new machine is made of. */
+struct enrolment {
+	const struct asker *asker; /* mac, uuid, serial, product */
+	const char *address;	   /* that it keeps; "" where not known for sure */
+	const char *name;	   /* NULL: by the pattern */
+	const struct image_version *version;
+	const struct policy *policy;
+	const char *actor;
+	char child[NAME_MAX_TEXT]; /* out: made, or tried; to be deleted where the job fails */
+};
+
+/*
+ * In a write job: file, row, MAC, pending boot, event; the waiting row goes. 0; -ENOSPC: no room for a child, nothing
+ * was made; -EEXIST: the name is taken; others. Where it fails the file is gone again; the caller deletes it (child)
+ * where the commit fails.
+ */
+int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine,
+		  char *reason, size_t reason_size);
+/* A pending boot with fresh secrets. */
+int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
+		     struct boot_record *pending);
+/* The address if no machine keeps it yet, "" otherwise. */
+int enrol_free_address(struct inventory_tx *tx, const char *address, char out[PARSE_ENDPOINT_TEXT]);
+/* Its row of the waiting list goes, if there is one. */
+int enrol_forget_waiting(struct inventory_tx *tx, const char *mac);
+void enrol_initiator(const char *iqn, char initiator[IQN_MAX_TEXT]);
+const char *enrol_user(const char *iqn); /* the short id: part of iqn */
+/* What applies to a machine: its own, or the policy's. */
+enum auth_kind enrol_auth(const struct machine *machine, const struct policy *policy);
+
+#endif

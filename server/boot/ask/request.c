@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * GET /boot, from the question to the script. Everything runs on boot's own loop but the two jobs, which run on the
+ * inventory's threads and touch only the request, which nobody else touches meanwhile.
+ *
+ *     boot_request -> start: neighbour table -> look (read job) -> decide
+ *                                                                    |
+ *               a current boot, not yet probed  +--------------------+--------------------+ nothing to write
+ *                                               v                    | something to write |
+ *                          probe (at most 5 s), then decide again    v                    v
+ *                                          settle (write job): looks and decides again -> answer
+ *
+ * A machine that asks every five seconds causes a read, and a write at most once a minute: settle.c.
+ */
+#include "request.h"
+
+#include "answer.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/progress/warm.h"
+#include "flood.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the answer ---- */
+
+static void request_finish(struct request *r, struct boot_answer *answer)
+{
+	struct boot *boot = r->boot;
+
+	r->answered(r->arg, answer);
+	if (answer->script.data)
+		explicit_bzero(answer->script.data, answer->script.len);
+	buf_fini(&answer->script);
+	explicit_bzero(r, sizeof(*r));
+	free(r);
+	boot_leave(boot);
+}
+
+static void request_fail(struct request *r, int status, const char *outcome, const char *reason)
+{
+	struct boot_answer answer = { 0 };
+
+	buf_init(&answer.script, 1u << 16);
+	answer_error(r->boot, &r->asker, status, outcome, reason, &answer);
+	request_finish(r, &answer);
+}
+
+static const char *request_stranger_reason(struct request *r)
+{
+	const char *client = r->asker.client[0] ? r->asker.client : "your address";
+
+	if (r->neighbour == NEIGHBOUR_OTHER)
+		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows another MAC address for %s",
+			 client);
+	else
+		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows no MAC address for %s",
+			 client);
+	return r->reason;
+}
+
+static const char *request_reason(struct request *r)
+{
+	switch (r->decision) {
+	case DECIDE_WAIT_STRANGER:
+		return request_stranger_reason(r);
+	case DECIDE_WAIT_FAILED:
+		return r->look.machine.state_reason;
+	case DECIDE_WAIT_SPACE:
+		return r->reason;
+	case DECIDE_SERVE:
+	case DECIDE_ENTRY_DISK:
+		/* It failed, and comes back: its screen says what only the server knows. */
+		return r->asker.error[0] &&
+				       slots_refused(&r->boot->slots, r->look.machine.id, r->reason, sizeof(r->reason))
+			       ? r->reason
+			       : NULL;
+	case DECIDE_MENU:
+		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
+	case DECIDE_DENY:
+		return r->look.facts.denied ? "a person said no" : "this server takes no new machines (enrol=deny)";
+	default:
+		return NULL;
+	}
+}
+
+/* A failed sanboot is worth an event: it is the machine's only way to say what is wrong. */
+static void request_note_error(struct request *r)
+{
+	const struct machine *machine = &r->look.machine;
+	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->look.want.text : "its disk";
+	char problem[160];
+
+	if (!r->asker.error[0] || !r->look.facts.known || r->look.facts.stranger)
+		return;
+	snprintf(problem, sizeof(problem), "iPXE could not boot %.60s (https://ipxe.org/%s)", what, r->asker.error);
+	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
+	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
+		return;
+	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
+		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
+}
+
+/* For the timeline: it has its script, or it was here and waits. A stranger proves nothing. */
+static void request_note_stage(struct request *r, const struct boot_answer *answer)
+{
+	struct timeline *timeline = stages_timeline(r->boot->stages);
+
+	if (r->look.facts.stranger)
+		return;
+	if (!strcmp(answer->outcome, "sanboot") ||
+	    (r->decision == DECIDE_ENTRY_DISK && !strcmp(answer->outcome, "entry"))) {
+		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
+				time_unix_ms());
+		warm_script(r->boot->warm, r->look.machine.id, r->look.pending.number, &r->look.version);
+	} else {
+		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
+	}
+	stages_changed(r->boot->stages);
+}
+
+static void request_answer(struct request *r)
+{
+	struct boot_answer answer = { 0 };
+	struct answer_facts facts = {
+		.asker = &r->asker,
+		.look = &r->look,
+		.decision = r->decision,
+		.reason = request_reason(r),
+		.running = r->decision == DECIDE_WAIT_RUNNING ? &r->running : NULL,
+		.turn = r->decision == DECIDE_WAIT_TURN ? &r->turn : NULL,
+	};
+
+	request_note_error(r);
+	buf_init(&answer.script, 1u << 16);
+	answer_make(r->boot, &facts, &answer);
+	request_note_stage(r, &answer);
+	log_debug("boot: %s at %s: %s", r->asker.mac, r->asker.client, answer.outcome);
+	request_finish(r, &answer);
+}
+
+/* ---- the sequence ---- */
+
+static void request_decide(struct request *r);
+
+/* It would be served. May it be, now? */
+static void request_turn(struct request *r)
+{
+	r->turn = turns_ask(r->boot->turns, r->look.machine.id, r->look.priority, r->look.policy.max_booting,
+			    time_monotonic_ms());
+	if (!r->turn.now)
+		r->decision = DECIDE_WAIT_TURN;
+}
+
+static void request_busy(struct request *r, int err)
+{
+	log_error("boot: %s: %s%s%s", r->asker.mac, strerror(-err), r->reason[0] ? ": " : "", r->reason);
+	request_fail(r, 503, "busy", "the server could not look into its inventory; its log says why");
+}
+
+static void request_settled(struct inventory_job *job, int err)
+{
+	struct request *r = container_of(job, struct request, job);
+
+	if (err && r->enrolment.child[0])
+		boot_discard_child(r->boot, r->enrolment.child);
+	if (err) {
+		request_busy(r, err);
+		return;
+	}
+	if (!request_is_ready(r)) {
+		request_decide(r);
+		return;
+	}
+	if (r->decision == DECIDE_ENROL)
+		request_turn(r);
+	request_answer(r);
+}
+
+static void request_write(struct request *r)
+{
+	r->enrolment.child[0] = '\0';
+	r->job = (struct inventory_job){ .run = request_settle, .done = request_settled, .loop = r->boot->loop };
+	inventory_write(r->boot->inventory, &r->job);
+}
+
+static void request_probed(void *arg, bool alive, const struct boot_session *session)
+{
+	struct request *r = arg;
+
+	r->probed = true;
+	r->look.facts.running = alive;
+	if (alive && session)
+		r->running = *session;
+	request_decide(r);
+}
+
+static void request_decide(struct request *r)
+{
+	r->decision = decide(&r->look.facts);
+	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed) {
+		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->look.machine.id, BOOT_PROBE_MS,
+					r->boot->loop, request_probed, r);
+		return;
+	}
+	if (r->decision == DECIDE_SERVE)
+		request_turn(r);
+	if (request_must_write(r))
+		request_write(r);
+	else
+		request_answer(r);
+}
+
+static int request_look(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct request *r = container_of(job, struct request, job);
+
+	return look_up(r->boot, tx, &r->asker, &r->look);
+}
+
+/* True: it is answered. Said once a minute and address, and six times a minute at most. */
+static bool request_flood(struct request *r, const struct flood_verdict *verdict, const char *what)
+{
+	const char *client = r->asker.client[0] ? r->asker.client : "an unknown address";
+
+	if (!verdict->refused)
+		return false;
+	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
+		boot_note(r->boot, "warning", "flood", "server", 0,
+			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
+			  client, what, verdict->per_second, verdict->refused_count);
+	snprintf(r->reason, sizeof(r->reason), "%s asks for %s; it goes on more slowly", client, what);
+	request_fail(r, 503, "busy", r->reason);
+	return true;
+}
+
+static void request_looked(struct inventory_job *job, int err)
+{
+	struct request *r = container_of(job, struct request, job);
+	struct flood_verdict verdict = { 0 };
+
+	if (err) {
+		request_busy(r, err);
+		return;
+	}
+	if (!r->look.facts.known || r->look.facts.stranger)
+		verdict = flood_unknown(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	else
+		flood_known(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	if (!request_flood(r, &verdict, "more machines than it can have"))
+		request_decide(r);
+}
+
+static void request_start(struct loop_msg *msg)
+{
+	struct request *r = container_of(msg, struct request, msg);
+	int err;
+
+	if (r->invalid) {
+		request_fail(r, 400, "invalid", r->reason);
+		return;
+	}
+	err = neighbour_check(r->asker.client, r->asker.mac, &r->neighbour);
+	if (err) {
+		log_warning("boot: %s: the neighbour table cannot be asked about \"%s\": %s", r->asker.mac,
+			    r->asker.client, strerror(-err));
+		r->neighbour = NEIGHBOUR_MISSING;
+	}
+	r->look.facts.stranger = r->neighbour == NEIGHBOUR_OTHER || r->neighbour == NEIGHBOUR_MISSING;
+	r->job = (struct inventory_job){ .run = request_look, .done = request_looked, .loop = r->boot->loop };
+	inventory_read(r->boot->inventory, &r->job);
+}
+
+void boot_request(struct boot *boot, const struct boot_ask *ask,
+		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
+{
+	static const struct boot_answer no_memory = { .status = 503, .outcome = "busy" };
+	struct flood_verdict verdict;
+	struct request *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		answered(arg, &no_memory);
+		return;
+	}
+	r->boot = boot;
+	r->answered = answered;
+	r->arg = arg;
+	r->invalid = !ask_check(ask, &r->asker, r->reason, sizeof(r->reason));
+	r->msg.run = request_start;
+	boot_enter(boot);
+	verdict = flood_ask(boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
+	if (!request_flood(r, &verdict, "scripts without end"))
+		loop_post(boot->loop, &r->msg);
+}

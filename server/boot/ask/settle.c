@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What GET /boot writes, and when: see request.h. A machine that asks every five seconds causes a write at most once a
+ * minute. What a request may do is said in design.md: it may create what is missing, and never resets, replaces or
+ * deletes.
+ */
+#include "request.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool request_verified_address(const struct request *r)
+{
+	return r->neighbour == NEIGHBOUR_MATCH;
+}
+
+/* What a known machine tells that the inventory does not know yet. */
+static bool request_learn(const struct request *r, struct machine *machine)
+{
+	bool changed = false;
+
+	if (!machine->uuid[0] && r->asker.uuid[0]) {
+		memcpy(machine->uuid, r->asker.uuid, sizeof(machine->uuid));
+		changed = true;
+	}
+	if (!machine->serial[0] && r->asker.serial[0]) {
+		memcpy(machine->serial, r->asker.serial, sizeof(machine->serial));
+		changed = true;
+	}
+	if (!machine->product[0] && r->asker.product[0]) {
+		memcpy(machine->product, r->asker.product, sizeof(machine->product));
+		changed = true;
+	}
+	return changed;
+}
+
+static bool request_wants_address(const struct request *r)
+{
+	return !r->look.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
+	       request_verified_address(r);
+}
+
+/* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
+static bool request_row_is_over(const struct request *r)
+{
+	return r->look.waits && r->look.waiting.reason != WAIT_DENIED;
+}
+
+static bool request_must_write_known(const struct request *r, int64_t now)
+{
+	struct machine machine = r->look.machine;
+
+	return (decision_opens_disk(r->decision) &&
+		(!r->look.pending.number || r->look.pending.version_id != r->look.want.version_id)) ||
+	       request_row_is_over(r) ||
+	       now - machine.seen_ms >= BOOT_SEEN_MS || request_learn(r, &machine) || request_wants_address(r);
+}
+
+bool request_must_write(const struct request *r)
+{
+	int64_t now = time_unix_ms();
+	enum waiting_reason reason;
+
+	switch (r->decision) {
+	case DECIDE_ENROL:
+		return true;
+	case DECIDE_SERVE:
+	case DECIDE_WAIT_TURN:
+	case DECIDE_LOCAL:
+	case DECIDE_MENU:
+	case DECIDE_ENTRY:
+	case DECIDE_ENTRY_DISK:
+		return request_must_write_known(r, now);
+	default:
+		if (!decision_waiting_reason(r->decision, &reason))
+			return false;
+		return !r->look.waits || r->look.waiting.reason != reason ||
+		       r->look.waiting.machine_id != r->look.machine.id ||
+		       now - r->look.waiting.seen_ms >= BOOT_SEEN_MS;
+	}
+}
+
+/* The pending boot, made where there is none, with what was chosen for it. */
+static int request_write_boot(struct request *r, struct inventory_tx *tx)
+{
+	const struct machine *machine = &r->look.machine;
+	struct boot_record *pending = &r->look.pending;
+	int err = 0;
+
+	if (!pending->number) {
+		err = enrol_issue_boot(tx, machine->id, r->asker.mac, r->asker.client, pending);
+		if (!err)
+			err = event_add(tx, "info", "boot-asked", "machine", machine->id, machine->name,
+					"%s%s%s got its script for boot %llu", r->asker.mac,
+					r->asker.client[0] ? " at " : "", r->asker.client,
+					(unsigned long long)pending->number);
+	}
+	if (err || pending->version_id == r->look.want.version_id)
+		return err;
+	err = boot_choose(tx, machine->id, pending->number, r->look.want.version_id);
+	if (!err)
+		pending->version_id = r->look.want.version_id;
+	return err;
+}
+
+static int request_write_known(struct request *r, struct inventory_tx *tx)
+{
+	struct machine *machine = &r->look.machine;
+	int err = 0;
+
+	machine->seen_ms = time_unix_ms();
+	request_learn(r, machine);
+	if (request_wants_address(r))
+		err = enrol_free_address(tx, r->asker.client, machine->address);
+	if (!err)
+		err = machine_update(tx, machine);
+	if (!err && request_row_is_over(r))
+		err = enrol_forget_waiting(tx, r->asker.mac);
+	if (err || !decision_opens_disk(r->decision))
+		return err;
+	return request_write_boot(r, tx);
+}
+
+static int request_waiting_event(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
+{
+	const struct look *look = &r->look;
+	bool odd = reason == WAIT_CONFLICT || reason == WAIT_SWAP;
+	bool bad = reason == WAIT_NO_SPACE || reason == WAIT_FULL;
+
+	return event_add(tx, odd || bad ? "warning" : "info", bad && reason == WAIT_NO_SPACE ? "no-space" : "waiting",
+			 "machine", look->machine.id, odd ? look->machine.name : "",
+			 "%s%s%s waits (%s), number %lld%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
+			 r->asker.client, waiting_reason_name(reason), (long long)look->waiting.number,
+			 reason == WAIT_NO_SPACE && r->reason[0] ? ": " : "", reason == WAIT_NO_SPACE ? r->reason : "");
+}
+
+static int request_write_waiting(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
+{
+	struct look *look = &r->look;
+	struct waiting row = look->waiting;
+	bool news = !look->waits || row.reason != reason || row.machine_id != look->machine.id;
+	int err;
+
+	memcpy(row.mac, r->asker.mac, sizeof(row.mac));
+	memcpy(row.uuid, r->asker.uuid, sizeof(row.uuid));
+	memcpy(row.serial, r->asker.serial, sizeof(row.serial));
+	memcpy(row.product, r->asker.product, sizeof(row.product));
+	memcpy(row.address, r->asker.client, sizeof(row.address));
+	row.reason = reason;
+	row.machine_id = look->machine.id;
+	row.seen_ms = time_unix_ms();
+	if (!look->waits)
+		row.first_ms = row.seen_ms;
+	err = waiting_put(tx, &row, look->policy.max_waiting);
+	/* The list is full: it waits all the same, without a number. */
+	if (err == -ENOSPC)
+		return 0;
+	if (err)
+		return err;
+	look->waiting = row;
+	look->waits = true;
+	return news ? request_waiting_event(r, tx, reason) : 0;
+}
+
+static int request_enrol(struct request *r, struct inventory_tx *tx)
+{
+	int err;
+
+	r->enrolment = (struct enrolment){
+		.asker = &r->asker,
+		.address = request_verified_address(r) ? r->asker.client : "",
+		.version = &r->look.version,
+		.policy = &r->look.policy,
+		.actor = "machine",
+	};
+	err = enrol_machine(r->boot, tx, &r->enrolment, &r->look.machine, r->reason, sizeof(r->reason));
+	if (!err)
+		return boot_pending(tx, r->look.machine.id, &r->look.pending);
+	if (err != -ENOSPC)
+		return err;
+	memset(&r->look.machine, 0, sizeof(r->look.machine));
+	r->look.facts.no_space = true;
+	r->decision = decide(&r->look.facts);
+	return request_write_waiting(r, tx, WAIT_NO_SPACE);
+}
+
+bool request_is_ready(const struct request *r)
+{
+	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed)
+		return false;
+	return r->decision != DECIDE_SERVE || r->turn.now;
+}
+
+/* Between the first look and this job another request may have changed everything. */
+int request_settle(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct request *r = container_of(job, struct request, job);
+	enum waiting_reason reason;
+	int err = look_up(r->boot, tx, &r->asker, &r->look);
+
+	if (err)
+		return err;
+	r->decision = decide(&r->look.facts);
+	if (r->decision == DECIDE_ENROL)
+		return request_enrol(r, tx);
+	if (r->decision == DECIDE_SERVE && r->turn.place && !r->turn.now)
+		r->decision = DECIDE_WAIT_TURN;
+	if (!request_is_ready(r))
+		return 0; /* it was enrolled, or has begun to run, meanwhile: from the start */
+	if (!request_must_write(r))
+		return 0;
+	if (decision_waiting_reason(r->decision, &reason))
+		return request_write_waiting(r, tx, reason);
+	return request_write_known(r, tx);
+}

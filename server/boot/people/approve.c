@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a person says of machines that wait: see boot.h. Yes means, by why it waits:
+ *
+ *     approval, no image, no space, full, denied
+ *                 it is enrolled now (with the name and the image that were given)
+ *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk
+ *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine
+ *                 in question with another network card; with the same UUID the MAC is added, with another one (same
+ *                 serial) its hardware is replaced
+ *
+ * None of this touches a disk that exists, so none of it has to wait for a running machine.
+ */
+#include "manage.h"
+
+#include "base/util.h"
+#include "boot/ask/ask.h"
+#include "boot/ask/enrol.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "52:54:00:12:34:56" or "7" or "#7". */
+static int approve_find(struct manage *m, struct inventory_tx *tx, struct waiting *row)
+{
+	const char *digits = m->which[0] == '#' ? m->which + 1 : m->which;
+	struct machine machine;
+	uint64_t number;
+	char shown[80];
+	int err;
+
+	if (parse_mac(m->which, m->mac)) {
+		err = waiting_by_mac(tx, m->mac, row);
+		if (err == -ENOENT && !machine_by_mac(tx, m->mac, &machine))
+			return manage_refuse(m, -EEXIST, "%s is machine %s already", m->mac, machine.name);
+	} else if (parse_u64(digits, 1, INT64_MAX, &number)) {
+		err = waiting_by_number(tx, (int64_t)number, row);
+	} else {
+		return manage_refuse(m, -EINVAL, "expected a MAC address or the number that the machine shows");
+	}
+	if (err == -ENOENT) {
+		parse_clean_text(m->which, shown, sizeof(shown));
+		return manage_refuse(m, err, "no machine waits as %s: sanbootctl machine list shows who does", shown);
+	}
+	if (!err)
+		memcpy(m->mac, row->mac, sizeof(m->mac));
+	return err;
+}
+
+static int approve_version(struct manage *m, struct inventory_tx *tx, struct image_version *version)
+{
+	int err;
+
+	if (m->image)
+		return manage_find_version(m, tx, m->image, version);
+	err = version_default(tx, version);
+	if (err == -ENOENT)
+		return manage_refuse(m, err,
+				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
+	return err;
+}
+
+static int approve_check_room(struct manage *m, struct inventory_tx *tx, const struct policy *policy)
+{
+	unsigned count;
+	int err = machine_count(tx, &count);
+
+	if (err || count < policy->max_machines)
+		return err;
+	return manage_refuse(m, -ENOSPC,
+			     "there are %u machines already: sanbootctl policy set max-machines=N raises the limit",
+			     count);
+}
+
+static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
+{
+	struct image_version version;
+	struct policy policy;
+	struct asker asker = { 0 };
+	struct enrolment e = { .asker = &asker,
+			       .address = "",
+			       .name = m->name,
+			       .version = &version,
+			       .policy = &policy,
+			       .actor = m->actor };
+	int err = policy_get(tx, &policy);
+
+	if (!err)
+		err = approve_check_room(m, tx, &policy);
+	if (!err)
+		err = approve_version(m, tx, &version);
+	if (err)
+		return err;
+	memcpy(asker.mac, row->mac, sizeof(asker.mac));
+	memcpy(asker.uuid, row->uuid, sizeof(asker.uuid));
+	memcpy(asker.serial, row->serial, sizeof(asker.serial));
+	memcpy(asker.product, row->product, sizeof(asker.product));
+	memcpy(asker.client, row->address, sizeof(asker.client));
+	err = enrol_machine(m->boot, tx, &e, &m->machine, m->reason, m->reason_size);
+	memcpy(m->new_child, e.child, sizeof(m->new_child));
+	if (err == -EEXIST && m->name)
+		return manage_refuse(m, err, "there is a machine %s already", m->name);
+	return err;
+}
+
+static int approve_conflict(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
+{
+	struct machine *machine = &m->machine;
+	int err;
+
+	if (m->name || m->image)
+		return manage_refuse(
+			m, -EINVAL,
+			"%s belongs to machine %s: it can only be told to be that one (without a name or an image)",
+			row->mac, machine->name);
+	memcpy(machine->uuid, row->uuid, sizeof(machine->uuid));
+	if (row->serial[0])
+		memcpy(machine->serial, row->serial, sizeof(machine->serial));
+	if (row->product[0])
+		memcpy(machine->product, row->product, sizeof(machine->product));
+	err = machine_update(tx, machine);
+	if (!err)
+		err = enrol_forget_waiting(tx, row->mac);
+	if (!err)
+		err = event_add(tx, "info", "conflict-resolved", m->actor, machine->id, machine->name,
+				"%s has a new board: UUID %s", row->mac, row->uuid);
+	return err;
+}
+
+static int approve_swap(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
+{
+	struct machine *machine = &m->machine;
+	bool same = row->uuid[0] && !strcmp(row->uuid, machine->uuid);
+	int err;
+
+	if (!same) {
+		err = manage_swap_hardware(m, tx, row);
+	} else {
+		err = machine_add_mac(tx, machine->id, row->mac);
+		if (!err)
+			err = enrol_forget_waiting(tx, row->mac);
+	}
+	if (!err)
+		err = event_add(tx, "info", same ? "mac-added" : "swapped", m->actor, machine->id, machine->name,
+				same ? "%s is another network card of it" : "its disk is now for %s", row->mac);
+	return err;
+}
+
+static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct waiting row;
+	int err = approve_find(m, tx, &row);
+
+	if (err)
+		return err;
+	/* The MAC may be a machine's by now, whatever the row says. */
+	err = machine_by_mac(tx, row.mac, &m->machine);
+	if (!err)
+		return approve_conflict(m, tx, &row);
+	if (err != -ENOENT)
+		return err;
+	if (row.reason == WAIT_SWAP && row.machine_id && !m->name && !m->image) {
+		err = machine_by_id(tx, row.machine_id, &m->machine);
+		if (err != -ENOENT)
+			return err ? err : approve_swap(m, tx, &row);
+	}
+	return approve_enrol(m, tx, &row);
+}
+
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+		 struct machine *machine, char *reason, size_t reason_size)
+{
+	struct manage m = {
+		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = which
+	};
+	int err;
+
+	m.name = name && name[0] ? name : NULL;
+	m.image = image && image[0] ? image : NULL;
+	if (m.name && !machine_name_valid(m.name))
+		return manage_refuse(&m, -EINVAL, "name: expected letters, digits and '-', at most 63");
+	err = manage_write(&m, approve_run);
+	if (!err && machine)
+		*machine = m.machine;
+	return err;
+}
+
+/* ---- no ---- */
+
+static int deny_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct waiting row = { .number = 0 };
+	struct machine machine;
+	struct policy policy;
+	int err = waiting_by_mac(tx, m->mac, &row);
+
+	if (err && err != -ENOENT)
+		return err;
+	if (err == -ENOENT && !machine_by_mac(tx, m->mac, &machine))
+		return manage_refuse(
+			m, -EEXIST,
+			"%s is machine %s: remove it (sanbootctl machine remove %s), or let it boot from its own disk "
+			"(sanbootctl machine set %s boot=local)",
+			m->mac, machine.name, machine.name, machine.name);
+	err = policy_get(tx, &policy);
+	if (err)
+		return err;
+	memcpy(row.mac, m->mac, sizeof(row.mac));
+	row.reason = WAIT_DENIED;
+	row.seen_ms = time_unix_ms();
+	if (!row.first_ms)
+		row.first_ms = row.seen_ms;
+	err = waiting_put(tx, &row, policy.max_waiting);
+	return err ? err : event_add(tx, "info", "denied", m->actor, 0, "", "%s is refused", m->mac);
+}
+
+static int deny_find_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct waiting row;
+
+	return approve_find(m, tx, &row);
+}
+
+/* A MAC, whether it waits or not; or the number of one that waits. */
+int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = mac };
+	int err;
+
+	if (!parse_mac(mac, m.mac)) {
+		err = manage_write(&m, deny_find_run);
+		if (err)
+			return err;
+	}
+	return manage_write(&m, deny_run);
+}

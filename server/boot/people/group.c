@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What people do with groups (API, sanbootctl): see boot.h and manage.h. */
+#include "manage.h"
+
+#include "base/util.h"
+#include "boot/ask/want.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct group_change {
+	struct manage manage; /* first: manage_write's job is in it */
+	struct machine_group group;
+};
+
+static struct group_change *change_of(struct inventory_job *job)
+{
+	return container_of(container_of(job, struct manage, job), struct group_change, manage);
+}
+
+static int group_find(struct manage *m, struct inventory_tx *tx, struct machine_group *group)
+{
+	char shown[80];
+	int err = group_by_name(tx, m->which, group);
+
+	parse_clean_text(m->which, shown, sizeof(shown));
+	return err == -ENOENT ? manage_refuse(m, err, "there is no group %s: sanbootctl group list shows all", shown)
+			      : err;
+}
+
+static int group_check_name(struct manage *m, const char *name)
+{
+	return group_name_valid(name)
+		       ? 0
+		       : manage_refuse(m, -EINVAL,
+				       "a group's name is made of letters, digits, '-', '_' and '.', at most 63, and is not none");
+}
+
+static int set_name(struct manage *m, struct machine_group *group)
+{
+	int err = group_check_name(m, m->value);
+
+	if (!err)
+		snprintf(group->name, sizeof(group->name), "%s", m->value);
+	return err;
+}
+
+static int set_priority(struct manage *m, struct machine_group *group)
+{
+	const char *digits = m->value + (m->value[0] == '-');
+	uint64_t number;
+
+	if (!parse_u64(digits, 0, GROUP_PRIORITY_MAX, &number))
+		return manage_refuse(m, -EINVAL, "priority: expected a number from -%d to %d, higher goes first",
+				     GROUP_PRIORITY_MAX, GROUP_PRIORITY_MAX);
+	group->priority = digits == m->value ? (int)number : -(int)number;
+	return 0;
+}
+
+static int set_boot(struct manage *m, struct machine_group *group)
+{
+	char why[400];
+
+	if (!want_valid(m->boot->entries, m->value, why, sizeof(why)))
+		return manage_refuse(m, -EINVAL, "boot: %s", why);
+	snprintf(group->boot, sizeof(group->boot), "%s", m->value);
+	return 0;
+}
+
+static int set_note(struct manage *m, struct machine_group *group)
+{
+	if (strlen(m->value) >= sizeof(group->note))
+		return manage_refuse(m, -EINVAL, "note: at most %zu bytes", sizeof(group->note) - 1);
+	snprintf(group->note, sizeof(group->note), "%s", m->value);
+	return 0;
+}
+
+static const struct group_key {
+	const char *name;
+	int (*set)(struct manage *m, struct machine_group *group);
+} group_keys[] = { { "name", set_name }, { "priority", set_priority }, { "boot", set_boot }, { "note", set_note } };
+
+static const struct group_key *group_find_key(const char *name)
+{
+	for (size_t i = 0; i < array_len(group_keys); i++)
+		if (!strcmp(group_keys[i].name, name))
+			return &group_keys[i];
+	return NULL;
+}
+
+static int taken_name(struct manage *m, int err, const char *name)
+{
+	return err == -EEXIST ? manage_refuse(m, err, "there is a group %s already", name) : err;
+}
+
+static int set_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct group_change *change = change_of(job);
+	struct manage *m = &change->manage;
+	char before[NAME_MAX_TEXT], shown[128];
+	int err = group_find(m, tx, &change->group);
+
+	if (err)
+		return err;
+	memcpy(before, change->group.name, sizeof(before));
+	err = group_find_key(m->key)->set(m, &change->group);
+	if (!err)
+		err = taken_name(m, group_update(tx, &change->group), change->group.name);
+	parse_clean_text(m->value, shown, sizeof(shown));
+	return err ? err : event_add(tx, "info", "group-set", m->actor, 0, before, "%s=%s", m->key, shown);
+}
+
+static int add_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct group_change *change = change_of(job);
+	struct manage *m = &change->manage;
+	int err;
+
+	snprintf(change->group.name, sizeof(change->group.name), "%s", m->which);
+	err = taken_name(m, group_insert(tx, &change->group), change->group.name);
+	return err ? err : event_add(tx, "info", "group-added", m->actor, 0, change->group.name, "new group");
+}
+
+static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct group_change *change = change_of(job);
+	struct manage *m = &change->manage;
+	int err = group_find(m, tx, &change->group);
+
+	if (!err)
+		err = group_delete(tx, change->group.id);
+	return err ? err
+		   : event_add(tx, "info", "group-removed", m->actor, 0, change->group.name,
+			       "removed; %u machines were in it", change->group.machines);
+}
+
+int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+{
+	struct group_change change = {
+		.manage = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = name }
+	};
+	int err = group_check_name(&change.manage, name);
+
+	return err ? err : manage_write(&change.manage, add_run);
+}
+
+int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
+		   char *reason, size_t reason_size)
+{
+	struct group_change change = { .manage = { .boot = boot,
+						   .actor = actor,
+						   .reason = reason,
+						   .reason_size = reason_size,
+						   .which = name,
+						   .key = key,
+						   .value = value } };
+	char shown[80];
+
+	parse_clean_text(key, shown, sizeof(shown));
+	if (!group_find_key(key))
+		return manage_refuse(&change.manage, -EINVAL, "there is no key %s: name, priority, boot, note", shown);
+	return manage_write(&change.manage, set_run);
+}
+
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+{
+	struct group_change change = {
+		.manage = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = name }
+	};
+
+	return manage_write(&change.manage, remove_run);
+}

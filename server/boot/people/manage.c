@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What people do with machines (API, sanbootctl): release, reset, swap, remove, MACs; see boot.h and manage.h.
+ *
+ * What touches a disk is exclusive: the machine does not run (asked, and asked again after the claim), its child is
+ * closed, and the claim keeps logins away until it is done. Then one write job changes the rows and makes the new file;
+ * the old file goes after the commit.
+ */
+#include "manage.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "boot/ask/answer.h"
+#include "boot/ask/enrol.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/progress/turns.h"
+#include "running.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int manage_refuse(struct manage *m, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(m->reason, m->reason_size, format, args);
+	va_end(args);
+	return err;
+}
+
+int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job))
+{
+	int err;
+
+	m->reason[0] = '\0';
+	m->job = (struct inventory_job){ .run = run };
+	err = inventory_write_wait(m->boot->inventory, &m->job);
+	if (err && m->new_child[0])
+		store_delete_child(m->boot->store, m->new_child);
+	if (!err && m->old_child[0])
+		store_delete_child(m->boot->store, m->old_child);
+	if (err == -ENOENT && !m->reason[0])
+		manage_refuse(m, err, "the machine has been removed meanwhile");
+	else if (err && !m->reason[0])
+		manage_refuse(m, err, "the inventory could not be changed: %s", strerror(-err));
+	return err;
+}
+
+static int manage_find_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+
+	return machine_find(tx, m->which, &m->machine);
+}
+
+int manage_find(struct manage *m, const char *machine)
+{
+	char shown[80];
+	int err;
+
+	m->which = machine;
+	m->job = (struct inventory_job){ .run = manage_find_run };
+	err = inventory_read_wait(m->boot->inventory, &m->job);
+	if (err == -ENOENT || err == -EINVAL) {
+		parse_clean_text(machine, shown, sizeof(shown));
+		return manage_refuse(m, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
+	}
+	return err ? manage_refuse(m, err, "the inventory cannot be read: %s", strerror(-err)) : 0;
+}
+
+static int manage_refuse_running(struct manage *m, const struct boot_session *session)
+{
+	char where[160], since[32];
+
+	answer_session(session, where, sizeof(where), since, sizeof(since));
+	return manage_refuse(
+		m, -EBUSY,
+		"%s runs: %s, since %s; shut it down or, if it is gone, release it: sanbootctl machine release %s",
+		m->machine.name, where, since, m->machine.name);
+}
+
+/* After the claim: a login that had begun before it may have become a session meanwhile. */
+static int manage_check_sessions(struct manage *m)
+{
+	struct boot_sessions sessions;
+	int err = boot_list_sessions(m->boot, m->machine.id, &sessions);
+
+	if (err)
+		return manage_refuse(m, err, "out of memory");
+	if (sessions.count)
+		err = manage_refuse_running(m, &sessions.list[0]);
+	free(sessions.list);
+	return err;
+}
+
+int manage_begin_exclusive(struct manage *m)
+{
+	struct slots *slots = &m->boot->slots;
+	struct boot_session session;
+	unsigned left_ms;
+	bool alive;
+	int err;
+
+	running_probe(m->boot, m->machine.id, &alive, &session);
+	if (alive)
+		return manage_refuse_running(m, &session);
+	left_ms = slots_resume_left_ms(slots, m->machine.id);
+	if (left_ms)
+		return manage_refuse(m, -EBUSY,
+				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
+				     "gone, release it: sanbootctl machine release %s",
+				     m->machine.name, (left_ms + 999) / 1000, m->machine.name);
+	if (slots_claim(slots, m->machine.id))
+		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
+	err = manage_check_sessions(m);
+	if (err)
+		goto out;
+	/* A disk stays open for a while after its last session. */
+	running_release(m->boot, m->machine.id, "its disk is needed by a person");
+	if (slots_wait_closed(slots, m->machine.id, BOOT_CLOSE_MS))
+		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
+				    m->machine.name);
+out:
+	if (err)
+		slots_unclaim(slots, m->machine.id);
+	return err;
+}
+
+void manage_end_exclusive(struct manage *m)
+{
+	slots_unclaim(&m->boot->slots, m->machine.id);
+}
+
+/* A write job on a machine that does not run, with nobody logging in meanwhile. */
+static int manage_write_exclusive(struct manage *m, const char *machine,
+				  int (*run)(struct inventory_tx *tx, struct inventory_job *job))
+{
+	int err = manage_find(m, machine);
+
+	if (!err)
+		err = manage_begin_exclusive(m);
+	if (err)
+		return err;
+	err = manage_write(m, run);
+	manage_end_exclusive(m);
+	return err;
+}
+
+int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version)
+{
+	char name[NAME_MAX_TEXT];
+	const char *at = strchr(image, '@');
+	size_t len = at ? (size_t)(at - image) : strlen(image);
+	uint64_t number = 0;
+	int err;
+
+	if (len >= sizeof(name) || (at && !parse_u64(at + 1, 1, UINT32_MAX, &number)))
+		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
+	memcpy(name, image, len);
+	name[len] = '\0';
+	if (!image_name_valid(name))
+		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
+	err = version_find(tx, name, (unsigned)number, version);
+	if (err == -ENOENT)
+		return manage_refuse(m, err, "there is no %s%s: sanbootctl image list shows all", image,
+				     at ? "" : ", or nothing of it is published");
+	return err;
+}
+
+int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct image_version *version)
+{
+	struct machine *machine = &m->machine;
+	struct policy policy;
+	int err = policy_get(tx, &policy);
+
+	if (err)
+		return err;
+	store_child_name(m->new_child, machine->id);
+	err = store_create_child(m->boot->store, m->new_child, version, &policy, m->reason, m->reason_size);
+	if (err) {
+		m->new_child[0] = '\0';
+		return err;
+	}
+	err = store_grow_child(m->boot->store, m->new_child, machine->size_bytes, m->reason, m->reason_size);
+	if (err)
+		return err;
+	memcpy(m->old_child, machine->child, sizeof(m->old_child));
+	memcpy(machine->child, m->new_child, sizeof(machine->child));
+	machine->version_id = version->id;
+	machine->child_fresh = true;
+	machine->state = MACHINE_READY;
+	machine->state_reason[0] = '\0';
+	return 0;
+}
+
+/* ---- release ---- */
+
+static int release_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	int err = boot_end_all(tx, m->machine.id);
+
+	return err ? err
+		   : event_add(tx, "info", "released", m->actor, m->machine.id, m->machine.name,
+			       "its sessions are ended");
+}
+
+/* The secrets go first: what is still alive must not come back with them. */
+int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	int err = manage_find(&m, machine);
+
+	if (!err)
+		err = manage_write(&m, release_run);
+	if (!err) {
+		slots_set_resume(&boot->slots, m.machine.id, 0);
+		running_release(boot, m.machine.id, "released by a person");
+		turns_leave(boot->turns, m.machine.id);
+	}
+	return err;
+}
+
+/* ---- reset ---- */
+
+/* The newest published one of the same image; the same again where none is published. */
+static int reset_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
+{
+	int err = version_by_id(tx, version_id, version);
+
+	if (err)
+		return err;
+	err = version_find(tx, version->image, 0, version);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct image_version version;
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	if (!err)
+		err = reset_version(tx, m->machine.version_id, &version);
+	if (!err)
+		err = manage_replace_child(m, tx, &version);
+	if (!err)
+		err = machine_update(tx, &m->machine);
+	if (!err)
+		err = boot_end_all(tx, m->machine.id);
+	if (!err)
+		err = event_add(tx, "info", "reset", m->actor, m->machine.id, m->machine.name, "a new disk from %s@%u",
+				version.image, version.number);
+	return err;
+}
+
+int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+
+	return manage_write_exclusive(&m, machine, reset_run);
+}
+
+/* ---- swap ---- */
+
+struct swap_macs {
+	struct inventory_tx *tx;
+	char list[16][PARSE_MAC_TEXT];
+	unsigned count;
+};
+
+static int swap_collect_mac(void *arg, const char *mac)
+{
+	struct swap_macs *macs = arg;
+
+	if (macs->count < array_len(macs->list))
+		snprintf(macs->list[macs->count++], PARSE_MAC_TEXT, "%s", mac);
+	return 0;
+}
+
+/* All MACs but mac go, 16 at a time: the list must not change while it is walked. */
+static int swap_drop_other_macs(struct inventory_tx *tx, int64_t id, const char *mac)
+{
+	bool more = true;
+
+	while (more) {
+		struct swap_macs macs = { .tx = tx };
+		int err = machine_each_mac(tx, id, swap_collect_mac, &macs);
+
+		more = false;
+		for (unsigned i = 0; i < macs.count && !err; i++) {
+			if (!strcmp(macs.list[i], mac))
+				continue;
+			err = machine_remove_mac(tx, id, macs.list[i]);
+			more = macs.count == array_len(macs.list);
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
+{
+	struct machine *machine = &m->machine;
+	int err = machine_add_mac(tx, machine->id, m->mac);
+
+	if (err == -EEXIST)
+		err = 0; /* its own: checked by the caller */
+	if (!err)
+		err = swap_drop_other_macs(tx, machine->id, m->mac);
+	if (err)
+		return err;
+	/* What the new hardware has not told yet, it will tell when it asks. */
+	snprintf(machine->uuid, sizeof(machine->uuid), "%s", row ? row->uuid : "");
+	snprintf(machine->serial, sizeof(machine->serial), "%s", row ? row->serial : "");
+	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");
+	err = machine_update(tx, machine);
+	if (!err)
+		err = enrol_forget_waiting(tx, m->mac);
+	return err;
+}
+
+static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct machine other;
+	struct waiting row;
+	bool waits;
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	if (err)
+		return err;
+	err = machine_by_mac(tx, m->mac, &other);
+	if (!err && other.id != m->machine.id)
+		return manage_refuse(m, -EEXIST,
+				     "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s",
+				     m->mac, other.name, other.name);
+	if (!err || err == -ENOENT)
+		err = waiting_by_mac(tx, m->mac, &row);
+	waits = err == 0;
+	if (!err || err == -ENOENT)
+		err = manage_swap_hardware(m, tx, waits ? &row : NULL);
+	if (!err)
+		err = boot_end_all(tx, m->machine.id);
+	if (!err)
+		err = event_add(tx, "info", "swapped", m->actor, m->machine.id, m->machine.name,
+				"its disk is now for %s", m->mac);
+	return err;
+}
+
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
+	      size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+
+	if (!parse_mac(new_mac, m.mac))
+		return manage_refuse(&m, -EINVAL, "the new MAC address is none: six pairs of hex digits are expected");
+	return manage_write_exclusive(&m, machine, swap_run);
+}
+
+/* ---- remove ---- */
+
+static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	if (err)
+		return err;
+	memcpy(m->old_child, m->machine.child, sizeof(m->old_child));
+	err = machine_delete(tx, m->machine.id);
+	if (!err)
+		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
+				"removed, with its disk");
+	return err;
+}
+
+int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	int err = manage_find(&m, machine);
+
+	if (!err)
+		err = manage_begin_exclusive(&m);
+	if (err)
+		return err;
+	err = manage_write(&m, remove_run);
+	if (err) {
+		manage_end_exclusive(&m);
+		return err;
+	}
+	slots_forget(&boot->slots, m.machine.id);
+	timeline_forget(stages_timeline(boot->stages), m.machine.id);
+	turns_leave(boot->turns, m.machine.id);
+	return 0;
+}
+
+/* ---- MACs ---- */
+
+static int mac_add(struct manage *m, struct inventory_tx *tx)
+{
+	struct machine other;
+	int err = machine_by_mac(tx, m->mac, &other);
+
+	if (!err)
+		return manage_refuse(m, -EEXIST, "%s belongs to machine %s already", m->mac, other.name);
+	if (err != -ENOENT)
+		return err;
+	err = machine_add_mac(tx, m->machine.id, m->mac);
+	if (!err)
+		err = enrol_forget_waiting(tx, m->mac);
+	return err;
+}
+
+static int mac_remove(struct manage *m, struct inventory_tx *tx)
+{
+	int err = machine_remove_mac(tx, m->machine.id, m->mac);
+
+	if (err == -ENOENT)
+		return manage_refuse(m, err, "%s has no MAC address %s", m->machine.name, m->mac);
+	if (err == -EBUSY)
+		return manage_refuse(m, err,
+				     "%s is the only MAC address of %s: add another one first, or remove the machine",
+				     m->mac, m->machine.name);
+	return err;
+}
+
+static int mac_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	if (!err)
+		err = m->add ? mac_add(m, tx) : mac_remove(m, tx);
+	if (!err)
+		err = event_add(tx, "info", m->add ? "mac-added" : "mac-removed", m->actor, m->machine.id,
+				m->machine.name, m->add ? "MAC address %s added" : "MAC address %s removed", m->mac);
+	return err;
+}
+
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
+	     size_t reason_size)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .add = add };
+	int err;
+
+	if (!parse_mac(mac, m.mac))
+		return manage_refuse(&m, -EINVAL, "this is no MAC address: six pairs of hex digits are expected");
+	err = manage_find(&m, machine);
+	return err ? err : manage_write(&m, mac_run);
+}

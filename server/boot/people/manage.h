@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files behind the people's functions (manage*.c) share. Blocking: HTTP's own threads, never a loop. Private
+ * to boot/.
+ */
+#ifndef BOOT_MANAGE_H
+#define BOOT_MANAGE_H
+
+#include "boot/internal.h"
+
+/* One thing that a person asked for, as a job. */
+struct manage {
+	struct boot *boot;
+	const char *actor;
+	char *reason; /* the caller's */
+	size_t reason_size;
+	struct machine machine; /* in: whose id; out: as it is afterwards */
+	/* what the functions were given; NULL where they have no such thing */
+	const char *which, *name, *image, *key, *value;
+	bool add;
+	uint64_t size_bytes; /* size=, taken apart */
+	char mac[PARSE_MAC_TEXT];
+	/* a file made in the job: deleted again where the commit fails; and one that the commit gave up */
+	char new_child[NAME_MAX_TEXT], old_child[NAME_MAX_TEXT];
+	struct inventory_job job;
+};
+
+/* The sentence goes to m->reason; returns err. */
+int manage_refuse(struct manage *m, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Runs it as a write job, waits, cleans up files. A failure without a sentence gets one. */
+int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job));
+/* m->machine by name, MAC or "#id". -ENOENT with a sentence. */
+int manage_find(struct manage *m, const char *machine);
+/*
+ * m->machine is not running, its disk is closed, and nobody can log in until manage_end_exclusive. -EBUSY with who runs
+ * where since when and what to do. A session that does not answer within 5 s is reaped; a running machine is not
+ * disturbed.
+ */
+int manage_begin_exclusive(struct manage *m);
+void manage_end_exclusive(struct manage *m);
+
+/*
+ * size=VALUE: the disk of m->machine is grown, whether it runs or not; m->size_bytes. What is left is to record it.
+ * grow.c.
+ */
+int manage_grow(struct manage *m);
+
+/* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
+int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
+/* Makes m->new_child from version and puts it into m->machine, whose old child is given up. Inside a write job. */
+int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
+/*
+ * m->mac becomes the only MAC of m->machine, which takes over what row (NULL: not known) says of its hardware. Inside a
+ * write job.
+ */
+int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct waiting *row);
+
+#endif

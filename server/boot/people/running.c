@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Questions to the sessions for threads that may block (HTTP's): see running.h. The answer comes on boot's loop, so
+ * none of this may be called there. A struct waits on the caller's stack: every question is answered exactly once, so
+ * waiting has no limit of its own.
+ */
+#include "running.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct running_wait {
+	sem_t done;
+	bool alive, failed;
+	struct boot_session *session; /* probe: where it goes */
+	struct boot_sessions sessions;
+	unsigned capacity;
+	int err; /* resize */
+	char reason[REASON_TEXT];
+};
+
+static void running_wait(struct boot *boot, struct running_wait *wait)
+{
+	assert(loop_current() != boot->loop);
+	while (sem_wait(&wait->done) && errno == EINTR)
+		;
+	sem_destroy(&wait->done);
+}
+
+static void running_probed(void *arg, bool alive, const struct boot_session *session)
+{
+	struct running_wait *wait = arg;
+
+	wait->alive = alive;
+	if (alive && session)
+		*wait->session = *session;
+	sem_post(&wait->done);
+}
+
+void running_probe(struct boot *boot, int64_t machine_id, bool *alive, struct boot_session *session)
+{
+	struct running_wait wait = { .session = session };
+
+	memset(session, 0, sizeof(*session));
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->probe(boot->runtime->arg, (uint64_t)machine_id, BOOT_PROBE_MS, boot->loop, running_probed,
+			     &wait);
+	running_wait(boot, &wait);
+	*alive = wait.alive;
+}
+
+static void running_released(void *arg)
+{
+	struct running_wait *wait = arg;
+
+	sem_post(&wait->done);
+}
+
+void running_release(struct boot *boot, int64_t machine_id, const char *why)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->release(boot->runtime->arg, (uint64_t)machine_id, why, boot->loop, running_released, &wait);
+	running_wait(boot, &wait);
+}
+
+static void running_resized(void *arg, int err, const char *reason)
+{
+	struct running_wait *wait = arg;
+
+	wait->err = err;
+	snprintf(wait->reason, sizeof(wait->reason), "%s", reason);
+	sem_post(&wait->done);
+}
+
+int running_resize(struct boot *boot, int64_t machine_id, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, size_bytes, boot->loop, running_resized, &wait);
+	running_wait(boot, &wait);
+	if (wait.err)
+		snprintf(reason, reason_size, "%s", wait.reason);
+	return wait.err;
+}
+
+static void running_each(void *arg, const struct boot_session *session)
+{
+	struct running_wait *wait = arg;
+	struct boot_sessions *sessions = &wait->sessions;
+
+	if (!session) {
+		sem_post(&wait->done);
+		return;
+	}
+	if (sessions->count == wait->capacity) {
+		unsigned capacity = wait->capacity ? 2 * wait->capacity : 8;
+		struct boot_session *list = realloc(sessions->list, capacity * sizeof(*list));
+
+		if (!list) {
+			wait->failed = true;
+			return;
+		}
+		sessions->list = list;
+		wait->capacity = capacity;
+	}
+	sessions->list[sessions->count++] = *session;
+}
+
+int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->sessions(boot->runtime->arg, (uint64_t)machine_id, boot->loop, running_each, &wait);
+	running_wait(boot, &wait);
+	if (wait.failed) {
+		free(wait.sessions.list);
+		return -ENOMEM;
+	}
+	*sessions = wait.sessions;
+	return 0;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Writes the timeline down, and asks what it wants to know: see stages.h. On boot's loop but where said. */
+#include "stages.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "boot/internal.h"
+#include "timeline.h"
+#include "turns.h"
+#include "warm.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum { STAGES_TICK_MS = 1000, STAGES_BATCH = 128 };
+
+struct stages {
+	struct boot *boot;
+	struct timeline *timeline;
+	uv_timer_t timer;
+	bool started; /* the main thread's */
+	atomic_bool awake; /* the timer runs, or wake is on its way */
+	struct loop_msg wake;
+	bool open; /* the timer may be used; the loop's */
+	sem_t closed;
+	/* the one job, and what it writes */
+	bool writing;
+	struct inventory_job job;
+	unsigned count;
+	struct timeline_change changes[STAGES_BATCH];
+};
+
+/* ---- the write job; the inventory's thread ---- */
+
+static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
+{
+	const struct boot_stage_record *r = &change->record;
+	const char *hint = timeline_hint(r->stage);
+	struct machine machine = { 0 };
+	int err = r->machine_id ? machine_by_id(tx, r->machine_id, &machine)
+				: machine_by_mac(tx, change->mac, &machine);
+
+	if (err && err != -ENOENT)
+		return err;
+	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
+	if (err && (r->stage == STAGE_DHCP || !slots_event_due(&s->boot->slots, 0, SLOT_STUCK, 6, 60000)))
+		return 0;
+	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
+			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", boot_stage_name(r->stage),
+			 r->why, hint[0] ? "; " : "", hint);
+}
+
+static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
+{
+	const struct boot_stage_record *r = &change->record;
+	int err = 0;
+
+	switch (change->kind) {
+	case TIMELINE_PUT:
+	case TIMELINE_REPLACE:
+		err = boot_stage_put(tx, r, change->kind == TIMELINE_REPLACE);
+		break;
+	case TIMELINE_CLEAR:
+		err = boot_stage_clear(tx, r->machine_id, r->number);
+		break;
+	case TIMELINE_STUCK:
+		if (r->machine_id)
+			err = boot_stage_set_stuck(tx, r);
+		if (!err && change->tell)
+			err = write_event(s, tx, change);
+		break;
+	case TIMELINE_ASK:
+		break;
+	}
+	return err == -ENOENT ? 0 : err; /* the boot, or its machine, is gone */
+}
+
+static int stages_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct stages *s = container_of(job, struct stages, job);
+	int err = 0;
+
+	for (unsigned i = 0; i < s->count && !err; i++)
+		err = write_change(s, tx, &s->changes[i]);
+	return err;
+}
+
+/* ---- the tick ---- */
+
+struct asking {
+	struct boot *boot;
+	int64_t machine_id;
+	uint64_t number;
+	int64_t heard_ms;
+};
+
+static void asking_each(void *arg, const struct boot_session *session)
+{
+	struct asking *asking = arg;
+	struct boot *boot = asking->boot;
+
+	if (session) {
+		if (session->ipxe && session->boot == asking->number && session->heard_ms > asking->heard_ms)
+			asking->heard_ms = session->heard_ms;
+		return;
+	}
+	timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
+			    time_unix_ms());
+	stages_changed(boot->stages);
+	free(asking);
+	boot_leave(boot);
+}
+
+void stages_ask_ipxe(struct boot *boot, int64_t machine_id, uint64_t number)
+{
+	struct asking *asking = calloc(1, sizeof(*asking));
+
+	if (!asking)
+		return; /* it is asked again later */
+	*asking = (struct asking){ .boot = boot, .machine_id = machine_id, .number = number };
+	boot_enter(boot);
+	boot->runtime->sessions(boot->runtime->arg, (uint64_t)machine_id, boot->loop, asking_each, asking);
+}
+
+/* Takes what can be written; questions are asked and drop out. */
+static void stages_take(struct stages *s)
+{
+	unsigned got = timeline_take(s->timeline, s->changes, STAGES_BATCH);
+
+	s->count = 0;
+	for (unsigned i = 0; i < got; i++) {
+		const struct boot_stage_record *r = &s->changes[i].record;
+
+		if (s->changes[i].kind == TIMELINE_ASK) {
+			stages_ask_ipxe(s->boot, r->machine_id, r->number);
+			continue;
+		}
+		if (r->stage == STAGE_STEADY) {
+			turns_leave(s->boot->turns, r->machine_id);
+			warm_steady(s->boot->warm, r->machine_id, r->number);
+		}
+		s->changes[s->count++] = s->changes[i];
+	}
+}
+
+static void stages_written(struct inventory_job *job, int err);
+
+static void stages_write(struct stages *s)
+{
+	stages_take(s);
+	if (!s->count)
+		return;
+	s->writing = true;
+	s->job = (struct inventory_job){ .run = stages_run, .done = stages_written, .loop = s->boot->loop };
+	boot_enter(s->boot);
+	inventory_write(s->boot->inventory, &s->job);
+}
+
+static void stages_written(struct inventory_job *job, int err)
+{
+	struct stages *s = container_of(job, struct stages, job);
+	struct boot *boot = s->boot;
+
+	s->writing = false;
+	if (err)
+		log_error("boot: %u stages of boots could not be recorded: %s", s->count, strerror(-err));
+	boot_leave(boot);
+}
+
+static void stages_tick(uv_timer_t *timer)
+{
+	struct stages *s = timer->data;
+
+	timeline_tick(s->timeline, time_unix_ms(), time_monotonic_ms());
+	if (!s->writing)
+		stages_write(s);
+	if (s->writing || !timeline_is_idle(s->timeline))
+		return;
+	uv_timer_stop(&s->timer);
+	atomic_store(&s->awake, false);
+	/* Whoever told it something before that saw it awake. */
+	if (!timeline_is_idle(s->timeline))
+		stages_changed(s);
+}
+
+static void stages_wake(struct loop_msg *msg)
+{
+	struct stages *s = container_of(msg, struct stages, wake);
+
+	if (s->open)
+		uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
+	boot_leave(s->boot);
+}
+
+/* ---- life; main thread ---- */
+
+static void stages_open(void *arg)
+{
+	struct stages *s = arg;
+
+	uv_timer_init(loop_uv(s->boot->loop), &s->timer);
+	s->timer.data = s;
+	s->open = true;
+}
+
+int stages_new(struct boot *boot, struct stages **stages)
+{
+	struct stages *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->boot = boot;
+	s->timeline = timeline_new();
+	if (!s->timeline) {
+		free(s);
+		return -ENOMEM;
+	}
+	sem_init(&s->closed, 0, 0);
+	*stages = s;
+	return 0;
+}
+
+void stages_start(struct stages *s)
+{
+	if (!s->started)
+		loop_call(s->boot->loop, stages_open, s);
+	s->started = true;
+}
+
+static void stages_closed(uv_handle_t *timer)
+{
+	struct stages *s = timer->data;
+
+	sem_post(&s->closed);
+}
+
+static void stages_close(void *arg)
+{
+	struct stages *s = arg;
+
+	s->open = false;
+	uv_close((uv_handle_t *)&s->timer, stages_closed);
+}
+
+void stages_stop(struct stages *s)
+{
+	if (!s->started)
+		return;
+	loop_call(s->boot->loop, stages_close, s);
+	while (sem_wait(&s->closed) && errno == EINTR)
+		;
+}
+
+void stages_free(struct stages *s)
+{
+	while ((s->count = timeline_take(s->timeline, s->changes, STAGES_BATCH)) > 0) {
+		s->job = (struct inventory_job){ .run = stages_run };
+		inventory_write_wait(s->boot->inventory, &s->job);
+	}
+	sem_destroy(&s->closed);
+	timeline_free(s->timeline);
+	free(s);
+}
+
+struct timeline *stages_timeline(struct stages *s)
+{
+	return s->timeline;
+}
+
+void stages_changed(struct stages *s)
+{
+	if (atomic_exchange(&s->awake, true))
+		return;
+	s->wake.run = stages_wake;
+	boot_enter(s->boot);
+	loop_post(s->boot->loop, &s->wake);
+}
+
+/* ---- what boot.h offers; any thread ---- */
+
+void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms)
+{
+	char key[PARSE_MAC_TEXT];
+	char shown[STAGE_DETAIL_TEXT];
+
+	if (!parse_mac(mac, key) || stage > STAGE_BOOT_FILE)
+		return;
+	parse_clean_text(detail, shown, sizeof(shown));
+	timeline_arrival(stages_timeline(boot->stages), key, stage, shown, at_ms);
+	stages_changed(boot->stages);
+}
+
+void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
+{
+	char shown[STAGE_DETAIL_TEXT];
+
+	parse_clean_text(file, shown, sizeof(shown));
+	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
+	stages_changed(boot->stages);
+}
+
+unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+{
+	return timeline_arriving(boot->stages->timeline, mac, records);
+}
+
+void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
+{
+	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
+}
+
+const char *boot_stage_why(enum boot_stage stage)
+{
+	return timeline_why(stage);
+}
+
+const char *boot_stage_hint(enum boot_stage stage)
+{
+	return timeline_hint(stage);
+}

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Boots in progress: see timeline.h. */
+#include "timeline.h"
+
+#include "base/util.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_TEXT = PARSE_ENDPOINT_TEXT, CLOCK_JUMP_MS = 5000 };
+
+/* Somebody of whom the server has heard, and who has no boot yet. */
+struct arrival {
+	char key[KEY_TEXT]; /* "": unused */
+	int64_t at_ms[STAGE_WAITED + 1];
+	char detail[STAGE_WAITED + 1][STAGE_DETAIL_TEXT];
+	int64_t seen_ms;
+	int64_t due_ms;	  /* 0: nothing */
+	int64_t stuck_ms; /* 0: not */
+};
+
+struct track {
+	int64_t machine_id; /* 0: unused */
+	uint64_t number;
+	char mac[PARSE_MAC_TEXT];
+	int64_t at_ms[BOOT_STAGES]; /* 0: not reached */
+	int64_t seen_ms;
+	int64_t due_ms;	      /* the next look; 0: none */
+	int64_t steady_ms;    /* steady then; 0: no session of the system */
+	int64_t ipxe_heard_ms;
+	unsigned system_sessions;
+	bool told; /* that it is stuck */
+	bool explains; /* the problem is the cause */
+	char problem[256];
+};
+
+struct timeline {
+	pthread_mutex_t mutex; /* guards all below */
+	struct arrival arrivals[TIMELINE_ARRIVALS];
+	struct track tracks[TIMELINE_TRACKS];
+	unsigned arrivals_used, tracks_used; /* none is in use from here on */
+	struct timeline_change *changes;     /* a ring of TIMELINE_CHANGES */
+	unsigned first_change, change_count;
+	int64_t clock_offset_ms; /* Unix time minus monotonic time at the last tick */
+	bool ticked;
+};
+
+/* When its next stage is late; 0: never. */
+static int64_t due(enum boot_stage stage, int64_t at_ms)
+{
+	int64_t limit_ms = timeline_limit_ms(stage);
+
+	return limit_ms ? at_ms + limit_ms : 0;
+}
+
+/* ---- changes; all below under the mutex ---- */
+
+/* A full ring drops the newest: whoever takes them is far behind, and the first stages explain the most. */
+static struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, const struct track *track,
+					  enum boot_stage stage)
+{
+	struct timeline_change *change;
+
+	if (t->change_count == TIMELINE_CHANGES)
+		return NULL;
+	change = &t->changes[(t->first_change + t->change_count++) % TIMELINE_CHANGES];
+	*change = (struct timeline_change){ .kind = kind, .record.stage = stage };
+	if (track) {
+		change->record.machine_id = track->machine_id;
+		change->record.number = track->number;
+	}
+	return change;
+}
+
+static void change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track, enum boot_stage stage,
+			 int64_t at_ms, const char *detail)
+{
+	struct timeline_change *change = change_add(t, kind, track, stage);
+
+	if (!change)
+		return;
+	change->record.at_ms = at_ms;
+	snprintf(change->record.detail, sizeof(change->record.detail), "%s", detail);
+}
+
+static void change_stuck(struct timeline *t, const struct track *track, enum boot_stage stage, int64_t now_ms,
+			 const char *mac, const char *why, bool tell)
+{
+	struct timeline_change *change = change_add(t, TIMELINE_STUCK, track, stage);
+
+	if (!change)
+		return;
+	change->record.stuck_ms = now_ms;
+	change->tell = tell;
+	snprintf(change->record.why, sizeof(change->record.why), "%s", why);
+	snprintf(change->mac, sizeof(change->mac), "%s", mac);
+}
+
+/* ---- tables ---- */
+
+static struct arrival *arrival_find(struct timeline *t, const char *key)
+{
+	for (unsigned i = 0; key[0] && i < t->arrivals_used; i++)
+		if (!strcmp(t->arrivals[i].key, key))
+			return &t->arrivals[i];
+	return NULL;
+}
+
+static struct arrival *arrival_new(struct timeline *t, const char *key)
+{
+	struct arrival *oldest = &t->arrivals[0];
+
+	for (unsigned i = 0; i < TIMELINE_ARRIVALS && oldest->key[0]; i++)
+		if (!t->arrivals[i].key[0] || t->arrivals[i].seen_ms < oldest->seen_ms)
+			oldest = &t->arrivals[i];
+	if (oldest - t->arrivals >= t->arrivals_used)
+		t->arrivals_used = (unsigned)(oldest - t->arrivals) + 1;
+	*oldest = (struct arrival){ 0 };
+	snprintf(oldest->key, sizeof(oldest->key), "%s", key);
+	return oldest;
+}
+
+static struct track *track_find(struct timeline *t, int64_t machine_id, uint64_t number)
+{
+	for (unsigned i = 0; i < t->tracks_used; i++)
+		if (t->tracks[i].machine_id == machine_id && t->tracks[i].number == number)
+			return &t->tracks[i];
+	return NULL;
+}
+
+/* A boot that is not known: a machine has one at a time, so earlier ones are over. */
+static struct track *track_get(struct timeline *t, int64_t machine_id, uint64_t number)
+{
+	struct track *track = track_find(t, machine_id, number), *oldest = &t->tracks[0];
+
+	if (track)
+		return track;
+	for (unsigned i = 0; i < t->tracks_used; i++)
+		if (t->tracks[i].machine_id == machine_id && t->tracks[i].number < number)
+			t->tracks[i] = (struct track){ 0 };
+	for (unsigned i = 0; i < TIMELINE_TRACKS && oldest->machine_id; i++)
+		if (!t->tracks[i].machine_id || t->tracks[i].seen_ms < oldest->seen_ms)
+			oldest = &t->tracks[i];
+	if (oldest - t->tracks >= t->tracks_used)
+		t->tracks_used = (unsigned)(oldest - t->tracks) + 1;
+	*oldest = (struct track){ .machine_id = machine_id, .number = number };
+	return oldest;
+}
+
+static enum boot_stage track_stage(const struct track *track)
+{
+	int stage = BOOT_STAGES - 1;
+
+	while (stage > 0 && !track->at_ms[stage])
+		stage--;
+	return (enum boot_stage)stage;
+}
+
+/* A stage is reached. The first time of each counts. */
+static void track_reach(struct timeline *t, struct track *track, enum boot_stage stage, int64_t at_ms,
+			const char *detail)
+{
+	if (track->at_ms[stage])
+		return;
+	track->at_ms[stage] = at_ms;
+	track->problem[0] = '\0';
+	change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
+	if (track_stage(track) == stage)
+		track->due_ms = due(stage, at_ms);
+}
+
+static void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms)
+{
+	if (track->at_ms[STAGE_LOADER_DONE] >= at_ms)
+		return;
+	track->at_ms[STAGE_LOADER_DONE] = at_ms;
+	change_stage(t, TIMELINE_REPLACE, track, STAGE_LOADER_DONE, at_ms, "");
+}
+
+/* ---- what is seen ---- */
+
+/* Detail lists what came one after the other: "snponly.efi, boot.ipxe". */
+static void detail_append(char detail[STAGE_DETAIL_TEXT], const char *more)
+{
+	size_t len = strlen(detail);
+
+	if (!more[0] || strstr(detail, more) || len + strlen(more) + 3 > STAGE_DETAIL_TEXT)
+		return;
+	snprintf(detail + len, STAGE_DETAIL_TEXT - len, "%s%s", len ? ", " : "", more);
+}
+
+static enum boot_stage arrival_stage(const struct arrival *a)
+{
+	return a->at_ms[STAGE_WAITED] ? STAGE_WAITED : a->at_ms[STAGE_BOOT_FILE] ? STAGE_BOOT_FILE : STAGE_DHCP;
+}
+
+void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage, const char *detail, int64_t at_ms)
+{
+	struct arrival *a;
+
+	if (stage > STAGE_WAITED || !key[0] || strlen(key) >= KEY_TEXT)
+		return;
+	pthread_mutex_lock(&t->mutex);
+	a = arrival_find(t, key);
+	if (!a)
+		a = arrival_new(t, key);
+	/* It was off meanwhile: a machine that waits asks all the time, and not for an address. */
+	if (at_ms - a->seen_ms > TIMELINE_GAP_MS || (stage == STAGE_DHCP && a->at_ms[STAGE_WAITED])) {
+		*a = (struct arrival){ 0 };
+		snprintf(a->key, sizeof(a->key), "%s", key);
+	}
+	a->seen_ms = at_ms;
+	if (!a->at_ms[stage]) {
+		a->at_ms[stage] = at_ms;
+		a->stuck_ms = 0;
+		if (arrival_stage(a) == stage)
+			a->due_ms = due(stage, at_ms);
+	}
+	if (stage == STAGE_BOOT_FILE)
+		detail_append(a->detail[stage], detail);
+	else if (detail[0])
+		snprintf(a->detail[stage], sizeof(a->detail[stage]), "%s", detail);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+unsigned timeline_arriving(struct timeline *t, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+{
+	const struct arrival *a;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	a = arrival_find(t, mac);
+	for (int stage = 0; a && stage <= STAGE_WAITED; stage++) {
+		struct boot_stage_record *r = &records[count];
+
+		if (!a->at_ms[stage])
+			continue;
+		count++;
+		*r = (struct boot_stage_record){ .stage = (enum boot_stage)stage, .at_ms = a->at_ms[stage] };
+		memcpy(r->detail, a->detail[stage], sizeof(r->detail));
+		if (!a->stuck_ms || arrival_stage(a) != r->stage)
+			continue;
+		r->stuck_ms = a->stuck_ms;
+		snprintf(r->why, sizeof(r->why), "%s", timeline_why(r->stage));
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return count;
+}
+
+static void script_take(struct timeline *t, struct track *track, struct arrival *a, int64_t now_ms)
+{
+	for (int stage = 0; a && stage <= STAGE_WAITED && now_ms - a->seen_ms <= TIMELINE_GAP_MS; stage++)
+		if (a->at_ms[stage])
+			track_reach(t, track, (enum boot_stage)stage, a->at_ms[stage], a->detail[stage]);
+	if (a)
+		*a = (struct arrival){ 0 };
+}
+
+void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, const char *mac, const char *address,
+		     int64_t now_ms)
+{
+	struct arrival *by_mac, *by_address;
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	by_mac = arrival_find(t, mac);
+	by_address = arrival_find(t, address);
+	track = track_get(t, machine_id, number);
+	track->seen_ms = now_ms;
+	/* Not only another attempt of the same power-on. Behind an address may be others. */
+	if (by_mac || !track->at_ms[STAGE_SCRIPT] ||
+	    now_ms - track->at_ms[STAGE_SCRIPT] > 10 * TIMELINE_LOGIN_MS) {
+		*track = (struct track){ .machine_id = machine_id, .number = number, .seen_ms = now_ms };
+		snprintf(track->mac, sizeof(track->mac), "%s", mac);
+		change_add(t, TIMELINE_CLEAR, track, STAGE_DHCP);
+		script_take(t, track, by_mac, now_ms);
+		script_take(t, track, by_address, now_ms);
+		track_reach(t, track, STAGE_SCRIPT, now_ms, address);
+	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_problem(struct timeline *t, int64_t machine_id, const char *problem, bool explains)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (unsigned i = 0; i < t->tracks_used; i++) {
+		struct track *track = &t->tracks[i];
+
+		if (track->machine_id != machine_id)
+			continue;
+		snprintf(track->problem, sizeof(track->problem), "%s", problem);
+		track->explains = explains;
+	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_session_began(struct timeline *t, int64_t machine_id, uint64_t number, bool ipxe, const char *address,
+			    int64_t now_ms)
+{
+	struct arrival *a;
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_get(t, machine_id, number);
+	track->seen_ms = now_ms;
+	if (ipxe) {
+		track->ipxe_heard_ms = now_ms;
+		track_reach(t, track, STAGE_IPXE_LOGIN, now_ms, address);
+	} else {
+		track->system_sessions++;
+		track->steady_ms = now_ms + TIMELINE_STEADY_MS;
+		if (!track->at_ms[STAGE_KERNEL_LOGIN] && track->ipxe_heard_ms)
+			track_loader_done(t, track, track->ipxe_heard_ms);
+		track_reach(t, track, STAGE_KERNEL_LOGIN, now_ms, address);
+		/* The initramfs asked for an address, too: that was no power-on. */
+		a = arrival_find(t, track->mac);
+		if (a)
+			*a = (struct arrival){ 0 };
+	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_session_ended(struct timeline *t, int64_t machine_id, uint64_t number, bool ipxe, int64_t heard_ms,
+			    const char *why)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_find(t, machine_id, number);
+	if (track && ipxe && heard_ms > track->ipxe_heard_ms) {
+		track->ipxe_heard_ms = heard_ms;
+	} else if (track && !ipxe) {
+		if (track->system_sessions)
+			track->system_sessions--;
+		if (!track->system_sessions)
+			track->steady_ms = 0;
+		snprintf(track->problem, sizeof(track->problem), "the system's session ended: %.200s", why);
+		track->explains = false;
+	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_first_read(struct timeline *t, int64_t machine_id, uint64_t number, int64_t now_ms)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_find(t, machine_id, number);
+	if (track && !track->at_ms[STAGE_KERNEL_LOGIN])
+		track_reach(t, track, STAGE_FIRST_READ, now_ms, "");
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
+{
+	enum boot_stage stage = track_stage(track);
+	bool both = track->problem[0] && !track->explains;
+	char why[STAGE_WHY_TEXT];
+
+	snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",
+		 both || !track->problem[0] ? timeline_why(stage) : "");
+	change_stuck(t, track, stage, now_ms, track->mac, why, !track->told);
+	track->told = true;
+	track->due_ms = 0;
+}
+
+void timeline_ipxe_heard(struct timeline *t, int64_t machine_id, uint64_t number, int64_t heard_ms, int64_t now_ms)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_find(t, machine_id, number);
+	if (!track)
+		goto out;
+	if (heard_ms > track->ipxe_heard_ms)
+		track->ipxe_heard_ms = heard_ms;
+	heard_ms = track->ipxe_heard_ms;
+	if (track->at_ms[STAGE_KERNEL_LOGIN]) {
+		/* Asked when the kernel logged in: what iPXE did until then was the loader. */
+		if (heard_ms && heard_ms <= track->at_ms[STAGE_KERNEL_LOGIN])
+			track_loader_done(t, track, heard_ms);
+		goto out;
+	}
+	if (!track->at_ms[STAGE_FIRST_READ])
+		goto out;
+	if (now_ms - heard_ms < TIMELINE_SILENCE_MS) {
+		track->due_ms = heard_ms + TIMELINE_SILENCE_MS; /* it is still loading */
+		goto out;
+	}
+	track_loader_done(t, track, heard_ms);
+	if (now_ms - heard_ms < TIMELINE_KERNEL_MS)
+		track->due_ms = heard_ms + TIMELINE_KERNEL_MS;
+	else
+		track_stuck(t, track, now_ms);
+out:
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_forget(struct timeline *t, int64_t machine_id)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (unsigned i = 0; i < t->tracks_used; i++)
+		if (t->tracks[i].machine_id == machine_id)
+			t->tracks[i] = (struct track){ 0 };
+	pthread_mutex_unlock(&t->mutex);
+}
+
+/* ---- time ---- */
+
+static void track_tick(struct timeline *t, struct track *track, int64_t now_ms)
+{
+	if (track->steady_ms && now_ms >= track->steady_ms) {
+		track_reach(t, track, STAGE_STEADY, now_ms, "");
+		*track = (struct track){ 0 };
+		return;
+	}
+	if (now_ms - track->seen_ms > TIMELINE_FORGET_MS) {
+		*track = (struct track){ 0 };
+		return;
+	}
+	if (!track->due_ms || now_ms < track->due_ms)
+		return;
+	/*
+	 * Without a script of ours to its disk (an installer with the disk hooked, a boot from before a restart): who
+	 * knows what it does?
+	 */
+	if (!track->at_ms[STAGE_SCRIPT]) {
+		track->due_ms = 0;
+		return;
+	}
+	switch (track_stage(track)) {
+	case STAGE_FIRST_READ:
+	case STAGE_LOADER_DONE:
+		track->due_ms = now_ms + TIMELINE_SILENCE_MS;
+		change_add(t, TIMELINE_ASK, track, STAGE_FIRST_READ);
+		break;
+	default:
+		track_stuck(t, track, now_ms);
+		break;
+	}
+}
+
+static void arrival_tick(struct timeline *t, struct arrival *a, int64_t now_ms)
+{
+	if (!a->due_ms || now_ms < a->due_ms)
+		return;
+	a->due_ms = 0;
+	/* Behind an address may be anybody, who only looked at a file. */
+	if (strlen(a->key) + 1 != PARSE_MAC_TEXT || a->key[2] != ':')
+		return;
+	a->stuck_ms = now_ms;
+	change_stuck(t, NULL, arrival_stage(a), now_ms, a->key, timeline_why(arrival_stage(a)), true);
+}
+
+/* The clock was set: what is due is as far away as before. */
+static void clock_moved(struct timeline *t, int64_t by_ms)
+{
+	for (unsigned i = 0; i < t->tracks_used; i++) {
+		struct track *track = &t->tracks[i];
+
+		track->seen_ms += by_ms;
+		track->due_ms += track->due_ms ? by_ms : 0;
+		track->steady_ms += track->steady_ms ? by_ms : 0;
+	}
+	for (unsigned i = 0; i < t->arrivals_used; i++) {
+		t->arrivals[i].seen_ms += by_ms;
+		t->arrivals[i].due_ms += t->arrivals[i].due_ms ? by_ms : 0;
+	}
+}
+
+void timeline_tick(struct timeline *t, int64_t now_ms, uint64_t monotonic_ms)
+{
+	int64_t offset = now_ms - (int64_t)monotonic_ms;
+
+	pthread_mutex_lock(&t->mutex);
+	if (t->ticked && llabs(offset - t->clock_offset_ms) > CLOCK_JUMP_MS)
+		clock_moved(t, offset - t->clock_offset_ms);
+	t->clock_offset_ms = offset;
+	t->ticked = true;
+	for (unsigned i = 0; i < t->tracks_used; i++)
+		if (t->tracks[i].machine_id)
+			track_tick(t, &t->tracks[i], now_ms);
+	for (unsigned i = 0; i < t->arrivals_used; i++)
+		if (t->arrivals[i].key[0])
+			arrival_tick(t, &t->arrivals[i], now_ms);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+bool timeline_is_idle(struct timeline *t)
+{
+	bool idle;
+
+	pthread_mutex_lock(&t->mutex);
+	idle = !t->change_count;
+	for (unsigned i = 0; i < t->tracks_used && idle; i++)
+		idle = !t->tracks[i].due_ms && !t->tracks[i].steady_ms;
+	for (unsigned i = 0; i < t->arrivals_used && idle; i++)
+		idle = !t->arrivals[i].due_ms;
+	pthread_mutex_unlock(&t->mutex);
+	return idle;
+}
+
+unsigned timeline_take(struct timeline *t, struct timeline_change *changes, unsigned max)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&t->mutex);
+	for (; count < max && t->change_count; count++) {
+		changes[count] = t->changes[t->first_change];
+		t->first_change = (t->first_change + 1) % TIMELINE_CHANGES;
+		t->change_count--;
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return count;
+}
+
+/* ---- life ---- */
+
+struct timeline *timeline_new(void)
+{
+	struct timeline *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->changes = calloc(TIMELINE_CHANGES, sizeof(*t->changes));
+	if (!t->changes) {
+		free(t);
+		return NULL;
+	}
+	pthread_mutex_init(&t->mutex, NULL);
+	return t;
+}
+
+void timeline_free(struct timeline *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_destroy(&t->mutex);
+	free(t->changes);
+	free(t);
+}

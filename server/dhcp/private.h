@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What dhcp.c and refresh.c share. Private to them.
+ *
+ * Threads: the supervisor, the answers to IPv6 router solicitations and `hangup_due` live on the loop. The host file is
+ * written by one inventory job at a time (`refreshing`, `again`: under the mutex). `plan` is changed by the main thread
+ * only, under the mutex.
+ */
+#ifndef DHCP_PRIVATE_H
+#define DHCP_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "dhcp/dhcp.h"
+#include "dhcp/files.h"
+#include "dhcp/plan.h"
+#include "dhcp/router.h"
+#include "dhcp/supervisor.h"
+#include "dhcp/watch.h"
+#include "inventory/inventory.h"
+
+#include <pthread.h>
+
+struct dhcp {
+	struct plan *plan;	       /* in force */
+	struct inventory *inventory;
+	struct loop *loop;
+	struct supervisor *supervisor; /* the loop's */
+	struct watch watch;	       /* the loop's */
+	void (*seen)(void *arg, const struct dhcp_seen *seen); /* the loop's, as what follows */
+	void *seen_arg;
+	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
+	uint64_t exhausted_ms;	       /* the loop's: when that was said last */
+	bool hangup_due;	       /* the loop's: to tell dnsmasq when it is up */
+	char hosts_path[DHCP_PATH_BYTES];
+	struct buf hosts; /* what was written last; the job's */
+	struct inventory_job job;
+	struct loop_msg hangup; /* to the loop: the host file has changed */
+
+	pthread_mutex_t mutex; /* guards what follows */
+	pthread_cond_t wake;
+	enum supervisor_state state;
+	char line[512]; /* dnsmasq's last words */
+	unsigned restarts;
+	int pid, refresh_err;
+	bool refreshing, again, hanging_up, stopping, freed;
+};
+
+/* Main thread, once. */
+void refresh_init(struct dhcp *d);
+/* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
+int refresh_write(struct dhcp *d, char *reason, size_t reason_size);
+
+#endif
