@@ -5,7 +5,8 @@ import json, os, random, shutil, subprocess, sys, tempfile, time
 
 import first_boot, report, storm
 from loads import DATA_BYTES, FRESH, GOLDEN_BYTES, MIB, PART_BYTES, WRITTEN, loads, region
-from targets import (BUILD, GENERATOR_CORE, TARGET_CORE, TOP, Constant, Failed, Sanbootd, Spdk, Tgt, finish, iload, on_core, run)
+from spdk import Spdk
+from targets import (BUILD, GENERATOR_CORE, TARGET_CORE, TOP, Constant, Failed, Sanbootd, Tgt, finish, iload, on_core, run)
 
 QUICK = bool(os.environ.get("QUICK"))
 REPETITIONS = int(os.environ.get("REPETITIONS", 1 if QUICK else 5))
@@ -36,7 +37,7 @@ class Bench:
             if peers and shutil.which("tgtd"):
                 self.begin(Tgt, self.golden, WIDE, NARROW, PART_BYTES)
             if peers and os.environ.get("SPDK_TGT"):
-                self.begin(Spdk, self.golden, 1)
+                self.begin(Spdk, WIDE, sum(WRITTEN), DATA_BYTES)
         except BaseException:
             self.stop()
             raise
@@ -50,9 +51,9 @@ class Bench:
             t.stop()
 
     def fits(self, load, target):
-        """SPDK's RAM disks would not fit into memory for more than one machine."""
+        """SPDK's RAM disk ends where the first writes would go: it has nothing to allocate."""
         if target.name == "spdk":
-            return load.sessions == 1 and not load.fresh
+            return not load.fresh
         return load.bound or target.name != "bound"
 
     def prepare(self, load):

@@ -23,6 +23,11 @@ class Load:
     fresh: bool = False         # allocates: a new region each time
     bound: bool = True          # is there a constant-data answer to it?
 
+    @property
+    def cpu_goals(self):
+        """CPU for an operation: at most so many times that of these targets."""
+        return {"bound": 2.0, "spdk": 1.0} if self.name.startswith("read-4k-") else {}
+
 
 def region(offset, length):
     return ["--region", f"{offset}:{offset + length}"]

@@ -33,6 +33,8 @@ def summary(load, got):
             row["ratio"][name] = median(rate_of(a, load.unit) / rate_of(b, load.unit) for a, b in zip(got["sanbootd"], got[name]))
             row["cpu_ratio"][name] = median((b["target_cpu_s"] / ops_of(b)) / (a["target_cpu_s"] / ops_of(a))
                                             for a, b in zip(got["sanbootd"], got[name]))
+    row["cpu_goals"] = {name: {"most": most, "met": 1 / row["cpu_ratio"][name] <= most}
+                        for name, most in load.cpu_goals.items() if name in got}
     row["met"] = None if "tgt" not in got else row["ratio"]["tgt"] >= load.goal
     return row
 
@@ -50,6 +52,9 @@ def table(rows):
                 line += f"   {row['ratio'][name]:9.2f} x  {row['cpu_ratio'][name]:7.2f}"
             if name == "tgt":
                 line += f"  goal {row['goal']} x " + ("met" if row["met"] else "MISSED")
+            if name in row["cpu_goals"]:
+                goal = row["cpu_goals"][name]
+                line += f"  goal CPU at most {goal['most']:.0f} x its " + ("met" if goal["met"] else "MISSED")
             print(line)
             label = ""
 

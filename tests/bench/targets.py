@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The targets that are measured, each with the same golden data: sanbootd, tgt, SPDK where it is at hand, and the bound."""
-import glob, http.client, json, os, re, select, shutil, signal, socket, subprocess, time
+"""The targets that are measured, each with the same golden data: sanbootd, tgt and the bound; SPDK is in spdk.py."""
+import glob, http.client, json, os, re, select, signal, socket, subprocess, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", "release"))
@@ -57,6 +57,12 @@ class Target:
     def write_list(self, lines):
         with open(self.list, "w") as f:
             f.writelines(line + "\n" for line in lines)
+
+    def wake(self):
+        """Its turn begins."""
+
+    def rest(self):
+        """Its turn is over: from here on it uses no CPU."""
 
     @property
     def pid(self):
@@ -182,44 +188,11 @@ class Constant(Target):
         self.write_list(f"iqn.2026-01.test.constant:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
 
 
-class Spdk(Target):
-    """SPDK's iscsi_tgt, polling its core, over RAM disks: SPDK_TGT names the program, its rpc.py lies beside or in ../scripts."""
-    name = "spdk"
-
-    def __init__(self, directory, golden, machines):
-        super().__init__(directory)
-        program = os.environ["SPDK_TGT"]
-        scripts = [os.path.join(os.path.dirname(program), d, "rpc.py") for d in ("", "../scripts", "../../scripts")]
-        self.script = next((s for s in scripts if os.path.exists(s)), shutil.which("rpc.py"))
-        if not self.script:
-            raise Failed(f"no rpc.py near {program}")
-        self.socket = os.path.join(self.dir, "rpc.sock")
-        self.start([program, "-m", hex(1 << TARGET_CORE), "-r", self.socket, "--wait-for-rpc"])
-        end = time.monotonic() + 30
-        while not os.path.exists(self.socket):
-            if time.monotonic() > end or self.process.poll() is not None:
-                raise Failed(f"{program} does not start; see {self.log}")
-            time.sleep(0.05)
-        self.rpc("iscsi_set_options", "-u", 4096, "-i", "-r", 8)
-        self.rpc("framework_start_init")
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
-        self.rpc("iscsi_create_portal_group", 1, self.address)
-        self.rpc("iscsi_create_initiator_group", 1, "ANY", "ANY")
-        size_mb = os.path.getsize(golden) >> 20
-        for n in range(1, machines + 1):
-            self.rpc("bdev_malloc_create", "-b", f"ram{n}", size_mb, 512)
-            self.rpc("iscsi_create_target_node", f"iqn.2026-01.test.spdk:{n}", f"n{n}", f"ram{n}:0", "1:1", 128, "-d")
-        self.write_list(f"iqn.2026-01.test.spdk:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
-
-    def rpc(self, *args):
-        run("python3", self.script, "-s", self.socket, *args)
-
-
 def iload(target, *args, core=GENERATOR_CORE, wait=True):
     """Runs the generator against a target; gives what it printed, or with wait=False the process."""
     argv = on_core(core, [os.path.join(BUILD, "bench", "iload"), "-a", target.address, "-l", getattr(target, "lun", 0),
                           "--pid", target.pid, "--list", target.list, *args])
+    target.wake()
     p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return finish(p, target) if wait else p
 
@@ -230,6 +203,8 @@ def finish(process, target):
     except subprocess.TimeoutExpired:
         process.kill()
         raise Failed(f"{target.name}: the generator does not end") from None
+    finally:
+        target.rest()
     if process.returncode:
         raise Failed(f"{target.name}: {err.strip()[:2000]} {out.strip()[:1000]}")
     return json.loads(out)
