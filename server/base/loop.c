@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -28,6 +29,7 @@ struct loop {
 	pthread_mutex_t mutex;
 	struct loop_list mailbox;
 	pthread_t thread;
+	char name[16];
 	unsigned index;
 	bool threaded;
 	bool stopping;
@@ -62,12 +64,8 @@ static void run_all(struct loop_msg *msg)
 	struct loop_msg *next;
 
 	for (; msg; msg = next) {
-		struct loop_watch watch;
-
 		next = msg->next;
-		loop_watch_begin(&watch);
 		msg->run(msg);
-		loop_watch_end(&watch, "message");
 	}
 }
 
@@ -145,19 +143,24 @@ struct loop *loop_new(unsigned index)
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
+	struct loop_watch *watch;
 
 	current = loop;
+	pthread_setname_np(pthread_self(), loop->name);
+	watch = loop_watch_open(&loop->uv, loop->name);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	loop_watch_close(watch);
 	return NULL;
 }
 
 int loop_start(struct loop *loop, const char *name)
 {
-	int err = pthread_create(&loop->thread, NULL, loop_main, loop);
+	int err;
 
+	snprintf(loop->name, sizeof(loop->name), "%s", name);
+	err = pthread_create(&loop->thread, NULL, loop_main, loop);
 	if (err)
 		return -err;
-	pthread_setname_np(loop->thread, name);
 	loop->threaded = true;
 	return 0;
 }
