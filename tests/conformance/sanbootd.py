@@ -14,6 +14,8 @@ import urllib.request
 from iscsi import Failed, want
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+import loop_watch
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", MODE))
 DISK_BYTES = 64 << 20
@@ -93,13 +95,16 @@ class Sanbootd:
         return disk["path"]
 
     def stop(self):
-        """0 when it ended in order. The directory stays where something was wrong."""
+        """0 when it ended in order, and no I/O loop waited (else that is said). The directory stays where something was wrong."""
         self.process.terminate()
         try:
             status = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
+        with open(self.dir + "/log", errors="replace") as log:
+            if not loop_watch.judge(os.path.basename(sys.argv[0]) + ": loop-watch", log.read(), os.path.join(BUILD, "sanbootd")):
+                status = status or 1
         if status == 0:
             shutil.rmtree(self.dir, ignore_errors=True)
         else:
