@@ -34,7 +34,7 @@ bool sleep_trace_next(struct sleep_trace *trace, struct kernel_stack *stack);
 /* Forgets what was noted. */
 void sleep_trace_skip(struct sleep_trace *trace);
 
-/* The name of the kernel's function at address; "?" where the kernel does not tell. The first call reads the table of names, which takes a while. */
+/* The name of the kernel's function at address; "?" where the kernel does not tell. The first call takes a while. */
 const char *kernel_symbol(uint64_t address);
 
 #endif

@@ -25,7 +25,10 @@ struct loop_msg {
 
 /* A loop without a thread. NULL without memory. */
 struct loop *loop_new(unsigned index);
-/* Gives the loop a thread named name (15 characters), running until loop_stop; "io-N": one that may never wait (loop_watch.h). 0 or -errno. */
+/*
+ * Gives the loop a thread named name (15 characters), running until loop_stop. "io-N" is one that must never wait:
+ * see loop_watch.h. 0 or -errno.
+ */
 int loop_start(struct loop *loop, const char *name);
 /* Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then. */
 void loop_stop(struct loop *loop);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether an I/O loop waits: see loop_watch.h. A prepare handle looks before the loop sleeps, which is once a turn. Sleeps in
- * epoll are the loop's rest: they are no uninterruptible ones, and libuv counts their time.
+ * Whether an I/O loop waits: see loop_watch.h. A prepare handle looks before the loop sleeps, which is once a turn.
+ * Sleeps in epoll are the loop's rest: they are no uninterruptible ones, and libuv counts their time.
  */
 #include "base/loop_watch.h"
 
@@ -57,15 +57,16 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
-/* Page faults and changes of the address space, of all architectures and kernels since 5.10. */
+/* Page faults and changes of the address space. A call has many wrappers: __x64_sys_brk, __do_sys_brk. */
 static bool is_memory_map(const char *function)
 {
-	static const char *const names[] = {
-		"exc_page_fault", "do_user_addr_fault", "do_page_fault", "handle_mm_fault", "vm_mmap_pgoff", "__vm_munmap",
-		"do_mprotect_pkey", "do_madvise", "__x64_sys_mremap", "__arm64_sys_mremap", "__x64_sys_brk", "__arm64_sys_brk",
-	};
+	static const char *const names[] = { "exc_page_fault", "do_user_addr_fault", "do_page_fault", "handle_mm_fault",
+					     "vm_mmap_pgoff", "__vm_munmap", "do_mprotect_pkey", "do_madvise" };
+	static const char *const calls[] = { "sys_brk",	   "sys_mmap",	   "sys_munmap",
+					     "sys_mremap", "sys_mprotect", "sys_madvise" };
+	const char *call = strstr(function, "sys_");
 
-	return is_one_of(function, names, array_len(names));
+	return is_one_of(function, names, array_len(names)) || (call && is_one_of(call, calls, array_len(calls)));
 }
 
 static bool is_io(const char *function)
@@ -156,13 +157,16 @@ static uint64_t ready_ns(const struct loop_watch *watch)
 
 static struct mark mark_now(const struct loop_watch *watch)
 {
-	struct mark mark = { .wall_ns = clock_ns(CLOCK_MONOTONIC), .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), .ready_ns = ready_ns(watch) };
 	struct rusage usage;
 
 	getrusage(RUSAGE_THREAD, &usage);
-	mark.major_faults = usage.ru_majflt;
-	mark.idle_ns = uv_metrics_idle_time(watch->prepare.loop);
-	return mark;
+	return (struct mark){
+		.wall_ns = clock_ns(CLOCK_MONOTONIC),
+		.idle_ns = uv_metrics_idle_time(watch->prepare.loop),
+		.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+		.ready_ns = ready_ns(watch),
+		.major_faults = usage.ru_majflt,
+	};
 }
 
 /* What is not accounted for since the mark: the thread slept outside of epoll. */

@@ -2,8 +2,9 @@
 /*
  * Watches that an I/O loop never waits: for a disk, for a page that has to be read, for a lock for long. Only in builds
  * with LOOP_WATCH (debug, asan); elsewhere it is nothing. Whatever runs on the loop is watched, callbacks of all kinds
- * and what libuv does itself: at the end of each turn the watch looks at what the kernel noted of its thread. Each kind of
- * wait is an error in the log, "loop io-N waited ...", once a second at most. The tests fail on such a line.
+ * and what libuv does itself: at the end of each turn the watch looks at what the kernel noted of its thread. A wait
+ * is an error in the log, "loop io-N waited ...", once a second at most, with where in the kernel it was and, as far as
+ * frame pointers lead, whose call it was. The tests fail on such a line.
  *
  * A wait for a disk may take 50 us, one for a busy mutex 50 ms: time does not tell them apart, nor does the count of
  * voluntary context switches. Measured on Linux 6.18 and ext4, in one thread (in brackets: what it should have been):
@@ -35,7 +36,7 @@ struct loop_watch;
 
 enum { LOOP_WATCH_LOCK_MS = 100 };
 
-/* Watches the calling thread, which runs uv and is called name, until loop_watch_close. NULL: not an I/O loop ("io-N"), or no memory. */
+/* Watches the calling thread, which runs uv and is called name. NULL: it is no I/O loop ("io-N"), or out of memory. */
 struct loop_watch *loop_watch_open(struct uv_loop_s *uv, const char *name);
 /* On the same thread, when uv_run has returned. uv runs once more before its memory goes. NULL is fine. */
 void loop_watch_close(struct loop_watch *watch);

@@ -16,6 +16,7 @@ from iscsi import Failed, want
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import loop_watch
+import wakeups  # noqa: F401: for who imports this
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", MODE))
 DISK_BYTES = 64 << 20

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The watch over I/O loops: what it has to see (waits for a disk of each kind, a lock held for long), and what not. Each test lets a
- * real loop do one thing and reads what was logged. Without LOOP_WATCH (release builds) there is nothing to test.
+ * The watch over I/O loops: what it has to see (waits for a disk of each kind, a lock held for long), and what not.
+ * Each test lets a real loop do one thing and reads what was logged. Without LOOP_WATCH (release builds) there is
+ * nothing to test.
  */
 #include "cmocka_all.h"
 
