@@ -61,11 +61,14 @@ static bool may_read_symbols(void)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
 	unsigned long long address = 0;
-	bool may = file && fscanf(file, "%llx", &address) == 1 && address;
+	char type = 'A';
 
+	/* Others may really be at 0. */
+	while (file && type != 'T' && fscanf(file, "%llx %c%*[^\n]", &address, &type) == 2)
+		;
 	if (file)
 		fclose(file);
-	return may;
+	return type == 'T' && address;
 }
 
 int sleep_trace_open(struct sleep_trace *trace, enum sleep_kind kind)
