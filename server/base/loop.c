@@ -30,6 +30,7 @@ struct loop {
 	struct loop_list mailbox;
 	pthread_t thread;
 	char name[16];
+	struct loop_watch *watch; /* or NULL */
 	unsigned index;
 	bool threaded;
 	bool stopping;
@@ -140,16 +141,23 @@ struct loop *loop_new(unsigned index)
 	return loop;
 }
 
+void loop_set_name(struct loop *loop, const char *name)
+{
+	assert(!loop->watch);
+	snprintf(loop->name, sizeof(loop->name), "%s", name);
+}
+
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
-	struct loop_watch *watch;
+	struct loop_watch *outer;
 
 	current = loop;
 	pthread_setname_np(pthread_self(), loop->name);
-	watch = loop_watch_open(&loop->uv, loop->name);
+	loop->watch = loop_watch_open(&loop->uv, loop->name);
+	outer = loop_watch_enter(loop->watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	loop_watch_close(watch);
+	loop_watch_leave(loop->watch, outer);
 	return NULL;
 }
 
@@ -157,7 +165,7 @@ int loop_start(struct loop *loop, const char *name)
 {
 	int err;
 
-	snprintf(loop->name, sizeof(loop->name), "%s", name);
+	loop_set_name(loop, name);
 	err = pthread_create(&loop->thread, NULL, loop_main, loop);
 	if (err)
 		return -err;
@@ -189,6 +197,7 @@ void loop_free(struct loop *loop)
 	}
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->again, NULL);
+	loop_watch_close(loop->watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	current = NULL;
 	assert(uv_loop_close(&loop->uv) == 0);
@@ -232,10 +241,15 @@ unsigned loop_index(const struct loop *loop)
 void loop_run_once(struct loop *loop, bool wait)
 {
 	struct loop *outer = current;
+	struct loop_watch *outer_watch;
 
 	assert(!loop->threaded);
 	current = loop;
+	if (!loop->watch)
+		loop->watch = loop_watch_open(&loop->uv, loop->name);
+	outer_watch = loop_watch_enter(loop->watch);
 	uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	loop_watch_leave(loop->watch, outer_watch);
 	current = outer;
 }
 

@@ -30,6 +30,8 @@ struct loop *loop_new(unsigned index);
  * see loop_watch.h. 0 or -errno.
  */
 int loop_start(struct loop *loop, const char *name);
+/* For a loop without a thread, before it runs: its name, and with it whether it may wait. */
+void loop_set_name(struct loop *loop, const char *name);
 /* Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then. */
 void loop_stop(struct loop *loop);
 /* Frees a loop that has no thread (any more). Messages still in the mailbox are run first. */

@@ -309,9 +309,28 @@ struct loop_watch *loop_watch_open(struct uv_loop_s *uv, const char *name)
 	watch->prepare.data = watch;
 	uv_prepare_start(&watch->prepare, on_prepare);
 	uv_unref((uv_handle_t *)&watch->prepare);
-	start_over(watch);
-	current = watch;
 	return watch;
+}
+
+struct loop_watch *loop_watch_enter(struct loop_watch *watch)
+{
+	struct loop_watch *outer = current;
+
+	if (outer && !outer->allowed)
+		look(outer);
+	current = watch;
+	if (watch)
+		start_over(watch);
+	return outer;
+}
+
+void loop_watch_leave(struct loop_watch *watch, struct loop_watch *outer)
+{
+	if (watch)
+		look(watch);
+	current = outer;
+	if (outer)
+		start_over(outer);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -323,8 +342,6 @@ void loop_watch_close(struct loop_watch *watch)
 {
 	if (!watch)
 		return;
-	look(watch);
-	current = NULL;
 	if (watch->traced) {
 		sleep_trace_close(&watch->disk);
 		sleep_trace_close(&watch->lock);

@@ -36,9 +36,12 @@ struct loop_watch;
 
 enum { LOOP_WATCH_LOCK_MS = 100 };
 
-/* Watches the calling thread, which runs uv and is called name. NULL: it is no I/O loop ("io-N"), or out of memory. */
+/* A watch over the calling thread while it runs uv, whose name is given. NULL: it is no I/O loop ("io-N"), or out of memory. */
 struct loop_watch *loop_watch_open(struct uv_loop_s *uv, const char *name);
-/* On the same thread, when uv_run has returned. uv runs once more before its memory goes. NULL is fine. */
+/* Before and after uv_run, on that thread. NULL is fine. What enter gives, leave takes: loops without threads nest. */
+struct loop_watch *loop_watch_enter(struct loop_watch *watch);
+void loop_watch_leave(struct loop_watch *watch, struct loop_watch *outer);
+/* uv runs once more before its memory goes. NULL is fine. */
 void loop_watch_close(struct loop_watch *watch);
 
 /* Between these a loop may wait: say why where you call them. Any thread; they do not nest. */
@@ -52,6 +55,17 @@ static inline struct loop_watch *loop_watch_open(struct uv_loop_s *uv, const cha
 	(void)uv;
 	(void)name;
 	return 0;
+}
+
+static inline struct loop_watch *loop_watch_enter(struct loop_watch *watch)
+{
+	return watch;
+}
+
+static inline void loop_watch_leave(struct loop_watch *watch, struct loop_watch *outer)
+{
+	(void)watch;
+	(void)outer;
 }
 
 static inline void loop_watch_close(struct loop_watch *watch)

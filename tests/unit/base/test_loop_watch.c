@@ -39,6 +39,7 @@ struct deed {
 	unsigned hold_ms;
 	atomic_bool held;
 	uv_timer_t timer;
+	struct loop_msg msg;
 	char page[PAGE];
 };
 
@@ -391,11 +392,47 @@ static void test_other_loop(void **state)
 	assert_quiet();
 }
 
+static void post_read(struct loop_msg *msg)
+{
+	read_page(container_of(msg, struct deed, msg));
+}
+
+/* As most unit tests run one: only what happens while it runs counts. */
+static void test_without_thread(void **state)
+{
+	struct deed *deed = *state;
+	FILE *file = tmpfile();
+	struct loop *loop = loop_new(0);
+	int saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	if (!traced())
+		skip();
+	need_cold(deed);
+	loop_set_name(loop, "io-7");
+	dup2(fileno(file), STDERR_FILENO);
+	loop_run_once(loop, false);
+	sync_file(deed);
+	loop_run_once(loop, false);
+	assert_int_equal(lseek(STDERR_FILENO, 0, SEEK_END), 0);
+	deed->msg.run = post_read;
+	loop_post(loop, &deed->msg);
+	loop_run_once(loop, true);
+	loop_free(loop);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = pread(fileno(file), log_text, sizeof(log_text) - 1, 0);
+	log_text[n] = '\0';
+	fclose(file);
+	assert_true(waited("for a disk:"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_disk_read, setup_file, teardown_file),
 		cmocka_unit_test_setup_teardown(test_disk_read_in_timer, setup_file, teardown_file),
+		cmocka_unit_test_setup_teardown(test_without_thread, setup_file, teardown_file),
 		cmocka_unit_test_setup_teardown(test_major_fault, setup_file, teardown_file),
 		cmocka_unit_test_setup_teardown(test_sync, setup_file, teardown_file),
 		cmocka_unit_test_setup_teardown(test_long_lock, setup_file, teardown_file),
