@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/loop_watch.h"
+
 static atomic_int log_level = LOG_LEVEL_INFO;
 static atomic_bool log_journald;
 
@@ -69,8 +71,11 @@ void log_write(enum log_level level, const char *format, ...)
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
 	line[len++] = '\n';
+	/* Whoever takes the lines may make any thread wait, an I/O loop too: that is why there are few of them (hub_log). */
+	loop_watch_allow();
 	if (write(STDERR_FILENO, line, len) < 0) { /* nowhere left to say so */
 	}
+	loop_watch_forbid();
 	errno = saved;
 }
 

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -30,6 +31,8 @@ struct loop {
 	pthread_mutex_t mutex;
 	struct loop_list mailbox;
 	pthread_t thread;
+	char name[16];
+	struct loop_watch *watch; /* or NULL */
 	unsigned index;
 	bool threaded;
 	bool stopping;
@@ -64,12 +67,8 @@ static void run_all(struct loop_msg *msg)
 	struct loop_msg *next;
 
 	for (; msg; msg = next) {
-		struct loop_watch watch;
-
 		next = msg->next;
-		loop_watch_begin(&watch);
 		msg->run(msg);
-		loop_watch_end(&watch, "message");
 	}
 }
 
@@ -144,22 +143,34 @@ struct loop *loop_new(unsigned index)
 	return loop;
 }
 
+void loop_set_name(struct loop *loop, const char *name)
+{
+	assert(!loop->watch);
+	snprintf(loop->name, sizeof(loop->name), "%s", name);
+}
+
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
+	struct loop_watch *outer;
 
 	current = loop;
+	pthread_setname_np(pthread_self(), loop->name);
+	loop->watch = loop_watch_open(&loop->uv, loop->name);
+	outer = loop_watch_enter(loop->watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	loop_watch_leave(loop->watch, outer);
 	return NULL;
 }
 
 int loop_start(struct loop *loop, const char *name)
 {
-	int err = pthread_create(&loop->thread, NULL, loop_main, loop);
+	int err;
 
+	loop_set_name(loop, name);
+	err = pthread_create(&loop->thread, NULL, loop_main, loop);
 	if (err)
 		return -err;
-	pthread_setname_np(loop->thread, name);
 	loop->threaded = true;
 	return 0;
 }
@@ -188,6 +199,7 @@ void loop_free(struct loop *loop)
 	}
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->again, NULL);
+	loop_watch_close(loop->watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	current = NULL;
 	assert(uv_loop_close(&loop->uv) == 0);
@@ -231,10 +243,15 @@ unsigned loop_index(const struct loop *loop)
 void loop_run_once(struct loop *loop, bool wait)
 {
 	struct loop *outer = current;
+	struct loop_watch *outer_watch;
 
 	assert(!loop->threaded);
 	current = loop;
+	if (!loop->watch)
+		loop->watch = loop_watch_open(&loop->uv, loop->name);
+	outer_watch = loop_watch_enter(loop->watch);
 	uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	loop_watch_leave(loop->watch, outer_watch);
 	current = outer;
 }
 

@@ -25,8 +25,13 @@ struct loop_msg {
 
 /* A loop without a thread. NULL without memory. */
 struct loop *loop_new(unsigned index);
-/* Gives the loop a thread named name, running until loop_stop. 0 or -errno. */
+/*
+ * Gives the loop a thread named name (15 characters), running until loop_stop. "io-N" is one that must never wait:
+ * see loop_watch.h. 0 or -errno.
+ */
 int loop_start(struct loop *loop, const char *name);
+/* For a loop without a thread, before it runs: its name, and with it whether it may wait. */
+void loop_set_name(struct loop *loop, const char *name);
 /*
  * Asks the thread to end when its mailbox is empty, and waits for it. All handles on the loop must be closed by then.
  */

@@ -5,7 +5,6 @@
 #include "iscsi/conn.h"
 
 #include "base/log.h"
-#include "base/loop_watch.h"
 #include "iscsi/conn_input.h"
 #include "iscsi/hub.h"
 #include "iscsi/login.h"
@@ -424,20 +423,17 @@ static const char *socket_error(const struct conn *conn)
 static void conn_on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct conn *conn = poll->data;
-	struct loop_watch watch;
 
 	if (status < 0) {
 		conn_close(conn, socket_error(conn));
 		return;
 	}
-	loop_watch_begin(&watch);
 	if (events & UV_READABLE)
 		conn_receive(conn);
 	/* All that can be answered now goes out now: by the next turn hundreds of other connections have used the caches. */
 	loop_run_own(conn->hub->loop);
 	list_remove(&conn->dirty_link);
 	conn_work(conn);
-	loop_watch_end(&watch, "received");
 }
 
 void conn_forget_task(struct conn *conn, const struct task *task)

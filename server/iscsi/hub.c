@@ -3,7 +3,6 @@
 #include "iscsi/hub.h"
 
 #include "base/log.h"
-#include "base/loop_watch.h"
 #include "iscsi/conn.h"
 #include "iscsi/portal.h"
 #include "iscsi/probe.h"
@@ -110,13 +109,7 @@ static void hub_on_prepare(uv_prepare_t *prepare)
 	struct hub *hub = prepare->data;
 
 	for (int i = 0; i < ROUNDS_MAX; i++) {
-		struct loop_watch watch;
-		bool any;
-
-		loop_watch_begin(&watch);
-		any = hub_round(hub);
-		loop_watch_end(&watch, "round");
-		if (!any)
+		if (!hub_round(hub))
 			return;
 		hub_wake(hub);
 	}
@@ -195,9 +188,7 @@ static void hub_on_tick(uv_timer_t *tick)
 {
 	struct hub *hub = tick->data;
 	uint64_t now_ms = time_monotonic_ms();
-	struct loop_watch watch;
 
-	loop_watch_begin(&watch);
 	hub->resting = false;
 	if (hub->log_suppressed)
 		log_info("iscsi: %u more lines like these were not written", hub->log_suppressed);
@@ -210,7 +201,6 @@ static void hub_on_tick(uv_timer_t *tick)
 	if (hub->stopping)
 		hub_stop_tick(hub, now_ms);
 	hub_rest(hub, now_ms);
-	loop_watch_end(&watch, "tick");
 }
 
 void hub_start(struct hub *hub)

@@ -14,9 +14,17 @@ import urllib.request
 from iscsi import Failed, want
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+import loop_watch
+import wakeups  # noqa: F401: for who imports this
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", MODE))
 DISK_BYTES = 64 << 20
+
+
+def golden_blocks(lba, count):
+    """What the golden image has there."""
+    return b"".join((b"golden block %08x " % block).ljust(512, b".") for block in range(lba, lba + count))
 
 
 class Machine:
@@ -37,13 +45,14 @@ class Machine:
 
 
 class Sanbootd:
-    """Machines are made under auth=none, access=many: whoever reaches the portal may open their disks."""
+    """Machines are made under auth=none, access=many: whoever reaches the portal may open their disks. where: the directory for its own;
+    data_bytes: the first ones of the golden image, whose every block says where it is."""
 
-    def __init__(self, auth="none"):
-        self.dir = tempfile.mkdtemp(prefix="sanbootd-conformance-")
+    def __init__(self, auth="none", extra=(), where=None, data_bytes=4 << 20):
+        self.dir = tempfile.mkdtemp(prefix="sanbootd-conformance-", dir=where)
         self.machines = 0
         argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.dir + "/run",
-                "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0"]
+                "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", *extra]
         for d in ("state", "run"):
             os.mkdir(os.path.join(self.dir, d))
         with open(self.dir + "/log", "wb") as log:
@@ -56,10 +65,12 @@ class Sanbootd:
         self.golden = self.dir + "/golden.raw"
         with open(self.golden, "wb") as f:
             f.truncate(DISK_BYTES)
-            for at in range(0, 4 << 20, 512):                  # 4 MiB whose every block says where it is
-                f.write((b"golden block %08x " % (at // 512)).ljust(512, b"."))
+            f.write(golden_blocks(0, data_bytes // 512))
         self.ctl("image", "import", self.golden, "--name", "golden", "--default")
         self.ctl("policy", "set", "auth=" + auth)
+
+    def forget(self):
+        """For iscsi.attempt."""
 
     def ctl(self, *args):
         p = subprocess.run([os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.dir + "/run", *args], timeout=120,
@@ -93,13 +104,16 @@ class Sanbootd:
         return disk["path"]
 
     def stop(self):
-        """0 when it ended in order. The directory stays where something was wrong."""
+        """0 when it ended in order, and no I/O loop waited (else that is said). The directory stays where something was wrong."""
         self.process.terminate()
         try:
             status = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
+        with open(self.dir + "/log", errors="replace") as log:
+            if not loop_watch.judge(os.path.basename(sys.argv[0]) + ": loop-watch", log.read(), os.path.join(BUILD, "sanbootd")):
+                status = status or 1
         if status == 0:
             shutil.rmtree(self.dir, ignore_errors=True)
         else:

@@ -410,7 +410,7 @@ static void start_loops(struct testd *testd)
 
 		testd->loops[i] = loop_new(i);
 		assert(testd->loops[i]);
-		snprintf(name, sizeof(name), "loop%u", i);
+		snprintf(name, sizeof(name), "io-%u", i);
 		if (loop_start(testd->loops[i], name))
 			abort();
 	}

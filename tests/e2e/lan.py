@@ -5,10 +5,12 @@ Every test runs in network, mount and process namespaces without a name (enter()
 it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
 Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
 """
-import contextlib, ctypes, os, re, shlex, shutil, signal, subprocess, sys, threading, time, traceback
+import contextlib, ctypes, glob, os, re, shlex, shutil, signal, subprocess, sys, threading, time, traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+import loop_watch
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
@@ -31,6 +33,7 @@ def enter():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sh("mount -t tmpfs -o mode=755 run /run")
         sh("mount -t sysfs sysfs /sys", check=False)
+        sh("mount -t tracefs tracefs /sys/kernel/tracing", check=False)             # for server/base/loop_watch.h
         sh("ip link set lo up")
         return
     if os.geteuid() != 0:
@@ -154,9 +157,12 @@ class Lan:
         sh(f"ip link set {name} master {bridge} up")
         return other
 
-    def close(self, keep):
+    def stop(self):
         for t in reversed(self.things):
             t.stop()
+
+    def close(self, keep):
+        self.stop()
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -247,6 +253,10 @@ class Suite:
             self.bad += 1
             reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
             print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+        self.lan.stop()
+        for log in glob.glob(os.path.join(self.lan.dir, "*.err")):
+            with open(log, errors="replace") as f:
+                self.bad += not loop_watch.judge(self.lan.name + ": loop-watch", f.read(), os.path.join(BUILD, "sanbootd"))
         if self.bad:
             print(f"# logs: {self.lan.dir}", flush=True)
         self.lan.close(keep=bool(self.bad) or os.environ.get("E2E_KEEP") == "1")

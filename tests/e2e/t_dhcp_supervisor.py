@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """dnsmasq's supervision: what stops a start is said, a dead dnsmasq comes back, none is left behind."""
 from e2e import *
+import wakeups
 
 
 def refused(what, *words, **how):
@@ -97,6 +98,9 @@ with Suite() as t:
         with open(conf, "w") as f:
             f.write(good)
         until(lambda: server.api("status")["dhcp"]["state"] == "up", 40, "dnsmasq up again")
+
+    with t.case("an idle server with a dnsmasq does nothing"):
+        equal(wakeups.idle(server.proc.pid, 20 * SLOW), None, "threads that woke up")
 
     for user in ("dnsmasq", "root"):
         with t.case(f"kill -9 of sanbootd leaves no dnsmasq behind (running as {user})"):

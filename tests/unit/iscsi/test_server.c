@@ -14,8 +14,10 @@ static int setup(void **state)
 {
 	(void)state;
 	log_init(LOG_LEVEL_ERROR, false);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		loops[i] = loop_new(i);
+		loop_set_name(loops[i], "io-0"); /* watched */
+	}
 	return 0;
 }
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""No I/O loop waits for a disk: cold.py. The whole daemon on loopback, with its files on the disk of the build directory and dropped from
+memory; machines read, write and flush, and the watch over the loops (server/base/loop_watch.h) must not say a word. Also what they read is right."""
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+
+import iscsi
+from iscsi import Session, attempt, case, equal, want
+from sanbootd import BUILD, MODE, Sanbootd, golden_blocks
+
+DATA_BYTES = 32 << 20
+MACHINES, DEPTH = 4, 8
+SYNCHRONIZE_CACHE = b"\x35" + bytes(9)
+
+
+def read_bytes(pid):
+    """From disks, until now."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as f:
+        return int(re.search(r"^read_bytes: (\d+)", f.read(), re.M).group(1))
+
+
+def drop(path):
+    """Out of the page cache."""
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def drop_images(daemon):
+    for root, _, files in os.walk(daemon.dir + "/state/images"):
+        for name in files:
+            drop(os.path.join(root, name))
+
+
+def session(machine):
+    return Session(machine, name=None, keys=[("TargetName", machine.iqn)])
+
+
+def read_all(s, pieces):
+    """Reads the pieces (lba, blocks), DEPTH at a time; gives each with its bytes."""
+    todo, under_way = list(pieces), {}
+    while todo or under_way:
+        while todo and len(under_way) < DEPTH:
+            lba, blocks = todo.pop()
+            itt = s.send_command(iscsi.read10(lba, blocks), read=blocks * 512)
+            under_way[itt] = (lba, bytearray(blocks * 512))
+        pdu = s.recv()
+        equal(pdu.opcode, iscsi.DATA_IN, f"the answer to a read: {pdu}")
+        lba, data = under_way[pdu.itt]
+        data[pdu.w40:pdu.w40 + len(pdu.data)] = pdu.data
+        if pdu.flags & 1:
+            equal(pdu.bhs[3], 0, "status of a read")
+            s.statsn = (pdu.statsn + 1) & 0xffffffff
+            del under_way[pdu.itt]
+            yield lba, bytes(data)
+
+
+def pieces_of(seed):
+    """All data once, in pieces of 4 to 128 KiB, in an order of its own."""
+    order, at, pieces = random.Random(seed), 0, []
+    while at < DATA_BYTES // 512:
+        blocks = min(8 * order.choice((1, 1, 2, 4, 16, 32)), DATA_BYTES // 512 - at)
+        pieces.append((at, blocks))
+        at += blocks
+    order.shuffle(pieces)
+    return pieces
+
+
+def together(*functions):
+    """Runs them at the same time; the first failure is raised."""
+    failures = []
+
+    def run(function):
+        try:
+            function()
+        except Exception as err:  # handed on
+            failures.append(err)
+    threads = [threading.Thread(target=run, args=(f,)) for f in functions]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failures:
+        raise failures[0]
+
+
+def golden_reader(machine, seed):
+    def run():
+        s = session(machine)
+        for lba, data in read_all(s, pieces_of(seed)):
+            want(data == golden_blocks(lba, len(data) // 512), f"wrong bytes at block {lba}")
+        s.close()
+    return run
+
+
+@case("golden image")
+def machines_read_a_golden_image_that_is_not_in_memory(t):
+    machines = [t.enrol() for _ in range(MACHINES)]
+    before = read_bytes(t.process.pid)
+    drop_images(t)
+    together(*(golden_reader(m, seed) for seed, m in enumerate(machines)))
+    want(read_bytes(t.process.pid) - before > DATA_BYTES * 9 // 10, "the image was not read from a disk: nothing was tested")
+
+
+@case("child")
+def machines_write_and_flush_and_read_what_left_memory(t):
+    """Every disk of its own is written and flushed while the golden image is read cold, and read back after it was dropped itself."""
+    machines = [t.enrol() for _ in range(MACHINES)]
+    drop_images(t)
+
+    def writer(machine, seed):
+        def run():
+            order, s = random.Random(seed), session(machine)
+            path = os.path.join(t.dir, "state", machine.show()["disk"]["path"])
+            lbas = [8 * n for n in order.sample(range(DATA_BYTES // 4096), 400)]
+            for n, lba in enumerate(lbas):
+                equal(s.write10(lba, b"%08x" % lba * 512).status, 0, "a write")
+                if n % 8 == 7:
+                    equal(s.command(SYNCHRONIZE_CACHE).status, 0, "a flush")
+            equal(s.command(SYNCHRONIZE_CACHE).status, 0, "the last flush")
+            before = read_bytes(t.process.pid)
+            drop(path)
+            for lba, data in read_all(s, [(lba, 8) for lba in lbas]):
+                want(data == b"%08x" % lba * 512, f"wrong bytes at block {lba}")
+            want(read_bytes(t.process.pid) > before, "the child was not read from a disk: nothing was tested")
+            s.close()
+        return run
+    together(*(writer(m, seed) for seed, m in enumerate(machines[1:])), golden_reader(machines[0], 99))
+
+
+def file_system(path):
+    return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def main():
+    if MODE not in ("asan", "debug"):
+        print(f"skip cold: a build with MODE={MODE} does not watch its loops")
+        return 0
+    if file_system(BUILD) in ("tmpfs", "ramfs"):
+        print(f"skip cold: {BUILD} is in memory, nothing there is ever read from a disk")
+        return 0
+    failed = 0
+    for what, extra in (("", ()), (", without golden cache", ("--cache-size", "0"))):
+        daemon = Sanbootd(extra=extra, where=BUILD, data_bytes=DATA_BYTES)
+        try:
+            for name, function, _ in iscsi.CASES:
+                failed += not attempt(f"cold: {name}{what}", function, daemon)
+        finally:
+            failed += daemon.stop() != 0
+    print("not ok" if failed else "ok", "cold: no I/O loop waited for a disk")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
