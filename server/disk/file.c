@@ -3,21 +3,23 @@
  * The real file: see file.h. It decides what is done inline on the loop and what goes to workers; file_io.c does it.
  *
  * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known
- * hole, and writes of whole pages (no read-modify-write) while the file has no sync, punch, allocation, worker's
- * write or writeback under way (each holds the inode's lock or pins its pages), while the file has less than
- * FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond makes
- * a worker start writing back: this file, or the one that has been dirty for longest.
+ * hole, and writes of whole pages (no read-modify-write) while the file has no punch, allocation or worker's write
+ * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), while the file
+ * has less than FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond
+ * makes a worker start writing back: this file, or the one that has been dirty for longest.
  *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
  * fails too. Engines have one at a time under way (sync.h).
  *
- * All fields belong to the loop; a worker of a request writes that request only.
+ * All fields belong to the loop, but for the two atomic ones; a worker of a request writes that request only.
  */
 #include "disk/file.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,7 +51,9 @@ struct real_file {
 	struct dirty dirty;	   /* written, and neither synced nor written back */
 	uint64_t sync_bytes;	   /* dirty.bytes when the running sync or writeback began */
 	uint64_t writeback_bytes;
-	bool syncing, writing_back;
+	bool syncing, writing_back; /* at a worker, or on the way there or back */
+	atomic_bool at_pages;	    /* a worker's sync or writeback is in the kernel */
+	atomic_bool writing_now;    /* the loop's write is */
 	bool closed;		   /* and only the running writeback keeps it */
 	int sync_error;		   /* sticks */
 	struct file_hole holes[FILE_HOLES];
@@ -139,6 +143,37 @@ static bool real_read_now(struct file *file, uint64_t offset, const struct iovec
 	return true;
 }
 
+/*
+ * The loop's writes and a worker's sync keep out of each other's way: the loop does not wait, the worker does, for the length of one
+ * write into memory. Each says what it is about to do before it looks at what the other does, so not both go on.
+ */
+static bool write_may_begin(struct real_file *f)
+{
+	atomic_store(&f->writing_now, true);
+	if (!atomic_load(&f->at_pages))
+		return true;
+	atomic_store(&f->writing_now, false);
+	return false;
+}
+
+static void write_ends(struct real_file *f)
+{
+	atomic_store_explicit(&f->writing_now, false, memory_order_release);
+}
+
+/* On a worker. */
+static void pages_begin(struct real_file *f)
+{
+	atomic_store(&f->at_pages, true);
+	while (atomic_load(&f->writing_now))
+		sched_yield();
+}
+
+static void pages_end(struct real_file *f)
+{
+	atomic_store(&f->at_pages, false);
+}
+
 static void close_submit(struct real_file *f);
 
 static void writeback_work(struct pool_job *job)
@@ -146,7 +181,9 @@ static void writeback_work(struct pool_job *job)
 	struct real_file *f = container_of(job, struct real_file, writeback_job);
 
 	/* Starts it, waits for nothing, and leaves errors to be told by the next fdatasync. */
+	pages_begin(f);
 	sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	pages_end(f);
 }
 
 static void writeback_done(struct pool_job *job)
@@ -185,7 +222,8 @@ static bool has_budget(struct real_file *f, uint64_t length)
 	const struct dirty_budget *budget = budget_of(f);
 
 	if (length > FILE_DIRTY_MAX || f->dirty.bytes > FILE_DIRTY_MAX - length) {
-		writeback_start(f);
+		if (!f->writing_back && !f->syncing)
+			writeback_start(f);
 		return false;
 	}
 	if (budget->bytes + length > budget->limit) {
@@ -200,20 +238,35 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 {
 	struct real_file *f = real_of(file);
 	uint64_t moved;
+	int err;
 
-	if (f->read_only || f->syncing || f->writing_back || f->changing)
+	if (f->read_only || f->changing)
 		return false;
 	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, length))
 		return false;
+	if (!write_may_begin(f))
+		return false;
 	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
 	dirty_add(budget_of(f), &f->dirty, length);
-	if (file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved))
+	err = file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved);
+	write_ends(f);
+	if (err)
 		return false;
 	f->end = max_u64(f->end, offset + length);
 	return true;
 }
 
 /* ---- the rest ---- */
+
+static int sync_now(struct real_file *f)
+{
+	int err;
+
+	pages_begin(f);
+	err = file_io_sync(f->fd);
+	pages_end(f);
+	return err;
+}
 
 /* On a worker. */
 static void request_do(struct real_file *f, struct file_request *req)
@@ -226,7 +279,7 @@ static void request_do(struct real_file *f, struct file_request *req)
 		file_io_write(f->fd, req);
 		break;
 	case FILE_SYNC:
-		req->result = f->no_sync || f->read_only ? 0 : file_io_sync(f->fd);
+		req->result = f->no_sync || f->read_only ? 0 : sync_now(f);
 		break;
 	case FILE_PUNCH:
 		file_io_punch(f->fd, req);

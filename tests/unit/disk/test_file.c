@@ -31,6 +31,8 @@ static struct {
 	atomic_int sync_error;	 /* of the next sync; 0: none */
 	atomic_int syncs;	 /* how many ran */
 	atomic_int blocked;	 /* syncs wait while it is not 0 */
+	atomic_int syncing, writing; /* calls that are in the kernel */
+	atomic_int overlaps;	 /* of a sync and a write */
 } faults = { .bad_offset = -1 };
 
 static int faults_reset(void **state)
@@ -108,6 +110,7 @@ ssize_t pread(int fd, void *data, size_t size, off_t offset)
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
 	struct iovec piece;
+	ssize_t n;
 
 	if (interrupted())
 		return -1;
@@ -119,21 +122,28 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int f
 		iov = &piece;
 		count = 1;
 	}
-	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+	faults.writing++;
+	faults.overlaps += faults.syncing != 0;
+	n = syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+	faults.writing--;
+	return n;
 }
 
 int fdatasync(int fd)
 {
 	int error = atomic_exchange(&faults.sync_error, 0);
+	int result;
 
+	faults.syncing++;
 	while (faults.blocked)
 		usleep(100);
 	faults.syncs++;
-	if (error) {
+	faults.overlaps += faults.writing != 0;
+	result = error ? -1 : (int)syscall(SYS_fdatasync, fd);
+	faults.syncing--;
+	if (error)
 		errno = error;
-		return -1;
-	}
-	return (int)syscall(SYS_fdatasync, fd);
+	return result;
 }
 
 /* ---- helpers ---- */
@@ -404,6 +414,8 @@ static void test_write_now_rules(void **state)
 	assert_true(file->ops->write_now(file, 0, &iov, 1, M));
 	faults.blocked = 1;
 	sync_submit(file, &sync);
+	while (!faults.syncing)
+		usleep(100);
 	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
 	faults.blocked = 0;
 	fixture_wait(fx, &sync.done);
@@ -419,6 +431,28 @@ static void test_write_now_rules(void **state)
 	faults.write_error = ENOSPC;
 	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -ENOSPC);
+	file->ops->close(file);
+}
+
+/* The loop's writes and a worker's syncs are never in the kernel at the same time, and many of either get there. */
+static void test_write_now_beside_sync(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = fixture_open_file(fx, "beside", DISK_ENV_CREATE);
+	static char data[4 * K];
+	struct iovec iov = { data, sizeof(data) };
+	struct sync sync = { .done = true };
+	unsigned written = 0;
+
+	faults.overlaps = 0;
+	while (faults.syncs < 200 || written < 2000) {
+		if (sync.done)
+			sync_submit(file, &sync);
+		written += file->ops->write_now(file, 0, &iov, 1, sizeof(data));
+		loop_run_once(fx->loop, false);
+	}
+	fixture_wait(fx, &sync.done);
+	assert_int_equal(faults.overlaps, 0);
 	file->ops->close(file);
 }
 
@@ -544,6 +578,7 @@ int main(void)
 		cmocka_unit_test_setup(test_holes, faults_reset),
 		cmocka_unit_test_setup(test_punch_allocate_status, faults_reset),
 		cmocka_unit_test_setup(test_write_now_rules, faults_reset),
+		cmocka_unit_test_setup(test_write_now_beside_sync, faults_reset),
 		cmocka_unit_test_setup(test_dirty_budget, faults_reset),
 		cmocka_unit_test_setup(test_syncs_are_shared, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_fails_all, faults_reset),
