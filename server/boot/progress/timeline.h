@@ -47,7 +47,7 @@ enum timeline_kind {
 	TIMELINE_PUT,	  /* record: the first time counts */
 	TIMELINE_REPLACE, /* record: the last one does */
 	TIMELINE_CLEAR,	  /* the boot's stages go */
-	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. machine_id 0: of a MAC that never got a script */
+	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. machine_id 0: a MAC that never asked for a script */
 	TIMELINE_ASK,	  /* when was its iPXE heard of last? The answer goes to timeline_ipxe_heard */
 };
 
