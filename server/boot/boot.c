@@ -13,7 +13,7 @@
 #include "boot/script/entry.h"
 #include "boot/script/script.h"
 #include "boot/script/templates.h"
-#include "boot/target/resume.h"
+#include "boot/login/resume.h"
 #include "internal.h"
 #include "store/store.h"
 

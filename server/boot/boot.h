@@ -144,7 +144,7 @@ void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
 const char *boot_stage_why(enum boot_stage stage);
 const char *boot_stage_hint(enum boot_stage stage);
 
-/* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno with a sentence in reason ---- */
+/* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 
 /*
  * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once;

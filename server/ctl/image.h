@@ -5,7 +5,8 @@
 
 #include "ctl/ctl.h"
 
-/* A line on standard error: rewritten in place on a terminal, a new one every ten percent elsewhere. Zero-initialise.
+/*
+ * A line on standard error: rewritten in place on a terminal, a new one every ten percent elsewhere. Zero-initialise.
  */
 struct progress {
 	bool quiet, shown;

@@ -23,7 +23,8 @@ struct watch {
 	 * minute and the last.
 	 */
 	void (*exhausted)(void *arg, const char *interface, const char *mac, unsigned strangers);
-	/* The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table.
+	/*
+	 * The MAC that the kernel's neighbour table has for an address on this interface; NULL: there is no such table.
 	 */
 	bool (*neighbour)(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);
 	void *arg;

@@ -175,7 +175,8 @@ bool auth_check(struct request *request)
 
 /* ---- passwords ---- */
 
-/* crypt(3) under the bound on how many at once; false where that is reached or it failed. setting: a hash, or a salt.
+/*
+ * crypt(3) under the bound on how many at once; false where that is reached or it failed. setting: a hash, or a salt.
  */
 static bool hash_password(struct http *http, const char *password, const char *setting, char out[PASSWORD_HASH_TEXT])
 {

@@ -3,7 +3,8 @@
  * The login phase of one connection (RFC 7143 §6.3, §11.12, §11.13).
  *
  *     FIRST -> FINDING (the provider is asked about the target; the connection moves to its loop)
- *           -> STAGES (security, operational; as often as it takes) -> ADMISSION (the target is made ready) -> full feature
+ *           -> STAGES (security, operational; as often as it takes) -> ADMISSION (the target is made ready)
+ *           -> full feature
  *
  * A discovery login names no target: FIRST -> STAGES -> full feature, on the loop that accepted it.
  * Every refusal is a Login Response with a status, one log line with the reason, and the end of the connection.

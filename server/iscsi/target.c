@@ -4,8 +4,8 @@
  *
  * For the first login that waits, in this order (design.md, "Which machine, which boot"):
  *   1. of an earlier boot than the current: refused
- *   2. the first of a pending boot: sessions of earlier boots end and are waited for, the disk is closed where it will be replaced,
- *      reservations are cleared, provider->begin
+ *   2. the first of a pending boot: sessions of earlier boots end and are waited for, the disk is closed where it will
+ *      be replaced, reservations are cleared, provider->begin
  *   3. the target is opened
  *   4. the session with the same ISID and name, if there is one, ends and is waited for (reinstatement, RFC 7143 §6.3.5)
  *   5. bounds; then the session exists and the final Login Response goes out

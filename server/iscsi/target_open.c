@@ -3,7 +3,8 @@
  * Opening and closing: see target_open.h.
  *
  *     open: provider->open -> provider->load_state -> scsi_target_new -> OPEN
- *     close: saves that are under way finish -> scsi_target_free, unless somebody is registered -> provider->close -> ABSENT
+ *     close: saves that are under way finish -> scsi_target_free, unless somebody is registered -> provider->close
+ *            -> ABSENT
  *
  * What scsi/ keeps is stored behind the number of the boot in which it was: what an earlier one registered does not
  * come back, even if the server dies after a boot has begun and before its target is opened.

@@ -81,7 +81,8 @@ void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t
 void *task_buffer(struct task_state *st, size_t size);
 /* GOOD with the first len bytes of the buffer as data-in, cut to the allocation length. */
 void task_data(struct task_state *st, size_t len);
-/* The parameter list in one piece (the task's buffer), or NULL after having ended the task: shorter than the CDB says.
+/*
+ * The parameter list in one piece (the task's buffer), or NULL after having ended the task: shorter than the CDB says.
  */
 const uint8_t *task_parameters(struct task_state *st);
 

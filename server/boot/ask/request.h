@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One GET /boot under way: request.c has its sequence, settle.c what it writes. Touched by boot's loop, and by one job at
- * a time while that runs. Private to boot/ask/.
+ * One GET /boot under way: request.c has its sequence, settle.c what it writes. Touched by boot's loop, and by one job
+ * at a time while that runs. Private to boot/ask/.
  */
 #ifndef BOOT_REQUEST_H
 #define BOOT_REQUEST_H

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Boots in progress: see timeline.h. */
-#include "timeline.h"
-
-#include "base/util.h"
+/* Boots in progress: see timeline.h. What is seen, and what follows from time; timeline_tables.c has the tables. */
+#include "timeline_tables.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -10,175 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_TEXT = PARSE_ENDPOINT_TEXT, CLOCK_JUMP_MS = 5000 };
-
-/* Somebody of whom the server has heard, and who has no boot yet. */
-struct arrival {
-	char key[KEY_TEXT]; /* "": unused */
-	int64_t at_ms[STAGE_WAITED + 1];
-	char detail[STAGE_WAITED + 1][STAGE_DETAIL_TEXT];
-	int64_t seen_ms;
-	int64_t due_ms;	  /* 0: nothing */
-	int64_t stuck_ms; /* 0: not */
-};
-
-struct track {
-	int64_t machine_id; /* 0: unused */
-	uint64_t number;
-	char mac[PARSE_MAC_TEXT];
-	int64_t at_ms[BOOT_STAGES]; /* 0: not reached */
-	int64_t seen_ms;
-	int64_t due_ms;	      /* the next look; 0: none */
-	int64_t steady_ms;    /* steady then; 0: no session of the system */
-	int64_t ipxe_heard_ms;
-	unsigned system_sessions;
-	bool told; /* that it is stuck */
-	bool explains; /* the problem is the cause */
-	char problem[256];
-};
-
-struct timeline {
-	pthread_mutex_t mutex; /* guards all below */
-	struct arrival arrivals[TIMELINE_ARRIVALS];
-	struct track tracks[TIMELINE_TRACKS];
-	unsigned arrivals_used, tracks_used; /* none is in use from here on */
-	struct timeline_change *changes;     /* a ring of TIMELINE_CHANGES */
-	unsigned first_change, change_count;
-	int64_t clock_offset_ms; /* Unix time minus monotonic time at the last tick */
-	bool ticked;
-};
-
-/* When its next stage is late; 0: never. */
-static int64_t due(enum boot_stage stage, int64_t at_ms)
-{
-	int64_t limit_ms = timeline_limit_ms(stage);
-
-	return limit_ms ? at_ms + limit_ms : 0;
-}
-
-/* ---- changes; all below under the mutex ---- */
-
-/* A full ring drops the newest: whoever takes them is far behind, and the first stages explain the most. */
-static struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, const struct track *track,
-					  enum boot_stage stage)
-{
-	struct timeline_change *change;
-
-	if (t->change_count == TIMELINE_CHANGES)
-		return NULL;
-	change = &t->changes[(t->first_change + t->change_count++) % TIMELINE_CHANGES];
-	*change = (struct timeline_change){ .kind = kind, .record.stage = stage };
-	if (track) {
-		change->record.machine_id = track->machine_id;
-		change->record.number = track->number;
-	}
-	return change;
-}
-
-static void change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track, enum boot_stage stage,
-			 int64_t at_ms, const char *detail)
-{
-	struct timeline_change *change = change_add(t, kind, track, stage);
-
-	if (!change)
-		return;
-	change->record.at_ms = at_ms;
-	snprintf(change->record.detail, sizeof(change->record.detail), "%s", detail);
-}
-
-static void change_stuck(struct timeline *t, const struct track *track, enum boot_stage stage, int64_t now_ms,
-			 const char *mac, const char *why, bool tell)
-{
-	struct timeline_change *change = change_add(t, TIMELINE_STUCK, track, stage);
-
-	if (!change)
-		return;
-	change->record.stuck_ms = now_ms;
-	change->tell = tell;
-	snprintf(change->record.why, sizeof(change->record.why), "%s", why);
-	snprintf(change->mac, sizeof(change->mac), "%s", mac);
-}
-
-/* ---- tables ---- */
-
-static struct arrival *arrival_find(struct timeline *t, const char *key)
-{
-	for (unsigned i = 0; key[0] && i < t->arrivals_used; i++)
-		if (!strcmp(t->arrivals[i].key, key))
-			return &t->arrivals[i];
-	return NULL;
-}
-
-static struct arrival *arrival_new(struct timeline *t, const char *key)
-{
-	struct arrival *oldest = &t->arrivals[0];
-
-	for (unsigned i = 0; i < TIMELINE_ARRIVALS && oldest->key[0]; i++)
-		if (!t->arrivals[i].key[0] || t->arrivals[i].seen_ms < oldest->seen_ms)
-			oldest = &t->arrivals[i];
-	if (oldest - t->arrivals >= t->arrivals_used)
-		t->arrivals_used = (unsigned)(oldest - t->arrivals) + 1;
-	*oldest = (struct arrival){ 0 };
-	snprintf(oldest->key, sizeof(oldest->key), "%s", key);
-	return oldest;
-}
-
-static struct track *track_find(struct timeline *t, int64_t machine_id, uint64_t number)
-{
-	for (unsigned i = 0; i < t->tracks_used; i++)
-		if (t->tracks[i].machine_id == machine_id && t->tracks[i].number == number)
-			return &t->tracks[i];
-	return NULL;
-}
-
-/* A boot that is not known: a machine has one at a time, so earlier ones are over. */
-static struct track *track_get(struct timeline *t, int64_t machine_id, uint64_t number)
-{
-	struct track *track = track_find(t, machine_id, number), *oldest = &t->tracks[0];
-
-	if (track)
-		return track;
-	for (unsigned i = 0; i < t->tracks_used; i++)
-		if (t->tracks[i].machine_id == machine_id && t->tracks[i].number < number)
-			t->tracks[i] = (struct track){ 0 };
-	for (unsigned i = 0; i < TIMELINE_TRACKS && oldest->machine_id; i++)
-		if (!t->tracks[i].machine_id || t->tracks[i].seen_ms < oldest->seen_ms)
-			oldest = &t->tracks[i];
-	if (oldest - t->tracks >= t->tracks_used)
-		t->tracks_used = (unsigned)(oldest - t->tracks) + 1;
-	*oldest = (struct track){ .machine_id = machine_id, .number = number };
-	return oldest;
-}
-
-static enum boot_stage track_stage(const struct track *track)
-{
-	int stage = BOOT_STAGES - 1;
-
-	while (stage > 0 && !track->at_ms[stage])
-		stage--;
-	return (enum boot_stage)stage;
-}
-
-/* A stage is reached. The first time of each counts. */
-static void track_reach(struct timeline *t, struct track *track, enum boot_stage stage, int64_t at_ms,
-			const char *detail)
-{
-	if (track->at_ms[stage])
-		return;
-	track->at_ms[stage] = at_ms;
-	track->problem[0] = '\0';
-	change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
-	if (track_stage(track) == stage)
-		track->due_ms = due(stage, at_ms);
-}
-
-static void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms)
-{
-	if (track->at_ms[STAGE_LOADER_DONE] >= at_ms)
-		return;
-	track->at_ms[STAGE_LOADER_DONE] = at_ms;
-	change_stage(t, TIMELINE_REPLACE, track, STAGE_LOADER_DONE, at_ms, "");
-}
+enum { CLOCK_JUMP_MS = 5000 };
 
 /* ---- what is seen ---- */
 
@@ -217,7 +47,7 @@ void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage
 		a->at_ms[stage] = at_ms;
 		a->stuck_ms = 0;
 		if (arrival_stage(a) == stage)
-			a->due_ms = due(stage, at_ms);
+			a->due_ms = stage_due(stage, at_ms);
 	}
 	if (stage == STAGE_BOOT_FILE)
 		detail_append(a->detail[stage], detail);

@@ -9,8 +9,8 @@
  *
  * How the stages are known:
  *     loader-done   iPXE's session is not heard of any more: its last command before the kernel's login, or before a
- *                   silence of 30 s. (No loader says when it is done; BIOS iPXE leaves its connection open.) Where it is
- *                   heard of again, the stage moves.
+ *                   silence of 30 s. (No loader says when it is done; BIOS iPXE leaves its connection open.)
+ *                   Where it is heard of again, the stage moves.
  *     kernel-login  the first login of the boot by anybody but iPXE
  *     steady        the system's session has stood for 20 s: the take-over by the daemon of the running system, which
  *                   logs in anew, is over by then
@@ -47,7 +47,7 @@ enum timeline_kind {
 	TIMELINE_PUT,	  /* record: the first time counts */
 	TIMELINE_REPLACE, /* record: the last one does */
 	TIMELINE_CLEAR,	  /* the boot's stages go */
-	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. With machine_id 0 of a MAC that never asked for a script */
+	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. machine_id 0: a MAC that never asked for a script */
 	TIMELINE_ASK,	  /* when was its iPXE heard of last? The answer goes to timeline_ipxe_heard */
 };
 

@@ -2,7 +2,8 @@
 /*
  * Cold starts: what boots of an image have needed is learnt, and read ahead for the next machine. Private to boot/.
  *
- *     a script leads to the disk --> its image is read ahead, where that was not just done; the boot is followed (a few of each image)
+ *     a script leads to the disk --> its image is read ahead, where that was not just done; the boot is followed (a few
+ *                                    of each image)
  *     its disk is opened         --> with a trace: which blocks of the golden image it reads
  *     it is steady               --> the trace goes into the image's boot set (store/boot_set.h)
  *
