@@ -134,6 +134,61 @@ def machines_write_and_flush_and_read_what_left_memory(t):
     together(*(writer(m, seed) for seed, m in enumerate(machines[1:])), golden_reader(machines[0], 99))
 
 
+# ---- a file system that has just been mounted ----
+
+SCATTERED, STEP = 3000, 256        # pages of 4 KiB, one in each 128 KiB: as many extents
+
+
+def a_server_starts_on_a_file_system_of_which_nothing_is_in_memory(where, extra):
+    """Not even where the files' blocks are: ext4 reads that when it begins to read data, and waits for it."""
+    disk, there = where + "/cold.ext4", where + "/cold.mount"
+    mount = lambda: subprocess.run(["mount", "-o", "loop", disk, there], check=True)
+    os.makedirs(there, exist_ok=True)
+    with open(disk, "wb") as f:
+        f.truncate(2 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    mount()
+    daemon = Sanbootd(extra=extra, where=there)
+    try:
+        scattered = daemon.dir + "/scattered.raw"
+        lbas = [STEP * n for n in range(SCATTERED)]
+        with open(scattered, "wb") as f:
+            f.truncate(SCATTERED * STEP * 512)
+            for lba in lbas:
+                f.seek(lba * 512)
+                f.write(golden_blocks(lba, 8))
+        daemon.ctl("image", "import", scattered, "--name", "scattered", "--default")
+        machine = daemon.enrol()
+        daemon.process.terminate()
+        equal(daemon.process.wait(60), 0, "how the server ended")
+        subprocess.run(["umount", there], check=True)
+        mount()
+        daemon.start()
+        machine.address = daemon.address
+        s = session(machine)
+        for lba, data in read_all(s, [(lba, 8) for lba in random.Random(1).sample(lbas, 300)]):
+            want(data == golden_blocks(lba, 8), f"wrong bytes at block {lba}")
+        s.close()
+    finally:
+        status = daemon.stop()
+        subprocess.run(["umount", there], check=False)
+        os.unlink(disk)
+        os.rmdir(there)
+    equal(status, 0, "how the server ended")
+
+
+def mounted(what):
+    """In a mount namespace of our own, that nobody else sees."""
+    test = a_server_starts_on_a_file_system_of_which_nothing_is_in_memory
+    extra = ("--cache-size", "0") if what else ()
+    return 0 if attempt(f"cold: {test.__name__.replace('_', ' ')}{what}", lambda _: test(BUILD, extra), Nobody()) else 1
+
+
+class Nobody:
+    def forget(self):
+        """For iscsi.attempt."""
+
+
 def file_system(path):
     return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
@@ -153,9 +208,14 @@ def main():
                 failed += not attempt(f"cold: {name}{what}", function, daemon)
         finally:
             failed += daemon.stop() != 0
+        if os.geteuid() or not os.path.exists("/dev/loop-control"):
+            print(f"skip cold: a file system that has just been mounted{what}: needs root and loop devices")
+            continue
+        failed += subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-B", __file__, "mounted", what],
+                                 check=False).returncode != 0
     print("not ok" if failed else "ok", "cold: no I/O loop waited for a disk")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(mounted(sys.argv[2]) if sys.argv[1:2] == ["mounted"] else main())

@@ -51,23 +51,26 @@ class Sanbootd:
     def __init__(self, auth="none", extra=(), where=None, data_bytes=4 << 20):
         self.dir = tempfile.mkdtemp(prefix="sanbootd-conformance-", dir=where)
         self.machines = 0
-        argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.dir + "/run",
+        self.argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.dir + "/run",
                 "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", *extra]
         for d in ("state", "run"):
             os.mkdir(os.path.join(self.dir, d))
-        with open(self.dir + "/log", "wb") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        ready, _, _ = select.select([self.process.stdout], [], [], 30)
-        line = self.process.stdout.readline().decode() if ready else ""
-        m = re.match(r"ready http=(\S+) iscsi=(\S+):(\d+) ", line)
-        want(m, f"sanbootd is not ready: {line!r}; see {self.dir}/log")
-        self.http, self.address = m.group(1), (m.group(2), int(m.group(3)))
+        self.start()
         self.golden = self.dir + "/golden.raw"
         with open(self.golden, "wb") as f:
             f.truncate(DISK_BYTES)
             f.write(golden_blocks(0, data_bytes // 512))
         self.ctl("image", "import", self.golden, "--name", "golden", "--default")
         self.ctl("policy", "set", "auth=" + auth)
+
+    def start(self):
+        with open(self.dir + "/log", "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        ready, _, _ = select.select([self.process.stdout], [], [], 30)
+        line = self.process.stdout.readline().decode() if ready else ""
+        m = re.match(r"ready http=(\S+) iscsi=(\S+):(\d+) ", line)
+        want(m, f"sanbootd is not ready: {line!r}; see {self.dir}/log")
+        self.http, self.address = m.group(1), (m.group(2), int(m.group(3)))
 
     def forget(self):
         """For iscsi.attempt."""
