@@ -21,10 +21,13 @@
  * The delay counters of /proc/self/stat are off by default, count in 10 ms, and do not count the inode's lock. So it is
  * the uninterruptible sleep (D) that counts: a perf event on the tracepoint sched_switch, for this thread alone, which
  * keeps the stack as well. It needs root and tracefs. Of D sleeps only those for the address space's lock (page faults,
- * mmap and its kin) are let pass, unless they wait for I/O. Whoever sleeps interruptibly waits for a lock, mostly of
- * another thread for a few instructions: that is an error from LOOP_WATCH_LOCK_MS on, without the time that the
- * thread was ready to run and got no core. Where the kernel does not let us look, the log says so once, and
- * major faults and the long sleeps are all that is seen.
+ * mmap and its kin) are let pass, unless they wait for I/O. So are those of an inline write for ext4's journal, which
+ * takes the file's new time and size: that is a wait for a disk, and known. Nothing but a worker for each write avoids
+ * it, as ext4 has no RWF_NOWAIT for writes. The log says how many there were when the loop ends.
+ *
+ * Whoever sleeps interruptibly waits for a lock, mostly of another thread for a few instructions: that is an error from
+ * LOOP_WATCH_LOCK_MS on, without the time that the thread was ready to run and got no core. Where the kernel does not
+ * let us look, the log says so once, and major faults and the long sleeps are all that is seen.
  */
 #ifndef BASE_LOOP_WATCH_H
 #define BASE_LOOP_WATCH_H
@@ -36,7 +39,7 @@ struct loop_watch;
 
 enum { LOOP_WATCH_LOCK_MS = 100 };
 
-/* A watch over the calling thread while it runs uv, whose name is given. NULL: it is no I/O loop ("io-N"), or out of memory. */
+/* A watch over the calling thread while it runs uv. NULL: the name is not an I/O loop's ("io-N"), or out of memory. */
 struct loop_watch *loop_watch_open(struct uv_loop_s *uv, const char *name);
 /* Before and after uv_run, on that thread. NULL is fine. What enter gives, leave takes: loops without threads nest. */
 struct loop_watch *loop_watch_enter(struct loop_watch *watch);

@@ -43,23 +43,34 @@ static int sync_directory_of(const char *path)
 	return err;
 }
 
+/*
+ * Without access times: to set one, a read of what is in memory waits for the file system's journal. Those who do not
+ * own the file may not ask for that.
+ */
+static int open_quietly(const char *path, int mode)
+{
+	int fd = open(path, mode | O_NOATIME, 0600);
+
+	return fd < 0 && errno == EPERM ? open(path, mode, 0600) : fd;
+}
+
 /* A descriptor or -errno; *made: it was not there before. O_NONBLOCK: a FIFO must not hold the worker. */
 static int open_or_create(const char *path, unsigned flags, bool *made)
 {
 	int mode = (flags & DISK_ENV_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd = open(path, mode);
+	int fd = open_quietly(path, mode);
 
 	*made = false;
 	if (fd < 0 && errno == ENOENT && flags & DISK_ENV_CREATE) {
-		fd = open(path, mode | O_CREAT | O_EXCL, 0600);
+		fd = open_quietly(path, mode | O_CREAT | O_EXCL);
 		*made = fd >= 0;
 	}
 	return fd < 0 ? -errno : fd;
 }
 
 /*
- * Lets the file system read where the file's blocks are, and keep it in memory. Else an inline read would do that on the
- * I/O loop: with RWF_NOWAIT it waits for no data, but what it does not find it begins to read, and ext4 waits for the
+ * Lets the file system read where the file's blocks are, and keep it in memory. Else an inline read would do that on
+ * the I/O loop: with RWF_NOWAIT it waits for no data, but what it does not find it begins to read, and ext4 waits for the
  * extents that it needs for that.
  */
 static void load_extents(int fd)
