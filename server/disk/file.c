@@ -2,7 +2,8 @@
 /*
  * The real file: see file.h. It decides what is done inline on the loop and what goes to workers; file_io.c does it.
  *
- * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT) or that lie in a known
+ * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT; not beside a punch, which
+ * holds the lock that beginning to read takes, and a read begins with what the cache lacks) or that lie in a known
  * hole, and writes of whole pages (no read-modify-write) while the file has no punch, allocation or worker's write
  * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), while the file
  * has less than FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond
@@ -48,6 +49,7 @@ struct real_file {
 	bool no_nowait;		   /* the file system has no RWF_NOWAIT */
 	uint64_t end;		   /* the size, with what we wrote since */
 	unsigned changing;	   /* writes, punches, allocations at workers */
+	unsigned punching;	   /* of them punches */
 	struct dirty dirty;	   /* written, and neither synced nor written back */
 	uint64_t sync_bytes;	   /* dirty.bytes when the running sync or writeback began */
 	uint64_t writeback_bytes;
@@ -130,7 +132,7 @@ static bool real_read_now(struct file *file, uint64_t offset, const struct iovec
 	uint64_t moved;
 	int err;
 
-	if (f->no_nowait)
+	if (f->no_nowait || f->punching)
 		return false;
 	err = file_io_move(f->fd, false, offset, iov, iov_count, length, RWF_NOWAIT, &moved);
 	if (err == -EOPNOTSUPP)
@@ -325,6 +327,8 @@ static void request_done(struct pool_job *job)
 
 	if (request_changes(req))
 		f->changing--;
+	if (req->op == FILE_PUNCH)
+		f->punching--;
 	if (req->counted)
 		disk_env_note_read(f->env, -1);
 	if (req->op == FILE_WRITE)
@@ -364,6 +368,7 @@ static void real_submit(struct file *file, struct file_request *req)
 			return;
 		}
 		f->changing++;
+		f->punching += req->op == FILE_PUNCH;
 	}
 	req->counted = req->op == FILE_READ && (!file->inode || file->inode != disk_env_read_ahead(f->env));
 	if (req->counted)

@@ -24,6 +24,7 @@ int fixture_setup(void **state)
 	assert_non_null(mkdtemp(fx->dir));
 	fx->loop = loop_new(0);
 	assert_non_null(fx->loop);
+	loop_set_name(fx->loop, "io-0"); /* watched: it never waits */
 	assert_int_equal(pool_new(threads, &fx->pool), 0);
 	assert_int_equal(disk_env_new(fx->pool, &fx->loop, 1, &fx->env), 0);
 	*state = fx;

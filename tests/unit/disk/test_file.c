@@ -268,6 +268,28 @@ static void test_read_now_only_from_cache(void **state)
 	file->ops->close(file);
 }
 
+/* A punch holds the lock that beginning to read needs; the loop would wait for the disk below it. */
+static void test_read_now_not_beside_a_punch(void **state)
+{
+	struct fixture *fx = *state;
+	struct file *file = fixture_open_file(fx, "punched", DISK_ENV_CREATE);
+	static char data[M], back[64 * K];
+	struct iovec iov = { back, sizeof(back) };
+	bool done = false;
+	struct file_request punch = { .op = FILE_PUNCH, .offset = M / 2, .length = M / 2, .done = on_done, .user = &done };
+
+	fixture_pattern(data, sizeof(data), 0, 4);
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), 0);
+	assert_true(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	file->ops->submit(file, &punch);
+	assert_false(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	fixture_wait(fx, &done);
+	assert_int_equal(punch.result, 0);
+	assert_true(file->ops->read_now(file, 0, &iov, 1, sizeof(back)));
+	assert_memory_equal(back, data, sizeof(back));
+	file->ops->close(file);
+}
+
 static void test_bad_block(void **state)
 {
 	struct fixture *fx = *state;
@@ -573,6 +595,7 @@ int main(void)
 		cmocka_unit_test_setup(test_read_write, faults_reset),
 		cmocka_unit_test_setup(test_short_and_interrupted, faults_reset),
 		cmocka_unit_test_setup(test_read_now_only_from_cache, faults_reset),
+		cmocka_unit_test_setup(test_read_now_not_beside_a_punch, faults_reset),
 		cmocka_unit_test_setup(test_bad_block, faults_reset),
 		cmocka_unit_test_setup(test_read_only, faults_reset),
 		cmocka_unit_test_setup(test_holes, faults_reset),
