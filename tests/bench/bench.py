@@ -1,235 +1,162 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""sanbootd beside its peers: see README.md here. Results go to build/bench.json, build/bench.svg and the terminal."""
-import json, os, random, shutil, subprocess, sys, tempfile, time
+"""sanbootd beside its peers: see README.md here. What there is of results goes to the terminal, bench.json and bench.svg, also after
+a failure or Ctrl-C; the status is 0 only if every part that was asked for ran to its end."""
+import argparse, fcntl, glob, json, os, shutil, signal, sys, tempfile, time, traceback
 
-import first_boot, report, storm
-from loads import DATA_BYTES, FRESH, GOLDEN_BYTES, MIB, PART_BYTES, WRITTEN, loads, region
-from spdk import Spdk
-from targets import (BUILD, GENERATOR_CORE, TARGET_CORE, TOP, Constant, Failed, Sanbootd, Tgt, finish, iload, on_core, run)
+import chart, cold, first_boot, parts, report, scale, storm
+from lab import Lab, say
+from loads import loads
+from targets import TOP, Failed, stop_all
 
-QUICK = bool(os.environ.get("QUICK"))
-REPETITIONS = int(os.environ.get("REPETITIONS", 1 if QUICK else 5))
-SECONDS = float(os.environ.get("SECONDS_EACH", 0.7 if QUICK else 2))
-WARMUP = 0.2 if QUICK else 0.5
-NARROW, WIDE = 32, 48 if QUICK else 256     # sessions of most loads, and of the widest
+IN_LAB = {"fairness": parts.fairness, "flush": parts.flush, "idle": parts.idle}
+BY_THEMSELVES = {"storm": storm.measure, "cold": cold.measure, "first": first_boot.measure}
+GIB = 1 << 30
 
 
-class Bench:
-    """One directory, one golden image, and all targets up at once: idle ones take no time from the one that is measured."""
+class Place:
+    """The directory of this run. It holds a lock as long as this process lives; what runs left that were killed is removed."""
 
-    def __init__(self, directory, peers=True):
-        self.dir = directory
-        self.golden = os.path.join(directory, "golden.raw")
-        self.targets, self.written = {}, False
-        self.fresh_turn = 0
-        say("golden image")
-        r = random.Random(1)
-        with open(self.golden, "wb") as f:
-            for _ in range(DATA_BYTES // MIB):
-                f.write(r.randbytes(MIB))
-            f.truncate(GOLDEN_BYTES)
+    def __init__(self, parent):
+        os.makedirs(parent, exist_ok=True)
+        for lock in glob.glob(os.path.join(parent, "bench-*", "lock")):
+            with open(lock) as f:
+                if not self.take(f):
+                    continue
+                say(f"removing what a run that was killed left in {os.path.dirname(lock)}")
+                shutil.rmtree(os.path.dirname(lock))
+        self.path = tempfile.mkdtemp(prefix="bench-", dir=parent)
+        self.lock = open(os.path.join(self.path, "lock"), "w")
+        self.take(self.lock)
+
+    @staticmethod
+    def take(file):
         try:
-            self.begin(Sanbootd, self.golden, WIDE)
-            ours = self.targets["sanbootd"]
-            ours.write_list(ours.enrol(WIDE))
-            self.begin(Constant, GOLDEN_BYTES, WIDE)
-            if peers and shutil.which("tgtd"):
-                self.begin(Tgt, self.golden, WIDE, NARROW, PART_BYTES)
-            if peers and os.environ.get("SPDK_TGT"):
-                self.begin(Spdk, WIDE, sum(WRITTEN), DATA_BYTES)
-        except BaseException:
-            self.stop()
-            raise
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            return False
 
-    def begin(self, kind, *args):
-        say(f"starting {kind.name}")
-        self.targets[kind.name] = kind(self.dir, *args)
+    def need(self, need_bytes):
+        there = os.statvfs(self.path)
+        free = there.f_bavail * there.f_frsize
+        if free < need_bytes:
+            raise Failed(f"this needs {need_bytes / GIB:.1f} GiB of disk under {os.path.dirname(self.path)}, where {free / GIB:.1f} GiB are free: "
+                         "set BENCH_DIR= to a directory on a larger disk, or ask for less with QUICK=1, LOADS= or STORM=")
 
-    def stop(self):
-        for t in self.targets.values():
-            t.stop()
-
-    def fits(self, load, target):
-        """SPDK's RAM disk ends where the first writes would go: it has nothing to allocate."""
-        if target.name == "spdk":
-            return not load.fresh
-        return load.bound or target.name != "bound"
-
-    def prepare(self, load):
-        """Every machine of the load has written the region once, as the load says."""
-        if not load.written or self.written:
-            return
-        say("writing the region that is overwritten")
-        for t in self.targets.values():
-            if t.name in ("sanbootd", "tgt"):
-                iload(t, "-n", NARROW, "-q", 8, "-b", "256k", "-w", "write", "--pass", *region(*WRITTEN))
-        os.sync()
-        self.written = True
-
-    def measure(self, load):
-        """Rounds of every target in turn; gives {target: [what iload printed]}."""
-        self.prepare(load)
-        got = {}
-        targets = [t for t in self.targets.values() if self.fits(load, t)]
-        for _ in range(REPETITIONS):
-            extra = []
-            if load.fresh:
-                part = FRESH[1] // max(REPETITIONS, 2)
-                extra = region(FRESH[0] + self.fresh_turn * part, part)
-                self.fresh_turn += 1
-            for t in targets:
-                seconds = SECONDS if not load.fresh else min(SECONDS, 1)
-                got.setdefault(t.name, []).append(
-                    iload(t, "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else WARMUP, *load.args, *extra))
-                if load.kind == "write":
-                    settle()
-        return got
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
-def say(text):
-    print(f"# {text}", file=sys.stderr, flush=True)
+class Run:
+    def __init__(self, place, names, size):
+        self.place, self.names, self.scale = place, names, size
+        self.lab = None
+        self.result = {"when": time.strftime("%Y-%m-%d %H:%M"), "scale": size.name, "seconds": size.seconds, "rounds": size.rounds,
+                       "kernel": os.uname().release, "loads": [], "parts": {}, "failed": {}, "interrupted": False}
+
+    def wants(self, name):
+        return not self.names or name in self.names
+
+    def part(self, name, work):
+        """A failure of it is told at the end, and stops no other."""
+        began = time.monotonic()
+        try:
+            work()
+        except Exception as e:
+            if not isinstance(e, Failed):
+                traceback.print_exc()
+            self.result["failed"][name] = f"{type(e).__name__}: {e}" if not isinstance(e, Failed) else str(e)
+            say(f"{name} FAILED: {self.result['failed'][name]}")
+        say(f"{name}: {time.monotonic() - began:.0f} s")
+
+    def in_lab(self, name, work):
+        def go():
+            if self.lab and not self.lab.alive:
+                self.end_lab()
+            if not self.lab:
+                stop_all()
+                self.lab = Lab(os.path.join(tempfile.mkdtemp(dir=self.place.path), "lab"), self.scale)
+            work(self.lab)
+        self.part(name, go)
+
+    def end_lab(self):
+        lab, self.lab = self.lab, None
+        lab.stop()
+        shutil.rmtree(lab.dir)
+
+    def load(self, load, lab):
+        if not self.result["loads"]:
+            report.head()
+        self.result["loads"].append(report.summary(load, lab.measure(load)))
+        report.line(self.result["loads"][-1])
+
+    def everything(self):
+        for load in filter(lambda load: self.wants(load.name), loads(self.scale)):
+            self.in_lab(load.name, lambda lab, load=load: self.load(load, lab))
+        for name in filter(self.wants, IN_LAB):
+            self.in_lab(name, lambda lab, name=name: IN_LAB[name](lab, self.result["parts"].setdefault(name, {})))
+        if self.lab:
+            self.end_lab()
+        for name in filter(self.wants, BY_THEMSELVES):
+            self.part(name, lambda name=name: BY_THEMSELVES[name](os.path.join(self.place.path, "storm"), self.scale,
+                                                                 self.result["parts"].setdefault(name, {})))
+
+    def write(self, out):
+        os.makedirs(out, exist_ok=True)
+        with open(os.path.join(out, "bench.json"), "w") as f:
+            json.dump(self.result, f, indent=1)
+        chart.draw(self.result, os.path.join(out, "bench.svg"))
+        print(f"\n{os.path.relpath(out)}/bench.json, bench.svg")
 
 
-def settle():
-    """What a write load left dirty is not the next one's burden."""
-    os.sync()
+def interrupt(number, frame):
+    raise KeyboardInterrupt
 
 
-# ---- parts that are no plain loads ----
-
-def fairness(bench):
-    """31 machines reading 4 KiB, without and with one that reads 1 MiB at depth 128."""
-    small = ["-n", NARROW - 1, "-q", 1, "-b", "4k", "-w", "randread", *region(0, PART_BYTES)]
-    rows = {}
-    for t in [t for t in bench.targets.values() if t.name != "spdk"]:
-        alone, beside, big = [], [], []
-        for _ in range(REPETITIONS):
-            alone.append(iload(t, "-d", SECONDS, "-W", WARMUP, *small))
-            with open(t.list) as f, open(t.list + ".last", "w") as last:
-                last.write(f.readlines()[NARROW - 1])
-            greedy = type("Greedy", (), {"name": t.name, "address": t.address, "lun": getattr(t, "lun", 0), "pid": t.pid,
-                                         "list": t.list + ".last"})
-            p = iload(greedy, "-n", 1, "-q", 128, "-b", "1m", "-w", "read", "-d", SECONDS + WARMUP + 0.5, *region(0, DATA_BYTES),
-                      wait=False)
-            beside.append(iload(t, "-d", SECONDS, "-W", WARMUP, *small))
-            big.append(finish(p, t))
-        median = report.median
-        rows[t.name] = {"alone_p99_us": median(r["read"]["p99_us"] for r in alone),
-                        "beside_p99_us": median(r["read"]["p99_us"] for r in beside),
-                        "alone_iops": median(r["read"]["iops"] for r in alone),
-                        "beside_iops": median(r["read"]["iops"] for r in beside),
-                        "big_mbps": median(r["read"]["mbps"] for r in big)}
-        rows[t.name]["ratio"] = rows[t.name]["beside_p99_us"] / rows[t.name]["alone_p99_us"]
-    print("\nFairness: p99 of 31 machines reading 4 KiB, alone and beside one that reads 1 MiB at depth 128 (goal: 3.0 x at most)")
-    for name, row in rows.items():
-        goal = "" if name != "sanbootd" else "  met" if row["ratio"] <= 3 else "  MISSED"
-        print(f"  {name:9} {row['alone_p99_us']:8.0f} us -> {row['beside_p99_us']:8.0f} us  {row['ratio']:5.2f} x   "
-              f"{row['alone_iops']:8.0f} -> {row['beside_iops']:8.0f} IOPS, beside {row['big_mbps']:6.0f} MB/s{goal}")
-    return rows
+def arguments():
+    known = [load.name for load in loads(scale.FULL)] + list(IN_LAB) + list(BY_THEMSELVES)
+    p = argparse.ArgumentParser(description="sanbootd beside its peers; tests/bench/README.md")
+    p.add_argument("--out", default=os.path.join(TOP, "build"), help="where bench.json and bench.svg go")
+    p.add_argument("--least", action="store_true", help="as little as can be, to see that all of it works")
+    p.add_argument("part", nargs="*", help="; ".join(known))
+    args = p.parse_args()
+    for name in args.part:
+        if name not in known:
+            p.error(f"{name}: no such load or part; there are {' '.join(known)}")
+    return args
 
 
-def flush(bench):
-    """Machines that write 4 KiB and flush, one after the other, over what they have written."""
-    seconds, sessions = max(SECONDS, 1), WIDE
-    args = ["-n", sessions, "-q", 1, "-b", "4k", "-w", "randwrite", "--sync", 1, *region(0, 16 * MIB)]
-    got = {"bare": [], "sanbootd": [], "tgt": []}
-    for name in ("sanbootd", "tgt"):
-        if name in bench.targets:
-            iload(bench.targets[name], "-n", sessions, "-q", 4, "-b", "256k", "-w", "write", "--pass", *region(0, 16 * MIB))
-    for _ in range(REPETITIONS):
-        settle()
-        got["bare"].append(json.loads(run(*on_core(TARGET_CORE, [os.path.join(BUILD, "bench", "bare_sync"), bench.dir, sessions,
-                                                                 seconds])))["iops"])
-        for name in ("sanbootd", "tgt"):
-            if name in bench.targets:
-                settle()
-                got[name].append(iload(bench.targets[name], "-d", seconds, "-W", WARMUP, *args)["flush"]["iops"])
-    row = {name: report.median(v) for name, v in got.items() if v}
-    ours, bare, tgt = row["sanbootd"], row["bare"], row.get("tgt")
-    met = ours >= 0.8 * bare or (tgt and ours >= 3 * tgt)
-    print(f"\nFlush: {sessions} machines, 4 KiB write and flush (goal: 3 x tgt, or 0.8 x the bare program)")
-    print(f"  sanbootd {ours:.0f}/s, bare program {bare:.0f}/s ({ours / bare:.2f} x)"
-          + (f", tgt {tgt:.0f}/s ({ours / tgt:.2f} x)" if tgt else "") + ("  met" if met else "  MISSED"))
-    return dict(row, met=bool(met))
-
-
-def switches(pid):
-    """Voluntary context switches of all threads, and their CPU seconds."""
-    count, ns = 0, 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status") as f:
-            count += next(int(line.split()[1]) for line in f if line.startswith("voluntary"))
-        with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-            ns += int(f.read().split()[0])
-    return count, ns / 1e9
-
-
-def idle(bench):
-    """Nobody is there, then machines that are logged in and silent."""
-    t, rows = bench.targets["sanbootd"], {}
-    seconds = 3 if QUICK else 10
-    for what, sessions in (("nobody", 0), (f"{NARROW} silent machines", NARROW)):
-        p = None
-        if sessions:
-            p = iload(t, "-n", sessions, "-q", 1, "--rate", 0.01, "-d", seconds + 2, "-b", "4k", *region(0, PART_BYTES), wait=False)
-            time.sleep(1)
-        else:
-            time.sleep(5)         # sessions of the last load are gone, their disks closed
-        before = switches(t.pid)
-        time.sleep(seconds)
-        after = switches(t.pid)
-        if p:
-            finish(p, t)
-        rows[what] = {"wakeups_per_s": (after[0] - before[0]) / seconds, "cpu_percent": 100 * (after[1] - before[1]) / seconds}
-    print("\nIdle")
-    for what, row in rows.items():
-        print(f"  {what}: {row['wakeups_per_s']:.1f} wake-ups a second, {row['cpu_percent']:.3f} % CPU")
-    return rows
-
-
-def main(names):
-    parts = {"fairness": fairness, "flush": flush, "idle": idle}
-    plain = [l for l in loads(WIDE) if not names or l.name in names]
-    directory = tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR", os.path.join(TOP, "build")))
-    result = {"when": time.strftime("%Y-%m-%d %H:%M"), "quick": QUICK, "seconds": SECONDS, "repetitions": REPETITIONS,
-              "kernel": os.uname().release, "loads": [], "parts": {}}
-    bench = None
+def main():
+    args = arguments()
+    size = scale.chosen(args.least)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    place = Place(os.environ.get("BENCH_DIR", os.path.join(TOP, "build")))
+    run = Run(place, args.part, size)
+    in_lab = [name for name in (load.name for load in loads(size)) if run.wants(name)] + [name for name in IN_LAB if run.wants(name)]
     try:
-        if not names or plain or any(n in parts for n in names):
-            bench = Bench(directory)
-            for load in plain:
-                say(load.what)
-                result["loads"].append(report.summary(load, bench.measure(load)))
-            if plain:
-                report.table(result["loads"])
-            for name, part in parts.items():
-                if not names or name in names:
-                    say(name)
-                    result["parts"][name] = part(bench)
-            bench.stop()
-            bench = None
-        if not names or "storm" in names:
-            say("storm")
-            result["parts"]["storm"] = storm.measure(os.path.join(directory, "storm"), QUICK)
-        if not names or "cold" in names:
-            say("cold")
-            result["parts"]["cold"] = storm.measure_cold(os.path.join(directory, "storm"), QUICK)
-        if "first" in names or not names and not QUICK:
-            say("first")
-            result["parts"]["first"] = first_boot.measure(os.path.join(directory, "storm"), QUICK)
+        place.need(max(scale.lab_bytes(size) if in_lab else 0, scale.storm_bytes(size) if any(map(run.wants, BY_THEMSELVES)) else 0))
+        run.everything()
+    except KeyboardInterrupt:
+        run.result["interrupted"] = True
     finally:
-        if bench:
-            bench.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-    with open(os.path.join(TOP, "build", "bench.json"), "w") as f:
-        json.dump(result, f, indent=1)
-    report.chart(result, os.path.join(TOP, "build", "bench.svg"))
-    print("\nbuild/bench.json, build/bench.svg")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        if run.lab:
+            run.lab.stop()
+        stop_all()
+        place.remove()
+    run.write(args.out)
+    for name, why in run.result["failed"].items():
+        print(f"FAILED {name}: {why}")
+    if run.result["interrupted"]:
+        print("interrupted")
+    sys.exit(1 if run.result["failed"] or run.result["interrupted"] else 0)
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main()
     except Failed as e:
         sys.exit(f"bench: {e}")

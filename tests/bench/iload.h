@@ -3,9 +3,9 @@
  * iload: a lean iSCSI load generator (RFC 7143, initiator side, ErrorRecoveryLevel 0).
  *
  * One thread, one epoll loop, sessions x queue depth, each session to one target or to its own. Random, sequential and
- *mixed loads; replay of a recorded trace; CHAP; digests; verification with a generation for each block. Every PDU's
- *order numbers, every status and every residual is checked; what is odd is counted, and the first few are printed. Exit
- *status 0: no error.
+ * mixed loads; replay of a recorded trace; CHAP; digests; verification with a generation for each block. Every PDU's
+ * order numbers, every status and every residual is checked; what is odd is counted, and the first few are printed. Exit
+ * status 0: no error.
  *
  *	iload.c          options and phases: log in, warm up, run, drain, log out
  *	iload_login.c    connections and logins
@@ -57,7 +57,7 @@ struct slot { /* one outstanding command */
 	uint16_t seq; /* makes the task tag unique */
 	uint32_t tag, nblk, len, got, sent, datasn, r2tsn;
 	uint64_t lba, t0;
-	uint8_t *buf; /* own buffer, used when verifying */
+	uint8_t *buf; /* own buffer while it holds bytes, used when verifying */
 };
 
 struct out_pdu {
@@ -137,7 +137,7 @@ extern struct op_stats stats[NKIND];
 extern uint64_t times[3][NHIST]; /* ns until: logged in, ready, finished */
 extern struct cpu cpu0, cpu1;
 extern int epoll_fd, phase, nready, ndead, nlogging, nextlogin, nfinished, nout;
-extern uint64_t now, t_begin, t_start, t_end, t_mark, next_due_all;
+extern uint64_t now, t_begin, t_ready, t_start, t_end, t_mark, next_due_all;
 extern uint8_t *rxbuf, *payload;
 extern const uint8_t *basemap;
 extern uint64_t baselen;
@@ -174,6 +174,8 @@ void complete(struct session *s, struct slot *k, int status, int rflags, uint32_
 /* Issues commands as long as depth, window and clock allow, then sends. */
 void pump(struct session *s);
 struct trace *load_trace(const char *path);
+/* A buffer for the bytes of this command, of maxop. */
+void buffer_take(struct slot *k);
 
 /* iload_report.c */
 unsigned hidx(uint64_t ns);

@@ -202,6 +202,8 @@ static bool pdu_begin(struct session *s) /* header is whole: where does the data
 			errors.proto++;
 			gripe(s, "DataSN %u, expected %u", g32(h + 36), k->datasn - 1);
 		}
+		if (opt.verify || k->capt)
+			buffer_take(k);
 		if (k->buf)
 			s->sink = k->buf + k->got;
 		k->got += s->dlen;

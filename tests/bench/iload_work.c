@@ -61,6 +61,33 @@ static void fill(struct session *s, struct slot *k, bool check)
 	}
 }
 
+/* ---- buffers: a command has one only while bytes are in it, so that a thousand sessions fit into memory ---- */
+static struct spare {
+	struct spare *next;
+} *spares;
+
+void buffer_take(struct slot *k)
+{
+	if (k->buf)
+		return;
+	k->buf = spares ? (uint8_t *)spares : malloc(maxop > 512 ? maxop : 512);
+	if (!k->buf)
+		die("out of memory");
+	if (spares)
+		spares = spares->next;
+}
+
+static void buffer_give(struct slot *k)
+{
+	struct spare *spare = (struct spare *)k->buf;
+
+	k->buf = NULL;
+	if (!spare)
+		return;
+	spare->next = spares;
+	spares = spare;
+}
+
 /* ---- SCSI commands ---- */
 void data_out(struct session *s, struct slot *k, uint32_t off, uint32_t len, uint32_t ttt)
 {
@@ -104,8 +131,8 @@ void scsi(struct session *s, int kind, uint64_t lba, uint32_t nblk, bool fua, in
 	k->capt = internal == S_CAP;
 	if (k->capt)
 		k->len = 32;
-	if ((opt.verify || k->capt) && !k->buf && !(k->buf = malloc(maxop > 512 ? maxop : 512)))
-		die("out of memory");
+	if (opt.verify && kind == WRITE)
+		buffer_take(k);
 	uint8_t h[BHS] = { 0x01, 0x81 }, *c = h + 32; /* F, simple */
 	if (opt.lun > 255) {
 		h[8] = 0x40 | opt.lun >> 8;
@@ -276,7 +303,7 @@ static void ready(struct session *s)
 	if (opt.verify && !(s->gen = calloc(hi - lo, 2)))
 		die("out of memory");
 	s->state = S_READY;
-	s->t_ready = now;
+	s->t_ready = t_ready = now;
 	nready++;
 	times[1][hidx(now - t_begin)]++;
 	pump(s);
@@ -314,10 +341,7 @@ void complete(struct session *s, struct slot *k, int status, int rflags, uint32_
 		s->nblocks = g64(k->buf) + 1;
 		s->bs = g32(k->buf + 8);
 		k->capt = false;
-		if (!opt.verify) {
-			free(k->buf);
-			k->buf = NULL;
-		}
+		buffer_give(k);
 		if (s->bs < 512 || s->bs > 65536) {
 			lost(s, "odd block size");
 			return;
@@ -349,6 +373,7 @@ void complete(struct session *s, struct slot *k, int status, int rflags, uint32_
 			gripe(s, "write: target took %u of %u bytes and said GOOD", k->sent, k->len);
 		}
 	}
+	buffer_give(k);
 	if ((phase == G_RUN || !opt.barrier) && phase != G_DRAIN) {
 		struct op_stats *t = &stats[k->kind];
 		uint64_t d = now - k->t0;

@@ -11,15 +11,33 @@ class Failed(Exception):
     """With what failed and where its log is."""
 
 
+running = []            # every process that was launched and may be there still
+
+
 def on_core(core, argv):
     """NICE=-15: targets and generator go first, where the machine is busy with something else."""
     nice = ["nice", "-n", os.environ["NICE"]] if os.environ.get("NICE") else []
-    return [*nice, "taskset", "-c", str(core), *map(str, argv)]
+    # Whatever happens to this process, nothing of it stays behind.
+    return ["setpriv", "--pdeathsig", "KILL", *nice, "taskset", "-c", str(core), *map(str, argv)]
 
 
-def run(*argv, **more):
+def launch(core, argv, **more):
+    """In a process group of its own: a Ctrl-C is for this program, which then stops the others in order."""
+    running[:] = [p for p in running if p.poll() is None]
+    running.append(subprocess.Popen(on_core(core, argv), process_group=0, **more))
+    return running[-1]
+
+
+def stop_all():
+    for p in running:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+
+
+def run(*argv):
     p = subprocess.run(list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       text=True, timeout=600, **more)
+                       text=True, timeout=600)
     if p.returncode:
         raise Failed(f"{' '.join(map(str, argv))}: {p.stderr.strip() or p.stdout.strip()}")
     return p.stdout
@@ -40,11 +58,10 @@ class Target:
         os.makedirs(self.dir)
         self.list = os.path.join(self.dir, "machines")
 
-    def start(self, argv, ready=None, **more):
+    def start(self, argv, ready=None):
         self.log = os.path.join(self.dir, "log")
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(on_core(TARGET_CORE, argv), stdin=subprocess.PIPE, stderr=log,
-                                            stdout=subprocess.PIPE if ready else log, **more)
+            self.process = launch(TARGET_CORE, argv, stdin=subprocess.PIPE, stderr=log, stdout=subprocess.PIPE if ready else log)
         if not ready:
             return None
         readable, _, _ = select.select([self.process.stdout], [], [], 30)
@@ -58,6 +75,10 @@ class Target:
         with open(self.list, "w") as f:
             f.writelines(line + "\n" for line in lines)
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def wake(self):
         """Its turn begins."""
 
@@ -65,17 +86,12 @@ class Target:
         """Its turn is over: from here on it uses no CPU."""
 
     @property
-    def pid(self):
-        return self.process.pid
+    def alive(self):
+        return self.process.poll() is None
 
     def stop(self):
-        if not self.process or self.process.poll() is not None:
-            return
-        self.process.stdin.close()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
+        """What it has stored is thrown away."""
+        if self.process and self.alive:
             self.process.kill()
             self.process.wait()
 
@@ -89,13 +105,34 @@ class Sanbootd(Target):
         self.state = os.path.join(self.dir, "state")
         for d in (self.runtime, self.state):
             os.mkdir(d)
+        self.begin()
+        self.ctl("image", "import", golden, "--name", "golden", "--default")
+        # Space was looked at before the start, and how many boot at once is what is measured.
+        self.ctl("policy", "set", f"auth={auth}", f"max-machines={machines + 8}", "max-booting=0", "reserve=64M")
+        self.macs = []
+
+    def begin(self):
         m = self.start([os.path.join(BUILD, "sanbootd"), "--threads", 1, "--state-dir", self.state, "--runtime-dir",
                         self.runtime, "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", "--log-level", "warning",
                         "--config", "/dev/null"], r"ready http=(\S+) iscsi=(\S+) ")
         self.http, self.address = m.group(1), m.group(2)
-        self.ctl("image", "import", golden, "--name", "golden", "--default")
-        self.ctl("policy", "set", f"auth={auth}", f"max-machines={machines + 8}", "max-booting=0")
-        self.macs = []
+
+    def stop(self):
+        """In order: another one may go on with what it has stored."""
+        if self.process and self.alive:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                super().stop()
+                raise Failed(f"sanbootd does not stop; see {self.log}") from None
+
+    def metric(self, name):
+        c = http.client.HTTPConnection(self.http, timeout=60)
+        c.request("GET", "/metrics")
+        text = c.getresponse().read().decode()
+        c.close()
+        return int(float(re.search(rf"^{name} (\S+)", text, re.M).group(1)))
 
     def ctl(self, *args):
         return run(os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime, *args)
@@ -133,7 +170,7 @@ class Tgt(Target):
     def __init__(self, directory, golden, machines, whole, part_bytes):
         """The first `whole` machines have copies of all of golden, the rest of its first part_bytes."""
         super().__init__(directory)
-        self.control = str(20000 + os.getpid() % 20000)
+        self.control = str(20000 + os.getpid() % 12768)     # 32767 is its largest
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.start(["tgtd", "-f", "-C", self.control, "--iscsi", f"portal=127.0.0.1:{port}"])
@@ -172,9 +209,10 @@ class Tgt(Target):
         return kids[0] if kids else self.process.pid
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            subprocess.run(["tgtadm", "-C", self.control, "--op", "delete", "--mode", "system"], stderr=subprocess.DEVNULL)
+        """It does not go by itself, nor does what it talks through."""
         super().stop()
+        for name in glob.glob(f"/run/tgtd/socket.{self.control}*"):
+            os.unlink(name)
 
 
 class Constant(Target):
@@ -188,23 +226,30 @@ class Constant(Target):
         self.write_list(f"iqn.2026-01.test.constant:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
 
 
-def iload(target, *args, core=GENERATOR_CORE, wait=True):
+def iload(target, *args, wait=True, timeout=300):
     """Runs the generator against a target; gives what it printed, or with wait=False the process."""
-    argv = on_core(core, [os.path.join(BUILD, "bench", "iload"), "-a", target.address, "-l", getattr(target, "lun", 0),
-                          "--pid", target.pid, "--list", target.list, *args])
+    argv = [os.path.join(BUILD, "bench", "iload"), "-a", target.address, "-l", getattr(target, "lun", 0), "--pid", target.pid,
+            "--list", target.list, *args]
     target.wake()
-    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return finish(p, target) if wait else p
+    p = launch(GENERATOR_CORE, argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return finish(p, target, timeout) if wait else p
 
 
-def finish(process, target):
+def finish(process, target, timeout=300):
     try:
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Failed(f"{target.name}: the generator does not end") from None
+        process.communicate()
+        raise Failed(f"{target.name}: the generator does not end within {timeout:.0f} s") from None
     finally:
         target.rest()
     if process.returncode:
         raise Failed(f"{target.name}: {err.strip()[:2000]} {out.strip()[:1000]}")
     return json.loads(out)
+
+
+def bare_sync(directory, files, file_bytes, seconds):
+    """How often a second a program that does nothing else gets 4 KiB written and synced, with a thread for each file."""
+    argv = on_core(TARGET_CORE, [os.path.join(BUILD, "bench", "bare_sync"), directory, files, file_bytes, seconds])
+    return json.loads(run(*argv))["iops"]
