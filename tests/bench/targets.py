@@ -246,7 +246,10 @@ def finish(process, target, timeout=300):
         target.rest()
     if process.returncode:
         raise Failed(f"{target.name}: {err.strip()[:2000]} {out.strip()[:1000]}")
-    return json.loads(out)
+    result = json.loads(out)
+    if not any(kind in result for kind in ("read", "write", "flush")):
+        raise Failed(f"{target.name}: no command came to its end in the {result['secs']:.2f} s that were measured")
+    return result
 
 
 def bare_sync(directory, files, file_bytes, seconds):
