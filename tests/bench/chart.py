@@ -43,16 +43,17 @@ def round_decades(bottom, top):
     return values[first:next(i for i, v in enumerate(values) if v >= top and i > first) + 1]
 
 
-def bar_group(label, y, values, unit, goal=None, scale=1.0):
+def bar_group(title, y, values, unit, goal=None, scale=1.0):
     """Bars, one below the other: {name: (length as a multiple, value)}; the goal is a line at the first, sanbootd's."""
-    out = [text(LEFT - 10, y + 7 * len(values) + 3, label, "end")]
+    out = [text(LEFT - 10, y + 7 * len(values) + 3, title, "end")]
     for name, (times, value) in values.items():
         end = width = max(times * scale, 1)
         out.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="12" fill="{COLOURS[name]}"/>')
         if goal and name == "sanbootd":
             out.append(line(LEFT + goal * scale, y - 4, LEFT + goal * scale, y + 16, GOAL))
             end = max(width, goal * scale)
-        out.append(text(LEFT + end + 5, y + 10, f"{NAMES.get(name, name)} {short(value)} {unit}" + (f" ({times:.2g} x)" if times != 1 else ""), size=10))
+        label = f"{NAMES.get(name, name)} {short(value)} {unit}" + (f" ({times:.2g} x)" if times != 1 else "")
+        out.append(text(LEFT + end + 5, y + 10, label, size=10))
         y += 14
     return out, y + 9
 
@@ -84,7 +85,8 @@ class Curves:
         self.steps = round_decades(min(values), max(values)) if decades else round_steps(max(values))
         self.out = [text(x, y + 8, title, size=13, more='font-weight="bold"')]
         self.axes(unit)
-        for turn, (name, colour, style, points) in enumerate(lines):
+        # Goals first: values are written over them.
+        for turn, (name, colour, style, points) in sorted(enumerate(lines), key=lambda one: not one[1][2]):
             self.draw(name, colour, style, points, turn)
 
     def at(self, machines, value):
@@ -128,7 +130,8 @@ def storm(result, y):
     def points(key, times=1.0):
         return [(s["machines"], s[key] * times) for s in steps]
 
-    out = heading(y, "Boot storm: what a machine costs, by how many boot at once", f"a recorded boot of Debian, every machine new; dashed: the goals for {many} machines and more")
+    out = heading(y, "Boot storm: what a machine costs, by how many boot at once",
+                  f"a recorded boot of Debian, every machine new; dashed: the goals for {many} machines and more")
     cpu = [("sanbootd", COLOURS["sanbootd"], "", points("cpu_ms_per_boot")), ("constant data", COLOURS["bound"], "", points("bound_cpu_ms_per_boot"))]
     memory = [("sanbootd", COLOURS["sanbootd"], "", points("rss_kb_per_machine", 1 / 1024))]
     cpu.append((f"{ratio} x constant data", "#2ca02c", dashed, points("bound_cpu_ms_per_boot", ratio)))
