@@ -17,7 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GATHER_MAX = 256 };
+enum {
+	GATHER_MAX = 256,
+	TURN_BYTES = 512 << 10, /* sent by a connection before others have their turn */
+};
 
 static void conn_on_poll(uv_poll_t *poll, int status, int events);
 static void conn_on_poll_closed(uv_handle_t *handle);
@@ -219,15 +222,22 @@ static void conn_sent(struct conn *conn, size_t n)
 
 static void conn_flush(struct conn *conn)
 {
-	while (conn->out_first) {
+	size_t sent = 0;
+
+	/* What is left goes when the socket is said to be writable, in the next turn. */
+	while (conn->out_first && sent < TURN_BYTES) {
 		struct iovec iov[GATHER_MAX];
 		struct msghdr msg = { .msg_iov = iov };
+		size_t gathered = sent;
 		int count = 0;
 		bool whole = true;
 		ssize_t n;
 
-		for (const struct pdu_out *out = conn->out_first; out && whole && count < GATHER_MAX; out = out->next)
+		for (const struct pdu_out *out = conn->out_first;
+		     out && whole && count < GATHER_MAX && gathered < TURN_BYTES; out = out->next) {
 			count += pdu_out_gather(out, iov + count, GATHER_MAX - count, &whole);
+			gathered += out->total - out->sent;
+		}
 		msg.msg_iovlen = (size_t)count;
 		n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
@@ -238,6 +248,7 @@ static void conn_flush(struct conn *conn)
 			conn_close(conn, strerror(errno));
 			return;
 		}
+		sent += (size_t)n;
 		conn_sent(conn, (size_t)n);
 		if (conn->state == CONN_CLOSED)
 			return;
