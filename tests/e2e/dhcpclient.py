@@ -92,6 +92,10 @@ def answers(raw, xid, seconds):
 TRIES = 3       # a datagram may be lost, so firmware asks again
 
 
+class NoAnswer(Failed):
+    """Of the boot server that an offer named."""
+
+
 class Client:
     """Somebody on the LAN at .250 who asks for others."""
 
@@ -151,7 +155,7 @@ class Client:
             raise Failed(f"{url}: {got.stderr.decode().strip()}")
         return got.stdout
 
-    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=12):
+    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=12, again=False):
         """What this firmware is told: the offer with a boot file, or in proxy mode what port 4011 then says."""
         mac = b"\x52\x54\x00\xe3" + os.urandom(2)
         xid = os.urandom(4)
@@ -173,7 +177,14 @@ class Client:
             raise Failed(f"architecture {arch}, {vendor}: no offer but {[vars(o) for o in offers]}")
         if named.file or not proxy:
             return named
-        return self.boot_server(mac, xid, arch, vendor, ipxe, named, seconds)
+        try:
+            return self.boot_server(mac, xid, arch, vendor, ipxe, named, seconds)
+        except NoAnswer as e:
+            # Firmware begins again with DISCOVER.
+            if again:
+                raise
+            print(f"# {e}: asked again from the beginning", flush=True)
+            return self.ask(arch, vendor, ipxe, proxy, seconds, again=True)
 
     def boot_server(self, mac, xid, arch, vendor, ipxe, offer, seconds):
         """The question to the boot server, port 4011."""
@@ -186,4 +197,4 @@ class Client:
                     return Told(s.recv(2048))
                 except TimeoutError:
                     continue
-            raise Failed(f"architecture {arch}, {vendor}: no answer from {offer.id} port 4011")
+            raise NoAnswer(f"architecture {arch}, {vendor}: no answer from {offer.id} port 4011")
