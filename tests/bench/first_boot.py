@@ -102,7 +102,7 @@ def measure(directory, scale, result):
     source, place = golden(os.path.join(directory, "storm.raw")), os.path.join(directory, "first")
     os.makedirs(place)
     try:
-        rows = boots(Server(place, source, 64), scale)
+        rows = boots(Server(place, source, 1 + scale.first_rounds * len(scale.first) * ROOM), scale)
     finally:
         shutil.rmtree(place)
     result.update({name: {key: median(r[key] for r in got) for key in got[0]} for name, got in rows.items()})
