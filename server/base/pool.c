@@ -70,14 +70,26 @@ struct pool_thread {
 	enum pool_class class;
 };
 
+/*
+ * So that a worker that wakes up does not push the loop that woke it off its core in the middle of a turn. Whoever runs
+ * us in real time wants the workers so, too.
+ */
+static void be_batch_thread(void)
+{
+	struct sched_param param;
+	int policy;
+
+	if (!pthread_getschedparam(pthread_self(), &policy, &param) && policy == SCHED_OTHER)
+		pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+}
+
 static void *pool_main(void *arg)
 {
 	struct pool_thread self = *(struct pool_thread *)arg;
 	struct pool_queue *queue = self.queue;
 
 	free(arg);
-	/* So that a worker that wakes up does not push the loop that woke it off its core in the middle of a turn. */
-	pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){ .sched_priority = 0 });
+	be_batch_thread();
 	pthread_mutex_lock(&queue->mutex);
 	for (;;) {
 		struct pool_job *job = pool_take(queue, self.class);

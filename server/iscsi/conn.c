@@ -443,6 +443,8 @@ static void conn_on_poll(uv_poll_t *poll, int status, int events)
 		conn_receive(conn);
 	/* All that can be answered now goes out now: by the next turn hundreds of other connections have used the caches. */
 	loop_run_own(conn->hub->loop);
+	/* It is not marked any more, so no round sees it: deadlines that it has now need the clock. */
+	hub_wake(conn->hub);
 	list_remove(&conn->dirty_link);
 	conn_work(conn);
 }
