@@ -5,6 +5,7 @@
  * Threads: this one only waits for signals. I/O loops ("io-N") own connections and targets; the "control" loop
  * sequences boots and supervises dnsmasq; workers, the inventory's threads and HTTP's are made by their modules.
  */
+#include "base/fd_table.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/pool.h"
@@ -27,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -425,17 +425,6 @@ static void run(struct daemon *d, const sigset_t *signals, int argc, char *const
 	sd_notify(0, "STOPPING=1");
 }
 
-/* A child, its journal and a socket for each machine: as many descriptors as we may have. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int print_help(void)
 {
 	struct buf text;
@@ -479,7 +468,7 @@ int main(int argc, char *argv[])
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	raise_file_limit();
+	fd_table_prepare();
 	err = start(d);
 	if (err)
 		log_error("%s", d->reason);

@@ -10,6 +10,7 @@
  * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it;
  * 0: it does not come back) and "stop"; the end of input stops it too.
  */
+#include "base/fd_table.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/pool.h"
@@ -487,6 +488,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: testd [--listen ADDR:PORT] [--threads N] [--size BYTES]\n");
 		return 2;
 	}
+	fd_table_prepare();
 	start_loops(&testd);
 	if (pool_new(threads, &pool) || disk_env_new(pool, testd.loops, testd.loop_count, &testd.env))
 		return 1;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* base: byte order, buffers, CRC32C, loops and their mailboxes, the worker pool with its lanes. */
+/* base: byte order, buffers, CRC32C, descriptors, loops and their mailboxes, the worker pool with its lanes. */
 #include "cmocka_all.h"
 
 #include "base/be.h"
 #include "base/buf.h"
 #include "base/crc32c.h"
+#include "base/fd_table.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/pool.h"
@@ -13,8 +14,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -88,6 +91,36 @@ static void test_secret(void **state)
 	assert_false(secret_equal(a, b, 32));
 	secret_hex(hex, "\x01\xfe", 2);
 	assert_string_equal(hex, "01fe");
+}
+
+/* Descriptors that the kernel's table of this process has room for. */
+static unsigned long fd_table_size(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long size = 0;
+	char line[256];
+
+	assert_non_null(status);
+	while (!size && fgets(line, sizeof(line), status))
+		sscanf(line, "FDSize: %lu", &size);
+	fclose(status);
+	return size;
+}
+
+static void test_fd_table_has_room(void **state)
+{
+	struct rlimit limit;
+	int fd;
+
+	(void)state;
+	fd_table_prepare();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(limit.rlim_cur == limit.rlim_max);
+	assert_true(fd_table_size() >= min_u64(limit.rlim_cur, FD_TABLE_DESCRIPTORS));
+	/* The next descriptor is a small number as ever. */
+	fd = dup(0);
+	assert_in_range(fd, 0, 63);
+	close(fd);
 }
 
 static void test_log_escape(void **state)
@@ -325,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_loop_posts_to_itself),
 		cmocka_unit_test(test_loop_run_own), cmocka_unit_test(test_loop_stops_when_empty),
+		cmocka_unit_test(test_fd_table_has_room),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_pool_free_runs_the_queue),
 	};
