@@ -293,9 +293,9 @@ static void ready(struct session *s)
 	}
 	s->lo = lo;
 	s->hi = hi;
-	if (!s->tr && (opt.bs % s->bs || hi <= lo || hi - lo < opt.bs / s->bs)) {
+	if (!s->tr && (opt.bs % s->bs || opt.rlo % opt.bs || hi <= lo || hi - lo < opt.bs / s->bs)) {
 		errors.proto++;
-		lost(s, "region or block size does not fit the LUN");
+		lost(s, "region or block size does not fit the LUN, or the region does not begin with a block");
 		return;
 	}
 	if (opt.pass)

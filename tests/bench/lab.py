@@ -69,7 +69,7 @@ class Lab:
 
     def prepare(self, load):
         """Every machine of the load has written the region once, as the load says."""
-        if not load.written or self.written:
+        if self.written or not (load.written or load.fresh):
             return
         say("writing the region that is overwritten")
         for t in self.of("sanbootd", "tgt"):
@@ -78,6 +78,12 @@ class Lab:
         settle()
         self.written = True
 
+    def fresh_region(self):
+        """Whole blocks that no machine has written to."""
+        part = FRESH[1] // max(self.scale.rounds, 2) // MIB * MIB
+        self.fresh_turn += 1
+        return region(FRESH[0] + (self.fresh_turn - 1) * part, part)
+
     def measure(self, load):
         """Rounds of every target in turn; gives {target: [what iload printed]}."""
         self.prepare(load)
@@ -85,13 +91,11 @@ class Lab:
         # SPDK's RAM disk ends where the first writes would go: it has nothing to allocate.
         targets = [t for t in self.targets.values() if t.name != "spdk" or not load.fresh]
         for _ in range(scale.rounds):
-            extra = []
-            if load.fresh:
-                part = FRESH[1] // max(scale.rounds, 2)
-                extra = region(FRESH[0] + self.fresh_turn * part, part)
-                self.fresh_turn += 1
+            fresh = self.fresh_region() if load.fresh else []
             for t in targets:
                 seconds = min(scale.seconds, 1) if load.fresh else scale.seconds
+                # tgt has no children: its plain write is what a first write is held against.
+                extra = region(WRITTEN_OFFSET, scale.written_bytes) if load.fresh and t.name == "tgt" else fresh
                 got.setdefault(t.name, []).append(
                     iload(t, "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
                 if load.kind == "write" or "randrw" in load.args:

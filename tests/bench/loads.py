@@ -15,7 +15,7 @@ class Load:
     unit: str = "IOPS"
     kind: str = "read"          # or write: whose latencies are shown
     written: bool = False       # overwrites: the region is written first
-    fresh: bool = False         # allocates: a new region each time
+    fresh: bool = False         # allocates: a new region each time; tgt overwrites
 
     @property
     def cpu_goals(self):
@@ -43,7 +43,7 @@ def loads(scale):
              ["-b", "4k", "-w", "randwrite", "-q", 32, *overwrite], 1, 2.2, kind="write", written=True),
         Load("write-4k-32", f"4 KiB random write, written, depth 32, {some} sessions",
              ["-b", "4k", "-w", "randwrite", "-q", 32, *overwrite], some, 3.5, kind="write", written=True),
-        Load("first-4k-32", f"4 KiB random first write, depth 32, {some} sessions",
+        Load("first-4k-32", f"4 KiB first write, depth 32, {some} sessions (tgt: plain)",
              ["-b", "4k", "-w", "randwrite", "-q", 32], some, 2.0, kind="write", fresh=True),
         Load("write-64k-1", "64 KiB sequential write, depth 32, 1 session",
              ["-b", "64k", "-w", "write", "-q", 32, *overwrite], 1, 1.5, "MB/s", kind="write", written=True),
