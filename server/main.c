@@ -85,7 +85,7 @@ static int start_threads(struct daemon *d)
 	 * beside imports.
 	 */
 	static const unsigned workers[POOL_CLASSES] = {
-		[POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = DISK_FLUSHES, [POOL_SLOW] = 16
+		[POOL_READ] = 16, [POOL_WRITE] = 8, [POOL_SYNC] = DISK_SYNC_WORKERS, [POOL_SLOW] = 16
 	};
 	char name[16];
 	int err;

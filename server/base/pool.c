@@ -11,14 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POOL_LANE_LIMIT = 4 }; /* jobs of one file running at once, per class */
+enum {
+	POOL_LANE_LIMIT = 4, /* jobs of one file running at once, per class */
+	POOL_TAKE_MAX = 8,   /* jobs that a worker takes at once */
+};
 
 struct pool_queue {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	struct pool_job *first, **last;
+	unsigned length;
 	pthread_t *threads;
-	unsigned thread_count;
+	unsigned thread_count; /* that have been started */
+	unsigned workers;      /* that there will be */
 	bool ending;
 };
 
@@ -39,6 +44,7 @@ static struct pool_job *pool_take(struct pool_queue *queue, enum pool_class clas
 		*at = job->next;
 		if (queue->last == &job->next)
 			queue->last = at;
+		queue->length--;
 		if (job->lane)
 			job->lane->running[class]++;
 		return job;
@@ -83,33 +89,62 @@ static void be_batch_thread(void)
 		pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 }
 
+/* This worker's share of what waits, in order; 0 where nothing may run. Under the mutex. */
+static unsigned pool_take_share(struct pool_queue *queue, enum pool_class class, struct pool_job *jobs[POOL_TAKE_MAX])
+{
+	unsigned share = queue->length / queue->workers, count = 0;
+
+	while (count < POOL_TAKE_MAX && count <= share) {
+		/* Only jobs that have something to do ahead gain by waiting for one worker. */
+		if (count && (!queue->first || !queue->first->ahead))
+			break;
+		jobs[count] = pool_take(queue, class);
+		if (!jobs[count])
+			break;
+		if (!jobs[count++]->ahead)
+			break;
+	}
+	return count;
+}
+
+static void pool_run(struct pool_queue *queue, enum pool_class class, struct pool_job *job)
+{
+	struct pool_lane *lane = job->lane;
+
+	job->work(job);
+	/* The lane is given back before done: done may free the file that holds it. */
+	if (lane) {
+		pthread_mutex_lock(&queue->mutex);
+		if (lane->running[class]-- == POOL_LANE_LIMIT)
+			pthread_cond_broadcast(&queue->wake);
+		pthread_mutex_unlock(&queue->mutex);
+	}
+	pool_finish(job);
+}
+
 static void *pool_main(void *arg)
 {
 	struct pool_thread self = *(struct pool_thread *)arg;
 	struct pool_queue *queue = self.queue;
+	struct pool_job *jobs[POOL_TAKE_MAX];
 
 	free(arg);
 	be_batch_thread();
 	pthread_mutex_lock(&queue->mutex);
 	for (;;) {
-		struct pool_job *job = pool_take(queue, self.class);
-		struct pool_lane *lane;
+		unsigned count = pool_take_share(queue, self.class, jobs);
 
-		if (!job) {
+		if (!count) {
 			if (queue->ending && !queue->first)
 				break;
 			pthread_cond_wait(&queue->wake, &queue->mutex);
 			continue;
 		}
-		lane = job->lane;
 		pthread_mutex_unlock(&queue->mutex);
-		job->work(job);
-		/* The lane is given back before done: done may free the file that holds it. */
-		pthread_mutex_lock(&queue->mutex);
-		if (lane && lane->running[self.class]-- == POOL_LANE_LIMIT)
-			pthread_cond_broadcast(&queue->wake);
-		pthread_mutex_unlock(&queue->mutex);
-		pool_finish(job);
+		for (unsigned i = 0; count > 1 && i < count; i++)
+			jobs[i]->ahead(jobs[i]);
+		for (unsigned i = 0; i < count; i++)
+			pool_run(queue, self.class, jobs[i]);
 		pthread_mutex_lock(&queue->mutex);
 	}
 	pthread_mutex_unlock(&queue->mutex);
@@ -153,6 +188,7 @@ int pool_new(const unsigned threads[POOL_CLASSES], struct pool **pool)
 	for (int c = 0; c < POOL_CLASSES && !err; c++) {
 		struct pool_queue *queue = &made->queues[c];
 
+		queue->workers = threads[c];
 		queue->threads = calloc(threads[c], sizeof(*queue->threads));
 		if (!queue->threads)
 			err = -ENOMEM;
@@ -196,7 +232,19 @@ void pool_submit(struct pool *pool, enum pool_class class, struct pool_job *job)
 	pthread_mutex_lock(&queue->mutex);
 	*queue->last = job;
 	queue->last = &job->next;
+	queue->length++;
 	pthread_mutex_unlock(&queue->mutex);
 	/* Not under the mutex: who wakes up would have to wait for it, and to be woken a second time. */
 	pthread_cond_signal(&queue->wake);
+}
+
+unsigned pool_waiting(struct pool *pool, enum pool_class class)
+{
+	struct pool_queue *queue = &pool->queues[class];
+	unsigned length;
+
+	pthread_mutex_lock(&queue->mutex);
+	length = queue->length;
+	pthread_mutex_unlock(&queue->mutex);
+	return length;
 }

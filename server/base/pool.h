@@ -21,10 +21,13 @@ struct pool_lane {
 
 /*
  * One piece of work. Embed it; the caller owns the memory, and must keep it until done has run.
- * work runs on a worker. done then runs on loop, or, where loop is NULL, on the worker.
+ * work runs on a worker. done then runs on loop, or, where loop is NULL, on the worker. Where more jobs wait than there
+ * are workers, one takes several at once, and calls ahead of each before it does the first: a good moment to start what
+ * work will wait for. ahead may be NULL, and may not be called at all.
  */
 struct pool_job {
 	void (*work)(struct pool_job *job);
+	void (*ahead)(struct pool_job *job);
 	void (*done)(struct pool_job *job); /* may be NULL */
 	struct loop *loop;
 	struct pool_lane *lane; /* may be NULL: no bound */
@@ -40,5 +43,7 @@ int pool_new(const unsigned threads[POOL_CLASSES], struct pool **pool);
 void pool_free(struct pool *pool);
 /* Any thread. Jobs of one lane and class start in the order in which they were submitted. */
 void pool_submit(struct pool *pool, enum pool_class class, struct pool_job *job);
+/* Jobs that no worker has taken yet. Any thread. */
+unsigned pool_waiting(struct pool *pool, enum pool_class class);
 
 #endif

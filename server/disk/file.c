@@ -91,10 +91,11 @@ static void complete_soon(struct real_file *f, struct file_request *req, int res
 	loop_post(f->file.loop, &req->job.msg);
 }
 
-static void hand_to_worker(struct real_file *f, enum pool_class class, struct pool_job *job,
-			   void (*work)(struct pool_job *job), void (*done)(struct pool_job *job))
+static void hand_to_worker(struct real_file *f, enum pool_class class, struct pool_job *job, struct pool_job what)
 {
-	*job = (struct pool_job){ .work = work, .done = done, .loop = f->file.loop, .lane = &f->lane };
+	*job = what;
+	job->loop = f->file.loop;
+	job->lane = &f->lane;
 	disk_env_submit(f->env, class, job);
 }
 
@@ -178,14 +179,17 @@ static void pages_end(struct real_file *f)
 
 static void close_submit(struct real_file *f);
 
-static void writeback_work(struct pool_job *job)
+/* On a worker. Waits for nothing, and leaves errors to be told by the next fdatasync. */
+static void start_writing_back(struct real_file *f)
 {
-	struct real_file *f = container_of(job, struct real_file, writeback_job);
-
-	/* Starts it, waits for nothing, and leaves errors to be told by the next fdatasync. */
 	pages_begin(f);
 	sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	pages_end(f);
+}
+
+static void writeback_work(struct pool_job *job)
+{
+	start_writing_back(container_of(job, struct real_file, writeback_job));
 }
 
 static void writeback_done(struct pool_job *job)
@@ -202,7 +206,8 @@ static void writeback_start(struct real_file *f)
 {
 	f->writing_back = true;
 	f->writeback_bytes = f->dirty.bytes;
-	hand_to_worker(f, POOL_SYNC, &f->writeback_job, writeback_work, writeback_done);
+	hand_to_worker(f, POOL_SYNC, &f->writeback_job,
+		       (struct pool_job){ .work = writeback_work, .done = writeback_done });
 }
 
 /* The loop's files have more dirty than they should: the one that has had it for longest gives some up. */
@@ -320,6 +325,14 @@ static void request_work(struct pool_job *job)
 	request_do(real_of(req->file), req);
 }
 
+/* On a worker that has more to sync: the disk has all of it at once, and each sync waits for less. */
+static void sync_ahead(struct pool_job *job)
+{
+	struct file_request *req = container_of(job, struct file_request, job);
+
+	start_writing_back(real_of(req->file));
+}
+
 static void request_done(struct pool_job *job)
 {
 	struct file_request *req = container_of(job, struct file_request, job);
@@ -350,7 +363,8 @@ static void sync_submit(struct real_file *f, struct file_request *req)
 	assert(!f->syncing);
 	f->syncing = true;
 	f->sync_bytes = f->dirty.bytes;
-	hand_to_worker(f, POOL_SYNC, &req->job, request_work, request_done);
+	hand_to_worker(f, POOL_SYNC, &req->job,
+		       (struct pool_job){ .work = request_work, .ahead = sync_ahead, .done = request_done });
 }
 
 static void real_submit(struct file *file, struct file_request *req)
@@ -373,7 +387,8 @@ static void real_submit(struct file *file, struct file_request *req)
 	req->counted = req->op == FILE_READ && (!file->inode || file->inode != disk_env_read_ahead(f->env));
 	if (req->counted)
 		disk_env_note_read(f->env, 1);
-	hand_to_worker(f, request_changes(req) ? POOL_WRITE : POOL_READ, &req->job, request_work, request_done);
+	hand_to_worker(f, request_changes(req) ? POOL_WRITE : POOL_READ, &req->job,
+		       (struct pool_job){ .work = request_work, .done = request_done });
 }
 
 static int real_run(struct file *file, struct file_request *req)

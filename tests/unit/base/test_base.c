@@ -13,6 +13,7 @@
 #include "base/util.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +334,64 @@ static void test_pool(void **state)
 	free(all);
 }
 
+/* A worker that is told when it may go on, and what it did, in order: a letter for each job, capital for ahead. */
+struct ahead {
+	struct pool_job job;
+	sem_t *gate;
+	char name, *order;
+};
+
+static void ahead_note(struct ahead *a, char what)
+{
+	a->order[strlen(a->order)] = what;
+}
+
+static void ahead_begin(struct pool_job *job)
+{
+	struct ahead *a = container_of(job, struct ahead, job);
+
+	ahead_note(a, (char)(a->name - 'a' + 'A'));
+}
+
+static void ahead_work(struct pool_job *job)
+{
+	struct ahead *a = container_of(job, struct ahead, job);
+
+	if (a->gate)
+		sem_wait(a->gate);
+	ahead_note(a, a->name);
+}
+
+static void test_pool_begins_ahead(void **state)
+{
+	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
+	char order[32] = "";
+	struct ahead all[6];
+	struct pool *pool;
+	sem_t gate;
+
+	(void)state;
+	sem_init(&gate, 0, 0);
+	assert_int_equal(pool_new(threads, &pool), 0);
+	for (size_t i = 0; i < array_len(all); i++) {
+		all[i] = (struct ahead){ { .work = ahead_work, .ahead = ahead_begin }, NULL, (char)('a' + i), order };
+		/* e has nothing to do ahead, so it does not make f wait for one worker to come to it. */
+		if (i == 4)
+			all[i].job.ahead = NULL;
+	}
+	all[0].gate = &gate;
+	pool_submit(pool, POOL_SYNC, &all[0].job);
+	/* The worker has the first, alone, and waits in it. */
+	while (pool_waiting(pool, POOL_SYNC))
+		usleep(100);
+	for (size_t i = 1; i < array_len(all); i++)
+		pool_submit(pool, POOL_SYNC, &all[i].job);
+	sem_post(&gate);
+	pool_free(pool);
+	assert_string_equal(order, "aBCDbcdef");
+	sem_destroy(&gate);
+}
+
 static void test_pool_free_runs_the_queue(void **state)
 {
 	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
@@ -360,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_loop_run_own), cmocka_unit_test(test_loop_stops_when_empty),
 		cmocka_unit_test(test_fd_table_has_room),
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_begins_ahead),
 		cmocka_unit_test(test_pool_free_runs_the_queue),
 	};
 
