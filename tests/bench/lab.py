@@ -97,7 +97,7 @@ class Lab:
                 # tgt has no children: its plain write is what a first write is held against.
                 extra = region(WRITTEN_OFFSET, scale.written_bytes) if load.fresh and t.name == "tgt" else fresh
                 got.setdefault(t.name, []).append(
-                    iload(t, "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
+                    iload(t, "--poll", "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
                 if load.kind == "write" or "randrw" in load.args:
                     settle()
         return got
