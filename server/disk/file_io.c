@@ -16,6 +16,12 @@
 enum {
 	IO_PIECES = 64,		  /* pieces of memory per system call */
 	IO_ZERO_BYTES = 64 << 10, /* zeroes per pwrite where a file system cannot punch */
+	/*
+	 * Per pwrite. The page cache holds what one of them wrote in one folio, and ext4 goes through all blocks of a
+	 * folio for each page that is written there later, and again to write it back. Machines write large once and
+	 * small for ever after.
+	 */
+	IO_WRITE_BYTES = 16 << 10,
 };
 
 /* Where a transfer stands in the caller's iovec, which is not ours to change. */
@@ -25,14 +31,19 @@ struct cursor {
 	size_t into; /* bytes of the present one that are done */
 };
 
-static int cursor_fill(const struct cursor *cursor, struct iovec pieces[IO_PIECES])
+/* The next pieces, of `most` bytes together at most. */
+static int cursor_fill(const struct cursor *cursor, uint64_t most, struct iovec pieces[IO_PIECES])
 {
-	int count = cursor->left < IO_PIECES ? cursor->left : IO_PIECES;
+	size_t into = cursor->into;
+	int count = 0;
 
-	memcpy(pieces, cursor->iov, (size_t)count * sizeof(*pieces));
-	if (count > 0) {
-		pieces[0].iov_base = (char *)pieces[0].iov_base + cursor->into;
-		pieces[0].iov_len -= cursor->into;
+	while (count < cursor->left && count < IO_PIECES && most > 0) {
+		const struct iovec *from = &cursor->iov[count];
+		size_t length = min_u64(from->iov_len - into, most);
+
+		pieces[count++] = (struct iovec){ (char *)from->iov_base + into, length };
+		most -= length;
+		into = 0;
 	}
 	return count;
 }
@@ -56,8 +67,9 @@ int file_io_move(int fd, bool write, uint64_t offset, const struct iovec *iov, i
 
 	*moved = 0;
 	while (*moved < length) {
-		int count = cursor_fill(&cursor, pieces);
 		off_t at = (off_t)(offset + *moved);
+		uint64_t most = write ? IO_WRITE_BYTES - (uint64_t)at % IO_WRITE_BYTES : UINT64_MAX;
+		int count = cursor_fill(&cursor, most, pieces);
 		ssize_t n = write ? pwritev2(fd, pieces, count, at, flags) : preadv2(fd, pieces, count, at, flags);
 
 		if (n < 0 && errno == EINTR)

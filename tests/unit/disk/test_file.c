@@ -33,6 +33,7 @@ static struct {
 	atomic_int blocked;	 /* syncs wait while it is not 0 */
 	atomic_int syncing, writing; /* calls that are in the kernel */
 	atomic_int overlaps;	 /* of a sync and a write */
+	atomic_ulong wide_writes; /* that reach from one 16 KiB of the file into the next */
 } faults = { .bad_offset = -1 };
 
 static int faults_reset(void **state)
@@ -126,6 +127,7 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int f
 	faults.overlaps += faults.syncing != 0;
 	n = syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
 	faults.writing--;
+	faults.wide_writes += n > 0 && offset / 16384 != (offset + n - 1) / 16384;
 	return n;
 }
 
@@ -209,6 +211,8 @@ static void test_read_write(void **state)
 	fixture_pattern(data, sizeof(data), 0, 1);
 	assert_int_equal(file->size_bytes, 0);
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 512, data, sizeof(data), NULL), 0);
+	/* The page cache has no large folios of it: a small write into one, later, would cost the more. */
+	assert_int_equal(faults.wide_writes, 0);
 	/* Beyond the end there are zeroes. */
 	memset(back, 1, sizeof(back));
 	assert_int_equal(run_data(fx, file, FILE_READ, 512, back, sizeof(back), NULL), 0);
