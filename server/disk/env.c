@@ -116,8 +116,10 @@ static int real_open_file(void *arg, struct disk_env *env, struct loop *loop, co
 		err = -ENOMEM;
 	else if (flags & DISK_ENV_GOLDEN && env->cache)
 		(*file)->golden = golden_image_get(env->cache, &st);
-	if (!err && read_only)
+	if (!err && read_only) {
 		(*file)->inode = st.st_ino;
+		(*file)->holes = hole_map_get(&env->hole_maps, fd, &st);
+	}
 out:
 	if (err)
 		close(fd);
@@ -408,6 +410,7 @@ int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_cou
 		return -ENOMEM;
 	}
 	read_boot_id(made->boot_id);
+	hole_maps_init(&made->hole_maps);
 	made->pool = pool;
 	made->loop_count = loop_count;
 	disk_env_set_ops(made, &real_ops, made);
@@ -443,6 +446,7 @@ void disk_env_free(struct disk_env *env)
 		}
 	}
 	golden_cache_free(env->cache);
+	hole_maps_fini(&env->hole_maps);
 	munmap(env->zeroes, DISK_ZEROES_BYTES);
 	free(env);
 }

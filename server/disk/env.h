@@ -8,6 +8,7 @@
 #include "disk/dirty.h"
 #include "disk/engine.h"
 #include "disk/flush_turn.h"
+#include "disk/hole_map.h"
 
 enum { ENV_CLASSES = 11 }; /* powers of two from 4 KiB to DISK_REQUEST_MAX */
 
@@ -40,6 +41,7 @@ struct disk_env {
 	void *ops_arg;
 	void *zeroes;
 	struct golden_cache *cache; /* or NULL */
+	struct hole_maps hole_maps;
 	char boot_id[40];
 	atomic_uint reads_waiting;
 	atomic_ullong read_ahead; /* inode */

@@ -5,8 +5,9 @@
  * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT; not beside a punch, which
  * holds the lock that beginning to read takes, and a read begins with what the cache lacks) or that lie in a known
  * hole, and writes of whole pages (no read-modify-write) while the file has no punch, allocation or worker's write
- * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), while the file
- * has less than FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond
+ * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), has been written
+ * to a moment ago (a write sets the file's time, so ext4 needs the block of the inode table, which it may have to read
+ * again after a while), while the file has less than FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond
  * makes a worker start writing back: this file, or the one that has been dirty for longest.
  *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
@@ -31,14 +32,11 @@
 #include "disk/engine.h"
 #include "disk/file_io.h"
 #include "disk/golden_cache.h"
+#include "disk/hole_map.h"
 
 enum {
 	FILE_DIRTY_MAX = 64 << 20, /* unsynced bytes beyond which writes go to workers */
-	FILE_HOLES = 32,	   /* holes that a read-only file remembers */
-};
-
-struct file_hole {
-	uint64_t start, end; /* empty: both 0 */
+	FILE_WARM_MS = 5000,	   /* after a write, the file system still has in memory what a write needs */
 };
 
 struct real_file {
@@ -48,6 +46,7 @@ struct real_file {
 	bool read_only, no_sync;
 	bool no_nowait;		   /* the file system has no RWF_NOWAIT */
 	uint64_t end;		   /* the size, with what we wrote since */
+	uint64_t written_ms;	   /* when the last write ended */
 	unsigned changing;	   /* writes, punches, allocations at workers */
 	unsigned punching;	   /* of them punches */
 	struct dirty dirty;	   /* written, and neither synced nor written back */
@@ -58,8 +57,6 @@ struct real_file {
 	atomic_bool writing_now;    /* the loop's write is */
 	bool closed;		   /* and only the running writeback keeps it */
 	int sync_error;		   /* sticks */
-	struct file_hole holes[FILE_HOLES];
-	unsigned next_hole;
 	struct pool_lane lane;
 	struct pool_job writeback_job, close_job;
 };
@@ -99,30 +96,9 @@ static void hand_to_worker(struct real_file *f, enum pool_class class, struct po
 	disk_env_submit(f->env, class, job);
 }
 
-/* ---- holes of a read-only file: what workers found on their way ---- */
-
-static void remember_hole(struct real_file *f, uint64_t start, uint64_t end)
-{
-	for (unsigned i = 0; i < FILE_HOLES; i++) {
-		struct file_hole *hole = &f->holes[i];
-
-		if (hole->end && start <= hole->end && end >= hole->start) {
-			hole->start = min_u64(hole->start, start);
-			hole->end = max_u64(hole->end, end);
-			return;
-		}
-	}
-	f->holes[f->next_hole++ % FILE_HOLES] = (struct file_hole){ start, end };
-}
-
 static bool real_is_hole(struct file *file, uint64_t offset, uint64_t length)
 {
-	struct real_file *f = real_of(file);
-
-	for (unsigned i = 0; i < FILE_HOLES; i++)
-		if (offset >= f->holes[i].start && offset < f->holes[i].end && f->holes[i].end - offset >= length)
-			return true;
-	return false;
+	return hole_map_covers(file->holes, offset, length);
 }
 
 /* ---- inline ---- */
@@ -241,6 +217,12 @@ static bool has_budget(struct real_file *f, uint64_t length)
 	return true;
 }
 
+static void note_written(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	f->end = max_u64(f->end, offset + length);
+	f->written_ms = time_monotonic_ms();
+}
+
 static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
 {
 	struct real_file *f = real_of(file);
@@ -251,7 +233,7 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 		return false;
 	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, length))
 		return false;
-	if (!write_may_begin(f))
+	if (time_monotonic_ms() - f->written_ms > FILE_WARM_MS || !write_may_begin(f))
 		return false;
 	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
 	dirty_add(budget_of(f), &f->dirty, length);
@@ -259,7 +241,7 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 	write_ends(f);
 	if (err)
 		return false;
-	f->end = max_u64(f->end, offset + length);
+	note_written(f, offset, length);
 	return true;
 }
 
@@ -280,7 +262,7 @@ static void request_do(struct real_file *f, struct file_request *req)
 {
 	switch (req->op) {
 	case FILE_READ:
-		file_io_read(f->fd, req, f->file.size_bytes, f->read_only);
+		file_io_read(f->fd, req, f->file.size_bytes);
 		break;
 	case FILE_WRITE:
 		file_io_write(f->fd, req);
@@ -303,14 +285,10 @@ static void request_do(struct real_file *f, struct file_request *req)
 /* On the loop, or before it has the file: what the file learns from a request. */
 static void request_note(struct real_file *f, const struct file_request *req)
 {
-	if (req->op == FILE_READ && f->read_only && req->hole_end > req->offset)
-		remember_hole(f, req->offset, req->hole_end);
-	if (req->op == FILE_STATUS && f->read_only && !req->result && req->extent_count && !req->extents[0].mapped)
-		remember_hole(f, req->extents[0].offset, req->extents[0].offset + req->extents[0].length);
 	if (req->op == FILE_SYNC && req->result && !f->sync_error)
 		f->sync_error = req->result;
 	if (req->op == FILE_WRITE && !req->result)
-		f->end = max_u64(f->end, req->offset + req->length);
+		note_written(f, req->offset, req->length);
 }
 
 static bool request_changes(const struct file_request *req)
@@ -442,6 +420,7 @@ static void real_close(struct file *file)
 	file_unlock(f->fd);
 	if (file->golden)
 		golden_image_put(file->golden);
+	hole_map_put(file->holes);
 	f->closed = true;
 	if (!f->writing_back)
 		close_submit(f);

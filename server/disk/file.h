@@ -19,6 +19,7 @@ struct disk_env;
 struct disk_extent;
 struct file;
 struct golden_image;
+struct hole_map;
 struct loop;
 
 enum file_op {
@@ -47,7 +48,6 @@ struct file_request {
 	struct file_request *next;
 	void *private;
 	bool counted; /* READ: machines that wait for a disk */
-	uint64_t hole_end;
 	struct pool_job job;
 };
 
@@ -61,8 +61,8 @@ struct file_ops {
 	/* Writes at once where that cannot wait for a disk (design.md, "Inline"): true when all of it was written. */
 	bool (*write_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
 	/*
-	 * True when the range lies wholly in a hole, as SEEK_DATA says (a cheap, cached answer; false where not
-	 * known). Only for files opened read-only, which nobody changes.
+	 * True when the range lies wholly in a hole, or beyond the end (hole_map.h; false where not known). Only for
+	 * files opened read-only, which nobody changes.
 	 */
 	bool (*is_hole)(struct file *file, uint64_t offset, uint64_t length);
 	uint64_t (*allocated_bytes)(const struct file *file);
@@ -84,6 +84,7 @@ struct file {
 	uint64_t size_bytes; /* at open */
 	uint64_t inode; /* of a read-only one; 0: not known */
 	struct golden_image *golden; /* what memory holds of it; NULL: not cached */
+	struct hole_map *holes; /* of a read-only one; NULL: not known */
 };
 
 /*

@@ -122,27 +122,10 @@ static uint64_t find_bad_block(int fd, uint64_t from, uint64_t end)
 	return bad;
 }
 
-void file_io_read(int fd, struct file_request *req, uint64_t size_bytes, bool seek_holes)
+void file_io_read(int fd, struct file_request *req, uint64_t size_bytes)
 {
 	uint64_t moved = 0;
 
-	req->hole_end = req->offset;
-	if (seek_holes) {
-		off_t data = lseek(fd, (off_t)req->offset, SEEK_DATA);
-
-		if (data < 0 && errno == ENXIO)
-			req->hole_end = UINT64_MAX;
-		else if (data > 0)
-			req->hole_end = (uint64_t)data;
-		/* Beyond the end all is hole, but only where the end is the one that we know. */
-		if (req->hole_end == UINT64_MAX && lseek(fd, 0, SEEK_END) < (off_t)size_bytes)
-			req->hole_end = req->offset;
-		if (req->hole_end > req->offset && req->hole_end - req->offset >= req->length) {
-			file_io_zero_rest(req->iov, req->iov_count, 0);
-			req->result = 0;
-			return;
-		}
-	}
 	req->result = file_io_move(fd, false, req->offset, req->iov, req->iov_count, req->length, 0, &moved);
 	if (req->result == -EIO) {
 		req->error_offset = find_bad_block(fd, req->offset + moved, req->offset + req->length);

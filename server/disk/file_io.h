@@ -23,9 +23,8 @@ void file_io_zero_rest(const struct iovec *iov, int iov_count, uint64_t from);
 
 /*
  * FILE_READ. size_bytes: what the file had when it was opened; that it ends before is an error (somebody cut it).
- * seek_holes: looks for a hole at the offset first, and sets req->hole_end.
  */
-void file_io_read(int fd, struct file_request *req, uint64_t size_bytes, bool seek_holes);
+void file_io_read(int fd, struct file_request *req, uint64_t size_bytes);
 void file_io_write(int fd, struct file_request *req);
 void file_io_punch(int fd, struct file_request *req);
 void file_io_allocate(int fd, struct file_request *req);

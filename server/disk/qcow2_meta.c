@@ -296,7 +296,7 @@ static int fd_run(struct file *file, struct file_request *req)
 
 	switch (req->op) {
 	case FILE_READ:
-		file_io_read(fd, req, file->size_bytes, false);
+		file_io_read(fd, req, file->size_bytes);
 		break;
 	case FILE_WRITE:
 		file_io_write(fd, req);

@@ -349,19 +349,18 @@ static void test_holes(void **state)
 	fixture_put(fixture_path(fx, "sparse"), M, data, sizeof(data), 16 * M);
 	fixture_put(fixture_path(fx, "sparse"), 8 * M, data, sizeof(data), 0);
 	file = fixture_open_file(fx, "sparse", DISK_ENV_READ_ONLY);
-	assert_false(file->ops->is_hole(file, 2 * M, 64 * K));
+	assert_true(file->ops->is_hole(file, 2 * M, 6 * M));
+	assert_false(file->ops->is_hole(file, 2 * M, 6 * M + 512));
+	assert_false(file->ops->is_hole(file, M + 64 * K - 512, 64 * K));
+	assert_false(file->ops->is_hole(file, 8 * M, 512));
+	/* Who asks nevertheless gets zeroes. */
 	memset(back, 1, sizeof(back));
 	assert_int_equal(run_data(fx, file, FILE_READ, 2 * M, back, 64 * K, NULL), 0);
 	assert_int_equal(back[0] | back[63 * K], 0);
-	assert_true(file->ops->is_hole(file, 2 * M, 6 * M));
-	assert_false(file->ops->is_hole(file, 2 * M, 6 * M + 512));
-	assert_false(file->ops->is_hole(file, 2 * M - 512, 64 * K));
-	assert_false(file->ops->is_hole(file, 8 * M, 512));
 	/* What begins in a hole and ends in data is read. */
 	assert_int_equal(run_data(fx, file, FILE_READ, 8 * M - 32 * K, back, 64 * K, NULL), 0);
 	assert_memory_equal(back + 32 * K, data, 32 * K);
 	/* The last hole goes on for ever. */
-	assert_int_equal(run_data(fx, file, FILE_READ, 9 * M, back, 64 * K, NULL), 0);
 	assert_true(file->ops->is_hole(file, 9 * M, 100 * (uint64_t)M));
 	file->ops->close(file);
 	/* A file that changes has no known holes. */
@@ -422,6 +421,15 @@ static void sync_submit(struct file *file, struct sync *sync)
 	file->ops->submit(file, &sync->req);
 }
 
+/* Written to a moment ago, and nothing is dirty. */
+static void warm(struct fixture *fx, struct file *file)
+{
+	static char data[4 * K];
+
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), 0);
+	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
+}
+
 static void test_write_now_rules(void **state)
 {
 	struct fixture *fx = *state;
@@ -437,6 +445,9 @@ static void test_write_now_rules(void **state)
 	iov.iov_len = 512;
 	assert_false(file->ops->write_now(file, 0, &iov, 1, 512));
 	iov.iov_len = M;
+	/* The first one may need what the file system has not in memory. */
+	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
+	warm(fx, file);
 	assert_true(file->ops->write_now(file, 0, &iov, 1, M));
 	faults.blocked = 1;
 	sync_submit(file, &sync);
@@ -470,6 +481,7 @@ static void test_write_now_beside_sync(void **state)
 	struct sync sync = { .done = true };
 	unsigned written = 0;
 
+	warm(fx, file);
 	faults.overlaps = 0;
 	while (faults.syncs < 200 || written < 2000) {
 		if (sync.done)
@@ -491,6 +503,8 @@ static void test_dirty_budget(void **state)
 	static char data[M];
 	struct iovec iov = { data, sizeof(data) };
 
+	warm(fx, old);
+	warm(fx, other);
 	budget->limit = 4 * M;
 	for (int i = 0; i < 3; i++)
 		assert_true(old->ops->write_now(old, (uint64_t)i * M, &iov, 1, M));
