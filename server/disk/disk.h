@@ -35,7 +35,7 @@ enum {
 	DISK_CHAIN_MAX = 8,	      /* files in a backing chain */
 	DISK_REQUEST_MAX = 4u << 20,  /* most bytes of one read or write; the other ops take any length */
 	DISK_FLUSHES = 64,	      /* disks that flush at a time */
-	DISK_SYNC_WORKERS = 16,	      /* what the pool should have for them: a worker that has several to sync starts all of them first */
+	DISK_SYNC_WORKERS = 16,	      /* what the pool should have for them */
 };
 
 /* What DISK_STATUS found: adjacent extents, in order. */
