@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The boot storm while the golden image lies on a slow disk and not in memory."""
-import glob, os, re, shutil
+import glob, os, shutil, sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from disk_reads import drop, read_bytes
 from parts import LastMachine
 from storm import enrol, golden, pages_bytes, replay
 from targets import Failed, Sanbootd, finish, iload
@@ -70,19 +72,6 @@ def io_loop(pid):
             fields = rest.split()
             return int(fields[9]), int(fields[39]) / os.sysconf("SC_CLK_TCK")
     raise Failed("no thread of an I/O loop")
-
-
-def read_bytes(pid):
-    with open(f"/proc/{pid}/io") as f:
-        return int(re.search(r"^read_bytes: (\d+)", f.read(), re.M).group(1))
-
-
-def drop(path):
-    """Out of the page cache."""
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(fd)
 
 
 def storms(server, machines, image):

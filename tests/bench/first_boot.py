@@ -2,7 +2,8 @@
 """The first boot on a cold server with a slow disk: with what earlier boots taught, without it, and with all in memory."""
 import glob, os, shutil, time
 
-from cold import THROTTLE_BPS, THROTTLE_IOPS, Throttle, drop, read_bytes
+from cold import THROTTLE_BPS, THROTTLE_IOPS, Throttle
+from disk_reads import drop, read_bytes
 from report import median
 from storm import DISK_BYTES, TRACE, enrol, golden, pages_bytes
 from targets import Failed, Sanbootd, iload

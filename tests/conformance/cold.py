@@ -4,38 +4,23 @@
 memory; machines read, write and flush, and the watch over the loops (server/base/loop_watch.h) must not say a word. Also what they read is right."""
 import os
 import random
-import re
 import subprocess
 import sys
 import threading
 
 import iscsi
 from iscsi import Session, attempt, case, equal, want
-from sanbootd import BUILD, MODE, Sanbootd, golden_blocks
+from sanbootd import BUILD, MODE, Sanbootd, disk_reads, golden_blocks
 
 DATA_BYTES = 32 << 20
 MACHINES, DEPTH = 4, 8
 SYNCHRONIZE_CACHE = b"\x35" + bytes(9)
 
 
-def read_bytes(pid):
-    """From disks, until now."""
-    with open(f"/proc/{pid}/io", encoding="ascii") as f:
-        return int(re.search(r"^read_bytes: (\d+)", f.read(), re.M).group(1))
-
-
-def drop(path):
-    """Out of the page cache."""
-    fd = os.open(path, os.O_RDONLY)
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(fd)
-
-
 def drop_images(daemon):
     for root, _, files in os.walk(daemon.dir + "/state/images"):
         for name in files:
-            drop(os.path.join(root, name))
+            disk_reads.drop(os.path.join(root, name))
 
 
 def session(machine):
@@ -102,10 +87,10 @@ def golden_reader(machine, seed):
 @case("golden image")
 def machines_read_a_golden_image_that_is_not_in_memory(t):
     machines = [t.enrol() for _ in range(MACHINES)]
-    before = read_bytes(t.process.pid)
+    before = disk_reads.read_bytes(t.process.pid)
     drop_images(t)
     together(*(golden_reader(m, seed) for seed, m in enumerate(machines)))
-    want(read_bytes(t.process.pid) - before > DATA_BYTES * 9 // 10, "the image was not read from a disk: nothing was tested")
+    want(disk_reads.read_bytes(t.process.pid) - before > DATA_BYTES * 9 // 10, "the image was not read from a disk: nothing was tested")
 
 
 @case("child")
@@ -124,11 +109,11 @@ def machines_write_and_flush_and_read_what_left_memory(t):
                 if n % 8 == 7:
                     equal(s.command(SYNCHRONIZE_CACHE).status, 0, "a flush")
             equal(s.command(SYNCHRONIZE_CACHE).status, 0, "the last flush")
-            before = read_bytes(t.process.pid)
-            drop(path)
+            before = disk_reads.read_bytes(t.process.pid)
+            disk_reads.drop(path)
             for lba, data in read_all(s, [(lba, 8) for lba in lbas]):
                 want(data == b"%08x" % lba * 512, f"wrong bytes at block {lba}")
-            want(read_bytes(t.process.pid) > before, "the child was not read from a disk: nothing was tested")
+            want(disk_reads.read_bytes(t.process.pid) > before, "the child was not read from a disk: nothing was tested")
             s.close()
         return run
     together(*(writer(m, seed) for seed, m in enumerate(machines[1:])), golden_reader(machines[0], 99))

@@ -15,6 +15,7 @@ from iscsi import Failed, want
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests"))
+import disk_reads  # noqa: F401: for who imports this
 import loop_watch
 import wakeups  # noqa: F401: for who imports this
 MODE = os.environ.get("MODE", "release")
