@@ -109,26 +109,33 @@ static void hook(void *arg, struct scsi_nexus *nexus)
 	scsi_task_abort(&cmd->task);
 }
 
-/* PREEMPT AND ABORT is good only when what it aborted has ended. */
+/* Nexus 1 has registered, and its write is under way when nexus 0 says PREEMPT AND ABORT; the hook may want to know. */
+static void begin_preempt_and_abort(struct rig *rig, struct cmd *victim, struct cmd *preempt, bool with_hook)
+{
+	uint8_t list[24] = { 0 };
+
+	put_be(list + 8, 8, 0xa);
+	assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
+	put_be(list + 8, 8, 0xb);
+	assert_good(rig_run(rig, 1, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
+	cmd_prepare_write(rig, victim, 1, 9, block_a);
+	cmd_execute(victim);
+	if (with_hook)
+		scsi_target_set_abort_hook(rig->target, hook, victim);
+	put_be(list, 8, 0xa);
+	cmd_prepare(rig, preempt, 0, CDB(0x5f, 5, 1, 0, 0, 0, 0, 0, 24));
+	cmd_out(preempt, list, 24);
+	cmd_execute(preempt);
+}
+
+/* It is good only when what it aborted has ended. */
 static void test_preempt_and_abort(void **state)
 {
 	for (unsigned with_hook = 0; with_hook < 2; with_hook++) {
 		struct rig *rig = *state;
-		uint8_t list[24] = { 0 };
 		struct cmd victim, preempt;
 
-		put_be(list + 8, 8, 0xa);
-		assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-		put_be(list + 8, 8, 0xb);
-		assert_good(rig_run(rig, 1, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-		cmd_prepare_write(rig, &victim, 1, 9, block_a);
-		cmd_execute(&victim);
-		if (with_hook)
-			scsi_target_set_abort_hook(rig->target, hook, &victim);
-		put_be(list, 8, 0xa);
-		cmd_prepare(rig, &preempt, 0, CDB(0x5f, 5, 1, 0, 0, 0, 0, 0, 24));
-		cmd_out(&preempt, list, 24);
-		cmd_execute(&preempt);
+		begin_preempt_and_abort(rig, &victim, &preempt, with_hook);
 		assert_int_equal(preempt.done, 0);
 		assert_int_equal(victim.done, 0);
 		fake_disk_run(rig->fake);
@@ -146,19 +153,9 @@ static void test_preempt_and_abort(void **state)
 static void test_preempt_and_abort_aborted(void **state)
 {
 	struct rig *rig = *state;
-	uint8_t list[24] = { 0 };
 	struct cmd victim, preempt;
 
-	put_be(list + 8, 8, 0xa);
-	assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-	put_be(list + 8, 8, 0xb);
-	assert_good(rig_run(rig, 1, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
-	cmd_prepare_write(rig, &victim, 1, 9, block_a);
-	cmd_execute(&victim);
-	put_be(list, 8, 0xa);
-	cmd_prepare(rig, &preempt, 0, CDB(0x5f, 5, 1, 0, 0, 0, 0, 0, 24));
-	cmd_out(&preempt, list, 24);
-	cmd_execute(&preempt);
+	begin_preempt_and_abort(rig, &victim, &preempt, false);
 	scsi_task_abort(&preempt.task);
 	assert_true(preempt.done && preempt.task.aborted);
 	cmd_release(&preempt);
