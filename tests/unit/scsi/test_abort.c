@@ -112,8 +112,9 @@ static void hook(void *arg, struct scsi_nexus *nexus)
 /* Nexus 1 has registered, and its write is under way when nexus 0 says PREEMPT AND ABORT; the hook may want to know. */
 static void begin_preempt_and_abort(struct rig *rig, struct cmd *victim, struct cmd *preempt, bool with_hook)
 {
-	uint8_t list[24] = { 0 };
+	static uint8_t list[24]; /* the command borrows it */
 
+	memset(list, 0, sizeof(list));
 	put_be(list + 8, 8, 0xa);
 	assert_good(rig_run(rig, 0, CDB(0x5f, 6, 0, 0, 0, 0, 0, 0, 24), list, 24));
 	put_be(list + 8, 8, 0xb);
