@@ -22,8 +22,9 @@ struct pool_lane {
 /*
  * One piece of work. Embed it; the caller owns the memory, and must keep it until done has run.
  * work runs on a worker. done then runs on loop, or, where loop is NULL, on the worker. Where more jobs wait than there
- * are workers, one takes several at once, and calls ahead of each before it does the first: a good moment to start what
- * work will wait for. ahead may be NULL, and may not be called at all.
+ * are workers, one takes several that have an ahead at once, and calls it for each before it does the first: a good moment
+ * to start what work will wait for. They then wait for each other, so they should be on the same disk. ahead may be NULL,
+ * and may not be called at all.
  */
 struct pool_job {
 	void (*work)(struct pool_job *job);
