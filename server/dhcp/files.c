@@ -225,13 +225,13 @@ static void add_word(struct buf *json, const char *word)
 
 bool files_lease_json(const char *line, struct buf *json)
 {
+	size_t digits = strspn(line, "0123456789");
 	char mac[64], address[64], name[256];
 	struct in_addr parsed;
 	long long expires;
 
 	/* EXPIRY MAC ADDRESS NAME CLIENT-ID; what is no IPv4 lease has no such address. */
-	if (strspn(line, "0123456789") > 12 ||
-	    sscanf(line, "%lld %63s %63s %255s", &expires, mac, address, name) != 4 || expires < 0 ||
+	if (digits < 1 || digits > 12 || sscanf(line, "%lld %63s %63s %255s", &expires, mac, address, name) != 4 ||
 	    inet_pton(AF_INET, address, &parsed) != 1)
 		return false;
 	buf_add_string(json, "{\"mac\": \"");
