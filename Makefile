@@ -138,7 +138,7 @@ fuzz: fuzz-harnesses build/release/sim
 	@tests/sim/fuzz build/release/sim $(or $(HISTORIES),1000000) $(SEED)
 fuzz-harnesses fuzz-corpus:
 	@$(MAKE) --no-print-directory -s MODE=fuzz CC=clang fuzz-build
-	@tests/fuzz/run $(if $(filter fuzz-harnesses,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
+	@$(if $(filter fuzz-corpus,$@),FUZZ_SEED=1) tests/fuzz/run $(if $(filter fuzz-harnesses,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
 	@$(if $(filter fuzz-harnesses,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
 
 unit: $(FOLDERS:%=unit-%)
