@@ -6,7 +6,7 @@ import os, random, shutil, sys
 from loads import region
 from scale import FRESH, GOLDEN_BYTES, MIB, WRITTEN_OFFSET
 from spdk import Spdk
-from targets import Constant, Failed, Sanbootd, Tgt, iload
+from targets import Constant, Failed, Sanbootd, Tgt, WideTgt, iload
 
 
 def say(text):
@@ -44,7 +44,7 @@ class Lab:
         ours.write_list(ours.enrol(scale.wide))
         self.begin(Constant, GOLDEN_BYTES, scale.wide)
         if shutil.which("tgtd"):
-            self.begin(Tgt, self.golden, scale.wide, scale.narrow, scale.part_bytes)
+            self.begin(Tgt, self.golden, scale.narrow)
         if os.environ.get("SPDK_TGT"):
             self.begin(Spdk, scale.wide, WRITTEN_OFFSET + scale.written_bytes, scale.data_bytes)
         settle()
@@ -66,6 +66,15 @@ class Lab:
 
     def of(self, *names):
         return [self.targets[name] for name in names if name in self.targets]
+
+    def peers(self, machines, *names):
+        """The targets of these names (all, where there is none) for a load of so many machines."""
+        wide = machines > self.scale.narrow
+        if wide and "tgt" in self.targets and "tgt-wide" not in self.targets:
+            self.begin(WideTgt, self.golden, self.scale.wide, self.scale.part_bytes)
+            settle()
+        other = "tgt" if wide else "tgt-wide"
+        return [t for t in self.targets.values() if t.name != other and (not names or t.label in names)]
 
     def prepare(self, load):
         """Every machine of the load has written the region once, as the load says."""
@@ -89,14 +98,14 @@ class Lab:
         self.prepare(load)
         got, scale = {}, self.scale
         # SPDK's RAM disk ends where the first writes would go: it has nothing to allocate.
-        targets = [t for t in self.targets.values() if t.name != "spdk" or not load.fresh]
+        targets = [t for t in self.peers(load.sessions) if t.name != "spdk" or not load.fresh]
         for _ in range(scale.rounds):
             fresh = self.fresh_region() if load.fresh else []
             for t in targets:
                 seconds = min(scale.seconds, 1) if load.fresh else scale.seconds
                 # tgt has no children: its plain write is what a first write is held against.
                 extra = region(WRITTEN_OFFSET, scale.written_bytes) if load.fresh and t.name == "tgt" else fresh
-                got.setdefault(t.name, []).append(
+                got.setdefault(t.label, []).append(
                     iload(t, "--poll", "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
                 if load.kind == "write" or "randrw" in load.args:
                     settle()

@@ -60,16 +60,16 @@ def flush(lab, row):
     scale = lab.scale
     seconds, machines, part = max(scale.seconds, 0.5), scale.wide, region(0, scale.flush_bytes)
     args = ["-n", machines, "-q", 1, "-b", "4k", "-w", "randwrite", "--sync", 1, "-d", seconds, "-W", 0.2, *part]
-    targets = lab.of("sanbootd", "tgt")
+    targets = lab.peers(machines, "sanbootd", "tgt")
     for t in targets:
         iload(t, "-n", machines, "-q", 4, "-b", "256k", "-w", "write", "--pass", *part)
-    rates = row["rounds"] = {t.name: [] for t in targets} | {"bare": []}
+    rates = row["rounds"] = {t.label: [] for t in targets} | {"bare": []}
     for _ in range(scale.rounds):
         settle()
         rates["bare"].append(bare_sync(lab.dir, machines, scale.flush_bytes, seconds))
         for t in targets:
             settle()
-            rates[t.name].append(iload(t, *args)["flush"]["iops"])
+            rates[t.label].append(iload(t, *args)["flush"]["iops"])
     row.update({name: median(got) for name, got in rates.items()}, machines=machines)
     row["ratios"] = {name: [a / b for a, b in zip(rates["sanbootd"], rates[name])] for name in rates if name != "sanbootd"}
     row["ratio"] = {name: median(got) for name, got in row["ratios"].items()}

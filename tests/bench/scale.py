@@ -50,7 +50,7 @@ def chosen(least=False):
 
 def lab_bytes(scale):
     """Disk for the three targets of the loads."""
-    copies = scale.narrow * scale.data_bytes + (scale.wide - scale.narrow) * scale.part_bytes + 2 * scale.data_bytes
+    copies = scale.narrow * scale.data_bytes + scale.wide * scale.part_bytes + 2 * scale.data_bytes
     overwritten = 2 * scale.narrow * scale.written_bytes + 3 * scale.wide * scale.flush_bytes
     first_writes = int(2 * scale.rounds * (min(scale.seconds, 1) * 300 + scale.seconds * 60)) * MIB
     return copies + overwritten + first_writes

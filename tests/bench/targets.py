@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The targets that are measured, each with the same golden data: sanbootd, tgt and the bound; SPDK is in spdk.py."""
-import glob, http.client, json, os, re, select, signal, socket, subprocess, time
+import glob, http.client, itertools, json, os, re, select, signal, socket, subprocess, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", "release"))
@@ -52,6 +52,11 @@ def free_port():
 class Target:
     """A process on the target's core, and a list of its machines for iload --list."""
     process = None
+
+    @property
+    def label(self):
+        """Who it is, in results."""
+        return self.name
 
     def __init__(self, directory):
         self.dir = os.path.join(directory, self.name)
@@ -162,15 +167,17 @@ def line_of_script(status, script):
 
 
 class Tgt(Target):
-    """tgt with rdwr, tuned: its defaults halve large transfers."""
+    """tgt with rdwr, tuned: its defaults halve large transfers. Each has only the targets that its loads need: it has 16 threads for each,
+    and with 256 targets an operation costs it four times as much CPU as with 48, whichever of them is used."""
     name = "tgt"
+    controls = itertools.count(os.getpid() * 2)
     tuned = {"MaxRecvDataSegmentLength": 262144, "MaxXmitDataSegmentLength": 262144, "MaxBurstLength": 262144,
              "FirstBurstLength": 65536, "InitialR2T": "No", "ImmediateData": "Yes", "MaxOutstandingR2T": 8}
 
-    def __init__(self, directory, golden, machines, whole, part_bytes):
-        """The first `whole` machines have copies of all of golden, the rest of its first part_bytes."""
+    def __init__(self, directory, golden, machines, part_bytes=None):
+        """Machines with copies of all of golden, or of its first part_bytes."""
         super().__init__(directory)
-        self.control = str(20000 + os.getpid() % 12768)     # 32767 is its largest
+        self.control = str(20000 + next(self.controls) % 12768)     # 32767 is its largest
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.start(["tgtd", "-f", "-C", self.control, "--iscsi", f"portal=127.0.0.1:{port}"])
@@ -181,7 +188,7 @@ class Tgt(Target):
                 raise Failed(f"tgtd does not start; see {self.log}")
             time.sleep(0.05)
         for n in range(1, machines + 1):
-            self.add(n, golden, None if n <= whole else part_bytes)
+            self.add(n, golden, part_bytes)
         self.write_list(f"iqn.2026-01.test.tgt:{n} iqn.2026-01.test.iload:{n}" for n in range(1, machines + 1))
 
     def admin(self, *args):
@@ -213,6 +220,10 @@ class Tgt(Target):
         super().stop()
         for name in glob.glob(f"/run/tgtd/socket.{self.control}*"):
             os.unlink(name)
+
+
+class WideTgt(Tgt):
+    name, label = "tgt-wide", "tgt"
 
 
 class Constant(Target):
