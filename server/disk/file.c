@@ -7,8 +7,9 @@
  * hole, and writes of whole pages (no read-modify-write) while the file has no punch, allocation or worker's write
  * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), has been written
  * to a moment ago (a write sets the file's time, so ext4 needs the block of the inode table, which it may have to read
- * again after a while), while the file has less than FILE_DIRTY_MAX unsynced and all files of the loop together less than dirty.h grants. What goes beyond
- * makes a worker start writing back: this file, or the one that has been dirty for longest.
+ * again after a while), while the file has less than FILE_DIRTY_MAX unsynced and all files of the loop together less
+ * than dirty.h grants. What goes beyond makes a worker start writing back: this file, or the one that has been dirty for
+ * longest.
  *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
  * fails too. Engines have one at a time under way (sync.h).
@@ -35,8 +36,8 @@
 #include "disk/hole_map.h"
 
 enum {
-	FILE_DIRTY_MAX = 64 << 20, /* unsynced bytes beyond which writes go to workers */
-	FILE_WARM_MS = 5000,	   /* after a write, the file system still has in memory what a write needs */
+	FILE_DIRTY_MAX = 256 << 20, /* unsynced bytes beyond which writes go to workers */
+	FILE_WARM_MS = 5000,	    /* after a write, the file system still has in memory what a write needs */
 };
 
 struct real_file {
