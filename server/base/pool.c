@@ -141,8 +141,10 @@ static void *pool_main(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&queue->mutex);
+		/* The last may have none: it is what was found behind jobs whose lane is full. */
 		for (unsigned i = 0; count > 1 && i < count; i++)
-			jobs[i]->ahead(jobs[i]);
+			if (jobs[i]->ahead)
+				jobs[i]->ahead(jobs[i]);
 		for (unsigned i = 0; i < count; i++)
 			pool_run(queue, self.class, jobs[i]);
 		pthread_mutex_lock(&queue->mutex);
