@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Room for file descriptors, made before threads share them. */
 #include "base/fd_table.h"
 

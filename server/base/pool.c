@@ -239,14 +239,3 @@ void pool_submit(struct pool *pool, enum pool_class class, struct pool_job *job)
 	/* Not under the mutex: who wakes up would have to wait for it, and to be woken a second time. */
 	pthread_cond_signal(&queue->wake);
 }
-
-unsigned pool_waiting(struct pool *pool, enum pool_class class)
-{
-	struct pool_queue *queue = &pool->queues[class];
-	unsigned length;
-
-	pthread_mutex_lock(&queue->mutex);
-	length = queue->length;
-	pthread_mutex_unlock(&queue->mutex);
-	return length;
-}

@@ -44,7 +44,5 @@ int pool_new(const unsigned threads[POOL_CLASSES], struct pool **pool);
 void pool_free(struct pool *pool);
 /* Any thread. Jobs of one lane and class start in the order in which they were submitted. */
 void pool_submit(struct pool *pool, enum pool_class class, struct pool_job *job);
-/* Jobs that no worker has taken yet. Any thread. */
-unsigned pool_waiting(struct pool *pool, enum pool_class class);
 
 #endif

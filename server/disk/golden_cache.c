@@ -22,10 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/pool.h"
 #include "base/util.h"
+#include "disk/file_state.h"
 
 enum {
 	SLOT_BASE = 1 << 16, /* entries below it are masks of pages */
@@ -46,10 +46,7 @@ struct golden_slot {
 struct golden_image {
 	struct golden_cache *cache;
 	struct golden_image *next;
-	dev_t dev;
-	ino_t ino;
-	uint64_t size_bytes;
-	struct timespec mtime, ctime;
+	struct stat st; /* which file this is, and which state of it */
 	unsigned refs;
 	uint64_t block_count;
 	atomic_uint entries[];
@@ -226,11 +223,6 @@ static struct golden_slot *slot_give(struct golden_image *image, uint64_t block)
 
 /* ---- images ---- */
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 /* Nobody has it open, so nothing of it is pinned, but by readers who come too late and see TAKEN. */
 static void image_forget(struct golden_cache *cache, struct golden_image **at)
 {
@@ -268,8 +260,7 @@ static void forget_one(struct golden_cache *cache)
 static struct golden_image *image_find(struct golden_cache *cache, const struct stat *st)
 {
 	for (struct golden_image *i = cache->images; i; i = i->next)
-		if (i->dev == st->st_dev && i->ino == st->st_ino && i->size_bytes == (uint64_t)st->st_size &&
-		    same_time(&i->mtime, &st->st_mtim) && same_time(&i->ctime, &st->st_ctim))
+		if (file_state_same(&i->st, st))
 			return i;
 	return NULL;
 }
@@ -282,11 +273,7 @@ static struct golden_image *image_new(struct golden_cache *cache, const struct s
 	if (!image)
 		return NULL;
 	image->cache = cache;
-	image->dev = st->st_dev;
-	image->ino = st->st_ino;
-	image->size_bytes = (uint64_t)st->st_size;
-	image->mtime = st->st_mtim;
-	image->ctime = st->st_ctim;
+	image->st = *st;
 	image->block_count = blocks;
 	image->next = cache->images;
 	cache->images = image;

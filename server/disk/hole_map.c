@@ -5,8 +5,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "disk/file_state.h"
 
 struct hole {
 	uint64_t start, end;
@@ -58,21 +59,10 @@ static bool find_holes(struct hole_map *map, int fd)
 	return true;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
-}
-
 static struct hole_map *find_map(struct hole_maps *maps, const struct stat *st)
 {
 	for (struct hole_map *map = maps->first; map; map = map->next)
-		if (same_file(&map->st, st))
+		if (file_state_same(&map->st, st))
 			return map;
 	return NULL;
 }

@@ -337,7 +337,7 @@ static void test_pool(void **state)
 /* A worker that is told when it may go on, and what it did, in order: a letter for each job, capital for ahead. */
 struct ahead {
 	struct pool_job job;
-	sem_t *gate;
+	sem_t *entered, *gate; /* of the one that waits */
 	char name, *order;
 };
 
@@ -357,8 +357,10 @@ static void ahead_work(struct pool_job *job)
 {
 	struct ahead *a = container_of(job, struct ahead, job);
 
-	if (a->gate)
+	if (a->gate) {
+		sem_post(a->entered);
 		sem_wait(a->gate);
+	}
 	ahead_note(a, a->name);
 }
 
@@ -368,27 +370,29 @@ static void test_pool_begins_ahead(void **state)
 	char order[32] = "";
 	struct ahead all[6];
 	struct pool *pool;
-	sem_t gate;
+	sem_t entered, gate;
 
 	(void)state;
+	sem_init(&entered, 0, 0);
 	sem_init(&gate, 0, 0);
 	assert_int_equal(pool_new(threads, &pool), 0);
 	for (size_t i = 0; i < array_len(all); i++) {
-		all[i] = (struct ahead){ { .work = ahead_work, .ahead = ahead_begin }, NULL, (char)('a' + i), order };
+		all[i] = (struct ahead){ { .work = ahead_work, .ahead = ahead_begin }, NULL, NULL, (char)('a' + i), order };
 		/* e has nothing to do ahead, so it does not make f wait for one worker to come to it. */
 		if (i == 4)
 			all[i].job.ahead = NULL;
 	}
+	all[0].entered = &entered;
 	all[0].gate = &gate;
 	pool_submit(pool, POOL_SYNC, &all[0].job);
 	/* The worker has the first, alone, and waits in it. */
-	while (pool_waiting(pool, POOL_SYNC))
-		usleep(100);
+	sem_wait(&entered);
 	for (size_t i = 1; i < array_len(all); i++)
 		pool_submit(pool, POOL_SYNC, &all[i].job);
 	sem_post(&gate);
 	pool_free(pool);
 	assert_string_equal(order, "aBCDbcdef");
+	sem_destroy(&entered);
 	sem_destroy(&gate);
 }
 
