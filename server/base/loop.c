@@ -7,6 +7,9 @@
  *	         uv_async
  *	own      what the loop's thread posts; without a lock, and without a wake-up: an idle handle is active while there
  *	         is something, so that the loop comes round without sleeping
+ *
+ * Another idle handle is active while the loop stays awake for peers (spin.h); a prepare handle, once a turn and after the
+ * turn's work, decides that.
  */
 #include "base/loop.h"
 
@@ -18,6 +21,7 @@
 #include <uv.h>
 
 #include "base/loop_watch.h"
+#include "base/spin.h"
 
 struct loop_list {
 	struct loop_msg *first, **last;
@@ -28,6 +32,11 @@ struct loop {
 	uv_async_t wake;
 	uv_idle_t again; /* active: own is not empty */
 	struct loop_list own;
+	uv_idle_t awake; /* active: spin.looking */
+	uv_prepare_t turn_ends;
+	struct spin spin;
+	uint64_t began_ns; /* this turn's work for peers, unless spin.looking */
+	bool works;	   /* in this turn, for peers */
 	pthread_mutex_t mutex;
 	struct loop_list mailbox;
 	pthread_t thread;
@@ -119,6 +128,58 @@ static void loop_on_again(uv_idle_t *again)
 	stop_when_empty(loop);
 }
 
+/* ---- awake for peers ---- */
+
+static void on_awake(uv_idle_t *awake)
+{
+	(void)awake;
+}
+
+static void on_turn_ends(uv_prepare_t *prepare)
+{
+	struct loop *loop = prepare->data;
+	bool stay;
+
+	if (loop->works)
+		stay = spin_worked(&loop->spin, loop->began_ns, uv_hrtime());
+	else if (loop->spin.looking)
+		stay = spin_go_on(&loop->spin, uv_hrtime());
+	else
+		return;
+	loop->works = false;
+	if (stay)
+		uv_idle_start(&loop->awake, on_awake);
+	else
+		uv_idle_stop(&loop->awake);
+}
+
+void loop_works(struct loop *loop)
+{
+	if (!loop->works && !loop->spin.looking)
+		loop->began_ns = uv_hrtime();
+	loop->works = true;
+}
+
+/* Neither keeps uv_run from returning when all other handles are closed. */
+static void spin_start(struct loop *loop)
+{
+	uv_idle_init(&loop->uv, &loop->awake);
+	uv_prepare_init(&loop->uv, &loop->turn_ends);
+	loop->turn_ends.data = loop;
+	uv_prepare_start(&loop->turn_ends, on_turn_ends);
+	uv_unref((uv_handle_t *)&loop->awake);
+	uv_unref((uv_handle_t *)&loop->turn_ends);
+	spin_init(&loop->spin);
+}
+
+static void spin_close(struct loop *loop)
+{
+	uv_close((uv_handle_t *)&loop->awake, NULL);
+	uv_close((uv_handle_t *)&loop->turn_ends, NULL);
+}
+
+/* ---- a loop ---- */
+
 struct loop *loop_new(unsigned index)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -136,6 +197,7 @@ struct loop *loop_new(unsigned index)
 	}
 	uv_idle_init(&loop->uv, &loop->again);
 	loop->wake.data = loop->again.data = loop;
+	spin_start(loop);
 	pthread_mutex_init(&loop->mutex, NULL);
 	list_clear(&loop->mailbox);
 	list_clear(&loop->own);
@@ -199,6 +261,7 @@ void loop_free(struct loop *loop)
 	}
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->again, NULL);
+	spin_close(loop);
 	loop_watch_close(loop->watch);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	current = NULL;

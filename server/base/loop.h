@@ -47,6 +47,12 @@ void loop_post(struct loop *loop, struct loop_msg *msg);
  */
 void loop_run_own(struct loop *loop);
 
+/*
+ * On the loop, in a callback of libuv: it begins to do something for a peer, who may come back at once. After the turn the loop may
+ * then stay awake for a few microseconds: see spin.h.
+ */
+void loop_works(struct loop *loop);
+
 /* The loop whose thread this is; NULL elsewhere. A loop without a thread is current while loop_run_once runs. */
 struct loop *loop_current(void);
 struct uv_loop_s *loop_uv(struct loop *loop);

@@ -439,6 +439,7 @@ static void conn_on_poll(uv_poll_t *poll, int status, int events)
 		conn_close(conn, socket_error(conn));
 		return;
 	}
+	loop_works(conn->hub->loop);
 	if (events & UV_READABLE)
 		conn_receive(conn);
 	/* All that can be answered now goes out now: by the next turn hundreds of other connections have used the caches. */
