@@ -21,6 +21,7 @@ enum {
 	DIRECT_MIN = 8192, /* bytes still to come that make a direct receive worth while */
 	DIRECT_PIECES = 8,
 	LOGIN_RECEIVE = 16384, /* before a session exists: bytes of one receive */
+	ACK_BELOW = 8192,      /* bytes of a receive; the kernel acknowledges by itself what is some segments long */
 };
 
 void conn_input_init(struct conn *conn)
@@ -202,6 +203,6 @@ void conn_receive(struct conn *conn)
 	indirect = (size_t)n - used;
 	used = conn_parse(conn, conn->hub->scratch, indirect);
 	keep_unread(conn, conn->hub->scratch + used, indirect - used);
-	if (conn->state == CONN_OPEN && (pdu_in_partial(&conn->in) || conn->login))
+	if (n < ACK_BELOW && conn->state == CONN_OPEN && (pdu_in_partial(&conn->in) || conn->login))
 		quick_ack(conn);
 }
