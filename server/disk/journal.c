@@ -24,6 +24,7 @@ enum {
 	JOURNAL_BLOCK_BYTES = 4096,
 	JOURNAL_HEADER_SLOTS = 2,
 	JOURNAL_POISON = 0xffff, /* instead of a count */
+	JOURNAL_SPARE = 8,	 /* a flush, which takes the other half, is due when an eighth is left */
 };
 
 struct wire_entry {
@@ -279,7 +280,7 @@ static void pump(struct journal *j)
 	}
 	if (!j->writing && j->poison)
 		poison(j);
-	if (!j->error && j->used > j->room / 2)
+	if (!j->error && j->used > j->room - j->room / JOURNAL_SPARE)
 		j->owner.filling(j->owner.arg);
 }
 

@@ -48,7 +48,7 @@ struct journal_waiter {
 
 /* What the journal asks of its owner. */
 struct journal_owner {
-	/* Half of the present half is used, or all of it: maps should be written soon. */
+	/* Most of the present half is used, or all of it: maps should be written soon. */
 	void (*filling)(void *arg);
 	/* It cannot be written: nothing will be recorded any more. */
 	void (*failed)(void *arg, int err);
