@@ -421,7 +421,7 @@ int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_cou
 		el->loop = loops[i];
 		el->wait_last = &el->wait_first;
 		el->soon_last = &el->soon_first;
-		dirty_budget_init(&el->dirty, loop_count);
+		dirty_budget_init(&el->dirty, made, loops[i], loop_count);
 		flush_turns_init(&el->flush_turns, (unsigned)max_u64(DISK_FLUSHES / loop_count, FLUSHES_MIN));
 	}
 	*env = made;

@@ -112,7 +112,7 @@ static bool real_read_now(struct file *file, uint64_t offset, const struct iovec
 
 	if (f->no_nowait || f->punching)
 		return false;
-	err = file_io_move(f->fd, false, offset, iov, iov_count, length, RWF_NOWAIT, &moved);
+	err = file_io_move(f->fd, FILE_IO_READ, offset, iov, iov_count, length, RWF_NOWAIT, &moved);
 	if (err == -EOPNOTSUPP)
 		f->no_nowait = true;
 	if (err)
@@ -200,22 +200,41 @@ static void writeback_oldest(const struct dirty_budget *budget)
 	}
 }
 
-/* May so much more be dirty? Starts what makes room. */
-static bool has_budget(struct real_file *f, uint64_t length)
+/*
+ * What can be counted as dirty when it ends at end: all that the file has, and, while a sync or writeback goes on, which will take
+ * its part away, that much once more.
+ */
+static uint64_t most_dirty(const struct real_file *f, uint64_t end)
 {
-	const struct dirty_budget *budget = budget_of(f);
+	return max_u64(f->end, end) + (f->syncing ? f->sync_bytes : 0) + (f->writing_back ? f->writeback_bytes : 0);
+}
 
-	if (length > FILE_DIRTY_MAX || f->dirty.bytes > FILE_DIRTY_MAX - length) {
+static void count_dirty(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	dirty_add(budget_of(f), &f->dirty, length, most_dirty(f, offset + length));
+}
+
+/* May what is written there be dirty, too? Starts what makes room. */
+static bool has_budget(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	struct dirty_budget *budget = budget_of(f);
+
+	if (min_u64(f->dirty.bytes + length, most_dirty(f, offset + length)) > FILE_DIRTY_MAX) {
 		if (!f->writing_back && !f->syncing)
 			writeback_start(f);
 		return false;
 	}
-	if (budget->bytes + length > budget->limit) {
+	switch (dirty_grants(budget, length)) {
+	case DIRTY_GRANTED:
+		return true;
+	case DIRTY_FULL:
 		writeback_oldest(budget);
-		/* While others give some up there is a little more. */
-		return !f->writing_back && budget->bytes + length <= budget->limit + budget->limit / 4;
+		break;
+	case DIRTY_UNKNOWN:
+		break;
 	}
-	return true;
+	/* While others give some up, or the kernel is asked, there is a little more. */
+	return !f->writing_back && budget->bytes + length <= budget->limit + budget->floor / 4;
 }
 
 static void note_written(struct real_file *f, uint64_t offset, uint64_t length)
@@ -224,7 +243,8 @@ static void note_written(struct real_file *f, uint64_t offset, uint64_t length)
 	f->written_ms = time_monotonic_ms();
 }
 
-static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+static bool write_inline(struct file *file, enum file_io_kind kind, uint64_t offset, const struct iovec *iov,
+			 int iov_count, uint64_t length)
 {
 	struct real_file *f = real_of(file);
 	uint64_t moved;
@@ -232,18 +252,29 @@ static bool real_write_now(struct file *file, uint64_t offset, const struct iove
 
 	if (f->read_only || f->changing)
 		return false;
-	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, length))
+	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, offset, length))
 		return false;
 	if (time_monotonic_ms() - f->written_ms > FILE_WARM_MS || !write_may_begin(f))
 		return false;
 	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
-	dirty_add(budget_of(f), &f->dirty, length);
-	err = file_io_move(f->fd, true, offset, iov, iov_count, length, 0, &moved);
+	count_dirty(f, offset, length);
+	err = file_io_move(f->fd, kind, offset, iov, iov_count, length, 0, &moved);
 	write_ends(f);
 	if (err)
 		return false;
 	note_written(f, offset, length);
 	return true;
+}
+
+static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+{
+	return write_inline(file, FILE_IO_WRITE, offset, iov, iov_count, length);
+}
+
+static bool real_overwrite_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			       uint64_t length)
+{
+	return write_inline(file, FILE_IO_OVERWRITE, offset, iov, iov_count, length);
 }
 
 /* ---- the rest ---- */
@@ -324,7 +355,7 @@ static void request_done(struct pool_job *job)
 	if (req->counted)
 		disk_env_note_read(f->env, -1);
 	if (req->op == FILE_WRITE)
-		dirty_add(budget_of(f), &f->dirty, req->length);
+		count_dirty(f, req->offset, req->length);
 	request_note(f, req);
 	if (req->op == FILE_SYNC) {
 		f->syncing = false;
@@ -431,6 +462,7 @@ static const struct file_ops real_ops = {
 	.submit = real_submit,
 	.read_now = real_read_now,
 	.write_now = real_write_now,
+	.overwrite_now = real_overwrite_now,
 	.is_hole = real_is_hole,
 	.allocated_bytes = real_allocated_bytes,
 	.close = real_close,

@@ -36,6 +36,7 @@ struct file_request {
 	uint64_t offset, length;
 	const struct iovec *iov; /* READ: filled; WRITE: borrowed until done */
 	int iov_count;
+	bool overwrites; /* WRITE: all of the range has been written before; a hint */
 	int result; /* 0 or -errno */
 	uint64_t error_offset; /* READ with EIO: the first byte that could not be had */
 	/* STATUS: the caller's array, filled as struct disk_request says */
@@ -60,6 +61,9 @@ struct file_ops {
 	bool (*read_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
 	/* Writes at once where that cannot wait for a disk (design.md, "Inline"): true when all of it was written. */
 	bool (*write_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
+	/* The same, with the hint that all of the range has been written before. */
+	bool (*overwrite_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			      uint64_t length);
 	/*
 	 * True when the range lies wholly in a hole, or beyond the end (hole_map.h; false where not known). Only for
 	 * files opened read-only, which nobody changes.

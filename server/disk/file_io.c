@@ -17,9 +17,9 @@ enum {
 	IO_PIECES = 64,		  /* pieces of memory per system call */
 	IO_ZERO_BYTES = 64 << 10, /* zeroes per pwrite where a file system cannot punch */
 	/*
-	 * Per pwrite. The page cache holds what one of them wrote in one folio, and ext4 goes through all blocks of a
-	 * folio for each page that is written there later, and again to write it back. Machines write large once and
-	 * small for ever after.
+	 * Per pwrite of what is new. The page cache holds what one of them wrote in one folio, and ext4 goes through all
+	 * blocks of a folio for each page that is written there later, and again to write it back. Machines write large
+	 * once and small for ever after. What overwrites finds its folios there.
 	 */
 	IO_WRITE_BYTES = 16 << 10,
 };
@@ -59,16 +59,17 @@ static void cursor_advance(struct cursor *cursor, uint64_t bytes)
 	cursor->into += bytes;
 }
 
-int file_io_move(int fd, bool write, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length,
-		 int flags, uint64_t *moved)
+int file_io_move(int fd, enum file_io_kind kind, uint64_t offset, const struct iovec *iov, int iov_count,
+		 uint64_t length, int flags, uint64_t *moved)
 {
 	struct cursor cursor = { iov, iov_count, 0 };
 	struct iovec pieces[IO_PIECES];
+	bool write = kind != FILE_IO_READ;
 
 	*moved = 0;
 	while (*moved < length) {
 		off_t at = (off_t)(offset + *moved);
-		uint64_t most = write ? IO_WRITE_BYTES - (uint64_t)at % IO_WRITE_BYTES : UINT64_MAX;
+		uint64_t most = kind == FILE_IO_WRITE ? IO_WRITE_BYTES - (uint64_t)at % IO_WRITE_BYTES : UINT64_MAX;
 		int count = cursor_fill(&cursor, most, pieces);
 		ssize_t n = write ? pwritev2(fd, pieces, count, at, flags) : preadv2(fd, pieces, count, at, flags);
 
@@ -126,7 +127,7 @@ void file_io_read(int fd, struct file_request *req, uint64_t size_bytes)
 {
 	uint64_t moved = 0;
 
-	req->result = file_io_move(fd, false, req->offset, req->iov, req->iov_count, req->length, 0, &moved);
+	req->result = file_io_move(fd, FILE_IO_READ, req->offset, req->iov, req->iov_count, req->length, 0, &moved);
 	if (req->result == -EIO) {
 		req->error_offset = find_bad_block(fd, req->offset + moved, req->offset + req->length);
 	} else if (!req->result && moved < req->length && req->offset + moved < size_bytes) {
@@ -141,7 +142,8 @@ void file_io_write(int fd, struct file_request *req)
 {
 	uint64_t moved;
 
-	req->result = file_io_move(fd, true, req->offset, req->iov, req->iov_count, req->length, 0, &moved);
+	req->result = file_io_move(fd, req->overwrites ? FILE_IO_OVERWRITE : FILE_IO_WRITE, req->offset, req->iov,
+				   req->iov_count, req->length, 0, &moved);
 }
 
 static int io_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
@@ -169,7 +171,7 @@ static int write_zeroes(int fd, uint64_t offset, uint64_t length)
 	while (offset < end) {
 		struct iovec piece = { (void *)zeroes, min_u64(sizeof(zeroes), end - offset) };
 		uint64_t moved;
-		int err = file_io_move(fd, true, offset, &piece, 1, piece.iov_len, 0, &moved);
+		int err = file_io_move(fd, FILE_IO_WRITE, offset, &piece, 1, piece.iov_len, 0, &moved);
 
 		if (err)
 			return err;

@@ -11,13 +11,19 @@
 
 struct file_request;
 
+enum file_io_kind {
+	FILE_IO_READ,
+	FILE_IO_WRITE,
+	FILE_IO_OVERWRITE, /* all of the range has been written before; if that is wrong, later small writes cost more */
+};
+
 /*
  * Moves length bytes (the sum of iov) between fd and memory. 0 or -errno; *moved says how far it came. A read also
  * ends, with 0, at the end of the file. flags: RWF_NOWAIT or 0; with it a read ends, with 0, where it would have to
  * wait.
  */
-int file_io_move(int fd, bool write, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length,
-		 int flags, uint64_t *moved);
+int file_io_move(int fd, enum file_io_kind kind, uint64_t offset, const struct iovec *iov, int iov_count,
+		 uint64_t length, int flags, uint64_t *moved);
 /* Zeroes the memory of iov from byte `from` on. */
 void file_io_zero_rest(const struct iovec *iov, int iov_count, uint64_t from);
 

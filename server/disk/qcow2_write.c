@@ -275,12 +275,18 @@ static int gather(struct qcow2_writer *w)
 	return 0;
 }
 
-/* How many bytes from `at` on lie together, and where. */
-static int next_run(const struct qcow2_writer *w, uint64_t at, uint64_t *host, uint64_t *length)
+/* What lies together: where, how many bytes, and whether all of its blocks were written before. */
+struct run {
+	uint64_t host, length;
+	bool written;
+};
+
+/* The one that begins at `at`. */
+static int next_run(const struct qcow2_writer *w, uint64_t at, struct run *run)
 {
 	uint64_t next = at;
 
-	*host = 0;
+	*run = (struct run){ .written = true };
 	while (next < w->end) {
 		struct qcow2_piece *piece;
 		struct qcow2_entry entry;
@@ -289,12 +295,13 @@ static int next_run(const struct qcow2_writer *w, uint64_t at, uint64_t *host, u
 		if (err)
 			return err;
 		if (next == at)
-			*host = entry.host + at % QCOW2_CLUSTER_BYTES;
-		else if (entry.host != *host + (next - at))
+			run->host = entry.host + at % QCOW2_CLUSTER_BYTES;
+		else if (entry.host != run->host + (next - at))
 			break;
+		run->written = run->written && !(touched(next / QCOW2_CLUSTER_BYTES, at, w->end) & ~entry.alloc);
 		next = align_down(next, QCOW2_CLUSTER_BYTES) + QCOW2_CLUSTER_BYTES;
 	}
-	*length = min_u64(next, w->end) - at;
+	run->length = min_u64(next, w->end) - at;
 	return 0;
 }
 
@@ -329,24 +336,26 @@ static int cut(const struct qcow2_writer *w, uint64_t skip, uint64_t length, str
 	return count;
 }
 
-static void submit_run(struct qcow2_writer *w, struct file_request *io, uint64_t host, uint64_t length,
-		       const struct iovec *iov, int iov_count)
+static void submit_run(struct qcow2_writer *w, struct file_request *io, const struct run *run, const struct iovec *iov,
+		       int iov_count)
 {
 	struct file *file = w->q->file;
+	const struct file_ops *ops = file->ops;
 
-	if (file->ops->write_now(file, host, iov, iov_count, length))
+	if ((run->written ? ops->overwrite_now : ops->write_now)(file, run->host, iov, iov_count, run->length))
 		return;
 	*io = (struct file_request){
 		.op = FILE_WRITE,
-		.offset = host,
-		.length = length,
+		.offset = run->host,
+		.length = run->length,
 		.iov = iov,
 		.iov_count = iov_count,
+		.overwrites = run->written,
 		.done = data_done,
 		.user = w,
 	};
 	w->pending++;
-	file->ops->submit(file, io);
+	ops->submit(file, io);
 }
 
 static int submit_data(struct qcow2_writer *w)
@@ -362,17 +371,17 @@ static int submit_data(struct qcow2_writer *w)
 	iov = w->io_iov;
 	w->pending = 1;
 	for (uint64_t at = w->start; at < w->end;) {
-		uint64_t host, length;
-		int count, err = next_run(w, at, &host, &length);
+		struct run run;
+		int count, err = next_run(w, at, &run);
 
 		if (err) {
 			w->error = err;
 			break;
 		}
-		count = cut(w, at - w->start, length, iov);
-		submit_run(w, &w->io[used++], host, length, iov, count);
+		count = cut(w, at - w->start, run.length, iov);
+		submit_run(w, &w->io[used++], &run, iov, count);
 		iov += count;
-		at += length;
+		at += run.length;
 	}
 	if (--w->pending)
 		return QCOW2_WAIT;

@@ -81,7 +81,7 @@ static int page_cache_piece(void *arg, int fd, const struct read_ahead_range *ra
 		for (at = ranges[i].offset; !err && (length = next_step(fd, &ranges[i], &at)) > 0; at += length) {
 			struct iovec iov = { cache->scratch, length };
 
-			err = file_io_move(fd, false, at, &iov, 1, length, 0, &moved);
+			err = file_io_move(fd, FILE_IO_READ, at, &iov, 1, length, 0, &moved);
 		}
 	}
 	return err;

@@ -172,6 +172,7 @@ static const struct file_ops memory_ops = {
 	.submit = memory_submit,
 	.read_now = memory_read_now,
 	.write_now = memory_write_now,
+	.overwrite_now = memory_write_now,
 	.is_hole = memory_is_hole,
 	.allocated_bytes = memory_allocated_bytes,
 	.close = memory_close,

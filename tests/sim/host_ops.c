@@ -275,6 +275,7 @@ static const struct file_ops fake_ops = {
 	.submit = fake_submit,
 	.read_now = fake_read_now,
 	.write_now = fake_write_now,
+	.overwrite_now = fake_write_now,
 	.is_hole = fake_is_hole,
 	.allocated_bytes = fake_allocated_bytes,
 	.close = fake_close,

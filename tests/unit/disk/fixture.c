@@ -217,3 +217,20 @@ struct file *fixture_open_file(struct fixture *fx, const char *name, unsigned fl
 	assert_non_null(file);
 	return file;
 }
+
+static void on_file_done(struct file_request *req)
+{
+	*(bool *)req->user = true;
+}
+
+int fixture_file_run(struct fixture *fx, struct file *file, struct file_request *req)
+{
+	bool done = false;
+
+	req->user = &done;
+	req->done = on_file_done;
+	file->ops->submit(file, req);
+	assert_false(done);
+	fixture_wait(fx, &done);
+	return req->result;
+}

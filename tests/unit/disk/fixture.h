@@ -34,6 +34,8 @@ void fixture_pattern(void *data, size_t size, uint64_t offset, unsigned seed);
 
 /* A file of the directory, opened; flags: DISK_ENV_*. */
 struct file *fixture_open_file(struct fixture *fx, const char *name, unsigned flags);
+/* Submits a request of a file, and waits. Its result. */
+int fixture_file_run(struct fixture *fx, struct file *file, struct file_request *req);
 
 /* Opens, and waits. NULL: see result. */
 struct disk *fixture_open(struct fixture *fx,

@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "disk/dirty.h"
 #include "disk/fixture.h"
 #include "disk/sync.h"
 
@@ -155,23 +154,11 @@ static void on_done(struct file_request *req)
 	*(bool *)req->user = true;
 }
 
-static int run(struct fixture *fx, struct file *file, struct file_request *req)
-{
-	bool done = false;
-
-	req->user = &done;
-	req->done = on_done;
-	file->ops->submit(file, req);
-	assert_false(done);
-	fixture_wait(fx, &done);
-	return req->result;
-}
-
 static int run_range(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, uint64_t length)
 {
 	struct file_request req = { .op = op, .offset = offset, .length = length };
 
-	return run(fx, file, &req);
+	return fixture_file_run(fx, file, &req);
 }
 
 static int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data, size_t length,
@@ -180,7 +167,7 @@ static int run_data(struct fixture *fx, struct file *file, enum file_op op, uint
 	/* Three pieces, so that the iovec is walked. */
 	struct iovec iov[3] = { { data, 100 }, { (char *)data + 100, 0 }, { (char *)data + 100, length - 100 } };
 	struct file_request req = { .op = op, .offset = offset, .length = length, .iov = iov, .iov_count = 3 };
-	int err = run(fx, file, &req);
+	int err = fixture_file_run(fx, file, &req);
 
 	if (error_offset)
 		*error_offset = req.error_offset;
@@ -387,7 +374,7 @@ static void test_punch_allocate_status(void **state)
 	assert_true(file->ops->allocated_bytes(file) + 256 * K <= before);
 	assert_int_equal(run_data(fx, file, FILE_READ, M + 256 * K, back, sizeof(back), NULL), 0);
 	assert_int_equal(back[5], 0);
-	assert_int_equal(run(fx, file, &status), 0);
+	assert_int_equal(fixture_file_run(fx, file, &status), 0);
 	assert_int_equal(status.extent_count, 5);
 	assert_false(extents[0].mapped);
 	assert_int_equal(extents[0].length, M);
@@ -400,7 +387,7 @@ static void test_punch_allocate_status(void **state)
 	assert_int_equal(extents[4].offset + extents[4].length, 4 * M);
 	/* It stops where the array is full. */
 	status.extent_max = 2;
-	assert_int_equal(run(fx, file, &status), 0);
+	assert_int_equal(fixture_file_run(fx, file, &status), 0);
 	assert_int_equal(status.extent_count, 2);
 	before = file->ops->allocated_bytes(file);
 	assert_int_equal(run_range(fx, file, FILE_ALLOCATE, 8 * M, M), 0);
@@ -456,7 +443,8 @@ static void test_write_now_rules(void **state)
 	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
 	faults.blocked = 0;
 	fixture_wait(fx, &sync.done);
-	/* The budget: after so much it starts writing back, and then takes more. */
+	/* The budget: after so much, which may all be dirty in a file so long, it starts writing back, and then takes more. */
+	assert_int_equal(run_data(fx, file, FILE_WRITE, 1024LL * M, data, sizeof(data), NULL), 0);
 	while (inline_writes < 1000 && file->ops->write_now(file, M, &iov, 1, M))
 		inline_writes++;
 	assert_in_range(inline_writes, 16, 256);
@@ -492,35 +480,6 @@ static void test_write_now_beside_sync(void **state)
 	fixture_wait(fx, &sync.done);
 	assert_int_equal(faults.overlaps, 0);
 	file->ops->close(file);
-}
-
-/* The files of a loop share a budget: who has been dirty for longest is written back, and may be closed meanwhile. */
-static void test_dirty_budget(void **state)
-{
-	struct fixture *fx = *state;
-	struct file *old = fixture_open_file(fx, "old", DISK_ENV_CREATE), *other = fixture_open_file(fx, "other", DISK_ENV_CREATE);
-	struct dirty_budget *budget = disk_env_dirty(fx->env, fx->loop);
-	static char data[M];
-	struct iovec iov = { data, sizeof(data) };
-
-	warm(fx, old);
-	warm(fx, other);
-	budget->limit = 4 * M;
-	for (int i = 0; i < 3; i++)
-		assert_true(old->ops->write_now(old, (uint64_t)i * M, &iov, 1, M));
-	assert_true(other->ops->write_now(other, 0, &iov, 1, M));
-	assert_int_equal(budget->bytes, 4 * M);
-	/* A little more than the limit, while the older one is written back ... */
-	assert_true(other->ops->write_now(other, M, &iov, 1, M));
-	assert_false(old->ops->write_now(old, 0, &iov, 1, M));
-	/* ... but no more than that. */
-	assert_false(other->ops->write_now(other, 2 * M, &iov, 1, M));
-	old->ops->close(old);
-	while (budget->bytes > 2 * M)
-		loop_run_once(fx->loop, true);
-	while (!other->ops->write_now(other, 2 * M, &iov, 1, M))
-		loop_run_once(fx->loop, true);
-	other->ops->close(other);
 }
 
 static void submit_shared(struct syncs *one_at_a_time, struct sync *syncs, unsigned count)
@@ -620,7 +579,6 @@ int main(void)
 		cmocka_unit_test_setup(test_punch_allocate_status, faults_reset),
 		cmocka_unit_test_setup(test_write_now_rules, faults_reset),
 		cmocka_unit_test_setup(test_write_now_beside_sync, faults_reset),
-		cmocka_unit_test_setup(test_dirty_budget, faults_reset),
 		cmocka_unit_test_setup(test_syncs_are_shared, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_fails_all, faults_reset),
 		cmocka_unit_test_setup(test_failed_sync_sticks, faults_reset),
