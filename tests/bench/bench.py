@@ -48,12 +48,18 @@ class Place:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def congestion():
+    """How the targets' TCP sends."""
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
+        return f.read().strip()
+
+
 class Run:
     def __init__(self, place, names, size):
         self.place, self.names, self.scale = place, names, size
         self.lab = None
         self.result = {"when": time.strftime("%Y-%m-%d %H:%M"), "scale": size.name, "seconds": size.seconds, "rounds": size.rounds,
-                       "kernel": os.uname().release, "loads": [], "parts": {}, "failed": {}, "interrupted": False}
+                       "kernel": os.uname().release, "congestion": congestion(), "loads": [], "parts": {}, "failed": {}, "interrupted": False}
 
     def wants(self, name):
         return not self.names or name in self.names
@@ -132,6 +138,7 @@ def main():
     size = scale.chosen(args.least)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
+    say(f"targets send by {congestion()}")
     place = Place(os.environ.get("BENCH_DIR", os.path.join(TOP, "build")))
     run = Run(place, args.part, size)
     in_lab = [name for name in (load.name for load in loads(size)) if run.wants(name)] + [name for name in IN_LAB if run.wants(name)]

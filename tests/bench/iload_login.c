@@ -258,6 +258,19 @@ void start_login(struct session *s)
 		login_op(s, true);
 }
 
+/*
+ * As machines send: cubic, or reno where the kernel has no other. A server's bbr is not theirs, and on loopback its timers would run on
+ * the core of the target, which acknowledges.
+ */
+static void send_as_machines_do(int fd)
+{
+	static const char *const names[] = { "cubic", "reno" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, names[i], (socklen_t)strlen(names[i])))
+			return;
+}
+
 void connect_next(void)
 {
 	static struct addrinfo *ai;
@@ -274,6 +287,7 @@ void connect_next(void)
 		if (s->fd < 0)
 			die("socket: %s", strerror(errno));
 		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		send_as_machines_do(s->fd);
 		s->t_conn = clock_ns();
 		s->state = S_CONNECT;
 		nlogging++;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All targets up at once over the same golden data, for the parts that hold them beside each other; idle ones take no time from
 the one that is measured."""
-import os, random, shutil, sys
+import mmap, os, random, shutil, sys
 
 from loads import region
 from scale import FRESH, GOLDEN_BYTES, MIB, WRITTEN_OFFSET
@@ -16,6 +16,13 @@ def say(text):
 def settle():
     """What was left dirty is not the next one's burden."""
     os.sync()
+
+
+def touch_memory(size_bytes):
+    """A virtual machine's host takes back memory that nobody uses, and whoever has it next waits for each page: not those who are measured."""
+    with mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        for at in range(0, size_bytes, mmap.PAGESIZE):
+            memory[at] = 1
 
 
 class Lab:
@@ -105,6 +112,8 @@ class Lab:
                 seconds = min(scale.seconds, 1) if load.fresh else scale.seconds
                 # tgt has no children: its plain write is what a first write is held against.
                 extra = region(WRITTEN_OFFSET, scale.written_bytes) if load.fresh and t.name == "tgt" else fresh
+                if load.fresh:
+                    touch_memory(int(seconds * 1024) * MIB)
                 got.setdefault(t.label, []).append(
                     iload(t, "--poll", "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
                 if load.kind == "write" or "randrw" in load.args:
