@@ -8,8 +8,8 @@
  *	own      what the loop's thread posts; without a lock, and without a wake-up: an idle handle is active while there
  *	         is something, so that the loop comes round without sleeping
  *
- * Another idle handle is active while the loop stays awake for peers (spin.h); a prepare handle, once a turn and after the
- * turn's work, decides that.
+ * Another idle handle is active while the loop stays awake for peers (spin.h); a prepare handle, once a turn and after
+ * the turn's work, decides that.
  */
 #include "base/loop.h"
 

@@ -48,8 +48,8 @@ void loop_post(struct loop *loop, struct loop_msg *msg);
 void loop_run_own(struct loop *loop);
 
 /*
- * On the loop, in a callback of libuv: it begins to do something for a peer, who may come back at once. After the turn the loop may
- * then stay awake for a few microseconds: see spin.h.
+ * On the loop, in a callback of libuv: it begins to do something for a peer, who may come back at once. After the turn
+ * the loop may then stay awake for a few microseconds: see spin.h.
  */
 void loop_works(struct loop *loop);
 

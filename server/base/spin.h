@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-	SPIN_NS = 10000,      /* the longest look */
+	SPIN_NS = 10000,       /* the longest look */
 	SPIN_SHORT_NS = 20000, /* a sleep so short, with its waking, is one that a look would have saved */
 	SPIN_TRUST_MAX = 16,
 	SPIN_TRUST_MIN = -16, /* so many short sleeps in a row come before the first look */

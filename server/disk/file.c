@@ -201,8 +201,8 @@ static void writeback_oldest(const struct dirty_budget *budget)
 }
 
 /*
- * What can be counted as dirty when it ends at end: all that the file has, and, while a sync or writeback goes on, which will take
- * its part away, that much once more.
+ * What can be counted as dirty when the file reaches to end: all that it has, and, while a sync or writeback goes on,
+ * which will take its part away, that much once more.
  */
 static uint64_t most_dirty(const struct real_file *f, uint64_t end)
 {

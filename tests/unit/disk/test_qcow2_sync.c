@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, and what it
- * gives back. fdatasync and pwritev2 of this program stand before libc's.
+ * What a child asks of the kernel: how many syncs, what follows when one fails, when there is no space, what it gives
+ * back, and how large its writes are. fdatasync and pwritev2 of this program stand before libc's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "disk/qcow2_header.h"
 
 static unsigned syncs; /* calls so far */
+static unsigned wide_writes; /* of more than 16 KiB */
 static bool sync_fails;
 static bool disk_full; /* writes that make a file take more fail */
 enum { MARKS_WORK, MARKS_STOP, MARKS_STOPPED, MARKS_FAIL };
@@ -35,6 +36,15 @@ int fdatasync(int fd)
 		return -1;
 	}
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static size_t bytes_of(const struct iovec *iov, int count)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < count; i++)
+		bytes += iov[i].iov_len;
+	return bytes;
 }
 
 /* In a hole or beyond the end: there is nothing there yet. */
@@ -57,6 +67,8 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int f
 		errno = ENOSPC;
 		return -1;
 	}
+	if (bytes_of(iov, count) > 16 * KIB)
+		__atomic_add_fetch(&wide_writes, 1, __ATOMIC_RELAXED);
 	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
 }
 
@@ -497,6 +509,34 @@ static void test_discard_all(void **state)
 	assert_true(check.allocated_clusters <= 3 + qcow2_refcount_blocks(size_bytes) + 1024 + 1);
 }
 
+/* ---- how large ---- */
+
+/* What is new goes 16 KiB at a time, by the loop and by workers; what overwrites goes at once. */
+static void test_width(void **state)
+{
+	struct fixture *fx = *state;
+	struct events events = { 0 };
+	static unsigned char data[64 * KIB];
+	struct disk *disk;
+
+	prepare(fx);
+	memset(data, 1, sizeof(data));
+	wide_writes = 0;
+	disk = open_with(fx, &events, false, 0);
+	assert_int_equal(fixture_write(fx, disk, 0, data, 32 * KIB, false), 0);
+	assert_int_equal(fixture_write(fx, disk, MIB, data, sizeof(data), false), 0);
+	/* Half of it is new. */
+	memset(data, 2, sizeof(data));
+	assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+	assert_int_equal(wide_writes, 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		memset(data, (int)i + 2, sizeof(data));
+		assert_int_equal(fixture_write(fx, disk, 0, data, sizeof(data), false), 0);
+		assert_int_equal(wide_writes, i);
+	}
+	assert_int_equal(fixture_close(fx, disk), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_quota, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_small_trims, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_discard_all, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_width, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests_name("qcow2 syncs", tests, NULL, NULL);
