@@ -8,8 +8,8 @@
  * it: so the file that has been dirty for longest is written back first, which for such a one costs nothing.
  *
  * So what counts may be far more than is dirty: machines write the same blocks over and over. The floor is granted
- * without asking; before what counts goes beyond, a worker asks the kernel how much more it would take, for all the
- * machine's programs, and until then the limit moves up.
+ * without asking; before what counts goes beyond, a worker asks the kernel how much more it would take from all of the
+ * machine's programs together, and the limit moves up to that.
  */
 #ifndef DISK_DIRTY_H
 #define DISK_DIRTY_H
