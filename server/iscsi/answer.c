@@ -182,6 +182,8 @@ void answer_done(struct scsi_task *scsi)
 {
 	struct task *task = scsi->user;
 
+	/* Now, not when the answer is sent: the next command's data then comes into memory that is in the cache. */
+	data_out_fini(&task->data, &task->session->hub->chunks);
 	/* One that was aborted and had already happened is not reported either. */
 	if (scsi->aborted || task->aborted || task->session->ending)
 		transfer_free(task);

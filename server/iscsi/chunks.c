@@ -3,6 +3,7 @@
 #include "iscsi/chunks.h"
 
 #include "base/util.h"
+#include "iscsi/rx_pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ int data_out_init(struct data_out *data, size_t size_bytes)
 {
 	data->size_bytes = size_bytes;
 	data->allocated = 0;
+	data->lent = NULL;
 	data->count = (unsigned)((size_bytes + CHUNK_LARGE - 1) / CHUNK_LARGE);
 	data->pieces = data->inline_pieces;
 	if (data->count > CHUNKS_INLINE) {
@@ -82,8 +84,12 @@ void data_out_fini(struct data_out *data, struct chunk_pool *pool)
 {
 	for (unsigned i = 0; i < data->allocated; i++)
 		chunk_put(pool, data->pieces[i].iov_base, is_large(data, i));
-	if (data->count > CHUNKS_INLINE)
+	if (data->lent)
+		rx_block_return(data->lent);
+	data->lent = NULL;
+	if (data->pieces != data->inline_pieces)
 		free(data->pieces);
+	data->pieces = data->inline_pieces;
 	data->count = data->allocated = 0;
 }
 
@@ -97,6 +103,16 @@ int data_out_reserve(struct data_out *data, struct chunk_pool *pool, size_t upto
 		data->pieces[data->allocated++].iov_base = chunk;
 	}
 	return 0;
+}
+
+void data_out_lend(struct data_out *data, struct rx_block *block, const uint8_t *bytes)
+{
+	if (data->pieces != data->inline_pieces)
+		free(data->pieces);
+	data->pieces = data->inline_pieces;
+	data->pieces[0] = (struct iovec){ (void *)(uintptr_t)bytes, data->size_bytes };
+	data->count = 1;
+	data->lent = block;
 }
 
 int data_out_slice(const struct data_out *data, size_t offset, size_t len, struct iovec *iov, int max)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A connection's input: see conn.h. One receive takes up to HUB_SCRATCH_BYTES into memory that the hub's connections
- * share; in the middle of a large data segment the receive goes straight into the task's own memory, and only what
- * follows into the shared one. What cannot be parsed yet is copied to conn->unread.
+ * A connection's input: see conn.h. One receive takes up to RX_BLOCK_BYTES into memory that the hub's connections
+ * share (rx_pool.h); in the middle of a large data segment the receive goes straight into the task's own memory, and
+ * only what follows into the shared one. What cannot be parsed yet is copied to conn->unread.
  */
 #include "iscsi/conn_input.h"
 
@@ -58,7 +58,7 @@ static void conn_data(struct conn *conn, const uint8_t *piece, size_t len)
 	} else if (conn->sink == SINK_TASK) {
 		size_t n = min_u64(len, conn->sink_left);
 
-		transfer_copy(conn->sink_task, conn->sink_offset, piece, n);
+		transfer_take(conn->sink_task, conn->sink_offset, piece, n);
 		conn->sink_offset += n;
 		conn->sink_left -= n;
 	}
@@ -127,7 +127,7 @@ static void keep_unread(struct conn *conn, const uint8_t *data, size_t len)
 void conn_parse_unread(struct conn *conn)
 {
 	/* Without unread bytes: an end of PDU that needs none may be waiting. */
-	const uint8_t *data = conn->unread ? conn->unread + conn->unread_at : conn->hub->scratch;
+	const uint8_t *data = conn->unread ? conn->unread + conn->unread_at : conn->hub->rx.now->bytes;
 
 	conn->unread_at += conn_parse(conn, data, conn->unread_len - conn->unread_at);
 	if (conn->unread_at < conn->unread_len)
@@ -151,6 +151,8 @@ static void quick_ack(struct conn *conn)
 /* The direct part of a receive: where the rest of the data segment belongs. */
 static int direct_pieces(struct conn *conn, struct iovec *iov, size_t *len)
 {
+	int pieces;
+
 	*len = 0;
 	if (conn->in.state != PDU_IN_DATA || conn->sink != SINK_TASK)
 		return 0;
@@ -159,7 +161,10 @@ static int direct_pieces(struct conn *conn, struct iovec *iov, size_t *len)
 		*len = 0;
 		return 0;
 	}
-	return transfer_slice(conn->sink_task, conn->sink_offset, *len, iov, DIRECT_PIECES);
+	pieces = transfer_slice(conn->sink_task, conn->sink_offset, *len, iov, DIRECT_PIECES);
+	if (!pieces)
+		*len = 0;
+	return pieces;
 }
 
 static void direct_received(struct conn *conn, const struct iovec *iov, size_t len)
@@ -177,6 +182,7 @@ static void direct_received(struct conn *conn, const struct iovec *iov, size_t l
 void conn_receive(struct conn *conn)
 {
 	struct iovec iov[DIRECT_PIECES + 1];
+	struct rx_pool *rx = &conn->hub->rx;
 	struct msghdr msg = { .msg_iov = iov };
 	size_t direct, used, indirect;
 	int pieces = 0;
@@ -185,7 +191,7 @@ void conn_receive(struct conn *conn)
 	if (conn->state == CONN_OPEN && (!conn_wants_input(conn) || conn->stalled))
 		return;
 	pieces = direct_pieces(conn, iov, &direct);
-	iov[pieces] = (struct iovec){ conn->hub->scratch, conn->session ? HUB_SCRATCH_BYTES : LOGIN_RECEIVE };
+	iov[pieces] = (struct iovec){ rx->now->bytes, conn->session ? RX_BLOCK_BYTES : LOGIN_RECEIVE };
 	msg.msg_iovlen = (size_t)pieces + 1;
 	n = recvmsg(conn->fd, &msg, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -201,8 +207,9 @@ void conn_receive(struct conn *conn)
 	used = min_u64((size_t)n, direct);
 	direct_received(conn, iov, used);
 	indirect = (size_t)n - used;
-	used = conn_parse(conn, conn->hub->scratch, indirect);
-	keep_unread(conn, conn->hub->scratch + used, indirect - used);
+	used = conn_parse(conn, rx->now->bytes, indirect);
+	keep_unread(conn, rx->now->bytes + used, indirect - used);
+	rx_pool_turn(rx);
 	if (n < ACK_BELOW && conn->state == CONN_OPEN && (pdu_in_partial(&conn->in) || conn->login))
 		quick_ack(conn);
 }

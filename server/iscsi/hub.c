@@ -9,7 +9,6 @@
 #include "iscsi/session.h"
 #include "iscsi/target.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +27,7 @@ int hub_init(struct hub *hub, struct iscsi_server *server, struct loop *loop)
 	for (int i = 0; i < HUB_TARGET_BUCKETS; i++)
 		list_init(&hub->targets[i]);
 	hub->log_left = LOG_LINES_A_TICK;
-	hub->scratch = malloc(HUB_SCRATCH_BYTES);
-	return hub->scratch ? 0 : -ENOMEM;
+	return rx_pool_init(&hub->rx);
 }
 
 void hub_fini(struct hub *hub)
@@ -48,7 +46,7 @@ void hub_fini(struct hub *hub)
 	}
 	scsi_task_pool_fini(&hub->scsi_tasks);
 	chunk_pool_fini(&hub->chunks);
-	free(hub->scratch);
+	rx_pool_fini(&hub->rx);
 }
 
 struct hub *hub_of(const struct iscsi_server *server, uint64_t key)

@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "iscsi/chunks.h"
 #include "iscsi/list.h"
+#include "iscsi/rx_pool.h"
 #include "iscsi/server.h"
 #include "scsi/target.h"
 
@@ -25,7 +26,6 @@ struct target;
 struct task;
 
 enum {
-	HUB_SCRATCH_BYTES = 524288, /* what one receive may bring; with half of it, 64 KiB writes cost a sixth more */
 	HUB_TARGET_BUCKETS = 64,
 	HUB_TICK_MS = 250,
 	STOP_POLITE_MS = 500, /* for an initiator to log out when we stop */
@@ -50,7 +50,7 @@ struct hub {
 	struct pdu_out *free_pdus;
 	struct task *free_tasks;
 	struct scsi_task_pool scsi_tasks;
-	uint8_t *scratch;
+	struct rx_pool rx;
 	unsigned log_left, log_suppressed; /* lines that peers may still cause until the next tick */
 	unsigned handles;
 	struct loop_msg msg, stop_msg; /* start, then close; stop */

@@ -187,7 +187,7 @@ void session_abort_tasks(struct session *session, bool (*match)(const struct tas
 void transfer_fail(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq);
 void transfer_free(struct task *task);
 /* From conn: where the bytes of the PDU in hand go. */
-void transfer_copy(struct task *task, size_t offset, const void *from, size_t len);
+void transfer_take(struct task *task, size_t offset, const uint8_t *bytes, size_t len);
 int transfer_slice(struct task *task, size_t offset, size_t len, struct iovec *iov, int max);
 
 /* ---- answer.c ---- */

@@ -240,17 +240,11 @@ void transfer_command(struct session *session, struct task *task)
 
 static void sink_to_task(struct task *task, uint32_t offset, uint32_t len)
 {
-	struct session *session = task->session;
-	struct conn *conn = session->conn;
+	struct conn *conn = task->session->conn;
 
 	if (offset >= task->wanted || task->fail_key || !len)
 		return; /* more than the command takes: dropped */
 	len = (uint32_t)min_u64(len, task->wanted - offset);
-	if (data_out_reserve(&task->data, &session->hub->chunks, (size_t)offset + len)) {
-		/* SAM-5 §5.3.1 has no better word for it: internal target failure */
-		transfer_fail(task, 0x04, 0x44, 0x00);
-		return;
-	}
 	conn->sink = SINK_TASK;
 	conn->sink_task = task;
 	conn->sink_offset = offset;
@@ -445,14 +439,30 @@ void transfer_data(struct session *session, const struct bhs_data_out *bhs, bool
 		task_advance(task);
 }
 
-void transfer_copy(struct task *task, size_t offset, const void *from, size_t len)
+static bool has_room(struct task *task, size_t upto)
 {
-	data_out_copy(&task->data, offset, from, len);
+	if (!data_out_reserve(&task->data, &task->session->hub->chunks, upto))
+		return true;
+	/* SAM-5 §5.3.1 has no better word for it: internal target failure */
+	transfer_fail(task, 0x04, 0x44, 0x00);
+	return false;
+}
+
+void transfer_take(struct task *task, size_t offset, const uint8_t *bytes, size_t len)
+{
+	struct data_out *data = &task->data;
+	bool whole = len == data->size_bytes && !data->allocated;
+	struct rx_block *block = whole ? rx_pool_lend(&task->session->hub->rx, bytes) : NULL;
+
+	if (block)
+		data_out_lend(data, block, bytes);
+	else if (has_room(task, offset + len))
+		data_out_copy(data, offset, bytes, len);
 }
 
 int transfer_slice(struct task *task, size_t offset, size_t len, struct iovec *iov, int max)
 {
-	return data_out_slice(&task->data, offset, len, iov, max);
+	return has_room(task, offset + len) ? data_out_slice(&task->data, offset, len, iov, max) : 0;
 }
 
 /* ---- abort ---- */
