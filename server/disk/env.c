@@ -21,7 +21,10 @@
 #include "base/util.h"
 #include "disk/golden_cache.h"
 
-enum { FLUSHES_MIN = 4 }; /* of a loop, where many share the workers */
+enum {
+	FLUSHES_MIN = 4, /* of a loop, where many share the workers */
+	SMALL_KEPT = 1024,
+};
 
 /* ---- files ---- */
 
@@ -340,6 +343,16 @@ void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_
 	el->kept_bytes += size;
 }
 
+void *disk_small_get(struct disk_env *env, struct loop *loop)
+{
+	return spares_get(&env_loop_of(env, loop)->small, DISK_SMALL_BYTES);
+}
+
+void disk_small_put(struct disk_env *env, struct loop *loop, void *memory)
+{
+	spares_put(&env_loop_of(env, loop)->small, memory, SMALL_KEPT);
+}
+
 struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop)
 {
 	return &env_loop_of(env, loop)->dirty;
@@ -444,6 +457,7 @@ void disk_env_free(struct disk_env *env)
 				free(buffer);
 			}
 		}
+		spares_fini(&el->small);
 	}
 	golden_cache_free(env->cache);
 	hole_maps_fini(&env->hole_maps);

@@ -203,15 +203,16 @@ struct qcow2_reader {
 	uint64_t found; /* bytes mapped so far */
 	struct qcow2_extent *extents;
 	unsigned extent_count, extent_room;
-	struct qcow2_extent first_extents[2];
-	struct iovec first_iov[2];
 	void *buffer;
 	size_t buffer_bytes;
 	struct qcow2_io *io; /* those that go to workers */
 	unsigned pending;
+	/* not initialised */
+	struct iovec first_iov[8];
+	struct qcow2_extent first_extents[8];
 };
 
-/* done may be called inside. Zero-initialise before. iov stays valid until fini. */
+/* done may be called inside. Zero-initialise before, up to first_iov. iov stays valid until fini. */
 void qcow2_reader_start(struct qcow2_reader *reader, struct qcow2 *q, uint64_t offset, uint64_t length,
 			void (*done)(struct qcow2_reader *reader));
 void qcow2_reader_fini(struct qcow2_reader *reader);
@@ -232,7 +233,7 @@ struct qcow2_writer {
 	struct qcow2_piece *pinned[2];
 	unsigned pinned_count;
 	uint64_t start, end; /* what is written: offset and length, with filled edges */
-	struct qcow2_reader fills[2];
+	struct qcow2_reader *fills[2]; /* NULL: that edge needs none */
 	struct iovec *pieces; /* fill, iov, fill; or iov itself */
 	int piece_count;
 	struct file_request *io; /* those that go to workers */
@@ -242,9 +243,12 @@ struct qcow2_writer {
 	struct journal_waiter journal_waiter;
 	bool same, asked;  /* qcow2_same.c: there is nothing to write; the file system below was asked, */
 	uint64_t hole_start, hole_end; /* and has nothing between these */
+	/* not initialised */
+	struct file_request first_io[2];
+	struct iovec first_io_iov[4];
 };
 
-/* done may be called inside. Zero-initialise before. */
+/* done may be called inside. Zero-initialise before, up to first_io. */
 void qcow2_writer_start(struct qcow2_writer *writer, struct qcow2 *q, uint64_t offset, uint64_t length,
 			const struct iovec *iov, int iov_count, void (*done)(struct qcow2_writer *writer));
 

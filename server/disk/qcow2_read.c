@@ -286,10 +286,23 @@ struct read_request {
 	struct qcow2_reader reader;
 };
 
+static_assert(sizeof(struct read_request) <= DISK_SMALL_BYTES, "one that is read");
+
+static struct read_request *read_new(const struct disk *disk)
+{
+	struct read_request *r = disk_small_get(disk->env, disk->loop);
+
+	if (r)
+		memset(r, 0, offsetof(struct read_request, reader.first_iov));
+	return r;
+}
+
 static void read_free(struct read_request *r)
 {
+	const struct disk *disk = &r->reader.q->disk;
+
 	qcow2_reader_fini(&r->reader);
-	free(r);
+	disk_small_put(disk->env, disk->loop, r);
 }
 
 static void read_done(struct qcow2_reader *reader)
@@ -325,7 +338,7 @@ static void read_granted(struct qcow2_hold *hold)
 
 void qcow2_submit_read(struct qcow2 *q, struct disk_request *req)
 {
-	struct read_request *r = calloc(1, sizeof(*r));
+	struct read_request *r = read_new(&q->disk);
 
 	if (!r) {
 		disk_complete_soon(req, -ENOMEM);

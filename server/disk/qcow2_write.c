@@ -17,6 +17,7 @@
  */
 #include "disk/qcow2_engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,17 +28,29 @@ static int writer_step(struct qcow2_writer *w);
 
 /* ---- small helpers ---- */
 
+static void fill_end(struct qcow2_writer *w, unsigned i)
+{
+	const struct disk *disk = &w->q->disk;
+
+	if (!w->fills[i])
+		return;
+	qcow2_reader_fini(w->fills[i]);
+	disk_small_put(disk->env, disk->loop, w->fills[i]);
+}
+
 static void writer_end(struct qcow2_writer *w, int result)
 {
 	for (unsigned i = 0; i < w->pinned_count; i++)
 		w->pinned[i]->pins--;
 	w->q->promised_bytes -= w->promised;
-	qcow2_reader_fini(&w->fills[0]);
-	qcow2_reader_fini(&w->fills[1]);
+	fill_end(w, 0);
+	fill_end(w, 1);
 	if (w->pieces != w->iov)
 		free(w->pieces);
-	free(w->io);
-	free(w->io_iov);
+	if (w->io != w->first_io)
+		free(w->io);
+	if (w->io_iov != w->first_io_iov)
+		free(w->io_iov);
 	/* Also what failed may have left something in the file, and a reader may have seen it. */
 	if (w->step > STEP_DATA && !w->same)
 		w->q->unsynced = true;
@@ -215,12 +228,21 @@ static void fill_done(struct qcow2_reader *reader)
 
 static void fill(struct qcow2_writer *w, unsigned i, uint64_t from, uint64_t to)
 {
-	to = min_u64(to, w->q->disk.size_bytes);
+	const struct disk *disk = &w->q->disk;
+	struct qcow2_reader *reader;
+
+	to = min_u64(to, disk->size_bytes);
 	if (from >= to)
 		return;
+	reader = w->fills[i] = disk_small_get(disk->env, disk->loop);
+	if (!reader) {
+		w->error = -ENOMEM;
+		return;
+	}
+	memset(reader, 0, offsetof(struct qcow2_reader, first_iov));
 	w->pending++;
-	w->fills[i].user = w;
-	qcow2_reader_start(&w->fills[i], w->q, from, to - from, fill_done);
+	reader->user = w;
+	qcow2_reader_start(reader, w->q, from, to - from, fill_done);
 }
 
 static int step_fill(struct qcow2_writer *w)
@@ -256,7 +278,8 @@ static void append(struct qcow2_writer *w, const struct iovec *iov, int count)
  */
 static int gather(struct qcow2_writer *w)
 {
-	const struct qcow2_reader *head = &w->fills[0], *tail = &w->fills[1];
+	static const struct qcow2_reader none;
+	const struct qcow2_reader *head = w->fills[0] ? w->fills[0] : &none, *tail = w->fills[1] ? w->fills[1] : &none;
 	uint64_t beyond = w->end - (w->offset + w->length) - tail->length;
 	struct iovec zeroes = { disk_env_zeroes(w->q->disk.env), beyond };
 
@@ -361,11 +384,12 @@ static void submit_run(struct qcow2_writer *w, struct file_request *io, const st
 static int submit_data(struct qcow2_writer *w)
 {
 	uint64_t clusters = (w->end - 1) / QCOW2_CLUSTER_BYTES - w->start / QCOW2_CLUSTER_BYTES + 1;
+	uint64_t pieces = clusters + (uint64_t)w->piece_count;
 	struct iovec *iov;
 	unsigned used = 0;
 
-	w->io = malloc(clusters * sizeof(*w->io));
-	w->io_iov = malloc((clusters + (size_t)w->piece_count) * sizeof(*w->io_iov));
+	w->io = clusters <= array_len(w->first_io) ? w->first_io : malloc(clusters * sizeof(*w->io));
+	w->io_iov = pieces <= array_len(w->first_io_iov) ? w->first_io_iov : malloc(pieces * sizeof(*w->io_iov));
 	if (!w->io || !w->io_iov)
 		return -ENOMEM;
 	iov = w->io_iov;
@@ -487,10 +511,13 @@ struct write_request {
 	struct qcow2_writer writer;
 };
 
+static_assert(sizeof(struct write_request) <= DISK_SMALL_BYTES && sizeof(struct qcow2_reader) <= DISK_SMALL_BYTES,
+	      "one that is written, and what fills an edge of it");
+
 static void write_end(struct write_request *r, int result)
 {
 	disk_complete_soon(r->req, result);
-	free(r);
+	disk_small_put(r->q->disk.env, r->q->disk.loop, r);
 }
 
 static void write_flushed(struct qcow2_waiter *waiter)
@@ -524,12 +551,13 @@ static void write_granted(struct qcow2_hold *hold)
 
 void qcow2_submit_write(struct qcow2 *q, struct disk_request *req)
 {
-	struct write_request *r = calloc(1, sizeof(*r));
+	struct write_request *r = disk_small_get(q->disk.env, q->disk.loop);
 
 	if (!r) {
 		disk_complete_soon(req, -ENOMEM);
 		return;
 	}
+	memset(r, 0, offsetof(struct write_request, writer.first_io));
 	r->q = q;
 	r->req = req;
 	r->hold = (struct qcow2_hold){

@@ -6,6 +6,7 @@
 #include "iscsi/rx_pool.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,47 +14,21 @@ enum { KEEP_SMALL = 256, KEEP_LARGE = 64 };
 
 static void *chunk_get(struct chunk_pool *pool, bool large)
 {
-	void **list = large ? &pool->free_large : &pool->free_small;
-	unsigned *count = large ? &pool->large_count : &pool->small_count;
-	void *chunk = *list;
-
-	if (!chunk)
-		return aligned_alloc(CHUNK_SMALL, large ? CHUNK_LARGE : CHUNK_SMALL);
-	memcpy(list, chunk, sizeof(*list));
-	--*count;
-	return chunk;
+	return large ? spares_get(&pool->large, CHUNK_LARGE) : spares_get(&pool->small, CHUNK_SMALL);
 }
 
 static void chunk_put(struct chunk_pool *pool, void *chunk, bool large)
 {
-	void **list = large ? &pool->free_large : &pool->free_small;
-	unsigned *count = large ? &pool->large_count : &pool->small_count;
-
-	if (*count >= (large ? (unsigned)KEEP_LARGE : (unsigned)KEEP_SMALL)) {
-		free(chunk);
-		return;
-	}
-	memcpy(chunk, list, sizeof(*list));
-	*list = chunk;
-	++*count;
-}
-
-static void free_all(void *chunk)
-{
-	while (chunk) {
-		void *next;
-
-		memcpy(&next, chunk, sizeof(next));
-		free(chunk);
-		chunk = next;
-	}
+	if (large)
+		spares_put(&pool->large, chunk, KEEP_LARGE);
+	else
+		spares_put(&pool->small, chunk, KEEP_SMALL);
 }
 
 void chunk_pool_fini(struct chunk_pool *pool)
 {
-	free_all(pool->free_small);
-	free_all(pool->free_large);
-	*pool = (struct chunk_pool){ 0 };
+	spares_fini(&pool->small);
+	spares_fini(&pool->large);
 }
 
 int data_out_init(struct data_out *data, size_t size_bytes)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page-aligned memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a
+ * Memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a
  * chunk is its user knows: struct data_out. One loop.
  */
 #ifndef ISCSI_CHUNKS_H
 #define ISCSI_CHUNKS_H
 
-#include <stdbool.h>
+#include "base/spares.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -16,8 +17,7 @@ struct rx_block;
 enum { CHUNK_SMALL = 4096, CHUNK_LARGE = 65536, CHUNKS_INLINE = 4 };
 
 struct chunk_pool {
-	void *free_small, *free_large; /* each begins with a pointer to the next */
-	unsigned small_count, large_count;
+	struct spares small, large;
 };
 
 void chunk_pool_fini(struct chunk_pool *pool);

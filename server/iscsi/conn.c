@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,16 +129,11 @@ fail:
 
 struct pdu_out *conn_pdu(struct conn *conn)
 {
-	struct pdu_out *out = conn->hub->free_pdus;
+	struct pdu_out *out = spares_get(&conn->hub->pdus, sizeof(*out));
 
-	if (out) {
-		conn->hub->free_pdus = out->next;
-	} else {
-		out = malloc(sizeof(*out));
-		if (!out) {
-			conn_close(conn, "out of memory");
-			return NULL;
-		}
+	if (!out) {
+		conn_close(conn, "out of memory");
+		return NULL;
 	}
 	out->next = NULL;
 	out->task = NULL;
@@ -153,8 +149,7 @@ static void pdu_done(struct hub *hub, struct pdu_out *out)
 	struct task *task = out->task;
 
 	free(out->owned);
-	out->next = hub->free_pdus;
-	hub->free_pdus = out;
+	spares_put(&hub->pdus, out, UINT_MAX);
 	if (task)
 		answer_pdu_sent(task);
 }

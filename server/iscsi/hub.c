@@ -32,19 +32,9 @@ int hub_init(struct hub *hub, struct iscsi_server *server, struct loop *loop)
 
 void hub_fini(struct hub *hub)
 {
-	while (hub->free_pdus) {
-		struct pdu_out *out = hub->free_pdus;
-
-		hub->free_pdus = out->next;
-		free(out);
-	}
-	while (hub->free_tasks) {
-		struct task *task = hub->free_tasks;
-
-		hub->free_tasks = task->free_next;
-		free(task);
-	}
-	scsi_task_pool_fini(&hub->scsi_tasks);
+	spares_fini(&hub->pdus);
+	spares_fini(&hub->tasks);
+	spares_fini(&hub->scsi_tasks);
 	chunk_pool_fini(&hub->chunks);
 	rx_pool_fini(&hub->rx);
 }

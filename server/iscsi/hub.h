@@ -11,6 +11,7 @@
 
 #include "base/loop.h"
 #include "base/parse.h"
+#include "base/spares.h"
 #include "iscsi/chunks.h"
 #include "iscsi/list.h"
 #include "iscsi/rx_pool.h"
@@ -21,9 +22,7 @@
 #include <uv.h>
 
 struct conn;
-struct pdu_out;
 struct target;
-struct task;
 
 enum {
 	HUB_TARGET_BUCKETS = 64,
@@ -47,9 +46,7 @@ struct hub {
 	struct list probes;
 	unsigned login_count; /* connections without a session of their own on a target */
 	struct chunk_pool chunks;
-	struct pdu_out *free_pdus;
-	struct task *free_tasks;
-	struct scsi_task_pool scsi_tasks;
+	struct spares pdus, tasks, scsi_tasks;
 	struct rx_pool rx;
 	unsigned log_left, log_suppressed; /* lines that peers may still cause until the next tick */
 	unsigned handles;

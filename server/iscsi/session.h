@@ -50,7 +50,7 @@ struct r2t {
 };
 
 struct task {
-	struct task *free_next, *hash_next;
+	struct task *hash_next;
 	struct session *session;
 	struct list link;	/* session->tasks, in the order of arrival */
 	struct list ready_link; /* session->ready or session->solicit */
@@ -68,12 +68,12 @@ struct task {
 	uint32_t asked; /* up to where R2Ts have been sent */
 	uint32_t r2tsn;
 	unsigned r2t_count;
-	struct r2t r2ts[MAX_R2TS];
-	struct data_out data;
 	uint32_t reserved_in, reserved_out; /* bytes of session->in_flight_in and _out that are its own */
 	uint32_t answers;     /* R2T and Data-In PDUs sent: ExpDataSN */
 	bool answered;	      /* its place in the window is free again */
 	unsigned pdus;	      /* queued */
+	struct r2t r2ts[MAX_R2TS];
+	struct data_out data;
 	struct scsi_task scsi;
 };
 

@@ -16,7 +16,7 @@
 #include "iscsi/hub.h"
 #include "iscsi/target.h"
 
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 
 /* Sense keys and codes of §11.4.7.2 */
@@ -34,19 +34,11 @@ struct task *transfer_find(const struct session *session, uint32_t itt)
 static struct task *task_new(struct session *session, const struct bhs_scsi_command *bhs)
 {
 	struct hub *hub = session->hub;
-	struct task *task = hub->free_tasks, **bucket;
+	struct task *task = spares_get(&hub->tasks, sizeof(*task)), **bucket;
 
-	if (task)
-		hub->free_tasks = task->free_next;
-	else
-		task = malloc(sizeof(*task));
 	if (!task)
 		return NULL;
-	/* Everything before the data and the SCSI part. */
-	memset(task, 0, offsetof(struct task, data));
-	task->reserved_in = task->reserved_out = task->answers = 0;
-	task->answered = false;
-	task->pdus = 0;
+	memset(task, 0, offsetof(struct task, r2ts));
 	task->session = session;
 	task->itt = be32_get(bhs->itt);
 	task->cmdsn = be32_get(bhs->cmdsn);
@@ -93,8 +85,7 @@ void transfer_free(struct task *task)
 	data_out_fini(&task->data, &session->hub->chunks);
 	if (task->aborted)
 		target_kick(session->target);
-	task->free_next = session->hub->free_tasks;
-	session->hub->free_tasks = task;
+	spares_put(&session->hub->tasks, task, UINT_MAX);
 	transfer_pump(session);
 }
 
@@ -261,7 +252,11 @@ static bool take_cdb(struct session *session, struct task *task, const struct bh
 	const uint8_t *more;
 	size_t more_len;
 
-	*scsi = (struct scsi_task){ .nexus = session->nexus, .tag = task->itt, .done = answer_done, .user = task };
+	memset(scsi, 0, offsetof(struct scsi_task, cdb));
+	scsi->nexus = session->nexus;
+	scsi->tag = task->itt;
+	scsi->done = answer_done;
+	scsi->user = task;
 	memcpy(scsi->lun, bhs->lun, sizeof(scsi->lun));
 	memcpy(scsi->cdb, bhs->cdb, sizeof(bhs->cdb));
 	scsi->cdb_len = sizeof(bhs->cdb);

@@ -125,7 +125,7 @@ struct save_waiter;
 struct scsi_target {
 	char *name, *serial;
 	struct loop *loop;
-	struct scsi_task_pool *tasks;
+	struct spares *tasks;
 	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
 	void *save_arg;
 	void *saved; /* until the logical units that it speaks of are added */

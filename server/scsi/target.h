@@ -17,6 +17,7 @@ struct disk;
 struct loop;
 struct scsi_nexus;
 struct scsi_target;
+struct spares;
 
 enum {
 	SCSI_CDB_MAX = 260,   /* SPC-4 §4.2.1: the longest variable-length CDB */
@@ -36,23 +37,11 @@ enum scsi_status {
 
 enum scsi_attribute { SCSI_SIMPLE, SCSI_ORDERED, SCSI_HEAD_OF_QUEUE, SCSI_ACA, SCSI_UNTAGGED };
 
-/*
- * Memory of tasks that have ended, for those that begin: one for all targets of a loop, because the one that was used last is still in
- * the processor's caches. Zero-initialise; private fields.
- */
-struct scsi_task_pool {
-	struct task_state *first;
-	unsigned count;
-};
-
-/* On the loop, or when it has ended; the targets are freed. */
-void scsi_task_pool_fini(struct scsi_task_pool *pool);
-
 struct scsi_target_config {
 	const char *name;   /* the iSCSI name: becomes the SCSI name string of VPD 83h; copied */
 	const char *serial; /* unit serial number, VPD 80h, and the seed of the NAA identifier; copied */
 	struct loop *loop;
-	struct scsi_task_pool *tasks; /* of the loop */
+	struct spares *tasks; /* memory for tasks: one pool for all targets of the loop */
 	/*
 	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is
 	 * kept. done may come later, on the loop.
@@ -115,8 +104,7 @@ struct scsi_task {
 	/* from the transport */
 	struct scsi_nexus *nexus;
 	uint8_t lun[8]; /* SAM-5 §4.7 */
-	uint8_t cdb[SCSI_CDB_MAX];
-	size_t cdb_len;
+	size_t cdb_len; /* of cdb, below */
 	enum scsi_attribute attribute;
 	uint64_t tag;
 	void (*done)(struct scsi_task *task);
@@ -142,8 +130,7 @@ struct scsi_task {
 
 	/* from execute */
 	enum scsi_status status;
-	uint8_t sense[SCSI_SENSE_MAX];
-	size_t sense_len; /* without iSCSI's own length field */
+	size_t sense_len; /* of sense, below; without iSCSI's own length field */
 	struct iovec *in; /* lent until scsi_task_release */
 	int in_count;
 	size_t in_len;
@@ -152,6 +139,10 @@ struct scsi_task {
 	/* private to scsi/ */
 	void *private;
 	struct scsi_task *next, *prev;
+
+	/* Last, because most commands use little of them, and need not touch (or clear) the memory of the rest. */
+	uint8_t cdb[SCSI_CDB_MAX];
+	uint8_t sense[SCSI_SENSE_MAX];
 };
 
 /*

@@ -13,51 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/spares.h"
 #include "scsi/reservations.h"
 
-enum { TASK_POOL_MAX = 1024 };
+enum { TASK_STATES_KEPT = 1024 };
 
 static void lu_kick(struct scsi_lu *lu);
 
 /* ---- states ---- */
 
-static struct task_state *task_state_new(struct scsi_task_pool *pool)
+static struct task_state *task_state_new(struct spares *spares)
 {
-	struct task_state *st = pool->first;
+	struct task_state *st = spares_get(spares, sizeof(*st));
 
-	if (!st)
-		return calloc(1, sizeof(*st));
-	pool->first = st->pool_next;
-	pool->count--;
-	memset(st, 0, sizeof(*st));
+	if (st)
+		memset(st, 0, sizeof(*st));
 	return st;
 }
 
 static void task_state_free(struct task_state *st)
 {
-	struct scsi_task_pool *pool = st->target->tasks;
-
 	free(st->buffer);
 	free(st->iov);
 	free(st->extents);
-	if (pool->count >= TASK_POOL_MAX) {
-		free(st);
-		return;
-	}
-	st->pool_next = pool->first;
-	pool->first = st;
-	pool->count++;
-}
-
-void scsi_task_pool_fini(struct scsi_task_pool *pool)
-{
-	struct task_state *st, *next;
-
-	for (st = pool->first; st; st = next) {
-		next = st->pool_next;
-		free(st);
-	}
-	*pool = (struct scsi_task_pool){ .first = NULL };
+	spares_put(st->target->tasks, st, TASK_STATES_KEPT);
 }
 
 /* ---- decoding ---- */

@@ -54,8 +54,6 @@ struct task_state {
 	struct save_waiter saved;
 	bool waits_for_aborts; /* PREEMPT AND ABORT, until what it aborted has ended */
 	bool preempted;	       /* aborted by one */
-
-	struct task_state *pool_next;
 };
 
 /* ---- ends ---- */

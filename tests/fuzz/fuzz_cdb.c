@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "base/spares.h"
 #include "scsi/target.h"
 
 #include "scsi/fake_disk.c"
@@ -39,7 +40,7 @@ struct slot {
 struct fuzz {
 	struct fake_disk *fake;
 	struct scsi_target *target;
-	struct scsi_task_pool tasks;
+	struct spares tasks;
 	struct scsi_nexus *nexus[NEXUSES];
 	struct slot slots[SLOTS];
 	uint8_t saved[16384];
@@ -258,7 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < NEXUSES; i++)
 		scsi_nexus_close(f->nexus[i]);
 	scsi_target_free(f->target);
-	scsi_task_pool_fini(&f->tasks);
+	spares_fini(&f->tasks);
 	fake_disk_free(f->fake);
 	free(f);
 	return 0;

@@ -118,7 +118,7 @@ static void test_data_out(void **state)
 		/* Ended twice: once when the command is done, once when its answer is sent. */
 		data_out_fini(&data, &chunks);
 		assert_int_equal(block->lent, 0);
-		assert_int_equal(chunks.small_count + chunks.large_count, 0);
+		assert_int_equal(chunks.small.count + chunks.large.count, 0);
 	}
 }
 

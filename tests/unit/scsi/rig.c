@@ -92,7 +92,7 @@ void rig_restart(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
 	rig_stop(rig);
-	scsi_task_pool_fini(&rig->tasks);
+	spares_fini(&rig->tasks);
 	fake_disk_free(rig->fake);
 }
 

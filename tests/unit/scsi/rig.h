@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/spares.h"
 #include "fake_disk.h"
 #include "scsi/lu.h"
 #include "scsi/target.h"
@@ -20,7 +21,7 @@ enum { RIG_NEXUSES = 3, RIG_BLOCKS = 65536, RIG_IN_MAX = 4 << 20 };
 struct rig {
 	struct fake_disk *fake;
 	struct scsi_target *target;
-	struct scsi_task_pool tasks;
+	struct spares tasks;
 	struct scsi_nexus *nexus[RIG_NEXUSES];
 	/* what the target had saved; the answer waits while hold_saves */
 	uint8_t saved[65536];
