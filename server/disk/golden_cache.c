@@ -10,7 +10,7 @@
  * under the mutex, by turning pins from 0 into TAKEN first and changing the entry after: so either the pin comes
  * first and the slot stays, or the reader sees TAKEN, or an entry that is no longer its own.
  *
- * The mutex guards the list of images, their refs, a slot's image and block, the clock's hand and what is populated.
+ * The mutex guards the list of images, their refs, the slots' owners, the clock's hand and what is populated.
  * Fresh memory is populated 2 MiB at a time by a worker: clearing huge pages is nothing for a loop.
  */
 #include "disk/golden_cache.h"
@@ -36,9 +36,17 @@ enum {
 	SWEEP_MAX = 256,  /* slots that one look for room goes over */
 };
 
+/* What every hit touches: small, because between two hits of a slot the data of others goes through the caches. */
 struct golden_slot {
-	atomic_uint pins, valid;
+	atomic_uint pins;
+	atomic_ushort valid; /* a bit for each page */
 	atomic_bool used; /* since the hand last came by */
+};
+
+static_assert(GOLDEN_SLOT_BYTES / GOLDEN_PAGE_BYTES <= 8 * sizeof(unsigned short), "a bit for each page");
+
+/* Whose data is in a slot. */
+struct golden_owner {
 	struct golden_image *image; /* NULL: free */
 	uint32_t block;
 };
@@ -62,6 +70,7 @@ struct golden_cache {
 	bool populating;
 	struct pool_job populate_job;
 	struct golden_image *images;
+	struct golden_owner *owners; /* of the slots */
 	struct golden_slot slots[];
 };
 
@@ -107,9 +116,13 @@ int golden_cache_new(struct pool *pool, uint64_t bytes, struct golden_cache **ca
 
 	if (!made)
 		return -ENOMEM;
+	made->owners = calloc(count, sizeof(*made->owners));
 	made->memory = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (made->memory == MAP_FAILED) {
+	if (!made->owners || made->memory == MAP_FAILED) {
+		if (made->memory != MAP_FAILED)
+			munmap(made->memory, size + HUGE_BYTES);
+		free(made->owners);
 		free(made);
 		return -ENOMEM;
 	}
@@ -142,6 +155,7 @@ void golden_cache_free(struct golden_cache *cache)
 	munmap(cache->memory, (size_t)cache->slot_count * GOLDEN_SLOT_BYTES);
 	pthread_cond_destroy(&cache->idle);
 	pthread_mutex_destroy(&cache->mutex);
+	free(cache->owners);
 	free(cache);
 }
 
@@ -162,13 +176,14 @@ uint64_t golden_cache_used(const struct golden_cache *cache)
 /* True: it was unpinned, and is free and TAKEN now. */
 static bool slot_take(struct golden_cache *cache, struct golden_slot *slot)
 {
+	struct golden_owner *owner = &cache->owners[slot - cache->slots];
 	unsigned none = 0;
 
 	if (!atomic_compare_exchange_strong(&slot->pins, &none, TAKEN))
 		return false;
-	if (slot->image) {
-		atomic_store(&slot->image->entries[slot->block], 0);
-		slot->image = NULL;
+	if (owner->image) {
+		atomic_store(&owner->image->entries[owner->block], 0);
+		owner->image = NULL;
 		atomic_fetch_sub_explicit(&cache->in_use, 1, memory_order_relaxed);
 	}
 	return true;
@@ -208,8 +223,7 @@ static struct golden_slot *slot_give(struct golden_image *image, uint64_t block)
 	if (atomic_load(&image->entries[block]) < SLOT_BASE)
 		slot = slot_find(cache);
 	if (slot) {
-		slot->image = image;
-		slot->block = (uint32_t)block;
+		cache->owners[slot - cache->slots] = (struct golden_owner){ image, (uint32_t)block };
 		atomic_store(&slot->valid, 0);
 		atomic_store_explicit(&slot->used, true, memory_order_relaxed);
 		atomic_fetch_add_explicit(&cache->in_use, 1, memory_order_relaxed);
@@ -231,7 +245,7 @@ static void image_forget(struct golden_cache *cache, struct golden_image **at)
 	for (uint32_t i = 0; i < cache->fresh; i++) {
 		struct golden_slot *slot = &cache->slots[i];
 
-		if (slot->image != image)
+		if (cache->owners[i].image != image)
 			continue;
 		while (!slot_take(cache, slot))
 			;
@@ -356,7 +370,7 @@ struct golden_slot *golden_slot_pin(struct golden_image *image, uint64_t offset,
 
 void golden_slot_filled(struct golden_slot *slot, uint64_t offset, uint64_t length)
 {
-	atomic_fetch_or_explicit(&slot->valid, pages_of(offset, length), memory_order_release);
+	atomic_fetch_or_explicit(&slot->valid, (unsigned short)pages_of(offset, length), memory_order_release);
 }
 
 void golden_slot_unpin(struct golden_slot *slot)
