@@ -28,9 +28,9 @@ const char *store_path(const struct store *store, const char *folder, const char
 
 bool store_file_name_valid(const char *name)
 {
-	size_t len = strnlen(name, 129);
+	size_t len = strlen(name);
 
-	return len > 0 && len < 129 && name[0] != '.' && !strchr(name, '/');
+	return len > 0 && len <= 128 && name[0] != '.' && !strchr(name, '/');
 }
 
 int64_t stat_mtime_ns(const struct stat *st)
