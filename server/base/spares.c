@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CACHE_LINE = 64, PREFETCH_BYTES = 4 * CACHE_LINE };
+
 #ifdef __SANITIZE_ADDRESS__
 static const bool keeps = false;
 #else
@@ -22,6 +24,9 @@ void *spares_get(struct spares *spares, size_t bytes)
 		return malloc(bytes);
 	memcpy(&spares->first, memory, sizeof(memory));
 	spares->count--;
+	/* The next one has not been used for longer. */
+	for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
+		__builtin_prefetch((const char *)spares->first + at, 1);
 	return memory;
 }
 
