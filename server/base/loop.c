@@ -23,6 +23,8 @@
 #include "base/loop_watch.h"
 #include "base/spin.h"
 
+enum { LOOKS_A_TURN = 4 };
+
 struct loop_list {
 	struct loop_msg *first, **last;
 };
@@ -37,6 +39,8 @@ struct loop {
 	struct spin spin;
 	uint64_t began_ns; /* this turn's work for peers, unless spin.looking */
 	bool works;	   /* in this turn, for peers */
+	bool (*look)(void *arg); /* or NULL */
+	void *look_arg;
 	pthread_mutex_t mutex;
 	struct loop_list mailbox;
 	pthread_t thread;
@@ -132,7 +136,11 @@ static void loop_on_again(uv_idle_t *again)
 
 static void on_awake(uv_idle_t *awake)
 {
-	(void)awake;
+	struct loop *loop = awake->data;
+
+	for (int i = 0; loop->look && i < LOOKS_A_TURN; i++)
+		if (loop->look(loop->look_arg))
+			return;
 }
 
 static void on_turn_ends(uv_prepare_t *prepare)
@@ -160,12 +168,18 @@ void loop_works(struct loop *loop)
 	loop->works = true;
 }
 
+void loop_set_look(struct loop *loop, bool (*look)(void *arg), void *arg)
+{
+	loop->look = look;
+	loop->look_arg = arg;
+}
+
 /* Neither keeps uv_run from returning when all other handles are closed. */
 static void spin_start(struct loop *loop)
 {
 	uv_idle_init(&loop->uv, &loop->awake);
 	uv_prepare_init(&loop->uv, &loop->turn_ends);
-	loop->turn_ends.data = loop;
+	loop->awake.data = loop->turn_ends.data = loop;
 	uv_prepare_start(&loop->turn_ends, on_turn_ends);
 	uv_unref((uv_handle_t *)&loop->awake);
 	uv_unref((uv_handle_t *)&loop->turn_ends);

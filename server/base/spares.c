@@ -3,27 +3,37 @@
 #include "base/spares.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(at, bytes) ((void)(at), (void)(bytes))
+#endif
+
 enum { CACHE_LINE = 64, PREFETCH_BYTES = 4 * CACHE_LINE };
 
-#ifdef __SANITIZE_ADDRESS__
-static const bool keeps = false;
-#else
-static const bool keeps = true;
-#endif
+static void *next_of(const void *memory)
+{
+	void *next;
+
+	memcpy(&next, memory, sizeof(next));
+	return next;
+}
 
 void *spares_get(struct spares *spares, size_t bytes)
 {
 	void *memory = spares->first;
 
-	assert(bytes >= sizeof(memory));
+	assert(bytes >= sizeof(memory) && (!spares->bytes || spares->bytes == bytes));
+	spares->bytes = bytes;
 	if (!memory)
 		return malloc(bytes);
-	memcpy(&spares->first, memory, sizeof(memory));
+	spares->first = next_of(memory);
 	spares->count--;
+	ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
 	/* The next one has not been used for longer. */
 	for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
 		__builtin_prefetch((const char *)spares->first + at, 1);
@@ -32,11 +42,12 @@ void *spares_get(struct spares *spares, size_t bytes)
 
 void spares_put(struct spares *spares, void *memory, unsigned keep)
 {
-	if (!keeps || spares->count >= keep) {
+	if (spares->count >= keep) {
 		free(memory);
 		return;
 	}
-	memcpy(memory, &spares->first, sizeof(memory));
+	memcpy(memory, &spares->first, sizeof(spares->first));
+	ASAN_POISON_MEMORY_REGION((char *)memory + sizeof(memory), spares->bytes - sizeof(memory));
 	spares->first = memory;
 	spares->count++;
 }
@@ -46,7 +57,8 @@ void spares_fini(struct spares *spares)
 	while (spares->first) {
 		void *memory = spares->first;
 
-		memcpy(&spares->first, memory, sizeof(memory));
+		spares->first = next_of(memory);
+		ASAN_UNPOISON_MEMORY_REGION(memory, spares->bytes);
 		free(memory);
 	}
 	spares->count = 0;

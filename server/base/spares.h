@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Memory of one size that is taken and given back all the time: what came back last goes out first, because it is still
- * in the processor's caches, and without the cost of malloc. Under AddressSanitizer nothing is kept, so that it sees who
- * uses what was given back. One thread.
+ * in the processor's caches, and without the cost of malloc. AddressSanitizer is told what is given back, and so sees
+ * who still uses it. One thread.
  */
 #ifndef BASE_SPARES_H
 #define BASE_SPARES_H
@@ -13,6 +13,7 @@
 struct spares {
 	void *first; /* each begins with a pointer to the next */
 	unsigned count;
+	size_t bytes; /* of each */
 };
 
 /* Memory of so many bytes, at least a pointer's and always the same with one pool; not zeroed. NULL without memory. */

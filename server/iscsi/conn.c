@@ -281,6 +281,8 @@ static void conn_detach(struct conn *conn)
 		conn->hub->login_count--;
 	list_remove(&conn->link);
 	list_remove(&conn->dirty_link);
+	if (conn->hub->last == conn)
+		conn->hub->last = NULL;
 	uv_close((uv_handle_t *)&conn->poll, conn_on_poll_closed);
 }
 
@@ -426,23 +428,45 @@ static const char *socket_error(const struct conn *conn)
 	return strerror(err);
 }
 
-static void conn_on_poll(uv_poll_t *poll, int status, int events)
+/* Something has come, or can go. */
+static void conn_do(struct conn *conn)
 {
-	struct conn *conn = poll->data;
-
-	if (status < 0) {
-		conn_close(conn, socket_error(conn));
-		return;
-	}
-	loop_works(conn->hub->loop);
-	if (events & UV_READABLE)
-		conn_receive(conn);
 	/* All that can be answered now goes out now: by the next turn hundreds of other connections have used the caches. */
 	loop_run_own(conn->hub->loop);
 	/* It is not marked any more, so no round sees it: deadlines that it has now need the clock. */
 	hub_wake(conn->hub);
 	list_remove(&conn->dirty_link);
 	conn_work(conn);
+}
+
+static void conn_on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct conn *conn = poll->data;
+	struct hub *hub = conn->hub;
+
+	if (status < 0) {
+		conn_close(conn, socket_error(conn));
+		return;
+	}
+	loop_works(hub->loop);
+	hub->last = conn;
+	if (events & UV_READABLE)
+		conn_receive(conn);
+	conn_do(conn);
+}
+
+bool conn_look(struct conn *conn)
+{
+	uint64_t receives = conn->receives;
+
+	if (!(conn->events & UV_READABLE))
+		return false;
+	conn_receive(conn);
+	if (conn->receives == receives)
+		return false;
+	loop_works(conn->hub->loop);
+	conn_do(conn);
+	return true;
 }
 
 void conn_forget_task(struct conn *conn, const struct task *task)

@@ -95,6 +95,8 @@ void conn_resume(struct conn *conn);
 /* To be looked at before the loop sleeps. */
 void conn_mark(struct conn *conn);
 void conn_work(struct conn *conn);
+/* Has something come that libuv has not said? True: it has, and is handled. */
+bool conn_look(struct conn *conn);
 /* Takes the connection to another loop; moved runs there. It must be held. */
 void conn_move(struct conn *conn, struct hub *to, void (*moved)(struct conn *conn));
 /* An awaited answer is there. False: the connection was closed meanwhile, and is gone now. */

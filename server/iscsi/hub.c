@@ -191,6 +191,13 @@ static void hub_on_tick(uv_timer_t *tick)
 	hub_rest(hub, now_ms);
 }
 
+static bool hub_look(void *arg)
+{
+	struct hub *hub = arg;
+
+	return hub->last && conn_look(hub->last);
+}
+
 void hub_start(struct hub *hub)
 {
 	uv_loop_t *uv = loop_uv(hub->loop);
@@ -199,6 +206,7 @@ void hub_start(struct hub *hub)
 	uv_timer_init(uv, &hub->tick);
 	hub->prepare.data = hub->tick.data = hub;
 	uv_prepare_start(&hub->prepare, hub_on_prepare);
+	loop_set_look(hub->loop, hub_look, hub);
 	uv_timer_start(&hub->tick, hub_on_tick, HUB_TICK_MS, HUB_TICK_MS);
 	hub->handles = 2;
 }
@@ -257,6 +265,7 @@ static void hub_on_handle_closed(uv_handle_t *handle)
 
 void hub_close(struct hub *hub)
 {
+	loop_set_look(hub->loop, NULL, NULL);
 	probe_end_all(hub);
 	uv_close((uv_handle_t *)&hub->prepare, hub_on_handle_closed);
 	uv_close((uv_handle_t *)&hub->tick, hub_on_handle_closed);

@@ -39,6 +39,7 @@ struct hub {
 	bool resting; /* the tick is far away, or off */
 	uint64_t stop_deadline_ms, stop_polite_ms;
 	struct list conns;
+	struct conn *last;  /* whose turn was last: who is likely to come next, while the loop stays awake; or NULL */
 	struct list dirty;  /* connections with something to do before the loop sleeps */
 	struct list kicked; /* targets, likewise */
 	struct list ending; /* sessions that wait for their last tasks */

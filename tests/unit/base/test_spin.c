@@ -111,13 +111,13 @@ static void work(struct loop_msg *msg)
 	loop_works(loop_current());
 }
 
-static void test_loop(void **state)
+/* A loop whose peers have come back at once until it stays awake for them. */
+static struct loop *loop_awake(void)
 {
 	struct loop *loop = loop_new(0);
 	struct loop_msg msg = { .run = work };
 	bool awake = false;
 
-	(void)state;
 	assert_non_null(loop);
 	for (unsigned i = 0; i < 100000 && !awake; i++) {
 		loop_post(loop, &msg);
@@ -127,9 +127,48 @@ static void test_loop(void **state)
 		awake = uv_backend_timeout(loop_uv(loop)) == 0;
 	}
 	assert_true(awake);
+	return loop;
+}
+
+static void test_loop(void **state)
+{
+	struct loop *loop = loop_awake();
+
+	(void)state;
 	usleep(1000);
 	loop_run_once(loop, false);
 	assert_int_not_equal(uv_backend_timeout(loop_uv(loop)), 0);
+	loop_free(loop);
+}
+
+static unsigned looks, looks_until_work;
+
+static bool look(void *arg)
+{
+	if (++looks < looks_until_work)
+		return false;
+	loop_works(arg);
+	return true;
+}
+
+/* It looks while it is awake, not more in a turn when there was something, and not when it sleeps. */
+static void test_look(void **state)
+{
+	struct loop *loop = loop_awake();
+	unsigned before;
+
+	(void)state;
+	loop_set_look(loop, look, loop);
+	looks_until_work = 2;
+	loop_run_once(loop, false);
+	assert_int_equal(looks, 2);
+	looks_until_work = UINT32_MAX;
+	usleep(1000);
+	loop_run_once(loop, false);
+	before = looks;
+	loop_run_once(loop, false);
+	assert_int_equal(looks, before);
+	loop_set_look(loop, NULL, NULL);
 	loop_free(loop);
 }
 
@@ -137,7 +176,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_near_peer), cmocka_unit_test(test_far_peer), cmocka_unit_test(test_too_late),
-		cmocka_unit_test(test_goes_away), cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_goes_away), cmocka_unit_test(test_loop), cmocka_unit_test(test_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
