@@ -23,6 +23,13 @@ static void *next_of(const void *memory)
 	return next;
 }
 
+/* It has not been used for longer than the one that is taken now. */
+static void prefetch(const char *memory, size_t bytes)
+{
+	for (size_t at = 0; memory && at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
+		__builtin_prefetch(memory + at, 1);
+}
+
 void *spares_get(struct spares *spares, size_t bytes)
 {
 	void *memory = spares->first;
@@ -34,9 +41,7 @@ void *spares_get(struct spares *spares, size_t bytes)
 	spares->first = next_of(memory);
 	spares->count--;
 	ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
-	/* The next one has not been used for longer. */
-	for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)
-		__builtin_prefetch((const char *)spares->first + at, 1);
+	prefetch(spares->first, bytes);
 	return memory;
 }
 
