@@ -113,7 +113,7 @@ class Lab:
                 # tgt has no children: its plain write is what a first write is held against.
                 extra = region(WRITTEN_OFFSET, scale.written_bytes) if load.fresh and t.name == "tgt" else fresh
                 if load.fresh:
-                    touch_memory(int(seconds * 1024) * MIB)
+                    touch_memory(int(max(seconds, 1) * 1024) * MIB)
                 got.setdefault(t.label, []).append(
                     iload(t, "--poll", "-n", load.sessions, "-d", seconds, "-W", 0 if load.fresh else scale.warmup, *load.args, *extra))
                 if load.kind == "write" or "randrw" in load.args:
