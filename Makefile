@@ -21,7 +21,7 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wwrite-strings -Werror
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DSANBOOTD_VERSION='"$(VERSION)"' -Iserver $(FLAGS_$(MODE)) $(WARN) -pthread $(PKG_CFLAGS) $(CFLAGS)
 ALL_LIBS = $(FLAGS_$(MODE)) $(if $(whole_program),,-fno-lto) -pthread $(LDFLAGS)
-# What is measured is optimised as a whole (a read of 4 KiB costs 3 % less); tests are linked as they are, which is faster.
+# What is measured is optimised as a whole (a read of 4 KiB costs 1 to 3 % less); tests are linked as they are, which is faster.
 $(B)/sanbootd $(B)/bench/constant: whole_program := yes
 
 # What a folder of server/ may use, itself first ("daemon": the files beside the folders); tests/check-includes holds them to it.

@@ -31,7 +31,7 @@ static void *next_of(const void *memory)
 	return next;
 }
 
-/* It has not been used for longer than the one that is taken now. */
+/* For the piece that is taken next: nobody has used it for longer, so the caches may have lost it. */
 static void prefetch(const char *memory, size_t bytes)
 {
 	for (size_t at = 0; memory && at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE)

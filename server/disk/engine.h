@@ -117,8 +117,8 @@ void *disk_buffers_get(struct disk_env *env, struct loop *loop, size_t bytes);
 void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_t bytes);
 
 /*
- * Memory of DISK_SMALL_BYTES for what a request needs while it runs, on loop; not zeroed. NULL without memory. put: on the same
- * loop.
+ * Memory of DISK_SMALL_BYTES for what a request needs while it runs, on loop; not zeroed. NULL without memory. put: on
+ * the same loop.
  */
 enum { DISK_SMALL_BYTES = 1024 };
 void *disk_small_get(struct disk_env *env, struct loop *loop);

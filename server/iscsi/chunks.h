@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a
- * chunk is its user knows: struct data_out. One loop.
+ * Memory for Data-Out: chunks of 4 and of 64 KiB, a few of them kept for the next command. Which kind a chunk is its
+ * user knows: struct data_out. One loop.
  */
 #ifndef ISCSI_CHUNKS_H
 #define ISCSI_CHUNKS_H

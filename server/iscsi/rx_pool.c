@@ -3,6 +3,7 @@
 #include "iscsi/rx_pool.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static bool rx_pool_grow(struct rx_pool *pool)

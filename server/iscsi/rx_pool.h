@@ -8,7 +8,6 @@
 #ifndef ISCSI_RX_POOL_H
 #define ISCSI_RX_POOL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,8 +36,8 @@ void rx_pool_fini(struct rx_pool *pool);
 /* What the last receive brought is handled: after this, pool->now has nothing that is lent. */
 void rx_pool_turn(struct rx_pool *pool);
 /*
- * Lends bytes of the last receive: the block that has them, until rx_block_return. NULL: they are not of the last receive,
- * or too many blocks are lent; they have to be copied.
+ * Lends bytes of the last receive: the block that has them, until rx_block_return. NULL: they are not of the last
+ * receive, or too many blocks are lent; they have to be copied.
  */
 struct rx_block *rx_pool_lend(struct rx_pool *pool, const uint8_t *bytes);
 void rx_block_return(struct rx_block *block);
