@@ -78,7 +78,6 @@ static void provider_found(void *arg, const struct boot_access *from)
 	access->login_status = from->login_status;
 	access->auth = convert_auth(from->auth);
 	access->many = from->many;
-	access->physical_512 = from->physical_512;
 	snprintf(access->reason, sizeof(access->reason), "%s", from->reason);
 	snprintf(access->iqn, sizeof(access->iqn), "%s", from->iqn);
 	snprintf(access->initiator, sizeof(access->initiator), "%s", from->initiator);
@@ -118,22 +117,47 @@ static void provider_begin(void *arg, uint64_t key, uint64_t boot, struct loop *
 	boot_target_begin(provider->boot, (int64_t)key, boot, reply_loop, begun, begun_arg);
 }
 
+/* until iscsi/ takes lists */
+struct opening {
+	void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason);
+	void *arg;
+	struct provider *provider;
+};
+
+static struct boot_lun only_lun(struct disk *disk);
+
+static void provider_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+			    const char *reason)
+{
+	struct opening *opening = arg;
+
+	opening->opened(opening->arg, count ? luns[0].disk : NULL, login_status, reason);
+	free(opening);
+}
+
 static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 			  void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status,
 					 const char *reason),
 			  void *opened_arg)
 {
 	struct provider *provider = arg;
+	struct opening *opening = malloc(sizeof(*opening));
 
-	boot_target_open(provider->boot, (int64_t)key, boot, loop, opened, opened_arg);
+	if (!opening)
+		abort();
+	*opening = (struct opening){ opened, opened_arg, provider };
+	boot_target_open(provider->boot, (int64_t)key, boot, loop, provider_opened, opening);
 }
 
 static void provider_close(void *arg, uint64_t key, struct disk *disk, struct loop *loop,
 			   void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct provider *provider = arg;
+	struct boot_lun lun = only_lun(disk);
 
-	boot_target_close(provider->boot, (int64_t)key, disk, loop, closed, closed_arg);
+	(void)key;
+	(void)loop;
+	boot_target_close(provider->boot, &lun, 1, closed, closed_arg);
 }
 
 static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
@@ -141,8 +165,14 @@ static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t s
 			  void *grown_arg)
 {
 	struct provider *provider = arg;
+	struct boot_lun lun = only_lun(disk);
 
-	boot_target_grow(provider->boot, (int64_t)key, disk, size_bytes, loop, grown, grown_arg);
+	boot_target_grow(provider->boot, (int64_t)key, &lun, size_bytes, loop, grown, grown_arg);
+}
+
+static struct boot_lun only_lun(struct disk *disk)
+{
+	return (struct boot_lun){ .volume_id = boot_volume_of(disk), .disk = disk };
 }
 
 static bool provider_begin_needs_closed(void *arg, uint64_t key)
@@ -346,11 +376,12 @@ static void provider_sessions(void *arg, uint64_t key, struct loop *reply_loop,
 	iscsi_server_sessions(provider->server, key, reply_loop, provider_each_session, sessions);
 }
 
-static void provider_resize(void *arg, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+static void provider_resize(void *arg, uint64_t key, unsigned lun, uint64_t size_bytes, struct loop *reply_loop,
 			    void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg)
 {
 	struct provider *provider = arg;
 
+	(void)lun;
 	iscsi_server_resize(provider->server, key, size_bytes, reply_loop, resized, resized_arg);
 }
 

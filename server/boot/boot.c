@@ -41,14 +41,14 @@ void boot_leave(struct boot *boot)
 struct discard {
 	struct pool_job job;
 	struct boot *boot;
-	char child[NAME_MAX_TEXT];
+	struct volume volume;
 };
 
 static void discard_work(struct pool_job *job)
 {
 	struct discard *discard = container_of(job, struct discard, job);
 
-	store_delete_child(discard->boot->store, discard->child);
+	store_delete_object(discard->boot->store, &discard->volume);
 }
 
 static void discard_done(struct pool_job *job)
@@ -60,17 +60,34 @@ static void discard_done(struct pool_job *job)
 	boot_leave(boot);
 }
 
-void boot_discard_child(struct boot *boot, const char *child)
+void boot_discard_object(struct boot *boot, const struct volume *volume)
 {
-	struct discard *discard = calloc(1, sizeof(*discard));
+	struct discard *discard = volume->object[0] ? calloc(1, sizeof(*discard)) : NULL;
 
 	if (!discard)
 		return; /* the next start removes it */
 	discard->boot = boot;
-	snprintf(discard->child, sizeof(discard->child), "%s", child);
+	discard->volume = *volume;
 	discard->job = (struct pool_job){ .work = discard_work, .done = discard_done };
 	boot_enter(boot);
 	pool_submit(boot->pool, POOL_SLOW, &discard->job);
+}
+
+int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
+		      const struct policy *policy, struct volume *made, struct volume *given_up, char *reason,
+		      size_t reason_size)
+{
+	struct volume anew = machine->system;
+	int err;
+
+	anew.version_id = version->id;
+	err = store_create_volume(boot->store, &anew, version, policy, machine->id, reason, reason_size);
+	if (err)
+		return err;
+	*given_up = machine->system;
+	*made = anew;
+	machine->system = anew;
+	return 0;
 }
 
 /* RFC 7143 §4.2.7.2: what iqn. names may be made of; and room for ":" + short id + ":i". */
@@ -117,6 +134,7 @@ static void boot_free_parts(struct boot *boot)
 	templates_free(boot->templates);
 	entries_free(boot->entries);
 	slots_fini(&boot->slots);
+	disks_fini(&boot->disks);
 	pthread_cond_destroy(&boot->idle);
 	pthread_mutex_destroy(&boot->mutex);
 	free(boot);
@@ -143,6 +161,7 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	slots_init(&made->slots);
+	disks_init(&made->disks);
 	pthread_mutex_init(&made->mutex, NULL);
 	pthread_cond_init(&made->idle, NULL);
 	made->turns = turns_new();

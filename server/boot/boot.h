@@ -47,8 +47,8 @@ struct boot_runtime {
 	void (*sessions)(void *arg, uint64_t key, struct loop *reply_loop,
 			 void (*each)(void *each_arg, const struct boot_session *session),
 			 void *each_arg); /* NULL ends */
-	/* Grows the disk of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
-	void (*resize)(void *arg, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+	/* Grows a LUN of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
+	void (*resize)(void *arg, uint64_t key, unsigned lun, uint64_t size_bytes, struct loop *reply_loop,
 		       void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg);
 };
 
@@ -184,8 +184,8 @@ void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *f
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
 	     size_t reason_size);
 
-/* Nobody has the machine's disk open, or is about to: other tools may have it. Any thread, at once. */
-bool boot_disk_is_closed(struct boot *boot, int64_t machine_id);
+/* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
+bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */
@@ -213,7 +213,6 @@ struct boot_access {
 	char iqn[IQN_MAX_TEXT];
 	enum auth_kind auth;
 	bool many;
-	bool physical_512;
 	char initiator[IQN_MAX_TEXT]; /* the only one allowed; "" any (auth=none, access=many) */
 	struct boot_credential current, pending;
 };
@@ -225,17 +224,39 @@ void boot_target_list(struct boot *boot, const char *initiator, struct loop *rep
 		      void (*each)(void *arg, const char *iqn), void *arg);
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg);
-void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
-		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason),
-		      void *arg);
-void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop,
-		       void (*closed)(void *arg), void *arg);
+
+/* An open volume at a LUN. The disk is closed by boot_target_close. */
+struct boot_lun {
+	unsigned number;
+	int64_t volume_id;
+	enum volume_kind kind;
+	bool physical_512;
+	struct disk *disk;
+};
+
 /*
- * Closes the disk, which nobody uses just now, grows it and opens it again. grown, on loop: the disk to go on with, and
- * 0 or -errno with a sentence why it is no larger; disk NULL: it could not be opened again.
+ * Opens all that the machine has, on loop. The system volume (LUN 0) comes first in luns, which is borrowed; another
+ * volume that cannot be opened is left out. count 0: refused, with status and reason.
  */
-void boot_target_grow(struct boot *boot, int64_t machine_id, struct disk *disk, uint64_t size_bytes, struct loop *loop,
-		      void (*grown)(void *arg, struct disk *disk, int err, const char *reason), void *arg);
+void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
+		      void (*opened)(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+				     const char *reason),
+		      void *arg);
+/* Opens one more, while the others are open. lun NULL: it cannot be, and reason says why. */
+void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
+			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg);
+/* until iscsi/ takes lists */
+int64_t boot_volume_of(const struct disk *disk);
+/* Closes these; closed runs on their loop. Nobody uses them. */
+void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
+		       void *arg);
+/*
+ * Closes the disk of a LUN, which nobody uses just now, grows it and opens it again. grown, on loop: the disk to go on
+ * with, and 0 or -errno with a sentence why it is no larger; disk NULL: it could not be opened again.
+ */
+void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_lun *lun, uint64_t size_bytes,
+		      struct loop *loop, void (*grown)(void *arg, struct disk *disk, int err, const char *reason),
+		      void *arg);
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why); /* began: NULL */

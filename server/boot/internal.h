@@ -4,6 +4,7 @@
 #define BOOT_INTERNAL_H
 
 #include "boot/boot.h"
+#include "disks.h"
 #include "slot.h"
 
 #include <pthread.h>
@@ -49,7 +50,8 @@ struct boot {
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;
 
-	struct slots slots;
+	struct slots slots; /* by machine */
+	struct disks disks; /* by volume */
 	atomic_bool stopping; /* sessions that end from now on do so because the server stops */
 	struct stages *stages;
 	struct turns *turns;
@@ -64,8 +66,19 @@ struct boot {
 /* Every asynchronous call is framed by these, so that boot_free can wait. */
 void boot_enter(struct boot *boot);
 void boot_leave(struct boot *boot);
-/* Deletes a child's file on a worker: unlink(2) of a big file waits for the disk. Nothing refers to it any more. */
-void boot_discard_child(struct boot *boot, const char *child);
+/*
+ * Deletes a volume's object on a worker: that of a big file waits for the disk. Nothing refers to it any more. Nothing
+ * happens where it has none.
+ */
+void boot_discard_object(struct boot *boot, const struct volume *volume);
+/*
+ * A machine's system volume begins anew, from version: its new object is made and put into machine; *given_up is the old
+ * one, whose object goes when that is committed; where the commit fails, that of *made goes. Inside a write job, the
+ * volume closed.
+ */
+int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
+		      const struct policy *policy, struct volume *made, struct volume *given_up, char *reason,
+		      size_t reason_size);
 
 /* Queues an event of the machine with this id (0: of none); level, kind and actor are literals. Any thread. */
 void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,

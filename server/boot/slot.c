@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The in-memory table of children: see slot.h. */
+/* What is known in memory of machines: see slot.h. */
 #include "slot.h"
 
 #include "base/util.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-enum slot_state { SLOT_CLOSED, SLOT_OPENING, SLOT_OPEN, SLOT_CLOSING };
 
 struct slot {
 	struct slot *next;
 	int64_t machine_id;
-	enum slot_state state;
-	bool claimed, ephemeral;
+	bool ephemeral;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200]; /* "": not since the last session */
@@ -29,14 +23,8 @@ struct slot {
 
 void slots_init(struct slots *slots)
 {
-	pthread_condattr_t attr;
-
 	*slots = (struct slots){ 0 };
 	pthread_mutex_init(&slots->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&slots->closed, &attr);
-	pthread_condattr_destroy(&attr);
 }
 
 void slots_fini(struct slots *slots)
@@ -47,7 +35,6 @@ void slots_fini(struct slots *slots)
 			free(slot);
 		}
 	}
-	pthread_cond_destroy(&slots->closed);
 	pthread_mutex_destroy(&slots->mutex);
 }
 
@@ -91,104 +78,6 @@ static struct slot *slots_lock_get(struct slots *slots, int64_t machine_id)
 	return slots_get(slots, machine_id);
 }
 
-int slots_open_begin(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots_lock_get(slots, machine_id);
-	int err = 0;
-
-	if (!slot)
-		err = -ENOMEM;
-	else if (slot->claimed || slot->state != SLOT_CLOSED)
-		err = -EBUSY;
-	else
-		slot->state = SLOT_OPENING;
-	pthread_mutex_unlock(&slots->mutex);
-	return err;
-}
-
-static void slots_move(struct slots *slots, int64_t machine_id, enum slot_state from, enum slot_state to)
-{
-	struct slot *slot = slots_lock_find(slots, machine_id);
-
-	assert(slot && slot->state == from);
-	slot->state = to;
-	if (to == SLOT_CLOSED)
-		pthread_cond_broadcast(&slots->closed);
-	pthread_mutex_unlock(&slots->mutex);
-}
-
-void slots_open_end(struct slots *slots, int64_t machine_id, bool open)
-{
-	slots_move(slots, machine_id, SLOT_OPENING, open ? SLOT_OPEN : SLOT_CLOSED);
-}
-
-void slots_close_begin(struct slots *slots, int64_t machine_id)
-{
-	slots_move(slots, machine_id, SLOT_OPEN, SLOT_CLOSING);
-}
-
-void slots_close_end(struct slots *slots, int64_t machine_id)
-{
-	slots_move(slots, machine_id, SLOT_CLOSING, SLOT_CLOSED);
-}
-
-bool slots_is_closed(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots_lock_find(slots, machine_id);
-	bool closed;
-
-	closed = !slot || slot->state == SLOT_CLOSED;
-	pthread_mutex_unlock(&slots->mutex);
-	return closed;
-}
-
-int slots_claim(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots_lock_get(slots, machine_id);
-	int err = 0;
-
-	if (!slot)
-		err = -ENOMEM;
-	else if (slot->claimed)
-		err = -EBUSY;
-	else
-		slot->claimed = true;
-	pthread_mutex_unlock(&slots->mutex);
-	return err;
-}
-
-void slots_unclaim(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots_lock_find(slots, machine_id);
-
-	assert(slot && slot->claimed);
-	slot->claimed = false;
-	pthread_mutex_unlock(&slots->mutex);
-}
-
-bool slots_is_claimed(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots_lock_find(slots, machine_id);
-	bool claimed;
-
-	claimed = slot && slot->claimed;
-	pthread_mutex_unlock(&slots->mutex);
-	return claimed;
-}
-
-int slots_wait_closed(struct slots *slots, int64_t machine_id, unsigned timeout_ms)
-{
-	struct timespec until = time_monotonic_in(timeout_ms);
-	struct slot *slot;
-	int err = 0;
-
-	pthread_mutex_lock(&slots->mutex);
-	while ((slot = slots_find(slots, machine_id)) && slot->state != SLOT_CLOSED && !err)
-		err = -pthread_cond_timedwait(&slots->closed, &slots->mutex, &until);
-	pthread_mutex_unlock(&slots->mutex);
-	return err;
-}
-
 void slots_forget(struct slots *slots, int64_t machine_id)
 {
 	pthread_mutex_lock(&slots->mutex);
@@ -197,7 +86,6 @@ void slots_forget(struct slots *slots, int64_t machine_id)
 
 		if (slot->machine_id != machine_id)
 			continue;
-		assert(slot->claimed && slot->state == SLOT_CLOSED);
 		*at = slot->next;
 		free(slot);
 		break;

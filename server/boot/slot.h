@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is known in memory of each machine's child: closed, opening, open, closing, and whether a store job (reset,
- * swap, remove, ...) has claimed it; and when which event was last recorded, so that a flood is not. Private to boot/.
+ * What is known in memory of each machine: its sessions, its last refusal, the boot that began last, and when which
+ * event was last recorded, so that a flood is not. Private to boot/.
  *
- *              open_begin          open_end(true)         close_begin
- *     closed --------------> opening ------------> open ---------------> closing
- *       ^  ^                    | open_end(false)                           | close_end
- *       |  +--------------------+                                           |
- *       +-------------------------------------------------------------------+
- *
- * claim is independent of the state: it refuses new openings and begins; the claimer then waits until the child is
- * closed.
- *
- * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it
- * but slots_wait_closed (a condition variable, never on a loop). A slot lives until slots_forget.
+ * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it. A
+ * slot lives until slots_forget.
  */
 #ifndef BOOT_SLOT_H
 #define BOOT_SLOT_H
@@ -29,6 +20,7 @@ enum slot_event {
 	SLOT_SANBOOT_FAILED,
 	SLOT_REFUSED,
 	SLOT_SESSION,
+	SLOT_VOLUME,
 	SLOT_SPACE,
 	SLOT_GOLDEN,
 	SLOT_FLOOD,
@@ -40,28 +32,13 @@ struct slot;
 
 struct slots {
 	pthread_mutex_t mutex; /* guards all below */
-	pthread_cond_t closed; /* some child has been closed */
 	struct slot *buckets[SLOT_BUCKETS];
 };
 
 void slots_init(struct slots *slots);
 void slots_fini(struct slots *slots);
 
-/* 0; -EBUSY: claimed, or not closed; -ENOMEM. */
-int slots_open_begin(struct slots *slots, int64_t machine_id);
-void slots_open_end(struct slots *slots, int64_t machine_id, bool open);
-void slots_close_begin(struct slots *slots, int64_t machine_id);
-void slots_close_end(struct slots *slots, int64_t machine_id);
-/* Nothing is open or about to be. */
-bool slots_is_closed(struct slots *slots, int64_t machine_id);
-
-/* 0; -EBUSY: somebody else has it; -ENOMEM. */
-int slots_claim(struct slots *slots, int64_t machine_id);
-void slots_unclaim(struct slots *slots, int64_t machine_id);
-bool slots_is_claimed(struct slots *slots, int64_t machine_id);
-/* 0; -ETIMEDOUT. Blocks: not on a loop. */
-int slots_wait_closed(struct slots *slots, int64_t machine_id, unsigned timeout_ms);
-/* The machine is gone. Closed, and claimed by the caller. */
+/* The machine is gone. */
 void slots_forget(struct slots *slots, int64_t machine_id);
 
 /* begin of an ephemeral machine replaces its child. */

@@ -20,7 +20,7 @@ enum { BOOTS_SHOWN = 10, EVENTS_SHOWN = 30 };
 
 struct machine_ref {
 	int64_t id;
-	char child[NAME_MAX_TEXT];
+	struct volume system;
 	json_t *json; /* borrowed from the array */
 };
 
@@ -117,7 +117,7 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		err = add_machine_group(machines->tx, machine, json);
 	if (err)
 		return err;
-	if (!version_by_id(machines->tx, machine->version_id, &version))
+	if (!version_by_id(machines->tx, machine->system.version_id, &version))
 		set_version(json, &version);
 	if (!machines->detail)
 		return 0;
@@ -145,7 +145,7 @@ static int add_machine(void *arg, const struct machine *machine)
 		return -ENOMEM;
 	refs[machines->count].id = machine->id;
 	refs[machines->count].json = json;
-	memcpy(refs[machines->count].child, machine->child, sizeof(refs->child));
+	refs[machines->count].system = machine->system;
 	machines->count++;
 	return add_relations(machines, machine, json);
 }
@@ -180,15 +180,13 @@ static void add_sessions(const struct machine_ref *ref, const struct boot_sessio
 
 static void add_disk(struct http *http, const struct machine_ref *ref)
 {
-	struct child_info info = { 0 };
-	char path[4096];
+	struct volume_info info;
 	json_t *disk, *luns;
-	int err = store_child_info(http->config.store, ref->child, &info);
+	int err = store_volume_info(http->config.store, &ref->system, NULL, &info);
 
-	store_child_path(http->config.store, ref->child, path, sizeof(path));
-	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", path, "format", "qcow2", "virtual_bytes",
+	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", info.path, "format", info.format, "virtual_bytes",
 			 (json_int_t)info.virtual_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "clean",
-			 !err && info.clean && boot_disk_is_closed(http->config.boot, ref->id));
+			 !err && info.clean && boot_volume_is_closed(http->config.boot, ref->system.id));
 	if (err)
 		json_object_set_new(disk, "error",
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));

@@ -175,7 +175,7 @@ void handle_status(struct request *request)
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes,
 				      "free_bytes", (json_int_t)space.free_bytes, "reserve_bytes",
 				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
-				      "children_bytes", (json_int_t)space.children_bytes));
+				      "children_bytes", (json_int_t)space.volumes_bytes));
 	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
 	api_add_site(http, status);
 	json_decref(machines);

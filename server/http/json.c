@@ -2,9 +2,11 @@
 /* Records as JSON: see json.h. */
 #include "http/json.h"
 
+#include "base/util.h"
 #include "http/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 json_t *json_text_or_null(const char *text)
@@ -44,29 +46,50 @@ json_t *event_json(const struct event *event)
 			 json_text_or_null(event->object), "text", text_json(event->text));
 }
 
+static json_t *field_json(const struct field *field, const void *record)
+{
+	const char *text = (const char *)record + field->offset;
+
+	switch (field->kind) {
+	case FIELD_TEXT:
+		return text[0]		? text_json(text)
+		       : field->nothing ? json_string(field->nothing)
+					: json_null();
+	case FIELD_TIME:
+		return json_time_or_null(field_get(field, record));
+	case FIELD_BOOL:
+		return json_boolean(field_get(field, record));
+	case FIELD_WORD:
+		return json_string(field_word(field, record));
+	case FIELD_BYTES_OF:
+		return json_integer(strtol(field_word(field, record), NULL, 10));
+	default:
+		return json_integer(field_get(field, record));
+	}
+}
+
+json_t *record_json(const struct field *table, const void *record)
+{
+	json_t *json = json_object();
+
+	for (; json && table->column; table++) {
+		if (table->json)
+			json_object_set_new(json, table->json, field_json(table, record));
+	}
+	return json;
+}
+
 json_t *machine_json(const struct machine *m)
 {
-	json_t *json = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)m->id, "name", m->name, "iqn",
-				 m->iqn, "uuid", json_text_or_null(m->uuid), "serial", json_text_or_null(m->serial),
-				 "product", json_text_or_null(m->product));
+	static const char *const of_system[] = { "state_reason", "physical_block", "quota" };
+	json_t *json = record_json(machine_fields, m), *system = record_json(volume_fields, &m->system);
 
 	if (!json)
 		return NULL;
-	json_object_set_new(json, "state", json_string(m->state == MACHINE_FAILED ? "failed" : "off"));
-	json_object_set_new(json, "state_reason", json_text_or_null(m->state_reason));
-	json_object_set_new(json, "mode", json_string(machine_mode_name(m->mode)));
-	json_object_set_new(json, "auth", json_string(auth_kind_name(m->auth)));
-	json_object_set_new(json, "access", json_string(m->access_many ? "many" : "one"));
-	json_object_set_new(json, "boot", json_string(m->boot[0] ? m->boot : "disk"));
-	json_object_set_new(json, "physical_block", json_integer(m->physical_512 ? 512 : 4096));
-	json_object_set_new(json, "quota", json_string(m->quota[0] ? m->quota : "policy"));
-	json_object_set_new(json, "boot_once", json_text_or_null(m->boot_once));
-	json_object_set_new(json, "no_gateway", json_boolean(m->no_gateway));
-	json_object_set_new(json, "multipath", json_boolean(m->multipath));
-	json_object_set_new(json, "note", json_text_or_null(m->note));
-	json_object_set_new(json, "address", json_text_or_null(m->address));
-	json_object_set_new(json, "created_ms", json_time_or_null(m->created_ms));
-	json_object_set_new(json, "seen_ms", json_time_or_null(m->seen_ms));
+	for (size_t i = 0; i < array_len(of_system); i++)
+		json_object_set(json, of_system[i], json_object_get(system, of_system[i]));
+	json_object_set_new(json, "state", json_string(m->system.state == VOLUME_FAILED ? "failed" : "off"));
+	json_decref(system);
 	return json;
 }
 

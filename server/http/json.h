@@ -20,6 +20,8 @@ json_t *json_lines(const char *text);
 
 json_t *event_json(const struct event *event);
 /* Without what needs other tables: version, MACs, boots, sessions, disk. */
+/* All fields of a record that have a name in JSON. */
+json_t *record_json(const struct field *table, const void *record);
 json_t *machine_json(const struct machine *machine);
 json_t *boot_record_json(const struct boot_record *boot, bool secrets);
 json_t *boot_session_json(const struct boot_session *session);

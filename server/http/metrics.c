@@ -82,7 +82,7 @@ static void write_space(struct buf *out, struct http *http, const struct policy 
 	if (store_get_space(http->config.store, policy, &space))
 		return;
 	gauge(out, "images_bytes", "Bytes that golden images take on disk.", space.images_bytes);
-	gauge(out, "children_bytes", "Bytes that the machines' own disks take.", space.children_bytes);
+	gauge(out, "children_bytes", "Bytes that the machines' own disks take.", space.volumes_bytes);
 	gauge(out, "state_free_bytes", "Bytes free on the file system of the state directory.", space.free_bytes);
 	gauge(out, "state_total_bytes", "Size of that file system in bytes.", space.total_bytes);
 	gauge(out, "reserve_bytes", "Bytes below which no new machine is enrolled.", space.reserve_bytes);

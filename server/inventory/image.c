@@ -13,7 +13,8 @@
 #define VERSION_COLUMNS                                                                                            \
 	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, " \
 	"image_version.created_ms, source, warnings, is_default, "                                                 \
-	"(SELECT count(*) FROM machine WHERE machine.version_id = image_version.id)"
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                   \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -33,6 +34,7 @@ static void version_read(struct query *q, struct image_version *v)
 	query_text(q, v->warnings, sizeof(v->warnings));
 	v->is_default = query_int(q);
 	v->machines = (unsigned)query_int(q);
+	v->volumes = (unsigned)query_int(q);
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -199,7 +201,7 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines)
+	if (version.machines || version.volumes)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

@@ -15,6 +15,7 @@
 
 #include "base/loop.h"
 #include "base/parse.h"
+#include "inventory/field.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,9 +67,36 @@ enum {
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
-enum machine_state {
-	MACHINE_READY,
-	MACHINE_FAILED, /* its child failed (invariant 5): no login until a person resets it or lifts it */
+/* ---- volumes: design.md, "Volumes" ---- */
+
+enum volume_kind {
+	VOLUME_SYSTEM,	 /* what a machine boots from: a differencing child of a golden version; LUN 0, one for each machine */
+	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
+	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
+	VOLUME_CD,	 /* the same as a CD-ROM */
+	VOLUME_WHO_AM_I, /* generated for one machine */
+};
+enum volume_state {
+	VOLUME_READY,
+	VOLUME_FAILED, /* it failed (invariant 5): not opened until a person resets it or lifts that */
+};
+enum { LUN_MAX = 255, BACKEND_TEXT = 16 };
+
+struct volume {
+	int64_t id;
+	enum volume_kind kind;
+	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
+	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
+	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
+	int64_t version_id;	    /* the golden version that it was made from, or is; 0: none */
+	uint64_t size_bytes;	    /* at least so much, whatever its version has; 0: as that */
+	char quota[QUOTA_TEXT]; /* the most that it may take in its backend: a size, or none; "": as policy says */
+	bool physical_512; /* it says that a physical block has 512 bytes, for old systems; else 4096 */
+	enum volume_state state;
+	char state_reason[REASON_TEXT];
+	bool fresh; /* never opened for a login: it may be made again if a loss of power damaged it */
+	char note[NOTE_TEXT];
+	int64_t created_ms;
 };
 
 struct machine {
@@ -78,15 +106,10 @@ struct machine {
 	char uuid[PARSE_UUID_TEXT]; /* "" not known or a placeholder */
 	char serial[SERIAL_TEXT];  /* "" likewise */
 	char product[SERIAL_TEXT]; /* manufacturer and product, as the machine said; for people */
-	int64_t version_id;	   /* the golden version that its child was made from */
 	enum machine_mode mode;
-	enum machine_state state;
-	char state_reason[REASON_TEXT];
 	enum auth_kind auth;
 	bool access_many;
 	char note[NOTE_TEXT];
-	char child[NAME_MAX_TEXT]; /* file name in children/, made from the id, new with each reset */
-	bool child_fresh;	   /* never logged in to: it may be made again if a loss of power damaged it */
 	char address[PARSE_ENDPOINT_TEXT]; /* the IPv4 address that it keeps; "" not yet known */
 	int64_t created_ms, seen_ms;
 	bool no_gateway; /* keep the gateway out of the iBFT */
@@ -95,9 +118,7 @@ struct machine {
 	char boot_once[BOOT_TEXT]; /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath; /* its script names every portal */
-	uint64_t size_bytes; /* at least so much has its disk, whatever its image has; 0: as the image */
-	char quota[QUOTA_TEXT]; /* the most that its own disk may take here: a size, or none; "": as policy says */
-	bool physical_512;   /* its disk says that a physical block has 512 bytes, for old systems; else 4096 */
+	struct volume system; /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
@@ -113,27 +134,62 @@ int machine_find(struct inventory_tx *tx, const char *text, struct machine *mach
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
 int machine_count(struct inventory_tx *tx, unsigned *count);
 
-/* machine->id is set. -EEXIST: name, IQN or MAC taken. */
+/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken. */
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
-/* Writes all fields but id and iqn. -EEXIST: name taken. */
+/* Writes all fields but what is fixed, and its system volume as volume_update does. -EEXIST: name taken. */
 int machine_update(struct inventory_tx *tx, const struct machine *machine);
-/* With its MACs, boots and target state; its events stay. */
+/* With its MACs, boots, target state and system volume. Its events stay, and its other volumes, which nobody has then. */
 int machine_delete(struct inventory_tx *tx, int64_t id);
 int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
 int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
 /* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
-/*
- * Children that committed changes have given up (machine_delete, a changed machine.child): their files go, whatever
- * crash comes between. Other files in children/ that no machine names may be somebody's data, say after an old backup
- * of the inventory.
- */
-int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *child), void *arg);
-int discarded_forget(struct inventory_tx *tx, const char *child);
 /* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
 bool machine_name_pattern_valid(const char *pattern);
 bool machine_name_valid(const char *name);
+
+/* 0, -ENOENT, or -EIO. */
+int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume);
+/* A name, "#id", or MACHINE:LUN. */
+int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume);
+/* In order of id. each returns 0 to go on. */
+int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct volume *volume), void *arg);
+/* volume->id is set. -EEXIST: the name or the object is taken; -EINVAL: volume_name_valid. */
+int volume_insert(struct inventory_tx *tx, struct volume *volume);
+/* Writes all fields but what is fixed; an object that changes is given up. -EEXIST: the name is taken. */
+int volume_update(struct inventory_tx *tx, const struct volume *volume);
+/* Its object is given up. -EBUSY: it is attached. */
+int volume_delete(struct inventory_tx *tx, int64_t id);
+/* As an image's name, without ':' and '#'. */
+bool volume_name_valid(const char *name);
+/* May several machines have it at a time? */
+bool volume_kind_is_shared(enum volume_kind kind);
+const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
+bool volume_kind_parse(const char *text, enum volume_kind *kind);
+
+/* -EEXIST: the LUN is taken, or the machine has the volume already; -EBUSY: another machine has it; -ENOENT: no such machine or volume. */
+int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id);
+/* -ENOENT: it is not attached there. */
+int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
+/* The lowest LUN from 1 on that is free. -ENOSPC: none. */
+int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
+/* The LUN of a volume at a machine. -ENOENT. */
+int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun);
+/* What a machine has, in order of LUN, the system volume first. each returns 0 to go on. */
+int attachment_each(struct inventory_tx *tx, int64_t machine_id,
+		    int (*each)(void *arg, unsigned lun, const struct volume *volume), void *arg);
+/* Who has a volume, in order of machine id. */
+int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
+			    int (*each)(void *arg, int64_t machine_id, unsigned lun), void *arg);
+
+/*
+ * Objects of a backend that committed changes have given up (a volume that was deleted, or got another object): they
+ * go, whatever crash comes between. Other objects that no volume names may be somebody's data, say after an old backup
+ * of the inventory.
+ */
+int discarded_each(struct inventory_tx *tx, const char *backend, int (*each)(void *arg, const char *object), void *arg);
+int discarded_forget(struct inventory_tx *tx, const char *backend, const char *object);
 
 /* ---- groups of machines ---- */
 
@@ -262,7 +318,8 @@ struct image_version {
 	char source[256];   /* what it was imported from; for people */
 	char warnings[1024]; /* lines: why a clone might not boot */
 	bool is_default;    /* its image is the default one */
-	unsigned machines;  /* how many refer to it */
+	unsigned machines; /* how many have a system volume that was made from it */
+	unsigned volumes;  /* how many others stand on it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -277,7 +334,7 @@ int version_next_number(struct inventory_tx *tx, const char *image, unsigned *nu
 int version_insert(struct inventory_tx *tx, struct image_version *version);
 int version_publish(struct inventory_tx *tx, int64_t id);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
-/* -EBUSY: machines refer to it. With the last version its image goes. */
+/* -EBUSY: volumes stand on it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);
 int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */
 bool image_name_valid(const char *name); /* letters, digits, '-', '_', '.', not starting with '.' or '-' */
@@ -303,8 +360,8 @@ struct policy {
 int policy_get(struct inventory_tx *tx, struct policy *policy);
 /* A size of 1M at least, or "none", which is 0. */
 bool quota_parse(const char *text, uint64_t *bytes);
-/* What holds for a machine: its own, else the policy's. Bytes; 0: no bound. */
-uint64_t quota_of(const struct machine *machine, const struct policy *policy);
+/* What holds for a volume: its own, else the policy's. Bytes; 0: no bound. */
+uint64_t quota_of(const struct volume *volume, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
 /* The value as text. -ENOENT. */

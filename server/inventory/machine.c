@@ -5,6 +5,7 @@
  */
 #include "inventory/db.h"
 #include "inventory/private.h"
+#include "inventory/record.h"
 
 #include "base/parse.h"
 #include "base/util.h"
@@ -15,78 +16,48 @@
 
 enum {
 	TARGET_STATE_MAX_BYTES = 1 << 20,
-	DISCARDED_KEPT_DAYS = 30,
-	DAY_MS = 86400 * 1000,
 };
 
-#define MACHINE_COLUMNS                                                                                       \
-	"machine.id, machine.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, " \
-	"access_many, "                                                                                       \
-	"note, child, child_fresh, address, machine.created_ms, machine.seen_ms, no_gateway, group_id, "       \
-	"machine.boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, quota"
+/* In this order stand the fields in every statement: record.h. */
+#define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
+#define MACHINE_FIELDS(F)                                                                      \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
+	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                     \
+	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                                 \
+	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                               \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)            \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, auth_kind_words)                        \
+	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)                \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                                   \
+	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                               \
+	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                         \
+	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                               \
+	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)                 \
+	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                           \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                                 \
+	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                    \
+	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                            \
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
+#define MACHINE_COLUMN(column, ...) ", machine." #column
+#define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
+/* A machine, and behind it its system volume. */
+#define MACHINE_SELECT                                                                                        \
+	"SELECT machine.id" MACHINE_FIXED(MACHINE_COLUMN) MACHINE_FIELDS(MACHINE_COLUMN) VOLUME_JOINED_COLUMNS \
+	" FROM machine JOIN attachment ON attachment.machine_id = machine.id AND attachment.lun = 0 "          \
+	"JOIN volume ON volume.id = attachment.volume_id "
+
+static const char *const access_words[] = { "one", "many", NULL };
+
+const struct field machine_fields[] = {
+	MACHINE_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) MACHINE_FIXED(MACHINE_ROW)
+	MACHINE_FIELDS(MACHINE_ROW){ 0 },
+};
 
 static void machine_read(struct query *q, struct machine *m)
 {
-	*m = (struct machine){ .id = query_int(q) };
-	query_text(q, m->name, sizeof(m->name));
-	query_text(q, m->iqn, sizeof(m->iqn));
-	query_text(q, m->uuid, sizeof(m->uuid));
-	query_text(q, m->serial, sizeof(m->serial));
-	query_text(q, m->product, sizeof(m->product));
-	m->version_id = query_int(q);
-	m->mode = (enum machine_mode)query_int(q);
-	m->state = (enum machine_state)query_int(q);
-	query_text(q, m->state_reason, sizeof(m->state_reason));
-	m->auth = (enum auth_kind)query_int(q);
-	m->access_many = query_int(q);
-	query_text(q, m->note, sizeof(m->note));
-	query_text(q, m->child, sizeof(m->child));
-	m->child_fresh = query_int(q);
-	query_text(q, m->address, sizeof(m->address));
-	m->created_ms = query_int(q);
-	m->seen_ms = query_int(q);
-	m->no_gateway = query_int(q);
-	m->group_id = query_int(q);
-	query_text(q, m->boot, sizeof(m->boot));
-	query_text(q, m->boot_once, sizeof(m->boot_once));
-	query_text(q, m->boot_once_token, sizeof(m->boot_once_token));
-	m->multipath = query_int(q);
-	m->size_bytes = (uint64_t)query_int(q);
-	m->physical_512 = query_int(q);
-	query_text(q, m->quota, sizeof(m->quota));
-}
-
-/* What insert and update bind alike, in the order of their SQL. */
-static void machine_bind(struct query *q, const struct machine *m)
-{
-	query_bind_text(q, m->name, sizeof(m->name));
-	query_bind_text(q, m->uuid, sizeof(m->uuid));
-	query_bind_text(q, m->serial, sizeof(m->serial));
-	query_bind_text(q, m->product, sizeof(m->product));
-	query_bind(q, m->version_id);
-	query_bind(q, m->mode);
-	query_bind(q, m->state);
-	query_bind_text(q, m->state_reason, sizeof(m->state_reason));
-	query_bind(q, m->auth);
-	query_bind(q, m->access_many);
-	query_bind_text(q, m->note, sizeof(m->note));
-	query_bind_text(q, m->child, sizeof(m->child));
-	query_bind(q, m->child_fresh);
-	query_bind_text(q, m->address, sizeof(m->address));
-	query_bind(q, m->created_ms);
-	query_bind(q, m->seen_ms);
-	query_bind(q, m->no_gateway);
-	if (m->group_id)
-		query_bind(q, m->group_id);
-	else
-		query_bind_null(q);
-	query_bind_text(q, m->boot, sizeof(m->boot));
-	query_bind_text(q, m->boot_once, sizeof(m->boot_once));
-	query_bind_text(q, m->boot_once_token, sizeof(m->boot_once_token));
-	query_bind(q, m->multipath);
-	query_bind(q, (int64_t)m->size_bytes);
-	query_bind(q, m->physical_512);
-	query_bind_text(q, m->quota, sizeof(m->quota));
+	memset(m, 0, sizeof(*m));
+	record_read(q, machine_fields, m);
+	record_read(q, volume_fields, &m->system);
 }
 
 static bool machine_valid(const struct machine *m)
@@ -123,7 +94,7 @@ int machine_by_id(struct inventory_tx *tx, int64_t id, struct machine *machine)
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine WHERE id = ?");
+	query_begin(&q, tx, MACHINE_SELECT "WHERE machine.id = ?");
 	query_bind(&q, id);
 	return machine_one(&q, machine);
 }
@@ -139,33 +110,31 @@ static int machine_by_text(struct inventory_tx *tx, const char *sql, const char 
 	return machine_one(&q, machine);
 }
 
-#define MACHINE_WHERE(condition) "SELECT " MACHINE_COLUMNS " FROM machine " condition
-
 int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine)
 {
 	return machine_by_text(tx,
-			       MACHINE_WHERE("JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?"),
+			       MACHINE_SELECT "JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?",
 			       mac, PARSE_MAC_TEXT, machine);
 }
 
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_WHERE("WHERE iqn = ?"), iqn, IQN_MAX_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE iqn = ?", iqn, IQN_MAX_TEXT, machine);
 }
 
 int machine_by_name(struct inventory_tx *tx, const char *name, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_WHERE("WHERE lower(name) = lower(?)"), name, NAME_MAX_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE lower(machine.name) = lower(?)", name, NAME_MAX_TEXT, machine);
 }
 
 int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_WHERE("WHERE uuid = ? AND uuid <> ''"), uuid, PARSE_UUID_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE uuid = ? AND uuid <> ''", uuid, PARSE_UUID_TEXT, machine);
 }
 
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_WHERE("WHERE serial = ? AND serial <> ''"), serial, SERIAL_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE serial = ? AND serial <> ''", serial, SERIAL_TEXT, machine);
 }
 
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)
@@ -187,7 +156,7 @@ int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct ma
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx, "SELECT " MACHINE_COLUMNS " FROM machine ORDER BY lower(name)");
+	query_begin(&q, tx, MACHINE_SELECT "ORDER BY lower(machine.name)");
 	while (!stop && query_row(&q)) {
 		machine_read(&q, &machine);
 		stop = each(arg, &machine);
@@ -213,25 +182,29 @@ int machine_count(struct inventory_tx *tx, unsigned *count)
 
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac)
 {
+	struct volume system = machine->system;
 	struct query q;
 	int64_t id;
 	int err;
 
-	if (!machine_valid(machine) || !machine->iqn[0])
+	if (!machine_valid(machine) || !machine->iqn[0] || system.kind != VOLUME_SYSTEM)
 		return -EINVAL;
 	query_begin(&q, tx,
-		    "INSERT INTO machine (name, uuid, serial, product, version_id, mode, state, state_reason, auth, "
-		    "access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, "
-		    "group_id, boot, boot_once, boot_once_token, multipath, size_bytes, physical_512, quota, iqn) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
-	machine_bind(&q, machine);
-	query_bind_text(&q, machine->iqn, sizeof(machine->iqn));
+		    "INSERT INTO machine (id" MACHINE_FIXED(RECORD_SQL_COLUMN) MACHINE_FIELDS(RECORD_SQL_COLUMN)
+		    ") VALUES (NULL" MACHINE_FIXED(RECORD_SQL_VALUE) MACHINE_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
+	record_bind_insert(&q, machine_fields, machine);
 	err = query_number(&q, &id);
 	if (!err)
 		err = machine_add_mac(tx, id, mac);
 	if (!err)
-		machine->id = id;
-	return err;
+		err = volume_insert(tx, &system);
+	if (!err)
+		err = attachment_add(tx, id, 0, system.id);
+	if (err)
+		return err;
+	machine->id = id;
+	machine->system.id = system.id;
+	return 0;
 }
 
 int machine_update(struct inventory_tx *tx, const struct machine *machine)
@@ -245,21 +218,13 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	err = machine_by_id(tx, machine->id, &old);
 	if (err)
 		return err;
-	query_begin(&q, tx,
-		    "UPDATE machine SET name = ?, uuid = ?, serial = ?, product = ?, version_id = ?, mode = ?, state = "
-		    "?, state_reason = ?, auth = ?, "
-		    "access_many = ?, note = ?, child = ?, child_fresh = ?, address = ?, created_ms = "
-		    "?, seen_ms = ?, no_gateway = ?, group_id = ?, boot = ?, boot_once = ?, boot_once_token = ?, "
-		    "multipath = ?, size_bytes = ?, physical_512 = ?, quota = ? "
-		    "WHERE id = ?");
-	machine_bind(&q, machine);
+	query_begin(&q, tx, "UPDATE machine SET id = id" MACHINE_FIELDS(RECORD_SQL_SET) " WHERE id = ?");
+	record_bind_update(&q, machine_fields, machine);
 	query_bind(&q, machine->id);
 	err = query_run(&q);
 	if (!err && strcmp(old.name, machine->name))
 		tx->db->hint_pattern[0] = '\0';
-	if (!err && old.child[0] && strcmp(old.child, machine->child))
-		err = child_discard(tx, old.child);
-	return err;
+	return err ? err : volume_update(tx, &machine->system);
 }
 
 int machine_delete(struct inventory_tx *tx, int64_t id)
@@ -281,9 +246,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 	query_bind(&q, id);
 	err = query_run(&q);
 	tx->db->hint_pattern[0] = '\0';
-	if (!err && old.child[0])
-		err = child_discard(tx, old.child);
-	return err;
+	return err ? err : volume_delete(tx, old.system.id);
 }
 
 /* ---- MACs ---- */
@@ -339,52 +302,6 @@ int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg,
 	}
 	err = query_end(&q);
 	return err ? err : stop;
-}
-
-/* ---- children given up ---- */
-
-int child_discard(struct inventory_tx *tx, const char *child)
-{
-	struct query q;
-	int err;
-
-	/* Bounded: what was given up a month ago has long been deleted. */
-	query_begin(&q, tx, "DELETE FROM discarded_child WHERE at_ms < ?");
-	query_bind(&q, tx->now_ms - (int64_t)DISCARDED_KEPT_DAYS * DAY_MS);
-	err = query_run(&q);
-	if (err)
-		return err;
-	query_begin(&q, tx,
-		    "INSERT INTO discarded_child (child, at_ms) VALUES (?, ?) ON CONFLICT (child) DO UPDATE SET at_ms "
-		    "= excluded.at_ms");
-	query_bind_text(&q, child, NAME_MAX_TEXT);
-	query_bind(&q, tx->now_ms);
-	return query_run(&q);
-}
-
-int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *child), void *arg)
-{
-	char child[NAME_MAX_TEXT];
-	struct query q;
-	int stop = 0, err;
-
-	query_begin(&q, tx,
-		    "SELECT child FROM discarded_child WHERE child NOT IN (SELECT child FROM machine) ORDER BY child");
-	while (!stop && query_row(&q)) {
-		query_text(&q, child, sizeof(child));
-		stop = each(arg, child);
-	}
-	err = query_end(&q);
-	return err ? err : stop;
-}
-
-int discarded_forget(struct inventory_tx *tx, const char *child)
-{
-	struct query q;
-
-	query_begin(&q, tx, "DELETE FROM discarded_child WHERE child = ?");
-	query_bind_text(&q, child, NAME_MAX_TEXT);
-	return query_run(&q);
 }
 
 /* ---- target state ---- */

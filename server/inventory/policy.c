@@ -108,13 +108,13 @@ bool quota_parse(const char *text, uint64_t *bytes)
 	return true;
 }
 
-uint64_t quota_of(const struct machine *machine, const struct policy *policy)
+uint64_t quota_of(const struct volume *volume, const struct policy *policy)
 {
 	uint64_t bytes = policy->quota_bytes;
 
-	if (machine->quota[0] && !quota_parse(machine->quota, &bytes))
-		log_warning("inventory: machine %s: quota=%s is not valid: the policy's holds", machine->name,
-			    machine->quota);
+	if (volume->quota[0] && !quota_parse(volume->quota, &bytes))
+		log_warning("inventory: volume #%lld: quota=%s is not valid: the policy's holds", (long long)volume->id,
+			    volume->quota);
 	return bytes;
 }
 

@@ -12,7 +12,29 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 			 size_t reason_size);
 /* One line in the log. */
 void event_log(const struct event *event);
-/* Remembers that a committed change has given up this child: store deletes its file. */
-int child_discard(struct inventory_tx *tx, const char *child);
+/*
+ * A volume's fields, in the order in which they stand in every statement (record.h); here, because a machine is read
+ * together with its system volume.
+ */
+#define VOLUME_FIXED(F)                                                                        \
+	F(kind, WORD, "kind", NULL, FIXED, NULL, volume_kind_words)                            \
+	F(backend, TEXT, "backend", NULL, FIXED, NULL, NULL)                                   \
+	F(created_ms, TIME, "created_ms", NULL, FIXED, NULL, NULL)
+#define VOLUME_FIELDS(F)                                                                       \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
+	F(object, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                     \
+	F(version_id, REFERENCE, NULL, "image", BY_PEOPLE_WHEN_OFF, NULL, NULL)                \
+	F(size_bytes, NUMBER, NULL, "size", BY_PEOPLE, NULL, NULL)                             \
+	F(quota, TEXT, "quota", "quota", BY_PEOPLE, "policy", NULL)                            \
+	F(physical_512, BYTES_OF, "physical_block", "physical-block", BY_PEOPLE_WHEN_OFF, NULL, physical_words) \
+	F(state, WORD, "state", "state", BY_PEOPLE_WHEN_OFF, NULL, volume_state_words)         \
+	F(state_reason, TEXT, "state_reason", NULL, BY_SERVER, NULL, NULL)                     \
+	F(fresh, BOOL, "fresh", NULL, BY_SERVER, NULL, NULL)                                   \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)
+#define VOLUME_COLUMN(column, ...) ", volume." #column
+/* Behind other columns; read by record_read with volume_fields. */
+#define VOLUME_JOINED_COLUMNS ", volume.id" VOLUME_FIXED(VOLUME_COLUMN) VOLUME_FIELDS(VOLUME_COLUMN)
+
+extern const char *const machine_mode_words[], *const auth_kind_words[], *const volume_kind_words[];
 
 #endif

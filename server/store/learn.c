@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "disk/read_ahead.h"
 #include "store/boot_set.h"
 #include "store/private.h"
 
@@ -42,6 +43,18 @@ static const char *set_path(const struct store *store, const char *folder, const
 	char name[NAME_MAX + 1];
 
 	return store_path(store, folder, store_boot_set_name(version->file, name), out);
+}
+
+int store_read_ahead(const struct store *store, const struct image_version *version, struct read_ahead *how,
+		     struct read_ahead_result *result)
+{
+	char path[PATH_MAX];
+
+	if (strcmp(version->format, "raw"))
+		return -ENOTSUP;
+	store_version_path(store, version, path, sizeof(path));
+	how->path = path;
+	return read_ahead_run(how, result);
 }
 
 /* The whole file, at most max bytes of it. *data: free(3). */

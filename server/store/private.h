@@ -21,6 +21,9 @@ enum {
 };
 #define STORE_SIZE_MAX ((uint64_t)16 << 40)
 
+struct shared_disk;
+struct store_backend;
+
 struct import {
 	struct import_status status;
 	char path[PATH_MAX];
@@ -56,6 +59,10 @@ struct store {
 	struct pool_job import_job;
 	struct verified verified[VERIFIED_KEPT];
 	uint64_t verified_clock;
+
+	const struct store_backend *const *backends; /* NULL ends; backend.h */
+	pthread_mutex_t shared_mutex;		     /* guards the list, not what is in it */
+	struct shared_disk *shared;		     /* shared.c */
 };
 
 /* STATE/FOLDER/NAME; folder or name may be NULL. Returns out. */
@@ -81,6 +88,11 @@ const char *store_boot_set_name(const char *version_file, char name[NAME_MAX + 1
 bool store_is_boot_set(const char *name, char version_file[NAME_MAX + 1]);
 /* The version is removed. */
 void store_forget_boot_set(const struct store *store, const struct image_version *version);
+
+/* Bytes that the files of a folder take. */
+uint64_t store_folder_allocated(const struct store *store, const char *folder);
+/* STATE/images/FILE of a version. */
+void store_version_path(const struct store *store, const struct image_version *version, char *out, size_t out_size);
 
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, char *reason, size_t reason_size);

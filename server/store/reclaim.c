@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * After a start, files and rows agree. What a crash leaves behind is known for certain, and only that is deleted:
+ * After a start, what is stored and what the inventory says agree. What a crash leaves behind is known for certain, and
+ * only that is deleted:
  *
  *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not
- * commit) goes back;
+ *    commit) goes back;
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
  *  - a boot set whose version is gone (learn.c);
- *  - a child that a committed change gave up is named in the inventory (discarded_each);
- *  - a child without a row that was never written to is an enrolment that did not commit.
+ *  - an object that a committed change gave up is named in the inventory (discarded_each);
+ *  - what else a backend knows to be nobody's (store_backend.reclaim).
  *
- * Other files without rows may be all that is left of somebody's disk, say under an old backup of the inventory: they
- * stay, with a warning. Fresh children that are missing, or that a loss of power may have damaged, are made again:
- * nobody has logged in to them yet. Main thread, before anything else runs.
+ * Main thread, before anything else runs.
  */
 #include "store/store.h"
 
 #include "base/log.h"
 #include "base/util.h"
-#include "disk/qcow2.h"
+#include "store/backend.h"
+#include "store/names.h"
 #include "store/private.h"
 
 #include <dirent.h>
@@ -28,70 +28,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BOOT_ID_TEXT = 64, NAMES_MAX = 1 << 20 };
+enum { BOOT_ID_TEXT = 64 };
 
 static const char boot_id_setting[] = "host-boot-id";
-static const char journal_suffix[] = ".journal";
-
-/* A set of names, sorted before it is searched. */
-struct names {
-	char **list;
-	size_t count, capacity;
-	bool failed;
-};
-
-static void names_add(struct names *names, const char *name)
-{
-	char **list = names->list;
-
-	if (names->count == names->capacity) {
-		size_t capacity = names->capacity ? 2 * names->capacity : 64;
-
-		list = capacity <= NAMES_MAX ? reallocarray(list, capacity, sizeof(*list)) : NULL;
-		if (list) {
-			names->list = list;
-			names->capacity = capacity;
-		}
-	}
-	if (list)
-		list[names->count] = strdup(name);
-	if (list && list[names->count])
-		names->count++;
-	else
-		names->failed = true;
-}
-
-static int name_compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_sort(struct names *names)
-{
-	if (names->count)
-		qsort(names->list, names->count, sizeof(*names->list), name_compare);
-}
-
-static bool names_have(const struct names *names, const char *name)
-{
-	return names->count && bsearch(&name, names->list, names->count, sizeof(*names->list), name_compare);
-}
-
-static void names_free(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->list[i]);
-	free(names->list);
-	*names = (struct names){ 0 };
-}
 
 struct reclaim {
 	struct store *store;
 	struct image_version *versions;
 	size_t version_count, version_capacity;
-	struct machine *machines;
-	size_t machine_count, machine_capacity;
-	struct names version_files, children, discarded;
+	struct reclaim_volume *volumes; /* with an object, of all backends */
+	size_t volume_count, volume_capacity;
+	struct names version_files;
+	struct inventory_tx *tx; /* while rows are read */
 	bool same_boot; /* the host has not started again since: what was written is still there */
 	char boot_id[BOOT_ID_TEXT];
 };
@@ -125,25 +73,55 @@ static int take_version(void *arg, const struct image_version *version)
 	return 0;
 }
 
+static struct reclaim_volume *add_volume(struct reclaim *r, const struct volume *volume)
+{
+	struct reclaim_volume *row;
+
+	if (!grow((void **)&r->volumes, r->volume_count, &r->volume_capacity, sizeof(*r->volumes)))
+		return NULL;
+	row = &r->volumes[r->volume_count++];
+	*row = (struct reclaim_volume){ .volume = *volume };
+	return row;
+}
+
 static int take_machine(void *arg, const struct machine *machine)
 {
-	struct reclaim *r = arg;
+	struct reclaim_volume *row;
 
-	if (!machine->child[0])
+	if (!machine->system.object[0])
 		return 0;
-	if (!grow((void **)&r->machines, r->machine_count, &r->machine_capacity, sizeof(*machine)))
+	row = add_volume(arg, &machine->system);
+	if (!row)
 		return -ENOMEM;
-	r->machines[r->machine_count++] = *machine;
-	names_add(&r->children, machine->child);
+	row->machine_id = machine->id;
+	row->ephemeral = machine->mode == MODE_EPHEMERAL;
+	snprintf(row->owner, sizeof(row->owner), "%s", machine->name);
 	return 0;
 }
 
-static int take_discarded(void *arg, const char *child)
+static int take_owner(void *arg, int64_t machine_id, unsigned lun)
+{
+	struct reclaim_volume *row = arg;
+
+	(void)lun;
+	row->machine_id = machine_id;
+	return 1;
+}
+
+static int take_volume(void *arg, const struct volume *volume)
 {
 	struct reclaim *r = arg;
+	struct reclaim_volume *row;
+	int err;
 
-	names_add(&r->discarded, child);
-	return 0;
+	if (volume->kind == VOLUME_SYSTEM || !volume->object[0])
+		return 0;
+	row = add_volume(r, volume);
+	if (!row)
+		return -ENOMEM;
+	snprintf(row->owner, sizeof(row->owner), "%s", volume->name);
+	err = attachment_each_machine(r->tx, volume->id, take_owner, row);
+	return err < 0 ? err : 0;
 }
 
 static int read_rows(struct inventory_tx *tx, void *arg)
@@ -152,11 +130,12 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 	char before[BOOT_ID_TEXT];
 	int err = version_each(tx, take_version, r);
 
+	r->tx = tx;
 	if (!err)
 		err = machine_each(tx, take_machine, r);
 	if (!err)
-		err = discarded_each(tx, take_discarded, r);
-	if (!err && (r->version_files.failed || r->children.failed || r->discarded.failed))
+		err = volume_each(tx, take_volume, r);
+	if (!err && r->version_files.failed)
 		err = -ENOMEM;
 	if (err)
 		return err;
@@ -176,15 +155,6 @@ static void read_boot_id(char boot_id[BOOT_ID_TEXT])
 		boot_id[0] = '\0';
 	boot_id[strcspn(boot_id, "\n")] = '\0';
 	fclose(file);
-}
-
-static const struct image_version *version_of(const struct reclaim *r, int64_t id)
-{
-	for (size_t i = 0; i < r->version_count; i++) {
-		if (r->versions[i].id == id)
-			return &r->versions[i];
-	}
-	return NULL;
 }
 
 /* ---- images and tmp ---- */
@@ -274,194 +244,147 @@ static void warn_about_unknown_images(struct reclaim *r)
 		closedir(dir);
 }
 
-/* ---- children ---- */
+/* ---- volumes ---- */
 
-/* Is the file there, and still the one that was made for this machine? */
-static bool child_is_sound(struct reclaim *r, const struct machine *machine, const struct image_version *version,
-			   struct qcow2_info *info)
+const struct image_version *reclaim_version(const struct reclaim_rows *rows, int64_t version_id)
 {
-	char path[PATH_MAX], backing[160], reason[REASON_TEXT];
+	for (size_t i = 0; i < rows->version_count; i++) {
+		if (rows->versions[i].id == version_id)
+			return &rows->versions[i];
+	}
+	return NULL;
+}
 
-	snprintf(backing, sizeof(backing), "../images/%s", version->file);
-	return !qcow2_read_info(store_path(r->store, "children", machine->child, path), info, reason, sizeof(reason)) &&
-	       info->size_bytes >= version->size_bytes && !strcmp(info->backing, backing);
+int reclaim_make_again(struct store *store, const struct reclaim_volume *volume, const struct image_version *version)
+{
+	const struct volume *v = &volume->volume;
+	const struct store_backend *backend = store_backend_find(store, v->backend);
+	char reason[REASON_TEXT];
+	int err;
+
+	backend->delete(store, v->object);
+	err = backend->create(store, v, version, reason, sizeof(reason));
+	if (!err && v->size_bytes)
+		err = backend->grow(store, v->object, v->size_bytes, reason, sizeof(reason));
+	if (err)
+		log_error("store: %s: its disk could not be made again: %s", volume->owner, reason);
+	return err;
 }
 
 struct change {
-	struct machine machine;
+	const struct reclaim_volume *row;
 	bool failed; /* else: made again */
 	const char *text;
 };
 
 static int record_change(struct inventory_tx *tx, void *arg)
 {
-	struct change *change = arg;
-	struct machine *machine = &change->machine;
-	int err = machine_by_id(tx, machine->id, machine);
+	const struct change *change = arg;
+	const struct reclaim_volume *row = change->row;
+	struct volume volume;
+	int err = volume_by_id(tx, row->volume.id, &volume);
 
 	if (err)
 		return err;
 	if (change->failed) {
-		machine->state = MACHINE_FAILED;
-		snprintf(machine->state_reason, sizeof(machine->state_reason), "%s", change->text);
+		volume.state = VOLUME_FAILED;
+		snprintf(volume.state_reason, sizeof(volume.state_reason), "%s", change->text);
 	} else {
-		machine->child_fresh = true;
-		err = boot_end_all(tx, machine->id); /* what runs from the old one must not go on with this one */
+		volume.fresh = true;
+		/* What runs from the old one must not go on with this one. */
+		err = row->machine_id ? boot_end_all(tx, row->machine_id) : 0;
 	}
 	if (!err)
-		err = machine_update(tx, machine);
+		err = volume_update(tx, &volume);
 	if (!err)
 		err = event_add(tx, change->failed ? "error" : "warning",
-				change->failed ? "disk-missing" : "disk-made-again", "server", machine->id,
-				machine->name, "%s", change->text);
+				change->failed ? "disk-missing" : "disk-made-again", "server", row->machine_id,
+				row->owner, "%s", change->text);
 	return err;
 }
 
-static void record(struct reclaim *r, const struct machine *machine, bool failed, const char *text)
+void reclaim_record(struct store *store, const struct reclaim_volume *volume, bool failed, const char *text)
 {
-	struct change change = { .machine = *machine, .failed = failed, .text = text };
-	int err = store_write(r->store, record_change, &change);
+	struct change change = { .row = volume, .failed = failed, .text = text };
+	int err = store_write(store, record_change, &change);
 
 	if (err)
-		log_error("store: %s: %s: this could not be recorded: %s", machine->name, text, strerror(-err));
+		log_error("store: %s: %s: this could not be recorded: %s", volume->owner, text, strerror(-err));
 }
 
-static int make_again(struct reclaim *r, const struct machine *machine, const struct image_version *version)
-{
-	char reason[REASON_TEXT];
-	int err;
+struct discarded {
+	struct store *store;
+	const struct store_backend *backend;
+	struct names names;
+};
 
-	store_delete_child(r->store, machine->child);
-	err = store_create_child(r->store, machine->child, version, NULL, reason, sizeof(reason));
-	if (!err)
-		err = store_grow_child(r->store, machine->child, machine->size_bytes, reason, sizeof(reason));
-	if (err)
-		log_error("store: %s: its disk could not be made again: %s", machine->name, reason);
-	return err;
+static int take_discarded(void *arg, const char *object)
+{
+	names_add(arg, object);
+	return 0;
 }
 
-static void reclaim_machine(struct reclaim *r, const struct machine *machine)
+static int read_discarded(struct inventory_tx *tx, void *arg)
 {
-	const struct image_version *version = version_of(r, machine->version_id);
-	struct qcow2_info info = { .clean = false };
-	char path[PATH_MAX];
-	bool sound;
+	struct discarded *d = arg;
+	int err = discarded_each(tx, d->backend->name, take_discarded, &d->names);
 
-	if (!version || !store_file_name_valid(machine->child))
-		return;
-	sound = child_is_sound(r, machine, version, &info);
-	if (machine->child_fresh) {
-		/* Made without a sync: after a loss of power its pages may be anything. */
-		if (!sound || !r->same_boot)
-			make_again(r, machine, version);
-		return;
-	}
-	if (machine->mode == MODE_EPHEMERAL && (!sound || (!r->same_boot && !info.clean))) {
-		if (!make_again(r, machine, version))
-			record(r, machine, false,
-			       "its disk, kept for one boot only, was lost with the server's power: it starts with a "
-			       "new one");
-		return;
-	}
-	if (access(store_path(r->store, "children", machine->child, path), F_OK) && errno == ENOENT &&
-	    machine->state == MACHINE_READY)
-		record(r, machine, true,
-		       "its disk is missing in children/: put the file back (a backup), or reset the machine");
+	return !err && d->names.failed ? -ENOMEM : err;
 }
 
 static int forget_discarded(struct inventory_tx *tx, void *arg)
 {
-	struct reclaim *r = arg;
-
-	for (size_t i = 0; i < r->discarded.count; i++) {
-		int err = discarded_forget(tx, r->discarded.list[i]);
-
-		if (err)
-			return err;
-	}
-	return setting_set(tx, boot_id_setting, r->boot_id);
-}
-
-/* How long the file of a new child for a disk of that size is; 0 where it cannot be told. */
-static uint64_t new_child_bytes(struct reclaim *r, uint64_t size_bytes)
-{
-	char path[PATH_MAX], reason[REASON_TEXT];
-	struct qcow2_create how = { .path = path, .size_bytes = size_bytes };
-	struct stat st = { .st_size = 0 };
-
-	store_path(r->store, "tmp", "measure", path);
-	if (!qcow2_create(&how, reason, sizeof(reason)) && stat(path, &st))
-		st.st_size = 0;
-	store_unlink(path);
-	return (uint64_t)st.st_size;
-}
-
-/* Was it made, and then nothing more? Its enrolment did not commit. The first write to a disk makes its file longer. */
-static bool child_is_unused(struct reclaim *r, const char *name)
-{
-	char path[PATH_MAX], reason[REASON_TEXT];
-	struct qcow2_info info;
-	struct stat st;
-
-	if (stat(store_path(r->store, "children", name, path), &st) || !S_ISREG(st.st_mode))
-		return false;
-	if (!st.st_blocks)
-		return true; /* cut down in the middle of its making */
-	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean &&
-	       (uint64_t)st.st_size <= new_child_bytes(r, info.size_bytes);
-}
-
-static void reclaim_unknown_child(struct reclaim *r, const char *name)
-{
-	size_t len = strlen(name), suffix = sizeof(journal_suffix) - 1;
-	char path[PATH_MAX], owner[NAME_MAX + 1];
-
-	if (len > suffix && len <= NAME_MAX && !strcmp(name + len - suffix, journal_suffix)) {
-		snprintf(owner, sizeof(owner), "%.*s", (int)(len - suffix), name);
-		/* It belongs to its child, and goes when that went. */
-		if (!names_have(&r->children, owner) && access(store_path(r->store, "children", owner, path), F_OK))
-			store_unlink(store_path(r->store, "children", name, path));
-		return;
-	}
-	if (child_is_unused(r, name)) {
-		log_info("store: children/%s: removed, the enrolment that made it had not been completed", name);
-		store_delete_child(r->store, name);
-		return;
-	}
-	log_warning("store: children/%s belongs to no machine (is the inventory older than it?): delete it by hand if "
-		    "nobody misses it",
-		    name);
-}
-
-static int reclaim_children(struct reclaim *r, char *reason, size_t reason_size)
-{
-	char path[PATH_MAX];
-	struct names found = { 0 };
-	struct dirent *entry;
-	DIR *dir;
+	struct discarded *d = arg;
 	int err = 0;
 
-	for (size_t i = 0; i < r->discarded.count; i++)
-		store_delete_child(r->store, r->discarded.list[i]);
-	for (size_t i = 0; i < r->machine_count; i++)
-		reclaim_machine(r, &r->machines[i]);
-	dir = opendir(store_path(r->store, "children", NULL, path));
-	if (!dir) {
-		err = -errno;
-		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
-		return err;
+	for (size_t i = 0; i < d->names.count && !err; i++)
+		err = discarded_forget(tx, d->backend->name, d->names.list[i]);
+	return err;
+}
+
+/* Deleted, and only then forgotten. */
+static int delete_discarded(struct store *store, const struct store_backend *backend)
+{
+	struct discarded d = { .store = store, .backend = backend };
+	int err = store_read(store, read_discarded, &d);
+
+	for (size_t i = 0; i < d.names.count && !err; i++)
+		backend->delete(store, d.names.list[i]);
+	if (!err)
+		err = store_write(store, forget_discarded, &d);
+	names_free(&d.names);
+	return err;
+}
+
+static int reclaim_backend(struct reclaim *r, const struct store_backend *backend, char *reason, size_t reason_size)
+{
+	struct reclaim_rows rows = {
+		.volumes = calloc(r->volume_count + 1, sizeof(*rows.volumes)),
+		.versions = r->versions,
+		.version_count = r->version_count,
+		.same_boot = r->same_boot,
+	};
+	int err = rows.volumes ? delete_discarded(r->store, backend) : -ENOMEM;
+
+	if (err) {
+		snprintf(reason, reason_size, "what the inventory has given up could not be removed: %s", strerror(-err));
+		goto out;
 	}
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' && !names_have(&r->children, entry->d_name))
-			names_add(&found, entry->d_name);
+	for (size_t i = 0; i < r->volume_count; i++) {
+		if (!strcmp(r->volumes[i].volume.backend, backend->name))
+			rows.volumes[rows.count++] = r->volumes[i];
 	}
-	closedir(dir);
-	/* Sorted: a child comes before its journal. */
-	names_sort(&found);
-	for (size_t i = 0; i < found.count; i++)
-		reclaim_unknown_child(r, found.list[i]);
-	names_free(&found);
-	return 0;
+	err = backend->reclaim(r->store, &rows, reason, reason_size);
+out:
+	free(rows.volumes);
+	return err;
+}
+
+static int keep_boot_id(struct inventory_tx *tx, void *arg)
+{
+	const struct reclaim *r = arg;
+
+	return setting_set(tx, boot_id_setting, r->boot_id);
 }
 
 int store_reclaim(struct store *store, char *reason, size_t reason_size)
@@ -476,24 +399,20 @@ int store_reclaim(struct store *store, char *reason, size_t reason_size)
 		goto out;
 	}
 	names_sort(&r.version_files);
-	names_sort(&r.children);
-	names_sort(&r.discarded);
 	for (size_t i = 0; i < r.version_count; i++)
 		reclaim_image(&r, &r.versions[i]);
 	err = empty_tmp(&r, reason, reason_size);
-	if (!err)
-		err = reclaim_children(&r, reason, reason_size);
+	for (const struct store_backend *const *backend = store->backends; *backend && !err; backend++)
+		err = reclaim_backend(&r, *backend, reason, reason_size);
 	if (err)
 		goto out;
 	warn_about_unknown_images(&r);
-	err = store_write(store, forget_discarded, &r);
+	err = store_write(store, keep_boot_id, &r);
 	if (err)
 		snprintf(reason, reason_size, "the inventory could not be written: %s", strerror(-err));
 out:
 	free(r.versions);
-	free(r.machines);
+	free(r.volumes);
 	names_free(&r.version_files);
-	names_free(&r.children);
-	names_free(&r.discarded);
 	return err;
 }

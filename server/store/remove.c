@@ -68,9 +68,9 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 		snprintf(reason, reason_size, "there is no such image version");
 	else if (err == -EBUSY)
 		snprintf(reason, reason_size,
-			 "%s@%u is in use: %u machines were made from it. Move them to another version or reset them "
-			 "first",
-			 version->image, version->number, version->machines);
+			 "%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it. Move the "
+			 "machines to another version or reset them, and remove the volumes (sanbootctl volume list), first",
+			 version->image, version->number, version->machines, version->volumes);
 	else
 		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number,
 			 strerror(-err));

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "store/backend.h"
 #include "store/private.h"
+#include "store/shared.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,6 +33,11 @@ bool store_file_name_valid(const char *name)
 	size_t len = strlen(name);
 
 	return len > 0 && len <= 128 && name[0] != '.' && !strchr(name, '/');
+}
+
+void store_version_path(const struct store *store, const struct image_version *version, char *out, size_t out_size)
+{
+	snprintf(out, out_size, "%s/images/%s", store->dir, version->file);
 }
 
 int64_t stat_mtime_ns(const struct stat *st)
@@ -115,7 +122,7 @@ int store_check_space(const struct store *store, const struct policy *policy, ui
 	return -ENOSPC;
 }
 
-static uint64_t folder_allocated(const struct store *store, const char *folder)
+uint64_t store_folder_allocated(const struct store *store, const char *folder)
 {
 	char path[PATH_MAX];
 	uint64_t sum = 0;
@@ -140,8 +147,9 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 
 	if (err)
 		return err;
-	got.images_bytes = folder_allocated(store, "images");
-	got.children_bytes = folder_allocated(store, "children");
+	got.images_bytes = store_folder_allocated(store, "images");
+	for (const struct store_backend *const *backend = store->backends; *backend; backend++)
+		got.volumes_bytes += (*backend)->used_bytes(store);
 	*space = got;
 	return 0;
 }
@@ -228,7 +236,9 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, c
 	}
 	made->lock_fd = -1;
 	made->pool = pool;
+	made->backends = store_backends;
 	pthread_mutex_init(&made->mutex, NULL);
+	shared_init(made);
 	import_init(made);
 	if (strlen(state_dir) >= sizeof(made->dir)) {
 		err = -ENAMETOOLONG;
@@ -270,6 +280,7 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	import_fini(store);
+	shared_fini(store);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_mutex_destroy(&store->mutex);

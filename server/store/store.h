@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images and children as files under the state directory:
+ * Images and volumes under the state directory. A volume is kept by a backend (backend.h); "files" has:
  *
  *     STATE/images/NAME@V.raw      golden, read-only (0444)
  *     STATE/images/NAME@V.raw.bootset   what its boots need of it (boot_set.h)
- *     STATE/children/CHILD         qcow2, backing file "../images/NAME@V.raw"
+ *     STATE/children/OBJECT        qcow2; a system volume's has the backing file "../images/NAME@V.raw"
  *     STATE/tmp/                   imports in progress; emptied at start
  *
  * What is on the disk and what is in the inventory agree after every start: store_reclaim removes what nobody refers
@@ -13,6 +13,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "disk/disk.h"
 #include "inventory/inventory.h"
 
 #include <stdbool.h>
@@ -20,7 +21,6 @@
 
 struct boot_set;
 struct boot_trace;
-struct disk_env;
 struct pool;
 struct store;
 
@@ -31,7 +31,7 @@ struct store;
  */
 int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size);
 /*
- * Then: removes orphans of an earlier crash (files without rows), makes fresh children that are missing, checks that
+ * Then: removes orphans of an earlier crash (files without rows), makes fresh volumes that are missing, checks that
  * images are there.
  */
 int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size);
@@ -88,6 +88,15 @@ int store_load_boot_set(const struct store *store, const struct image_version *v
  */
 int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace);
 
+struct read_ahead;
+struct read_ahead_result;
+/*
+ * Reads these ranges of a golden version ahead (disk/read_ahead.h; how->path is set here). Blocks. As read_ahead_run;
+ * -ENOTSUP: this kind of version is not read ahead.
+ */
+int store_read_ahead(const struct store *store, const struct image_version *version, struct read_ahead *how,
+		     struct read_ahead_result *result);
+
 struct boot_set_info {
 	uint32_t boots;	       /* learnt from; 0: nothing is known */
 	uint64_t needed_bytes; /* that are read ahead */
@@ -95,40 +104,67 @@ struct boot_set_info {
 void store_get_boot_set_info(const struct store *store, const struct image_version *version,
 			     struct boot_set_info *info);
 
-/* ---- children ---- */
+/* ---- volumes: each call goes to the backend that keeps the volume (backend.h) ---- */
 
-/* A name for a new child file: unguessable, never used before. */
-void store_child_name(char child[NAME_MAX_TEXT], int64_t machine_hint);
+/* The kinds of volume that have an object of their own; the others are a golden version as it is. */
+bool store_kind_has_object(enum volume_kind kind);
 /*
- * Makes the file (about 1 ms, not synced: see machine.child_fresh). -ENOSPC below the reserve. Safe inside an inventory
- * write job.
+ * Makes the object of a new volume, or of a system volume that begins anew (about 1 ms, not synced: see volume.fresh).
+ * In: kind, version_id, size_bytes, and backend ("" takes the first that can). Out, in *volume: backend, object, fresh.
+ * The object's name is unguessable and never used before; machine_hint (0: none) makes it easier to tell. version: that
+ * of version_id; NULL where it has none. -ENOSPC below the reserve; -EINVAL. Where it fails, nothing is left and object
+ * is "". Safe inside an inventory write job.
  */
-int store_create_child(struct store *store, const char *child, const struct image_version *version,
-		       const struct policy *policy, char *reason, size_t reason_size);
+int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
+			const struct policy *policy, int64_t machine_hint, char *reason, size_t reason_size);
 /*
- * A closed child is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
- * shrinks. On a worker, or inside an inventory write job for a child that was made there.
+ * A closed volume is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
+ * shrinks. On a worker, or inside an inventory write job for one that was made there.
  */
-int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size);
-/* A closed child whose sync had failed goes on from what is in its file: qcow2_give_up_journal. On a worker. */
-int store_lift_child(struct store *store, const char *child, char *reason, size_t reason_size);
-/* Makes a fresh child durable (its file and its directory entry) before its first login is answered. */
-int store_sync_child(struct store *store, const char *child);
-void store_delete_child(struct store *store, const char *child);
-/* STATE/children/CHILD. out_size 0 is not allowed. */
-void store_child_path(const struct store *store, const char *child, char *out, size_t out_size);
-void store_version_path(const struct store *store, const struct image_version *version, char *out, size_t out_size);
+int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
+		      size_t reason_size);
+/* A closed volume whose sync had failed goes on from what is durable of it. On a worker. */
+int store_lift_volume(struct store *store, const struct volume *volume, char *reason, size_t reason_size);
+/* Makes a fresh volume durable before its first login is answered. 0 or -errno. */
+int store_sync_volume(struct store *store, const struct volume *volume);
+/* Its object goes; nothing refers to it any more. That it is not there is fine. */
+void store_delete_object(struct store *store, const struct volume *volume);
 
-struct child_info {
+struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;
-	bool clean; /* closed: other tools may open it */
+	bool clean;	   /* closed: other tools may open it */
+	char format[16];   /* how other tools call what it is */
+	char path[4096];   /* where they find it */
 };
-/* What the file says, without locking it (works while it is open). -ENOENT, -EUCLEAN. */
-int store_child_info(const struct store *store, const char *child, struct child_info *info);
+/*
+ * What is known of a volume without opening it (works while it is open). version: that of version_id; may be NULL for a
+ * volume with an object. -ENOENT, -EUCLEAN; format and path are set all the same.
+ */
+int store_volume_info(struct store *store, const struct volume *volume, const struct image_version *version,
+		      struct volume_info *info);
+
+struct store_open {
+	struct disk_env *env;
+	bool ephemeral;	      /* never synced; thrown away after a loss of power */
+	uint64_t quota_bytes; /* most that it may take; 0: no bound */
+	struct boot_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
+	void (*on_event)(void *arg, enum disk_event event, const char *text);
+	void *event_arg;
+};
+/*
+ * Opens a volume as a disk on loop. A shared one is opened once for each loop, for all who have it there: on_event does
+ * not apply to it. version: that of version_id; NULL where it has none. opened runs on loop, its argument is borrowed;
+ * only without memory (-ENOMEM) it runs inside the call.
+ */
+void store_open_volume(struct store *store, struct loop *loop, const struct volume *volume,
+		       const struct image_version *version, const struct store_open *how,
+		       void (*opened)(void *arg, const struct disk_opened *result), void *arg);
+/* Closes what store_open_volume gave, on its loop; a shared disk when its last user has closed it. As disk_close. */
+void store_close_volume(struct store *store, struct disk *disk, void (*closed)(void *arg, int err), void *arg);
 
 struct store_space {
 	uint64_t total_bytes, free_bytes, reserve_bytes;
-	uint64_t images_bytes, children_bytes; /* allocated */
+	uint64_t images_bytes, volumes_bytes; /* allocated: golden images, and the objects of volumes */
 };
 int store_get_space(struct store *store, const struct policy *policy, struct store_space *space);
 

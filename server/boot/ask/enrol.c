@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Enrolment: see enrol.h. All of it happens inside one write job of the inventory, the child's file included, so
- * that two requests of the same new machine make one (jobs run one after the other) and a crash leaves at most a file
+ * Enrolment: see enrol.h. All of it happens inside one write job of the inventory, the making of its disk included, so
+ * that two requests of the same new machine make one (jobs run one after the other) and a crash leaves at most an object
  * without a row, which the store removes at the next start.
  */
 #include "enrol.h"
@@ -94,12 +94,11 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 	int64_t now = time_unix_ms();
 
 	*machine = (struct machine){
-		.version_id = e->version->id,
 		.mode = e->policy->mode,
 		.auth = AUTH_POLICY,
-		.child_fresh = true,
 		.created_ms = now,
 		.seen_ms = now,
+		.system = e->made,
 	};
 	secret_text(id, BOOT_SHORT_ID);
 	snprintf(machine->iqn, sizeof(machine->iqn), "%.*s:%s", IQN_MAX_TEXT - 1 - BOOT_SHORT_ID - 3, boot->iqn_prefix,
@@ -107,7 +106,6 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", e->asker->uuid);
 	snprintf(machine->serial, sizeof(machine->serial), "%s", e->asker->serial);
 	snprintf(machine->product, sizeof(machine->product), "%s", e->asker->product);
-	snprintf(machine->child, sizeof(machine->child), "%s", e->child);
 	int err = enrol_free_address(tx, e->address, machine->address);
 
 	if (err)
@@ -142,17 +140,15 @@ int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *
 	int err;
 
 	reason[0] = '\0';
-	store_child_name(e->child, 0);
-	err = store_create_child(boot->store, e->child, e->version, e->policy, reason, reason_size);
-	if (err) {
-		e->child[0] = '\0';
+	e->made = (struct volume){ .kind = VOLUME_SYSTEM, .version_id = e->version->id };
+	err = store_create_volume(boot->store, &e->made, e->version, e->policy, 0, reason, reason_size);
+	if (err)
 		return err;
-	}
 	err = enrol_rows(boot, tx, e, machine);
 	if (err) {
-		store_delete_child(boot->store, e->child);
-		e->child[0] = '\0';
-		/* Of the database, not of the children: it is not the same trouble. */
+		store_delete_object(boot->store, &e->made);
+		e->made.object[0] = '\0';
+		/* Of the database, not of the disks: it is not the same trouble. */
 		if (err == -ENOSPC)
 			err = -EIO;
 	}

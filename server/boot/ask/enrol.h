@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A new machine: its file, its row, its first pending boot; and what applies to it. Private to boot/. */
+/* A new machine: its disk, its row, its first pending boot; and what applies to it. Private to boot/. */
 #ifndef BOOT_ENROL_H
 #define BOOT_ENROL_H
 
@@ -14,13 +14,13 @@ struct enrolment {
 	const struct image_version *version;
 	const struct policy *policy;
 	const char *actor;
-	char child[NAME_MAX_TEXT]; /* out: made, or tried; to be deleted where the job fails */
+	struct volume made; /* out: its object was made, and is to be deleted where the job fails; object "": none */
 };
 
 /*
- * In a write job: file, row, MAC, pending boot, event; the waiting row goes. 0; -ENOSPC: no room for a child, nothing
- * was made; -EEXIST: the name is taken; others. Where it fails the file is gone again; the caller deletes it (child)
- * where the commit fails.
+ * In a write job: its system volume, row, MAC, pending boot, event; the waiting row goes. 0; -ENOSPC: no room for a disk,
+ * nothing was made; -EEXIST: the name is taken; others. Where it fails the object is gone again; the caller deletes it
+ * (made) where the commit fails.
  */
 int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine,
 		  char *reason, size_t reason_size);

@@ -57,13 +57,13 @@ static int look_known(struct boot *boot, struct inventory_tx *tx, const struct a
 	const struct machine *machine = &look->machine;
 
 	look->facts.conflict = machine->uuid[0] && asker->uuid[0] && strcmp(machine->uuid, asker->uuid);
-	look->facts.failed = machine->state == MACHINE_FAILED;
+	look->facts.failed = machine->system.state == VOLUME_FAILED;
 	look->facts.image = true;
 	int err = want_look(tx, boot->entries, asker, machine, &look->want);
 
 	look->facts.want = look->want.kind;
 	if (!err)
-		err = version_by_id(tx, look->want.version_id ? look->want.version_id : machine->version_id,
+		err = version_by_id(tx, look->want.version_id ? look->want.version_id : machine->system.version_id,
 				    &look->version);
 	if (!err)
 		err = look_priority(tx, look);

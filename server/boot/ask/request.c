@@ -70,7 +70,7 @@ static const char *request_reason(struct request *r)
 	case DECIDE_WAIT_STRANGER:
 		return request_stranger_reason(r);
 	case DECIDE_WAIT_FAILED:
-		return r->look.machine.state_reason;
+		return r->look.machine.system.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason;
 	case DECIDE_SERVE:
@@ -167,8 +167,8 @@ static void request_settled(struct inventory_job *job, int err)
 {
 	struct request *r = container_of(job, struct request, job);
 
-	if (err && r->enrolment.child[0])
-		boot_discard_child(r->boot, r->enrolment.child);
+	if (err)
+		boot_discard_object(r->boot, &r->enrolment.made);
 	if (err) {
 		request_busy(r, err);
 		return;
@@ -184,7 +184,7 @@ static void request_settled(struct inventory_job *job, int err)
 
 static void request_write(struct request *r)
 {
-	r->enrolment.child[0] = '\0';
+	r->enrolment.made = (struct volume){ 0 };
 	r->job = (struct inventory_job){ .run = request_settle, .done = request_settled, .loop = r->boot->loop };
 	inventory_write(r->boot->inventory, &r->job);
 }

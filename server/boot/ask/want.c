@@ -15,7 +15,7 @@
 
 bool want_image_is_free(const struct machine *machine)
 {
-	return machine->mode == MODE_EPHEMERAL || machine->child_fresh;
+	return machine->mode == MODE_EPHEMERAL || machine->system.fresh;
 }
 
 static void want_entry(struct entries *entries, const char *text, struct want *want)
@@ -100,7 +100,7 @@ static int want_images(struct inventory_tx *tx, const struct machine *machine, s
 	err = version_each(tx, add_image, want);
 	for (unsigned i = 0; i < want->image_count && !err; i++) {
 		err = version_find(tx, want->images[i].name, 0, &version);
-		if (err || version.id == machine->version_id)
+		if (err || version.id == machine->system.version_id)
 			continue;
 		memmove(want->images[kept].name, version.image, sizeof(version.image));
 		want->images[kept++].number = version.number;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Opening and closing the disk of a target, for iSCSI, through main: the part of a login that waits for disks.
+ * Opening and closing what a target has, for iSCSI, through main: the part of a login that waits for disks.
  *
- *     boot_target_open (the target's loop): slot closed -> opening
- *       -> prepare (a worker): who may; is the golden image what was published (invariant 7); is a fresh child durable
- *       -> disk_open_file (the loop)
- *            interrupted, and not the boot that has just begun: the current boot is marked (invariant 4), the disk is
- *            closed, the login refused; otherwise: slot open, the disk is handed over
+ *     boot_target_open (the target's loop)
+ *       -> prepare (a worker): which volumes; each is held; who may; each is made ready (volume.h)
+ *       -> each is opened (the loop), one after the other
+ *            a disk that lost writes with the server's power, and not to the boot that has just begun: the current boot
+ *            is marked (invariant 4), all are closed, the login is refused
  *
- * Disk events come on the target's loop while the disk is open: struct target_disk is what they get, and lives as long
- * as the disk.
+ * The system volume has to be there. Another one that cannot be opened is left out, and an event says why: a machine
+ * without its data disk can still be asked what is wrong with it.
  */
 #include "boot/internal.h"
 
@@ -19,143 +19,111 @@
 #include "boot/progress/warm.h"
 #include "disk/boot_trace.h"
 #include "disk/disk.h"
-#include "store/store.h"
+#include "volume.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_EVENT_MS = 60000 };
-
-struct target_disk {
-	struct boot *boot;
-	int64_t machine_id;
-};
-
-/* ---- a disk that fails, or fills up ---- */
-
-struct target_failed {
-	struct boot *boot;
-	int64_t machine_id;
-	char text[REASON_TEXT];
-	struct inventory_job job;
-};
-
-static int failed_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct target_failed *failed = container_of(job, struct target_failed, job);
-	struct machine machine;
-	int err = machine_by_id(tx, failed->machine_id, &machine);
-
-	if (err || machine.state == MACHINE_FAILED)
-		return err;
-	machine.state = MACHINE_FAILED;
-	memcpy(machine.state_reason, failed->text, sizeof(machine.state_reason));
-	err = machine_update(tx, &machine);
-	if (!err)
-		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name,
-				"its disk failed: %.400s", failed->text);
-	return err;
-}
-
-static void failed_done(struct inventory_job *job, int err)
-{
-	struct target_failed *failed = container_of(job, struct target_failed, job);
-	struct boot *boot = failed->boot;
-
-	if (err)
-		log_error("machine %lld: its disk failed (%s), and that could not be recorded: %s",
-			  (long long)failed->machine_id, failed->text, strerror(-err));
-	free(failed);
-	boot_leave(boot);
-}
-
-static void open_mark_failed(struct boot *boot, int64_t machine_id, const char *text)
-{
-	struct target_failed *failed = calloc(1, sizeof(*failed));
-
-	if (!failed)
-		abort();
-	failed->boot = boot;
-	failed->machine_id = machine_id;
-	snprintf(failed->text, sizeof(failed->text), "%s", text);
-	failed->job = (struct inventory_job){ .run = failed_run, .done = failed_done };
-	boot_enter(boot);
-	inventory_write(boot->inventory, &failed->job);
-}
-
-static void open_on_disk_event(void *arg, enum disk_event event, const char *text)
-{
-	struct target_disk *target = arg;
-	struct boot *boot = target->boot;
-
-	if (event == DISK_FAILED)
-		open_mark_failed(boot, target->machine_id, text);
-	else if (event == DISK_NO_SPACE &&
-		 slots_event_due(&boot->slots, target->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
-		boot_note(boot, "error", "no-space", "server", target->machine_id, "%s", text);
-	else if (event == DISK_LOCK_LOST)
-		log_error("machine %lld: %s", (long long)target->machine_id, text);
-}
-
-/* ---- open ---- */
+enum { OPEN_EVENT_MS = 60000, ONLY_ALL = -1 };
 
 struct target_open {
 	struct boot *boot;
 	struct loop *loop;
-	void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason);
+	void (*opened)(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+		       const char *reason);
 	void *arg;
 	int64_t machine_id;
-	uint64_t number;
+	uint64_t number; /* of the boot */
+	int only;	 /* a LUN that is attached while the others are open; ONLY_ALL */
+	bool begun;	 /* the boot has just begun: nothing of it can be lost */
 	struct machine machine;
-	struct image_version version;
 	struct policy policy;
-	struct target_disk *target;
-	struct boot_trace *trace; /* NULL: this boot is not followed */
-	struct disk *disk; /* opened, and to be closed again */
+	struct target_volume *volumes;
+	unsigned count, next; /* next: to be opened */
+	unsigned closing;
 	int err;
 	char reason[REASON_TEXT];
-	char path[PATH_MAX];
-	struct inventory_job inventory_job;
+	struct inventory_job job;
 	struct pool_job pool_job;
-	struct loop_msg msg;
 };
 
-static void open_finish(struct target_open *o, struct disk *disk, uint16_t status)
+static const char *machine_name(const struct target_open *o)
+{
+	return o->machine.name[0] ? o->machine.name : "?";
+}
+
+/* Tells, with the LUNs that are open, or (count 0) why there are none. */
+static void finish(struct target_open *o, const struct boot_lun *luns, unsigned count)
 {
 	struct boot *boot = o->boot;
 
-	slots_open_end(&boot->slots, o->machine_id, disk != NULL);
-	if (!disk) {
-		log_warning("machine %s: login refused: %s", o->machine.name[0] ? o->machine.name : "?", o->reason);
-		free(o->target);
+	if (!count)
+		log_warning("machine %s: %s: %s", machine_name(o), o->only == ONLY_ALL ? "login refused" : "not attached",
+			    o->reason);
+	for (unsigned i = 0; i < o->count; i++) {
+		volume_unhold(&o->volumes[i]);
+		boot_trace_unref(o->volumes[i].trace);
 	}
-	boot_trace_unref(o->trace);
-	o->opened(o->arg, disk, disk ? 0 : status, disk ? "" : o->reason);
+	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason);
+	free(o->volumes);
 	free(o);
 	boot_leave(boot);
 }
 
-static int open_look(struct inventory_tx *tx, struct inventory_job *job)
+/* ---- which volumes, and are they all right (on a worker) ---- */
+
+static int take_volume(void *arg, unsigned lun, const struct volume *volume)
 {
-	struct target_open *o = container_of(job, struct target_open, inventory_job);
-	struct boot_record current;
+	struct target_open *o = arg;
+	struct target_volume *volumes;
+
+	if (o->only != ONLY_ALL && (unsigned)o->only != lun)
+		return 0;
+	volumes = reallocarray(o->volumes, o->count + 1, sizeof(*volumes));
+	if (!volumes)
+		return -ENOMEM;
+	o->volumes = volumes;
+	volumes[o->count++] = (struct target_volume){
+		.boot = o->boot, .loop = o->loop, .machine_id = o->machine_id, .lun = lun, .volume = *volume, .owner = o
+	};
+	return 0;
+}
+
+static int read_ids(struct inventory_tx *tx, void *arg)
+{
+	struct target_open *o = arg;
+
+	return attachment_each(tx, o->machine_id, take_volume, o);
+}
+
+/* Under the hold: what they are now. */
+static int read_rows(struct inventory_tx *tx, void *arg)
+{
+	struct target_open *o = arg;
 	int err = machine_by_id(tx, o->machine_id, &o->machine);
 
 	if (!err)
-		err = version_by_id(tx, o->machine.version_id, &o->version);
-	if (!err)
 		err = policy_get(tx, &o->policy);
-	if (err)
-		return err;
-	if (o->machine.state == MACHINE_FAILED) {
-		snprintf(o->reason, sizeof(o->reason), "the disk of %s failed: %.400s", o->machine.name,
-			 o->machine.state_reason);
-		return -EIO;
+	for (unsigned i = 0; i < o->count && !err; i++) {
+		struct target_volume *v = &o->volumes[i];
+
+		err = volume_by_id(tx, v->volume.id, &v->volume);
+		if (!err && v->volume.version_id)
+			err = version_by_id(tx, v->volume.version_id, &v->version);
+		v->ephemeral = o->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
+		v->quota_bytes = quota_of(&v->volume, &o->policy);
 	}
-	err = boot_current(tx, o->machine_id, &current);
+	return err;
+}
+
+static int check_boot(struct inventory_tx *tx, void *arg)
+{
+	struct target_open *o = arg;
+	struct boot_record current;
+	int err = boot_current(tx, o->machine_id, &current);
+
 	if (!err && current.number == o->number && current.interrupted) {
 		snprintf(o->reason, sizeof(o->reason), "boot %llu of %s was interrupted: the machine has to boot again",
 			 (unsigned long long)o->number, o->machine.name);
@@ -165,64 +133,77 @@ static int open_look(struct inventory_tx *tx, struct inventory_job *job)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int open_clear_fresh(struct inventory_tx *tx, struct inventory_job *job)
+/* The login fails with it. */
+static bool is_vital(const struct target_open *o, const struct target_volume *v)
 {
-	struct target_open *o = container_of(job, struct target_open, inventory_job);
-	struct machine machine;
-	int err = machine_by_id(tx, o->machine_id, &machine);
-
-	if (err || strcmp(machine.child, o->machine.child))
-		return err ? err : -ESTALE;
-	machine.child_fresh = false;
-	return machine_update(tx, &machine);
+	return v->volume.kind == VOLUME_SYSTEM || o->only != ONLY_ALL;
 }
 
-/* Invariant 7: never boot from what is not what was published. */
-static int open_verify(struct target_open *o)
+static void left_out(struct target_open *o, const struct target_volume *v)
 {
-	int err = store_verify_version(o->boot->store, &o->version, o->reason, sizeof(o->reason));
-
-	if (!err)
-		return 0;
-	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_GOLDEN, 1, OPEN_EVENT_MS))
-		boot_note(o->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
-			  o->machine_id, "%s@%u: %s", o->version.image, o->version.number, o->reason);
-	return err;
+	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name, v->reason);
+	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_VOLUME, 4, OPEN_EVENT_MS))
+		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s", v->lun,
+			  v->volume.name, v->reason);
 }
 
-/* On a worker. */
-static void open_prepare(struct pool_job *job)
+/* Those that cannot be opened go, or the login does: o->err. */
+static void drop_failed(struct target_open *o)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < o->count; i++) {
+		struct target_volume *v = &o->volumes[i];
+
+		if (!v->err || is_vital(o, v)) {
+			if (v->err && !o->err) {
+				o->err = v->err;
+				snprintf(o->reason, sizeof(o->reason), "%s", v->reason);
+			}
+			o->volumes[kept++] = *v;
+			continue;
+		}
+		left_out(o, v);
+		volume_unhold(v);
+	}
+	o->count = kept;
+}
+
+static void prepare(struct pool_job *job)
 {
 	struct target_open *o = container_of(job, struct target_open, pool_job);
-	struct boot *boot = o->boot;
 
-	o->inventory_job = (struct inventory_job){ .run = open_look };
-	o->err = inventory_read_wait(boot->inventory, &o->inventory_job);
+	o->err = inventory_read_call(o->boot->inventory, read_ids, o);
+	if (!o->err && (!o->count || (o->only == ONLY_ALL && o->volumes[0].volume.kind != VOLUME_SYSTEM)))
+		o->err = -ENOENT;
+	if (o->err)
+		return;
+	for (unsigned i = 0; i < o->count; i++)
+		volume_hold(&o->volumes[i]);
+	drop_failed(o);
 	if (!o->err)
-		o->err = open_verify(o);
-	if (o->err || !o->machine.child_fresh)
-		return;
-	o->err = store_sync_child(boot->store, o->machine.child);
-	if (o->err) {
-		snprintf(o->reason, sizeof(o->reason), "the new disk of %s cannot be made durable: %s", o->machine.name,
-			 strerror(-o->err));
-		return;
-	}
-	o->inventory_job = (struct inventory_job){ .run = open_clear_fresh };
-	o->err = inventory_write_wait(boot->inventory, &o->inventory_job);
+		o->err = inventory_read_call(o->boot->inventory, read_rows, o);
+	if (!o->err)
+		o->err = inventory_read_call(o->boot->inventory, check_boot, o);
+	for (unsigned i = 0; i < o->count && !o->err; i++)
+		volume_prepare(&o->volumes[i]);
+	if (!o->err)
+		drop_failed(o);
 }
 
-static void open_closed_again(void *arg, int err)
+/* ---- interrupted: some disk lost what this boot had written ---- */
+
+static void interrupted_closed(void *arg)
 {
 	struct target_open *o = arg;
 
-	(void)err; /* the next opening tells */
-	open_finish(o, NULL, LOGIN_UNAVAILABLE);
+	if (--o->closing == 0)
+		finish(o, NULL, 0);
 }
 
 static int interrupted_run(struct inventory_tx *tx, struct inventory_job *job)
 {
-	struct target_open *o = container_of(job, struct target_open, inventory_job);
+	struct target_open *o = container_of(job, struct target_open, job);
 	int err = boot_set_interrupted(tx, o->machine_id, o->number);
 
 	if (!err)
@@ -233,146 +214,205 @@ static int interrupted_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err == -ENOENT || err == -ESTALE ? 0 : err;
 }
 
-/* Recorded before the disk is closed: closing makes it clean, and then nothing else would tell. */
-static void interrupted_done(struct inventory_job *job, int err)
+static void close_all(struct target_open *o)
 {
-	struct target_open *o = container_of(job, struct target_open, inventory_job);
+	o->closing = 1; /* ours, until all are asked */
+	for (unsigned i = 0; i < o->count; i++) {
+		const struct target_volume *v = &o->volumes[i];
+		struct boot_lun lun = { .volume_id = v->volume.id, .disk = v->disk };
 
-	if (err)
-		log_error("machine %s: its boot was interrupted, and that could not be recorded: %s", o->machine.name,
-			  strerror(-err));
-	disk_close(o->disk, open_closed_again, o);
+		if (!v->disk)
+			continue;
+		o->closing++;
+		volume_close(o->boot, &lun, interrupted_closed, o);
+	}
+	interrupted_closed(o);
 }
 
-static void open_interrupted(struct target_open *o)
+/* Recorded before the disks are closed: closing makes them clean, and then nothing else would tell. */
+static void interrupted_done(struct inventory_job *job, int err)
+{
+	struct target_open *o = container_of(job, struct target_open, job);
+
+	if (err)
+		log_error("machine %s: its boot was interrupted, and that could not be recorded: %s", machine_name(o),
+			  strerror(-err));
+	close_all(o);
+}
+
+static void interrupt(struct target_open *o)
 {
 	snprintf(o->reason, sizeof(o->reason),
 		 "boot %llu of %s was interrupted by a loss of power of the server: it has to boot again",
 		 (unsigned long long)o->number, o->machine.name);
-	o->inventory_job = (struct inventory_job){ .run = interrupted_run, .done = interrupted_done, .loop = o->loop };
-	inventory_write(o->boot->inventory, &o->inventory_job);
+	o->job = (struct inventory_job){ .run = interrupted_run, .done = interrupted_done, .loop = o->loop };
+	inventory_write(o->boot->inventory, &o->job);
 }
 
-static void open_opened(void *arg, const struct disk_opened *result)
-{
-	struct target_open *o = arg;
-	bool begun = slots_take_begun(&o->boot->slots, o->machine_id, o->number);
+/* ---- opening, one after the other ---- */
 
-	if (!result->disk) {
-		snprintf(o->reason, sizeof(o->reason), "%s", result->reason);
-		if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_REFUSED, 6, OPEN_EVENT_MS))
-			boot_note(o->boot, "error", "disk-unusable", "server", o->machine_id, "%s", result->reason);
-		open_finish(o, NULL, LOGIN_UNAVAILABLE);
+static void hand_over(struct target_open *o)
+{
+	struct boot_lun luns[LUN_MAX + 1];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < o->count; i++) {
+		const struct target_volume *v = &o->volumes[i];
+
+		if (v->disk)
+			luns[count++] = (struct boot_lun){
+				.number = v->lun,
+				.volume_id = v->volume.id,
+				.kind = v->volume.kind,
+				.physical_512 = v->volume.physical_512,
+				.disk = v->disk,
+			};
+	}
+	finish(o, luns, count);
+}
+
+static void open_next(struct target_open *o);
+
+static void opened_one(struct target_volume *v)
+{
+	struct target_open *o = v->owner;
+
+	if (!v->disk && is_vital(o, v)) {
+		snprintf(o->reason, sizeof(o->reason), "%s", v->reason);
+		close_all(o);
 		return;
 	}
-	o->disk = result->disk;
+	if (!v->disk)
+		left_out(o, v);
 	/* What is lost was written by an earlier boot: the one that has just begun has written nothing yet. */
-	if (result->interrupted && !begun && o->machine.mode != MODE_EPHEMERAL)
-		open_interrupted(o);
-	else
-		open_finish(o, result->disk, 0);
+	if (v->interrupted && !o->begun && !v->ephemeral && o->only == ONLY_ALL) {
+		interrupt(o);
+		return;
+	}
+	o->next++;
+	open_next(o);
 }
 
-static void open_prepared(struct pool_job *job)
+static void open_next(struct target_open *o)
+{
+	struct target_volume *v;
+
+	if (o->next == o->count) {
+		hand_over(o);
+		return;
+	}
+	v = &o->volumes[o->next];
+	v->owner = o; /* the list may have moved */
+	v->opened = opened_one;
+	if (v->volume.kind == VOLUME_SYSTEM)
+		v->trace = warm_trace(o->boot->warm, o->machine_id, o->number, v->version.id);
+	volume_open(v);
+}
+
+static void prepared(struct pool_job *job)
 {
 	struct target_open *o = container_of(job, struct target_open, pool_job);
-	struct disk_open how = { .path = o->path, .on_event = open_on_disk_event };
 
 	if (o->err) {
 		if (!o->reason[0])
 			snprintf(o->reason, sizeof(o->reason), "the disk cannot be opened: %s", strerror(-o->err));
-		open_finish(o, NULL, LOGIN_UNAVAILABLE);
+		finish(o, NULL, 0);
 		return;
 	}
-	how.ephemeral = o->machine.mode == MODE_EPHEMERAL;
-	how.quota_bytes = quota_of(&o->machine, &o->policy);
-	how.event_arg = o->target;
-	o->trace = warm_trace(o->boot->warm, o->machine_id, o->number, o->version.id);
-	how.trace = o->trace;
-	store_child_path(o->boot->store, o->machine.child, o->path, sizeof(o->path));
-	disk_open_file(o->boot->disk_env, o->loop, "qcow2", &how, open_opened, o);
+	o->begun = slots_take_begun(&o->boot->slots, o->machine_id, o->number);
+	open_next(o);
 }
 
-/* The slot would not have it; said in a later turn, as every answer. */
-static void open_refused(struct loop_msg *msg)
+static void open_begin(struct target_open *o)
 {
-	struct target_open *o = container_of(msg, struct target_open, msg);
-	struct boot *boot = o->boot;
-
-	o->opened(o->arg, NULL, LOGIN_UNAVAILABLE, o->reason);
-	free(o->target);
-	free(o);
-	boot_leave(boot);
+	boot_enter(o->boot);
+	o->pool_job = (struct pool_job){ .work = prepare, .done = prepared, .loop = o->loop };
+	pool_submit(o->boot->pool, POOL_SLOW, &o->pool_job);
 }
 
 void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,
-		      void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason),
+		      void (*opened)(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+				     const char *reason),
 		      void *arg)
 {
 	struct target_open *o = calloc(1, sizeof(*o));
-	int err;
 
 	if (!o)
 		abort();
-	o->target = calloc(1, sizeof(*o->target));
-	if (!o->target)
+	*o = (struct target_open){ .boot = boot,
+				   .loop = loop,
+				   .opened = opened,
+				   .arg = arg,
+				   .machine_id = machine_id,
+				   .number = number,
+				   .only = ONLY_ALL };
+	open_begin(o);
+}
+
+/* ---- one more, while the others are open ---- */
+
+struct lun_open {
+	void (*opened)(void *arg, const struct boot_lun *lun, const char *reason);
+	void *arg;
+};
+
+static void lun_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status, const char *reason)
+{
+	struct lun_open *one = arg;
+
+	(void)login_status;
+	one->opened(one->arg, count ? luns : NULL, reason);
+	free(one);
+}
+
+void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
+			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg)
+{
+	struct target_open *o = calloc(1, sizeof(*o));
+	struct lun_open *one = malloc(sizeof(*one));
+
+	if (!o || !one)
 		abort();
-	*o->target = (struct target_disk){ .boot = boot, .machine_id = machine_id };
-	o->boot = boot;
-	o->loop = loop;
-	o->opened = opened;
-	o->arg = arg;
-	o->machine_id = machine_id;
-	o->number = number;
-	boot_enter(boot);
-	err = slots_open_begin(&boot->slots, machine_id);
-	if (err) {
-		snprintf(o->reason, sizeof(o->reason), "%s",
-			 err == -EBUSY ? "the disk is being changed or closed just now" : "out of memory");
-		o->msg.run = open_refused;
-		loop_post(loop, &o->msg);
-		return;
-	}
-	o->pool_job = (struct pool_job){ .work = open_prepare, .done = open_prepared, .loop = loop };
-	pool_submit(boot->pool, POOL_SLOW, &o->pool_job);
+	*one = (struct lun_open){ opened, arg };
+	*o = (struct target_open){ .boot = boot,
+				   .loop = loop,
+				   .opened = lun_opened,
+				   .arg = one,
+				   .machine_id = machine_id,
+				   .only = (int)lun };
+	open_begin(o);
 }
 
 /* ---- close ---- */
 
 struct target_close {
 	struct boot *boot;
-	int64_t machine_id;
-	struct target_disk *target;
+	unsigned left;
 	void (*closed)(void *arg);
 	void *arg;
 };
 
-static void close_closed(void *arg, int err)
+static void close_one(void *arg)
 {
 	struct target_close *c = arg;
 	struct boot *boot = c->boot;
 
-	if (err)
-		log_error("machine %lld: closing its disk: %s", (long long)c->machine_id, strerror(-err));
-	free(c->target);
-	slots_close_end(&boot->slots, c->machine_id);
+	if (--c->left)
+		return;
 	c->closed(c->arg);
 	free(c);
 	boot_leave(boot);
 }
 
-void boot_target_close(struct boot *boot, int64_t machine_id, struct disk *disk, struct loop *loop,
-		       void (*closed)(void *arg), void *arg)
+void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
+		       void *arg)
 {
-	struct target_close *c = calloc(1, sizeof(*c));
+	struct target_close *c = malloc(sizeof(*c));
 
-	(void)loop;
 	if (!c)
 		abort();
-	*c = (struct target_close){
-		.boot = boot, .machine_id = machine_id, .target = disk->event_arg, .closed = closed, .arg = arg
-	};
+	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };
 	boot_enter(boot);
-	slots_close_begin(&boot->slots, machine_id);
-	disk_close(disk, close_closed, c);
+	for (unsigned i = 0; i < count; i++)
+		volume_close(boot, &luns[i], close_one, c);
 }

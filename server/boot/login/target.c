@@ -98,7 +98,6 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	access->machine_id = machine->id;
 	access->auth = enrol_auth(machine, &policy);
 	access->many = machine->access_many;
-	access->physical_512 = machine->physical_512;
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
@@ -106,7 +105,7 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
-	if (machine->state == MACHINE_FAILED)
+	if (machine->system.state == VOLUME_FAILED)
 		find_refuse(access, LOGIN_UNAVAILABLE,
 			    "its disk failed: a person has to reset the machine or lift that (state=ready)");
 	else if (!access->current.boot && !access->pending.boot && any)
@@ -265,43 +264,29 @@ struct target_begin {
 	int64_t machine_id;
 	uint64_t number;
 	int64_t version_id; /* another one than the machine's was chosen in its menu; 0: none */
-	char old_child[NAME_MAX_TEXT], new_child[NAME_MAX_TEXT]; /* ephemeral, or chosen */
+	struct volume given_up, made; /* ephemeral, or chosen; object "": none */
 	char reason[REASON_TEXT];
 	struct inventory_job job;
 };
 
-/* The machine's disk starts anew: a new file, of the same version or the one that was chosen in its menu. */
-static int begin_replace_child(struct target_begin *begin, struct inventory_tx *tx, struct machine *machine)
+/* The machine's disk starts anew, from the same version or the one that was chosen in its menu. */
+static int begin_renew_system(struct target_begin *begin, struct inventory_tx *tx, struct machine *machine)
 {
 	struct image_version version;
 	struct policy policy;
 	int err = policy_get(tx, &policy);
 
 	if (!err)
-		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->version_id, &version);
+		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->system.version_id, &version);
 	if (err)
 		return err;
 	/* iSCSI closes it first: is_ephemeral told it so. */
-	if (!slots_is_closed(&begin->boot->slots, machine->id)) {
+	if (!disks_is_closed(&begin->boot->disks, machine->system.id)) {
 		snprintf(begin->reason, sizeof(begin->reason), "the disk of %s is still open", machine->name);
 		return -EBUSY;
 	}
-	store_child_name(begin->new_child, machine->id);
-	err = store_create_child(begin->boot->store, begin->new_child, &version, &policy, begin->reason,
+	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up, begin->reason,
 				 sizeof(begin->reason));
-	if (err) {
-		begin->new_child[0] = '\0';
-		return err;
-	}
-	err = store_grow_child(begin->boot->store, begin->new_child, machine->size_bytes, begin->reason,
-			       sizeof(begin->reason));
-	if (err)
-		return err;
-	memcpy(begin->old_child, machine->child, sizeof(begin->old_child));
-	memcpy(machine->child, begin->new_child, sizeof(machine->child));
-	machine->version_id = version.id;
-	machine->child_fresh = true;
-	return 0;
 }
 
 /* The rule of now is the boot's until it ends. */
@@ -324,7 +309,7 @@ static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, con
 
 	if (err)
 		return err == -ENOENT ? 0 : err; /* boot_begin says what is wrong */
-	if (pending.number == begin->number && pending.version_id != machine->version_id)
+	if (pending.number == begin->number && pending.version_id != machine->system.version_id)
 		begin->version_id = pending.version_id;
 	explicit_bzero(&pending, sizeof(pending));
 	if (!begin->version_id || want_image_is_free(machine))
@@ -342,7 +327,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (err)
 		return err;
-	if (slots_is_claimed(&begin->boot->slots, machine.id)) {
+	if (disks_is_claimed(&begin->boot->disks, machine.system.id)) {
 		snprintf(begin->reason, sizeof(begin->reason), "somebody is changing the disk of %s just now",
 			 machine.name);
 		return -EBUSY;
@@ -357,7 +342,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 		snprintf(begin->reason, sizeof(begin->reason), "boot %llu of %s is not pending any more",
 			 (unsigned long long)begin->number, machine.name);
 	if (!err && (machine.mode == MODE_EPHEMERAL || begin->version_id))
-		err = begin_replace_child(begin, tx, &machine);
+		err = begin_renew_system(begin, tx, &machine);
 	machine.seen_ms = time_unix_ms();
 	if (!err)
 		err = machine_update(tx, &machine);
@@ -367,7 +352,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
 				"boot %llu has begun%s", (unsigned long long)begin->number,
-				begin->new_child[0] ? ", with a new disk" : "");
+				begin->made.object[0] ? ", with a new disk" : "");
 	return err;
 }
 
@@ -378,10 +363,7 @@ static void begin_done(struct inventory_job *job, int err)
 
 	if (!err)
 		slots_note_begun(&boot->slots, begin->machine_id, begin->number);
-	if (err && begin->new_child[0])
-		boot_discard_child(boot, begin->new_child);
-	if (!err && begin->old_child[0])
-		boot_discard_child(boot, begin->old_child);
+	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
 	if (err == -ENOSPC && slots_event_due(&boot->slots, begin->machine_id, SLOT_SPACE, 1, 60000))
 		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s", begin->reason);
 	if (err && !begin->reason[0])
@@ -410,9 +392,9 @@ void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, s
 
 /* ---- what is only noted ---- */
 
-bool boot_disk_is_closed(struct boot *boot, int64_t machine_id)
+bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 {
-	return slots_is_closed(&boot->slots, machine_id);
+	return disks_is_closed(&boot->disks, volume_id);
 }
 
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)

@@ -99,7 +99,7 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	memcpy(asker.product, row->product, sizeof(asker.product));
 	memcpy(asker.client, row->address, sizeof(asker.client));
 	err = enrol_machine(m->boot, tx, &e, &m->machine, m->reason, m->reason_size);
-	memcpy(m->new_child, e.child, sizeof(m->new_child));
+	m->made = e.made;
 	if (err == -EEXIST && m->name)
 		return manage_refuse(m, err, "there is a machine %s already", m->name);
 	return err;

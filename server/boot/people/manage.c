@@ -36,15 +36,15 @@ int manage_refuse(struct manage *m, int err, const char *format, ...)
 
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job))
 {
+	const struct volume *gone;
 	int err;
 
 	m->reason[0] = '\0';
 	m->job = (struct inventory_job){ .run = run };
 	err = inventory_write_wait(m->boot->inventory, &m->job);
-	if (err && m->new_child[0])
-		store_delete_child(m->boot->store, m->new_child);
-	if (!err && m->old_child[0])
-		store_delete_child(m->boot->store, m->old_child);
+	gone = err ? &m->made : &m->given_up;
+	if (gone->object[0])
+		store_delete_object(m->boot->store, gone);
 	if (err == -ENOENT && !m->reason[0])
 		manage_refuse(m, err, "the machine has been removed meanwhile");
 	else if (err && !m->reason[0])
@@ -116,25 +116,25 @@ int manage_begin_exclusive(struct manage *m)
 				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
 				     "gone, release it: sanbootctl machine release %s",
 				     m->machine.name, (left_ms + 999) / 1000, m->machine.name);
-	if (slots_claim(slots, m->machine.id))
+	if (disks_claim(&m->boot->disks, m->machine.system.id))
 		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
 	err = manage_check_sessions(m);
 	if (err)
 		goto out;
 	/* A disk stays open for a while after its last session. */
 	running_release(m->boot, m->machine.id, "its disk is needed by a person");
-	if (slots_wait_closed(slots, m->machine.id, BOOT_CLOSE_MS))
+	if (disks_wait_closed(&m->boot->disks, m->machine.system.id, BOOT_CLOSE_MS))
 		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
 				    m->machine.name);
 out:
 	if (err)
-		slots_unclaim(slots, m->machine.id);
+		disks_unclaim(&m->boot->disks, m->machine.system.id);
 	return err;
 }
 
 void manage_end_exclusive(struct manage *m)
 {
-	slots_unclaim(&m->boot->slots, m->machine.id);
+	disks_unclaim(&m->boot->disks, m->machine.system.id);
 }
 
 /* A write job on a machine that does not run, with nobody logging in meanwhile. */
@@ -173,29 +173,19 @@ int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *i
 	return err;
 }
 
-int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct image_version *version)
+int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version)
 {
 	struct machine *machine = &m->machine;
 	struct policy policy;
 	int err = policy_get(tx, &policy);
 
+	if (!err)
+		err = boot_renew_system(m->boot, machine, version, &policy, &m->made, &m->given_up, m->reason,
+					m->reason_size);
 	if (err)
 		return err;
-	store_child_name(m->new_child, machine->id);
-	err = store_create_child(m->boot->store, m->new_child, version, &policy, m->reason, m->reason_size);
-	if (err) {
-		m->new_child[0] = '\0';
-		return err;
-	}
-	err = store_grow_child(m->boot->store, m->new_child, machine->size_bytes, m->reason, m->reason_size);
-	if (err)
-		return err;
-	memcpy(m->old_child, machine->child, sizeof(m->old_child));
-	memcpy(machine->child, m->new_child, sizeof(machine->child));
-	machine->version_id = version->id;
-	machine->child_fresh = true;
-	machine->state = MACHINE_READY;
-	machine->state_reason[0] = '\0';
+	machine->system.state = VOLUME_READY;
+	machine->system.state_reason[0] = '\0';
 	return 0;
 }
 
@@ -247,9 +237,9 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (!err)
-		err = reset_version(tx, m->machine.version_id, &version);
+		err = reset_version(tx, m->machine.system.version_id, &version);
 	if (!err)
-		err = manage_replace_child(m, tx, &version);
+		err = manage_renew_system(m, tx, &version);
 	if (!err)
 		err = machine_update(tx, &m->machine);
 	if (!err)
@@ -374,7 +364,7 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (err)
 		return err;
-	memcpy(m->old_child, m->machine.child, sizeof(m->old_child));
+	m->given_up = m->machine.system;
 	err = machine_delete(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
@@ -396,6 +386,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 		manage_end_exclusive(&m);
 		return err;
 	}
+	disks_forget(&boot->disks, m.machine.system.id);
 	slots_forget(&boot->slots, m.machine.id);
 	timeline_forget(stages_timeline(boot->stages), m.machine.id);
 	turns_leave(boot->turns, m.machine.id);

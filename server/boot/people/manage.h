@@ -20,14 +20,14 @@ struct manage {
 	bool add;
 	uint64_t size_bytes; /* size=, taken apart */
 	char mac[PARSE_MAC_TEXT];
-	/* a file made in the job: deleted again where the commit fails; and one that the commit gave up */
-	char new_child[NAME_MAX_TEXT], old_child[NAME_MAX_TEXT];
+	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
+	struct volume made, given_up;
 	struct inventory_job job;
 };
 
 /* The sentence goes to m->reason; returns err. */
 int manage_refuse(struct manage *m, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Runs it as a write job, waits, cleans up files. A failure without a sentence gets one. */
+/* Runs it as a write job, waits, cleans up objects. A failure without a sentence gets one. */
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job));
 /* m->machine by name, MAC or "#id". -ENOENT with a sentence. */
 int manage_find(struct manage *m, const char *machine);
@@ -39,16 +39,10 @@ int manage_find(struct manage *m, const char *machine);
 int manage_begin_exclusive(struct manage *m);
 void manage_end_exclusive(struct manage *m);
 
-/*
- * size=VALUE: the disk of m->machine is grown, whether it runs or not; m->size_bytes. What is left is to record it.
- * grow.c.
- */
-int manage_grow(struct manage *m);
-
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
-/* Makes m->new_child from version and puts it into m->machine, whose old child is given up. Inside a write job. */
-int manage_replace_child(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
+/* The system volume of m->machine begins anew from version. Inside a write job. */
+int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
 /*
  * m->mac becomes the only MAC of m->machine, which takes over what row (NULL: not known) says of its hardware. Inside a
  * write job.

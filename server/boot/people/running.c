@@ -78,12 +78,14 @@ static void running_resized(void *arg, int err, const char *reason)
 	sem_post(&wait->done);
 }
 
-int running_resize(struct boot *boot, int64_t machine_id, uint64_t size_bytes, char *reason, size_t reason_size)
+int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, char *reason,
+		   size_t reason_size)
 {
 	struct running_wait wait = { .alive = false };
 
 	sem_init(&wait.done, 0, 0);
-	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, size_bytes, boot->loop, running_resized, &wait);
+	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, lun, size_bytes, boot->loop, running_resized,
+			      &wait);
 	running_wait(boot, &wait);
 	if (wait.err)
 		snprintf(reason, reason_size, "%s", wait.reason);

@@ -9,6 +9,7 @@
 void running_probe(struct boot *boot, int64_t machine_id, bool *alive, struct boot_session *session);
 void running_release(struct boot *boot, int64_t machine_id, const char *why);
 /* As iscsi_server_resize: 0 or -errno with a sentence; -ENOENT: not open, and nothing was done. */
-int running_resize(struct boot *boot, int64_t machine_id, uint64_t size_bytes, char *reason, size_t reason_size);
+int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, char *reason,
+		   size_t reason_size);
 
 #endif

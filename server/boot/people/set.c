@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * KEY=VALUE of a machine: see boot.h. One table: the key, what it changes, and whether the machine must
- * be off for it. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
+ * KEY=VALUE of a machine: see boot.h. What a key changes, and whether the machine must be off for it, is in the tables
+ * of fields (inventory/field.h); here are the rules of their own that some have. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
  */
 #include "manage.h"
+
+#include "resize.h"
 
 #include "base/secret.h"
 #include "base/util.h"
@@ -37,49 +39,15 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	struct image_version version;
 	int err = manage_find_version(m, tx, m->value, &version);
 
-	if (err || version.id == m->machine.version_id)
+	if (err || version.id == m->machine.system.version_id)
 		return err;
-	if (!m->machine.child_fresh && m->machine.mode != MODE_EPHEMERAL)
+	if (!m->machine.system.fresh && m->machine.mode != MODE_EPHEMERAL)
 		return manage_refuse(m, -EEXIST,
 				     "the disk of %s holds data of its own, which another image would destroy: first "
 				     "sanbootctl machine reset %s, then this again before it boots",
 				     m->machine.name, m->machine.name);
-	err = manage_replace_child(m, tx, &version);
+	err = manage_renew_system(m, tx, &version);
 	return err ? err : boot_end_all(tx, m->machine.id);
-}
-
-static int set_mode(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	if (!machine_mode_parse(m->value, &m->machine.mode))
-		return manage_refuse(m, -EINVAL, "mode: expected persistent or ephemeral");
-	return 0;
-}
-
-static int set_auth(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	if (!auth_kind_parse(m->value, &m->machine.auth))
-		return manage_refuse(m, -EINVAL, "auth: expected policy, none, chap or mutual");
-	return 0;
-}
-
-/* One of two words. */
-static int set_word(struct manage *m, const char *no, const char *yes, bool *value)
-{
-	if (!strcmp(m->value, no))
-		*value = false;
-	else if (!strcmp(m->value, yes))
-		*value = true;
-	else
-		return manage_refuse(m, -EINVAL, "%s: expected %s or %s", m->key, no, yes);
-	return 0;
-}
-
-static int set_access(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	return set_word(m, "one", "many", &m->machine.access_many);
 }
 
 /* "": nothing of its own, which people say with a word. */
@@ -114,18 +82,11 @@ static int set_boot_once(struct manage *m, struct inventory_tx *tx)
 	return err;
 }
 
-/* How the disk describes itself: a running system would be told by nobody. */
-static int set_physical_block(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	return set_word(m, "4096", "512", &m->machine.physical_512);
-}
-
-/* manage_grow has done it; what is kept is for the disks that come after this one. */
+/* It has grown already (grow_system); what is kept is for the disks that come after this one. */
 static int set_size(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
-	m->machine.size_bytes = m->size_bytes;
+	m->machine.system.size_bytes = m->size_bytes;
 	return 0;
 }
 
@@ -144,46 +105,24 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	return err;
 }
 
-static int set_no_gateway(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	return set_word(m, "no", "yes", &m->machine.no_gateway);
-}
-
-static int set_multipath(struct manage *m, struct inventory_tx *tx)
-{
-	(void)tx;
-	return set_word(m, "no", "yes", &m->machine.multipath);
-}
-
 /* From the next opening of its disk on. */
 static int set_quota(struct manage *m, struct inventory_tx *tx)
 {
+	struct volume *system = &m->machine.system;
 	uint64_t bytes;
 
 	(void)tx;
-	if (strcmp(m->value, "policy") &&
-	    (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(m->machine.quota)))
+	if (strcmp(m->value, "policy") && (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(system->quota)))
 		return manage_refuse(m, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
-	snprintf(m->machine.quota, sizeof(m->machine.quota), "%s", strcmp(m->value, "policy") ? m->value : "");
-	return 0;
+	return field_parse(field_by_key(volume_fields, m->key), system, m->value, m->reason, m->reason_size);
 }
 
-static int set_note(struct manage *m, struct inventory_tx *tx)
+/* Before the inventory says so: it may be written again, from what is durable of it. */
+static int lift_system(struct manage *m)
 {
-	(void)tx;
-	if (strlen(m->value) >= sizeof(m->machine.note))
-		return manage_refuse(m, -EINVAL, "note: at most %zu bytes", sizeof(m->machine.note) - 1);
-	snprintf(m->machine.note, sizeof(m->machine.note), "%s", m->value);
-	return 0;
-}
-
-/* Before the inventory says so: the child may be written again, from what is in its file. */
-static int lift_child(struct manage *m)
-{
-	if (m->machine.state != MACHINE_FAILED || strcmp(m->value, "ready"))
+	if (m->machine.system.state != VOLUME_FAILED || strcmp(m->value, "ready"))
 		return 0;
-	return store_lift_child(m->boot->store, m->machine.child, m->reason, m->reason_size);
+	return store_lift_volume(m->boot->store, &m->machine.system, m->reason, m->reason_size);
 }
 
 /* Lifts what a failed disk left behind (invariant 5): the person has looked at it. */
@@ -192,41 +131,82 @@ static int set_state(struct manage *m, struct inventory_tx *tx)
 	(void)tx;
 	if (strcmp(m->value, "ready"))
 		return manage_refuse(m, -EINVAL, "state: only ready can be set");
-	m->machine.state = MACHINE_READY;
-	m->machine.state_reason[0] = '\0';
+	m->machine.system.state = VOLUME_READY;
+	m->machine.system.state_reason[0] = '\0';
 	return 0;
 }
 
-static const struct set_key {
-	const char *name;
-	int (*set)(struct manage *m, struct inventory_tx *tx);
-	bool exclusive; /* the disk is concerned: not while it runs */
+static int grow_system(struct manage *m)
+{
+	char called[NAME_MAX_TEXT + 16];
+	struct resize_what what = { .volume = &m->machine.system, .machine_id = m->machine.id, .called = called };
+
+	snprintf(called, sizeof(called), "the disk of %s", m->machine.name);
+	return resize_volume(m->boot, &what, m->value, &m->size_bytes, m->reason, m->reason_size);
+}
+
+/* What a field needs besides its kind (inventory/field.h). */
+static const struct set_rule {
+	const char *key;
+	int (*set)(struct manage *m, struct inventory_tx *tx); /* NULL: the field's kind says all */
 	int (*before)(struct manage *m); /* blocking, before the write job; NULL: nothing */
 	int (*inside)(struct manage *m); /* blocking, once nobody has the disk any more */
-} set_keys[] = {
-	{ "name", set_name, false, NULL, NULL },
-	{ "image", set_image, true, NULL, NULL },
-	{ "mode", set_mode, true, NULL, NULL },
-	{ "auth", set_auth, false, NULL, NULL },
-	{ "access", set_access, false, NULL, NULL },
-	{ "boot", set_boot, false, NULL, NULL },
-	{ "boot-once", set_boot_once, false, NULL, NULL },
-	{ "group", set_group, false, NULL, NULL },
-	{ "no-gateway", set_no_gateway, false, NULL, NULL },
-	{ "multipath", set_multipath, false, NULL, NULL },
-	{ "note", set_note, false, NULL, NULL },
-	{ "state", set_state, true, NULL, lift_child },
-	{ "size", set_size, false, manage_grow, NULL },
-	{ "physical-block", set_physical_block, true, NULL, NULL },
-	{ "quota", set_quota, false, NULL, NULL },
+} set_rules[] = {
+	{ "name", set_name, NULL, NULL },	   { "image", set_image, NULL, NULL },
+	{ "boot", set_boot, NULL, NULL },	   { "boot-once", set_boot_once, NULL, NULL },
+	{ "group", set_group, NULL, NULL },	   { "state", set_state, NULL, lift_system },
+	{ "size", set_size, grow_system, NULL },   { "quota", set_quota, NULL, NULL },
 };
 
-static const struct set_key *set_find_key(const char *name)
+/* The fields of its system volume that are set at the machine. */
+static const char *const system_keys[] = { "image", "size", "quota", "physical-block", "state" };
+
+static const struct set_rule *find_rule(const char *key)
 {
-	for (unsigned i = 0; i < array_len(set_keys); i++)
-		if (!strcmp(set_keys[i].name, name))
-			return &set_keys[i];
-	return NULL;
+	static const struct set_rule none = { .key = NULL };
+
+	for (unsigned i = 0; i < array_len(set_rules); i++) {
+		if (!strcmp(set_rules[i].key, key))
+			return &set_rules[i];
+	}
+	return &none;
+}
+
+/* NULL: there is no such key. *of_system: it is its system volume's. */
+static const struct field *find_field(const char *key, bool *of_system)
+{
+	const struct field *field = field_by_key(machine_fields, key);
+
+	*of_system = !field;
+	for (unsigned i = 0; i < array_len(system_keys) && !field; i++) {
+		if (!strcmp(system_keys[i], key))
+			field = field_by_key(volume_fields, key);
+	}
+	return field;
+}
+
+static int refuse_key(struct manage *m, const char *key)
+{
+	char shown[80], keys[300] = "";
+	size_t len = 0;
+
+	for (const struct field *field = machine_fields; field->column; field++) {
+		if (field->key)
+			len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s, ", field->key);
+	}
+	for (unsigned i = 0; i < array_len(system_keys); i++)
+		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i ? ", " : "", system_keys[i]);
+	parse_clean_text(key, shown, sizeof(shown));
+	return manage_refuse(m, -EINVAL, "there is no key %s: %s", shown, keys);
+}
+
+static int set_by_kind(struct manage *m)
+{
+	bool of_system;
+	const struct field *field = find_field(m->key, &of_system);
+
+	return field_parse(field, of_system ? (void *)&m->machine.system : &m->machine, m->value, m->reason,
+			   m->reason_size);
 }
 
 static int set_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -238,7 +218,7 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	memcpy(before, m->machine.name, sizeof(before));
-	err = set_find_key(m->key)->set(m, tx);
+	err = find_rule(m->key)->set ? find_rule(m->key)->set(m, tx) : set_by_kind(m);
 	if (!err)
 		err = machine_update(tx, &m->machine);
 	parse_clean_text(m->value, shown, sizeof(shown));
@@ -253,30 +233,28 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	struct manage m = {
 		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .key = key, .value = value
 	};
-	const struct set_key *entry = set_find_key(key);
-	char shown[80];
+	const struct set_rule *rule = find_rule(key);
+	bool of_system, exclusive;
+	const struct field *field = find_field(key, &of_system);
 	int err;
 
-	if (!entry) {
-		parse_clean_text(key, shown, sizeof(shown));
-		return manage_refuse(&m, -EINVAL,
-				     "there is no key %s: name, image, mode, auth, access, boot, boot-once, group, no-gateway, "
-				     "multipath, note, state, size, physical-block, quota", shown);
-	}
+	if (!field)
+		return refuse_key(&m, key);
+	exclusive = field->right == FIELD_BY_PEOPLE_WHEN_OFF;
 	err = manage_find(&m, machine);
-	if (!err && entry->before)
-		err = entry->before(&m);
-	if (!err && entry->exclusive)
+	if (!err && rule->before)
+		err = rule->before(&m);
+	if (!err && exclusive)
 		err = manage_begin_exclusive(&m);
 	if (err)
 		return err;
-	if (entry->inside)
-		err = entry->inside(&m);
+	if (rule->inside)
+		err = rule->inside(&m);
 	if (!err)
 		err = manage_write(&m, set_run);
 	if (!err)
 		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
-	if (entry->exclusive)
+	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;
 }

@@ -12,7 +12,6 @@
 #include "store/store.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,23 +66,21 @@ static struct read_ahead_range *ranges_of(const struct boot_set *set, unsigned *
 
 static void read_version(struct warm *w, const struct image_version *version)
 {
-	char path[PATH_MAX];
-	struct read_ahead how = { .env = w->boot->disk_env, .path = path, .stop = &w->stop, .total = &w->bytes };
+	struct read_ahead how = { .env = w->boot->disk_env, .stop = &w->stop, .total = &w->bytes };
 	struct read_ahead_range *ranges;
 	struct read_ahead_result result;
 	uint64_t began = time_monotonic_ms();
 	struct boot_set set;
 	int err;
 
-	if (strcmp(version->format, "raw") || store_load_boot_set(w->boot->store, version, &set))
+	if (store_load_boot_set(w->boot->store, version, &set))
 		return;
 	ranges = ranges_of(&set, &how.range_count);
 	boot_set_fini(&set);
 	if (!ranges)
 		return;
 	how.ranges = ranges;
-	store_version_path(w->boot->store, version, path, sizeof(path));
-	err = read_ahead_run(&how, &result);
+	err = store_read_ahead(w->boot->store, version, &how, &result);
 	free(ranges);
 	if (err)
 		log_warning("%s@%u: could not be read ahead: %s", version->image, version->number, strerror(-err));

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One volume of a target: see volume.h. Disk events come on the target's loop while the disk is open: struct volume_user
+ * is what they get, and lives as long as the disk.
+ */
+#include "volume.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "disk/boot_trace.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPEN_EVENT_MS = 60000 };
+
+struct volume_user {
+	struct boot *boot;
+	int64_t machine_id, volume_id;
+};
+
+/* How a volume is called where people read of it: the machine's disk, or by its own name. */
+static void label(const struct volume *volume, char *out, size_t out_size)
+{
+	if (volume->kind == VOLUME_SYSTEM)
+		snprintf(out, out_size, "its disk");
+	else
+		snprintf(out, out_size, "volume %s", volume->name);
+}
+
+/* ---- a disk that fails, or fills up ---- */
+
+struct failure {
+	struct boot *boot;
+	int64_t machine_id, volume_id;
+	char text[REASON_TEXT];
+	struct inventory_job job;
+};
+
+static int failure_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct failure *failure = container_of(job, struct failure, job);
+	char called[NAME_MAX_TEXT + 16];
+	struct machine machine;
+	struct volume volume;
+	int err = volume_by_id(tx, failure->volume_id, &volume);
+
+	if (err || volume.state == VOLUME_FAILED)
+		return err;
+	volume.state = VOLUME_FAILED;
+	memcpy(volume.state_reason, failure->text, sizeof(volume.state_reason));
+	err = volume_update(tx, &volume);
+	if (!err)
+		err = machine_by_id(tx, failure->machine_id, &machine);
+	label(&volume, called, sizeof(called));
+	if (!err)
+		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s failed: %.380s",
+				called, failure->text);
+	return err;
+}
+
+static void failure_done(struct inventory_job *job, int err)
+{
+	struct failure *failure = container_of(job, struct failure, job);
+	struct boot *boot = failure->boot;
+
+	if (err)
+		log_error("machine %lld: volume #%lld failed (%s), and that could not be recorded: %s",
+			  (long long)failure->machine_id, (long long)failure->volume_id, failure->text, strerror(-err));
+	free(failure);
+	boot_leave(boot);
+}
+
+static void mark_failed(const struct volume_user *user, const char *text)
+{
+	struct failure *failure = calloc(1, sizeof(*failure));
+
+	if (!failure)
+		abort();
+	*failure = (struct failure){ .boot = user->boot, .machine_id = user->machine_id, .volume_id = user->volume_id };
+	snprintf(failure->text, sizeof(failure->text), "%s", text);
+	failure->job = (struct inventory_job){ .run = failure_run, .done = failure_done };
+	boot_enter(user->boot);
+	inventory_write(user->boot->inventory, &failure->job);
+}
+
+static void on_event(void *arg, enum disk_event event, const char *text)
+{
+	struct volume_user *user = arg;
+	struct boot *boot = user->boot;
+
+	if (event == DISK_FAILED)
+		mark_failed(user, text);
+	else if (event == DISK_NO_SPACE && slots_event_due(&boot->slots, user->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
+		boot_note(boot, "error", "no-space", "server", user->machine_id, "%s", text);
+	else if (event == DISK_LOCK_LOST)
+		log_error("machine %lld: %s", (long long)user->machine_id, text);
+}
+
+struct volume_user *volume_user_of(const struct disk *disk)
+{
+	return disk->event_arg;
+}
+
+int64_t boot_volume_of(const struct disk *disk)
+{
+	return volume_user_of(disk)->volume_id;
+}
+
+void volume_user_free(struct volume_user *user)
+{
+	free(user);
+}
+
+/* ---- holding ---- */
+
+bool volume_hold(struct target_volume *v)
+{
+	if (volume_kind_is_shared(v->volume.kind))
+		return true;
+	v->err = disks_open_begin(&v->boot->disks, v->volume.id);
+	v->held = !v->err;
+	if (v->err)
+		snprintf(v->reason, sizeof(v->reason), "%s",
+			 v->err == -EBUSY ? "the disk is being changed or closed just now" : "out of memory");
+	return v->held;
+}
+
+void volume_unhold(struct target_volume *v)
+{
+	if (v->held)
+		disks_open_end(&v->boot->disks, v->volume.id, false);
+	v->held = false;
+}
+
+/* ---- preparing ---- */
+
+/* Invariant 7: never boot from what is not what was published. */
+static int verify(struct target_volume *v)
+{
+	int err = store_verify_version(v->boot->store, &v->version, v->reason, sizeof(v->reason));
+
+	if (err && slots_event_due(&v->boot->slots, v->machine_id, SLOT_GOLDEN, 1, OPEN_EVENT_MS))
+		boot_note(v->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
+			  v->machine_id, "%s@%u: %s", v->version.image, v->version.number, v->reason);
+	return err;
+}
+
+static int clear_fresh(struct inventory_tx *tx, void *arg)
+{
+	struct target_volume *v = arg;
+	struct volume volume;
+	int err = volume_by_id(tx, v->volume.id, &volume);
+
+	if (err || strcmp(volume.object, v->volume.object))
+		return err ? err : -ESTALE;
+	volume.fresh = false;
+	return volume_update(tx, &volume);
+}
+
+void volume_prepare(struct target_volume *v)
+{
+	char called[NAME_MAX_TEXT + 16];
+
+	label(&v->volume, called, sizeof(called));
+	if (v->volume.state == VOLUME_FAILED) {
+		snprintf(v->reason, sizeof(v->reason), "%s failed: %.380s", called, v->volume.state_reason);
+		v->err = -EIO;
+		return;
+	}
+	if (v->version.id)
+		v->err = verify(v);
+	if (v->err || !v->volume.fresh || !v->volume.object[0])
+		return;
+	v->err = store_sync_volume(v->boot->store, &v->volume);
+	if (v->err)
+		snprintf(v->reason, sizeof(v->reason), "%s is new and cannot be made durable: %s", called,
+			 strerror(-v->err));
+	else
+		v->err = inventory_write_call(v->boot->inventory, clear_fresh, v);
+}
+
+/* ---- opening ---- */
+
+struct store_open volume_how(const struct target_volume *v)
+{
+	return (struct store_open){
+		.env = v->boot->disk_env,
+		.ephemeral = v->ephemeral,
+		.quota_bytes = v->quota_bytes,
+		.trace = v->trace,
+		.on_event = v->user ? on_event : NULL,
+		.event_arg = v->user,
+	};
+}
+
+static void on_opened(void *arg, const struct disk_opened *result)
+{
+	struct target_volume *v = arg;
+
+	v->disk = result->disk;
+	v->interrupted = result->interrupted;
+	if (v->held)
+		disks_open_end(&v->boot->disks, v->volume.id, v->disk != NULL);
+	v->held = false;
+	if (!v->disk) {
+		v->err = result->err ? result->err : -EIO;
+		snprintf(v->reason, sizeof(v->reason), "%s", result->reason);
+		volume_user_free(v->user);
+		v->user = NULL;
+		if (slots_event_due(&v->boot->slots, v->machine_id, SLOT_REFUSED, 6, OPEN_EVENT_MS))
+			boot_note(v->boot, "error", "disk-unusable", "server", v->machine_id, "%s", result->reason);
+	}
+	v->opened(v);
+}
+
+void volume_open(struct target_volume *v)
+{
+	struct store_open how;
+
+	/* Nobody in particular has a shared one. */
+	if (v->held) {
+		v->user = calloc(1, sizeof(*v->user));
+		if (!v->user)
+			abort();
+		*v->user = (struct volume_user){ v->boot, v->machine_id, v->volume.id };
+	}
+	how = volume_how(v);
+	store_open_volume(v->boot->store, v->loop, &v->volume, v->version.id ? &v->version : NULL, &how, on_opened, v);
+}
+
+/* ---- closing ---- */
+
+struct closing {
+	struct boot *boot;
+	int64_t volume_id;
+	struct volume_user *user; /* NULL: it is shared */
+	void (*closed)(void *arg);
+	void *arg;
+};
+
+static void on_closed(void *arg, int err)
+{
+	struct closing *c = arg;
+
+	if (err)
+		log_error("volume #%lld: closing it: %s", (long long)c->volume_id, strerror(-err));
+	if (c->user)
+		disks_close_end(&c->boot->disks, c->volume_id);
+	volume_user_free(c->user);
+	c->closed(c->arg);
+	free(c);
+}
+
+void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg)
+{
+	struct closing *c = malloc(sizeof(*c));
+
+	if (!c)
+		abort();
+	*c = (struct closing){ boot, lun->volume_id, volume_user_of(lun->disk), closed, arg };
+	if (c->user)
+		disks_close_begin(&boot->disks, lun->volume_id);
+	store_close_volume(boot->store, lun->disk, on_closed, c);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One volume of a target: prepared on a worker, opened and closed on the target's loop. Private to boot/.
+ *
+ *     volume_hold (worker) -> rows are read -> volume_prepare (worker) -> volume_open (loop) -> in use -> volume_close (loop)
+ *
+ * Hold before the rows are read: a person's change may be giving the volume another object just now.
+ */
+#ifndef BOOT_LOGIN_VOLUME_H
+#define BOOT_LOGIN_VOLUME_H
+
+#include "boot/internal.h"
+
+#include "store/store.h"
+
+struct boot_trace;
+struct volume_user;
+
+/* A volume on its way to being a LUN. */
+struct target_volume {
+	struct boot *boot;
+	struct loop *loop;
+	int64_t machine_id;
+	unsigned lun;
+	bool ephemeral;	      /* the machine needs its disk for one boot only; system volumes only */
+	uint64_t quota_bytes; /* 0: no bound */
+	struct volume volume;
+	struct image_version version; /* id 0: none */
+	bool held;		      /* disks_open_begin was said */
+	int err; /* it cannot be opened: -errno and why */
+	char reason[REASON_TEXT];
+	struct boot_trace *trace; /* NULL: nobody follows; referenced */
+	struct volume_user *user; /* whom events of the disk concern */
+	struct disk *disk;	  /* NULL: it is not open */
+	bool interrupted; /* it lost writes with the server's power */
+	void (*opened)(struct target_volume *volume);
+	void *owner;
+};
+
+/* True: it is ours to open, or needs no holding (shared). False: err and reason say why not. */
+bool volume_hold(struct target_volume *volume);
+/* Gives it back unopened; nothing where it is not held. */
+void volume_unhold(struct target_volume *volume);
+/*
+ * Blocking, with volume and version as the inventory has them: is it all right, is its golden version what was published
+ * (invariant 7), is a fresh one durable? err and reason are set where not.
+ */
+void volume_prepare(struct target_volume *volume);
+/* On loop: opens it; opened comes there, with disk, or err and reason. It is given back where it could not be opened. */
+void volume_open(struct target_volume *volume);
+
+/* Closes the disk of a LUN, and gives the volume back. closed, on its loop. */
+void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg);
+
+/*
+ * The disk that lun had was closed to be changed: opens it again, for the user that it had. lun->disk is set, or NULL
+ * with err and reason; then the volume is given back.
+ */
+struct volume_user *volume_user_of(const struct disk *disk);
+void volume_user_free(struct volume_user *user);
+/* What its disk is opened with. */
+struct store_open volume_how(const struct target_volume *volume);
+
+#endif

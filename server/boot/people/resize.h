@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Larger volumes, also while somebody uses them. Blocking: HTTP's own threads, never a loop. Private to boot/. */
+#ifndef BOOT_RESIZE_H
+#define BOOT_RESIZE_H
+
+#include "boot/internal.h"
+
+/* What is to grow, and who has it. */
+struct resize_what {
+	const struct volume *volume;
+	int64_t machine_id; /* 0: nobody has it */
+	unsigned lun;
+	const char *called; /* in sentences: "the disk of pc-001" */
+};
+
+/*
+ * text: a size as people write it; *size_bytes is what it says. The volume has so much afterwards, durably; what is left
+ * is to record it. 0, or -errno with a sentence: -EINVAL, -EBUSY, -EIO, -ENOSPC.
+ */
+int resize_volume(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+		  char *reason, size_t reason_size);
+
+#endif

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Volumes, which machine has which under which LUN, and objects that were given up. A machine's LUN is one volume, and
+ * a volume is attached to a machine once: the schema holds both; that only shared ones and CDs have several machines is
+ * held here. See inventory.h.
+ */
+#include "inventory/db.h"
+#include "inventory/private.h"
+#include "inventory/record.h"
+
+#include "base/parse.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DISCARDED_KEPT_DAYS = 30,
+	DAY_MS = 86400 * 1000,
+};
+
+#define VOLUME_SELECT "SELECT volume.id" VOLUME_FIXED(VOLUME_COLUMN) VOLUME_FIELDS(VOLUME_COLUMN) " FROM volume "
+#define VOLUME_ROW(...) RECORD_ROW(volume, __VA_ARGS__)
+
+static const char *const physical_words[] = { "4096", "512", NULL };
+static const char *const volume_state_words[] = { [VOLUME_READY] = "ready", [VOLUME_FAILED] = "failed", NULL };
+
+const struct field volume_fields[] = {
+	VOLUME_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) VOLUME_FIXED(VOLUME_ROW)
+	VOLUME_FIELDS(VOLUME_ROW){ 0 },
+};
+
+bool volume_kind_is_shared(enum volume_kind kind)
+{
+	return kind == VOLUME_SHARED || kind == VOLUME_CD;
+}
+
+bool volume_name_valid(const char *name)
+{
+	return image_name_valid(name) && !strchr(name, ':');
+}
+
+static bool volume_valid(const struct volume *v)
+{
+	return v->name[0] ? v->kind != VOLUME_SYSTEM && volume_name_valid(v->name) : v->kind == VOLUME_SYSTEM;
+}
+
+/* ---- lookups ---- */
+
+static void volume_read(struct query *q, struct volume *volume)
+{
+	memset(volume, 0, sizeof(*volume));
+	record_read(q, volume_fields, volume);
+}
+
+/* One record; -ENOENT where there is none. */
+static int volume_one(struct query *q, struct volume *volume)
+{
+	struct volume found;
+	bool row = query_row(q);
+	int err;
+
+	if (row)
+		volume_read(q, &found);
+	err = query_end_one(q, row);
+	if (!err)
+		*volume = found;
+	return err;
+}
+
+int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume)
+{
+	struct query q;
+
+	query_begin(&q, tx, VOLUME_SELECT "WHERE volume.id = ?");
+	query_bind(&q, id);
+	return volume_one(&q, volume);
+}
+
+static int volume_by_lun(struct inventory_tx *tx, const char *machine_name, size_t len, uint64_t lun,
+			 struct volume *volume)
+{
+	char name[NAME_MAX_TEXT];
+	struct machine machine;
+	struct query q;
+	int err;
+
+	if (len >= sizeof(name))
+		return -ENOENT;
+	memcpy(name, machine_name, len);
+	name[len] = '\0';
+	err = machine_by_name(tx, name, &machine);
+	if (err)
+		return err;
+	query_begin(&q, tx,
+		    VOLUME_SELECT "JOIN attachment ON attachment.volume_id = volume.id WHERE machine_id = ? AND lun = ?");
+	query_bind(&q, machine.id);
+	query_bind(&q, (int64_t)lun);
+	return volume_one(&q, volume);
+}
+
+int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume)
+{
+	const char *colon = strchr(text, ':');
+	struct query q;
+	uint64_t number;
+
+	if (text[0] == '#')
+		return parse_u64(text + 1, 1, INT64_MAX, &number) ? volume_by_id(tx, (int64_t)number, volume) : -ENOENT;
+	/* No volume's name has a ':' (volume_name_valid). */
+	if (colon)
+		return parse_u64(colon + 1, 0, LUN_MAX, &number)
+			       ? volume_by_lun(tx, text, (size_t)(colon - text), number, volume)
+			       : -ENOENT;
+	query_begin(&q, tx, VOLUME_SELECT "WHERE lower(name) = lower(?) AND name <> ''");
+	query_bind_text(&q, text, NAME_MAX_TEXT);
+	return volume_one(&q, volume);
+}
+
+int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct volume *volume), void *arg)
+{
+	struct volume volume;
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx, VOLUME_SELECT "ORDER BY id");
+	while (!stop && query_row(&q)) {
+		volume_read(&q, &volume);
+		stop = each(arg, &volume);
+	}
+	err = query_end(&q);
+	return err ? err : stop;
+}
+
+/* ---- changes ---- */
+
+/* Remembers that a committed change has given up this object: its backend deletes it. */
+static int object_discard(struct inventory_tx *tx, const char *backend, const char *object)
+{
+	struct query q;
+	int err;
+
+	/* Bounded: what was given up a month ago has long been deleted. */
+	query_begin(&q, tx, "DELETE FROM discarded_object WHERE at_ms < ?");
+	query_bind(&q, tx->now_ms - (int64_t)DISCARDED_KEPT_DAYS * DAY_MS);
+	err = query_run(&q);
+	if (err)
+		return err;
+	query_begin(&q, tx,
+		    "INSERT INTO discarded_object (backend, object, at_ms) VALUES (?, ?, ?) "
+		    "ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms");
+	query_bind_text(&q, backend, BACKEND_TEXT);
+	query_bind_text(&q, object, NAME_MAX_TEXT);
+	query_bind(&q, tx->now_ms);
+	return query_run(&q);
+}
+
+int volume_insert(struct inventory_tx *tx, struct volume *volume)
+{
+	struct volume made = *volume;
+	struct query q;
+	int err;
+
+	if (!volume_valid(volume) || !volume->backend[0])
+		return -EINVAL;
+	if (!made.created_ms)
+		made.created_ms = tx->now_ms;
+	query_begin(&q, tx,
+		    "INSERT INTO volume (id" VOLUME_FIXED(RECORD_SQL_COLUMN) VOLUME_FIELDS(RECORD_SQL_COLUMN)
+		    ") VALUES (NULL" VOLUME_FIXED(RECORD_SQL_VALUE) VOLUME_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
+	record_bind_insert(&q, volume_fields, &made);
+	err = query_number(&q, &made.id);
+	if (!err)
+		*volume = made;
+	return err;
+}
+
+int volume_update(struct inventory_tx *tx, const struct volume *volume)
+{
+	struct volume old;
+	struct query q;
+	int err;
+
+	if (!volume_valid(volume))
+		return -EINVAL;
+	err = volume_by_id(tx, volume->id, &old);
+	if (err)
+		return err;
+	query_begin(&q, tx, "UPDATE volume SET id = id" VOLUME_FIELDS(RECORD_SQL_SET) " WHERE id = ?");
+	record_bind_update(&q, volume_fields, volume);
+	query_bind(&q, volume->id);
+	err = query_run(&q);
+	if (!err && old.object[0] && strcmp(old.object, volume->object))
+		err = object_discard(tx, old.backend, old.object);
+	return err;
+}
+
+int volume_delete(struct inventory_tx *tx, int64_t id)
+{
+	struct volume old;
+	struct query q;
+	int err = volume_by_id(tx, id, &old);
+
+	if (err)
+		return err;
+	query_begin(&q, tx, "DELETE FROM volume WHERE id = ?");
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (err)
+		return err == -ENOENT ? -EBUSY : err; /* a foreign key: it is attached */
+	return old.object[0] ? object_discard(tx, old.backend, old.object) : 0;
+}
+
+/* ---- attachments ---- */
+
+int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id)
+{
+	struct volume volume;
+	struct query q;
+	int64_t others;
+	int err = volume_by_id(tx, volume_id, &volume);
+
+	if (err)
+		return err;
+	if (lun > LUN_MAX || (volume.kind == VOLUME_SYSTEM) != (lun == 0))
+		return -EINVAL;
+	query_begin(&q, tx, "SELECT count(*) FROM attachment WHERE volume_id = ? AND machine_id <> ?");
+	query_bind(&q, volume_id);
+	query_bind(&q, machine_id);
+	err = query_number(&q, &others);
+	if (err)
+		return err;
+	if (others && !volume_kind_is_shared(volume.kind))
+		return -EBUSY;
+	query_begin(&q, tx, "INSERT INTO attachment (machine_id, lun, volume_id) VALUES (?, ?, ?)");
+	query_bind(&q, machine_id);
+	query_bind(&q, lun);
+	query_bind(&q, volume_id);
+	return query_run(&q);
+}
+
+int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id)
+{
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, "DELETE FROM attachment WHERE machine_id = ? AND volume_id = ?");
+	query_bind(&q, machine_id);
+	query_bind(&q, volume_id);
+	err = query_run(&q);
+	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+}
+
+int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun)
+{
+	struct query q;
+	int64_t number;
+	int err;
+
+	query_begin(&q, tx, "SELECT lun FROM attachment WHERE machine_id = ? AND volume_id = ?");
+	query_bind(&q, machine_id);
+	query_bind(&q, volume_id);
+	err = query_number(&q, &number);
+	if (!err)
+		*lun = (unsigned)number;
+	return err;
+}
+
+int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun)
+{
+	unsigned next = 1;
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, "SELECT lun FROM attachment WHERE machine_id = ? AND lun > 0 ORDER BY lun");
+	query_bind(&q, machine_id);
+	while (query_row(&q) && query_int(&q) == next)
+		next++;
+	err = query_end(&q);
+	if (err)
+		return err;
+	if (next > LUN_MAX)
+		return -ENOSPC;
+	*lun = next;
+	return 0;
+}
+
+int attachment_each(struct inventory_tx *tx, int64_t machine_id,
+		    int (*each)(void *arg, unsigned lun, const struct volume *volume), void *arg)
+{
+	struct volume volume;
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx,
+		    "SELECT lun" VOLUME_JOINED_COLUMNS " FROM attachment JOIN volume ON volume.id = volume_id "
+		    "WHERE machine_id = ? ORDER BY lun");
+	query_bind(&q, machine_id);
+	while (!stop && query_row(&q)) {
+		unsigned lun = (unsigned)query_int(&q);
+
+		volume_read(&q, &volume);
+		stop = each(arg, lun, &volume);
+	}
+	err = query_end(&q);
+	return err ? err : stop;
+}
+
+int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
+			    int (*each)(void *arg, int64_t machine_id, unsigned lun), void *arg)
+{
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx, "SELECT machine_id, lun FROM attachment WHERE volume_id = ? ORDER BY machine_id");
+	query_bind(&q, volume_id);
+	while (!stop && query_row(&q)) {
+		int64_t machine_id = query_int(&q);
+
+		stop = each(arg, machine_id, (unsigned)query_int(&q));
+	}
+	err = query_end(&q);
+	return err ? err : stop;
+}
+
+/* ---- objects given up ---- */
+
+int discarded_each(struct inventory_tx *tx, const char *backend, int (*each)(void *arg, const char *object), void *arg)
+{
+	char object[NAME_MAX_TEXT];
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx,
+		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND NOT EXISTS (SELECT 1 FROM volume "
+		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) ORDER BY object");
+	query_bind_text(&q, backend, BACKEND_TEXT);
+	while (!stop && query_row(&q)) {
+		query_text(&q, object, sizeof(object));
+		stop = each(arg, object);
+	}
+	err = query_end(&q);
+	return err ? err : stop;
+}
+
+int discarded_forget(struct inventory_tx *tx, const char *backend, const char *object)
+{
+	struct query q;
+
+	query_begin(&q, tx, "DELETE FROM discarded_object WHERE backend = ? AND object = ?");
+	query_bind_text(&q, backend, BACKEND_TEXT);
+	query_bind_text(&q, object, NAME_MAX_TEXT);
+	return query_run(&q);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A backend: who keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
+ * line in store_backends (volumes.c). Nothing above store/ knows which one keeps what: paths and formats come from here
+ * only as text to show.
+ *
+ * A volume's object is its name in its backend. All functions block, and run on workers, on HTTP's threads or inside an
+ * inventory write job, never on a loop, except open. 0 or -errno, with a sentence in reason. Private to store/.
+ */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+
+#include "store/store.h"
+
+/* A volume at the start, when objects and rows have to agree again. */
+struct reclaim_volume {
+	struct volume volume;
+	int64_t machine_id; /* 0: no machine has it, or several */
+	char owner[NAME_MAX_TEXT]; /* for people: the machine's name, or the volume's own */
+	bool ephemeral; /* its machine needs it for one boot only */
+};
+
+struct reclaim_rows {
+	struct reclaim_volume *volumes; /* of this backend, with an object */
+	size_t count;
+	const struct image_version *versions;
+	size_t version_count;
+	bool same_boot; /* the host has not started again since the last start: what was written is still there */
+};
+
+struct store_backend {
+	const char *name; /* volume.backend */
+	const char *suffix; /* of the names of its objects */
+	/*
+	 * Makes the object that volume->object names, of volume->kind: a differencing child of the version, or an empty
+	 * disk of size_bytes where version is NULL. Not synced. -ENOSPC, -EINVAL (nothing that it can make). Where it
+	 * fails nothing is left.
+	 */
+	int (*create)(struct store *store, const struct volume *volume, const struct image_version *version,
+		      char *reason, size_t reason_size);
+	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */
+	void (*open)(struct store *store, struct loop *loop, const struct volume *volume,
+		     const struct image_version *version, const struct store_open *how,
+		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
+	int (*grow)(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size);
+	int (*lift)(struct store *store, const char *object, char *reason, size_t reason_size);
+	int (*sync)(struct store *store, const char *object);
+	/* A volume without an object is its version. Sets format and path also where it fails. */
+	int (*info)(struct store *store, const struct volume *volume, const struct image_version *version,
+		    struct volume_info *info);
+	void (*delete)(struct store *store, const char *object);
+	/* All objects that there are, known or not. each returns 0 to go on. */
+	int (*list)(struct store *store, int (*each)(void *arg, const char *object), void *arg);
+	/* Bytes that all its objects take. */
+	uint64_t (*used_bytes)(struct store *store);
+	/* At the start: makes fresh objects again that are missing, says what is lost, removes what is nobody's for certain. */
+	int (*reclaim)(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size);
+};
+
+/* NULL ends. The first is what new volumes get. */
+extern const struct store_backend *const store_backends[];
+extern const struct store_backend store_files; /* files/files.c */
+
+/* NULL: there is none of this name. */
+const struct store_backend *store_backend_find(const struct store *store, const char *name);
+/* With other backends than store_backends: tests. Before the first volume. */
+void store_set_backends(struct store *store, const struct store_backend *const *backends);
+
+/* ---- for reclaim ---- */
+
+/* The version of a volume among the rows; NULL. */
+const struct image_version *reclaim_version(const struct reclaim_rows *rows, int64_t version_id);
+/* Makes the object again: it is fresh, or needed for one boot only. */
+int reclaim_make_again(struct store *store, const struct reclaim_volume *volume, const struct image_version *version);
+/* Records that a volume is lost (failed), or was made again, with an event for its machine. */
+void reclaim_record(struct store *store, const struct reclaim_volume *volume, bool failed, const char *text);
+
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The backend "files": a volume's object is a qcow2 file in children/, with the journal of the engine beside it
+ * (NAME.journal); a system volume's has its golden version, a raw file in images/, as backing file. See backend.h.
+ */
+#include "store/files/files.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "disk/qcow2.h"
+#include "store/private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *files_path(const struct store *store, const char *object, char out[PATH_MAX])
+{
+	return store_path(store, "children", object, out);
+}
+
+void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT])
+{
+	snprintf(out, FILES_BACKING_TEXT, "../images/%s", version->file);
+}
+
+/* ---- making, changing, deleting ---- */
+
+static int files_create(struct store *store, const struct volume *volume, const struct image_version *version,
+			char *reason, size_t reason_size)
+{
+	char path[PATH_MAX], backing[FILES_BACKING_TEXT];
+	struct qcow2_create how = { .path = files_path(store, volume->object, path), .size_bytes = volume->size_bytes };
+	int err;
+
+	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file))) {
+		snprintf(reason, reason_size, "not a file name");
+		return -EINVAL;
+	}
+	if (version) {
+		files_backing(version, backing);
+		how.size_bytes = version->size_bytes;
+		how.backing = backing;
+		how.backing_format = version->format;
+	}
+	err = qcow2_create(&how, reason, reason_size);
+	if (err && err != -EEXIST)
+		store_unlink(path);
+	return err;
+}
+
+static int files_grow(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct qcow2_info info;
+	char path[PATH_MAX];
+	int err = qcow2_read_info(files_path(store, object, path), &info, reason, reason_size);
+
+	if (err || info.size_bytes >= size_bytes)
+		return err;
+	return qcow2_grow(path, size_bytes, reason, reason_size);
+}
+
+static int files_lift(struct store *store, const char *object, char *reason, size_t reason_size)
+{
+	char path[PATH_MAX];
+
+	return qcow2_give_up_journal(files_path(store, object, path), reason, reason_size);
+}
+
+static int files_sync(struct store *store, const char *object)
+{
+	char path[PATH_MAX];
+	int err = store_sync_path(files_path(store, object, path));
+
+	return err ? err : store_sync_path(store_path(store, "children", NULL, path));
+}
+
+static void files_delete(struct store *store, const char *object)
+{
+	char path[PATH_MAX], journal[NAME_MAX_TEXT + 16];
+
+	if (!store_file_name_valid(object)) {
+		log_error("store: an object without a valid file name was to be deleted");
+		return;
+	}
+	store_unlink(files_path(store, object, path));
+	snprintf(journal, sizeof(journal), "%.*s%s", NAME_MAX_TEXT, object, FILES_JOURNAL_SUFFIX);
+	store_unlink(files_path(store, journal, path));
+}
+
+/* ---- opening ---- */
+
+static void files_open(struct store *store, struct loop *loop, const struct volume *volume,
+		       const struct image_version *version, const struct store_open *how,
+		       void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	char path[PATH_MAX];
+	struct disk_open open = {
+		.path = path,
+		.trace = how->trace,
+		.read_only = !volume->object[0],
+		.ephemeral = how->ephemeral,
+		.quota_bytes = how->quota_bytes,
+		.on_event = how->on_event,
+		.event_arg = how->event_arg,
+	};
+
+	if (volume->object[0])
+		files_path(store, volume->object, path);
+	else
+		store_version_path(store, version, path, sizeof(path));
+	disk_open_file(how->env, loop, volume->object[0] ? "qcow2" : version->format, &open, opened, arg);
+}
+
+/* ---- what is there ---- */
+
+static int files_info(struct store *store, const struct volume *volume, const struct image_version *version,
+		      struct volume_info *info)
+{
+	char reason[REASON_TEXT];
+	struct qcow2_info got;
+	struct stat st;
+	int err;
+
+	if (!volume->object[0]) {
+		snprintf(info->format, sizeof(info->format), "%s", version->format);
+		store_version_path(store, version, info->path, sizeof(info->path));
+		info->virtual_bytes = version->size_bytes;
+		info->clean = true;
+		return stat(info->path, &st) ? -errno : 0;
+	}
+	snprintf(info->format, sizeof(info->format), "qcow2");
+	files_path(store, volume->object, info->path);
+	if (!store_file_name_valid(volume->object))
+		return -ENOENT;
+	err = qcow2_read_info(info->path, &got, reason, sizeof(reason));
+	if (err)
+		return err == -ENOENT ? err : -EUCLEAN;
+	info->virtual_bytes = got.size_bytes;
+	info->allocated_bytes = got.allocated_bytes;
+	info->clean = got.clean;
+	return 0;
+}
+
+static bool is_journal(const char *name)
+{
+	size_t len = strlen(name), suffix = strlen(FILES_JOURNAL_SUFFIX);
+
+	return len > suffix && !strcmp(name + len - suffix, FILES_JOURNAL_SUFFIX);
+}
+
+static int files_list(struct store *store, int (*each)(void *arg, const char *object), void *arg)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir = opendir(store_path(store, "children", NULL, path));
+	int stop = 0;
+
+	if (!dir)
+		return -errno;
+	while (!stop && (entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' && !is_journal(entry->d_name))
+			stop = each(arg, entry->d_name);
+	}
+	closedir(dir);
+	return stop;
+}
+
+static uint64_t files_used_bytes(struct store *store)
+{
+	return store_folder_allocated(store, "children");
+}
+
+const struct store_backend store_files = {
+	.name = "files",
+	.suffix = ".qcow2",
+	.create = files_create,
+	.open = files_open,
+	.grow = files_grow,
+	.lift = files_lift,
+	.sync = files_sync,
+	.info = files_info,
+	.delete = files_delete,
+	.list = files_list,
+	.used_bytes = files_used_bytes,
+	.reclaim = files_reclaim,
+};

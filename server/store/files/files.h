@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of store/files/ share. */
+#ifndef STORE_FILES_FILES_H
+#define STORE_FILES_FILES_H
+
+#include "store/backend.h"
+
+#include <limits.h>
+
+enum { FILES_BACKING_TEXT = 160 };
+#define FILES_JOURNAL_SUFFIX ".journal"
+
+/* STATE/children/OBJECT. Returns out. */
+const char *files_path(const struct store *store, const char *object, char out[PATH_MAX]);
+/* What a child's header calls its golden version. */
+void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT]);
+
+/* reclaim_files.c */
+int files_reclaim(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size);
+
+#endif

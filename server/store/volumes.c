@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Volumes: each call finds the backend that keeps it. See store.h and backend.h. */
+#include "store/store.h"
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/util.h"
+#include "store/backend.h"
+#include "store/private.h"
+#include "store/shared.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	NAME_RANDOM_CHARS = 12,	      /* 60 bits */
+	VOLUME_FIRST_BYTES = 1 << 20, /* what a new volume may take at once */
+	VOLUME_UNIT_BYTES = 4096,
+};
+
+const struct store_backend *const store_backends[] = { &store_files, NULL };
+
+void store_set_backends(struct store *store, const struct store_backend *const *backends)
+{
+	store->backends = backends;
+}
+
+const struct store_backend *store_backend_find(const struct store *store, const char *name)
+{
+	for (const struct store_backend *const *backend = store->backends; *backend; backend++) {
+		if (!strcmp((*backend)->name, name))
+			return *backend;
+	}
+	return NULL;
+}
+
+/* The backend of a volume; NULL, said and logged, where this server has none of that name. */
+static const struct store_backend *backend_of(const struct store *store, const struct volume *volume, char *reason,
+					      size_t reason_size)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	if (!backend)
+		snprintf(reason, reason_size, "this sanbootd has no backend \"%s\", which keeps volume #%lld",
+			 volume->backend, (long long)volume->id);
+	return backend;
+}
+
+bool store_kind_has_object(enum volume_kind kind)
+{
+	return !volume_kind_is_shared(kind);
+}
+
+/* ---- making, changing, deleting ---- */
+
+static void name_object(struct volume *volume, const struct store_backend *backend, int64_t machine_hint)
+{
+	char random[NAME_RANDOM_CHARS + 1], hint[32] = "";
+
+	secret_text(random, NAME_RANDOM_CHARS);
+	if (machine_hint > 0)
+		snprintf(hint, sizeof(hint), "%lld", (long long)machine_hint);
+	snprintf(volume->object, sizeof(volume->object), "%s%s-%s%s", volume->kind == VOLUME_SYSTEM ? "m" : "d", hint,
+		 random, backend->suffix);
+}
+
+static int check_new(const struct volume *volume, const struct image_version *version, char *reason, size_t reason_size)
+{
+	if (!store_kind_has_object(volume->kind)) {
+		snprintf(reason, reason_size, "a %s volume is a golden version as it is: nothing is made for it",
+			 volume_kind_name(volume->kind));
+		return -EINVAL;
+	}
+	if (version || (volume->size_bytes && volume->size_bytes % VOLUME_UNIT_BYTES == 0 &&
+			volume->size_bytes <= STORE_SIZE_MAX))
+		return 0;
+	snprintf(reason, reason_size, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
+	return -EINVAL;
+}
+
+int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
+			const struct policy *policy, int64_t machine_hint, char *reason, size_t reason_size)
+{
+	struct volume made = *volume;
+	const struct store_backend *backend;
+	int err;
+
+	if (!made.backend[0])
+		snprintf(made.backend, sizeof(made.backend), "%s", store->backends[0]->name);
+	volume->object[0] = '\0';
+	backend = backend_of(store, &made, reason, reason_size);
+	if (!backend)
+		return -EINVAL;
+	err = check_new(&made, version, reason, reason_size);
+	if (!err)
+		err = store_check_space(store, policy, VOLUME_FIRST_BYTES, reason, reason_size);
+	if (err)
+		return err;
+	name_object(&made, backend, machine_hint);
+	err = backend->create(store, &made, version, reason, reason_size);
+	if (err)
+		return err;
+	if (version && made.size_bytes)
+		err = backend->grow(store, made.object, made.size_bytes, reason, reason_size);
+	if (err) {
+		backend->delete(store, made.object);
+		return err;
+	}
+	made.fresh = true;
+	*volume = made;
+	return 0;
+}
+
+int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
+		      size_t reason_size)
+{
+	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+
+	if (!backend)
+		return -EINVAL;
+	return size_bytes ? backend->grow(store, volume->object, size_bytes, reason, reason_size) : 0;
+}
+
+int store_lift_volume(struct store *store, const struct volume *volume, char *reason, size_t reason_size)
+{
+	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+
+	return backend ? backend->lift(store, volume->object, reason, reason_size) : -EINVAL;
+}
+
+int store_sync_volume(struct store *store, const struct volume *volume)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	return backend ? backend->sync(store, volume->object) : -EINVAL;
+}
+
+void store_delete_object(struct store *store, const struct volume *volume)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	if (backend && volume->object[0])
+		backend->delete(store, volume->object);
+	else
+		log_error("store: an object without a name or a backend (\"%s\") was to be deleted", volume->backend);
+}
+
+int store_volume_info(struct store *store, const struct volume *volume, const struct image_version *version,
+		      struct volume_info *info)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	*info = (struct volume_info){ 0 };
+	return backend ? backend->info(store, volume, version, info) : -ENOENT;
+}
+
+/* ---- opening and closing ---- */
+
+/* A backend that there is not: told in a later turn, as any other answer. */
+struct refusal {
+	struct loop_msg msg;
+	struct disk_opened result;
+	void (*opened)(void *arg, const struct disk_opened *result);
+	void *arg;
+};
+
+static void refusal_run(struct loop_msg *msg)
+{
+	struct refusal *refusal = container_of(msg, struct refusal, msg);
+
+	refusal->opened(refusal->arg, &refusal->result);
+	free(refusal);
+}
+
+static void refuse(struct loop *loop, const char *reason,
+		   void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	struct refusal *refusal = calloc(1, sizeof(*refusal));
+	struct disk_opened no_memory = { .err = -ENOMEM, .reason = "out of memory" };
+
+	if (!refusal) {
+		opened(arg, &no_memory);
+		return;
+	}
+	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
+	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%.255s", reason);
+	loop_post(loop, &refusal->msg);
+}
+
+void store_open_volume(struct store *store, struct loop *loop, const struct volume *volume,
+		       const struct image_version *version, const struct store_open *how,
+		       void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	char reason[sizeof(((struct disk_opened *)0)->reason)];
+	const struct store_backend *backend = backend_of(store, volume, reason, sizeof(reason));
+
+	if (!backend)
+		refuse(loop, reason, opened, arg);
+	else if (volume_kind_is_shared(volume->kind))
+		shared_open(store, backend, loop, volume, version, how, opened, arg);
+	else
+		backend->open(store, loop, volume, version, how, opened, arg);
+}
+
+void store_close_volume(struct store *store, struct disk *disk, void (*closed)(void *arg, int err), void *arg)
+{
+	if (!shared_close(store, disk, closed, arg))
+		disk_close(disk, closed, arg);
+}
