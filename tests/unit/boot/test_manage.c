@@ -60,7 +60,7 @@ static void test_reset(void **state)
 	run(w, true);
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -EBUSY);
 	assert_non_null(strstr(reason, "pc-001 runs: 10.0.0.9:1"));
-	assert_string_equal(world_machine(w, MAC1).child, machine.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_non_null(w->disk);
 	/* It has gone; its disk is still open for a while, and is closed for it. A newer version is taken. */
 	run(w, false);
@@ -68,9 +68,9 @@ static void test_reset(void **state)
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
 	assert_null(w->disk);
 	after = world_machine(w, MAC1);
-	assert_string_not_equal(after.child, machine.child);
-	assert_int_not_equal(after.version_id, machine.version_id);
-	assert_true(after.child_fresh);
+	assert_string_not_equal(after.system.object, machine.system.object);
+	assert_int_not_equal(after.system.version_id, machine.system.version_id);
+	assert_true(after.system.fresh);
 	assert_int_equal(world_children(w), 1);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(current.number, 0);
@@ -89,7 +89,7 @@ static void test_reset_no_space(void **state)
 	world_policy(w, "reserve", "8000T");
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -ENOSPC);
 	assert_true(reason[0]);
-	assert_string_equal(world_machine(w, MAC1).child, machine.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_int_equal(world_children(w), 1);
 	/* And it can be logged in to again. */
 	uint16_t status;
@@ -114,7 +114,7 @@ static void test_swap(void **state)
 	assert_int_equal(boot_swap(w->boot, "pc-001", "52-54-00-AA-00-02", "ctl", reason, sizeof(reason)), 0);
 	after = world_machine(w, MAC2);
 	assert_int_equal(after.id, machine.id);
-	assert_string_equal(after.child, machine.child);
+	assert_string_equal(after.system.object, machine.system.object);
 	assert_string_equal(after.iqn, machine.iqn);
 	assert_string_equal(after.uuid, UUID2);
 	assert_int_equal(world_waiting(w, MAC2, NULL), 0);
@@ -210,8 +210,8 @@ static void test_set(void **state)
 	machine = world_machine(w, "pc-001");
 	assert_int_equal(machine.auth, AUTH_MUTUAL);
 	assert_true(machine.access_many);
-	assert_true(machine.physical_512);
-	assert_string_equal(machine.quota, "20G");
+	assert_true(machine.system.physical_512);
+	assert_string_equal(machine.system.quota, "20G");
 	assert_string_equal(machine.note, "the one by the window");
 	assert_int_equal(machine.mode, MODE_EPHEMERAL);
 	/* What concerns the disk is not done to a running machine; the rest is. */
@@ -225,9 +225,9 @@ static void test_set(void **state)
 static uint64_t disk_size(struct world *w)
 {
 	struct machine machine = world_machine(w, "pc-001");
-	struct child_info info;
+	struct volume_info info;
 
-	assert_int_equal(store_child_info(w->store, machine.child, &info), 0);
+	assert_int_equal(store_volume_info(w->store, &machine.system, NULL, &info), 0);
 	return info.virtual_bytes;
 }
 
@@ -246,31 +246,31 @@ static void test_set_size(void **state)
 	set(w, "size", "1M", -EINVAL);
 	assert_non_null(strstr(reason, "a disk only grows"));
 	set(w, "size", "17T", -EINVAL);
-	assert_int_equal(world_machine(w, "pc-001").size_bytes, 0);
+	assert_int_equal(world_machine(w, "pc-001").system.size_bytes, 0);
 	assert_int_equal(disk_size(w), before);
 	/* while it runs */
 	assert_int_equal(world_write_block(w, 8192, 0x55, true), 0);
 	set(w, "size", "10G", 0);
 	assert_non_null(w->disk);
 	assert_int_equal(w->disk->size_bytes, (uint64_t)10 << 30);
-	assert_false(boot_disk_is_closed(w->boot, machine.id));
+	assert_false(boot_volume_is_closed(w->boot, machine.system.id));
 	assert_int_equal(world_write_block(w, (uint64_t)9 << 30, 0x66, true), 0);
 	assert_int_equal(disk_size(w), (uint64_t)10 << 30);
-	assert_int_equal(world_machine(w, "pc-001").size_bytes, (uint64_t)10 << 30);
+	assert_int_equal(world_machine(w, "pc-001").system.size_bytes, (uint64_t)10 << 30);
 	/* while somebody else changes it */
-	assert_int_equal(slots_claim(&w->boot->slots, machine.id), 0);
+	assert_int_equal(disks_claim(&w->boot->disks, machine.system.id), 0);
 	set(w, "size", "12G", -EBUSY);
-	slots_unclaim(&w->boot->slots, machine.id);
+	disks_unclaim(&w->boot->disks, machine.system.id);
 	/* while it is off */
 	world_close(w);
 	set(w, "size", "11G", 0);
 	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
-	assert_string_equal(world_machine(w, "pc-001").child, machine.child);
+	assert_string_equal(world_machine(w, "pc-001").system.object, machine.system.object);
 	assert_non_null(world_open(w, machine.id, 1, &status, why));
 	assert_int_equal(w->disk->size_bytes, (uint64_t)11 << 30);
 	world_close(w);
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
-	assert_string_not_equal(world_machine(w, "pc-001").child, machine.child);
+	assert_string_not_equal(world_machine(w, "pc-001").system.object, machine.system.object);
 	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
 }
 
@@ -300,7 +300,7 @@ static void test_resume(void **state)
 	assert_int_equal(boot_swap(w->boot, "pc-001", MAC3, "ctl", reason, sizeof(reason)), -EBUSY);
 	set(w, "mode", "ephemeral", -EBUSY);
 	set(w, "note", "does not concern the disk", 0);
-	assert_string_equal(world_machine(w, "pc-001").child, machine.child);
+	assert_string_equal(world_machine(w, "pc-001").system.object, machine.system.object);
 	/* It is back, and shuts down: off. */
 	session(w, machine.id, NULL);
 	session(w, machine.id, "logout");
@@ -349,15 +349,15 @@ static void test_set_image(void **state)
 	set(w, "image", "other@", -EINVAL);
 	set(w, "image", "../x", -EINVAL);
 	set(w, "image", "debian", 0); /* what it has */
-	assert_string_equal(world_machine(w, MAC1).child, before.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, before.system.object);
 	/* Its disk holds data of its own. */
 	set(w, "image", "other", -EEXIST);
 	assert_non_null(strstr(reason, "machine reset"));
-	assert_string_equal(world_machine(w, MAC1).child, before.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, before.system.object);
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
 	set(w, "image", "other", 0);
 	after = world_machine(w, MAC1);
-	assert_int_not_equal(after.version_id, before.version_id);
+	assert_int_not_equal(after.system.version_id, before.system.version_id);
 	assert_int_equal(world_children(w), 1);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "boots other@1");
 }

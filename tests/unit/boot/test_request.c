@@ -38,7 +38,7 @@ static void test_new_machine(void **state)
 	assert_string_equal(machine.uuid, UUID1);
 	assert_string_equal(machine.serial, "vm1");
 	assert_string_equal(machine.product, "QEMU PC");
-	assert_true(machine.child_fresh);
+	assert_true(machine.system.fresh);
 	/* Asked from the server itself: that is not the address that it will have. */
 	assert_string_equal(machine.address, "");
 	assert_int_equal(world_children(w), 1);
@@ -353,20 +353,21 @@ static void test_ipv6(void **state)
 static void test_crash(void **state)
 {
 	struct world *w = *state;
-	char path[PATH_MAX], orphan[NAME_MAX_TEXT], reason[REASON_TEXT];
+	struct volume orphan = { .kind = VOLUME_SYSTEM };
+	struct volume_info info;
+	char reason[REASON_TEXT];
 	struct image_version version = { .file = "debian@1.raw", .format = "raw", .size_bytes = 4 << 20 };
 	struct policy policy = { .max_machines = 1 };
 	struct machine machine;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	machine = world_machine(w, MAC1);
-	store_child_name(orphan, 0);
-	assert_int_equal(store_create_child(w->store, orphan, &version, &policy, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(w->store, &orphan, &version, &policy, 0, reason, sizeof(reason)), 0);
 	assert_int_equal(world_children(w), 2);
-	store_child_path(w->store, machine.child, path, sizeof(path));
-	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_volume_info(w->store, &machine.system, NULL, &info), 0);
+	assert_int_equal(unlink(info.path), 0);
 	world_restart(w);
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(access(info.path, F_OK), 0);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine pc-001");
 	assert_int_equal(world_machine_count(w), 1);
 }

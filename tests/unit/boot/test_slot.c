@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The table of children: logins and people's work never have a disk at the same time. */
+#include "boot/disks.h"
 #include "boot/slot.h"
 
 #include <errno.h>
@@ -12,72 +13,72 @@
 
 static void test_life(void **state)
 {
-	struct slots slots;
+	struct disks disks;
 
 	(void)state;
-	slots_init(&slots);
-	assert_true(slots_is_closed(&slots, 7));
-	assert_int_equal(slots_open_begin(&slots, 7), 0);
-	assert_false(slots_is_closed(&slots, 7));
-	assert_int_equal(slots_open_begin(&slots, 7), -EBUSY);
-	slots_open_end(&slots, 7, false);
-	assert_true(slots_is_closed(&slots, 7));
-	assert_int_equal(slots_open_begin(&slots, 7), 0);
-	slots_open_end(&slots, 7, true);
-	assert_int_equal(slots_open_begin(&slots, 7), -EBUSY);
-	slots_close_begin(&slots, 7);
-	assert_int_equal(slots_open_begin(&slots, 7), -EBUSY);
-	assert_int_equal(slots_wait_closed(&slots, 7, 1), -ETIMEDOUT);
-	slots_close_end(&slots, 7);
-	assert_int_equal(slots_wait_closed(&slots, 7, 1), 0);
+	disks_init(&disks);
+	assert_true(disks_is_closed(&disks, 7));
+	assert_int_equal(disks_open_begin(&disks, 7), 0);
+	assert_false(disks_is_closed(&disks, 7));
+	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
+	disks_open_end(&disks, 7, false);
+	assert_true(disks_is_closed(&disks, 7));
+	assert_int_equal(disks_open_begin(&disks, 7), 0);
+	disks_open_end(&disks, 7, true);
+	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
+	disks_close_begin(&disks, 7);
+	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
+	assert_int_equal(disks_wait_closed(&disks, 7, 1), -ETIMEDOUT);
+	disks_close_end(&disks, 7);
+	assert_int_equal(disks_wait_closed(&disks, 7, 1), 0);
 	/* Another machine with the same bucket is another machine. */
-	assert_int_equal(slots_open_begin(&slots, 7 + SLOT_BUCKETS), 0);
-	assert_true(slots_is_closed(&slots, 7));
-	slots_fini(&slots);
+	assert_int_equal(disks_open_begin(&disks, 7 + DISKS_BUCKETS), 0);
+	assert_true(disks_is_closed(&disks, 7));
+	disks_fini(&disks);
 }
 
 static void test_claim(void **state)
 {
-	struct slots slots;
+	struct disks disks;
 
 	(void)state;
-	slots_init(&slots);
-	assert_int_equal(slots_claim(&slots, 7), 0);
-	assert_int_equal(slots_claim(&slots, 7), -EBUSY);
-	assert_true(slots_is_claimed(&slots, 7));
-	assert_int_equal(slots_open_begin(&slots, 7), -EBUSY);
-	slots_unclaim(&slots, 7);
-	assert_int_equal(slots_open_begin(&slots, 7), 0);
-	slots_open_end(&slots, 7, true);
+	disks_init(&disks);
+	assert_int_equal(disks_claim(&disks, 7), 0);
+	assert_int_equal(disks_claim(&disks, 7), -EBUSY);
+	assert_true(disks_is_claimed(&disks, 7));
+	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
+	disks_unclaim(&disks, 7);
+	assert_int_equal(disks_open_begin(&disks, 7), 0);
+	disks_open_end(&disks, 7, true);
 	/* A claim while it is open is allowed: the claimer closes it then. */
-	assert_int_equal(slots_claim(&slots, 7), 0);
-	slots_close_begin(&slots, 7);
-	slots_close_end(&slots, 7);
-	slots_forget(&slots, 7);
-	assert_false(slots_is_claimed(&slots, 7));
-	slots_fini(&slots);
+	assert_int_equal(disks_claim(&disks, 7), 0);
+	disks_close_begin(&disks, 7);
+	disks_close_end(&disks, 7);
+	disks_forget(&disks, 7);
+	assert_false(disks_is_claimed(&disks, 7));
+	disks_fini(&disks);
 }
 
 static void *closer(void *arg)
 {
-	slots_close_end(arg, 7);
+	disks_close_end(arg, 7);
 	return NULL;
 }
 
 static void test_wait(void **state)
 {
-	struct slots slots;
+	struct disks disks;
 	pthread_t thread;
 
 	(void)state;
-	slots_init(&slots);
-	assert_int_equal(slots_open_begin(&slots, 7), 0);
-	slots_open_end(&slots, 7, true);
-	slots_close_begin(&slots, 7);
-	assert_int_equal(pthread_create(&thread, NULL, closer, &slots), 0);
-	assert_int_equal(slots_wait_closed(&slots, 7, 60000), 0);
+	disks_init(&disks);
+	assert_int_equal(disks_open_begin(&disks, 7), 0);
+	disks_open_end(&disks, 7, true);
+	disks_close_begin(&disks, 7);
+	assert_int_equal(pthread_create(&thread, NULL, closer, &disks), 0);
+	assert_int_equal(disks_wait_closed(&disks, 7, 60000), 0);
 	pthread_join(thread, NULL);
-	slots_fini(&slots);
+	disks_fini(&disks);
 }
 
 static void test_notes(void **state)

@@ -171,7 +171,7 @@ static void lose_power(struct world *w, const struct machine *machine)
 {
 	char path[PATH_MAX], saved[PATH_MAX];
 
-	store_child_path(w->store, machine->child, path, sizeof(path));
+	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine->system.object);
 	snprintf(saved, sizeof(saved), "%s/tmp", w->dir);
 	assert_int_equal(world_write_block(w, 8192, 'x', false), 0);
 	run("cp --sparse=always -a '%s' '%s'/", path, saved);
@@ -282,13 +282,13 @@ static void test_open(void **state)
 	struct stat st;
 	uint16_t status;
 
-	assert_true(machine.child_fresh);
+	assert_true(machine.system.fresh);
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	assert_non_null(world_open(w, machine.id, 1, &status, reason));
 	assert_int_equal(status, 0);
 	/* Durable before the login is answered: it is not fresh any more. */
-	assert_false(world_machine(w, MAC1).child_fresh);
-	store_child_path(w->store, machine.child, path, sizeof(path));
+	assert_false(world_machine(w, MAC1).system.fresh);
+	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine.system.object);
 	assert_int_equal(stat(path, &st), 0);
 	assert_null(world_open(w, machine.id, 1, &status, reason));
 	assert_int_equal(status, 0x0301);
@@ -379,15 +379,15 @@ static void test_ephemeral(void **state)
 	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	after = world_machine(w, MAC1);
-	assert_string_not_equal(after.child, machine.child);
+	assert_string_not_equal(after.system.object, machine.system.object);
 	assert_non_null(world_open(w, machine.id, 1, &status, why));
 	/* Its disk has to be closed before the next boot begins. */
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), -EBUSY);
-	assert_string_equal(world_machine(w, MAC1).child, after.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, after.system.object);
 	world_close(w);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_string_not_equal(world_machine(w, MAC1).child, after.child);
+	assert_string_not_equal(world_machine(w, MAC1).system.object, after.system.object);
 	assert_non_null(world_open(w, machine.id, 2, &status, why));
 	/* After a restart it is known again as soon as somebody logs in. */
 	world_restart(w);
@@ -406,7 +406,7 @@ static void test_ephemeral_no_space(void **state)
 	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
 	world_policy(w, "reserve", "8000T");
 	assert_int_equal(world_begin(w, machine.id, 1), -ENOSPC);
-	assert_string_equal(world_machine(w, MAC1).child, machine.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(pending.number, 1);
 	assert_int_equal(current.number, 0);
@@ -456,7 +456,7 @@ static void test_failed(void **state)
 	assert_int_equal(world_events(w, "no-space"), 1);
 	disk_event(w, DISK_FAILED);
 	assert_int_equal(world_events(w, "disk-failed"), 1);
-	assert_int_equal(world_machine(w, MAC1).state, MACHINE_FAILED);
+	assert_int_equal(world_machine(w, MAC1).system.state, VOLUME_FAILED);
 	access = world_find(w, machine.iqn, "");
 	assert_int_equal(access.machine_id, 0);
 	assert_int_equal(access.login_status, 0x0301);
@@ -470,7 +470,7 @@ static void test_failed(void **state)
 	world_events(w, "");
 	world_close(w);
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(world_machine(w, MAC1).state, MACHINE_READY);
+	assert_int_equal(world_machine(w, MAC1).system.state, VOLUME_READY);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 }
 

@@ -135,7 +135,7 @@ static void test_swap_offer(void **state)
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	machine = world_machine(w, MAC1);
-	memcpy(child, machine.child, sizeof(child));
+	memcpy(child, machine.system.object, sizeof(child));
 	/* Another MAC with this UUID: never booted by itself. */
 	world_expect(w, MAC2, UUID1, "vm1", "wait", "the UUID or serial number of machine pc-001");
 	assert_int_equal(world_machine_count(w), 1);
@@ -148,7 +148,7 @@ static void test_swap_offer(void **state)
 	assert_int_equal(
 		boot_approve(w->boot, "52:54:00:aa:00:03", NULL, NULL, "ctl", &machine, reason, sizeof(reason)), 0);
 	world_expect(w, "52:54:00:aa:00:03", UUID2, "vm1", "sanboot", "machine pc-001");
-	assert_string_equal(world_machine(w, "pc-001").child, child);
+	assert_string_equal(world_machine(w, "pc-001").system.object, child);
 	/* The old hardware comes back: by its serial it is pc-001 again, or so it says. */
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "the UUID or serial number");
 	/* "It is another machine": with a name. */

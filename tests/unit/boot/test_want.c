@@ -243,8 +243,8 @@ static void test_choose_image(void **state)
 	set(w, "boot", "menu");
 	expect_choice(w, "image:other", "sanboot", "boots other@1\n");
 	machine = world_machine(w, MAC1);
-	assert_int_equal(machine.version_id, before.version_id);
-	assert_string_equal(machine.child, before.child);
+	assert_int_equal(machine.system.version_id, before.system.version_id);
+	assert_string_equal(machine.system.object, before.system.object);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_not_equal(pending.version_id, 0);
 	/* The last one who chose, chose. */
@@ -255,12 +255,12 @@ static void test_choose_image(void **state)
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
 	machine = world_machine(w, MAC1);
-	assert_int_not_equal(machine.version_id, before.version_id);
-	assert_string_not_equal(machine.child, before.child);
+	assert_int_not_equal(machine.system.version_id, before.system.version_id);
+	assert_string_not_equal(machine.system.object, before.system.object);
 	assert_non_null(world_open(w, machine.id, pending.number, &status, why));
 	world_close(w);
 	before = world_machine(w, MAC1);
-	assert_false(before.child_fresh);
+	assert_false(before.system.fresh);
 	/* Now it holds data of its own: not offered, not taken, and a choice of before does not destroy it. */
 	expect(w, "menu", "item --gap -- Its disk holds data");
 	expect_choice(w, "image:debian", "menu", "item disk Its disk: other@1\nitem entry:");
@@ -273,11 +273,11 @@ static void test_choose_image(void **state)
 	assert_int_not_equal(pending.version_id, 0);
 	set(w, "mode", "persistent");
 	assert_int_not_equal(world_begin(w, machine.id, pending.number), 0);
-	assert_string_equal(world_machine(w, MAC1).child, before.child);
+	assert_string_equal(world_machine(w, MAC1).system.object, before.system.object);
 	set(w, "mode", "ephemeral");
 	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	assert_string_not_equal(world_machine(w, MAC1).child, before.child);
-	assert_int_not_equal(world_machine(w, MAC1).version_id, before.version_id);
+	assert_string_not_equal(world_machine(w, MAC1).system.object, before.system.object);
+	assert_int_not_equal(world_machine(w, MAC1).system.version_id, before.system.version_id);
 }
 
 static void group_set(struct world *w, const char *name, const char *key, const char *value, int want)

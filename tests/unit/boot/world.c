@@ -104,7 +104,7 @@ static void release_on_io(struct loop_msg *msg)
 	w->alive = false;
 	w->disk = NULL;
 	if (disk)
-		boot_target_close(w->boot, w->disk_machine, disk, w->io, release_closed, r);
+		boot_target_close(w->boot, w->luns, w->lun_count, release_closed, r);
 	else
 		release_closed(r);
 }
@@ -113,6 +113,7 @@ struct resizing {
 	struct loop_msg msg;
 	struct world *world;
 	uint64_t key, size_bytes;
+	unsigned lun; /* in: its number; then its place in luns */
 	struct loop *reply_loop;
 	void (*resized)(void *arg, int err, const char *reason);
 	void *arg;
@@ -132,7 +133,10 @@ static void resize_grown(void *arg, struct disk *disk, int err, const char *reas
 {
 	struct resizing *r = arg;
 
-	r->world->disk = disk;
+	if (r->lun < r->world->lun_count) {
+		r->world->luns[r->lun].disk = disk;
+		r->world->disk = r->world->luns[0].disk;
+	}
 	r->err = err;
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 	r->msg.run = resize_reply;
@@ -144,19 +148,26 @@ static void resize_on_io(struct loop_msg *msg)
 	struct resizing *r = container_of(msg, struct resizing, msg);
 	struct world *w = r->world;
 
-	if (w->disk && (uint64_t)w->disk_machine == r->key)
-		boot_target_grow(w->boot, w->disk_machine, w->disk, r->size_bytes, w->io, resize_grown, r);
-	else
-		resize_grown(r, w->disk, -ENOENT, "");
+	unsigned i = 0;
+
+	while (i < w->lun_count && w->luns[i].number != r->lun)
+		i++;
+	r->lun = i;
+	if (w->disk && (uint64_t)w->disk_machine == r->key && i < w->lun_count) {
+		boot_target_grow(w->boot, w->disk_machine, &w->luns[i], r->size_bytes, w->io, resize_grown, r);
+		return;
+	}
+	r->lun = w->lun_count;
+	resize_grown(r, NULL, -ENOENT, "");
 }
 
-static void runtime_resize(void *world, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
+static void runtime_resize(void *world, uint64_t key, unsigned lun, uint64_t size_bytes, struct loop *reply_loop,
 			   void (*resized)(void *arg, int err, const char *reason), void *arg)
 {
 	struct resizing *r = calloc(1, sizeof(*r));
 
 	assert_non_null(r);
-	*r = (struct resizing){ .msg.run = resize_on_io, .world = world, .key = key, .size_bytes = size_bytes,
+	*r = (struct resizing){ .msg.run = resize_on_io, .world = world, .key = key, .lun = lun, .size_bytes = size_bytes,
 				.reply_loop = reply_loop, .resized = resized, .arg = arg };
 	loop_post(r->world->io, &r->msg);
 }

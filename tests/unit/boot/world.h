@@ -25,7 +25,9 @@ struct world {
 	atomic_uint sessions;
 	struct boot_session session;
 	atomic_uint probes, releases;
-	/* an open disk, which release closes */
+	/* an open target, which release closes; disk: that of LUN 0 */
+	struct boot_lun luns[8];
+	unsigned lun_count;
 	struct disk *disk;
 	int64_t disk_machine;
 };

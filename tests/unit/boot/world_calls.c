@@ -84,6 +84,7 @@ void script_setting(const char *script, const char *name, char *out, size_t out_
 /* ---- targets ---- */
 
 struct calling {
+	struct world *world;
 	sem_t done;
 	struct boot_access access;
 	int err;
@@ -135,11 +136,18 @@ int world_begin(struct world *w, int64_t machine_id, uint64_t number)
 	return calling.err;
 }
 
-static void call_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
+static void call_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+			const char *reason)
 {
 	struct calling *calling = arg;
 
-	calling->disk = disk;
+	assert_true(count <= array_len(calling->world->luns));
+	assert_true(!count || luns[0].number == 0);
+	calling->disk = count ? luns[0].disk : NULL;
+	if (count) {
+		memcpy(calling->world->luns, luns, count * sizeof(*luns));
+		calling->world->lun_count = count;
+	}
 	calling->status = login_status;
 	snprintf(calling->reason, sizeof(calling->reason), "%s", reason);
 	sem_post(&calling->done);
@@ -147,7 +155,7 @@ static void call_opened(void *arg, struct disk *disk, uint16_t login_status, con
 
 struct disk *world_open(struct world *w, int64_t machine_id, uint64_t number, uint16_t *status, char reason[256])
 {
-	struct calling calling = { .err = 0 };
+	struct calling calling = { .world = w };
 
 	sem_init(&calling.done, 0, 0);
 	boot_target_open(w->boot, machine_id, number, w->io, call_opened, &calling);
@@ -177,7 +185,7 @@ static void close_run(struct loop_msg *msg)
 	struct closing *closing = container_of(msg, struct closing, msg);
 	struct world *w = closing->world;
 
-	boot_target_close(w->boot, w->disk_machine, w->disk, w->io, close_done, &closing->done);
+	boot_target_close(w->boot, w->luns, w->lun_count, close_done, &closing->done);
 	w->disk = NULL;
 }
 

@@ -59,7 +59,7 @@ void world_add_image(struct world *w, const char *name, unsigned char byte)
 	snprintf(version.image, sizeof(version.image), "%s", name);
 	assert_int_equal(world_write(w, next_number, &version), 0);
 	snprintf(version.file, sizeof(version.file), "%s@%u.raw", name, version.number);
-	store_version_path(w->store, &version, path, sizeof(path));
+	snprintf(path, sizeof(path), "%s/images/%s", w->dir, version.file);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0444);
 	assert_true(fd >= 0);
 	memset(data, byte, 1 << 20);

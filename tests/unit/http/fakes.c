@@ -231,10 +231,10 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 	answered(arg, !strcmp(token, "good") ? 0 : !strcmp(token, "busy") ? -EAGAIN : -ENOENT);
 }
 
-bool boot_disk_is_closed(struct boot *boot, int64_t machine_id)
+bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 {
 	(void)boot;
-	return machine_id % 2 == 0 || !fake_boot.running;
+	return volume_id % 2 == 0 || !fake_boot.running;
 }
 
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
@@ -294,17 +294,15 @@ uint64_t store_version_allocated(struct store *store, const struct image_version
 	return version->size_bytes / 4;
 }
 
-void store_child_path(const struct store *store, const char *child, char *out, size_t out_size)
+int store_volume_info(struct store *store, const struct volume *volume, const struct image_version *version,
+		      struct volume_info *info)
 {
 	(void)store;
-	snprintf(out, out_size, "/state/children/%s", child);
-}
-
-int store_child_info(const struct store *store, const char *child, struct child_info *info)
-{
-	(void)store;
-	(void)child;
-	*info = (struct child_info){ .virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true };
+	(void)version;
+	*info = (struct volume_info){
+		.virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true, .format = "qcow2"
+	};
+	snprintf(info->path, sizeof(info->path), "/state/children/%s", volume->object);
 	return 0;
 }
 
@@ -316,7 +314,7 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 				       .free_bytes = 60ULL << 30,
 				       .reserve_bytes = 5ULL << 30,
 				       .images_bytes = 1 << 30,
-				       .children_bytes = 20 << 20 };
+				       .volumes_bytes = 20 << 20 };
 	return 0;
 }
 

@@ -243,13 +243,13 @@ static int fill(struct inventory_tx *tx, void *arg)
 	strcpy(version.warnings, "no UEFI default loader");
 	err = version_insert(tx, &version);
 	for (int i = 1; i <= 2 && !err; i++) {
-		struct machine machine = { .version_id = version.id, .created_ms = 1 };
+		struct machine machine = { .created_ms = 1, .system = { .version_id = version.id, .backend = "files" } };
 		struct boot_record boot = { .issued_ms = 5 };
 		char mac[PARSE_MAC_TEXT];
 
 		snprintf(machine.name, sizeof(machine.name), "pc-%03d", i);
 		snprintf(machine.iqn, sizeof(machine.iqn), "iqn.2026-11.test:sanbootd:m%d", i);
-		snprintf(machine.child, sizeof(machine.child), "child%d", i);
+		snprintf(machine.system.object, sizeof(machine.system.object), "child%d", i);
 		snprintf(mac, sizeof(mac), "52:54:00:00:01:%02x", i);
 		err = machine_insert(tx, &machine, mac);
 		boot.machine_id = machine.id;

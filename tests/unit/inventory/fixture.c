@@ -77,12 +77,13 @@ int64_t make_version(struct inventory_tx *tx, unsigned number)
 struct machine make_machine(unsigned n, int64_t version_id)
 {
 	struct machine m = {
-		.version_id = version_id, .auth = AUTH_POLICY, .child_fresh = true, .created_ms = 1, .seen_ms = 2
+		.auth = AUTH_POLICY, .created_ms = 1, .seen_ms = 2,
+		.system = { .version_id = version_id, .backend = "files", .fresh = true }
 	};
 
 	snprintf(m.name, sizeof(m.name), "pc-%03u", n);
 	snprintf(m.iqn, sizeof(m.iqn), "iqn.2026-11.test:%u", n);
-	snprintf(m.child, sizeof(m.child), "child-%u", n);
+	snprintf(m.system.object, sizeof(m.system.object), "child-%u", n);
 	return m;
 }
 

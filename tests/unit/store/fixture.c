@@ -238,10 +238,8 @@ static int enrol_run(struct inventory_tx *tx, void *arg)
 	snprintf(m->name, sizeof(m->name), "pc-%u", e->n);
 	snprintf(m->iqn, sizeof(m->iqn), "iqn.2026-11.test:%u", e->n);
 	snprintf(mac, sizeof(mac), "52:54:00:00:%02x:%02x", e->n >> 8 & 255, e->n & 255);
-	m->version_id = e->version->id;
-	m->child_fresh = true;
-	store_child_name(m->child, e->n);
-	if (store_create_child(e->f->store, m->child, e->version, &policy, reason, sizeof(reason)))
+	m->system.version_id = e->version->id;
+	if (store_create_volume(e->f->store, &m->system, e->version, &policy, e->n, reason, sizeof(reason)))
 		return -EIO;
 	return machine_insert(tx, m, mac);
 }

@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "disk/qcow2.h"
+#include "store/backend.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,52 +24,95 @@ static struct image_version golden(struct fixture *f)
 	return import_version(f, input(f, "golden.raw"), "golden");
 }
 
-/* ---- children ---- */
+/* ---- volumes of the backend files ---- */
+
+static struct volume system_volume(const struct image_version *version)
+{
+	return (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version->id };
+}
 
 static void test_child(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct policy all = { .reserve_percent = 90, .reserve_bytes = 1ull << 60 };
-	char child[NAME_MAX_TEXT], other[NAME_MAX_TEXT], path[PATH_MAX], reason[512] = "";
-	struct child_info info;
+	struct volume child = system_volume(&version), other = child, none = { .backend = "files", .object = "m-none.qcow2" };
+	char reason[512] = "";
+	struct volume_info info;
 
-	store_child_name(child, 7);
-	store_child_name(other, 7);
-	assert_string_not_equal(child, other);
-	assert_true(store_file_name_valid(child));
-	assert_int_equal(store_create_child(f->store, child, &version, &all, reason, sizeof(reason)), -ENOSPC);
+	assert_int_equal(store_create_volume(f->store, &child, &version, &all, 7, reason, sizeof(reason)), -ENOSPC);
 	assert_non_null(strstr(reason, "reserve"));
-	assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), 0);
-	assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), -EEXIST);
-	assert_int_equal(store_sync_child(f->store, child), 0);
-	assert_int_equal(store_child_info(f->store, child, &info), 0);
+	assert_string_equal(child.object, "");
+	assert_int_equal(store_create_volume(f->store, &child, &version, &no_reserve, 7, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(f->store, &other, &version, &no_reserve, 7, reason, sizeof(reason)), 0);
+	assert_string_equal(child.backend, "files");
+	assert_true(child.fresh);
+	assert_string_not_equal(child.object, other.object);
+	assert_int_equal(strncmp(child.object, "m7-", 3), 0);
+	assert_true(store_file_name_valid(child.object));
+	assert_int_equal(store_files.create(f->store, &child, &version, reason, sizeof(reason)), -EEXIST);
+	store_delete_object(f->store, &other);
+	assert_int_equal(store_sync_volume(f->store, &child), 0);
+	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), 0);
 	assert_int_equal(info.virtual_bytes, version.size_bytes);
 	assert_true(info.allocated_bytes < 1 << 20);
 	assert_true(info.clean);
+	assert_string_equal(info.format, "qcow2");
+	assert_string_equal(info.path, in_state(f, "children", child.object));
 	/* It grows; what is added reads as zeroes. Never the other way. */
-	assert_int_equal(store_grow_child(f->store, child, 0, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_child(f->store, child, 4096, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_child(f->store, child, 100 << 20, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_child(f->store, child, 80 << 20, reason, sizeof(reason)), 0);
-	assert_int_equal(store_child_info(f->store, child, &info), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 0, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 4096, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 100 << 20, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 80 << 20, reason, sizeof(reason)), 0);
+	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), 0);
 	assert_int_equal(info.virtual_bytes, 100 << 20);
-	assert_int_equal(store_grow_child(f->store, "m-none.qcow2", 1 << 20, reason, sizeof(reason)), -ENOENT);
-	store_child_path(f->store, child, path, sizeof(path));
-	run_command("qemu-img check -q -f qcow2 %s", path);
-	run_command("qemu-img compare -q -f qcow2 -F raw %s %s", path, input(f, "golden.raw"));
+	assert_int_equal(store_grow_volume(f->store, &none, 1 << 20, reason, sizeof(reason)), -ENOENT);
+	run_command("qemu-img check -q -f qcow2 %s", info.path);
+	run_command("qemu-img compare -q -f qcow2 -F raw %s %s", info.path, input(f, "golden.raw"));
 	make_file(in_state(f, "children", "x.journal"), "", 0, 0);
-	run_command("mv %s/children/x.journal %s.journal", f->state, path);
-	store_delete_child(f->store, child);
+	run_command("mv %s/children/x.journal %s.journal", f->state, info.path);
+	store_delete_object(f->store, &child);
 	assert_int_equal(count_entries(in_state(f, "children", "")), 0);
-	assert_int_equal(store_child_info(f->store, child, &info), -ENOENT);
-	assert_int_equal(store_sync_child(f->store, child), -ENOENT);
+	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), -ENOENT);
+	assert_int_equal(store_sync_volume(f->store, &child), -ENOENT);
 	/* No way out of the folder. */
-	assert_int_equal(store_create_child(f->store, "../x", &version, &no_reserve, reason, sizeof(reason)), -EINVAL);
-	store_delete_child(f->store, "../images/golden@1.raw");
+	strcpy(child.object, "../x");
+	assert_int_equal(store_files.create(f->store, &child, &version, reason, sizeof(reason)), -EINVAL);
+	strcpy(child.object, "../images/golden@1.raw");
+	store_delete_object(f->store, &child);
 	assert_int_equal(access(in_state(f, "images", "golden@1.raw"), F_OK), 0);
 	make_file(in_state(f, "children", "garbage"), "garbage", 7, 7);
-	assert_int_equal(store_child_info(f->store, "garbage", &info), -EUCLEAN);
+	strcpy(child.object, "garbage");
+	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), -EUCLEAN);
+}
+
+/* A disk without a golden version: empty, of its own size. */
+static void test_data(void **state)
+{
+	struct fixture *f = *state;
+	struct volume data = { .kind = VOLUME_DATA, .size_bytes = 20 << 20 }, bad = { .kind = VOLUME_DATA },
+		      shared = { .kind = VOLUME_SHARED, .version_id = 1 };
+	char reason[512] = "";
+	struct volume_info info;
+
+	assert_int_equal(store_create_volume(f->store, &data, NULL, &no_reserve, 3, reason, sizeof(reason)), 0);
+	assert_int_equal(strncmp(data.object, "d3-", 3), 0);
+	assert_int_equal(store_volume_info(f->store, &data, NULL, &info), 0);
+	assert_int_equal(info.virtual_bytes, 20 << 20);
+	run_command("qemu-img check -q -f qcow2 %s", info.path);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 0 0 20M' %s | grep -q '^read'", info.path);
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_non_null(strstr(reason, "size: expected"));
+	bad.size_bytes = 4097;
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	bad.size_bytes = (17ull << 40);
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	strcpy(bad.backend, "tape");
+	bad.size_bytes = 1 << 20;
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_non_null(strstr(reason, "tape"));
+	assert_int_equal(store_create_volume(f->store, &shared, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(count_entries(in_state(f, "children", "")), 1);
 }
 
 /* An unknown machine's child must not cost more than a few milliseconds. */
@@ -81,10 +125,10 @@ static void test_child_is_quick(void **state)
 	uint64_t before = time_monotonic_ms(), took;
 
 	for (int i = 0; i < COUNT; i++) {
-		char child[NAME_MAX_TEXT];
+		struct volume child = system_volume(&version);
 
-		store_child_name(child, i);
-		assert_int_equal(store_create_child(f->store, child, &version, &no_reserve, reason, sizeof(reason)), 0);
+		assert_int_equal(store_create_volume(f->store, &child, &version, &no_reserve, i, reason, sizeof(reason)),
+				 0);
 	}
 	took = time_monotonic_ms() - before;
 	print_message("%d children in %llu ms\n", COUNT, (unsigned long long)took);
@@ -103,7 +147,7 @@ static void test_space(void **state)
 	assert_true(space.total_bytes > space.free_bytes);
 	assert_in_range(space.reserve_bytes, space.total_bytes / 10 - 100, space.total_bytes / 10);
 	assert_true(space.images_bytes >= store_version_allocated(f->store, &version) && space.images_bytes > 0);
-	assert_true(space.children_bytes > 0);
+	assert_true(space.volumes_bytes > 0);
 	assert_int_equal(store_get_space(f->store, &size, &space), 0);
 	assert_int_equal(space.reserve_bytes, 12345);
 }
@@ -257,21 +301,23 @@ static void test_orphans(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct machine machine = enrol(f, &version, 1);
+	struct volume volume = system_volume(&version);
 	char reason[512];
 
 	/* An enrolment that did not commit: its child was never written to. */
-	assert_int_equal(store_create_child(f->store, "unused.qcow2", &version, &no_reserve, reason, sizeof(reason)),
-			 0);
+	strcpy(volume.object, "unused.qcow2");
+	assert_int_equal(store_files.create(f->store, &volume, &version, reason, sizeof(reason)), 0);
 	make_file(in_state(f, "children", "cut.qcow2"), "", 0, 0);
 	/* Somebody's data, under an older inventory. */
-	assert_int_equal(store_create_child(f->store, "data.qcow2", &version, &no_reserve, reason, sizeof(reason)), 0);
+	strcpy(volume.object, "data.qcow2");
+	assert_int_equal(store_files.create(f->store, &volume, &version, reason, sizeof(reason)), 0);
 	write_to_child(f, "data.qcow2");
 	make_file(in_state(f, "children", "data.qcow2.journal"), "journal", 7, 7);
 	make_file(in_state(f, "children", "gone.qcow2.journal"), "journal", 7, 7);
 	make_file(in_state(f, "tmp", "import-1-x.raw"), "half", 4, 4);
 	make_file(in_state(f, "images", "unknown.raw"), "x", 1, 512);
 	reopen(f);
-	assert_int_equal(access(in_state(f, "children", machine.child), F_OK), 0);
+	assert_int_equal(access(in_state(f, "children", machine.system.object), F_OK), 0);
 	assert_int_equal(access(in_state(f, "children", "unused.qcow2"), F_OK), -1);
 	assert_int_equal(access(in_state(f, "children", "cut.qcow2"), F_OK), -1);
 	assert_int_equal(access(in_state(f, "children", "data.qcow2"), F_OK), 0);
@@ -294,17 +340,16 @@ static void test_discarded(void **state)
 	struct machine one = enrol(f, &version, 1), two = enrol(f, &version, 2);
 	char old[NAME_MAX_TEXT], reason[512];
 
-	write_to_child(f, one.child);
-	write_to_child(f, two.child);
+	write_to_child(f, one.system.object);
+	write_to_child(f, two.system.object);
 	assert_int_equal(in_write(f, delete_machine, &one.id), 0);
-	memcpy(old, two.child, sizeof(old));
-	store_child_name(two.child, 2);
-	assert_int_equal(store_create_child(f->store, two.child, &version, &no_reserve, reason, sizeof(reason)), 0);
+	memcpy(old, two.system.object, sizeof(old));
+	assert_int_equal(store_create_volume(f->store, &two.system, &version, &no_reserve, 2, reason, sizeof(reason)), 0);
 	put_machine(f, &two);
 	reopen(f);
-	assert_int_equal(access(in_state(f, "children", one.child), F_OK), -1);
+	assert_int_equal(access(in_state(f, "children", one.system.object), F_OK), -1);
 	assert_int_equal(access(in_state(f, "children", old), F_OK), -1);
-	assert_int_equal(access(in_state(f, "children", two.child), F_OK), 0);
+	assert_int_equal(access(in_state(f, "children", two.system.object), F_OK), 0);
 	assert_int_equal(count_entries(in_state(f, "children", "")), 1);
 }
 
@@ -320,37 +365,37 @@ static void test_fresh_children(void **state)
 	struct image_version version = golden(f);
 	struct machine missing = enrol(f, &version, 1), damaged = enrol(f, &version, 2), used = enrol(f, &version, 3),
 		       lost = enrol(f, &version, 4);
-	struct child_info info;
+	struct volume_info info;
 	struct stat before, after;
 
-	used.child_fresh = false;
+	used.system.fresh = false;
 	put_machine(f, &used);
-	lost.child_fresh = false;
+	lost.system.fresh = false;
 	put_machine(f, &lost);
-	write_to_child(f, used.child);
-	assert_int_equal(unlink(in_state(f, "children", missing.child)), 0);
-	assert_int_equal(truncate(in_state(f, "children", damaged.child), 0), 0);
-	assert_int_equal(unlink(in_state(f, "children", lost.child)), 0);
+	write_to_child(f, used.system.object);
+	assert_int_equal(unlink(in_state(f, "children", missing.system.object)), 0);
+	assert_int_equal(truncate(in_state(f, "children", damaged.system.object), 0), 0);
+	assert_int_equal(unlink(in_state(f, "children", lost.system.object)), 0);
 	reopen(f);
-	assert_int_equal(store_child_info(f->store, missing.child, &info), 0);
-	assert_int_equal(store_child_info(f->store, damaged.child, &info), 0);
-	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.child);
+	assert_int_equal(store_volume_info(f->store, &missing.system, NULL, &info), 0);
+	assert_int_equal(store_volume_info(f->store, &damaged.system, NULL, &info), 0);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.system.object);
 	/* What was used and is gone is not silently replaced. */
 	lost = get_machine(f, lost.id);
-	assert_int_equal(lost.state, MACHINE_FAILED);
-	assert_non_null(strstr(lost.state_reason, "missing"));
-	assert_int_equal(access(in_state(f, "children", lost.child), F_OK), -1);
-	assert_int_equal(get_machine(f, used.id).state, MACHINE_READY);
+	assert_int_equal(lost.system.state, VOLUME_FAILED);
+	assert_non_null(strstr(lost.system.state_reason, "missing"));
+	assert_int_equal(access(in_state(f, "children", lost.system.object), F_OK), -1);
+	assert_int_equal(get_machine(f, used.id).system.state, VOLUME_READY);
 	/* After a loss of power what was never synced is made again, what was used is not touched. */
-	assert_int_equal(stat(in_state(f, "children", missing.child), &before), 0);
+	assert_int_equal(stat(in_state(f, "children", missing.system.object), &before), 0);
 	reopen(f);
-	assert_int_equal(stat(in_state(f, "children", missing.child), &after), 0);
+	assert_int_equal(stat(in_state(f, "children", missing.system.object), &after), 0);
 	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 	assert_int_equal(in_write(f, forget_host_boot, NULL), 0);
 	reopen(f);
-	assert_int_equal(stat(in_state(f, "children", missing.child), &after), 0);
+	assert_int_equal(stat(in_state(f, "children", missing.system.object), &after), 0);
 	assert_true(before.st_mtim.tv_nsec != after.st_mtim.tv_nsec || before.st_ino != after.st_ino);
-	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.child);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.system.object);
 }
 
 static int begin_boot(struct inventory_tx *tx, void *arg)
@@ -374,21 +419,21 @@ static void test_ephemeral_lost(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct machine machine = enrol(f, &version, 1);
-	struct child_info info;
+	struct volume_info info;
 
 	machine.mode = MODE_EPHEMERAL;
-	machine.child_fresh = false;
+	machine.system.fresh = false;
 	put_machine(f, &machine);
 	assert_int_equal(in_write(f, begin_boot, &machine.id), 0);
 	reopen(f);
 	assert_int_equal(in_write(f, current_boot, &machine.id), 0);
-	assert_int_equal(unlink(in_state(f, "children", machine.child)), 0);
+	assert_int_equal(unlink(in_state(f, "children", machine.system.object)), 0);
 	reopen(f);
-	assert_int_equal(store_child_info(f->store, machine.child, &info), 0);
+	assert_int_equal(store_volume_info(f->store, &machine.system, NULL, &info), 0);
 	assert_int_equal(in_write(f, current_boot, &machine.id), -ENOENT);
 	machine = get_machine(f, machine.id);
-	assert_int_equal(machine.state, MACHINE_READY);
-	assert_true(machine.child_fresh);
+	assert_int_equal(machine.system.state, VOLUME_READY);
+	assert_true(machine.system.fresh);
 }
 
 /* The row is the truth: a file whose removal did not commit goes back, one whose import did not commit goes. */
@@ -440,7 +485,7 @@ static void enrol_until_killed(struct fixture *f, unsigned from)
 
 		if (++count % 3 == 0) {
 			in_write(f, delete_machine, &machine.id);
-			store_delete_child(f->store, machine.child);
+			store_delete_object(f->store, &machine.system);
 		}
 	}
 }
@@ -448,9 +493,9 @@ static void enrol_until_killed(struct fixture *f, unsigned from)
 static int check_child(void *arg, const struct machine *machine)
 {
 	struct fixture *f = arg;
-	struct child_info info;
+	struct volume_info info;
 
-	assert_int_equal(store_child_info(f->store, machine->child, &info), 0);
+	assert_int_equal(store_volume_info(f->store, &machine->system, NULL, &info), 0);
 	return 0;
 }
 
@@ -495,6 +540,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_child, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_data, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_child_is_quick, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_space, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_verify, fixture_setup, fixture_teardown),
