@@ -50,6 +50,14 @@ struct boot_runtime {
 	/* Grows a LUN of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
 	void (*resize)(void *arg, uint64_t key, unsigned lun, uint64_t size_bytes, struct loop *reply_loop,
 		       void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg);
+	/*
+	 * A LUN of an open target comes, through boot_target_open_lun, or goes, through boot_target_close. reason is
+	 * borrowed. -ENOENT: the target is not open. detach: -EBUSY: it is in use; not where force.
+	 */
+	void (*attach)(void *arg, uint64_t key, unsigned lun, struct loop *reply_loop,
+		       void (*attached)(void *attached_arg, int err, const char *reason), void *attached_arg);
+	void (*detach)(void *arg, uint64_t key, unsigned lun, bool force, struct loop *reply_loop,
+		       void (*detached)(void *detached_arg, int err, const char *reason), void *detached_arg);
 };
 
 struct boot_config {
@@ -186,6 +194,38 @@ int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, 
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
+
+/* ---- volumes that people make: blocking, as above. reason, after success: what to do next, or "" ---- */
+
+struct boot_volume_new {
+	const char *machine; /* it is attached to; NULL: to none */
+	const char *name;    /* NULL: one is made */
+	enum volume_kind kind; /* data, shared, cd */
+	int lun;	     /* -1: the lowest that is free */
+	uint64_t size_bytes; /* data */
+	const char *from;    /* shared, cd: NAME (its newest version, published or not) or NAME@V */
+};
+
+/* -EINVAL, -EEXIST (name or LUN taken), -ENOENT (no such machine or image), -ENOSPC. */
+int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, const char *actor, int64_t *volume_id,
+		       char *reason, size_t reason_size);
+/* volume: a name, "#id" or MACHINE:LUN. A machine that runs gets it at once. -EBUSY: another machine has it. */
+int boot_volume_attach(struct boot *boot, const char *volume, const char *machine, int lun, const char *actor,
+		       char *reason, size_t reason_size);
+/*
+ * machine NULL: the only one that has it. -EBUSY: it is in use (commands in the last minute), unless force; what a
+ * machine has not written yet is lost then.
+ */
+int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
+		       char *reason, size_t reason_size);
+/* size as people write it; also while it is in use. A machine's system volume, too. */
+int boot_volume_resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
+		       size_t reason_size);
+/* With what is on it. -EBUSY: it is attached. */
+int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size);
+/* name, size, quota, physical-block, state=ready, note. */
+int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
+		    char *reason, size_t reason_size);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */

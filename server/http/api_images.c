@@ -167,7 +167,10 @@ void handle_image_import(struct request *request)
 				    : "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
 		goto out;
 	}
-	err = store_import(request->http->config.store, path, name, json_is_true(json_object_get(body, "default")),
+	err = store_import(request->http->config.store, path, name,
+			   json_is_true(json_object_get(body, "default"))	? IMPORT_AS_DEFAULT
+			   : json_is_true(json_object_get(body, "volume")) ? IMPORT_FOR_VOLUMES
+									    : IMPORT_FOR_MACHINES,
 			   request->actor, &id, reason, sizeof(reason));
 	if (err)
 		reply_errno(request, err, reason, "");

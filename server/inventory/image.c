@@ -77,6 +77,16 @@ int version_find(struct inventory_tx *tx, const char *image, unsigned number, st
 	return version_one(&q, version);
 }
 
+int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version)
+{
+	struct query q;
+
+	query_begin(&q, tx,
+		    "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? ORDER BY number DESC LIMIT 1");
+	query_bind_text(&q, image, NAME_MAX_TEXT);
+	return version_one(&q, version);
+}
+
 int version_default(struct inventory_tx *tx, struct image_version *version)
 {
 	struct query q;
@@ -117,18 +127,19 @@ int version_next_number(struct inventory_tx *tx, const char *image, unsigned *nu
 	return 0;
 }
 
-/* The image's row, made where it is new; the default where there is none. */
-static int image_make(struct inventory_tx *tx, const char *name, unsigned number, int64_t *id)
+/* The image's row, made where it is new; the default where there is none and machines may get it. */
+static int image_make(struct inventory_tx *tx, const char *name, unsigned number, bool published, int64_t *id)
 {
 	struct query q;
 
 	query_begin(&q, tx,
-		    "INSERT INTO image (name, is_default, last_number) VALUES (?, CASE WHEN EXISTS (SELECT 1 FROM "
-		    "image WHERE is_default = 1) THEN 0 ELSE 1 END, ?) "
+		    "INSERT INTO image (name, is_default, last_number) VALUES (?, CASE WHEN ? AND NOT EXISTS (SELECT 1 "
+		    "FROM image WHERE is_default = 1) THEN 1 ELSE 0 END, ?) "
 		    "ON CONFLICT (name) DO UPDATE SET last_number = CASE WHEN excluded.last_number > image.last_number "
 		    "THEN excluded.last_number "
 		    "ELSE image.last_number END RETURNING id");
 	query_bind_text(&q, name, NAME_MAX_TEXT);
+	query_bind(&q, published);
 	query_bind(&q, number);
 	return query_number(&q, id);
 }
@@ -141,7 +152,7 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 
 	if (!image_name_valid(v->image) || !v->number || !v->file[0] || strchr(v->file, '/') || v->file[0] == '.')
 		return -EINVAL;
-	err = image_make(tx, v->image, v->number, &image_id);
+	err = image_make(tx, v->image, v->number, v->state == VERSION_PUBLISHED, &image_id);
 	if (err)
 		return err;
 	query_begin(&q, tx,
@@ -176,7 +187,14 @@ int version_publish(struct inventory_tx *tx, int64_t id)
 		    "UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version) WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
-	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+	if (err || !query_changes(tx))
+		return err ? err : -ENOENT;
+	/* The first image that is published is what machines get. */
+	query_begin(&q, tx,
+		    "UPDATE image SET is_default = 1 WHERE id = (SELECT image_id FROM image_version WHERE id = ?) AND NOT "
+		    "EXISTS (SELECT 1 FROM image WHERE is_default = 1)");
+	query_bind(&q, id);
+	return query_run(&q);
 }
 
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns)

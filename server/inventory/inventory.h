@@ -325,12 +325,14 @@ struct image_version {
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
 /* number 0: the newest published one. */
 int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
+/* The newest one, published or not. */
+int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version);
 /* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
 int version_default(struct inventory_tx *tx, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
 /* The number that the next version of this name will get (1 for a new name). */
 int version_next_number(struct inventory_tx *tx, const char *image, unsigned *number);
-/* id is set. The first version of the first image makes it the default. -EEXIST. */
+/* id is set. The first image that has a published version becomes the default. -EEXIST. */
 int version_insert(struct inventory_tx *tx, struct image_version *version);
 int version_publish(struct inventory_tx *tx, int64_t id);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);

@@ -108,7 +108,7 @@ static int import_open(const char *path, int *fd, char *reason, size_t reason_si
 	return err == -ENOENT ? -ENOENT : -EINVAL;
 }
 
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, char *reason, size_t reason_size)
 {
 	struct import *import;
@@ -134,7 +134,7 @@ int store_import(struct store *store, const char *path, const char *name, bool m
 		return -EBUSY;
 	}
 	*import = (struct import){ .fd = fd,
-				   .make_default = make_default,
+				   .use = use,
 				   .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
 	snprintf(import->status.name, sizeof(import->status.name), "%s", name);
 	snprintf(import->status.text, sizeof(import->status.text), "waiting for other imports");

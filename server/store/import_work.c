@@ -304,9 +304,9 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 	err = version_find(tx, version->image, 0, &published);
 	if (err && err != -ENOENT)
 		return err;
-	version->state = err ? VERSION_PUBLISHED : VERSION_READY;
+	version->state = err && work->import->use != IMPORT_FOR_VOLUMES ? VERSION_PUBLISHED : VERSION_READY;
 	err = version_insert(tx, version);
-	if (!err && work->import->make_default)
+	if (!err && work->import->use == IMPORT_AS_DEFAULT)
 		err = image_set_default(tx, version->image);
 	if (!err)
 		err = event_add(tx, "info", "image-imported", work->import->actor, 0, version->image,

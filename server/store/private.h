@@ -28,7 +28,7 @@ struct import {
 	struct import_status status;
 	char path[PATH_MAX];
 	char actor[64];
-	bool make_default;
+	enum import_use use;
 	int fd; /* the input; -1 when done with */
 };
 

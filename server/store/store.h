@@ -47,6 +47,9 @@ const char *store_state_dir(const struct store *store);
 
 enum import_stage { IMPORT_QUEUED, IMPORT_CHECKING, IMPORT_CONVERTING, IMPORT_HASHING, IMPORT_DONE, IMPORT_FAILED };
 
+/* What is imported for: a first version is published, so that machines get it, unless it is for volumes only. */
+enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
+
 struct import_status {
 	uint64_t id;
 	enum import_stage stage;
@@ -62,7 +65,7 @@ struct import_status {
  * numbers and given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT with a sentence. qemu-img runs without
  * privileges; its progress is followed.
  */
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, char *reason, size_t reason_size);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
@@ -106,6 +109,8 @@ void store_get_boot_set_info(const struct store *store, const struct image_versi
 
 /* ---- volumes: each call goes to the backend that keeps the volume (backend.h) ---- */
 
+/* What keeps new volumes where nobody says otherwise. */
+const char *store_default_backend(const struct store *store);
 /* The kinds of volume that have an object of their own; the others are a golden version as it is. */
 bool store_kind_has_object(enum volume_kind kind);
 /*

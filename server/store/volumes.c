@@ -48,6 +48,11 @@ static const struct store_backend *backend_of(const struct store *store, const s
 	return backend;
 }
 
+const char *store_default_backend(const struct store *store)
+{
+	return store->backends[0]->name;
+}
+
 bool store_kind_has_object(enum volume_kind kind)
 {
 	return !volume_kind_is_shared(kind);
@@ -88,7 +93,7 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	int err;
 
 	if (!made.backend[0])
-		snprintf(made.backend, sizeof(made.backend), "%s", store->backends[0]->name);
+		snprintf(made.backend, sizeof(made.backend), "%s", store_default_backend(store));
 	volume->object[0] = '\0';
 	backend = backend_of(store, &made, reason, reason_size);
 	if (!backend)

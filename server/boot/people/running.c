@@ -69,7 +69,7 @@ void running_release(struct boot *boot, int64_t machine_id, const char *why)
 	running_wait(boot, &wait);
 }
 
-static void running_resized(void *arg, int err, const char *reason)
+static void running_changed(void *arg, int err, const char *reason)
 {
 	struct running_wait *wait = arg;
 
@@ -78,18 +78,41 @@ static void running_resized(void *arg, int err, const char *reason)
 	sem_post(&wait->done);
 }
 
+static int running_wait_change(struct boot *boot, struct running_wait *wait, char *reason, size_t reason_size)
+{
+	running_wait(boot, wait);
+	if (wait->err)
+		snprintf(reason, reason_size, "%s", wait->reason);
+	return wait->err;
+}
+
 int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, char *reason,
 		   size_t reason_size)
 {
 	struct running_wait wait = { .alive = false };
 
 	sem_init(&wait.done, 0, 0);
-	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, lun, size_bytes, boot->loop, running_resized,
+	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, lun, size_bytes, boot->loop, running_changed,
 			      &wait);
-	running_wait(boot, &wait);
-	if (wait.err)
-		snprintf(reason, reason_size, "%s", wait.reason);
-	return wait.err;
+	return running_wait_change(boot, &wait, reason, reason_size);
+}
+
+int running_attach(struct boot *boot, int64_t machine_id, unsigned lun, char *reason, size_t reason_size)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->attach(boot->runtime->arg, (uint64_t)machine_id, lun, boot->loop, running_changed, &wait);
+	return running_wait_change(boot, &wait, reason, reason_size);
+}
+
+int running_detach(struct boot *boot, int64_t machine_id, unsigned lun, bool force, char *reason, size_t reason_size)
+{
+	struct running_wait wait = { .alive = false };
+
+	sem_init(&wait.done, 0, 0);
+	boot->runtime->detach(boot->runtime->arg, (uint64_t)machine_id, lun, force, boot->loop, running_changed, &wait);
+	return running_wait_change(boot, &wait, reason, reason_size);
 }
 
 static void running_each(void *arg, const struct boot_session *session)

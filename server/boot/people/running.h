@@ -11,5 +11,8 @@ void running_release(struct boot *boot, int64_t machine_id, const char *why);
 /* As iscsi_server_resize: 0 or -errno with a sentence; -ENOENT: not open, and nothing was done. */
 int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, char *reason,
 		   size_t reason_size);
+/* As iscsi_server_attach and iscsi_server_detach, likewise. */
+int running_attach(struct boot *boot, int64_t machine_id, unsigned lun, char *reason, size_t reason_size);
+int running_detach(struct boot *boot, int64_t machine_id, unsigned lun, bool force, char *reason, size_t reason_size);
 
 #endif

@@ -254,7 +254,7 @@ int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessio
 
 /* ---- store/ ---- */
 
-int store_import(struct store *store, const char *path, const char *name, bool make_default, const char *actor,
+int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, char *reason, size_t reason_size)
 {
 	(void)store;
@@ -263,7 +263,7 @@ int store_import(struct store *store, const char *path, const char *name, bool m
 		return -ENOENT;
 	}
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name,
-		 make_default ? " default" : "", actor);
+		 use == IMPORT_AS_DEFAULT ? " default" : use == IMPORT_FOR_VOLUMES ? " for volumes" : "", actor);
 	fake_import =
 		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);

@@ -176,7 +176,7 @@ struct import_status import_file(struct fixture *f, const char *path, const char
 	char reason[512] = "";
 	uint64_t id;
 
-	if (store_import(f->store, path, name, false, "test", &id, reason, sizeof(reason)))
+	if (store_import(f->store, path, name, IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);

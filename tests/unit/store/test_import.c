@@ -180,12 +180,12 @@ static void test_bad_calls(void **state)
 	uint64_t id;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
-	assert_int_equal(store_import(f->store, input(f, "none.raw"), "x", false, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "none.raw"), "x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
 			 -ENOENT);
-	assert_int_equal(store_import(f->store, "a.raw", "x", false, "test", &id, reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(store_import(f->store, input(f, "a.raw"), "../x", false, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, "a.raw", "x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "../x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
 			 -EINVAL);
-	assert_int_equal(store_import(f->store, input(f, "a.raw"), "", false, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
 			 -EINVAL);
 	assert_int_equal(store_import_status(f->store, 0, &status), -ENOENT);
 	assert_int_equal(store_import_status(f->store, 7, &status), -ENOENT);
@@ -272,7 +272,7 @@ static void test_many_at_once(void **state)
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
 	for (unsigned i = 0; i < array_len(ids); i++) {
-		int err = store_import(f->store, input(f, "a.raw"), "many", false, "test", &ids[accepted], reason,
+		int err = store_import(f->store, input(f, "a.raw"), "many", IMPORT_FOR_MACHINES, "test", &ids[accepted], reason,
 				       sizeof(reason));
 
 		if (!err)
@@ -303,7 +303,7 @@ static void test_close_early(void **state)
 		    "qemu-img convert -f raw -O qcow2 big.raw big.qcow2",
 		    f->dir);
 	assert_int_equal(
-		store_import(f->store, input(f, "big.qcow2"), "big", false, "test", &id, reason, sizeof(reason)), 0);
+		store_import(f->store, input(f, "big.qcow2"), "big", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)), 0);
 	while (status.stage < IMPORT_CONVERTING)
 		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);
 	before = time_monotonic_ms();
@@ -369,7 +369,7 @@ static void test_progress(void **state)
 		 "while [ ! -e %s ]; do sleep 0.05; done\necho 'qemu-img: the end' >&2; exit 1\n",
 		 input(f, "go"));
 	fake_qemu_img(f, script);
-	assert_int_equal(store_import(f->store, input(f, "a.qcow2"), "a", false, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "a.qcow2"), "a", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
 			 0);
 	while (status.stage != IMPORT_FAILED && status.percent != 12)
 		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);
@@ -392,7 +392,7 @@ static void import_until_killed(struct fixture *f, const char *path)
 	fixture_open(f);
 	for (;;) {
 		status = (struct import_status){ 0 };
-		if (store_import(f->store, path, "golden", false, "test", &id, reason, sizeof(reason)))
+		if (store_import(f->store, path, "golden", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)))
 			_exit(1);
 		while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 			store_import_wait(f->store, id, &status, 1000);
