@@ -265,12 +265,16 @@ void boot_target_list(struct boot *boot, const char *initiator, struct loop *rep
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg);
 
+enum { BOOT_LUN_SERIAL = 40 };
+
 /* An open volume at a LUN. The disk is closed by boot_target_close. */
 struct boot_lun {
 	unsigned number;
 	int64_t volume_id;
 	enum volume_kind kind;
 	bool physical_512;
+	/* Its own serial number, whatever machine has it under whatever LUN; "": its machine's. */
+	char serial[BOOT_LUN_SERIAL];
 	struct disk *disk;
 };
 
