@@ -478,18 +478,27 @@ def attempt(name, function, target):
         function(target)
         print("ok", name, flush=True)
         return True
-    except (Failed, Closed, OSError, KeyError, ValueError, IndexError, struct.error) as err:
+    except Exception as err:
         print("not ok", name, ":", type(err).__name__, err, flush=True)
         return False
 
 
+def declare(count):
+    """How many tests there are, for tests/run: each of them has to be reported."""
+    print(f"# tests: {count}", flush=True)
+
+
 def run(program, pattern=""):
     results = []
+    declare(sum(pattern in name for name, _, _ in CASES) + 1)
 
     def alone(name, function):
         target = Testd(program)
         results.append(attempt(name, function, target))
-        results.append(target.stop() == 0)
+        status = target.stop()
+        results.append(status == 0)
+        if status:
+            print("not ok", name, ": testd ended with", status, flush=True)
 
     # What waits for a time-out does so beside the others, at targets of its own.
     waiting = [threading.Thread(target=alone, args=(name, function)) for name, function, slow in CASES

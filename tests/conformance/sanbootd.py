@@ -116,7 +116,7 @@ class Sanbootd:
             self.process.kill()
             status = self.process.wait()
         with open(self.dir + "/log", errors="replace") as log:
-            if not loop_watch.judge(os.path.basename(sys.argv[0]) + ": loop-watch", log.read(), os.path.join(BUILD, "sanbootd")):
+            if not loop_watch.judge(os.path.basename(sys.argv[0]), log.read(), os.path.join(BUILD, "sanbootd")):
                 status = status or 1
         if status == 0:
             shutil.rmtree(self.dir, ignore_errors=True)

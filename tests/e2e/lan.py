@@ -10,6 +10,7 @@ import contextlib, ctypes, glob, os, re, shlex, shutil, signal, subprocess, sys,
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests"))
+import cases
 import loop_watch
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
@@ -20,6 +21,10 @@ ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 class Failed(Exception):
     """What a test says when something is not as it has to be."""
+
+
+class LeftOut(Exception):
+    """A vital case has failed, and has said so."""
 
 
 HOST = {}         # name of a namespace -> descriptor of the one that the test was started in
@@ -221,11 +226,13 @@ class Suite:
             with t.case("a thing is so"):
                 ...
 
+    Each case of the source is reported (cases.py says which there are), those too that a vital one left out.
     The directory with all logs stays where it is when something failed."""
 
     def __init__(self, **lan):
         enter()
-        self.lan, self.bad = Lan(**lan), 0
+        self.lan, self.bad, self.why = Lan(**lan), 0, None
+        self.left = cases.of(sys.argv[0])
 
     def __enter__(self):
         return self
@@ -233,6 +240,7 @@ class Suite:
     @contextlib.contextmanager
     def case(self, name, vital=False):
         """vital: where it fails the cases after it could only fail too, slowly, and are left out."""
+        self._reached(name)
         t0 = time.monotonic()
         try:
             yield
@@ -241,22 +249,37 @@ class Suite:
             reason = str(e) if isinstance(e, Failed) else traceback.format_exc(limit=-3)
             print(f"not ok {name} {' '.join(reason.split())}", flush=True)
             if vital:
-                raise Failed(f"the cases after \"{name}\" were left out") from None
+                self.why = f"left out, as \"{name}\" failed"
+                raise LeftOut from None
         else:
             print(f"ok {name} # {time.monotonic() - t0:.1f} s", flush=True)
 
     def skip(self, name, reason):
+        self._reached(name)
         print(f"skip {name} {reason}", flush=True)
+
+    def _reached(self, name):
+        true(name in self.left, f"the case \"{name}\" comes twice")
+        self.left.remove(name)
+
+    def _rest(self):
+        """What has not been reached, which without a reason is a failure."""
+        for name in self.left:
+            self.bad += not self.why
+            print(f"skip {name} {self.why}" if self.why else f"not ok {name} was neither run nor skipped", flush=True)
 
     def __exit__(self, kind, value, tb):
         if kind and issubclass(kind, Exception):
-            self.bad += 1
-            reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
-            print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+            if kind is not LeftOut:
+                self.bad, self.why = self.bad + 1, f"left out, as {self.lan.name} could not go on"
+                reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
+                print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+        if kind is None or issubclass(kind, Exception):
+            self._rest()
         self.lan.stop()
         for log in glob.glob(os.path.join(self.lan.dir, "*.err")):
             with open(log, errors="replace") as f:
-                self.bad += not loop_watch.judge(self.lan.name + ": loop-watch", f.read(), os.path.join(BUILD, "sanbootd"))
+                self.bad += not loop_watch.judge(self.lan.name, f.read(), os.path.join(BUILD, "sanbootd"))
         if self.bad:
             print(f"# logs: {self.lan.dir}", flush=True)
         self.lan.close(keep=bool(self.bad) or os.environ.get("E2E_KEEP") == "1")

@@ -103,12 +103,14 @@ static void do_nothing(struct deed *deed)
 static bool traced(void)
 {
 	struct deed deed = { .run = do_nothing };
+	const char *why;
 
 	on_loop("io-7", &deed);
 	assert_quiet();
-	if (!strstr(log_text, "cannot be traced"))
+	why = strstr(log_text, "where it sleeps cannot be traced");
+	if (!why)
 		return true;
-	test_skip("%s", log_text);
+	test_skip("%s", why);
 	return false;
 }
 
@@ -276,6 +278,8 @@ static void test_long_lock(void **state)
 {
 	struct deed *deed = *state;
 
+	if (!traced())
+		return;
 	deed->run = take_mutex;
 	deed->hold_ms = 3 * LOOP_WATCH_LOCK_MS;
 	on_loop("io-7", deed);
