@@ -10,7 +10,7 @@ Of these tests/run makes one result for the whole suite."""
 import mmap, os, re, subprocess, sys
 
 WAITED = re.compile(r"loop io-\d+ waited .*")
-BLIND = re.compile(r"loop io-\d+: (only its major faults are watched.*)")
+BLIND = re.compile(r"where it sleeps cannot be traced: .*")
 
 
 def with_sources(line, program):
@@ -32,14 +32,14 @@ def complaints(text, program):
 def blind(text):
     """Why the watch did not see all; None where it did."""
     m = BLIND.search(text)
-    return m.group(1) if m else None
+    return "only major faults are watched: " + m.group(0).strip() if m else None
 
 
 def watches(program):
     """Whether it was built with the watch."""
     try:
         with open(program, "rb") as f, mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ) as text:
-            return text.find(b"are watched: ") >= 0
+            return text.find(b"where it sleeps cannot be traced") >= 0
     except (OSError, ValueError):
         return False
 
