@@ -262,6 +262,7 @@ struct image_version {
 	char source[256];   /* what it was imported from; for people */
 	char warnings[1024]; /* lines: why a clone might not boot */
 	bool is_default;    /* its image is the default one */
+	bool is_newest;	    /* of its image the one that was published last; only read */
 	unsigned machines;  /* how many refer to it */
 };
 

@@ -133,8 +133,10 @@ static int images(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_publish(tx, a1.id), 0);
 	assert_int_equal(version_find(tx, "a", 0, &v), 0);
 	assert_int_equal(v.id, a1.id);
+	assert_true(v.is_newest);
 	assert_int_equal(version_find(tx, "a", 2, &v), 0);
 	assert_int_equal(v.state, VERSION_PUBLISHED);
+	assert_false(v.is_newest);
 	assert_int_equal(version_find(tx, "a", 9, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "no such", 0, &v), -ENOENT);
 	assert_int_equal(version_publish(tx, 99), -ENOENT);
@@ -144,6 +146,8 @@ static int images(struct inventory_tx *tx, void *arg)
 	assert_int_equal(image_set_default(tx, "no such"), -ENOENT);
 	/* An image of which nothing is published gives nothing, and as the default neither. */
 	assert_int_equal(version_insert(tx, &c1), 0);
+	assert_int_equal(version_by_id(tx, c1.id, &v), 0);
+	assert_false(v.is_newest);
 	assert_int_equal(version_find(tx, "c", 0, &v), -ENOENT);
 	assert_int_equal(image_set_default(tx, "c"), 0);
 	assert_int_equal(version_default(tx, &v), -ENOENT);
