@@ -233,6 +233,7 @@ static void test_group_names(void **state)
 
 	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", reason, sizeof(reason)), 0);
 	assert_int_equal(boot_group_set(w->boot, "lab", "name", "none", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_non_null(strstr(reason, "a group's name"));
 	assert_int_equal(boot_group_set(w->boot, "lab", "name", "a b", "ctl", reason, sizeof(reason)), -EINVAL);
 	assert_int_equal(boot_group_set(w->boot, "lab", "name", "", "ctl", reason, sizeof(reason)), -EINVAL);
 	assert_int_equal(boot_group_set(w->boot, "lab", "name", "room-3", "ctl", reason, sizeof(reason)), 0);

@@ -12,12 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static const struct policy no_reserve = { .reserve_percent = 0 };
@@ -249,6 +247,40 @@ static void test_make_default(void **state)
 	assert_false(get_version(f, "golden", 1).is_default);
 }
 
+static uint64_t queue(struct fixture *f, const char *file, const char *name)
+{
+	char reason[512] = "";
+	uint64_t id;
+
+	if (store_import(f->store, input(f, file), name, false, "test", &id, reason, sizeof(reason)))
+		fail_msg("%s", reason);
+	return id;
+}
+
+/* Who comes first gets the lower number, also where all wait for another one. */
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	struct import_status status = { 0 };
+	uint64_t first, second, third;
+
+	make_qcow2(f);
+	make_disk(input(f, "b.raw"), 1 << 20, 2);
+	make_disk(input(f, "c.raw"), 1 << 20, 3);
+	wrap_qemu_img(f, "while [ ! -e %s ]; do sleep 0.05; done\nexec $real \"$@\"", input(f, "go"));
+	first = queue(f, "a.qcow2", "a");
+	while (status.stage < IMPORT_CONVERTING)
+		assert_int_equal(store_import_wait(f->store, first, &status, 10000), 0);
+	second = queue(f, "b.raw", "x");
+	third = queue(f, "c.raw", "x");
+	make_file(input(f, "go"), "", 0, 0);
+	for (status.stage = IMPORT_QUEUED; status.stage != IMPORT_DONE;)
+		assert_int_equal(store_import_wait(f->store, third, &status, 10000), 0);
+	assert_int_equal(status.version_id, get_version(f, "x", 2).id);
+	assert_int_equal(store_import_status(f->store, second, &status), 0);
+	assert_int_equal(status.version_id, get_version(f, "x", 1).id);
+}
+
 static bool cut_file(void *arg, unsigned percent)
 {
 	(void)percent;
@@ -341,26 +373,6 @@ static void test_qemu_img_beside_us(void **state)
 	assert_int_equal(chdir(before), 0);
 	assert_int_equal(setenv("PATH", path, 1), 0);
 	free(path);
-}
-
-/* The disk is full in the middle of it: no half of a child stays. */
-static void test_child_without_room(void **state)
-{
-	struct fixture *f = *state;
-	struct image_version version = golden(f);
-	struct rlimit limit, small = { 4096, 4096 };
-	char reason[512] = "";
-	int err;
-
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	small.rlim_max = limit.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	err = store_create_child(f->store, "m-x.qcow2", &version, &no_reserve, reason, sizeof(reason));
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_true(err < 0);
-	assert_true(reason[0]);
-	assert_int_equal(count_entries(in_state(f, "children", "")), 0);
 }
 
 /* Hashing was stopped, which says nothing of the image: the next login hashes again. */
@@ -465,7 +477,7 @@ int main(void)
 		TEST(test_reserve),
 		TEST(test_tmp_is_ours),
 		TEST(test_qemu_img_beside_us),
-		TEST(test_child_without_room),
+		TEST(test_order),
 		TEST(test_verify_again),
 		TEST(test_missing_image),
 		TEST(test_discarded_is_forgotten),
