@@ -8,6 +8,9 @@
 #include "base/loop.h"
 #include "base/util.h"
 #include "boot/ask/flood.h"
+#include "boot/progress/stages.h"
+#include "boot/progress/timeline.h"
+#include "boot/script/entry.h"
 #include "disk/disk.h"
 #include "store/store.h"
 
@@ -209,6 +212,44 @@ static void test_new_image_ends_the_boot(void **state)
 	set(w, "image", "other");
 	assert_false(world_boots(w, machine.id, &current, &pending));
 	assert_int_equal(world_find(w, machine.iqn, "").login_status, 0x0202);
+}
+
+/* Its place among those that may boot goes to the next one. */
+static void test_release_and_turns(void **state)
+{
+	struct world *w = *state;
+
+	world_policy(w, "max-booting", "1");
+	enrol(w, MAC1);
+	world_expect(w, MAC2, "", "", "wait", "number 1 of 1");
+	assert_int_equal(boot_release(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	world_expect(w, MAC2, "", "", "sanboot", NULL);
+}
+
+/* Words that mean something where a group's name could stand. */
+static void test_group_names(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "none", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_non_null(strstr(reason, "a group's name"));
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "a b", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "room-3", "ctl", reason, sizeof(reason)), 0);
+}
+
+/* Boards that tell a serial number and no UUID: yes to the new one is no to the old one. */
+static void test_swap_without_uuids(void **state)
+{
+	struct world *w = *state;
+
+	world_expect(w, MAC1, "", "vm1", "sanboot", NULL);
+	world_expect(w, MAC2, "", "vm1", "wait", "the UUID or serial number of machine pc-001");
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), 0);
+	world_expect(w, MAC2, "", "vm1", "sanboot", "machine pc-001");
+	world_expect(w, MAC1, "", "vm1", "wait", NULL);
+	assert_int_equal(world_machine_count(w), 1);
 }
 
 /* ---- disks ---- */
@@ -444,6 +485,104 @@ static void test_whose_login_was_refused(void **state)
 	assert_string_equal(refusal.object, "pc-001");
 }
 
+/* An iBFT has room for so many targets. */
+static void test_many_portals(void **state)
+{
+	struct world *w = *state;
+	struct endpoint portals[12];
+	struct boot_ask ask = world_ask_of(MAC1, "", "");
+	struct reply reply;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < array_len(portals); i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.9.%u.1:3260", i);
+		assert_true(parse_endpoint(text, &portals[i]));
+	}
+	boot_set_portals(w->boot, portals, array_len(portals));
+	enrol(w, MAC1);
+	set(w, "multipath", "yes");
+	reply = world_ask(w, &ask);
+	assert_string_equal(reply.outcome, "sanboot");
+	for (const char *at = strstr(reply.script, "sanboot --drive"); (at = strstr(at, " iscsi:")); at++)
+		count++;
+	assert_int_equal(count, BOOT_URIS_MAX);
+	free(reply.script);
+}
+
+static void test_entry_paths(void **state)
+{
+	static const char *const bad[] = { "../x", "a/../b", "a//b", "/x", "a/.b", ".x", "a:b", "-x", "a/", "a/-b", "a b" };
+	char text[128];
+	struct boot_problem problem = { 0 };
+	struct entry entry;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(bad); i++) {
+		snprintf(text, sizeof(text), "kind = linux\nkernel = %s\n", bad[i]);
+		if (entry_parse("x", text, strlen(text), &entry, &problem))
+			fail_msg("kernel = %s", bad[i]);
+		assert_int_equal(problem.line, 2);
+	}
+	snprintf(text, sizeof(text), "kind = linux\nkernel = a/b-1/c.d\n");
+	assert_true(entry_parse("x", text, strlen(text), &entry, &problem));
+}
+
+/* ---- boots that are late, or done: by a clock that runs ahead ---- */
+
+static void run_ahead(struct world *w, unsigned by_ms)
+{
+	timeline_tick(stages_timeline(w->boot->stages), time_unix_ms() + by_ms, time_monotonic_ms() + by_ms);
+	stages_changed(w->boot->stages);
+}
+
+static void test_steady_boot_frees_its_turn(void **state)
+{
+	struct world *w = *state;
+	struct boot_session session = { .address = "10.0.0.9:1", .boot = 1 };
+	unsigned booting = 1, waiting;
+	struct machine machine;
+	uint64_t seen = 0;
+
+	world_policy(w, "max-booting", "1");
+	machine = enrol(w, MAC1);
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	boot_target_session(w->boot, machine.id, &session, NULL);
+	world_expect(w, MAC2, "", "", "wait", "number 1 of 1");
+	run_ahead(w, 2 * TIMELINE_STEADY_MS);
+	/* That it is steady is written down, too. */
+	for (boot_turns(w->boot, &booting, &waiting); booting; boot_turns(w->boot, &booting, &waiting))
+		if (!inventory_wait_change(w->inventory, &seen, 10000))
+			fail_msg("it is steady, and still has its turn");
+	world_expect(w, MAC2, "", "", "sanboot", NULL);
+}
+
+/* Whoever asks for an address here may well boot from another server; and of those who do not there may be many. */
+static void test_events_of_others(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 20; i++) {
+		char mac[PARSE_MAC_TEXT];
+
+		snprintf(mac, sizeof(mac), "52:54:00:cc:00:%02x", i);
+		boot_seen_dhcp(w->boot, mac, STAGE_DHCP, "10.0.0.9", time_unix_ms());
+	}
+	run_ahead(w, 10 * TIMELINE_FILE_MS);
+	world_restart(w); /* stopping writes what has not been written yet */
+	assert_int_equal(world_events(w, "stuck"), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		char mac[PARSE_MAC_TEXT];
+
+		snprintf(mac, sizeof(mac), "52:54:00:cc:01:%02x", i);
+		boot_seen_dhcp(w->boot, mac, STAGE_BOOT_FILE, "boot.ipxe", time_unix_ms());
+	}
+	run_ahead(w, 10 * TIMELINE_SCRIPT_MS);
+	world_restart(w);
+	assert_in_range(world_events(w, "stuck"), 1, 6);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -456,6 +595,9 @@ int main(void)
 		TEST(test_boot_under_a_claim),
 		TEST(test_late_session),
 		TEST(test_new_image_ends_the_boot),
+		TEST(test_release_and_turns),
+		TEST(test_group_names),
+		TEST(test_swap_without_uuids),
 		TEST(test_failure_of_a_grown_disk),
 		TEST(test_quota),
 		TEST(test_size_of_an_ephemeral_disk),
@@ -463,6 +605,10 @@ int main(void)
 		TEST(test_seen),
 		TEST(test_stranger_takes_boot_once),
 		TEST(test_whose_login_was_refused),
+		TEST(test_many_portals),
+		cmocka_unit_test(test_entry_paths),
+		TEST(test_steady_boot_frees_its_turn),
+		TEST(test_events_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
