@@ -343,8 +343,7 @@ void store_child_path(const struct store *store, const char *child, char *out, s
 int store_child_info(const struct store *store, const char *child, struct child_info *info)
 {
 	(void)store;
-	if (!strcmp(child, fake_boot.no_child))
-		return -ENOENT;
+	(void)child;
 	*info = (struct child_info){ .virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true };
 	return 0;
 }

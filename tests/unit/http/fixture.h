@@ -66,7 +66,6 @@ struct fake_boot {
 	struct boot_stage_record arriving; /* at_ms 0: nothing */
 	int fail;	     /* what the next action returns */
 	const char *fail_at; /* approvals: only of this one; NULL: of all */
-	char no_child[NAME_MAX_TEXT]; /* this disk's file is missing */
 	unsigned running;    /* sessions that machines have */
 };
 
