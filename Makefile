@@ -120,9 +120,9 @@ $(B)/obj/sim/%.o: tests/sim/%.c
 sim: $(B)/sim
 	@tests/sim/run $< $(or $(HISTORIES),10000) $(SEED)
 
-# The test of that test: each deliberate fault of tests/sim/faults must be caught.
-sim-faults: build/release/sim
-	@CC="$(CC)" tests/sim/check-faults build/release
+# The test of the tests: each deliberate fault of tests/faults must be caught (ONLY="NAME LIST": these).
+faults: build/release/sim $(sort $(foreach t,$(shell sed -n 's/^unit //p' tests/faults/* | sed 's/:[a-z0-9_]*//g'),build/release/unit/$(t)))
+	@CC="$(CC)" tests/faults/check build/release $(ONLY)
 
 # The disk engine and QEMU in turns on the same files: tests/differential/run.
 $(B)/diskio: $(B)/obj/differential/diskio.o $(call libs_of,disk)
@@ -163,5 +163,5 @@ install: all
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 clean:
 	rm -rf build
-.PHONY: all deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-harnesses fuzz-corpus fuzz-build unit unit-programs $(FOLDERS:%=unit-%)
+.PHONY: all deps bench bench-build test demo install clean sim faults fuzz fuzz-harnesses fuzz-corpus fuzz-build unit unit-programs $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -122,7 +122,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id);
 int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
 int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
-/* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
+/* The next free name for a pattern such as "pc-{n:03}", in a write job. -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
 /*
  * Children that committed changes have given up (machine_delete, a changed machine.child): their files go, whatever
@@ -262,6 +262,7 @@ struct image_version {
 	char source[256];   /* what it was imported from; for people */
 	char warnings[1024]; /* lines: why a clone might not boot */
 	bool is_default;    /* its image is the default one */
+	bool is_newest;	    /* of its image the one that was published last; only read */
 	unsigned machines;  /* how many refer to it */
 };
 

@@ -59,10 +59,7 @@ int store_create_child(struct store *store, const char *child, const struct imag
 		return err;
 	snprintf(backing, sizeof(backing), "../images/%s", version->file);
 	store_path(store, "children", child, path);
-	err = qcow2_create(&how, reason, reason_size);
-	if (err && err != -EEXIST)
-		store_unlink(path);
-	return err;
+	return qcow2_create(&how, reason, reason_size);
 }
 
 int store_grow_child(struct store *store, const char *child, uint64_t size_bytes, char *reason, size_t reason_size)

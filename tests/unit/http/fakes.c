@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * boot/ and store/ as http/ sees them. boot_request answers at once for MACs that end in 01, from another thread for
- * those that end in 02, and for others when the test says so.
+ * those that end in 02, and for others when the test says so; those that end in 04 find it busy.
  */
 #include "fixture.h"
 
@@ -61,6 +61,10 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	pthread_mutex_unlock(&waits_mutex);
 	if (!parse_mac(ask->mac, mac)) {
 		give_answer(answered, arg, 400, "invalid");
+		return;
+	}
+	if (!strcmp(ask->mac + len - 2, "04")) {
+		give_answer(answered, arg, 503, "busy");
 		return;
 	}
 	if (!strcmp(ask->mac + len - 2, "01")) {
@@ -132,6 +136,8 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 		 name ? name : "-", image ? image : "-", actor);
 	memset(machine, 0, sizeof(*machine));
 	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
+	if (fake_boot.fail_at && strcmp(which, fake_boot.fail_at))
+		return 0;
 	return finish(reason, reason_size);
 }
 
@@ -163,8 +169,38 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
 	      size_t reason_size)
 {
-	(void)machine;
-	SIMPLE("swap", new_mac);
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "swap %s %s by %s", machine, new_mac, actor);
+	return finish(reason, reason_size);
+}
+
+/* What a new name does: from then on the old one is nobody's. */
+struct renaming {
+	const char *old, *new;
+};
+
+static int rename_machine(struct inventory_tx *tx, void *arg)
+{
+	const struct renaming *names = arg;
+	struct machine machine;
+	int err = machine_by_name(tx, names->old, &machine);
+
+	if (err)
+		return err;
+	snprintf(machine.name, sizeof(machine.name), "%s", names->new);
+	return machine_update(tx, &machine);
+}
+
+static int rename_group(struct inventory_tx *tx, void *arg)
+{
+	const struct renaming *names = arg;
+	struct machine_group group;
+	int err = group_by_name(tx, names->old, &group);
+
+	if (err)
+		return err;
+	snprintf(group.name, sizeof(group.name), "%s", names->new);
+	return group_update(tx, &group);
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
@@ -172,6 +208,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set %s %s=%s by %s", machine, key, value, actor);
+	if (!strcmp(key, "name"))
+		return inventory_write_call(fake_boot.inventory, rename_machine, &(struct renaming){ machine, value });
 	return finish(reason, reason_size);
 }
 
@@ -194,6 +232,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "group-set %s %s=%s by %s", name, key, value, actor);
+	if (!strcmp(key, "name"))
+		return inventory_write_call(fake_boot.inventory, rename_group, &(struct renaming){ name, value });
 	return finish(reason, reason_size);
 }
 

@@ -65,6 +65,7 @@ struct fake_boot {
 	char last_fetch[256];
 	struct boot_stage_record arriving; /* at_ms 0: nothing */
 	int fail;	     /* what the next action returns */
+	const char *fail_at; /* approvals: only of this one; NULL: of all */
 	unsigned running;    /* sessions that machines have */
 };
 

@@ -383,7 +383,7 @@ static void test_progress(void **state)
 
 /* ---- kill -9 ---- */
 
-static void import_until_killed(struct fixture *f, const char *path)
+static void import_until_killed(struct fixture *f, const char *path, int told)
 {
 	struct import_status status = { 0 };
 	char reason[512];
@@ -396,6 +396,8 @@ static void import_until_killed(struct fixture *f, const char *path)
 			_exit(1);
 		while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 			store_import_wait(f->store, id, &status, 1000);
+		if (write(told, "", 1) != 1)
+			_exit(1);
 	}
 }
 
@@ -442,14 +444,23 @@ static void test_kill(void **state)
 	for (int round = 0; round < 24; round++) {
 		const char *path = input(f, round & 1 ? "a.qcow2" : "a.raw");
 		struct check check = { .f = f };
-		pid_t pid = fork();
+		pid_t pid;
+		int told[2];
+		char done;
 
+		assert_int_equal(pipe(told), 0);
+		pid = fork();
 		assert_true(pid >= 0);
 		if (!pid)
-			import_until_killed(f, path);
-		usleep((useconds_t)(20000 + rand() % 150000));
+			import_until_killed(f, path, told[1]);
+		close(told[1]);
+		/* In the first, or after it anywhere in the second. */
+		if (round % 4 < 2)
+			assert_int_equal(read(told[0], &done, 1), 1);
+		usleep((useconds_t)(rand() % 100000));
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		close(told[0]);
 		fixture_open(f);
 		assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 		assert_int_equal(in_write(f, check_rows, &check), 0);
