@@ -159,10 +159,6 @@ bool auth_check(struct request *request)
 		snprintf(request->actor, sizeof(request->actor), "ctl");
 		return true;
 	}
-	if (request->route->access == ACCESS_CONTROL) {
-		reply_error(request, 403, "use sanbootctl on the server", "only the control socket may do this");
-		return false;
-	}
 	if (request->authorization)
 		return check_bearer(request);
 	if (!session_is_valid(request->http, request->session)) {

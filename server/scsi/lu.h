@@ -163,7 +163,6 @@ void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit
 void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attention ua);
 /* Takes the first pending unit attention of a nexus. False: none. */
 bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense);
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus);
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
 
 /*

@@ -252,11 +252,6 @@ void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attentio
 			lu_raise(lu, n, ua);
 }
 
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus)
-{
-	return nexus->ua[lu->number] != 0;
-}
-
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
 {
 	nexus->ua[lu->number] &= (uint16_t) ~(1u << ua);
