@@ -415,6 +415,7 @@ class Testd:
         self.process = subprocess.Popen([program, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=open(os.environ.get("TESTD_LOG", os.devnull), "ab"), text=True, bufsize=1)
         self.lines = queue.Queue()
+        self.sizes = iter(range(257 << 20, 512 << 20, 1 << 20))
         threading.Thread(target=self.reader, daemon=True).start()
         ready = self.line("ready")
         host, port = ready.split("iscsi=")[1].rsplit(":", 1)
@@ -444,6 +445,10 @@ class Testd:
     def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def larger(self):
+        """A size that no disk of this target has had: they only grow, whichever tests run."""
+        return next(self.sizes)
 
     def conn(self):
         return Conn(self.address)

@@ -111,7 +111,6 @@ static void memory_release(struct disk *disk, struct disk_request *req)
 
 static void memory_info(const struct disk *disk, struct disk_info *info)
 {
-	info->thin = true;
 	info->allocated_bytes = disk->size_bytes;
 }
 

@@ -7,7 +7,7 @@
  *
  * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes "probe KEY
  * MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the
- * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it;
+ * current, as after a server that died having made it so), "resize KEY BYTES" (grow it;
  * 0: it does not come back) and "stop"; the end of input stops it too.
  */
 #include "base/fd_table.h"
@@ -348,14 +348,14 @@ static void on_resized(void *arg, int err, const char *reason)
 	say("resized %d %s", err, reason);
 }
 
-static void on_session(void *arg, const struct iscsi_session_info *session)
+static void on_session(void *arg, const struct iscsi_session_info *session, int err)
 {
 	(void)arg;
 	if (session)
 		say("session %llu %llu %s %llu", (unsigned long long)session->key, (unsigned long long)session->boot,
 		    session->initiator, (unsigned long long)session->commands);
 	else
-		say("sessions end");
+		say(err ? "sessions end: %d" : "sessions end", err);
 }
 
 /* False: the end. */
@@ -384,8 +384,6 @@ static bool command(struct testd *testd, const char *line)
 		say("begun");
 	} else if (sscanf(line, "resize %llu %llu", &key, &bytes) == 2) {
 		iscsi_server_resize(testd->server, key, bytes, testd->loops[0], on_resized, testd);
-	} else if (sscanf(line, "capacity %llu", &key) == 1) {
-		iscsi_server_capacity_changed(testd->server, key);
 	} else {
 		return false;
 	}
