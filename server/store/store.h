@@ -121,6 +121,7 @@ void store_version_path(const struct store *store, const struct image_version *v
 
 struct child_info {
 	uint64_t virtual_bytes, allocated_bytes;
+	const char *format; /* as qemu-img names it */
 	bool clean; /* closed: other tools may open it */
 };
 /* What the file says, without locking it (works while it is open). -ENOENT, -EUCLEAN. */
