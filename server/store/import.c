@@ -63,12 +63,7 @@ static void import_work_done(struct pool_job *job)
 
 void import_init(struct store *store)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&store->changed);
 	store->next_import = 1;
 	store->import_job.work = import_work;
 	store->import_job.done = import_work_done;
