@@ -5,7 +5,6 @@ import struct
 
 from iscsi import *
 
-SLOW = (256 - 4) * 2048
 TUR, CAPACITY_10 = b"\0" * 6, b"\x25" + b"\0" * 9
 CAPACITY_CHANGED = (6, 0x2a, 0x09)
 
