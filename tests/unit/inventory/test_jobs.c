@@ -72,18 +72,16 @@ static void wait_for_zero(atomic_uint *left)
 		sched_yield();
 }
 
-/* 256 machines that are switched on together: well under a second, every third refused without harm to the others. */
+/* 256 machines that are switched on together, every third refused without harm to the others. */
 static void test_many_at_once(void **state)
 {
 	struct fixture *f = *state;
 	struct enrol_job *jobs = calloc(MANY, sizeof(*jobs));
 	atomic_uint left = MANY;
 	int64_t version_id;
-	uint64_t before;
 	unsigned count, failed = 0;
 
 	assert_int_equal(in_write(f, one_version, &version_id), 0);
-	before = time_monotonic_ms();
 	for (unsigned n = 0; n < MANY; n++) {
 		jobs[n] = (struct enrol_job){ .job = { .run = enrol_run, .done = enrol_done },
 					      .n = n,
@@ -94,8 +92,6 @@ static void test_many_at_once(void **state)
 		inventory_write(f->inventory, &jobs[n].job);
 	}
 	wait_for_zero(&left);
-	print_message("%d enrolments in %llu ms\n", MANY, (unsigned long long)(time_monotonic_ms() - before));
-	assert_true(time_monotonic_ms() - before < 1000);
 	for (unsigned n = 0; n < MANY; n++) {
 		assert_int_equal(jobs[n].err, jobs[n].result);
 		failed += jobs[n].result != 0;
