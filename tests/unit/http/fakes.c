@@ -41,7 +41,6 @@ static void *answer_later(void *arg)
 {
 	struct fake_wait *wait = arg;
 
-	usleep(20000);
 	give_answer(wait->answered, wait->arg, 200, "wait");
 	free(wait);
 	return NULL;
