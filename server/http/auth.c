@@ -24,7 +24,8 @@ enum {
 	LABEL_TEXT = 64,
 };
 
-void auth_hash(const char *text, char hash[AUTH_HASH_TEXT])
+/* Lower-case hex of the SHA-256 of a text. */
+static void auth_hash(const char *text, char hash[AUTH_HASH_TEXT])
 {
 	unsigned char digest[32];
 

@@ -233,7 +233,7 @@ bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8])
 
 /* ---- unit attentions ---- */
 
-void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
+static void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
 {
 	nexus->ua[lu->number] |= (uint16_t)(1u << ua);
 }
