@@ -29,14 +29,9 @@ struct slot {
 
 void slots_init(struct slots *slots)
 {
-	pthread_condattr_t attr;
-
 	*slots = (struct slots){ 0 };
 	pthread_mutex_init(&slots->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&slots->closed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&slots->closed);
 }
 
 void slots_fini(struct slots *slots)

@@ -308,8 +308,6 @@ bool quota_parse(const char *text, uint64_t *bytes);
 uint64_t quota_of(const struct machine *machine, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
-/* The value as text. -ENOENT. */
-int policy_get_text(struct inventory_tx *tx, const char *key, char *value, size_t value_size);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);
 
 /* Small named values: "iqn-prefix", "admin-password" (a crypt(5) hash), ... -ENOENT. */

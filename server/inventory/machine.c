@@ -234,6 +234,26 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	return err;
 }
 
+/* Remembers that a committed change has given up this child: store deletes its file. */
+static int child_discard(struct inventory_tx *tx, const char *child)
+{
+	struct query q;
+	int err;
+
+	/* Bounded: what was given up a month ago has long been deleted. */
+	query_begin(&q, tx, "DELETE FROM discarded_child WHERE at_ms < ?");
+	query_bind(&q, tx->now_ms - (int64_t)DISCARDED_KEPT_DAYS * DAY_MS);
+	err = query_run(&q);
+	if (err)
+		return err;
+	query_begin(&q, tx,
+		    "INSERT INTO discarded_child (child, at_ms) VALUES (?, ?) ON CONFLICT (child) DO UPDATE SET at_ms "
+		    "= excluded.at_ms");
+	query_bind_text(&q, child, NAME_MAX_TEXT);
+	query_bind(&q, tx->now_ms);
+	return query_run(&q);
+}
+
 int machine_update(struct inventory_tx *tx, const struct machine *machine)
 {
 	struct machine old;
@@ -342,25 +362,6 @@ int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg,
 }
 
 /* ---- children given up ---- */
-
-int child_discard(struct inventory_tx *tx, const char *child)
-{
-	struct query q;
-	int err;
-
-	/* Bounded: what was given up a month ago has long been deleted. */
-	query_begin(&q, tx, "DELETE FROM discarded_child WHERE at_ms < ?");
-	query_bind(&q, tx->now_ms - (int64_t)DISCARDED_KEPT_DAYS * DAY_MS);
-	err = query_run(&q);
-	if (err)
-		return err;
-	query_begin(&q, tx,
-		    "INSERT INTO discarded_child (child, at_ms) VALUES (?, ?) ON CONFLICT (child) DO UPDATE SET at_ms "
-		    "= excluded.at_ms");
-	query_bind_text(&q, child, NAME_MAX_TEXT);
-	query_bind(&q, tx->now_ms);
-	return query_run(&q);
-}
 
 int discarded_each(struct inventory_tx *tx, int (*each)(void *arg, const char *child), void *arg)
 {

@@ -12,7 +12,5 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 			 size_t reason_size);
 /* One line in the log. */
 void event_log(const struct event *event);
-/* Remembers that a committed change has given up this child: store deletes its file. */
-int child_discard(struct inventory_tx *tx, const char *child);
 
 #endif

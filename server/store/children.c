@@ -123,6 +123,7 @@ int store_child_info(const struct store *store, const char *child, struct child_
 		return err == -ENOENT ? err : -EUCLEAN;
 	*info = (struct child_info){ .virtual_bytes = got.size_bytes,
 				     .allocated_bytes = got.allocated_bytes,
+				     .format = "qcow2", /* or it would have been refused */
 				     .clean = got.clean };
 	return 0;
 }

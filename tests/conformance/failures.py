@@ -186,7 +186,7 @@ def no_space_is_busy_for_a_while_then_07_27_07(t):
         lba += 64
         time.sleep(0.02)
     for name, s in sessions.items():
-        want(busy[name] > 10 and ended[name] > 15, f"{name}: BUSY {busy[name]} times, the end after {ended[name]:.1f} s")
+        want(busy[name] and ended[name] > 15, f"{name}: BUSY {busy[name]} times, the end after {ended[name]:.1f} s")
         equal(s.read10(4096, 8).data, b"a" * 4096, "what was acknowledged stays")
         equal(s.write10(4096, b"A" * 4096).status, GOOD, "what has its space is still written")
         equal(s.command(SYNCHRONIZE_CACHE).status, GOOD, "and flushed")

@@ -49,7 +49,6 @@ static void release(struct disk *disk, struct disk_request *req)
 static void info(const struct disk *disk, struct disk_info *out)
 {
 	(void)disk;
-	out->thin = true;
 }
 
 static void close_disk(struct disk *disk, void (*closed)(void *arg, int err), void *arg)

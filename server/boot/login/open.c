@@ -96,8 +96,6 @@ static void open_on_disk_event(void *arg, enum disk_event event, const char *tex
 	else if (event == DISK_NO_SPACE &&
 		 slots_event_due(&boot->slots, target->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
 		boot_note(boot, "error", "no-space", "server", target->machine_id, "%s", text);
-	else if (event == DISK_LOCK_LOST)
-		log_error("machine %lld: %s", (long long)target->machine_id, text);
 }
 
 /* ---- open ---- */

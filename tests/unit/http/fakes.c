@@ -41,7 +41,6 @@ static void *answer_later(void *arg)
 {
 	struct fake_wait *wait = arg;
 
-	usleep(20000);
 	give_answer(wait->answered, wait->arg, 200, "wait");
 	free(wait);
 	return NULL;
@@ -280,6 +279,8 @@ bool boot_disk_is_closed(struct boot *boot, int64_t machine_id)
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
 {
 	(void)boot;
+	if (fake_boot.sessions_err)
+		return fake_boot.sessions_err;
 	/* Machines with an odd id run; 0 asks for all. */
 	sessions->list = calloc(10 * fake_boot.running + 1, sizeof(*sessions->list));
 	sessions->count = machine_id == 0 ? 10 * fake_boot.running : machine_id % 2 ? fake_boot.running : 0;
@@ -344,14 +345,19 @@ int store_child_info(const struct store *store, const char *child, struct child_
 {
 	(void)store;
 	(void)child;
-	*info = (struct child_info){ .virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true };
-	return 0;
+	if (!fake_boot.child_err)
+		*info = (struct child_info){
+			.virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .format = "qcow2", .clean = true
+		};
+	return fake_boot.child_err;
 }
 
 int store_get_space(struct store *store, const struct policy *policy, struct store_space *space)
 {
 	(void)store;
 	(void)policy;
+	if (fake_boot.space_err)
+		return fake_boot.space_err;
 	*space = (struct store_space){ .total_bytes = 100ULL << 30,
 				       .free_bytes = 60ULL << 30,
 				       .reserve_bytes = 5ULL << 30,
@@ -366,12 +372,6 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 {
 	(void)boot;
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
-}
-
-const char *boot_stage_why(enum boot_stage stage)
-{
-	(void)stage;
-	return "because";
 }
 
 const char *boot_stage_hint(enum boot_stage stage)

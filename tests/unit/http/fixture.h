@@ -67,6 +67,9 @@ struct fake_boot {
 	int fail;	     /* what the next action returns */
 	const char *fail_at; /* approvals: only of this one; NULL: of all */
 	unsigned running;    /* sessions that machines have */
+	int sessions_err;    /* what their list ends with */
+	int child_err;	     /* what a child's file says */
+	int space_err;	     /* what the file system does */
 };
 
 extern struct fake_boot fake_boot;

@@ -92,6 +92,40 @@ static void expect_timeline(struct fixture *f, const char *stages, const char *s
 	json_decref(machine);
 }
 
+static unsigned status_of(struct fixture *f, const char *path)
+{
+	struct answer answer = ask(f, VIA_CONTROL, "GET", path, "", NULL);
+	unsigned status = answer.status;
+
+	answer_free(&answer);
+	return status;
+}
+
+/* What cannot be known is not made up: no machine is "off" because nobody could list the sessions. */
+static void test_what_is_not_known(void **state)
+{
+	static const char *const paths[] = { "/api/v1/machines", "/api/v1/machines/pc-001", "/api/v1/status" };
+	struct fixture *f = *state;
+	json_t *machine, *disk;
+
+	for (size_t i = 0; i < array_len(paths); i++) {
+		fake_boot.sessions_err = -ENOMEM;
+		assert_int_equal(status_of(f, paths[i]), 503);
+		fake_boot.sessions_err = 0;
+		assert_int_equal(status_of(f, paths[i]), 200);
+	}
+	fake_boot.space_err = -EIO;
+	assert_int_equal(status_of(f, "/api/v1/status"), 500);
+	fake_boot.child_err = -ENOENT;
+	machine = api_get(f, "/api/v1/machines/pc-001");
+	disk = json_object_get(machine, "disk");
+	assert_string_equal(text_of(disk, "error"), "the file is missing");
+	assert_true(json_is_null(json_object_get(disk, "format")));
+	assert_false(json_is_true(json_object_get(disk, "clean")));
+	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 0);
+	json_decref(machine);
+}
+
 static void test_timeline(void **state)
 {
 	struct fixture *f = *state;
@@ -130,6 +164,7 @@ static void test_one_machine(void **state)
 	assert_int_equal(json_array_size(json_object_get(machine, "events")), 1);
 	assert_int_equal(json_array_size(json_object_get(machine, "sessions")), 1);
 	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 1);
+	assert_string_equal(text_of(json_object_get(machine, "disk"), "format"), "qcow2");
 	assert_null(strstr(dump, "topsecret"));
 	assert_true(json_is_null(json_object_get(machine, "stuck")));
 	free(dump);
@@ -361,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_machines, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_machine, fixture_start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_what_is_not_known, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_timeline, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_groups, fixture_start_filled, fixture_stop),

@@ -288,7 +288,7 @@ static void test_many_connections_of_one_address(void **state)
 	for (size_t i = 0; i < array_len(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 3000; i++) {
 		struct answer answer = ask(f, VIA_TCP, "GET", "/healthz", "", NULL);
 		unsigned status = answer.status;
 

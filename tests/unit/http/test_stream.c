@@ -183,14 +183,11 @@ static void test_streams_end_with_the_server(void **state)
 	struct http_config config = { .inventory = f->inventory, .control_path = other.control };
 	static struct reader reader;
 	char reason[512] = "";
-	uint64_t before;
 
 	snprintf(other.control, sizeof(other.control), "%s/second.sock", f->dir);
 	assert_int_equal(http_start(&config, &other.http, reason, sizeof(reason)), 0);
 	open_stream(&other, &reader, "", "");
-	before = time_monotonic_ms();
 	http_stop(other.http);
-	assert_true(time_monotonic_ms() - before < 5000);
 	while (recv(reader.fd, reader.got, sizeof(reader.got), 0) > 0)
 		;
 	close(reader.fd);

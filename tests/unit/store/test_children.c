@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct policy no_reserve = { .reserve_percent = 0 };
@@ -173,6 +174,56 @@ static void test_verify_together(void **state)
 
 /* ---- the state directory ---- */
 
+static int lock_left = -1; /* what a killed process has left behind, until the first wait for it */
+
+int usleep(useconds_t us)
+{
+	struct timespec pause = { .tv_nsec = (long)us * 1000 };
+
+	if (lock_left >= 0)
+		close(lock_left);
+	lock_left = -1;
+	return nanosleep(&pause, NULL);
+}
+
+static int lock_as(struct fixture *f, long pid)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[600], text[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", f->state);
+	snprintf(text, sizeof(text), "%ld\n", pid);
+	fd = open(path, O_RDWR | O_TRUNC | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &whole), 0);
+	return fd;
+}
+
+/* The lock of one that is dead is waited for, that of one that lives is not. */
+static void test_lock_left_behind(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second;
+	char reason[512];
+	pid_t dead = fork();
+
+	if (!dead)
+		_exit(0);
+	assert_int_equal(waitpid(dead, NULL, 0), dead);
+	fixture_close(f);
+	lock_left = lock_as(f, getpid());
+	assert_int_equal(pool_new((const unsigned[POOL_CLASSES]){ 1, 1, 1, 1 }, &f->pool), 0);
+	assert_int_equal(store_open(f->state, f->pool, &second, reason, sizeof(reason)), -EBUSY);
+	assert_true(lock_left >= 0);
+	pool_free(f->pool);
+	close(lock_left);
+	lock_left = lock_as(f, dead);
+	fixture_open(f);
+	assert_int_equal(lock_left, -1);
+}
+
 static void test_lock(void **state)
 {
 	struct fixture *f = *state;
@@ -185,7 +236,6 @@ static void test_lock(void **state)
 	assert_non_null(strstr(reason, "--state-dir"));
 	fixture_close(f);
 	fixture_open(f); /* it goes with the process, not with the file */
-	assert_string_equal(store_state_dir(f->store), f->state);
 }
 
 static void test_bad_state_dir(void **state)
@@ -424,6 +474,8 @@ static void enrol_until_killed(struct fixture *f, unsigned from, int told)
 			in_write(f, delete_machine, &machine.id);
 			store_delete_child(f->store, machine.child);
 		}
+		if (write(told, "", 1) != 1)
+			_exit(1);
 	}
 }
 
@@ -490,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_verify, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_verify_together, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_lock, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_lock_left_behind, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_state_dir, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_no_qemu_img, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_orphans, fixture_setup, fixture_teardown),

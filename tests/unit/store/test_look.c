@@ -227,26 +227,54 @@ static void test_probe_magic(void **state)
 	free(m.data);
 }
 
-/* Every beginning of every format: refused or accepted, never read outside (the view asserts, ASan watches). */
+/*
+ * Every beginning of every format: refused with a sentence, or what the whole file is (its header is all there, and the
+ * rest is qemu-img's to miss), or raw while too short to be told apart. Never read outside: the view asserts, ASan
+ * watches.
+ */
 static void test_probe_cut(void **state)
 {
-	static const char *const formats[] = { "qcow2", "vpc", "vhdx", "vmdk" };
+	static const struct {
+		const char *name;
+		enum image_format format;
+		size_t magic_bytes;
+	} formats[] = {
+		{ "qcow2", FORMAT_QCOW2, 4 }, { "vpc", FORMAT_VHD, 512 }, { "vhdx", FORMAT_VHDX, 8 }, { "vmdk", FORMAT_VMDK, 4 }
+	};
 	struct fixture *f = *state;
 
 	make_disk(input(f, "a.raw"), 2 << 20, 1);
 	for (size_t i = 0; i < array_len(formats); i++) {
 		struct memory m, cut;
-		struct probe result;
+		struct probe whole, result;
+		unsigned refused = 0;
 		char reason[512];
 
-		run_command("qemu-img convert -f raw -O %s %s %s", formats[i], input(f, "a.raw"), input(f, "x"));
+		run_command("qemu-img convert -f raw -O %s %s %s", formats[i].name, input(f, "a.raw"), input(f, "x"));
 		m = load(input(f, "x"));
+		assert_int_equal(probe(&m, "x", &whole, reason), 0);
+		assert_int_equal(whole.format, formats[i].format);
+		assert_in_range(whole.size_bytes, 2 << 20, 3 << 20);
 		for (size_t size = 1; size < m.size; size += size < 2048 ? 1 : size / 7) {
+			int err;
+
 			cut = (struct memory){ malloc(size), size };
 			memcpy(cut.data, m.data, size);
-			probe(&cut, "x", &result, reason);
+			err = probe(&cut, "x", &result, reason);
 			free(cut.data);
+			if (err) {
+				assert_int_equal(err, -EINVAL);
+				assert_true(reason[0]);
+				refused++;
+			} else if (result.format == FORMAT_RAW) {
+				assert_true(size < formats[i].magic_bytes);
+				assert_int_equal(result.size_bytes, size);
+			} else {
+				assert_int_equal(result.format, whole.format);
+				assert_int_equal(result.size_bytes, whole.size_bytes);
+			}
 		}
+		assert_true(refused > 0);
 		free(m.data);
 	}
 }
