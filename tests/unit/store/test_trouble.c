@@ -242,7 +242,7 @@ static void test_make_default(void **state)
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
 	assert_int_equal(store_import(f->store, input(f, "a.raw"), "a", true, "test", &id, reason, sizeof(reason)), 0);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
-		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);
+		import_wait(f, id, &status);
 	assert_true(get_version(f, "a", 1).is_default);
 	assert_false(get_version(f, "golden", 1).is_default);
 }
@@ -270,12 +270,12 @@ static void test_order(void **state)
 	wrap_qemu_img(f, "while [ ! -e %s ]; do sleep 0.05; done\nexec $real \"$@\"", input(f, "go"));
 	first = queue(f, "a.qcow2", "a");
 	while (status.stage < IMPORT_CONVERTING)
-		assert_int_equal(store_import_wait(f->store, first, &status, 10000), 0);
+		import_wait(f, first, &status);
 	second = queue(f, "b.raw", "x");
 	third = queue(f, "c.raw", "x");
 	make_file(input(f, "go"), "", 0, 0);
 	for (status.stage = IMPORT_QUEUED; status.stage != IMPORT_DONE;)
-		assert_int_equal(store_import_wait(f->store, third, &status, 10000), 0);
+		import_wait(f, third, &status);
 	assert_int_equal(status.version_id, get_version(f, "x", 2).id);
 	assert_int_equal(store_import_status(f->store, second, &status), 0);
 	assert_int_equal(status.version_id, get_version(f, "x", 1).id);
