@@ -17,6 +17,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { LOCK_TRIES = 150, LOCK_WAIT_MS = 20 };
+
 static const char *const folders[] = { "images", "children", "tmp" };
 
 const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX])
@@ -164,10 +166,28 @@ static int make_folder(const char *path, char *reason, size_t reason_size)
 	return -ENOTDIR;
 }
 
+/*
+ * A daemon that was killed just when it started qemu-img leaves a process that has the lock, too, until it runs
+ * qemu-img or sees that nobody waits for it: a moment.
+ */
+static int lock_whole(int fd)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int tries = 0;
+
+	while (fcntl(fd, F_OFD_SETLK, &whole)) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (++tries == LOCK_TRIES)
+			return -EBUSY;
+		usleep(LOCK_WAIT_MS * 1000);
+	}
+	return 0;
+}
+
 /* One process per state directory. The lock is the kernel's: it dies with us. The pid in the file is for people. */
 static int take_lock(struct store *store, char *reason, size_t reason_size)
 {
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX], pid[32] = "";
 	ssize_t len;
 	int err;
@@ -178,8 +198,8 @@ static int take_lock(struct store *store, char *reason, size_t reason_size)
 		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
 		return err;
 	}
-	if (fcntl(store->lock_fd, F_OFD_SETLK, &whole)) {
-		err = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+	err = lock_whole(store->lock_fd);
+	if (err) {
 		len = pread(store->lock_fd, pid, sizeof(pid) - 1, 0);
 		pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
 		if (err == -EBUSY)
