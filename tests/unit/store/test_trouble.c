@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct policy no_reserve = { .reserve_percent = 0 };
@@ -247,6 +248,24 @@ static void test_make_default(void **state)
 	assert_false(get_version(f, "golden", 1).is_default);
 }
 
+/* Zeroes that somebody has written become holes; what stands before and behind them stays. */
+static void test_written_zeroes(void **state)
+{
+	enum { SIZE = 4 << 20, STEP = 1 << 19 };
+	struct fixture *f = *state;
+	struct image_version version;
+	uint8_t *data = calloc(1, SIZE);
+
+	assert_non_null(data);
+	for (size_t at = 0; at < SIZE; at += STEP)
+		memset(data + at + 40000, 'x', 5000);
+	make_file(input(f, "a.raw"), data, SIZE, SIZE);
+	free(data);
+	version = import_version(f, input(f, "a.raw"), "a");
+	assert_true(same_content(in_state(f, "images", version.file), input(f, "a.raw")));
+	assert_true(store_version_allocated(f->store, &version) <= SIZE / 4);
+}
+
 static uint64_t queue(struct fixture *f, const char *file, const char *name)
 {
 	char reason[512] = "";
@@ -339,6 +358,35 @@ static void test_reserve(void **state)
 	assert_int_equal(store_check_space(f->store, &policy, space.free_bytes / 4 * 3, reason, sizeof(reason)),
 			 -ENOSPC);
 	assert_int_equal(store_check_space(f->store, &policy, UINT64_MAX / 2, reason, sizeof(reason)), -ENOSPC);
+}
+
+/* A process that a killed daemon had just forked: it has the lock, and goes as soon as it sees that. */
+static void test_lock_is_left_behind(void **state)
+{
+	struct fixture *f = *state;
+	int started[2], wake[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe(started), 0);
+	assert_int_equal(pipe2(wake, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(wake[1]);
+		if (write(started[1], "", 1) != 1 || read(wake[0], &byte, 1) < 0)
+			_exit(1);
+		usleep(700000); /* ours has tried by then, or it has not: both must do */
+		_exit(0);
+	}
+	assert_int_equal(read(started[0], &byte, 1), 1);
+	fixture_close(f);
+	close(wake[1]);
+	fixture_open(f);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(started[0]);
+	close(started[1]);
+	close(wake[0]);
 }
 
 static void test_tmp_is_ours(void **state)
@@ -475,8 +523,10 @@ int main(void)
 		TEST(test_input_is_cut),
 		TEST(test_view_of_a_cut_file),
 		TEST(test_reserve),
+		TEST(test_lock_is_left_behind),
 		TEST(test_tmp_is_ours),
 		TEST(test_qemu_img_beside_us),
+		TEST(test_written_zeroes),
 		TEST(test_order),
 		TEST(test_verify_again),
 		TEST(test_missing_image),
