@@ -103,7 +103,7 @@ static void provider_find(void *arg, const char *iqn, const char *initiator, str
 }
 
 static void provider_list(void *arg, const char *initiator, struct loop *reply_loop,
-			  void (*each)(void *each_arg, const char *iqn), void *each_arg)
+			  void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	struct provider *provider = arg;
 

@@ -219,9 +219,9 @@ struct boot_access {
 
 void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
 		      void (*found)(void *arg, const struct boot_access *access), void *arg);
-/* The IQNs that an initiator may open, one by one, NULL ends. */
+/* The IQNs that an initiator may open, one by one; then once NULL with err: 0, or -errno, and there was none. */
 void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
-		      void (*each)(void *arg, const char *iqn), void *arg);
+		      void (*each)(void *arg, const char *iqn, int err), void *arg);
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg);
 void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *loop,

@@ -79,11 +79,11 @@ struct iscsi_provider {
 	void (*find)(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
 		     void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg);
 	/*
-	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn
-	 * NULL ends.
+	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; then
+	 * once NULL with err: 0, or -errno where those were not all.
 	 */
 	void (*list)(void *arg, const char *initiator, struct loop *reply_loop,
-		     void (*each)(void *each_arg, const char *iqn), void *each_arg);
+		     void (*each)(void *each_arg, const char *iqn, int err), void *each_arg);
 	/*
 	 * A pending boot had its first successful login: make it the current one, durably. The target's sessions are
 	 * gone, its disk may be open or closed.

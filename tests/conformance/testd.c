@@ -148,15 +148,16 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 }
 
 static void list(void *arg, const char *initiator, struct loop *reply_loop,
-		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
+	int err = strcmp(initiator, "iqn.2026-11.test:unlisted") ? 0 : -ENOMEM;
+
 	(void)arg;
-	(void)initiator;
 	(void)reply_loop;
 	for (size_t i = 0; i < array_len(machines); i++)
 		if (machines[i].listed)
-			each(each_arg, machines[i].name);
-	each(each_arg, NULL);
+			each(each_arg, machines[i].name, 0);
+	each(each_arg, NULL, err);
 }
 
 static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,

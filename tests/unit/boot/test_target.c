@@ -306,10 +306,11 @@ struct listed {
 	unsigned count;
 };
 
-static void on_listed(void *arg, const char *iqn)
+static void on_listed(void *arg, const char *iqn, int err)
 {
 	struct listed *listed = arg;
 
+	assert_int_equal(err, 0);
 	if (!iqn)
 		sem_post(&listed->done);
 	else if (listed->count < array_len(listed->iqns))
