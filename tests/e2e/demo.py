@@ -4,15 +4,18 @@
 
 Everything lives in a network namespace and ends with this program; one virtual cable leads to the host, so that its
 browser reaches the page. The golden image and the server's state are kept in build/demo and used again."""
-import hashlib
-import tempfile
+import fcntl, hashlib, select, tempfile
 
 from e2e import *
+import leftovers
 
 DIR = os.path.join(TOP, "build", "demo")
 SCRIPT = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
 IMAGE = "debian"
+RUN = "demo " + TOP
+RUNTIME = os.path.join(DIR, "runtime")                # where the sockets of the last demo are
 CABLE = "sandemo"
+CABLE_OF = f"sanbootd: make demo in {TOP}"[-250:]     # a link's alias is not longer
 print_lock = threading.Lock()
 
 
@@ -53,12 +56,73 @@ def lay_cable(lan):
         p = on_host_run(*argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if p.returncode:
             raise Failed(f"{shlex.join(argv)}: {p.stdout.strip()}")
+    on_host_run("ip", "link", "set", name, "alias", CABLE_OF)
     sh("ip link set host master br0 up")
 
 
 def pull_cable():
     """Connections to machines that are gone keep a network namespace for minutes after its last process: no reason to keep the cable."""
     sh("ip link del host", check=False)
+
+
+def end_with(pid):
+    """The demo ends when that process does, whoever killed it: else one that is killed would go on, and stand in the way of the next."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        sys.exit("the program that started the demo is gone")
+    def watch():
+        select.select([fd], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def only_one():
+    """The lock of this clone's demos; what one that was killed left running is ended."""
+    os.makedirs(DIR, exist_ok=True)
+    lock, limit = os.open(os.path.join(DIR, "lock"), os.O_RDWR | os.O_CREAT, 0o644), time.monotonic() + 30
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:                    # perhaps one that is just ending
+            if time.monotonic() > limit:
+                sys.exit("make demo: another demo runs in this clone: end it first (Ctrl-C there)")
+            time.sleep(0.1)
+    leftovers.end(RUN)
+    os.environ[leftovers.NAME] = RUN
+    return lock
+
+
+def remove_leftovers():
+    """What a demo that was killed could not remove."""
+    links = json.loads(on_host_run("ip", "-j", "link", "show", "type", "veth", capture_output=True, text=True).stdout or "[]")
+    for link in links:
+        if link.get("ifalias") == CABLE_OF:
+            on_host_run("ip", "link", "del", link["ifname"], stderr=subprocess.DEVNULL)
+    for path in glob.glob(os.path.join(DIR, "golden", "sanbootctl-build.*")) + glob.glob(os.path.join(TOP, "build", "e2e", "demo.*")):
+        shutil.rmtree(path, ignore_errors=True)
+    if os.path.exists(RUNTIME):
+        with open(RUNTIME) as f:
+            path = f.read()
+        if path.startswith("/tmp/sanbootd-demo."):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def make_runtime():
+    """In /tmp, where host and demo see it, and its path is short: that of a socket has a limit."""
+    path = tempfile.mkdtemp(prefix="sanbootd-demo.", dir="/tmp")
+    os.chmod(path, 0o755)
+    with open(RUNTIME, "w") as f:
+        f.write(path)
+    return path
+
+
+def forget_machines(server):
+    """Those of an earlier demo: these are to be new. They are off, whether the server has noticed or not."""
+    for m in server.machines():
+        server.ctl("machine", "release", m["name"])
+        server.ctl("machine", "remove", m["name"], "--yes")
 
 
 def golden_image(server, runtime):
@@ -157,8 +221,7 @@ def demo(lan, runtime, done):
 
     head("The golden image")
     golden_image(server, runtime)
-    for m in server.machines():                  # of an earlier demo: these shall be new
-        server.ctl("machine", "remove", m["name"], "--yes")
+    forget_machines(server)
 
     head("Two machines without a disk, never seen before, are switched on (emulated: a real PC is many times faster)")
     action = "write=3,reboot=2,tick"
@@ -187,10 +250,16 @@ def demo(lan, runtime, done):
 
 
 def main():
+    outside = not HOST and not os.environ.get("E2E_INSIDE")
+    if outside:
+        end_with(int(os.environ.get("DEMO_PARENT") or os.getppid()))
+        os.umask(0o022)
+        if why := why_not():
+            sys.exit("make demo " + why)
+        lock = only_one()                              # held by this process, which outlives the rest
     enter()
-    os.makedirs(DIR, exist_ok=True)
-    runtime = tempfile.mkdtemp(prefix="sanbootd-demo.", dir="/tmp")       # short: the path of a socket has a limit
-    os.chmod(runtime, 0o755)
+    remove_leftovers()
+    runtime = make_runtime()
     lan, done = Lan(net=free_network(), name="demo"), []                  # done: everything was shown
     try:
         demo(lan, runtime, done)
