@@ -53,7 +53,8 @@ define folder_rules
 $(B)/lib$(1).a: $(call lib_objects,$(1))
 	@rm -f $$@
 	ar rcs $$@ $$^
-unit-$(1): $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
+UNIT_$(1) := $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
+unit-$(1): $$(UNIT_$(1))
 	@tests/unit/run $$^
 $(B)/unit/$(1)/%: $(B)/obj/unit/$(1)/%.o $(filter-out $(B)/obj/unit/$(1)/test_%.o,$(patsubst tests/unit/$(1)/%.c,$(B)/obj/unit/$(1)/%.o,$(wildcard tests/unit/$(1)/*.c))) $(call libs_of,$(1))
 	@mkdir -p $$(@D)
@@ -143,7 +144,9 @@ fuzz-harnesses fuzz-corpus:
 	@$(if $(filter fuzz-corpus,$@),FUZZ_SEED=1) tests/fuzz/run $(if $(filter fuzz-harnesses,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
 	@$(if $(filter fuzz-harnesses,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
 
-unit: $(FOLDERS:%=unit-%)
+unit-programs: $(foreach f,$(FOLDERS),$(UNIT_$(f)))
+unit: unit-programs
+	@tests/unit/run $(foreach f,$(FOLDERS),$(UNIT_$(f)))
 deps:
 	@packaging/deps.sh
 test: deps
@@ -161,5 +164,5 @@ install: all
 # Some of what the demo and the tests made belongs to root.
 clean:
 	@rm -rf build 2>/dev/null || sudo rm -rf build
-.PHONY: all unit deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-harnesses fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
+.PHONY: all deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-harnesses fuzz-corpus fuzz-build unit unit-programs $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -116,7 +116,7 @@ bool have_tool(const char *name)
 	snprintf(command, sizeof(command), "PATH=$PATH:/usr/sbin:/sbin command -v %s >/dev/null 2>&1", name);
 	if (!system(command))
 		return true;
-	print_message("*** %s is not installed: this test was SKIPPED (make deps) ***\n", name);
+	test_skip("%s is not installed (make deps)", name);
 	return false;
 }
 
