@@ -69,6 +69,7 @@ check_host() {
         command -v "${pair%%:*}" >/dev/null || case " $missing " in *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
     done
     [ -z "$missing" ] || die "missing tools; run: apt-get install$missing"
+    local why; why=$(alone true 2>&1) || die "needs mounts and processes of its own, which this container forbids: ${why//$'\n'/ }"
     [ -d "$(dirname "$OUT")" ] || die "no directory $(dirname "$OUT"): make it, or give another --out"
     mkdir -p "$WORK/debs" "$WORK/archives/partial" || die "cannot make $WORK: give another --work"
     OUT=$(realpath -m "$OUT"); WORK=$(realpath "$WORK")

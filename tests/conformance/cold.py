@@ -179,6 +179,15 @@ def file_system(path):
     return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+def cannot_mount():
+    """Why no file of ours can be mounted; None where it can."""
+    if os.geteuid():
+        return "needs root"
+    p = subprocess.run([*own_mounts(), "sh", "-c", 'd=$(losetup --find --show --read-only "$0") && losetup --detach "$d"', __file__],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return f"needs mounts and loop devices: {' '.join(p.stdout.split())}" if p.returncode else None
+
+
 def main():
     if MODE not in ("asan", "debug"):
         print(f"skip cold: a build with MODE={MODE} does not watch its loops")
@@ -194,8 +203,8 @@ def main():
                 failed += not attempt(f"cold: {name}{what}", function, daemon)
         finally:
             failed += daemon.stop() != 0
-        if os.geteuid() or not os.path.exists("/dev/loop-control"):
-            print(f"skip cold: a file system that has just been mounted{what}: needs root and loop devices")
+        if why := cannot_mount():
+            print(f"skip cold: a file system that has just been mounted{what}: {why}")
             continue
         failed += subprocess.run([*own_mounts(), sys.executable, "-B", __file__, "mounted", what], check=False).returncode != 0
     print("not ok" if failed else "ok", "cold: no I/O loop waited for a disk")
