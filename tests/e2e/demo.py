@@ -156,6 +156,7 @@ STEPS = [                                        # what a console shows -> what 
     (r"SANBOOTD machine (\S+) boots (\S+)", "is known as {0}, gets a disk made from {1}, logs in over iSCSI"),
     (r"Linux version|Loading, please wait|Begin: |E2E-INIT", "runs Debian's kernel, which finds its disk by the iBFT"),
 ]
+PATIENCE = 900                                   # seconds for a step: one that takes as many will not end, however busy the host is
 PROOF = ("hostname", "root", "ip", "count", "fw", "target", "chap", "blob")
 
 
@@ -164,9 +165,9 @@ def follow(vm, label, boot, results):
     try:
         t0 = time.monotonic()
         for pattern, meaning in STEPS:
-            m = vm.wait(pattern, timeout=240)
+            m = vm.wait(pattern, timeout=PATIENCE)
             say(f"   {label}  {time.monotonic() - t0:5.1f} s  " + meaning.format(*m.groups()))
-        got = vm.proof(count=boot, timeout=300)
+        got = vm.proof(count=boot, timeout=PATIENCE)
         say(f"   {label}  {time.monotonic() - t0:5.1f} s  is up:")
         say("      DISKLESS-BOOT-OK " + " ".join(f"{k}={got[k]}" for k in PROOF if k in got))
         results[label] = got
