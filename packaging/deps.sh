@@ -29,7 +29,9 @@ done
 if ! apt-cache show --no-all-versions linux-image-cloud-amd64 >/dev/null 2>&1; then
 	lists=missing
 fi
-[ -n "$missing$lists" ] || exit 0
+policy=/usr/sbin/policy-rc.d
+ours="# until sanbootd's packages are installed"
+[ -n "$missing$lists" ] || grep -qs "^$ours" "$policy" || exit 0
 [ -z "$missing" ] || echo "installing:$missing"
 sudo=
 if [ "$(id -u)" != 0 ]; then
@@ -43,8 +45,7 @@ fi
 apt() {
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"
 }
-policy=/usr/sbin/policy-rc.d
-ours="# until sanbootd's packages are installed"
+# Also that of a run that was killed.
 remove_policy() {
 	if grep -qs "^$ours" "$policy"; then $sudo rm -f "$policy"; fi
 }
