@@ -161,7 +161,8 @@ install: all
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sanbootd
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/sanbootd.service >$(DESTDIR)/lib/systemd/system/sanbootd.service
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
+# Some of what the demo and the tests made belongs to root.
 clean:
-	rm -rf build
+	@rm -rf build 2>/dev/null || sudo rm -rf build
 .PHONY: all deps bench bench-build test demo install clean sim faults fuzz fuzz-harnesses fuzz-corpus fuzz-build unit unit-programs $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -10,6 +10,7 @@ import threading
 
 import iscsi
 from iscsi import Session, attempt, case, equal, want
+from namespaces import own_mounts
 from sanbootd import BUILD, MODE, Sanbootd, disk_reads, golden_blocks
 
 DATA_BYTES = 32 << 20
@@ -181,6 +182,15 @@ def file_system(path):
     return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+def cannot_mount():
+    """Why no file of ours can be mounted; None where it can."""
+    if os.geteuid():
+        return "needs root"
+    p = subprocess.run([*own_mounts(), "sh", "-c", 'd=$(losetup --find --show --read-only "$0") && losetup --detach "$d"', __file__],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return f"needs mounts and loop devices: {' '.join(p.stdout.split())}" if p.returncode else None
+
+
 def main():
     failed, ways = 0, (("", ()), (", without golden cache", ("--cache-size", "0")))
     iscsi.declare(len(ways) * (len(iscsi.CASES) + 1))
@@ -203,11 +213,10 @@ def main():
         if status:
             failed += 1
             print(f"not ok cold: the daemon ended with {status}{what}")
-        if os.geteuid() or not os.path.exists("/dev/loop-control"):
-            print(f"skip cold: {MOUNTED}{what}: needs root and loop devices")
+        if cannot := cannot_mount():
+            print(f"skip cold: {MOUNTED}{what}: {cannot}")
             continue
-        failed += subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-B", __file__, "mounted", what],
-                                 check=False).returncode != 0
+        failed += subprocess.run([*own_mounts(), sys.executable, "-B", __file__, "mounted", what], check=False).returncode != 0
     return 1 if failed else 0
 
 

@@ -12,6 +12,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import cases
 import loop_watch
+from namespaces import own_mounts
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
@@ -27,26 +28,53 @@ class LeftOut(Exception):
     """A vital case has failed, and has said so."""
 
 
-HOST = {}         # name of a namespace -> descriptor of the one that the test was started in
+HOST = {}         # what the test was started in: "net" and "mnt" namespace, "root" and "top" directory -> descriptor
+
+
+# What a test does first; a container may forbid any of it.
+PROBE = "mount -t tmpfs run /run && ip link add br0 type bridge && ip tuntap add dev tap1 mode tap && ip link set tap1 master br0"
+
+
+def why_not():
+    """Why no test can run here; None where it can."""
+    if os.geteuid() != 0:
+        return "must run as root (namespaces, bridge, taps)"
+    p = subprocess.run([*own_mounts("--net", "--pid", "--fork", "--kill-child", "--mount-proc"), "sh", "-c", PROBE],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = "; ".join(p.stdout.split("\n")).strip("; ") or p.returncode
+    return f"needs namespaces, a bridge and /dev/net/tun (a container: --privileged): {said}" if p.returncode else None
+
+
+def allow_ipv6():
+    """In this namespace, whatever the host does by default; False where the kernel has none."""
+    for which in ("all", "default", "lo"):
+        try:
+            with open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "w") as f:
+                f.write("0")
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass                         # as the host has it
+    return True
 
 
 def enter():
     """Goes on in namespaces of its own; the process that called only waits for it and hands SIGTERM on."""
     if os.environ.get("E2E_INSIDE"):
         # Whoever runs below must not believe to be inside already.
-        HOST.update(zip(("net", "mount"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
+        HOST.update(zip(("net", "mnt", "root", "top"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sh("mount -t tmpfs -o mode=755 run /run")
         sh("mount -t sysfs sysfs /sys", check=False)
         sh("mount -t tracefs tracefs /sys/kernel/tracing", check=False)             # for server/base/loop_watch.h
+        allow_ipv6()
         sh("ip link set lo up")
         return
-    if os.geteuid() != 0:
-        print(f"skip {os.path.basename(sys.argv[0])} must run as root (namespaces, bridge, taps)")
+    if why := why_not():
+        print(f"skip {os.path.splitext(os.path.basename(sys.argv[0]))[0]} {why}")
         sys.exit(0)
-    keep = [os.open("/proc/self/ns/" + n, os.O_RDONLY) for n in ("net", "mnt")]
-    command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-               sys.executable, "-u", *sys.argv]
+    keep = [os.open(path, os.O_RDONLY) for path in ("/proc/self/ns/net", "/proc/self/ns/mnt", "/", TOP)]
+    command = [*own_mounts("--net", "--pid", "--fork", "--kill-child", "--mount-proc"), sys.executable, "-u", *sys.argv]
     die_with_parent = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)         # PR_SET_PDEATHSIG
     child = subprocess.Popen(command, pass_fds=keep, preexec_fn=die_with_parent,
                              env=dict(os.environ, E2E_INSIDE=",".join(map(str, keep))))
@@ -61,7 +89,8 @@ def enter():
 
 def on_host(*argv):
     """The command line that runs argv in the network and the file tree that the test was started in."""
-    return ["nsenter", f"--net=/proc/self/fd/{HOST['net']}", f"--mount=/proc/self/fd/{HOST['mount']}", "--wd=" + TOP, *argv]
+    options = {"net": "net", "mnt": "mount", "root": "root", "top": "wd"}
+    return ["nsenter", *(f"--{options[name]}=/proc/self/fd/{fd}" for name, fd in HOST.items()), *argv]
 
 
 def sh(command, check=True):
@@ -141,6 +170,11 @@ class Lan:
         sh("ip link set br0 up")
         self.things, self.taps = [], 0
         # An IPv6 router: where there is none iPXE waits 13 s for one.
+        self.ipv6 = allow_ipv6()
+        if self.ipv6:
+            self.start_router6()
+
+    def start_router6(self):
         sh("ip addr add fd00:e2e::1/64 dev br0 nodad")
         Process(self, "router6", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=br0", "--bind-dynamic", "--enable-ra",
                                   "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
