@@ -443,6 +443,14 @@ static void test_warnings(void **state)
 		    "sfdisk -q disk.img && printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none",
 		    f->dir);
 	expect(f, "disk.img", 1, "No EFI system partition");
+	/* A loader on a partition for data: firmware does not look there. */
+	make_fat(f, "esp.img", 16, 40 << 20, "");
+	run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT && mcopy -i esp.img none.img ::/EFI/BOOT/BOOTX64.EFI", f->dir);
+	make_bootable(f, "gpt", true);
+	run_command("cd %s && PATH=$PATH:/usr/sbin:/sbin sfdisk -q --part-type disk.img 1 "
+		    "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+		    f->dir);
+	expect(f, "disk.img", 1, "No EFI system partition");
 }
 
 static void test_warnings_4k(void **state)

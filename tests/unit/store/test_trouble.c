@@ -231,6 +231,21 @@ static void test_corrupt_input(void **state)
 	refused(f, "marked corrupt");
 }
 
+/* A sparse VMDK whose description names another file of the server's as its data. */
+static void test_vmdk_that_points_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+	struct import_status status;
+
+	make_disk(input(f, "a.raw"), 4 << 20, 1);
+	run_command("cd %s && qemu-img convert -f raw -O vmdk a.raw a.vmdk && LC_ALL=C sed -i 's/SPARSE \"/FLAT   \"/' a.vmdk",
+		    f->dir);
+	status = import_file(f, input(f, "a.vmdk"), "a");
+	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_non_null(strstr(status.text, "whose data lies in other files"));
+	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
+}
+
 static void test_make_default(void **state)
 {
 	struct fixture *f = *state;
@@ -519,6 +534,7 @@ int main(void)
 		TEST(test_qemu_img_fails),
 		TEST(test_qemu_img_gets_two_files),
 		TEST(test_corrupt_input),
+		TEST(test_vmdk_that_points_elsewhere),
 		TEST(test_make_default),
 		TEST(test_input_is_cut),
 		TEST(test_view_of_a_cut_file),
