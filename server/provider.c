@@ -102,7 +102,7 @@ static void provider_find(void *arg, const char *iqn, const char *initiator, str
 }
 
 static void provider_list(void *arg, const char *initiator, struct loop *reply_loop,
-			  void (*each)(void *each_arg, const char *iqn), void *each_arg)
+			  void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	struct provider *provider = arg;
 
@@ -346,26 +346,26 @@ static void provider_release(void *arg, uint64_t key, const char *why, struct lo
 }
 
 struct sessions {
-	void (*each)(void *arg, const struct boot_session *session);
+	void (*each)(void *arg, const struct boot_session *session, int err);
 	void *arg;
 };
 
-static void provider_each_session(void *arg, const struct iscsi_session_info *info)
+static void provider_each_session(void *arg, const struct iscsi_session_info *info, int err)
 {
 	struct sessions *sessions = arg;
 	struct boot_session session;
 
 	if (info) {
 		copy_session(&session, info);
-		sessions->each(sessions->arg, &session);
+		sessions->each(sessions->arg, &session, 0);
 		return;
 	}
-	sessions->each(sessions->arg, NULL);
+	sessions->each(sessions->arg, NULL, err);
 	free(sessions);
 }
 
 static void provider_sessions(void *arg, uint64_t key, struct loop *reply_loop,
-			      void (*each)(void *each_arg, const struct boot_session *session), void *each_arg)
+			      void (*each)(void *each_arg, const struct boot_session *session, int err), void *each_arg)
 {
 	struct provider *provider = arg;
 	struct sessions *sessions = malloc(sizeof(*sessions));

@@ -135,11 +135,6 @@ unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoi
 	return server->listener_count;
 }
 
-struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key)
-{
-	return hub_of(server, key)->loop;
-}
-
 /* ---- stop ---- */
 
 static void run_stop(struct loop_msg *msg)

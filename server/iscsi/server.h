@@ -79,11 +79,11 @@ struct iscsi_provider {
 	void (*find)(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
 		     void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg);
 	/*
-	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn
-	 * NULL ends.
+	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; then
+	 * once NULL with err: 0, or -errno where those were not all.
 	 */
 	void (*list)(void *arg, const char *initiator, struct loop *reply_loop,
-		     void (*each)(void *each_arg, const char *iqn), void *each_arg);
+		     void (*each)(void *each_arg, const char *iqn, int err), void *each_arg);
 	/*
 	 * A pending boot had its first successful login: make it the current one, durably. The target's sessions are
 	 * gone, its disk may be open or closed.
@@ -159,8 +159,6 @@ unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoi
 void iscsi_server_stop(struct iscsi_server *server, unsigned drain_ms, void (*stopped)(void *arg), void *arg);
 void iscsi_server_free(struct iscsi_server *server);
 
-/* The loop that owns a target. Any thread. */
-struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key);
 /*
  * Is somebody there? Looks for sessions of the target; each is asked (NOP-In for an OS, the state of TCP for iPXE) and
  * reaped if it does not answer within timeout_ms. answered runs on reply_loop: alive and one session's info, or not
@@ -171,9 +169,12 @@ void iscsi_server_probe(struct iscsi_server *server, uint64_t key, unsigned time
 /* Ends all sessions of a target and closes its disk; released runs on reply_loop when that has happened. Any thread. */
 void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop,
 			  void (*released)(void *arg), void *arg);
-/* All sessions, or those of one key (0: all), one by one, NULL ends; on reply_loop. Any thread. */
+/*
+ * All sessions, or those of one key (0: all), one by one, on reply_loop; then once NULL with err: 0, or -ENOMEM where
+ * those were not all. Any thread.
+ */
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
-			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
+			   void (*each)(void *arg, const struct iscsi_session_info *session, int err), void *arg);
 
 /*
  * Grows the disk of an open target under its sessions: commands wait while provider->grow has it, and initiators are
@@ -183,11 +184,6 @@ void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loo
  */
 void iscsi_server_resize(struct iscsi_server *server, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
 			 void (*resized)(void *arg, int err, const char *reason), void *arg);
-/*
- * The disk of an open target has another size now: initiators are told by a unit attention and an asynchronous message
- * (never iPXE). Nothing happens where it is not open: whoever opens it looks. Any thread.
- */
-void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key);
 
 /* Whether an ISID is iPXE's: EN format (RFC 7143 §11.12.5), enterprise number 10019. Any thread. */
 bool iscsi_is_ipxe(const uint8_t isid[6]);

@@ -59,6 +59,9 @@ static struct task *task_new(struct session *session, const struct bhs_scsi_comm
 	return task;
 }
 
+/* Starts what had to wait for room. */
+static void transfer_pump(struct session *session);
+
 /* The session forgets it: its place in the window, its memory, what it was to bring. */
 void transfer_free(struct task *task)
 {
@@ -120,7 +123,7 @@ static void execute(struct task *task)
 	scsi_task_execute(scsi);
 }
 
-void transfer_pump(struct session *session)
+static void transfer_pump(struct session *session)
 {
 	while (!session->ending && !list_empty(&session->ready)) {
 		struct task *task = list_entry(session->ready.next, struct task, ready_link);

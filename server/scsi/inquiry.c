@@ -19,7 +19,7 @@ struct inquiry_data {
 /* SPC-4 annex E: SAM-5, SPC-4, SBC-3, iSCSI, no revision claimed */
 static const uint16_t standards[] = { 0x00a0, 0x0460, 0x04c0, 0x0960 };
 
-void inquiry_put_text(void *out, size_t size, const char *text)
+static void inquiry_put_text(void *out, size_t size, const char *text)
 {
 	size_t len = strlen(text);
 

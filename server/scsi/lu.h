@@ -156,14 +156,12 @@ enum lun_kind { LUN_NONE, LUN_UNIT, LUN_WELL_KNOWN };
  */
 enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
 
-void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
-/* To all nexuses but one (NULL: to all). */
+/* A unit attention to all nexuses but one (NULL: to all). */
 void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit_attention ua);
 /* To the nexus of that port, where it is logged in. */
 void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attention ua);
 /* Takes the first pending unit attention of a nexus. False: none. */
 bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense);
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus);
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
 
 /*

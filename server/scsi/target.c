@@ -233,7 +233,7 @@ bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8])
 
 /* ---- unit attentions ---- */
 
-void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
+static void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
 {
 	nexus->ua[lu->number] |= (uint16_t)(1u << ua);
 }
@@ -250,11 +250,6 @@ void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attentio
 	for (struct scsi_nexus *n = lu->target->nexuses; n; n = n->next)
 		if (strcasecmp(n->port_name, port_name) == 0)
 			lu_raise(lu, n, ua);
-}
-
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus)
-{
-	return nexus->ua[lu->number] != 0;
 }
 
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)

@@ -67,11 +67,6 @@ void task_fail_sense(struct task_state *st, const struct sense *sense);
 void task_fail_cdb(struct task_state *st, unsigned byte, int bit);
 void task_fail_parameter(struct task_state *st, unsigned byte, int bit);
 void task_fail_list_length(struct task_state *st);
-/*
- * The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had,
- * for reads.
- */
-void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset);
 
 /* ---- parameter data ---- */
 

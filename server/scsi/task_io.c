@@ -176,7 +176,7 @@ static void task_fail_no_space(struct task_state *st)
 		task_fail(st, SENSE_DATA_PROTECT, ASC_SPACE_ALLOCATION_FAILED);
 }
 
-void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset)
+static void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset)
 {
 	struct sense sense = { .key = SENSE_MEDIUM_ERROR, .code = ASC_WRITE_ERROR };
 

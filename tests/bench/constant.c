@@ -63,7 +63,6 @@ static void constant_release(struct disk *disk, struct disk_request *req)
 
 static void constant_info(const struct disk *disk, struct disk_info *info)
 {
-	info->thin = true;
 	info->allocated_bytes = disk->size_bytes;
 }
 
@@ -99,13 +98,13 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	found(found_arg, &access);
 }
 
-static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn),
+static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn, int err),
 		 void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
 	(void)reply_loop;
-	each(each_arg, NULL);
+	each(each_arg, NULL, 0);
 }
 
 static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,

@@ -7,8 +7,9 @@
  *
  * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes "probe KEY
  * MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the
- * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it;
- * 0: it does not come back) and "stop"; the end of input stops it too.
+ * current, as after a server that died having made it so), "resize KEY BYTES" (grow it;
+ * 0: it does not come back), "hold KEY" (what touches HELD of its disk waits from now on, and is told as "held KEY"),
+ * "go KEY" (0: every one; it waits no longer) and "stop"; the end of input stops it too.
  */
 #include "base/fd_table.h"
 #include "base/log.h"
@@ -40,6 +41,7 @@ static struct machine {
 	uint64_t boot, pending;
 	uint64_t size_bytes; /* once it has grown */
 	void *memory;
+	struct memory_gate gate;
 	void *state;
 	size_t state_len;
 } machines[] = {
@@ -146,15 +148,16 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 }
 
 static void list(void *arg, const char *initiator, struct loop *reply_loop,
-		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
+	int err = strcmp(initiator, "iqn.2026-11.test:unlisted") ? 0 : -ENOMEM;
+
 	(void)arg;
-	(void)initiator;
 	(void)reply_loop;
 	for (size_t i = 0; i < array_len(machines); i++)
 		if (machines[i].listed)
-			each(each_arg, machines[i].name);
-	each(each_arg, NULL);
+			each(each_arg, machines[i].name, 0);
+	each(each_arg, NULL, err);
 }
 
 static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,
@@ -181,6 +184,13 @@ static void *zeroed(uint64_t size_bytes)
 	return memory;
 }
 
+static void on_held(void *arg)
+{
+	const struct machine *machine = arg;
+
+	say("held %zu", (size_t)(machine - machines) + 1);
+}
+
 static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 		      void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
 		      void *opened_arg)
@@ -191,6 +201,8 @@ static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 		.size_bytes = machine->size_bytes ? machine->size_bytes : testd->size_bytes,
 		.slow_from = testd->size_bytes - (4 << 20),
 		.slow_ms = machine->many ? 0 : 300,
+		.held_from = testd->size_bytes - (6 << 20),
+		.gate = &machine->gate,
 		.broken_from = machine->many ? UINT64_MAX - (1 << 20) : testd->size_bytes - (2 << 20),
 	};
 
@@ -348,14 +360,22 @@ static void on_resized(void *arg, int err, const char *reason)
 	say("resized %d %s", err, reason);
 }
 
-static void on_session(void *arg, const struct iscsi_session_info *session)
+static void on_session(void *arg, const struct iscsi_session_info *session, int err)
 {
 	(void)arg;
 	if (session)
 		say("session %llu %llu %s %llu", (unsigned long long)session->key, (unsigned long long)session->boot,
 		    session->initiator, (unsigned long long)session->commands);
 	else
-		say("sessions end");
+		say(err ? "sessions end: %d" : "sessions end", err);
+}
+
+/* key 0: of all. */
+static void open_gates(uint64_t key)
+{
+	for (size_t i = 0; i < array_len(machines); i++)
+		if (!key || key == i + 1)
+			memory_gate_set(&machines[i].gate, false);
 }
 
 /* False: the end. */
@@ -384,8 +404,11 @@ static bool command(struct testd *testd, const char *line)
 		say("begun");
 	} else if (sscanf(line, "resize %llu %llu", &key, &bytes) == 2) {
 		iscsi_server_resize(testd->server, key, bytes, testd->loops[0], on_resized, testd);
-	} else if (sscanf(line, "capacity %llu", &key) == 1) {
-		iscsi_server_capacity_changed(testd->server, key);
+	} else if (sscanf(line, "hold %llu", &key) == 1) {
+		memory_gate_set(&machine_of(key)->gate, true);
+		say("holding %llu", key);
+	} else if (sscanf(line, "go %llu", &key) == 1) {
+		open_gates(key);
 	} else {
 		return false;
 	}
@@ -453,6 +476,7 @@ static void run(struct testd *testd, const struct endpoint *listen)
 	say("ready iscsi=%s", endpoint_format(&bound, text));
 	while (fgets(line, sizeof(line), stdin) && command(testd, line))
 		;
+	open_gates(0);
 	iscsi_server_stop(testd->server, 3000, on_stopped, testd);
 	pthread_mutex_lock(&testd->stop_mutex);
 	while (!testd->stopped)
@@ -487,6 +511,11 @@ int main(int argc, char **argv)
 	if (!parse_endpoint(listen, &endpoint)) {
 		fprintf(stderr, "usage: testd [--listen ADDR:PORT] [--threads N] [--size BYTES]\n");
 		return 2;
+	}
+	for (size_t i = 0; i < array_len(machines); i++) {
+		pthread_mutex_init(&machines[i].gate.mutex, NULL);
+		machines[i].gate.on_held = on_held;
+		machines[i].gate.arg = &machines[i];
 	}
 	fd_table_prepare();
 	start_loops(&testd);

@@ -49,7 +49,6 @@ static void release(struct disk *disk, struct disk_request *req)
 static void info(const struct disk *disk, struct disk_info *out)
 {
 	(void)disk;
-	out->thin = true;
 }
 
 static void close_disk(struct disk *disk, void (*closed)(void *arg, int err), void *arg)
@@ -86,13 +85,13 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 }
 
 static void list(void *arg, const char *initiator, struct loop *reply_loop,
-		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
 	(void)reply_loop;
-	each(each_arg, "iqn.2026-11.test:1");
-	each(each_arg, NULL);
+	each(each_arg, "iqn.2026-11.test:1", 0);
+	each(each_arg, NULL, 0);
 }
 
 static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *on,

@@ -23,6 +23,7 @@ struct world {
 	/* what the runtime says, and how often it was asked */
 	atomic_bool alive;
 	atomic_uint sessions;
+	atomic_int sessions_err; /* how their list ends */
 	struct boot_session session;
 	atomic_uint probes, releases;
 	/* an open target, which release closes; disk: that of LUN 0 */
