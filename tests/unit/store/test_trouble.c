@@ -374,35 +374,6 @@ static void test_reserve(void **state)
 	assert_int_equal(store_check_space(f->store, &policy, UINT64_MAX / 2, reason, sizeof(reason)), -ENOSPC);
 }
 
-/* A process that a killed daemon had just forked: it has the lock, and goes as soon as it sees that. */
-static void test_lock_is_left_behind(void **state)
-{
-	struct fixture *f = *state;
-	int started[2], wake[2];
-	pid_t pid;
-	char byte;
-
-	assert_int_equal(pipe(started), 0);
-	assert_int_equal(pipe2(wake, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		close(wake[1]);
-		if (write(started[1], "", 1) != 1 || read(wake[0], &byte, 1) < 0)
-			_exit(1);
-		usleep(700000); /* ours has tried by then, or it has not: both must do */
-		_exit(0);
-	}
-	assert_int_equal(read(started[0], &byte, 1), 1);
-	fixture_close(f);
-	close(wake[1]);
-	fixture_open(f);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(started[0]);
-	close(started[1]);
-	close(wake[0]);
-}
-
 static void test_tmp_is_ours(void **state)
 {
 	struct fixture *f = *state;
@@ -538,7 +509,6 @@ int main(void)
 		TEST(test_input_is_cut),
 		TEST(test_view_of_a_cut_file),
 		TEST(test_reserve),
-		TEST(test_lock_is_left_behind),
 		TEST(test_tmp_is_ours),
 		TEST(test_qemu_img_beside_us),
 		TEST(test_written_zeroes),
