@@ -131,9 +131,13 @@ static void open_failed(struct target *target)
 	refuse_all(target, LOGIN_OUT_OF_RESOURCES, "out of memory, or the disk is too small");
 }
 
+static struct scsi_lun_config lun_config(const struct target *target)
+{
+	return (struct scsi_lun_config){ .physical_exponent = target->physical_512 ? 0 : SCSI_PHYSICAL_4096 };
+}
+
 static void opened_at_last(struct target *target)
 {
-	scsi_target_set_physical(target->scsi, 0, target->physical_512 ? 0 : SCSI_PHYSICAL_4096);
 	target->state = TARGET_OPEN;
 	target->close_after_ms = 0;
 	target_kick(target);
@@ -152,6 +156,7 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 	struct target *target = arg;
 	const struct iscsi_provider *provider = target->hub->server->provider;
 	const struct state_header *header = blob;
+	const struct scsi_lun_config lun = lun_config(target);
 	bool of_this_boot = false;
 	struct scsi_target_config config = {
 		.name = target->iqn,
@@ -167,7 +172,7 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 		config.saved = header + 1;
 		config.saved_len = len - sizeof(*header);
 	}
-	if (scsi_target_new(&config, &target->scsi) || scsi_target_add_lun(target->scsi, 0, target->disk)) {
+	if (scsi_target_new(&config, &target->scsi) || scsi_target_add_lun(target->scsi, 0, target->disk, &lun)) {
 		open_failed(target);
 		return;
 	}
@@ -182,6 +187,7 @@ static void on_opened(void *arg, struct disk *disk, uint16_t login_status, const
 {
 	struct target *target = arg;
 	const struct iscsi_provider *provider = target->hub->server->provider;
+	const struct scsi_lun_config lun = lun_config(target);
 	char text[256];
 
 	if (!disk) {
@@ -191,7 +197,7 @@ static void on_opened(void *arg, struct disk *disk, uint16_t login_status, const
 		return;
 	}
 	target->disk = disk;
-	if (target->scsi && scsi_target_set_disk(target->scsi, 0, disk))
+	if (target->scsi && scsi_target_set_disk(target->scsi, 0, disk, &lun))
 		open_failed(target);
 	else if (target->scsi)
 		opened_at_last(target);
@@ -214,7 +220,7 @@ void target_close(struct target *target)
 	if (target->saves)
 		return; /* on_saved kicks */
 	if (scsi_target_has_registrations(target->scsi))
-		scsi_target_set_disk(target->scsi, 0, NULL);
+		scsi_target_set_disk(target->scsi, 0, NULL, NULL);
 	else
 		target_forget_scsi(target);
 	give_back_disk(target);

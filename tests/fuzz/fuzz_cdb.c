@@ -244,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f->fake->piece_bytes = 777;
 	config.tasks = &f->tasks;
 	assert(scsi_target_new(&config, &f->target) == 0);
-	assert(scsi_target_add_lun(f->target, 0, &f->fake->disk) == 0);
+	assert(scsi_target_add_lun(f->target, 0, &f->fake->disk, NULL) == 0);
 	scsi_target_set_abort_hook(f->target, abort_nexus, f);
 	assert(scsi_nexus_open(f->target, "iqn.t:a,i,0x000000000001", &f->nexus[0]) == 0);
 	assert(scsi_nexus_open(f->target, "iqn.t:b,i,0x000000000002", &f->nexus[1]) == 0);

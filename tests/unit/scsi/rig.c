@@ -62,7 +62,7 @@ static void rig_start(struct rig *rig, bool with_save)
 		config.saved_len = rig->saved_len;
 	}
 	assert_int_equal(scsi_target_new(&config, &rig->target), 0);
-	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk, NULL), 0);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		rig_login(rig, i);
 }
