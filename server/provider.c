@@ -78,7 +78,6 @@ static void provider_found(void *arg, const struct boot_access *from)
 	access->login_status = from->login_status;
 	access->auth = convert_auth(from->auth);
 	access->many = from->many;
-	access->physical_512 = from->physical_512;
 	snprintf(access->reason, sizeof(access->reason), "%s", from->reason);
 	snprintf(access->iqn, sizeof(access->iqn), "%s", from->iqn);
 	snprintf(access->initiator, sizeof(access->initiator), "%s", from->initiator);
@@ -118,31 +117,84 @@ static void provider_begin(void *arg, uint64_t key, uint64_t boot, struct loop *
 	boot_target_begin(provider->boot, (int64_t)key, boot, reply_loop, begun, begun_arg);
 }
 
+/* A machine has one disk, which is LUN 0. */
+struct open {
+	struct inventory_job job;
+	struct provider *provider;
+	uint64_t key, boot;
+	struct loop *loop;
+	bool physical_512;
+	void (*opened)(void *arg, const struct iscsi_lun *luns, unsigned count, uint16_t login_status,
+		       const char *reason);
+	void *arg;
+};
+
+static void provider_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
+{
+	struct open *open = arg;
+	const struct iscsi_lun lun = { .volume = open->key, .disk = disk, .physical_512 = open->physical_512 };
+
+	open->opened(open->arg, &lun, disk != NULL, login_status, reason);
+	free(open);
+}
+
+static int open_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct open *open = container_of(job, struct open, job);
+	struct machine *machine = calloc(1, sizeof(*machine));
+	int err = machine ? machine_by_id(tx, (int64_t)open->key, machine) : -ENOMEM;
+
+	open->physical_512 = !err && machine->physical_512;
+	free(machine);
+	return err;
+}
+
+static void open_done(struct inventory_job *job, int err)
+{
+	struct open *open = container_of(job, struct open, job);
+
+	(void)err; /* of a machine that is not there boot says so */
+	boot_target_open(open->provider->boot, (int64_t)open->key, open->boot, open->loop, provider_opened, open);
+}
+
 static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-			  void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status,
-					 const char *reason),
+			  void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+					 uint16_t login_status, const char *reason),
 			  void *opened_arg)
 {
 	struct provider *provider = arg;
+	struct open *open = malloc(sizeof(*open));
 
-	boot_target_open(provider->boot, (int64_t)key, boot, loop, opened, opened_arg);
+	if (!open)
+		abort();
+	*open = (struct open){
+		.job = { .run = open_run, .done = open_done, .loop = loop },
+		.provider = provider,
+		.key = key,
+		.boot = boot,
+		.loop = loop,
+		.opened = opened,
+		.arg = opened_arg,
+	};
+	inventory_read(provider->inventory, &open->job);
 }
 
-static void provider_close(void *arg, uint64_t key, struct disk *disk, struct loop *loop,
+static void provider_close(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *loop,
 			   void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct provider *provider = arg;
 
-	boot_target_close(provider->boot, (int64_t)key, disk, loop, closed, closed_arg);
+	(void)count;
+	boot_target_close(provider->boot, (int64_t)key, luns[0].disk, loop, closed, closed_arg);
 }
 
-static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+static void provider_grow(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 			  void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason),
 			  void *grown_arg)
 {
 	struct provider *provider = arg;
 
-	boot_target_grow(provider->boot, (int64_t)key, disk, size_bytes, loop, grown, grown_arg);
+	boot_target_grow(provider->boot, (int64_t)key, lun->disk, size_bytes, loop, grown, grown_arg);
 }
 
 static bool provider_begin_needs_closed(void *arg, uint64_t key)
@@ -351,7 +403,7 @@ static void provider_resize(void *arg, uint64_t key, uint64_t size_bytes, struct
 {
 	struct provider *provider = arg;
 
-	iscsi_server_resize(provider->server, key, size_bytes, reply_loop, resized, resized_arg);
+	iscsi_server_resize(provider->server, key, 0, size_bytes, reply_loop, resized, resized_arg);
 }
 
 void provider_init(struct provider *provider)

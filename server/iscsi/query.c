@@ -149,6 +149,7 @@ struct capacity_change {
 	struct loop_msg msg;
 	struct iscsi_server *server;
 	uint64_t key;
+	unsigned lun;
 };
 
 static void capacity_change_run(struct loop_msg *msg)
@@ -157,16 +158,18 @@ static void capacity_change_run(struct loop_msg *msg)
 	struct target *target = target_find(hub_of(change->server, change->key), change->key);
 
 	if (target && target->state == TARGET_OPEN)
-		scsi_target_capacity_changed(target->scsi, 0);
+		scsi_target_capacity_changed(target->scsi, change->lun);
 	free(change);
 }
 
-void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key)
+void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key, unsigned lun)
 {
 	struct capacity_change *change = calloc(1, sizeof(*change));
 
 	if (!change)
 		abort();
-	*change = (struct capacity_change){ .msg.run = capacity_change_run, .server = server, .key = key };
+	*change = (struct capacity_change){
+		.msg.run = capacity_change_run, .server = server, .key = key, .lun = lun
+	};
 	loop_post(hub_of(server, key)->loop, &change->msg);
 }

@@ -176,4 +176,6 @@ void task_decode_cdb(struct task_state *st)
 	task->direction = in ? SCSI_DATA_IN : out ? SCSI_DATA_OUT : SCSI_NO_DATA;
 	task->data_in_len = in;
 	task->data_out_len = out;
+	if (st->lu && (st->op->unit >= UNIT_BLOCKS_IN || (st->op->flags & OP_WRITES)))
+		task->medium = (int)st->lu->number;
 }

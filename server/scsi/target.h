@@ -160,6 +160,7 @@ struct scsi_task {
 	enum scsi_direction direction;
 	size_t data_out_len; /* bytes that it takes, else 0. Bounded by what READ CAPACITY and VPD B0h promise */
 	size_t data_in_len;  /* most bytes that it returns: allocation length or transfer length */
+	int medium;	     /* the LUN whose medium it reads, writes or flushes; -1: none */
 
 	/* from execute */
 	enum scsi_status status;

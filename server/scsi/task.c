@@ -48,6 +48,7 @@ void scsi_task_decode(struct scsi_task *task)
 
 	task->direction = SCSI_NO_DATA;
 	task->data_in_len = task->data_out_len = 0;
+	task->medium = -1;
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
 	task->in = NULL;
