@@ -249,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	assert(f);
 	f->fake = fake_disk_new(BLOCKS * DISK_BLOCK_BYTES);
-	f->iso = fake_disk_new(BLOCKS * DISK_BLOCK_BYTES);
+	f->iso = fake_disk_new(BLOCKS * DISK_BLOCK_BYTES / 8);
 	f->data = data;
 	f->left = size;
 	/* The first part may be what was saved before: it comes from a file, so it may be anything. */
