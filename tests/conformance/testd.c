@@ -220,27 +220,29 @@ static struct disk *own_disk(struct testd *testd, struct machine *machine, struc
 }
 
 /* Its last MiB is slow. */
-static struct disk *volume_disk(struct testd *testd, const struct volume *volume, struct loop *loop)
+static struct disk *volume_disk(struct testd *testd, const struct machine *machine, const struct volume *volume,
+				struct loop *loop)
 {
 	const struct memory_disk_config config = {
 		.memory = volume->memory,
 		.size_bytes = volume->size_bytes,
 		.slow_from = volume->size_bytes - (1 << 20),
-		.slow_ms = 300,
+		.slow_ms = machine->many ? 0 : 300,
 		.broken_from = UINT64_MAX - (1 << 20),
 	};
 
 	return memory_disk_new(testd->env, loop, &config);
 }
 
-static struct iscsi_lun lun_of(struct testd *testd, const struct volume *volume, struct loop *loop)
+static struct iscsi_lun lun_of(struct testd *testd, const struct machine *machine, const struct volume *volume,
+			       struct loop *loop)
 {
 	struct iscsi_lun lun = { .number = volume->lun, .volume = 100 + volume->lun };
 
 	lun.type = strcmp(volume->kind, "cd") ? ISCSI_LUN_DISK : ISCSI_LUN_CDROM;
 	lun.read_only = !strcmp(volume->kind, "ro");
 	memcpy(lun.serial, volume->serial, sizeof(lun.serial));
-	lun.disk = volume_disk(testd, volume, loop);
+	lun.disk = volume_disk(testd, machine, volume, loop);
 	return lun;
 }
 
@@ -262,7 +264,7 @@ static void open_disks(void *arg, uint64_t key, uint64_t boot, struct loop *loop
 	luns[0].disk = own_disk(testd, machine, loop);
 	for (unsigned i = 0; i < VOLUMES; i++)
 		if (machine->volumes[i].lun)
-			luns[count++] = lun_of(testd, &machine->volumes[i], loop);
+			luns[count++] = lun_of(testd, machine, &machine->volumes[i], loop);
 	pthread_mutex_unlock(&testd->mutex);
 	say("open %llu %llu", (unsigned long long)key, (unsigned long long)boot);
 	opened(opened_arg, luns, count, 0, NULL);
@@ -279,7 +281,7 @@ static void open_lun(void *arg, uint64_t key, unsigned number, struct loop *loop
 	pthread_mutex_lock(&testd->mutex);
 	volume = volume_of(machine_of(key), number);
 	if (volume)
-		lun = lun_of(testd, volume, loop);
+		lun = lun_of(testd, machine_of(key), volume, loop);
 	pthread_mutex_unlock(&testd->mutex);
 	if (!volume) {
 		opened(opened_arg, NULL, -ENXIO, "nothing is attached under that number");
@@ -355,7 +357,7 @@ static void on_grow_closed(void *arg, int err)
 	say("away %llu", (unsigned long long)growing->key);
 	if (growing->size_bytes && volume) {
 		volume->size_bytes = growing->size_bytes;
-		disk = volume_disk(growing->testd, volume, growing->loop);
+		disk = volume_disk(growing->testd, machine, volume, growing->loop);
 	} else if (growing->size_bytes) {
 		machine->size_bytes = growing->size_bytes;
 		disk = own_disk(growing->testd, machine, growing->loop);
