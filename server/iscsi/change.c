@@ -163,31 +163,24 @@ static void on_lun_opened(void *arg, const struct iscsi_lun *lun, int err, const
 
 /* ---- detach ---- */
 
+static bool session_uses(const struct session *session, unsigned lun)
+{
+	list_each(link, next, &session->tasks)
+		if (list_entry(link, struct task, link)->scsi.medium == (int)lun)
+			return true;
+	return false;
+}
+
 /* A command that reads, writes or flushes it is on its way, or there was one a short time ago. */
 static bool lun_in_use(const struct target *target, unsigned lun)
 {
 	uint64_t used_ms = target->used_ms[lun];
 
-	list_each(link, next, &target->sessions) {
-		const struct session *session = list_entry(link, struct session, link);
-
-		list_each(task_link, task_next, &session->tasks)
-			if (list_entry(task_link, struct task, link)->scsi.medium == (int)lun)
-				return true;
-	}
+	list_each(link, next, &target->sessions)
+		if (session_uses(list_entry(link, struct session, link), lun))
+			return true;
 	return used_ms && !list_empty(&target->sessions) &&
 	       time_monotonic_ms() - used_ms < target->hub->server->lun_in_use_ms;
-}
-
-static bool session_uses(const struct session *session, unsigned lun)
-{
-	list_each(link, next, &session->tasks) {
-		const struct task *task = list_entry(link, struct task, link);
-
-		if (task->scsi.medium == (int)lun)
-			return true;
-	}
-	return false;
 }
 
 static void end_users(struct target *target, unsigned lun)

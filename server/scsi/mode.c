@@ -152,7 +152,7 @@ static void zero_build(const struct mode_values *v, uint8_t *page)
 	(void)page;
 }
 
-/* MMC-3 §6.3.11, CD/DVD capabilities and mechanical status, which Linux reads: it reads CDs and DVDs, and writes none. */
+/* MMC-3 §6.3.11, CD/DVD capabilities and mechanical status, which Linux looks at: CDs and DVDs are read, not written. */
 static void capabilities_build(const struct mode_values *v, uint8_t *page)
 {
 	enum { SPEED_KB = 50 * 176, BUFFER_KB = 2048 };

@@ -265,6 +265,24 @@ def luns_under_commands_all_the_time(t):
     want("good" in seen and POWER_ON in seen, "the turns do not cover anything:", seen)
 
 
+@case("design: LUNs", slow=True)
+def luns_that_a_session_does_not_let_go_of(t):
+    """It does not take the answers of its reads: unforced nothing happens, forced it is ended, and others go on."""
+    bystander = Patient(t)
+    attach(t, 1, size=16 * MIB)
+    s = Patient(t)
+    s.clear_unit(1)
+    for _ in range(40):
+        s.send_command(read10(0, 1024), read=1024 * 512, lun=lun(1))
+    bystander.ping()
+    detach(t, 1, "detach", "-16")
+    t.tell(f"force {KEY} 1")
+    equal(t.line(f"ended {KEY}", 20).split(": ")[1], "it does not let go of a LUN that is taken away", "why it ended")
+    equal(t.line("detached").split()[1], "0", "what became of it")
+    bystander.clear_unit(0)
+    equal(bystander.luns(), [lun(0)], "LUNs")
+
+
 @case("RFC 7143 §11.5")
 def luns_and_task_management(t):
     fresh(t)

@@ -5,12 +5,16 @@
  *
  *	testd [--listen ADDR:PORT] [--threads N] [--size BYTES] [--in-use MS]
  *
- * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes "probe KEY
- * MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the
- * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY LUN BYTES" (grow
- * it; 0: it does not come back), "volume KEY LUN data|ro|cd BYTES SERIAL" (this is what opens under that number from now
- * on; 0 BYTES: nothing), "attach KEY LUN", "detach KEY LUN", "force KEY LUN" (detach all the same) and "stop"; the end of
- * input stops it too.
+ * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes:
+ *
+ *	probe KEY MS, release KEY, sessions KEY, capacity KEY (has changed)
+ *	pending KEY		a new boot is to begin
+ *	begun KEY		the pending one is the current, as after a server that died having made it so
+ *	resize KEY LUN BYTES	grow it; 0: it does not come back
+ *	volume KEY LUN KIND BYTES SERIAL
+ *				this opens under that number from now on: data, ro, cd; 0 BYTES: nothing does
+ *	attach KEY LUN, detach KEY LUN, force KEY LUN (detach all the same)
+ *	stop			so does the end of input
  */
 #include "base/fd_table.h"
 #include "base/log.h"

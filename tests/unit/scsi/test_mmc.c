@@ -306,7 +306,7 @@ static void test_drive(void **state)
 	assert_int_equal(rig->second->flushes, 0);
 }
 
-/* The table says which types have a command; what a CD-ROM has not it refuses, also by REPORT SUPPORTED OPERATION CODES. */
+/* The table says which types of device have a command: what a CD-ROM does and refuses, and says that it does. */
 static void test_table(void **state)
 {
 	struct rig *rig = *state;
