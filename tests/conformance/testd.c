@@ -354,11 +354,13 @@ static void on_grow_closed(void *arg, int err)
 {
 	struct growing *growing = arg;
 	struct machine *machine = machine_of(growing->key);
-	struct volume *volume = growing->lun ? volume_of(machine, growing->lun) : NULL;
 	struct disk *disk = NULL;
+	struct volume *volume;
 
 	assert(!err);
 	say("away %llu", (unsigned long long)growing->key);
+	pthread_mutex_lock(&growing->testd->mutex);
+	volume = growing->lun ? volume_of(machine, growing->lun) : NULL;
 	if (growing->size_bytes && volume) {
 		volume->size_bytes = growing->size_bytes;
 		disk = volume_disk(growing->testd, machine, volume, growing->loop);
@@ -366,6 +368,7 @@ static void on_grow_closed(void *arg, int err)
 		machine->size_bytes = growing->size_bytes;
 		disk = own_disk(growing->testd, machine, growing->loop);
 	}
+	pthread_mutex_unlock(&growing->testd->mutex);
 	growing->grown(growing->grown_arg, disk, disk ? 0 : -EIO,
 		       disk ? "" : "the disk of this target does not come back");
 	free(growing);
