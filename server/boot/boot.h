@@ -288,8 +288,6 @@ void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, st
 /* Opens one more, while the others are open. lun NULL: it cannot be, and reason says why. */
 void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
 			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg);
-/* until iscsi/ takes lists */
-int64_t boot_volume_of(const struct disk *disk);
 /* Closes these; closed runs on their loop. Nobody uses them. */
 void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
 		       void *arg);

@@ -120,7 +120,7 @@ static void tick_conns(struct hub *hub, uint64_t now_ms)
 
 static bool target_needs_clock(const struct target *target)
 {
-	return target->close_after_ms || target->resize;
+	return target->close_after_ms || !list_empty(&target->changes);
 }
 
 static void tick_targets(struct hub *hub)

@@ -66,6 +66,7 @@ struct listener {
 struct iscsi_server {
 	const struct iscsi_provider *provider;
 	uint32_t first_statsn;
+	unsigned lun_in_use_ms;
 	char *advertise; /* NULL: the address that the client reached */
 	unsigned hub_count;
 	struct hub *hubs;

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LUN_IN_USE_MS = 60000 };
+
 /* ---- life ---- */
 
 void server_live_get(struct iscsi_server *server)
@@ -84,6 +86,7 @@ static struct iscsi_server *server_alloc(const struct iscsi_server_config *confi
 	server->hubs = calloc(config->loop_count, sizeof(*server->hubs));
 	server->listeners = calloc(config->endpoint_count, sizeof(*server->listeners));
 	server->first_statsn = config->first_statsn;
+	server->lun_in_use_ms = config->lun_in_use_ms ? config->lun_in_use_ms : LUN_IN_USE_MS;
 	server->advertise = config->advertise ? strdup(config->advertise) : NULL;
 	if (!server->hubs || !server->listeners || (config->advertise && !server->advertise))
 		goto fail;

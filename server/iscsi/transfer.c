@@ -120,6 +120,8 @@ static void execute(struct task *task)
 	task->session->bytes_written += task->wanted;
 	if (!task->session->has_read && is_read(scsi->cdb[0]))
 		session_first_read(task->session);
+	if (scsi->medium >= 0)
+		task->session->target->used_ms[scsi->medium] = task->session->conn->last_rx_ms;
 	scsi_task_execute(scsi);
 }
 

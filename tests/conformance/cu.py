@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD, cu.py sanbootd [512n], or cu.py URL [URL].
+"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD [lun1], cu.py sanbootd [512n], or cu.py URL [URL].
 
-"sanbootd" is the whole daemon with one machine, whose disk is a child of a golden image; "512n": with physical-block=512. One line for each of its tests.
+"lun1": against LUN 1 of a target with two. "sanbootd" is the whole daemon with one machine, whose disk is a child of a golden image; "512n": with physical-block=512. One line for each of its tests.
 What it skips must be in the table, with why; anything else that is skipped counts as failed.
 """
 import os
@@ -100,7 +100,13 @@ def main():
         urls = [target.enrol(access="many", **({"physical-block": 512} if small else {})).url] * 2
     elif "://" not in urls[0]:
         target = iscsi.Testd(urls[0])
-        urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
+        if urls[1:] == ["lun1"]:
+            suffix = " on LUN 1"
+            target.tell(f"volume 15 1 data {256 << 20} cu-volume")
+            target.line("volume")
+            urls = ["iscsi://%s:%d/%stwo/1" % (*target.address, iscsi.IQN)] * 2
+        else:
+            urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
     counts = {"ok": 0, "not ok": 0, "skip": 0}
     found = [r for family in FAMILIES_512N for r in run(family, urls)] if small else run_all(urls)
     for name, lines in found:

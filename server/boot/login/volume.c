@@ -102,11 +102,6 @@ struct volume_user *volume_user_of(const struct disk *disk)
 	return disk->event_arg;
 }
 
-int64_t boot_volume_of(const struct disk *disk)
-{
-	return volume_user_of(disk)->volume_id;
-}
-
 void volume_user_free(struct volume_user *user)
 {
 	free(user);

@@ -5,6 +5,8 @@
 #include "cmocka_all.h"
 #include "iscsi/server.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,6 +174,50 @@ static void test_questions_about_nobody(void **state)
 	stop(server);
 }
 
+struct changed {
+	unsigned count;
+	int err;
+	char reason[300];
+};
+
+static void on_changed(void *arg, int err, const char *reason)
+{
+	struct changed *changed = arg;
+
+	changed->count++;
+	changed->err = err;
+	strcpy(changed->reason, reason);
+}
+
+/* Whom nobody has opened nothing can be attached to; what cannot be a LUN is said to be none. */
+static void test_changes_of_nobody(void **state)
+{
+	static const struct {
+		unsigned lun;
+		int err;
+	} luns[] = { { 1, -ENOENT }, { 255, -ENOENT }, { 0, -EINVAL }, { 256, -EINVAL }, { UINT_MAX, -EINVAL } };
+	struct iscsi_server *server;
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	for (size_t i = 0; i < sizeof(luns) / sizeof(luns[0]); i++) {
+		struct changed changed[3] = { 0 };
+
+		iscsi_server_attach(server, 7, luns[i].lun, loops[0], on_changed, &changed[0]);
+		iscsi_server_detach(server, 7, luns[i].lun, true, loops[1], on_changed, &changed[1]);
+		iscsi_server_resize(server, 8, luns[i].lun ? luns[i].lun : 1, 512, loops[0], on_changed, &changed[2]);
+		for (int turn = 0; turn < 8; turn++)
+			loop_run_once(loops[turn % 2], false);
+		for (int kind = 0; kind < 3; kind++) {
+			assert_int_equal(changed[kind].count, 1);
+			assert_int_equal(changed[kind].err, luns[i].lun || kind < 2 ? luns[i].err : -ENOENT);
+			assert_int_equal(changed[kind].err == -EINVAL, changed[kind].reason[0] != '\0');
+		}
+	}
+	stop(server);
+}
+
 static void test_is_ipxe(void **state)
 {
 	(void)state;
@@ -187,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_questions_about_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes_of_nobody, setup, teardown),
 		cmocka_unit_test(test_is_ipxe),
 	};
 
