@@ -206,13 +206,16 @@ static bool is_file(const char *from)
 	return strchr(from, '/') || (!stat(from, &st) && !S_ISDIR(st.st_mode));
 }
 
-/* An image's name from a file's: "/srv/Debian 12.iso" is "Debian-12". */
+/*
+ * An image's name from a file's: "/srv/Debian 12.iso" is "Debian-12.iso". With its ending: a CD must not become the next
+ * version of the image that machines boot from.
+ */
 static void image_name(const char *path, char name[IMAGE_NAME_TEXT])
 {
-	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *dot = strrchr(base, '.');
-	size_t len = dot && dot != base ? (size_t)(dot - base) : strlen(base), o = 0;
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	size_t o = 0;
 
-	for (size_t i = 0; i < len && o + 1 < IMAGE_NAME_TEXT; i++) {
+	for (size_t i = 0; base[i] && o + 1 < IMAGE_NAME_TEXT; i++) {
 		char c = isalnum((unsigned char)base[i]) || strchr("-_.", base[i]) ? base[i] : '-';
 
 		if (o || (c != '-' && c != '.'))

@@ -41,6 +41,8 @@ struct machines_job {
 	struct lun_ref *luns; /* where detail is asked for */
 	unsigned lun_count;
 	json_t *machine_luns; /* of the machine at hand; borrowed */
+	int64_t sized_id;     /* the version that was looked up last: a whole room may share it */
+	uint64_t sized_bytes;
 };
 
 static int add_mac(void *arg, const char *mac)
@@ -111,22 +113,31 @@ static int keep_lun(struct machines_job *machines, const struct volume *volume, 
 	return 0;
 }
 
+static uint64_t shared_bytes(struct machines_job *machines, int64_t version_id)
+{
+	struct image_version version;
+
+	if (machines->sized_id != version_id) {
+		machines->sized_bytes = version_by_id(machines->tx, version_id, &version) ? 0 : version.size_bytes;
+		machines->sized_id = version_id;
+	}
+	return machines->sized_bytes;
+}
+
 /* Sizes as the inventory has them; that of a system volume is read from its file. */
 static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 {
 	struct machines_job *machines = arg;
 	const bool cd = volume->kind == VOLUME_CD;
-	uint64_t bytes = volume->size_bytes;
-	struct image_version version;
+	const bool shared = volume_kind_is_shared(volume->kind);
+	uint64_t bytes = shared ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
 	json_t *json;
 
-	if (volume_kind_is_shared(volume->kind))
-		bytes = version_by_id(machines->tx, volume->version_id, &version) ? 0 : version.size_bytes;
 	json = json_pack("{s:i, s:s, s:I, s:i, s:i, s:o, s:s, s:I, s:b, s:s}", "lun", (int)lun, "kind",
 			 cd ? "cd-rom" : "disk", "bytes", (json_int_t)bytes, "block_bytes", cd ? CD_BLOCK : DISK_BLOCK,
 			 "physical_block_bytes", cd ? CD_BLOCK : volume->physical_512 ? 512 : 4096, "volume",
 			 json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind), "volume_id",
-			 (json_int_t)volume->id, "read_only", volume_kind_is_shared(volume->kind), "state",
+			 (json_int_t)volume->id, "read_only", shared, "state",
 			 volume->state == VOLUME_FAILED ? "failed" : "ready");
 	if (json_array_append_new(machines->machine_luns, json))
 		return -ENOMEM;

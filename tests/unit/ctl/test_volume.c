@@ -94,7 +94,7 @@ static void test_create_a_cd(void **state)
 {
 	struct server server = { .answers = { OK("{\"name\": \"pc-001\", \"luns\": [{\"lun\": 0}]}"),
 					      "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
-					      OK("{\"stage\": \"done\", \"version\": \"passwd@1\"}"),
+					      OK("{\"stage\": \"done\", \"version\": \"host.conf@1\"}"),
 					      "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"no\"}" } };
 	struct server by_image = { .answers = { MADE } };
 	char *said;
@@ -102,15 +102,15 @@ static void test_create_a_cd(void **state)
 
 	(void)state;
 	server_start(&server);
-	said = server_said(&server, "volume create --machine pc-001 --kind cd --from /etc/passwd --lun 2", &code);
+	said = server_said(&server, "volume create --machine pc-001 --kind cd --from /etc/host.conf --lun 2", &code);
 	server_stop(&server);
 	assert_int_equal(code, EXIT_REFUSED);
 	begins(server.asked[0], "GET /api/v1/machines/pc-001 HTTP");
-	holds(server.asked[1], "\"name\":\"passwd\"");
+	holds(server.asked[1], "\"name\":\"host.conf\"");
 	holds(server.asked[3], "\"kind\":\"cd\"");
-	holds(server.asked[3], "\"image\":\"passwd@1\"");
+	holds(server.asked[3], "\"image\":\"host.conf@1\"");
 	assert_null(strstr(server.asked[3], "\"name\""));
-	holds(said, "passwd@1 was imported and stays");
+	holds(said, "host.conf@1 was imported and stays");
 	free(said);
 	server_start(&by_image);
 	assert_int_equal(server_run(&by_image, "volume create --machine pc-001 --kind cd --from debian@2"), EXIT_DONE);
