@@ -140,7 +140,7 @@ int run_volume_show(const struct ctl *ctl)
 
 /* ---- what the commands below share ---- */
 
-/* A sentence that says usage, then the commands' help. */
+/* What does not fit together, and where to read more. An exit code. */
 static int usage(const struct ctl *ctl, const char *text)
 {
 	char hint[128];

@@ -155,18 +155,22 @@ void handle_volumes(struct request *request)
 		reply_json(request, 200, json_pack("{s:o}", "volumes", list));
 }
 
+static void reply_unread(struct request *request, const char *which, int err)
+{
+	if (err == -ENOENT || err == -EINVAL)
+		reply_error(request, 404, "see them with: sanbootctl volume list", "there is no volume %s", which);
+	else
+		reply_errno(request, err, "the volume could not be read", "see sanbootd's log");
+}
+
 /* hint NULL: none is said. */
 static void reply_volume(struct request *request, unsigned status, const char *which, const char *hint)
 {
 	json_t *list, *volume;
 	int err = read_volumes(request->http, which, &list);
 
-	if (err == -ENOENT || err == -EINVAL) {
-		reply_error(request, 404, "see them with: sanbootctl volume list", "there is no volume %s", which);
-		return;
-	}
 	if (err) {
-		reply_errno(request, err, "the volume could not be read", "see sanbootd's log");
+		reply_unread(request, which, err);
 		return;
 	}
 	volume = json_array_get(list, 0);
@@ -310,9 +314,10 @@ out:
 static bool find_id(struct request *request, char id[SIZE_TEXT])
 {
 	json_t *list;
+	int err = read_volumes(request->http, request->params[0], &list);
 
-	if (read_volumes(request->http, request->params[0], &list)) {
-		reply_volume(request, 200, request->params[0], NULL);
+	if (err) {
+		reply_unread(request, request->params[0], err);
 		return false;
 	}
 	snprintf(id, SIZE_TEXT, "#%lld",
