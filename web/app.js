@@ -259,6 +259,8 @@ function showTimeline(m) {
   $("d-stuck").textContent = m.stuck ? `Stuck at ${m.stuck.stage}, usually because ${m.stuck.why}. What to do: ${m.stuck.hint || "see what it shows on its screen"}.` : "";
 }
 
+const kinds = { data: "data disk", shared: "shared disk", cd: "CD" };
+
 function showMachine(m) {
   shown = m.name;
   $("d-name").textContent = m.name;
@@ -269,6 +271,10 @@ function showMachine(m) {
   fact(facts, "State", m.state);
   fact(facts, "Image", m.image);
   fact(facts, "Disk", `${bytes(m.disk.allocated_bytes)} of ${bytes(m.disk.virtual_bytes)}${m.disk.clean ? "" : ", in use"}`);
+  for (const lun of m.luns.filter((l) => l.lun))
+    fact(facts, `LUN ${lun.lun}`, `${lun.volume || lun.volume_kind} (${kinds[lun.volume_kind] || lun.volume_kind}): ` +
+      (lun.allocated_bytes == null ? `${bytes(lun.bytes)}, read-only` : `${bytes(lun.allocated_bytes)} of ${bytes(lun.bytes)}`) +
+      (lun.state === "failed" ? ", failed" : ""));
   fact(facts, "MAC", m.macs.join(", "), true);
   fact(facts, "Address", m.address, true);
   fact(facts, "Hardware", [m.product, m.serial].filter(Boolean).join(", "));
@@ -360,22 +366,22 @@ function showImages(images) {
 
 function showOverview(status, machines, images) {
   const { space } = status;
-  const golden = new Map(images.flatMap((i) => i.versions.map((v) => [v.name, v.allocated_bytes])));
-  const copies = machines.reduce((sum, m) => sum + (golden.get(m.image) || 0), 0);
-  const used = [...new Set(machines.map((m) => m.image))].reduce((sum, name) => sum + (golden.get(name) || 0), 0);
-  const own = machines.reduce((sum, m) => sum + m.disk.allocated_bytes, 0);
-  const saved = Math.max(0, copies - used);
+  const { volumes, sharing } = status;
+  const versions = images.reduce((sum, i) => sum + i.versions.length, 0);
+  const own = Object.values(volumes).reduce((sum, kind) => sum + kind.bytes, 0);
+  const others = Object.entries(volumes).filter(([kind, v]) => kind !== "system" && v.count).map(([kind, v]) => plural(v.count, kinds[kind] || kind));
 
   $("o-machines").textContent = machines.length ? `${status.machines.running} of ${machines.length}` : "0";
   $("o-machines-sub").textContent = machines.length
     ? ["running", status.machines.failed ? `${status.machines.failed} failed` : "", status.waiting ? `${status.waiting} waiting` : ""].filter(Boolean).join(", ")
     : status.waiting ? `${status.waiting} waiting` : "none yet";
   $("o-images").textContent = bytes(space.images_bytes);
-  $("o-images-sub").textContent = golden.size ? `${plural(golden.size, "version")}, shared by ${plural(machines.length, "machine")}` : "none yet";
+  $("o-images-sub").textContent = versions ? `${plural(versions, "version")}, shared by ${plural(machines.length, "machine")}` : "none yet";
   $("o-children").textContent = bytes(own);
-  $("o-children-sub").textContent = machines.length ? `${bytes(own / machines.length)} each on average` : "what machines write";
-  $("o-saved").textContent = bytes(saved);
-  $("o-saved-sub").textContent = machines.length ? `full copies would take ${bytes(copies + own)}` : "against a full copy for each";
+  $("o-children-sub").textContent =
+    [machines.length ? `${bytes(volumes.system.bytes / machines.length)} each on average` : "what machines write", ...others].join(", ");
+  $("o-saved").textContent = bytes(sharing.saved_bytes);
+  $("o-saved-sub").textContent = machines.length ? `full copies would take ${bytes(sharing.full_copies_bytes)}` : "against a full copy for each";
 
   const total = space.total_bytes || 1;
   const other = Math.max(0, total - space.free_bytes - space.images_bytes - space.children_bytes);

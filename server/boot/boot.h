@@ -217,12 +217,12 @@ int boot_volume_attach(struct boot *boot, const char *volume, const char *machin
  */
 int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
 		       char *reason, size_t reason_size);
-/* size as people write it; also while it is in use. A machine's system volume, too. */
-int boot_volume_resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
-		       size_t reason_size);
 /* With what is on it. -EBUSY: it is attached. */
 int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size);
-/* name, size, quota, physical-block, state=ready, note. */
+/*
+ * name, quota, physical-block, state=ready, note; size, also while it is in use (of a machine's system volume, too).
+ * physical-block and state: -EBUSY while it is open.
+ */
 int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
 		    char *reason, size_t reason_size);
 

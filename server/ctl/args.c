@@ -17,7 +17,9 @@ static const struct {
 	[OPTION_MAX] = { "max", true },		 [OPTION_DEFAULT] = { "default", false },
 	[OPTION_ALL] = { "all", false },	 [OPTION_WAITING] = { "waiting", false },
 	[OPTION_SECRETS] = { "secrets", false }, [OPTION_FOLLOW] = { "follow", false },
-	[OPTION_SERVER] = { "server", true },
+	[OPTION_SERVER] = { "server", true },	 [OPTION_LUN] = { "lun", true },
+	[OPTION_KIND] = { "kind", true },	 [OPTION_SHARED] = { "shared", true },
+	[OPTION_FROM] = { "from", true },	 [OPTION_FORCE] = { "force", false },
 };
 
 /* Options of every command. */

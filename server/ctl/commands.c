@@ -45,7 +45,7 @@ const struct command commands[] = {
 	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
-	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|local|menu|ENTRY|URL, "
+	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
 	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },
@@ -57,8 +57,32 @@ const struct command commands[] = {
 	  "sanbootctl machine reset pc-001 --yes", run_machine_reset },
 	{ "machine swap", "M NEW-MAC", 2, 2, 0, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
-	{ "machine remove", "M", 1, 1, 0, "forget a machine and delete its disk",
+	{ "machine remove", "M", 1, 1, 0, "forget a machine and delete the disk that it boots from",
 	  "sanbootctl machine remove pc-001 --yes", run_machine_remove },
+
+	{ "volume create", "", 0, 0,
+	  TAKES(OPTION_MACHINE) | TAKES(OPTION_SIZE) | TAKES(OPTION_LUN) | TAKES(OPTION_KIND) | TAKES(OPTION_NAME) |
+		  TAKES(OPTION_SHARED) | TAKES(OPTION_FROM),
+	  "a second disk for a machine, or a read-only disk or CD for many",
+	  "sanbootctl volume create --machine pc-001 --size 20G\n"
+	  "sanbootctl volume create --shared tools --from /srv/tools.qcow2\n"
+	  "sanbootctl volume create --machine pc-001 --kind cd --from /srv/setup.iso",
+	  run_volume_create },
+	{ "volume list", "", 0, 0, TAKES(OPTION_ALL), "second disks, shared disks and CDs, and who has them",
+	  "sanbootctl volume list", run_volume_list },
+	{ "volume show", "V", 1, 1, 0, "all about a volume: its name, #number, or MACHINE:LUN",
+	  "sanbootctl volume show pc-001:1", run_volume_show },
+	{ "volume attach", "V M", 2, 2, TAKES(OPTION_LUN), "give a volume to a machine, also while it runs",
+	  "sanbootctl volume attach tools pc-001\nsanbootctl volume attach tools pc-002 --lun 7", run_volume_attach },
+	{ "volume detach", "V [M]", 1, 2, TAKES(OPTION_FORCE),
+	  "take a volume from a machine (unmount it there first); what is on it stays",
+	  "sanbootctl volume detach tools pc-001", run_volume_detach },
+	{ "volume resize", "V SIZE", 2, 2, 0, "a larger volume, also while it is in use",
+	  "sanbootctl volume resize pc-001-data 40G", run_volume_resize },
+	{ "volume set", "V KEY=VALUE...", 2, MANY, 0, "change name, note, size, quota, physical-block, state=ready",
+	  "sanbootctl volume set pc-001-data name=scratch quota=30G", run_volume_set },
+	{ "volume remove", "V", 1, 1, 0, "delete a volume that no machine has, with what is on it",
+	  "sanbootctl volume remove pc-001-data --yes", run_volume_remove },
 
 	{ "group list", "", 0, 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
 	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, 0, "a new group: boot=disk|local|menu|ENTRY|URL, priority, note",
@@ -99,26 +123,59 @@ static const char global_help[] = "  --json             JSON, for programs\n"
 static const struct {
 	enum option option;
 	const char *text;
+	const char *group; /* where it means something else than elsewhere; such rows come first */
 } option_help[] = {
-	{ OPTION_NAME, "--name NAME        its name" },
-	{ OPTION_DEFAULT, "--default          new machines get it" },
-	{ OPTION_SUITE, "--suite SUITE      Debian's release (default: bookworm)" },
-	{ OPTION_PROFILE, "--profile PROFILE  minimal, demo or test (default: minimal)" },
-	{ OPTION_SIZE, "--size MIB         size of the disk that machines see" },
-	{ OPTION_ROOT_PASSWORD, "--root-password P  of the image; or in the environment as ROOT_PASSWORD" },
-	{ OPTION_MIRROR, "--mirror URL       where Debian's packages come from" },
-	{ OPTION_WORK, "--work DIR         for downloads and the finished file" },
-	{ OPTION_ALL, "--all              all that wait for approval" },
-	{ OPTION_IMAGE, "--image IMAGE      another image than the default one" },
-	{ OPTION_WAITING, "--waiting          only those who wait" },
-	{ OPTION_SECRETS, "--secrets          with the CHAP secrets of its boots" },
-	{ OPTION_FOLLOW, "--follow           go on with what happens from now" },
-	{ OPTION_MACHINE, "--machine M        only of this machine" },
-	{ OPTION_MAX, "--max N            how many (default: 50)" },
+	{ OPTION_MACHINE, "--machine M        the machine that gets it", "volume" },
+	{ OPTION_SIZE, "--size SIZE        of an empty disk, such as 20G; it takes room as it is filled", "volume" },
+	{ OPTION_NAME, "--name NAME        its name (default: made from the machine's)", "volume" },
+	{ OPTION_ALL, "--all              also the disks that machines boot from", "volume" },
+	{ OPTION_NAME, "--name NAME        its name", NULL },
+	{ OPTION_DEFAULT, "--default          new machines get it", NULL },
+	{ OPTION_SUITE, "--suite SUITE      Debian's release (default: bookworm)", NULL },
+	{ OPTION_PROFILE, "--profile PROFILE  minimal, demo or test (default: minimal)", NULL },
+	{ OPTION_SIZE, "--size MIB         size of the disk that machines see", NULL },
+	{ OPTION_ROOT_PASSWORD, "--root-password P  of the image; or in the environment as ROOT_PASSWORD", NULL },
+	{ OPTION_MIRROR, "--mirror URL       where Debian's packages come from", NULL },
+	{ OPTION_WORK, "--work DIR         for downloads and the finished file", NULL },
+	{ OPTION_ALL, "--all              all that wait for approval", NULL },
+	{ OPTION_IMAGE, "--image IMAGE      another image than the default one", NULL },
+	{ OPTION_WAITING, "--waiting          only those who wait", NULL },
+	{ OPTION_SECRETS, "--secrets          with the CHAP secrets of its boots", NULL },
+	{ OPTION_FOLLOW, "--follow           go on with what happens from now", NULL },
+	{ OPTION_MACHINE, "--machine M        only of this machine", NULL },
+	{ OPTION_MAX, "--max N            how many (default: 50)", NULL },
 	{ OPTION_SERVER,
-	  "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)" },
-	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)" },
+	  "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)", NULL },
+	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)", NULL },
+	{ OPTION_LUN, "--lun N            1 to 255 (default: the lowest that is free)", NULL },
+	{ OPTION_KIND, "--kind KIND        data (default), or cd", NULL },
+	{ OPTION_SHARED, "--shared NAME      a read-only disk for any number of machines", NULL },
+	{ OPTION_FROM, "--from FILE|IMAGE  what is on it: a file, which is imported first, or IMAGE[@V]", NULL },
+	{ OPTION_FORCE, "--force            also while it is in use: what the machine has not written yet is lost", NULL },
 };
+
+static bool in_group(const struct command *command, const char *group)
+{
+	size_t len = strlen(group);
+
+	return !strncmp(command->words, group, len) && (!command->words[len] || command->words[len] == ' ');
+}
+
+/* The texts of the options that a command takes, each once. */
+static void help_options(FILE *out, const struct command *command)
+{
+	unsigned rest = command->takes;
+
+	fprintf(out, "\nOptions:\n");
+	for (size_t i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++) {
+		const char *group = option_help[i].group;
+
+		if (!(rest & TAKES(option_help[i].option)) || (group && !in_group(command, group)))
+			continue;
+		fprintf(out, "  %s\n", option_help[i].text);
+		rest &= ~TAKES(option_help[i].option);
+	}
+}
 
 static void help_command(FILE *out, const struct command *command)
 {
@@ -127,10 +184,7 @@ static void help_command(FILE *out, const struct command *command)
 	fprintf(out, "sanbootctl %s%s%s%s\n\n  %s\n", command->words, command->args[0] ? " " : "", command->args,
 		command->takes ? " [OPTION...]" : "", command->does);
 	if (command->takes)
-		fprintf(out, "\nOptions:\n");
-	for (size_t i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++)
-		if (command->takes & TAKES(option_help[i].option))
-			fprintf(out, "  %s\n", option_help[i].text);
+		help_options(out, command);
 	fprintf(out, "\nExample:\n");
 	while (*line) {
 		int len = (int)strcspn(line, "\n");
@@ -138,13 +192,6 @@ static void help_command(FILE *out, const struct command *command)
 		fprintf(out, "  %.*s\n", len, line);
 		line += len + (line[len] == '\n');
 	}
-}
-
-static bool in_group(const struct command *command, const char *group)
-{
-	size_t len = strlen(group);
-
-	return !strncmp(command->words, group, len) && (!command->words[len] || command->words[len] == ' ');
 }
 
 void ctl_help(FILE *out, const struct ctl *ctl)

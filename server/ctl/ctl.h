@@ -35,6 +35,11 @@ enum option {
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
 	OPTION_SERVER,
+	OPTION_LUN,
+	OPTION_KIND,
+	OPTION_SHARED,
+	OPTION_FROM,
+	OPTION_FORCE,
 	OPTIONS,
 };
 
@@ -74,7 +79,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* What destroys: true with --yes or after a yes on a terminal; else says so. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, group.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, volume.c, group.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -95,6 +100,14 @@ int run_machine_mac_remove(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);
+int run_volume_create(const struct ctl *ctl);
+int run_volume_list(const struct ctl *ctl);
+int run_volume_show(const struct ctl *ctl);
+int run_volume_attach(const struct ctl *ctl);
+int run_volume_detach(const struct ctl *ctl);
+int run_volume_resize(const struct ctl *ctl);
+int run_volume_set(const struct ctl *ctl);
+int run_volume_remove(const struct ctl *ctl);
 int run_group_list(const struct ctl *ctl);
 int run_group_add(const struct ctl *ctl);
 int run_group_set(const struct ctl *ctl);

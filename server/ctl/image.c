@@ -68,50 +68,65 @@ static int finish_import(const struct ctl *ctl, const json_t *status)
 	return EXIT_DONE;
 }
 
-static int follow_import(const struct ctl *ctl, int64_t id)
+/* Follows an import until it has ended: its last state; NULL where it could not be asked for (said). */
+static json_t *follow_import(const struct ctl *ctl, int64_t id)
 {
 	struct progress progress = { .quiet = ctl->json };
+	json_t *status;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/api/v1/imports/%lld", (long long)id);
-	for (;;) {
-		json_t *status;
-		const char *stage;
-		bool ended;
-		int code;
+	while (client_call(ctl, "GET", path, NULL, &status)) {
+		const char *stage = get_text(status, "stage");
 
-		if (!client_call(ctl, "GET", path, NULL, &status)) {
-			progress_end(&progress);
-			return EXIT_REFUSED;
-		}
-		stage = get_text(status, "stage");
-		ended = !strcmp(stage, "done") || !strcmp(stage, "failed");
-		if (!ended) {
-			progress_show(&progress, (unsigned)get_number(status, "percent"),
-				      get_text(status, "text")[0] ? get_text(status, "text") : stage);
-			json_decref(status);
-			usleep(POLL_MS * 1000);
-			continue;
-		}
-		progress_end(&progress);
-		code = finish_import(ctl, status);
+		if (!strcmp(stage, "done") || !strcmp(stage, "failed"))
+			break;
+		progress_show(&progress, (unsigned)get_number(status, "percent"),
+			      get_text(status, "text")[0] ? get_text(status, "text") : stage);
 		json_decref(status);
-		return code;
+		usleep(POLL_MS * 1000);
 	}
+	progress_end(&progress);
+	return status;
 }
 
-int image_import(const struct ctl *ctl, const char *path)
+/* Begins an import and follows it. */
+static json_t *do_import(const struct ctl *ctl, json_t *body)
 {
-	json_t *body = json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME], "default",
-				 ctl->options[OPTION_DEFAULT] != NULL);
 	json_t *answer;
 	int64_t id;
 
 	if (!client_call(ctl, "POST", "/api/v1/images", body, &answer))
-		return EXIT_REFUSED;
+		return NULL;
 	id = get_number(answer, "import");
 	json_decref(answer);
 	return follow_import(ctl, id);
+}
+
+int image_import(const struct ctl *ctl, const char *path)
+{
+	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
+						  "default", ctl->options[OPTION_DEFAULT] != NULL));
+	int code = status ? finish_import(ctl, status) : EXIT_REFUSED;
+
+	json_decref(status);
+	return code;
+}
+
+int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name,
+			    char version[IMAGE_VERSION_TEXT])
+{
+	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
+	int code = EXIT_REFUSED;
+
+	if (status && !strcmp(get_text(status, "stage"), "done")) {
+		snprintf(version, IMAGE_VERSION_TEXT, "%s", get_text(status, "version"));
+		code = EXIT_DONE;
+	} else if (status) {
+		ctl_fail("", "%s", get_text(status, "text"));
+	}
+	json_decref(status);
+	return code;
 }
 
 int run_image_import(const struct ctl *ctl)
@@ -135,21 +150,23 @@ int run_image_import(const struct ctl *ctl)
 
 static void print_versions(const json_t *images)
 {
-	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "CREATED", " ", NULL);
+	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "VOLUMES", "CREATED", " ", NULL);
 	json_t *image, *version;
 	size_t i, v;
 
 	json_array_foreach(images, i, image) {
 		json_array_foreach(json_object_get(image, "versions"), v, version) {
-			char size[TABLE_TEXT], cost[TABLE_TEXT], machines[TABLE_TEXT], created[TABLE_TEXT];
+			char size[TABLE_TEXT], cost[TABLE_TEXT], count[TABLE_TEXT], created[TABLE_TEXT];
 			bool newest = get_number(version, "version") == get_number(image, "published");
 
-			snprintf(machines, sizeof(machines), "%lld", (long long)get_number(version, "machines"));
 			table_add(table, get_text(version, "name"));
 			table_add(table, get_text(version, "state"));
 			table_add(table, table_bytes(size, get_number(version, "size_bytes")));
 			table_add(table, table_bytes(cost, get_number(version, "allocated_bytes")));
-			table_add(table, machines);
+			snprintf(count, sizeof(count), "%lld", (long long)get_number(version, "machines"));
+			table_add(table, count);
+			snprintf(count, sizeof(count), "%lld", (long long)get_number(version, "volumes"));
+			table_add(table, count);
 			table_add(table, table_time(created, get_number(version, "created_ms")));
 			table_add(table, newest && json_is_true(json_object_get(image, "default"))
 						 ? "new machines get this one"
@@ -195,6 +212,8 @@ static void print_version(const json_t *version)
 	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")),
 		    table_bytes(cost, get_number(version, "allocated_bytes")));
 	print_field("machines", "%lld", (long long)get_number(version, "machines"));
+	if (get_number(version, "volumes"))
+		print_field("volumes", "%lld (sanbootctl volume list)", (long long)get_number(version, "volumes"));
 	print_field("created", "%s", table_time(created, get_number(version, "created_ms")));
 	print_field("source", "%s", get_text(version, "source"));
 	print_field("file", "%s (%s)", get_text(version, "file"), get_text(version, "format"));

@@ -5,6 +5,8 @@
 
 #include "ctl/ctl.h"
 
+enum { IMAGE_VERSION_TEXT = 128 };
+
 /*
  * A line on standard error: rewritten in place on a terminal, a new one every ten percent elsewhere. Zero-initialise.
  */
@@ -20,5 +22,8 @@ void progress_end(struct progress *progress);
 
 /* Imports an absolute path under --name and follows it to its end. An exit code. */
 int image_import(const struct ctl *ctl, const char *path);
+/* The same for a volume, under a name of its own: no machine gets it by itself. version: "NAME@1". An exit code. */
+int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name,
+			    char version[IMAGE_VERSION_TEXT]);
 
 #endif

@@ -120,6 +120,29 @@ static void print_disk(const json_t *machine)
 		print_field("", "%s", get_text(disk, "error"));
 }
 
+/* What it has besides the disk that it boots from. */
+static void print_volumes(const json_t *machine)
+{
+	const char *name = "volumes";
+	json_t *lun;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "luns"), i, lun) {
+		char size[TABLE_TEXT], used[TABLE_TEXT];
+		const bool own = json_is_integer(json_object_get(lun, "allocated_bytes"));
+
+		if (!get_number(lun, "lun"))
+			continue;
+		print_field(name, "LUN %lld %s: %s, %s%s%s%s", (long long)get_number(lun, "lun"), get_text(lun, "volume"),
+			    get_text(lun, "volume_kind"), table_bytes(size, get_number(lun, "bytes")), own ? ", " : "",
+			    own ? table_bytes(used, get_number(lun, "allocated_bytes")) : ", read-only",
+			    own ? " used" : "");
+		if (!strcmp(get_text(lun, "state"), "failed"))
+			print_field("", "failed: see sanbootctl volume show %s", get_text(lun, "volume"));
+		name = "";
+	}
+}
+
 static void print_list(const char *name, const json_t *list)
 {
 	json_t *value;
@@ -226,6 +249,7 @@ static void print_machine(const json_t *machine)
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	print_disk(machine);
+	print_volumes(machine);
 	if (get_number(machine, "physical_block") == 512)
 		print_field("physical-block", "512: for systems that know no other");
 	print_field("enrolled", "%s", table_time(created, get_number(machine, "created_ms")));
@@ -339,7 +363,10 @@ int run_machine_reset(const struct ctl *ctl)
 
 int run_machine_remove(const struct ctl *ctl)
 {
-	if (!ctl_confirm(ctl, "The machine %s is forgotten and its disk deleted. Go on?", ctl->args[0]))
+	if (!ctl_confirm(ctl,
+			 "The machine %s is forgotten, and the disk that it boots from deleted; its other volumes stay. Go "
+			 "on?",
+			 ctl->args[0]))
 		return EXIT_REFUSED;
 	return act(ctl, "DELETE", NULL, NULL, "removed");
 }

@@ -21,6 +21,33 @@ static void print_space(const json_t *space)
 		    table_bytes(total, get_number(space, "total_bytes")));
 }
 
+/* "12 system, 3 data (4.0 GiB)": how many of each kind, and what they take beyond their images. */
+static void print_volumes(const json_t *volumes, const json_t *sharing)
+{
+	char line[256] = "", saved[TABLE_TEXT], full[TABLE_TEXT];
+	const char *kind;
+	json_t *use;
+	size_t len = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)volumes, kind, use) {
+		char bytes[TABLE_TEXT];
+		long long count = get_number(use, "count");
+
+		if (count && len < sizeof(line))
+			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%lld %s%s%s%s", len ? ", " : "", count,
+						kind, get_number(use, "bytes") ? " (" : "",
+						get_number(use, "bytes") ? table_bytes(bytes, get_number(use, "bytes")) : "",
+						get_number(use, "bytes") ? ")" : "");
+	}
+	if (len)
+		print_field("volumes", "%s", line);
+	if (get_number(sharing, "saved_bytes"))
+		print_field("saved", "%s of the %s that a full copy for each would take (%lld %%)",
+			    table_bytes(saved, get_number(sharing, "saved_bytes")),
+			    table_bytes(full, get_number(sharing, "full_copies_bytes")),
+			    (long long)get_number(sharing, "saved_percent"));
+}
+
 /* Addresses that were given to who is no machine: some of them by name. */
 static void print_leases(const json_t *leases)
 {
@@ -84,6 +111,7 @@ static void print_status(const json_t *status)
 	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
+	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "sharing"));
 	print_space(json_object_get(status, "space"));
 	json_array_foreach(json_object_get(status, "entries"), i, portal)
 		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));

@@ -338,6 +338,12 @@ static bool versions_are_free(struct request *request, const struct versions_job
 	for (unsigned i = 0; i < versions->count; i++) {
 		const struct image_version *version = &versions->list[i];
 
+		if (!version->machines && version->volumes) {
+			reply_error(request, 409, "remove them first; see them with: sanbootctl volume list",
+				    "%u volume%s on %s@%u", version->volumes, version->volumes == 1 ? " stands" : "s stand",
+				    version->image, version->number);
+			return false;
+		}
 		if (!version->machines)
 			continue;
 		reply_error(request, 409,

@@ -17,12 +17,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BOOTS_SHOWN = 10, EVENTS_SHOWN = 30 };
+enum { BOOTS_SHOWN = 10, EVENTS_SHOWN = 30, DISK_BLOCK = 512, CD_BLOCK = 2048 };
 
 struct machine_ref {
 	int64_t id;
 	struct volume system;
 	json_t *json; /* borrowed from the array */
+};
+
+/* A volume of a machine whose files are looked at, too. */
+struct lun_ref {
+	struct volume volume;
+	json_t *json; /* borrowed */
 };
 
 struct machines_job {
@@ -33,6 +39,11 @@ struct machines_job {
 	json_t *machines;
 	struct machine_ref *refs;
 	unsigned count;
+	struct lun_ref *luns; /* where detail is asked for */
+	unsigned lun_count;
+	json_t *machine_luns; /* of the machine at hand; borrowed */
+	int64_t sized_id;     /* the version that was looked up last: a whole room may share it */
+	uint64_t sized_bytes;
 };
 
 static int add_mac(void *arg, const char *mac)
@@ -92,6 +103,48 @@ static int add_machine_group(struct inventory_tx *tx, const struct machine *mach
 	return err == -ENOENT ? 0 : err;
 }
 
+static int keep_lun(struct machines_job *machines, const struct volume *volume, json_t *json)
+{
+	struct lun_ref *luns = realloc(machines->luns, (machines->lun_count + 1) * sizeof(*luns));
+
+	if (!luns)
+		return -ENOMEM;
+	machines->luns = luns;
+	luns[machines->lun_count++] = (struct lun_ref){ .volume = *volume, .json = json };
+	return 0;
+}
+
+static uint64_t shared_bytes(struct machines_job *machines, int64_t version_id)
+{
+	struct image_version version;
+
+	if (machines->sized_id != version_id) {
+		machines->sized_bytes = version_by_id(machines->tx, version_id, &version) ? 0 : version.size_bytes;
+		machines->sized_id = version_id;
+	}
+	return machines->sized_bytes;
+}
+
+/* Sizes as the inventory has them; that of a system volume is read from its file. */
+static int add_lun(void *arg, unsigned lun, const struct volume *volume)
+{
+	struct machines_job *machines = arg;
+	const bool cd = volume->kind == VOLUME_CD;
+	const bool shared = volume_kind_is_shared(volume->kind);
+	uint64_t bytes = shared ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
+	json_t *json;
+
+	json = json_pack("{s:i, s:s, s:I, s:i, s:i, s:o, s:s, s:I, s:b, s:s}", "lun", (int)lun, "kind",
+			 cd ? "cd-rom" : "disk", "bytes", (json_int_t)bytes, "block_bytes", cd ? CD_BLOCK : DISK_BLOCK,
+			 "physical_block_bytes", cd ? CD_BLOCK : volume->physical_512 ? 512 : 4096, "volume",
+			 json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind), "volume_id",
+			 (json_int_t)volume->id, "read_only", shared, "state",
+			 volume->state == VOLUME_FAILED ? "failed" : "ready");
+	if (json_array_append_new(machines->machine_luns, json))
+		return -ENOMEM;
+	return machines->detail && lun && volume->object[0] ? keep_lun(machines, volume, json) : 0;
+}
+
 /* The parts of a machine that lie in other tables. */
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
@@ -116,6 +169,10 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	json_decref(boots.boots);
 	if (!err)
 		err = add_machine_group(machines->tx, machine, json);
+	machines->machine_luns = json_array();
+	json_object_set_new(json, "luns", machines->machine_luns);
+	if (!err)
+		err = attachment_each(machines->tx, machine->id, add_lun, machines);
 	if (err)
 		return err;
 	if (!version_by_id(machines->tx, machine->system.version_id, &version))
@@ -179,10 +236,17 @@ static void add_sessions(const struct machine_ref *ref, const struct boot_sessio
 		json_object_set_new(ref->json, "state", json_string("running"));
 }
 
-static void add_disk(struct http *http, const struct machine_ref *ref)
+static void set_bytes(json_t *lun, const struct volume_info *info, bool detail)
+{
+	json_object_set_new(lun, "bytes", json_integer((json_int_t)info->virtual_bytes));
+	if (detail)
+		json_object_set_new(lun, "allocated_bytes", json_integer((json_int_t)info->allocated_bytes));
+}
+
+static void add_disk(struct http *http, const struct machine_ref *ref, bool detail)
 {
 	struct volume_info info;
-	json_t *disk, *luns = json_array();
+	json_t *disk, *lun;
 	int err = store_volume_info(http->config.store, &ref->system, NULL, &info);
 
 	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", info.path, "format", info.format, "virtual_bytes",
@@ -192,13 +256,22 @@ static void add_disk(struct http *http, const struct machine_ref *ref)
 		json_object_set_new(disk, "error",
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 	json_object_set_new(ref->json, "disk", disk);
-	/* A target has one LUN, and none while its disk cannot be read: then no login is let in. */
-	if (!err)
-		json_array_append_new(luns, json_pack("{s:i, s:I, s:i, s:O}", "lun", 0, "bytes",
-						      (json_int_t)info.virtual_bytes, "block_bytes", DISK_BLOCK_BYTES,
-						      "physical_block_bytes",
-						      json_object_get(ref->json, "physical_block")));
-	json_object_set_new(ref->json, "luns", luns);
+	/* The system volume is its LUN 0, and the first. */
+	lun = json_array_get(json_object_get(ref->json, "luns"), 0);
+	if (err)
+		json_object_set_new(lun, "bytes", json_null()); /* nobody knows */
+	else
+		set_bytes(lun, &info, detail);
+}
+
+static void add_lun_sizes(struct http *http, const struct machines_job *machines)
+{
+	for (unsigned i = 0; i < machines->lun_count; i++) {
+		struct volume_info info;
+
+		if (!store_volume_info(http->config.store, &machines->luns[i].volume, NULL, &info))
+			set_bytes(machines->luns[i].json, &info, true);
+	}
 }
 
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
@@ -216,22 +289,25 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	if (err) {
 		json_decref(job.machines);
 		free(job.refs);
+		free(job.luns);
 		return err;
 	}
 	status = api_main_status(http);
 	portals = api_portals(status);
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
-		add_disk(http, &job.refs[i]);
+		add_disk(http, &job.refs[i], detail);
 		if (detail)
 			api_arriving(http->config.boot, job.refs[i].json);
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
+	add_lun_sizes(http, &job);
 	api_join_leases(status, job.machines);
 	json_decref(portals);
 	json_decref(status);
 	free(sessions.list);
 	free(job.refs);
+	free(job.luns);
 	*machines = job.machines;
 	return 0;
 }

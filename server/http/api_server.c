@@ -8,6 +8,7 @@
 #include "http/routes.h"
 #include "http/stream.h"
 #include "http/text.h"
+#include "http/usage.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -90,6 +91,7 @@ json_t *api_portals(const json_t *main_status)
 struct counts_job {
 	struct inventory_job job;
 	struct policy policy;
+	struct usage usage;
 	unsigned waiting, versions, images, default_found;
 	char default_image[NAME_MAX_TEXT];
 	char last_image[NAME_MAX_TEXT];
@@ -123,7 +125,9 @@ static int run_counts(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (!err)
 		err = waiting_each(tx, count_waiting, counts);
-	return err ? err : version_each(tx, count_version, counts);
+	if (!err)
+		err = version_each(tx, count_version, counts);
+	return err ? err : usage_read(tx, &counts->usage);
 }
 
 /* How many of the machines are in each state. */
@@ -153,17 +157,18 @@ void handle_status(struct request *request)
 	int err;
 
 	if (!api_read(request, &counts.job, "the inventory could not be read"))
-		return;
+		goto out;
 	err = store_get_space(http->config.store, &counts.policy, &space);
 	if (err) {
 		reply_errno(request, err, "the space of the state directory could not be read", "see sanbootd's log");
-		return;
+		goto out;
 	}
 	err = api_machines(http, NULL, false, false, &machines);
 	if (err) {
 		reply_errno(request, err, "the machines could not be read", "see sanbootd's log");
-		return;
+		goto out;
 	}
+	usage_measure(http, machines, &counts.usage);
 	status = api_main_status(http);
 	api_join_leases(status, machines);
 	json_object_set_new(status, "now_ms", json_integer(time_unix_ms()));
@@ -180,10 +185,14 @@ void handle_status(struct request *request)
 				      "free_bytes", (json_int_t)space.free_bytes, "reserve_bytes",
 				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
 				      "children_bytes", (json_int_t)space.volumes_bytes));
+	json_object_set_new(status, "volumes", usage_volumes_json(&counts.usage));
+	json_object_set_new(status, "sharing", usage_sharing_json(&counts.usage));
 	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
 	api_add_site(http, status);
 	json_decref(machines);
 	reply_json(request, 200, status);
+out:
+	usage_fini(&counts.usage);
 }
 
 /* ---- policy ---- */

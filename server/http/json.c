@@ -93,6 +93,17 @@ json_t *machine_json(const struct machine *m)
 	return json;
 }
 
+const char *volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT])
+{
+	if (volume->name[0])
+		snprintf(out, VOLUME_LABEL_TEXT, "%s", volume->name);
+	else if (machine[0])
+		snprintf(out, VOLUME_LABEL_TEXT, "%s:0", machine);
+	else
+		snprintf(out, VOLUME_LABEL_TEXT, "#%lld", (long long)volume->id);
+	return out;
+}
+
 json_t *boot_record_json(const struct boot_record *boot, bool secrets)
 {
 	static const char *const states[] = {
@@ -135,11 +146,11 @@ json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
 	json_t *json;
 
 	snprintf(name, sizeof(name), "%s@%u", v->image, v->number);
-	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:I, s:o, s:o}", "name", name, "version",
+	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:i, s:I, s:o, s:o}", "name", name, "version",
 			 (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready", "file",
 			 text_json(v->file), "format", text_json(v->format), "size_bytes", (json_int_t)v->size_bytes,
 			 "allocated_bytes", (json_int_t)allocated_bytes, "sha256", json_text_or_null(v->sha256),
-			 "machines", (int)v->machines, "created_ms", (json_int_t)v->created_ms, "source",
+			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms", (json_int_t)v->created_ms, "source",
 			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
 	return json;
 }

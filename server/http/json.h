@@ -19,10 +19,13 @@ json_t *json_time_or_null(int64_t unix_ms);
 json_t *json_lines(const char *text);
 
 json_t *event_json(const struct event *event);
-/* Without what needs other tables: version, MACs, boots, sessions, disk. */
 /* All fields of a record that have a name in JSON. */
 json_t *record_json(const struct field *table, const void *record);
+/* Without what needs other tables: version, MACs, boots, sessions, disk, volumes. */
 json_t *machine_json(const struct machine *machine);
+enum { VOLUME_LABEL_TEXT = NAME_MAX_TEXT + 32 };
+/* What a volume is called, also where it has no name of its own: MACHINE:0. machine: "" where it is not known. */
+const char *volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
 json_t *boot_record_json(const struct boot_record *boot, bool secrets);
 json_t *boot_session_json(const struct boot_session *session);
 json_t *waiting_json(const struct waiting *waiting);

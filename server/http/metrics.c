@@ -6,6 +6,7 @@
 #include "http/api.h"
 #include "http/boot_paths.h"
 #include "http/routes.h"
+#include "http/usage.h"
 #include "store/store.h"
 
 #include <string.h>
@@ -15,8 +16,8 @@ enum { MEASURING_MAX = 2 };
 struct metrics_job {
 	struct inventory_job job;
 	struct policy policy;
+	struct usage usage;
 	unsigned waiting[WAIT_DENIED + 1];
-	unsigned images;
 };
 
 static int count_waiting(void *arg, const struct waiting *waiting)
@@ -28,13 +29,6 @@ static int count_waiting(void *arg, const struct waiting *waiting)
 	return 0;
 }
 
-static int count_version(void *arg, const struct image_version *version)
-{
-	(void)version;
-	((struct metrics_job *)arg)->images++;
-	return 0;
-}
-
 static int run_metrics(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct metrics_job *metrics = container_of(job, struct metrics_job, job);
@@ -42,7 +36,7 @@ static int run_metrics(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (!err)
 		err = waiting_each(tx, count_waiting, metrics);
-	return err ? err : version_each(tx, count_version, metrics);
+	return err ? err : usage_read(tx, &metrics->usage);
 }
 
 static void head(struct buf *out, const char *name, const char *type, const char *help)
@@ -75,6 +69,22 @@ static void write_machines(struct buf *out, const json_t *machines)
 	gauge(out, "sessions", "iSCSI sessions of machines.", sessions);
 }
 
+static void write_volumes(struct buf *out, const struct usage *usage)
+{
+	head(out, "volumes", "gauge", "Volumes, by kind.");
+	for (unsigned kind = 0; kind < VOLUME_KINDS; kind++)
+		if (usage_shows(usage, kind))
+			buf_printf(out, "sanbootd_volumes{kind=\"%s\"} %u\n", volume_kind_name((enum volume_kind)kind),
+				   usage->count[kind]);
+	head(out, "volume_bytes", "gauge", "Bytes that volumes take beyond their images, by kind.");
+	for (unsigned kind = 0; kind < VOLUME_KINDS; kind++)
+		if (usage_shows(usage, kind))
+			buf_printf(out, "sanbootd_volume_bytes{kind=\"%s\"} %llu\n",
+				   volume_kind_name((enum volume_kind)kind), (unsigned long long)usage->bytes[kind]);
+	gauge(out, "saved_bytes", "Bytes saved because machines share golden images instead of having a copy each.",
+	      usage->copied_bytes - usage->once_bytes);
+}
+
 static void write_space(struct buf *out, struct http *http, const struct policy *policy)
 {
 	struct store_space space;
@@ -82,7 +92,7 @@ static void write_space(struct buf *out, struct http *http, const struct policy 
 	if (store_get_space(http->config.store, policy, &space))
 		return;
 	gauge(out, "images_bytes", "Bytes that golden images take on disk.", space.images_bytes);
-	gauge(out, "children_bytes", "Bytes that the machines' own disks take.", space.volumes_bytes);
+	gauge(out, "children_bytes", "Bytes that the files of volumes take.", space.volumes_bytes);
 	gauge(out, "state_free_bytes", "Bytes free on the file system of the state directory.", space.free_bytes);
 	gauge(out, "state_total_bytes", "Size of that file system in bytes.", space.total_bytes);
 	gauge(out, "reserve_bytes", "Bytes below which no new machine is enrolled.", space.reserve_bytes);
@@ -153,21 +163,23 @@ static void measure(struct request *request)
 	json_t *machines;
 
 	if (!api_read(request, &metrics.job, "the inventory could not be read"))
-		return;
+		goto out;
 	if (api_machines(http, NULL, false, false, &machines)) {
 		reply_error(request, 500, "", "the machines could not be read");
-		return;
+		goto out;
 	}
 	head(out, "build_info", "gauge", "The version, as a label.");
 	buf_printf(out, "sanbootd_build_info{version=\"%s\"} 1\n", SANBOOTD_VERSION);
 	write_machines(out, machines);
+	usage_measure(http, machines, &metrics.usage);
 	json_decref(machines);
 	head(out, "waiting", "gauge", "Machines that wait, by reason.");
 	for (unsigned i = 0; i < array_len(metrics.waiting); i++)
 		buf_printf(out, "sanbootd_waiting{reason=\"%s\"} %u\n", waiting_reason_name((enum waiting_reason)i),
 			   metrics.waiting[i]);
-	gauge(out, "image_versions", "Versions of golden images.", metrics.images);
+	gauge(out, "image_versions", "Versions of golden images.", metrics.usage.version_count);
 	gauge(out, "max_machines", "How many machines the policy allows.", metrics.policy.max_machines);
+	write_volumes(out, &metrics.usage);
 	write_space(out, http, &metrics.policy);
 	write_boots(out, http);
 	write_cache(out, http->config.disk_env);
@@ -178,6 +190,8 @@ static void measure(struct request *request)
 	write_http(out, http);
 	request->reply.status = 200;
 	request->reply.type = "text/plain; version=0.0.4; charset=utf-8";
+out:
+	usage_fini(&metrics.usage);
 }
 
 void handle_metrics(struct request *request)

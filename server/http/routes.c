@@ -63,6 +63,14 @@ static const struct route routes[] = {
 	{ "POST", "/api/v1/machines/{}/swap", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_swap },
 	{ "POST", "/api/v1/machines/{}/macs", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_add },
 	{ "DELETE", "/api/v1/machines/{}/macs/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_remove },
+
+	{ "GET", "/api/v1/volumes", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volumes },
+	{ "POST", "/api/v1/volumes", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_create },
+	{ "GET", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume },
+	{ "PATCH", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_set },
+	{ "DELETE", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_remove },
+	{ "POST", "/api/v1/volumes/{}/attach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_attach },
+	{ "POST", "/api/v1/volumes/{}/detach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_detach },
 	{ NULL, NULL, 0, ACCESS_PUBLIC, RUN_NOW, NULL },
 };
 

@@ -83,6 +83,14 @@ void handle_group(struct request *request);
 void handle_group_add(struct request *request);
 void handle_group_set(struct request *request);
 void handle_group_remove(struct request *request);
+/* api_volumes.c */
+void handle_volumes(struct request *request);
+void handle_volume(struct request *request);
+void handle_volume_create(struct request *request);
+void handle_volume_set(struct request *request);
+void handle_volume_attach(struct request *request);
+void handle_volume_detach(struct request *request);
+void handle_volume_remove(struct request *request);
 /* metrics.c */
 void handle_metrics(struct request *request);
 

@@ -419,8 +419,6 @@ bool inventory_wait_change(struct inventory *inventory, uint64_t *seen, unsigned
 void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg), void *arg);
 
 /* Words for people and JSON. */
-const char *machine_mode_name(enum machine_mode mode);
-const char *auth_kind_name(enum auth_kind auth);
 const char *waiting_reason_name(enum waiting_reason reason); /* "approval", "conflict", ... */
 const char *enrol_kind_name(enum enrol_kind enrol);
 bool machine_mode_parse(const char *text, enum machine_mode *mode);

@@ -41,16 +41,6 @@ static bool word_find(const char *const *words, const char *text, unsigned *valu
 	return false;
 }
 
-const char *machine_mode_name(enum machine_mode mode)
-{
-	return word(machine_mode_words, mode);
-}
-
-const char *auth_kind_name(enum auth_kind auth)
-{
-	return word(auth_kind_words, auth);
-}
-
 const char *waiting_reason_name(enum waiting_reason reason)
 {
 	return word(reason_words, reason);

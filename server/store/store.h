@@ -108,8 +108,6 @@ void store_get_boot_set_info(const struct store *store, const struct image_versi
 
 /* What keeps new volumes where nobody says otherwise. */
 const char *store_default_backend(const struct store *store);
-/* The kinds of volume that have an object of their own; the others are a golden version as it is. */
-bool store_kind_has_object(enum volume_kind kind);
 /*
  * Makes the object of a new volume, or of a system volume that begins anew (about 1 ms, not synced: see volume.fresh).
  * In: kind, version_id, size_bytes, and backend ("" takes the first that can). Out, in *volume: backend, object, fresh.

@@ -53,11 +53,6 @@ const char *store_default_backend(const struct store *store)
 	return store->backends[0]->name;
 }
 
-bool store_kind_has_object(enum volume_kind kind)
-{
-	return !volume_kind_is_shared(kind);
-}
-
 /* ---- making, changing, deleting ---- */
 
 static void name_object(struct volume *volume, const struct store_backend *backend, int64_t machine_hint)
@@ -73,7 +68,7 @@ static void name_object(struct volume *volume, const struct store_backend *backe
 
 static int check_new(const struct volume *volume, const struct image_version *version, char *reason, size_t reason_size)
 {
-	if (!store_kind_has_object(volume->kind)) {
+	if (volume_kind_is_shared(volume->kind)) {
 		snprintf(reason, reason_size, "a %s volume is a golden version as it is: nothing is made for it",
 			 volume_kind_name(volume->kind));
 		return -EINVAL;

@@ -81,6 +81,14 @@ with Suite() as t:
         true(not any(e.shown for e in browser.all("#d-stuck")), "it says that the machine is stuck")
         browser.picture("timeline")
 
+    with t.case("its second disk is in its list, and counted"):
+        server.ctl("volume", "create", "--machine", got["hostname"], "--size", "1G", "--name", "scratch")
+        until(lambda: "1 data disk" in browser.wait("#o-children-sub").text, 20, "the overview counts it")
+        browser.go(server.url + "/")
+        browser.wait("#machines tr button, #machines tr a").click()
+        until(lambda: re.search(r"LUN 1\s+scratch \(data disk\): .+ of 1.0 GiB", browser.wait("#d-facts").text), 20, "the volume")
+        browser.picture("volumes")
+
     with t.case("no error in the browser's console"):
         bad = [e for e in browser.errors() if "401" not in e and "403" not in e]
         equal(bad, [], "errors")

@@ -419,8 +419,8 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 			       "%llu bytes", (unsigned long long)c->size_bytes);
 }
 
-int boot_volume_resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
-		       size_t reason_size)
+static int resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
+		  size_t reason_size)
 {
 	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true,
 				   .reason = reason, .reason_size = reason_size };
@@ -560,7 +560,7 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 	int err;
 
 	if (!strcmp(key, "size"))
-		return boot_volume_resize(boot, volume, value, actor, reason, reason_size);
+		return resize(boot, volume, value, actor, reason, reason_size);
 	if (!field || field->kind == FIELD_REFERENCE)
 		return refuse(&c, -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
 	reason[0] = '\0';

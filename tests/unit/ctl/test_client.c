@@ -4,95 +4,15 @@
  * are shown.
  */
 #include "cmocka_all.h"
+#include "server.h"
 
 #include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/table.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-struct server {
-	char dir[64];
-	int fd;
-	pthread_t thread;
-	const char *answers[4]; /* one connection each */
-	char asked[4][4096];
-};
-
-static void *serve(void *arg)
-{
-	struct server *server = arg;
-
-	for (int i = 0; i < 4 && server->answers[i]; i++) {
-		int fd = accept(server->fd, NULL, NULL);
-		size_t len = 0, want = 0;
-		char *body;
-
-		while (len < sizeof(server->asked[i]) - 1) {
-			ssize_t n = recv(fd, server->asked[i] + len, sizeof(server->asked[i]) - 1 - len, 0);
-			const char *length;
-
-			if (n <= 0)
-				break;
-			len += (size_t)n;
-			server->asked[i][len] = '\0';
-			body = strstr(server->asked[i], "\r\n\r\n");
-			length = strstr(server->asked[i], "Content-Length: ");
-			want = length ? strtoul(length + 16, NULL, 10) : 0;
-			if (body && len >= (size_t)(body + 4 - server->asked[i]) + want)
-				break;
-		}
-		if (send(fd, server->answers[i], strlen(server->answers[i]), MSG_NOSIGNAL) < 0)
-			perror("send");
-		close(fd);
-	}
-	return NULL;
-}
-
-static void start(struct server *server)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	strcpy(server->dir, "/tmp/unit-ctl.XXXXXX");
-	assert_non_null(mkdtemp(server->dir));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.sock", server->dir);
-	server->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(bind(server->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(server->fd, 4), 0);
-	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-}
-
-static void stop(struct server *server)
-{
-	char path[128];
-
-	pthread_join(server->thread, NULL);
-	close(server->fd);
-	snprintf(path, sizeof(path), "%s/control.sock", server->dir);
-	unlink(path);
-	rmdir(server->dir);
-}
-
-/* Runs "sanbootctl --runtime-dir DIR WORDS...": the exit code. */
-static int run(struct server *server, const char *line)
-{
-	char text[512];
-	char *argv[16] = { (char *)(uintptr_t) "sanbootctl", (char *)(uintptr_t) "--runtime-dir", server->dir };
-	int argc = 3;
-
-	snprintf(text, sizeof(text), "%s", line);
-	for (char *word = strtok(text, " "); word && argc < 16; word = strtok(NULL, " "))
-		argv[argc++] = word;
-	return ctl_main(argc, argv);
-}
-
-#define OK(json) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" json
 
 static void test_it_asks_and_prints(void **state)
 {
@@ -100,15 +20,15 @@ static void test_it_asks_and_prints(void **state)
 					      OK("{\"approved\": [], \"failed\": []}") } };
 
 	(void)state;
-	start(&server);
-	assert_int_equal(run(&server, "machine swap pc/1 52:54:00:00:00:09"), EXIT_DONE);
+	server_start(&server);
+	assert_int_equal(server_run(&server, "machine swap pc/1 52:54:00:00:00:09"), EXIT_DONE);
 	assert_memory_equal(server.asked[0], "POST /api/v1/machines/pc%2F1/swap HTTP/1.1\r\n", 44);
 	assert_non_null(strstr(server.asked[0], "{\"mac\":\"52:54:00:00:00:09\"}"));
-	assert_int_equal(run(&server, "machine approve 3 525400000001 --image debian"), EXIT_DONE);
+	assert_int_equal(server_run(&server, "machine approve 3 525400000001 --image debian"), EXIT_DONE);
 	assert_non_null(strstr(server.asked[1], "\"numbers\":[3]"));
 	assert_non_null(strstr(server.asked[1], "\"macs\":[\"525400000001\"]"));
 	assert_non_null(strstr(server.asked[1], "\"image\":\"debian\""));
-	stop(&server);
+	server_stop(&server);
 }
 
 static void test_refusals_are_1(void **state)
@@ -121,12 +41,12 @@ static void test_refusals_are_1(void **state)
 					 "HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n<html>" } };
 
 	(void)state;
-	start(&server);
-	assert_int_equal(run(&server, "machine reset pc-001 --yes"), EXIT_REFUSED);
-	assert_int_equal(run(&server, "status"), EXIT_REFUSED);
-	assert_int_equal(run(&server, "machine approve 3"), EXIT_REFUSED);
-	assert_int_equal(run(&server, "status"), EXIT_REFUSED);
-	stop(&server);
+	server_start(&server);
+	assert_int_equal(server_run(&server, "machine reset pc-001 --yes"), EXIT_REFUSED);
+	assert_int_equal(server_run(&server, "status"), EXIT_REFUSED);
+	assert_int_equal(server_run(&server, "machine approve 3"), EXIT_REFUSED);
+	assert_int_equal(server_run(&server, "status"), EXIT_REFUSED);
+	server_stop(&server);
 }
 
 static void test_without_asking_the_server(void **state)
@@ -134,17 +54,17 @@ static void test_without_asking_the_server(void **state)
 	struct server nobody = { .dir = "/nonexistent" };
 
 	(void)state;
-	assert_int_equal(run(&nobody, "status"), EXIT_REFUSED);
-	assert_int_equal(run(&nobody, "machine approve"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "machine approve 1 --all"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "machine set pc nonsense"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "image import /etc/hostname"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "image import /etc/hostname --name x --url http://127.0.0.1:1"), EXIT_REFUSED);
-	assert_int_equal(run(&nobody, "image build debian"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "image build debian --name a/b"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "image build debian --name a --size 10"), EXIT_USAGE);
-	assert_int_equal(run(&nobody, "image import /nonexistent/file --name x"), EXIT_REFUSED);
-	assert_int_equal(run(&nobody, "bogus"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "status"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "machine approve"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "machine approve 1 --all"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "machine set pc nonsense"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image import /etc/hostname"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image import /etc/hostname --name x --url http://127.0.0.1:1"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "image build debian"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image build debian --name a/b"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image build debian --name a --size 10"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image import /nonexistent/file --name x"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "bogus"), EXIT_USAGE);
 }
 
 static void test_an_import_is_followed_to_its_end(void **state)
@@ -156,12 +76,12 @@ static void test_an_import_is_followed_to_its_end(void **state)
 					    "\"warnings\": []}") } };
 
 	(void)state;
-	start(&server);
-	assert_int_equal(run(&server, "image import /etc/hostname --name x --default"), EXIT_REFUSED);
+	server_start(&server);
+	assert_int_equal(server_run(&server, "image import /etc/hostname --name x --default"), EXIT_REFUSED);
 	assert_non_null(strstr(server.asked[0], "\"path\":\"/etc/hostname\""));
 	assert_non_null(strstr(server.asked[0], "\"default\":true"));
 	assert_memory_equal(server.asked[2], "GET /api/v1/imports/9 ", 22);
-	stop(&server);
+	server_stop(&server);
 }
 
 static void test_a_token_goes_to_a_url_only(void **state)
@@ -169,10 +89,10 @@ static void test_a_token_goes_to_a_url_only(void **state)
 	struct server server = { .answers = { OK("{}") } };
 
 	(void)state;
-	start(&server);
-	assert_int_equal(run(&server, "policy show --token abc"), EXIT_DONE);
+	server_start(&server);
+	assert_int_equal(server_run(&server, "policy show --token abc"), EXIT_DONE);
 	assert_null(strstr(server.asked[0], "Authorization"));
-	stop(&server);
+	server_stop(&server);
 }
 
 static void test_sizes_and_times(void **state)

@@ -270,6 +270,53 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 	answered(arg, !strcmp(token, "good") ? 0 : !strcmp(token, "busy") ? -EAGAIN : -ENOENT);
 }
 
+int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, const char *actor, int64_t *volume_id,
+		       char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "create %s %s on %s lun=%d size=%llu from %s by %s",
+		 volume_kind_name(create->kind), create->name ? create->name : "-", create->machine ? create->machine : "-",
+		 create->lun, (unsigned long long)create->size_bytes, create->from ? create->from : "-", actor);
+	*volume_id = fake_boot.volume_id;
+	snprintf(reason, reason_size, "rescan");
+	return finish(reason, reason_size);
+}
+
+int boot_volume_attach(struct boot *boot, const char *volume, const char *machine, int lun, const char *actor,
+		       char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "attach %s to %s lun=%d by %s", volume, machine, lun,
+		 actor);
+	snprintf(reason, reason_size, "rescan");
+	return finish(reason, reason_size);
+}
+
+int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
+		       char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "detach %s from %s%s by %s", volume,
+		 machine ? machine : "-", force ? " by force" : "", actor);
+	return finish(reason, reason_size);
+}
+
+int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size)
+{
+	SIMPLE("remove-volume", volume);
+}
+
+int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
+		    char *reason, size_t reason_size)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set-volume %s %s=%s by %s", volume, key, value,
+		 actor);
+	if (!strcmp(key, "size"))
+		snprintf(reason, reason_size, "grow the file system");
+	return finish(reason, reason_size);
+}
+
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 {
 	(void)boot;
@@ -339,7 +386,15 @@ int store_volume_info(struct store *store, const struct volume *volume, const st
 		      struct volume_info *info)
 {
 	(void)store;
-	(void)version;
+	if (!volume->object[0]) {
+		*info = (struct volume_info){ .virtual_bytes = version->size_bytes, .clean = true, .format = "raw" };
+		snprintf(info->path, sizeof(info->path), "/state/images/%s", version->file);
+		return 0;
+	}
+	if (strstr(volume->object, "missing")) {
+		*info = (struct volume_info){ .format = "qcow2" };
+		return -ENOENT;
+	}
 	*info = (struct volume_info){ .format = "qcow2" };
 	snprintf(info->path, sizeof(info->path), "/state/children/%s", volume->object);
 	if (fake_boot.child_err)

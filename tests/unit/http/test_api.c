@@ -122,7 +122,9 @@ static void test_what_is_not_known(void **state)
 	assert_string_equal(text_of(disk, "error"), "the file is missing");
 	assert_string_equal(text_of(disk, "format"), "qcow2"); /* what its backend would keep there */
 	assert_false(json_is_true(json_object_get(disk, "clean")));
-	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 0);
+	/* It has a LUN, of a size that nobody knows. */
+	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 1);
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(machine, "luns"), 0), "bytes")));
 	json_decref(machine);
 }
 
