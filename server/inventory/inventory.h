@@ -151,7 +151,7 @@ bool machine_name_valid(const char *name);
 
 /* 0, -ENOENT, or -EIO. */
 int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume);
-/* A name, "#id", or MACHINE:LUN. */
+/* A name, "#id", or MACHINE:LUN, where MACHINE is as for machine_find. */
 int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume);
 /* In order of id. each returns 0 to go on. */
 int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct volume *volume), void *arg);

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CALLED_TEXT = NAME_MAX_TEXT + 16 };
+
 static int refuse(struct volume_change *c, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int refuse(struct volume_change *c, int err, const char *format, ...)
 {
@@ -108,6 +110,7 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 	struct holders holders = { 0 };
 	int err = find_volume(c, tx);
 
+	c->holder = (struct machine){ .id = 0 };
 	if (!err && c->machine_text) {
 		err = find_machine(c, tx);
 		if (!err)
@@ -126,6 +129,46 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 	c->machine = c->holder;
 	c->lun = holders.lun;
 	return 0;
+}
+
+static int read_attached(struct volume_change *c)
+{
+	int err;
+
+	c->reason[0] = '\0';
+	err = inventory_read_call(c->boot->inventory, find_attached, c);
+	return err && !c->reason[0] ? refuse(c, err, "the inventory cannot be read: %s", strerror(-err)) : err;
+}
+
+/* How it is called where people read of it. Returns out. */
+static const char *called(const struct volume_change *c, char out[CALLED_TEXT])
+{
+	if (c->volume.kind == VOLUME_SYSTEM)
+		snprintf(out, CALLED_TEXT, "the disk of %s", c->machine.name);
+	else
+		snprintf(out, CALLED_TEXT, "volume %s", c->volume.name);
+	return out;
+}
+
+/*
+ * Claims the volume, and reads all of it again: what was read before the claim may have been attached elsewhere since.
+ * Where it fails it is not claimed.
+ */
+static int claim_attached(struct volume_change *c)
+{
+	struct disks *disks = &c->boot->disks;
+	int64_t id = c->volume.id;
+	char text[CALLED_TEXT];
+	int err;
+
+	if (disks_claim(disks, id))
+		return refuse(c, -EBUSY, "somebody else is changing %s just now: try again", called(c, text));
+	err = read_attached(c);
+	if (!err && c->volume.id != id)
+		err = refuse(c, -EBUSY, "%s is another volume by now: try again", c->volume_text);
+	if (err)
+		disks_unclaim(disks, id);
+	return err;
 }
 
 /* ---- attaching ---- */
@@ -316,6 +359,8 @@ static int create_run(struct inventory_tx *tx, void *arg)
 	c->volume = (struct volume){ .kind = kind };
 	if (!err && kind != VOLUME_DATA && !volume_kind_is_shared(kind))
 		return refuse(c, -EINVAL, "kind: expected data, shared or cd");
+	if (!err && !c->machine_text && c->create->lun >= 0)
+		return refuse(c, -EINVAL, "a LUN is one of a machine: say which machine, or leave the LUN out");
 	if (!err)
 		err = check_name(c, tx);
 	if (!err)
@@ -359,11 +404,32 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 			       "volume %s, which was LUN %u", c->volume.name, c->lun);
 }
 
+/* Whose is it, and may that one lose it? */
+static int detach_check(struct volume_change *c, bool force)
+{
+	unsigned left_ms = c->attached ? slots_resume_left_ms(&c->boot->slots, c->machine.id) : 0;
+
+	if (c->holders > 1)
+		return refuse(c, -EINVAL, "%u machines have volume %s: say which one is to lose it", c->holders,
+			      c->volume.name);
+	if (!c->attached)
+		return refuse(c, -ENOENT, "no machine has volume %s", c->volume.name);
+	if (left_ms && !force)
+		return refuse(c, -EBUSY,
+			      "%s ran when the server was stopped, and may come back and go on with volume %s: wait %u s, or "
+			      "detach it by force",
+			      c->machine.name, c->volume.name, (left_ms + 999) / 1000);
+	return 0;
+}
+
 /* Under the claim, which keeps a machine that logs in meanwhile from opening it again. */
 static int detach_claimed(struct volume_change *c, bool force)
 {
-	int err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason, c->reason_size);
+	int err = detach_check(c, force);
 
+	if (err)
+		return err;
+	err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason, c->reason_size);
 	if (err && err != -ENOENT)
 		return err;
 	if (!volume_kind_is_shared(c->volume.kind) && disks_wait_closed(&c->boot->disks, c->volume.id, BOOT_CLOSE_MS))
@@ -383,19 +449,15 @@ int boot_volume_detach(struct boot *boot, const char *volume, const char *machin
 	struct volume_change c = { .boot = boot, .volume_text = volume, .machine_text = machine, .actor = actor,
 				   .reason = reason, .reason_size = reason_size };
 	bool claim;
-	int err;
+	int err = read_attached(&c);
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
-	if (!c.attached)
-		return c.holders ? refuse(&c, -EINVAL, "%u machines have volume %s: say which one is to lose it", c.holders,
-					  c.volume.name)
-				 : refuse(&c, -ENOENT, "no machine has volume %s", c.volume.name);
+		return err;
 	claim = !volume_kind_is_shared(c.volume.kind);
-	if (claim && disks_claim(&boot->disks, c.volume.id))
-		return refuse(&c, -EBUSY, "somebody else is changing volume %s just now: try again", c.volume.name);
+	if (claim)
+		err = claim_attached(&c);
+	if (err)
+		return err;
 	err = detach_claimed(&c, force);
 	if (claim)
 		disks_unclaim(&boot->disks, c.volume.id);
@@ -415,8 +477,9 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 	volume.size_bytes = c->size_bytes;
 	err = volume_update(tx, &volume);
 	return err ? err
-		   : event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0, c->volume.name,
-			       "%llu bytes", (unsigned long long)c->size_bytes);
+		   : event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0,
+			       volume.kind == VOLUME_SYSTEM ? c->machine.name : volume.name, "%llu bytes",
+			       (unsigned long long)c->size_bytes);
 }
 
 int boot_volume_resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
@@ -424,22 +487,24 @@ int boot_volume_resize(struct boot *boot, const char *volume, const char *size, 
 {
 	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true,
 				   .reason = reason, .reason_size = reason_size };
-	char called[NAME_MAX_TEXT + 16];
-	struct resize_what what = { .volume = &c.volume, .called = called };
-	int err;
+	char text[CALLED_TEXT];
+	struct resize_what what = { .volume = &c.volume, .called = text };
+	int64_t id;
+	int err = read_attached(&c);
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+	if (!err)
+		err = claim_attached(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
-	if (c.volume.kind == VOLUME_SYSTEM)
-		snprintf(called, sizeof(called), "the disk of %s", c.machine.name);
-	else
-		snprintf(called, sizeof(called), "volume %s", c.volume.name);
+		return err;
+	id = c.volume.id;
+	called(&c, text);
 	what.machine_id = c.attached ? c.machine.id : 0;
 	what.lun = c.lun;
-	err = resize_volume(boot, &what, size, &c.size_bytes, reason, reason_size);
-	return err ? err : write_job(&c, resize_run);
+	err = resize_claimed(boot, &what, size, &c.size_bytes, reason, reason_size);
+	if (!err)
+		err = write_job(&c, resize_run);
+	disks_unclaim(&boot->disks, id);
+	return err;
 }
 
 /* ---- removing ---- */
@@ -448,13 +513,16 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
 	struct holders holders = { 0 };
-	int err = find_volume(c, tx);
+	int err = volume_by_id(tx, c->volume.id, &c->volume); /* the one that is claimed, however it is called now */
 
 	if (!err)
 		err = find_holders(c, tx, &holders);
 	if (!err && holders.count)
 		return refuse(c, -EBUSY, "volume %s is attached to %s%s: first sanbootctl volume detach %s", c->volume.name,
 			      c->holder.name, holders.count > 1 ? " and others" : "", c->volume.name);
+	/* A machine that had it is gone, but has not let go of it yet. The claim keeps it closed once it is. */
+	if (!err && !disks_is_closed(&c->boot->disks, c->volume.id))
+		return refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
 	if (!err)
 		err = volume_delete(tx, c->volume.id);
 	if (!err)
@@ -470,16 +538,14 @@ int boot_volume_remove(struct boot *boot, const char *volume, const char *actor,
 				   .reason_size = reason_size };
 	int err;
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+	err = read_attached(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
+		return err;
 	/* Nobody attaches it meanwhile to a machine that opens it. */
-	if (disks_claim(&boot->disks, c.volume.id))
-		return refuse(&c, -EBUSY, "somebody else is changing volume %s just now: try again", c.volume.name);
-	err = disks_is_closed(&boot->disks, c.volume.id) || c.holders
-		      ? write_job(&c, remove_run)
-		      : refuse(&c, -EBUSY, "volume %s is being closed just now: try again", c.volume.name);
+	err = claim_attached(&c);
+	if (err)
+		return err;
+	err = write_job(&c, remove_run);
 	if (err)
 		disks_unclaim(&boot->disks, c.volume.id);
 	else
@@ -536,11 +602,13 @@ static int set_closed(struct volume_change *c)
 	struct disks *disks = &c->boot->disks;
 	int err;
 
-	if (disks_claim(disks, c->volume.id))
-		return refuse(c, -EBUSY, "somebody else is changing volume %s just now: try again", c->volume.name);
+	err = claim_attached(c);
+	if (err)
+		return err;
 	if (!disks_is_closed(disks, c->volume.id))
-		err = refuse(c, -EBUSY, "volume %s is in use by %s: switch it off, or detach the volume", c->volume.name,
-			     c->machine.name);
+		err = c->attached ? refuse(c, -EBUSY, "volume %s is in use by %s: switch it off, or detach the volume",
+					   c->volume.name, c->machine.name)
+				  : refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
 	else if (!strcmp(c->key, "state") && c->volume.state == VOLUME_FAILED && !strcmp(c->value, "ready"))
 		err = store_lift_volume(c->boot->store, &c->volume, c->reason, c->reason_size);
 	else
@@ -563,9 +631,8 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 		return boot_volume_resize(boot, volume, value, actor, reason, reason_size);
 	if (!field || field->kind == FIELD_REFERENCE)
 		return refuse(&c, -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+	err = read_attached(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
+		return err;
 	return field->right == FIELD_BY_PEOPLE_WHEN_OFF ? set_closed(&c) : write_job(&c, set_run);
 }
