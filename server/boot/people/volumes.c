@@ -196,13 +196,15 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 {
 	struct holders holders = { 0 };
 	unsigned has;
-	int err = find_holders(c, tx, &holders);
+	int err = attachment_lun(tx, c->machine.id, c->volume.id, &has);
 
+	if (!err)
+		return refuse(c, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name, c->volume.name, has);
+	if (err == -ENOENT)
+		err = find_holders(c, tx, &holders);
 	if (!err && holders.count && !volume_kind_is_shared(c->volume.kind))
 		return refuse(c, -EBUSY, "volume %s belongs to %s (LUN %u): first sanbootctl volume detach %s",
 			      c->volume.name, c->holder.name, holders.lun, c->volume.name);
-	if (!err && !attachment_lun(tx, c->machine.id, c->volume.id, &has))
-		return refuse(c, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name, c->volume.name, has);
 	if (!err)
 		err = check_lun(c, tx);
 	if (err)
