@@ -310,6 +310,67 @@ static void test_detach_while_opening(void **state)
 	assert_false(disks_is_claimed(&w->boot->disks, id));
 }
 
+static int lose_row(struct inventory_tx *tx, void *arg)
+{
+	return attachment_remove(tx, 1, *(int64_t *)arg);
+}
+
+static int lose_volume(struct inventory_tx *tx, void *arg)
+{
+	int err = attachment_remove(tx, 1, *(int64_t *)arg);
+
+	return err ? err : volume_delete(tx, *(int64_t *)arg);
+}
+
+struct opener {
+	struct world *world;
+	unsigned count;
+	struct boot_lun luns[8];
+	char why[256];
+};
+
+static void *open_thread(void *arg)
+{
+	struct opener *o = arg;
+
+	o->count = world_open_luns(o->world, 1, 1, o->luns, o->why);
+	return NULL;
+}
+
+/* While a login has read what there is and holds nothing yet: it waits for the mutex, which glibc marks with a 2. */
+static void change_before_hold(struct world *w, int (*run)(struct inventory_tx *tx, void *arg), int64_t id)
+{
+	pthread_mutex_t *gate = &w->boot->disks.mutex;
+	struct opener o = { .world = w };
+	pthread_t thread;
+
+	pthread_mutex_lock(gate);
+	assert_int_equal(pthread_create(&thread, NULL, open_thread, &o), 0);
+	while (__atomic_load_n(&gate->__data.__lock, __ATOMIC_SEQ_CST) != 2)
+		sched_yield();
+	assert_int_equal(world_write(w, run, &id), 0);
+	pthread_mutex_unlock(gate);
+	pthread_join(thread, NULL);
+	if (o.count != 1)
+		fail_msg("%u LUNs: %s", o.count, o.why);
+	assert_int_equal(o.luns[0].number, 0);
+	world_close_luns(w, o.luns, o.count);
+}
+
+/* What a machine had when its login began, and has no more when its disks are opened, is not opened. */
+static void test_lost_while_opening(void **state)
+{
+	struct world *w = *state;
+	int64_t id;
+
+	make(w, "pc-001", "data", VOLUME_DATA, 1);
+	id = world_volume(w, "data").id;
+	change_before_hold(w, lose_row, id);
+	assert_true(boot_volume_is_closed(w->boot, id));
+	attach(w, "data", "pc-001");
+	change_before_hold(w, lose_volume, id);
+}
+
 struct mover {
 	struct world *world;
 	atomic_bool stop;
@@ -436,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_claimed, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_detach_while_opening, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_lost_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_moved_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_failed, setup, world_teardown),
 	};
