@@ -2,6 +2,7 @@
 #include "store/fixture.h"
 
 #include "base/util.h"
+#include "store/backend.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,8 @@ void fixture_open(struct fixture *f)
 	assert_int_equal(pool_new(threads, &f->pool), 0);
 	if (store_open(f->state, f->pool, &f->store, reason, sizeof(reason)))
 		fail_msg("%s", reason);
+	if (f->backends)
+		store_set_backends(f->store, f->backends);
 	if (inventory_open(store_inventory_path(f->store), &f->inventory, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	if (store_attach(f->store, f->inventory, reason, sizeof(reason)))

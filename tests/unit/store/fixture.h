@@ -9,12 +9,15 @@
 #include "store/private.h"
 #include "store/store.h"
 
+struct store_backend;
+
 struct fixture {
 	char dir[64]; /* holds "state" and the inputs */
 	char state[96];
 	struct pool *pool;
 	struct inventory *inventory;
 	struct store *store;
+	const struct store_backend *const *backends; /* NULL: those that there are */
 };
 
 /* cmocka set-up and teardown: *state is a struct fixture. Teardown removes everything. */
