@@ -168,7 +168,10 @@ bool volume_kind_is_shared(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
-/* -EEXIST: the LUN is taken, or the machine has the volume already; -EBUSY: another machine has it; -ENOENT: no such machine or volume. */
+/*
+ * -EEXIST: the LUN is taken, or the machine has the volume already; -EBUSY: another machine has it; -ENOENT: no such
+ * machine or volume; -EINVAL: LUN 0 is the system volume's, and only its; above LUN_MAX.
+ */
 int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id);
 /* -ENOENT: it is not attached there. */
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * KEY=VALUE of a machine: see boot.h. What a key changes, and whether the machine must be off for it, is in the tables
- * of fields (inventory/field.h); here are the rules of their own that some have. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
+ * of fields (inventory/field.h); here are the rules of their own that some have. Nothing here destroys data: an image is
+ * only changed where the disk holds nothing of its own.
  */
 #include "manage.h"
 
