@@ -53,7 +53,8 @@ define folder_rules
 $(B)/lib$(1).a: $(call lib_objects,$(1))
 	@rm -f $$@
 	ar rcs $$@ $$^
-unit-$(1): $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
+UNIT_$(1) := $(patsubst tests/unit/$(1)/%.c,$(B)/unit/$(1)/%,$(wildcard tests/unit/$(1)/test_*.c))
+unit-$(1): $$(UNIT_$(1))
 	@tests/unit/run $$^
 $(B)/unit/$(1)/%: $(B)/obj/unit/$(1)/%.o $(filter-out $(B)/obj/unit/$(1)/test_%.o,$(patsubst tests/unit/$(1)/%.c,$(B)/obj/unit/$(1)/%.o,$(wildcard tests/unit/$(1)/*.c))) $(call libs_of,$(1))
 	@mkdir -p $$(@D)
@@ -119,9 +120,9 @@ $(B)/obj/sim/%.o: tests/sim/%.c
 sim: $(B)/sim
 	@tests/sim/run $< $(or $(HISTORIES),10000) $(SEED)
 
-# The test of that test: each deliberate fault of tests/sim/faults must be caught.
-sim-faults: build/release/sim
-	@CC="$(CC)" tests/sim/check-faults build/release
+# The test of the tests: each deliberate fault of tests/faults must be caught (ONLY="NAME LIST": these).
+faults: build/release/sim $(sort $(foreach t,$(shell sed -n 's/^unit //p' tests/faults/* | sed 's/:[a-z0-9_]*//g'),build/release/unit/$(t)))
+	@CC="$(CC)" tests/faults/check build/release $(ONLY)
 
 # The disk engine and QEMU in turns on the same files: tests/differential/run.
 $(B)/diskio: $(B)/obj/differential/diskio.o $(call libs_of,disk)
@@ -143,7 +144,9 @@ fuzz-harnesses fuzz-corpus:
 	@$(if $(filter fuzz-corpus,$@),FUZZ_SEED=1) tests/fuzz/run $(if $(filter fuzz-harnesses,$@),$(or $(SECONDS_EACH),180),3) $(FUZZERS)
 	@$(if $(filter fuzz-harnesses,$@),tests/differential/run --seed $$(date +%s) --seconds $(or $(SECONDS_EACH),180))
 
-unit: $(FOLDERS:%=unit-%)
+unit-programs: $(foreach f,$(FOLDERS),$(UNIT_$(f)))
+unit: unit-programs
+	@tests/unit/run $(foreach f,$(FOLDERS),$(UNIT_$(f)))
 deps:
 	@packaging/deps.sh
 test: deps
@@ -158,7 +161,8 @@ install: all
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sanbootd
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/sanbootd.service >$(DESTDIR)/lib/systemd/system/sanbootd.service
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
+# Some of what the demo and the tests made belongs to root.
 clean:
-	rm -rf build
-.PHONY: all unit deps bench bench-build test demo install clean sim sim-faults fuzz fuzz-harnesses fuzz-corpus fuzz-build $(FOLDERS:%=unit-%)
+	@rm -rf build 2>/dev/null || sudo rm -rf build
+.PHONY: all deps bench bench-build test demo install clean sim faults fuzz fuzz-harnesses fuzz-corpus fuzz-build unit unit-programs $(FOLDERS:%=unit-%)
 .SECONDARY:

@@ -29,7 +29,9 @@ done
 if ! apt-cache show --no-all-versions linux-image-cloud-amd64 >/dev/null 2>&1; then
 	lists=missing
 fi
-[ -n "$missing$lists" ] || exit 0
+policy=/usr/sbin/policy-rc.d
+ours="# until sanbootd's packages are installed"
+[ -n "$missing$lists" ] || grep -qs "^$ours" "$policy" || exit 0
 [ -z "$missing" ] || echo "installing:$missing"
 sudo=
 if [ "$(id -u)" != 0 ]; then
@@ -39,20 +41,30 @@ if [ "$(id -u)" != 0 ]; then
 	}
 	sudo=sudo
 fi
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
+# Another apt may be at work, perhaps one of ours whose make was killed: wait for it.
+apt() {
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"
+}
+# Also that of a run that was killed.
+remove_policy() {
+	if grep -qs "^$ours" "$policy"; then $sudo rm -f "$policy"; fi
+}
+trap remove_policy EXIT
+trap 'exit 1' INT TERM HUP
+# A dpkg that was interrupted left packages half installed.
+if [ -n "$(dpkg --audit 2>/dev/null)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+	$sudo env DEBIAN_FRONTEND=noninteractive dpkg --configure -a || true
+fi
+apt update
 [ -n "$missing" ] || exit 0
 # No service may start because of a test.
-policy=
-if [ ! -e /usr/sbin/policy-rc.d ]; then
-	policy=/usr/sbin/policy-rc.d
-	printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\n%s\nexit 101\n' "$ours" | $sudo tee "$policy" >/dev/null
 	$sudo chmod 755 "$policy"
 fi
 status=0
 # shellcheck disable=SC2086
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing || status=$?
-[ -z "$policy" ] || $sudo rm -f "$policy"
+apt install -y --fix-broken --no-install-recommends $missing || status=$?
 # Nor at the next start of this host: the tests run these servers in networks of their own.
 for service in isc-dhcp-server kea-dhcp4-server tgt; do
 	case $missing in

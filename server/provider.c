@@ -102,7 +102,7 @@ static void provider_find(void *arg, const char *iqn, const char *initiator, str
 }
 
 static void provider_list(void *arg, const char *initiator, struct loop *reply_loop,
-			  void (*each)(void *each_arg, const char *iqn), void *each_arg)
+			  void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	struct provider *provider = arg;
 
@@ -117,27 +117,51 @@ static void provider_begin(void *arg, uint64_t key, uint64_t boot, struct loop *
 	boot_target_begin(provider->boot, (int64_t)key, boot, reply_loop, begun, begun_arg);
 }
 
-/* until iscsi/ takes lists */
-struct opening {
-	void (*opened)(void *arg, struct disk *disk, uint16_t login_status, const char *reason);
-	void *arg;
-	struct provider *provider;
-};
+static struct iscsi_lun to_iscsi(const struct boot_lun *from)
+{
+	struct iscsi_lun lun = {
+		.number = from->number,
+		.volume = (uint64_t)from->volume_id,
+		.disk = from->disk,
+		.type = from->kind == VOLUME_CD ? ISCSI_LUN_CDROM : ISCSI_LUN_DISK,
+		.read_only = volume_kind_is_shared(from->kind),
+		.physical_512 = from->physical_512,
+	};
 
-static struct boot_lun only_lun(struct disk *disk);
+	_Static_assert(sizeof(from->serial) <= sizeof(lun.serial), "a serial number fits");
+	memcpy(lun.serial, from->serial, sizeof(from->serial));
+	return lun;
+}
+
+/* What boot needs to close or grow it. */
+static struct boot_lun to_boot(const struct iscsi_lun *from)
+{
+	return (struct boot_lun){
+		.number = from->number, .volume_id = (int64_t)from->volume, .disk = from->disk
+	};
+}
+
+struct opening {
+	void (*opened)(void *arg, const struct iscsi_lun *luns, unsigned count, uint16_t login_status,
+		       const char *reason);
+	void *arg;
+};
 
 static void provider_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
 			    const char *reason)
 {
 	struct opening *opening = arg;
+	struct iscsi_lun list[ISCSI_LUNS];
 
-	opening->opened(opening->arg, count ? luns[0].disk : NULL, login_status, reason);
+	for (unsigned i = 0; i < count; i++)
+		list[i] = to_iscsi(&luns[i]);
+	opening->opened(opening->arg, list, count, login_status, reason);
 	free(opening);
 }
 
 static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-			  void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status,
-					 const char *reason),
+			  void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+					 uint16_t login_status, const char *reason),
 			  void *opened_arg)
 {
 	struct provider *provider = arg;
@@ -145,34 +169,67 @@ static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *l
 
 	if (!opening)
 		abort();
-	*opening = (struct opening){ opened, opened_arg, provider };
+	*opening = (struct opening){ opened, opened_arg };
 	boot_target_open(provider->boot, (int64_t)key, boot, loop, provider_opened, opening);
 }
 
-static void provider_close(void *arg, uint64_t key, struct disk *disk, struct loop *loop,
+struct opening_lun {
+	void (*opened)(void *arg, const struct iscsi_lun *lun, int err, const char *reason);
+	void *arg;
+};
+
+static void provider_opened_lun(void *arg, const struct boot_lun *lun, const char *reason)
+{
+	struct opening_lun *opening = arg;
+	struct iscsi_lun opened;
+
+	if (lun)
+		opened = to_iscsi(lun);
+	opening->opened(opening->arg, lun ? &opened : NULL, lun ? 0 : -EIO, reason);
+	free(opening);
+}
+
+static void provider_open_lun(void *arg, uint64_t key, unsigned lun, struct loop *loop,
+			      void (*opened)(void *opened_arg, const struct iscsi_lun *lun, int err,
+					     const char *reason),
+			      void *opened_arg)
+{
+	struct provider *provider = arg;
+	struct opening_lun *opening = malloc(sizeof(*opening));
+
+	if (!opening)
+		abort();
+	*opening = (struct opening_lun){ opened, opened_arg };
+	boot_target_open_lun(provider->boot, (int64_t)key, lun, loop, provider_opened_lun, opening);
+}
+
+static void provider_close(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *loop,
 			   void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct provider *provider = arg;
-	struct boot_lun lun = only_lun(disk);
+	struct boot_lun list[ISCSI_LUNS];
 
 	(void)key;
 	(void)loop;
-	boot_target_close(provider->boot, &lun, 1, closed, closed_arg);
+	for (unsigned i = 0; i < count; i++)
+		list[i] = to_boot(&luns[i]);
+	boot_target_close(provider->boot, list, count, closed, closed_arg);
 }
 
-static void provider_grow(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+static void provider_close_lun(void *arg, uint64_t key, const struct iscsi_lun *lun, struct loop *loop,
+			       void (*closed)(void *closed_arg), void *closed_arg)
+{
+	provider_close(arg, key, lun, 1, loop, closed, closed_arg);
+}
+
+static void provider_grow(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 			  void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason),
 			  void *grown_arg)
 {
 	struct provider *provider = arg;
-	struct boot_lun lun = only_lun(disk);
+	struct boot_lun boot_lun = to_boot(lun);
 
-	boot_target_grow(provider->boot, (int64_t)key, &lun, size_bytes, loop, grown, grown_arg);
-}
-
-static struct boot_lun only_lun(struct disk *disk)
-{
-	return (struct boot_lun){ .volume_id = boot_volume_of(disk), .disk = disk };
+	boot_target_grow(provider->boot, (int64_t)key, &boot_lun, size_bytes, loop, grown, grown_arg);
 }
 
 static bool provider_begin_needs_closed(void *arg, uint64_t key)
@@ -346,26 +403,26 @@ static void provider_release(void *arg, uint64_t key, const char *why, struct lo
 }
 
 struct sessions {
-	void (*each)(void *arg, const struct boot_session *session);
+	void (*each)(void *arg, const struct boot_session *session, int err);
 	void *arg;
 };
 
-static void provider_each_session(void *arg, const struct iscsi_session_info *info)
+static void provider_each_session(void *arg, const struct iscsi_session_info *info, int err)
 {
 	struct sessions *sessions = arg;
 	struct boot_session session;
 
 	if (info) {
 		copy_session(&session, info);
-		sessions->each(sessions->arg, &session);
+		sessions->each(sessions->arg, &session, 0);
 		return;
 	}
-	sessions->each(sessions->arg, NULL);
+	sessions->each(sessions->arg, NULL, err);
 	free(sessions);
 }
 
 static void provider_sessions(void *arg, uint64_t key, struct loop *reply_loop,
-			      void (*each)(void *each_arg, const struct boot_session *session), void *each_arg)
+			      void (*each)(void *each_arg, const struct boot_session *session, int err), void *each_arg)
 {
 	struct provider *provider = arg;
 	struct sessions *sessions = malloc(sizeof(*sessions));
@@ -381,8 +438,23 @@ static void provider_resize(void *arg, uint64_t key, unsigned lun, uint64_t size
 {
 	struct provider *provider = arg;
 
-	(void)lun;
-	iscsi_server_resize(provider->server, key, size_bytes, reply_loop, resized, resized_arg);
+	iscsi_server_resize(provider->server, key, lun, size_bytes, reply_loop, resized, resized_arg);
+}
+
+static void provider_attach(void *arg, uint64_t key, unsigned lun, struct loop *reply_loop,
+			    void (*attached)(void *attached_arg, int err, const char *reason), void *attached_arg)
+{
+	struct provider *provider = arg;
+
+	iscsi_server_attach(provider->server, key, lun, reply_loop, attached, attached_arg);
+}
+
+static void provider_detach(void *arg, uint64_t key, unsigned lun, bool force, struct loop *reply_loop,
+			    void (*detached)(void *detached_arg, int err, const char *reason), void *detached_arg)
+{
+	struct provider *provider = arg;
+
+	iscsi_server_detach(provider->server, key, lun, force, reply_loop, detached, detached_arg);
 }
 
 void provider_init(struct provider *provider)
@@ -394,6 +466,8 @@ void provider_init(struct provider *provider)
 		.begin = provider_begin,
 		.open = provider_open,
 		.close = provider_close,
+		.open_lun = provider_open_lun,
+		.close_lun = provider_close_lun,
 		.grow = provider_grow,
 		.begin_needs_closed = provider_begin_needs_closed,
 		.session_began = provider_session_began,
@@ -409,5 +483,7 @@ void provider_init(struct provider *provider)
 		.release = provider_release,
 		.sessions = provider_sessions,
 		.resize = provider_resize,
+		.attach = provider_attach,
+		.detach = provider_detach,
 	};
 }

@@ -69,6 +69,7 @@ check_host() {
         command -v "${pair%%:*}" >/dev/null || case " $missing " in *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
     done
     [ -z "$missing" ] || die "missing tools; run: apt-get install$missing"
+    local why; why=$(alone true 2>&1) || die "needs mounts and processes of its own, which this container forbids: ${why//$'\n'/ }"
     [ -d "$(dirname "$OUT")" ] || die "no directory $(dirname "$OUT"): make it, or give another --out"
     mkdir -p "$WORK/debs" "$WORK/archives/partial" || die "cannot make $WORK: give another --work"
     OUT=$(realpath -m "$OUT"); WORK=$(realpath "$WORK")
@@ -105,9 +106,22 @@ openssh-server iputils-ping less nano"
     fi
 }
 
-# Runs a command in the tree. The mounts live in a private mount namespace and end with it, whatever happens.
+# Runs a command with processes and mounts of its own, which end with it, whatever happens. In a chroot / is no mount point and
+# cannot be made private: the tree is bound to a place that can, and entered there.
+alone() {
+    local options="--mount --pid --fork --kill-child --mount-proc"
+    # shellcheck disable=SC2086
+    if [ -n "$(awk '$5 == "/"' /proc/self/mountinfo)" ]; then
+        unshare $options --propagation private -- "$@"
+    else
+        unshare $options --propagation unchanged -- sh -ec 'mount --rbind --make-rprivate / /proc
+            exec chroot /proc sh -ec "cd \"\$0\"; exec \"\$@\"" "$PWD" "$@"' sh "$@"
+    fi
+}
+
+# Runs a command in the tree.
 in_tree() {
-    unshare --mount --propagation private --pid --fork --kill-child -- sh -ec '
+    alone sh -ec '
         t=$1 archives=$2; shift 2
         mount -t proc proc "$t/proc"; mount --rbind /sys "$t/sys"; mount --rbind /dev "$t/dev"
         mount --bind "$archives" "$t/var/cache/apt/archives"
@@ -125,8 +139,7 @@ install_tree() {
     rm -rf "$T" "$T.installed"; mkdir -p "$T"
     progress 2 "getting Debian $SUITE"
     # shellcheck disable=SC2086
-    { unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-        debootstrap --variant=minbase --cache-dir="$WORK/debs" --include="$BASE" "$SUITE" "$T" ${MIRROR:+"$MIRROR"} \
+    { alone debootstrap --variant=minbase --cache-dir="$WORK/debs" --include="$BASE" "$SUITE" "$T" ${MIRROR:+"$MIRROR"} \
         2>&1 || echo "E: debootstrap failed"; } | tee "$log" | awk '
         /^I: (Retrieving|Validating|Extracting|Unpacking|Configuring) / {
             n++; p = 2 + int(n / 16); if (p > 44) p = 44

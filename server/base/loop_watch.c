@@ -228,11 +228,11 @@ static void look_for_lock(struct loop_watch *watch, uint64_t slept)
 {
 	struct kernel_stack stack = { 0 };
 	char what[64];
-	bool found = !watch->traced;
+	bool found = false;
 
-	if (slept < (uint64_t)LOOP_WATCH_LOCK_MS * 1000000)
+	/* A core that the host took away and a write's wait for the journal look like it as well: untraced nothing is certain. */
+	if (!watch->traced || slept < (uint64_t)LOOP_WATCH_LOCK_MS * 1000000)
 		return;
-	/* A core that the host took away looks like sleep as well: without a sleep that was noted it was none. */
 	while (!found && sleep_trace_next(&watch->lock, &stack))
 		found = !is_poll(&stack);
 	if (!found)
@@ -307,7 +307,7 @@ static bool open_traces(struct loop_watch *watch)
 			sleep_trace_close(&watch->disk);
 	}
 	if (err)
-		log_info("loop %s: only its major faults and long sleeps are watched: where it sleeps cannot be traced: %s",
+		log_info("loop %s: only its major faults are watched: where it sleeps cannot be traced: %s",
 			 watch->name, strerror(-err));
 	return !err;
 }

@@ -27,7 +27,7 @@
  *
  * Whoever sleeps interruptibly waits for a lock, mostly of another thread for a few instructions: that is an error from
  * LOOP_WATCH_LOCK_MS on, without the time that the thread was ready to run and got no core. Where the kernel does not
- * let us look, the log says so once, and major faults and the long sleeps are all that is seen.
+ * let us look, the log says so once, and major faults are all that is seen.
  */
 #ifndef BASE_LOOP_WATCH_H
 #define BASE_LOOP_WATCH_H

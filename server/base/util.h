@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What C lacks: container_of, array_len, alignment, the time of day. */
+/* What C lacks: container_of, array_len, alignment, clocks. */
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -37,6 +38,17 @@ static inline uint64_t time_monotonic_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* For waits with a limit, which end with time_monotonic_in: somebody may set the time of day meanwhile. */
+static inline void cond_init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 /* The moment in so many milliseconds, on that clock, for pthread_cond_timedwait. */

@@ -44,9 +44,9 @@ struct boot_runtime {
 		      void *answered_arg);
 	void (*release)(void *arg, uint64_t key, const char *why, struct loop *reply_loop,
 			void (*released)(void *released_arg), void *released_arg);
+	/* One by one; then once NULL with err: 0, or -errno where those were not all. */
 	void (*sessions)(void *arg, uint64_t key, struct loop *reply_loop,
-			 void (*each)(void *each_arg, const struct boot_session *session),
-			 void *each_arg); /* NULL ends */
+			 void (*each)(void *each_arg, const struct boot_session *session, int err), void *each_arg);
 	/* Grows a LUN of an open target, through boot_target_grow; reason is borrowed. -ENOENT: it is not open. */
 	void (*resize)(void *arg, uint64_t key, unsigned lun, uint64_t size_bytes, struct loop *reply_loop,
 		       void (*resized)(void *resized_arg, int err, const char *reason), void *resized_arg);
@@ -148,8 +148,7 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
-/* Why a boot that is stuck behind this stage usually is, and what to do; "" where nothing can be said. */
-const char *boot_stage_why(enum boot_stage stage);
+/* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
 const char *boot_stage_hint(enum boot_stage stage);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
@@ -259,11 +258,13 @@ struct boot_access {
 
 void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
 		      void (*found)(void *arg, const struct boot_access *access), void *arg);
-/* The IQNs that an initiator may open, one by one, NULL ends. */
+/* The IQNs that an initiator may open, one by one; then once NULL with err: 0, or -errno, and there was none. */
 void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
-		      void (*each)(void *arg, const char *iqn), void *arg);
+		      void (*each)(void *arg, const char *iqn, int err), void *arg);
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg);
+
+enum { BOOT_LUN_SERIAL = 40 };
 
 /* An open volume at a LUN. The disk is closed by boot_target_close. */
 struct boot_lun {
@@ -271,6 +272,8 @@ struct boot_lun {
 	int64_t volume_id;
 	enum volume_kind kind;
 	bool physical_512;
+	/* Its own serial number, whatever machine has it under whatever LUN; "": its machine's. */
+	char serial[BOOT_LUN_SERIAL];
 	struct disk *disk;
 };
 
@@ -285,8 +288,6 @@ void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, st
 /* Opens one more, while the others are open. lun NULL: it cannot be, and reason says why. */
 void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
 			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg);
-/* until iscsi/ takes lists */
-int64_t boot_volume_of(const struct disk *disk);
 /* Closes these; closed runs on their loop. Nobody uses them. */
 void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
 		       void *arg);

@@ -20,14 +20,9 @@ struct disk_use {
 
 void disks_init(struct disks *disks)
 {
-	pthread_condattr_t attr;
-
 	*disks = (struct disks){ 0 };
 	pthread_mutex_init(&disks->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&disks->closed, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&disks->closed);
 }
 
 void disks_fini(struct disks *disks)

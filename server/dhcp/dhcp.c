@@ -140,11 +140,9 @@ static void start_on_loop(void *arg)
 /* The first start decides: up, or refused with dnsmasq's own words. */
 static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
 {
-	struct timespec deadline;
+	struct timespec deadline = time_monotonic_in(READY_MS);
 	int err = 0;
 
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += READY_MS / 1000;
 	pthread_mutex_lock(&d->mutex);
 	while (d->state == SUPERVISOR_STARTING || d->state == SUPERVISOR_STOPPED)
 		if (pthread_cond_timedwait(&d->wake, &d->mutex, &deadline))
@@ -294,7 +292,7 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	d->inventory = config->inventory;
 	d->loop = config->loop;
 	pthread_mutex_init(&d->mutex, NULL);
-	pthread_cond_init(&d->wake, NULL);
+	cond_init_monotonic(&d->wake);
 	d->watch = (struct watch){ .seen = on_seen, .exhausted = on_exhausted, .neighbour = dhcp_neighbour, .arg = d };
 	refresh_init(d);
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);

@@ -41,7 +41,7 @@ int files_write(const char *path, const struct buf *text, char *reason, size_t r
 	return err;
 }
 
-int files_make_directory(const char *path, char *reason, size_t reason_size)
+static int files_make_directory(const char *path, char *reason, size_t reason_size)
 {
 	if ((mkdir(path, 0755) && errno != EEXIST) || chmod(path, 0755)) {
 		snprintf(reason, reason_size, "cannot make %s: %s", path, strerror(errno));

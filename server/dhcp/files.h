@@ -17,7 +17,6 @@ enum { DHCP_PATH_BYTES = 1024 };
 
 /* Replaces the file at once. */
 int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size);
-int files_make_directory(const char *path, char *reason, size_t reason_size);
 /*
  * The TFTP folder of one interface: a link to each of --ipxe-dir's files, boot.ipxe with this interface's address, and,
  * where a shim is served, autoexec.ipxe, which a signed iPXE loads from beside itself.

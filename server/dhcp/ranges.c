@@ -38,7 +38,7 @@ static uint64_t lease_seconds(const char *lease)
 	return 0;
 }
 
-int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t reason_size)
+static int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t reason_size)
 {
 	char first[64], last[64], rest[2];
 	int fields = sscanf(text, "%63[^,],%63[^,],%31[^,]%1s", first, last, range->lease, rest);

@@ -21,8 +21,6 @@ struct dhcp_ranges {
 	unsigned count;
 };
 
-/* FIRST,LAST[,LEASE]. -EINVAL with a sentence. */
-int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t reason_size);
 /*
  * All of config's. -EINVAL with a sentence: not a range, in no interface's network, over this server's own address,
  * over another range; or an interface that no range is for.

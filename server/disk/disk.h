@@ -81,13 +81,11 @@ struct disk_request {
 enum disk_event {
 	DISK_FAILED,	/* a sync failed: writes and flushes fail from now on, reads go on (invariant 5) */
 	DISK_NO_SPACE,	/* writes cannot be stored at present (invariant 6) */
-	DISK_LOCK_LOST, /* another gateway took the disk: close it (network block devices; never from a file) */
 };
 
 struct disk_info {
 	uint64_t size_bytes;
 	bool read_only;
-	bool thin;		  /* discard gives space back */
 	uint64_t allocated_bytes; /* what it takes on the file system, as st_blocks says */
 	bool failed;
 };

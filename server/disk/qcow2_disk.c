@@ -73,7 +73,6 @@ static void disk_qcow2_info(const struct disk *disk, struct disk_info *info)
 {
 	const struct qcow2 *q = container_of(disk, struct qcow2, disk);
 
-	info->thin = !disk->read_only;
 	info->allocated_bytes = q->file->ops->allocated_bytes(q->file);
 	info->failed = q->failed;
 }

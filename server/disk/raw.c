@@ -257,7 +257,6 @@ static void raw_info(const struct disk *disk, struct disk_info *info)
 {
 	const struct raw_disk *raw = raw_of(disk);
 
-	info->thin = !disk->read_only;
 	info->allocated_bytes = raw->file->ops->allocated_bytes(raw->file);
 	info->failed = raw->failed != 0;
 }

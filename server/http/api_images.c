@@ -87,14 +87,13 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 	uint64_t bytes = store_version_allocated(http->config.store, version);
 	json_t *image = find_image(images, version), *described;
 	struct boot_set_info learnt;
-	json_int_t published = json_integer_value(json_object_get(image, "published"));
 
 	store_get_boot_set_info(http->config.store, version, &learnt);
 	described = version_json(version, bytes);
 	json_object_set_new(described, "boots_learnt", json_integer(learnt.boots));
 	json_object_set_new(described, "boot_bytes", json_integer((json_int_t)learnt.needed_bytes));
 	json_array_append_new(json_object_get(image, "versions"), described);
-	if (version->state == VERSION_PUBLISHED && version->number > published)
+	if (version->is_newest)
 		json_object_set_new(image, "published", json_integer(version->number));
 	json_object_set_new(image, "machines",
 			    json_integer(json_integer_value(json_object_get(image, "machines")) + version->machines));

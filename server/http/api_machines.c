@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "boot/boot.h"
+#include "disk/disk.h"
 #include "http/json.h"
 #include "http/routes.h"
 #include "store/store.h"
@@ -181,7 +182,7 @@ static void add_sessions(const struct machine_ref *ref, const struct boot_sessio
 static void add_disk(struct http *http, const struct machine_ref *ref)
 {
 	struct volume_info info;
-	json_t *disk, *luns;
+	json_t *disk, *luns = json_array();
 	int err = store_volume_info(http->config.store, &ref->system, NULL, &info);
 
 	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", info.path, "format", info.format, "virtual_bytes",
@@ -191,9 +192,12 @@ static void add_disk(struct http *http, const struct machine_ref *ref)
 		json_object_set_new(disk, "error",
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 	json_object_set_new(ref->json, "disk", disk);
-	luns = json_pack("[{s:i, s:s, s:I, s:i, s:i}]", "lun", 0, "kind", "disk", "bytes",
-			 (json_int_t)info.virtual_bytes, "block_bytes", 512, "physical_block_bytes",
-			 (int)json_integer_value(json_object_get(ref->json, "physical_block")));
+	/* A target has one LUN, and none while its disk cannot be read: then no login is let in. */
+	if (!err)
+		json_array_append_new(luns, json_pack("{s:i, s:I, s:i, s:O}", "lun", 0, "bytes",
+						      (json_int_t)info.virtual_bytes, "block_bytes", DISK_BLOCK_BYTES,
+						      "physical_block_bytes",
+						      json_object_get(ref->json, "physical_block")));
 	json_object_set_new(ref->json, "luns", luns);
 }
 
@@ -203,9 +207,12 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		.job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array()
 	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
-	struct boot_sessions sessions = { 0 };
+	struct boot_sessions sessions;
 	json_t *status, *portals;
 
+	/* One question for all of them: each costs a round trip through every I/O loop. */
+	if (!err)
+		err = boot_list_sessions(http->config.boot, job.count == 1 ? job.refs[0].id : 0, &sessions);
 	if (err) {
 		json_decref(job.machines);
 		free(job.refs);
@@ -213,9 +220,6 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	}
 	status = api_main_status(http);
 	portals = api_portals(status);
-	/* One question for all of them: each costs a round trip through every I/O loop. */
-	if (boot_list_sessions(http->config.boot, job.count == 1 ? job.refs[0].id : 0, &sessions))
-		sessions = (struct boot_sessions){ 0 };
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
 		add_disk(http, &job.refs[i]);

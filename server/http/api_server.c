@@ -148,23 +148,27 @@ void handle_status(struct request *request)
 {
 	struct http *http = request->http;
 	struct counts_job counts = { .job.run = run_counts };
-	struct store_space space = { 0 };
+	struct store_space space;
 	json_t *status, *machines;
-	int64_t now = time_unix_ms();
 	int err;
 
 	if (!api_read(request, &counts.job, "the inventory could not be read"))
 		return;
+	err = store_get_space(http->config.store, &counts.policy, &space);
+	if (err) {
+		reply_errno(request, err, "the space of the state directory could not be read", "see sanbootd's log");
+		return;
+	}
 	err = api_machines(http, NULL, false, false, &machines);
 	if (err) {
 		reply_errno(request, err, "the machines could not be read", "see sanbootd's log");
 		return;
 	}
-	store_get_space(http->config.store, &counts.policy, &space);
 	status = api_main_status(http);
 	api_join_leases(status, machines);
-	json_object_set_new(status, "now_ms", json_integer(now));
-	json_object_set_new(status, "uptime_s", json_integer((now - http->started_ms) / 1000));
+	json_object_set_new(status, "now_ms", json_integer(time_unix_ms()));
+	json_object_set_new(status, "uptime_s",
+			    json_integer((json_int_t)((time_monotonic_ms() - http->started_ms) / 1000)));
 	json_object_set_new(status, "http", json_string(http_address(http)));
 	json_object_set_new(status, "machines", machine_counts(machines));
 	json_object_set_new(status, "waiting", json_integer(counts.waiting));

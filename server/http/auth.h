@@ -25,7 +25,5 @@ bool auth_has_session(struct request *request);
 bool auth_has_password(struct http *http);
 /* Is this the one-time token that may set the password? */
 bool auth_setup_token_fits(struct http *http, const char *token);
-/* Lower-case hex of the SHA-256 of a text. */
-void auth_hash(const char *text, char hash[AUTH_HASH_TEXT]);
 
 #endif

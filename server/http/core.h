@@ -61,7 +61,7 @@ struct http {
 	unsigned listener_count;
 	struct pool *pool;
 	struct limiter *limiter;
-	int64_t started_ms;
+	uint64_t started_ms; /* monotonic */
 	atomic_uint hashing; /* passwords being hashed at this moment: each takes tens of milliseconds and 16 MiB */
 
 	atomic_uint measuring; /* GET /metrics being answered */

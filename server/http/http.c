@@ -47,7 +47,6 @@ void http_unref(struct http *http)
 static struct http *http_alloc(const struct http_config *config)
 {
 	struct http *http = calloc(1, sizeof(*http));
-	pthread_condattr_t attr;
 
 	if (!http)
 		return NULL;
@@ -55,13 +54,10 @@ static struct http *http_alloc(const struct http_config *config)
 	http->config.boot_endpoints = http->config.web_endpoints = NULL;
 	http->config.control_path = http->config.ipxe_dir = http->config.boot_files = NULL;
 	http->refs = 1;
-	http->started_ms = time_unix_ms();
+	http->started_ms = time_monotonic_ms();
 	pthread_mutex_init(&http->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&http->watch_wake, &attr);
-	pthread_cond_init(&http->streams_wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&http->watch_wake);
+	cond_init_monotonic(&http->streams_wake);
 	http->control_path = config->control_path ? strdup(config->control_path) : NULL;
 	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
 	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");

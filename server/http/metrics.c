@@ -141,7 +141,7 @@ static void write_http(struct buf *out, struct http *http)
 	pthread_mutex_unlock(&http->lock);
 	gauge(out, "http_event_streams", "Open event streams.", streams);
 	gauge(out, "uptime_seconds", "Seconds since the start.",
-	      (unsigned long long)((time_unix_ms() - http->started_ms) / 1000));
+	      (time_monotonic_ms() - http->started_ms) / 1000);
 }
 
 /* Fills the body; or answers why not. */

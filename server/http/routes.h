@@ -5,8 +5,8 @@
 
 #include "http/request.h"
 
-/* Who may: anybody; a logged-in person, a token or the control socket; or the control socket only. */
-enum access { ACCESS_PUBLIC, ACCESS_LOGIN, ACCESS_CONTROL };
+/* Who may: anybody; or a logged-in person, a token or the control socket. */
+enum access { ACCESS_PUBLIC, ACCESS_LOGIN };
 
 enum run {
 	RUN_NOW,    /* on libmicrohttpd's thread: must not block */

@@ -180,10 +180,7 @@ static void watch_nap(struct http *http)
 		pthread_cond_wait(&http->watch_wake, &http->lock);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += nap_ms * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
+	until = time_monotonic_in(nap_ms);
 	pthread_cond_timedwait(&http->watch_wake, &http->lock, &until);
 }
 

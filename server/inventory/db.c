@@ -15,7 +15,7 @@
 
 enum { BUSY_TIMEOUT_MS = 5000, JOURNAL_LIMIT_BYTES = 16 << 20 };
 
-int db_errno(sqlite3 *sqlite, int code)
+static int db_errno(sqlite3 *sqlite, int code)
 {
 	int extended = sqlite ? sqlite3_extended_errcode(sqlite) : code;
 

@@ -53,8 +53,6 @@ int db_explain(struct db *db, const char *path, int code, char *reason, size_t r
 int db_explain_damage(const char *path, const char *what, char *reason, size_t reason_size);
 /* Runs one or more statements without values. 0 or -errno, logged. */
 int db_run(struct db *db, const char *sql);
-/* What an SQLite result code is as -errno. */
-int db_errno(sqlite3 *sqlite, int code);
 
 /*
  * Brings the file to the newest version of the table (schema.sql, migrations/NNNN-what.sql), each step in one

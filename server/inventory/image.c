@@ -13,6 +13,7 @@
 #define VERSION_COLUMNS                                                                                            \
 	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, " \
 	"image_version.created_ms, source, warnings, is_default, "                                                 \
+	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                   \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
@@ -33,6 +34,7 @@ static void version_read(struct query *q, struct image_version *v)
 	query_text(q, v->source, sizeof(v->source));
 	query_text(q, v->warnings, sizeof(v->warnings));
 	v->is_default = query_int(q);
+	v->is_newest = query_int(q);
 	v->machines = (unsigned)query_int(q);
 	v->volumes = (unsigned)query_int(q);
 }

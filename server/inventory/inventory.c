@@ -320,7 +320,6 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 			 size_t reason_size)
 {
 	struct inventory *made = calloc(1, sizeof(*made));
-	pthread_condattr_t monotonic;
 	int err;
 
 	if (!made) {
@@ -331,10 +330,7 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 	queue_init(&made->writes);
 	queue_init(&made->reads);
 	pthread_cond_init(&made->idle_cond, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&made->changed_cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&made->changed_cond);
 	made->generation = 1;
 	reason[0] = '\0';
 	err = inventory_make_file(path, reason, reason_size);

@@ -143,7 +143,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id);
 int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
 int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
-/* The next free name for a pattern such as "pc-{n:03}". -EINVAL: no such pattern. */
+/* The next free name for a pattern such as "pc-{n:03}", in a write job. -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
 /* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
 bool machine_name_pattern_valid(const char *pattern);
@@ -321,6 +321,7 @@ struct image_version {
 	char source[256];   /* what it was imported from; for people */
 	char warnings[1024]; /* lines: why a clone might not boot */
 	bool is_default;    /* its image is the default one */
+	bool is_newest;	    /* of its image the one that was published last; only read */
 	unsigned machines; /* how many have a system volume that was made from it */
 	unsigned volumes;  /* how many others stand on it */
 };
@@ -369,8 +370,6 @@ bool quota_parse(const char *text, uint64_t *bytes);
 uint64_t quota_of(const struct volume *volume, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
-/* The value as text. -ENOENT. */
-int policy_get_text(struct inventory_tx *tx, const char *key, char *value, size_t value_size);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);
 
 /* Small named values: "iqn-prefix", "admin-password" (a crypt(5) hash), ... -ENOENT. */

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/util.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,10 +111,11 @@ static int name_is_taken(struct inventory_tx *tx, const char *name, bool *taken)
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT])
 {
 	struct db *db = tx->db;
-	bool known = tx->writable && !strcmp(db->hint_pattern, pattern);
+	bool known = !strcmp(db->hint_pattern, pattern);
 	char candidate[NAME_MAX_TEXT];
 	struct pattern p;
 
+	assert(tx->writable); /* a reader's hint would be of an older state */
 	if (!machine_name_pattern_valid(pattern) || !pattern_parse(pattern, &p))
 		return -EINVAL;
 	for (unsigned number = known ? db->hint_number : 1; number < NUMBERS_MAX; number++) {
@@ -127,10 +129,8 @@ int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NA
 			return err;
 		if (taken)
 			continue;
-		if (tx->writable) {
-			memcpy(db->hint_pattern, pattern, strlen(pattern) + 1);
-			db->hint_number = number;
-		}
+		memcpy(db->hint_pattern, pattern, strlen(pattern) + 1);
+		db->hint_number = number;
 		memcpy(name, candidate, sizeof(candidate));
 		return 0;
 	}

@@ -236,22 +236,6 @@ static int policy_read(struct inventory_tx *tx, const struct policy_key *key, ch
 	return err;
 }
 
-int policy_get_text(struct inventory_tx *tx, const char *key_name, char *value, size_t value_size)
-{
-	const struct policy_key *key = key_find(key_name);
-	char text[VALUE_MAX_TEXT];
-	int err;
-
-	if (!key)
-		return -ENOENT;
-	err = policy_read(tx, key, text);
-	if (!err && strlen(text) >= value_size)
-		err = -EINVAL;
-	if (!err)
-		memcpy(value, text, strlen(text) + 1);
-	return err;
-}
-
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg)
 {
 	char text[VALUE_MAX_TEXT];

@@ -60,47 +60,43 @@ int waiting_by_number(struct inventory_tx *tx, int64_t number, struct waiting *w
 	return waiting_one(&q, waiting);
 }
 
-static int waiting_count(struct inventory_tx *tx, bool denied, const char *but_mac, int64_t *count)
+static int waiting_count(struct inventory_tx *tx, bool denied, int64_t *count)
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "SELECT count(*) FROM waiting WHERE CASE WHEN reason = ? THEN 1 ELSE 0 END = ? AND mac <> ?");
+	query_begin(&q, tx, "SELECT count(*) FROM waiting WHERE CASE WHEN reason = ? THEN 1 ELSE 0 END = ?");
 	query_bind(&q, WAIT_DENIED);
 	query_bind(&q, denied);
-	query_bind_text(&q, but_mac, PARSE_MAC_TEXT);
 	return query_number(&q, count);
 }
 
 /* Deletes at most `most` entries that were last seen before, oldest first. */
-static int waiting_evict(struct inventory_tx *tx, bool denied, const char *but_mac, int64_t before_ms, int64_t most)
+static int waiting_evict(struct inventory_tx *tx, bool denied, int64_t before_ms, int64_t most)
 {
 	struct query q;
 
 	query_begin(&q, tx,
 		    "DELETE FROM waiting WHERE number IN (SELECT number FROM waiting WHERE CASE WHEN reason = ? THEN 1 "
-		    "ELSE 0 END = ? AND mac <> ? AND seen_ms < ? "
+		    "ELSE 0 END = ? AND seen_ms < ? "
 		    "ORDER BY seen_ms, number LIMIT ?)");
 	query_bind(&q, WAIT_DENIED);
 	query_bind(&q, denied);
-	query_bind_text(&q, but_mac, PARSE_MAC_TEXT);
 	query_bind(&q, before_ms);
 	query_bind(&q, most);
 	return query_run(&q);
 }
 
-/* Makes room for one more of its kind. */
-static int waiting_make_room(struct inventory_tx *tx, const struct waiting *w, int64_t now_ms, unsigned max)
+/* Makes room for one more of a kind (denied or not), which the newcomer is not yet. */
+static int waiting_make_room(struct inventory_tx *tx, bool denied, int64_t now_ms, unsigned max)
 {
-	bool denied = w->reason == WAIT_DENIED;
 	int64_t limit = denied ? (int64_t)max * DENIED_FACTOR : max, count;
-	int err = waiting_count(tx, denied, w->mac, &count);
+	int err = waiting_count(tx, denied, &count);
 
 	if (err || count < limit)
 		return err;
-	err = waiting_evict(tx, denied, w->mac, denied ? INT64_MAX : now_ms - DAY_MS, count - limit + 1);
+	err = waiting_evict(tx, denied, denied ? INT64_MAX : now_ms - DAY_MS, count - limit + 1);
 	if (!err)
-		err = waiting_count(tx, denied, w->mac, &count);
+		err = waiting_count(tx, denied, &count);
 	if (err)
 		return err;
 	return count < limit ? 0 : -ENOSPC;
@@ -119,7 +115,7 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max)
 		return err;
 	/* Who already waits may stay, also when the limit was lowered. */
 	if (err || (old.reason == WAIT_DENIED) != (waiting->reason == WAIT_DENIED)) {
-		err = waiting_make_room(tx, waiting, now_ms, max);
+		err = waiting_make_room(tx, waiting->reason == WAIT_DENIED, now_ms, max);
 		if (err)
 			return err;
 	}

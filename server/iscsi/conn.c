@@ -84,6 +84,14 @@ static int conn_attach(struct conn *conn, struct hub *hub)
 	return 0;
 }
 
+/* To be looked at before the loop sleeps. */
+static void conn_mark(struct conn *conn)
+{
+	/* On its way to another loop it is nobody's. */
+	if (!list_linked(&conn->dirty_link) && conn->state != CONN_CLOSED && !conn->moving_to)
+		list_append(&conn->hub->dirty, &conn->dirty_link);
+}
+
 int conn_new(struct hub *hub, int fd, const struct endpoint *peer)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
@@ -377,13 +385,6 @@ void conn_move(struct conn *conn, struct hub *to, void (*moved)(struct conn *con
 }
 
 /* ---- events ---- */
-
-void conn_mark(struct conn *conn)
-{
-	/* On its way to another loop it is nobody's. */
-	if (!list_linked(&conn->dirty_link) && conn->state != CONN_CLOSED && !conn->moving_to)
-		list_append(&conn->hub->dirty, &conn->dirty_link);
-}
 
 void conn_hold(struct conn *conn)
 {

@@ -92,8 +92,6 @@ void conn_close(struct conn *conn, const char *why);
 void conn_finish(struct conn *conn);
 void conn_hold(struct conn *conn);
 void conn_resume(struct conn *conn);
-/* To be looked at before the loop sleeps. */
-void conn_mark(struct conn *conn);
 void conn_work(struct conn *conn);
 /* Has something come that libuv has not said? True: it has, and is handled. */
 bool conn_look(struct conn *conn);

@@ -120,7 +120,7 @@ static void tick_conns(struct hub *hub, uint64_t now_ms)
 
 static bool target_needs_clock(const struct target *target)
 {
-	return target->close_after_ms || target->resize;
+	return target->close_after_ms || !list_empty(&target->changes);
 }
 
 static void tick_targets(struct hub *hub)
@@ -172,6 +172,8 @@ static void hub_rest(struct hub *hub, uint64_t now_ms)
 		uv_timer_start(&hub->tick, hub->tick.timer_cb, next_ms, HUB_TICK_MS);
 }
 
+static void hub_stop_tick(struct hub *hub, uint64_t now_ms);
+
 static void hub_on_tick(uv_timer_t *tick)
 {
 	struct hub *hub = tick->data;
@@ -219,7 +221,7 @@ static bool conn_is_idle(const struct conn *conn)
 }
 
 /* design.md: tasks in hand finish; initiators that were asked to log out get a moment to do so. */
-void hub_stop_tick(struct hub *hub, uint64_t now_ms)
+static void hub_stop_tick(struct hub *hub, uint64_t now_ms)
 {
 	list_each(link, next, &hub->conns) {
 		struct conn *conn = list_entry(link, struct conn, link);

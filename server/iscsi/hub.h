@@ -66,6 +66,7 @@ struct listener {
 struct iscsi_server {
 	const struct iscsi_provider *provider;
 	uint32_t first_statsn;
+	unsigned lun_in_use_ms;
 	char *advertise; /* NULL: the address that the client reached */
 	unsigned hub_count;
 	struct hub *hubs;
@@ -82,11 +83,8 @@ struct iscsi_server {
 int hub_init(struct hub *hub, struct iscsi_server *server, struct loop *loop);
 /* Starts the clocks. On the hub's loop. */
 void hub_start(struct hub *hub);
-/*
- * The server stops: logins end at once, sessions when their tasks are done. Then hub_stop_tick until nothing is left.
- */
+/* The server stops: logins end at once, sessions when their tasks are done. */
 void hub_stop(struct hub *hub);
-void hub_stop_tick(struct hub *hub, uint64_t now_ms);
 /* Something waits for the clock: the tick must not rest. What goes through dirty or kicked does this by itself. */
 void hub_wake(struct hub *hub);
 /* Closes the clocks; server_hub_closed when that has happened. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What other threads ask of targets: who is logged in, to close one, to tell of a new capacity. See server.h. */
+/* What other threads ask of targets: who is logged in, to close one. See server.h. */
 #include "iscsi/hub.h"
 #include "iscsi/session.h"
 #include "iscsi/target.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -75,8 +76,9 @@ struct census {
 	unsigned hub, last_hub;
 	struct iscsi_session_info *infos;
 	size_t count, room;
+	int err;
 	struct loop *reply_loop;
-	void (*each)(void *arg, const struct iscsi_session_info *session);
+	void (*each)(void *arg, const struct iscsi_session_info *session, int err);
 	void *arg;
 };
 
@@ -85,8 +87,8 @@ static void census_reply(struct loop_msg *msg)
 	struct census *census = container_of(msg, struct census, msg);
 
 	for (size_t i = 0; i < census->count; i++)
-		census->each(census->arg, &census->infos[i]);
-	census->each(census->arg, NULL);
+		census->each(census->arg, &census->infos[i], 0);
+	census->each(census->arg, NULL, census->err);
 	free(census->infos);
 	free(census);
 }
@@ -97,8 +99,10 @@ static void census_add(struct census *census, const struct session *session)
 		size_t room = census->room ? 2 * census->room : 16;
 		struct iscsi_session_info *infos = realloc(census->infos, room * sizeof(*infos));
 
-		if (!infos)
+		if (!infos) {
+			census->err = -ENOMEM;
 			return;
+		}
 		census->infos = infos;
 		census->room = room;
 	}
@@ -126,7 +130,7 @@ static void census_visit(struct loop_msg *msg)
 }
 
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
-			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg)
+			   void (*each)(void *arg, const struct iscsi_session_info *session, int err), void *arg)
 {
 	struct census *census = calloc(1, sizeof(*census));
 
@@ -141,32 +145,4 @@ void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loo
 	census->each = each;
 	census->arg = arg;
 	loop_post(server->hubs[census->hub].loop, &census->msg);
-}
-
-/* ---- capacity ---- */
-
-struct capacity_change {
-	struct loop_msg msg;
-	struct iscsi_server *server;
-	uint64_t key;
-};
-
-static void capacity_change_run(struct loop_msg *msg)
-{
-	struct capacity_change *change = container_of(msg, struct capacity_change, msg);
-	struct target *target = target_find(hub_of(change->server, change->key), change->key);
-
-	if (target && target->state == TARGET_OPEN)
-		scsi_target_capacity_changed(target->scsi, 0);
-	free(change);
-}
-
-void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key)
-{
-	struct capacity_change *change = calloc(1, sizeof(*change));
-
-	if (!change)
-		abort();
-	*change = (struct capacity_change){ .msg.run = capacity_change_run, .server = server, .key = key };
-	loop_post(hub_of(server, key)->loop, &change->msg);
 }

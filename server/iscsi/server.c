@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LUN_IN_USE_MS = 60000 };
+
 /* ---- life ---- */
 
 void server_live_get(struct iscsi_server *server)
@@ -84,6 +86,7 @@ static struct iscsi_server *server_alloc(const struct iscsi_server_config *confi
 	server->hubs = calloc(config->loop_count, sizeof(*server->hubs));
 	server->listeners = calloc(config->endpoint_count, sizeof(*server->listeners));
 	server->first_statsn = config->first_statsn;
+	server->lun_in_use_ms = config->lun_in_use_ms ? config->lun_in_use_ms : LUN_IN_USE_MS;
 	server->advertise = config->advertise ? strdup(config->advertise) : NULL;
 	if (!server->hubs || !server->listeners || (config->advertise && !server->advertise))
 		goto fail;
@@ -133,11 +136,6 @@ unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoi
 	for (unsigned i = 0; i < server->listener_count && i < max; i++)
 		out[i] = server->listeners[i].endpoint;
 	return server->listener_count;
-}
-
-struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key)
-{
-	return hub_of(server, key)->loop;
 }
 
 /* ---- stop ---- */

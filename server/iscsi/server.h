@@ -60,7 +60,24 @@ struct iscsi_access {
 	/* The only initiator name that may log in; "" any. */
 	char initiator[ISCSI_NAME_MAX + 1];
 	bool many; /* different initiators at once (access=many); a boot then has no bound of its own */
+};
+
+enum { ISCSI_LUNS = 256, ISCSI_SERIAL_MAX = 64 };
+enum iscsi_lun_type { ISCSI_LUN_DISK, ISCSI_LUN_CDROM };
+
+/* A logical unit of an open target: a volume under a number. */
+struct iscsi_lun {
+	unsigned number; /* 0 to 255 */
+	uint64_t volume; /* what the provider knows it by; only handed back */
+	struct disk *disk;
+	enum iscsi_lun_type type;
+	bool read_only;	   /* write-protected towards initiators; a read-only disk and a CD-ROM are anyway */
 	bool physical_512; /* a physical block is said to be a logical one (512n), not 4096 bytes (512e) */
+	/*
+	 * The unit's own serial number and the seed of its identifiers, which it keeps under whatever number and at
+	 * whatever target. "": the target's (what its IQN ends in), with the number behind it unless that is 0.
+	 */
+	char serial[ISCSI_SERIAL_MAX + 1];
 };
 
 struct iscsi_session_info {
@@ -79,32 +96,51 @@ struct iscsi_provider {
 	void (*find)(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
 		     void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg);
 	/*
-	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; iqn
-	 * NULL ends.
+	 * SendTargets=All: the IQNs that this initiator may open (auth decides what it is told), passed one by one; then
+	 * once NULL with err: 0, or -errno where those were not all.
 	 */
 	void (*list)(void *arg, const char *initiator, struct loop *reply_loop,
-		     void (*each)(void *each_arg, const char *iqn), void *each_arg);
+		     void (*each)(void *each_arg, const char *iqn, int err), void *each_arg);
 	/*
 	 * A pending boot had its first successful login: make it the current one, durably. The target's sessions are
 	 * gone, its disk may be open or closed.
 	 */
 	void (*begin)(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,
 		      void (*begun)(void *begun_arg, int err, const char *reason), void *begun_arg);
-	/* Open the disk of LUN 0 on loop, which owns the target. disk NULL: refused, with status and reason. */
+	/*
+	 * Open the disks of a target on loop, which owns it. opened: all that are there, LUN 0 among them, each number
+	 * once; borrowed. One that cannot be opened is left out, unless it is LUN 0. count 0: refused, with status and
+	 * reason.
+	 */
 	void (*open)(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-		     void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
+		     void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+				    uint16_t login_status, const char *reason),
 		     void *opened_arg);
 	/*
-	 * The last session has ended and its grace is over: the target is freed; close the disk. closed runs on loop.
+	 * The last session has ended and its grace is over: the target is freed; close the disks. luns is borrowed
+	 * until closed, which runs on loop.
 	 */
-	void (*close)(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg),
-		      void *closed_arg);
+	void (*close)(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *loop,
+		      void (*closed)(void *closed_arg), void *closed_arg);
 	/*
-	 * Nobody uses the disk just now, and its commands wait: close it, grow it, open it again on loop. grown: the
-	 * disk to go on with, of whatever size, and 0 or -errno with a sentence; disk NULL: it cannot be opened any
-	 * more, and counts as closed. May be NULL: never asked.
+	 * One more, of a target that is open: iscsi_server_attach. opened: it, or NULL with -errno and a sentence. May
+	 * be NULL: never asked, and iscsi_server_attach refuses.
 	 */
-	void (*grow)(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+	void (*open_lun)(void *arg, uint64_t key, unsigned lun, struct loop *loop,
+			 void (*opened)(void *opened_arg, const struct iscsi_lun *lun, int err, const char *reason),
+			 void *opened_arg);
+	/*
+	 * Nobody uses this one any more: close it. lun is borrowed until closed, which runs on loop. Needed where there
+	 * is open_lun, or where grow may lose one.
+	 */
+	void (*close_lun)(void *arg, uint64_t key, const struct iscsi_lun *lun, struct loop *loop,
+			  void (*closed)(void *closed_arg), void *closed_arg);
+	/*
+	 * Nobody uses lun's disk just now, and its commands wait: close it, grow it, open it again on loop. grown: the
+	 * disk to go on with, of whatever size, and 0 or -errno with a sentence; disk NULL: it cannot be opened any
+	 * more, and counts as closed. lun is borrowed until grown. May be NULL: never asked.
+	 */
+	void (*grow)(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 		     void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg);
 	/*
 	 * begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread,
@@ -140,6 +176,7 @@ struct iscsi_server_config {
 	 * before the wrap.
 	 */
 	uint32_t first_statsn;
+	unsigned lun_in_use_ms; /* for how long a LUN counts as used by the last command: 0, a minute */
 };
 
 /*
@@ -159,8 +196,6 @@ unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoi
 void iscsi_server_stop(struct iscsi_server *server, unsigned drain_ms, void (*stopped)(void *arg), void *arg);
 void iscsi_server_free(struct iscsi_server *server);
 
-/* The loop that owns a target. Any thread. */
-struct loop *iscsi_server_loop(const struct iscsi_server *server, uint64_t key);
 /*
  * Is somebody there? Looks for sessions of the target; each is asked (NOP-In for an OS, the state of TCP for iPXE) and
  * reaped if it does not answer within timeout_ms. answered runs on reply_loop: alive and one session's info, or not
@@ -171,23 +206,41 @@ void iscsi_server_probe(struct iscsi_server *server, uint64_t key, unsigned time
 /* Ends all sessions of a target and closes its disk; released runs on reply_loop when that has happened. Any thread. */
 void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop,
 			  void (*released)(void *arg), void *arg);
-/* All sessions, or those of one key (0: all), one by one, NULL ends; on reply_loop. Any thread. */
+/*
+ * All sessions, or those of one key (0: all), one by one, on reply_loop; then once NULL with err: 0, or -ENOMEM where
+ * those were not all. Any thread.
+ */
 void iscsi_server_sessions(struct iscsi_server *server, uint64_t key, struct loop *reply_loop,
-			   void (*each)(void *arg, const struct iscsi_session_info *session), void *arg);
+			   void (*each)(void *arg, const struct iscsi_session_info *session, int err), void *arg);
 
 /*
- * Grows the disk of an open target under its sessions: commands wait while provider->grow has it, and initiators are
- * told of the new capacity (unit attention, asynchronous message; never iPXE). resized runs on reply_loop. 0; -ENOENT:
- * it is not open, and nothing was done; -EBUSY: its commands did not end in time, and nothing was done; else as
- * provider->grow says. reason is borrowed. Any thread.
+ * Grows the disk of a LUN of an open target under its sessions: commands wait while provider->grow has it, and
+ * initiators are told of the new capacity (unit attention, asynchronous message; never iPXE). resized runs on
+ * reply_loop. 0; -ENOENT: it is not open, and nothing was done; -EBUSY: its commands did not end in time, and nothing
+ * was done; else as provider->grow says. reason is borrowed. Any thread. A disk that does not come back ends the
+ * sessions if it is LUN 0's; another LUN then is gone.
  */
-void iscsi_server_resize(struct iscsi_server *server, uint64_t key, uint64_t size_bytes, struct loop *reply_loop,
-			 void (*resized)(void *arg, int err, const char *reason), void *arg);
+void iscsi_server_resize(struct iscsi_server *server, uint64_t key, unsigned lun, uint64_t size_bytes,
+			 struct loop *reply_loop, void (*resized)(void *arg, int err, const char *reason), void *arg);
+
 /*
- * The disk of an open target has another size now: initiators are told by a unit attention and an asynchronous message
- * (never iPXE). Nothing happens where it is not open: whoever opens it looks. Any thread.
+ * A LUN, not 0, comes to or goes from an open target under its sessions, which are told: REPORTED LUNS DATA HAS CHANGED
+ * on its other units. Answers run on reply_loop: 0 or -errno with a sentence, borrowed. -ENOENT: the target is not open
+ * (whoever opens it next will have what the provider gives then), or has no such LUN; -EINVAL: no such number; -EBUSY:
+ * try again. Requests for a target that is being opened wait for that; those for one target are served one after the
+ * other. Any thread.
+ *
+ * attach: provider->open_lun; its refusal is the answer. One that is there already is no error.
+ *
+ * detach: -EBUSY also where a session has read, written or flushed it within the last minute or is about to, unless
+ * forced. Then new commands wait for it, and those in hand get 5 s to end; the LUN goes, what waited fails with LOGICAL
+ * UNIT NOT SUPPORTED, provider->close_lun. Forced, sessions that do not let go of it within those 5 s are ended, and
+ * there are 5 s more.
  */
-void iscsi_server_capacity_changed(struct iscsi_server *server, uint64_t key);
+void iscsi_server_attach(struct iscsi_server *server, uint64_t key, unsigned lun, struct loop *reply_loop,
+			 void (*attached)(void *arg, int err, const char *reason), void *arg);
+void iscsi_server_detach(struct iscsi_server *server, uint64_t key, unsigned lun, bool force, struct loop *reply_loop,
+			 void (*detached)(void *arg, int err, const char *reason), void *arg);
 
 /* Whether an ISID is iPXE's: EN format (RFC 7143 §11.12.5), enterprise number 10019. Any thread. */
 bool iscsi_is_ipxe(const uint8_t isid[6]);

@@ -175,8 +175,6 @@ void transfer_command_header(struct session *session, const struct bhs_scsi_comm
 void transfer_command(struct session *session, struct task *task); /* its turn has come */
 void transfer_data_header(struct session *session, const struct bhs_data_out *bhs);
 void transfer_data(struct session *session, const struct bhs_data_out *bhs, bool digest_bad);
-/* Starts what had to wait for room. */
-void transfer_pump(struct session *session);
 struct task *transfer_find(const struct session *session, uint32_t itt);
 /*
  * Aborts the tasks that match: they will be gone soon, without an answer. Those that are being answered are left alone.

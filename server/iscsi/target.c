@@ -13,9 +13,9 @@
 #include "iscsi/target.h"
 
 #include "base/log.h"
+#include "iscsi/change.h"
 #include "iscsi/hub.h"
 #include "iscsi/login.h"
-#include "iscsi/resize.h"
 #include "iscsi/session.h"
 #include "iscsi/target_open.h"
 #include "iscsi/wire.h"
@@ -37,6 +37,14 @@ struct target *target_find(struct hub *hub, uint64_t key)
 	return NULL;
 }
 
+struct iscsi_lun *target_lun(const struct target *target, unsigned number)
+{
+	for (unsigned i = 0; i < target->lun_count; i++)
+		if (target->luns[i].number == number)
+			return &target->luns[i];
+	return NULL;
+}
+
 static struct target *target_new(struct hub *hub, const struct iscsi_access *access)
 {
 	struct target *target = calloc(1, sizeof(*target));
@@ -51,6 +59,7 @@ static struct target *target_new(struct hub *hub, const struct iscsi_access *acc
 	list_init(&target->waiting);
 	list_init(&target->tmfs);
 	list_init(&target->releases);
+	list_init(&target->changes);
 	list_append(&hub->targets[access->key % HUB_TARGET_BUCKETS], &target->link);
 	server_live_get(hub->server);
 	return target;
@@ -302,7 +311,6 @@ void target_admit(struct hub *hub, struct login *login)
 		return;
 	}
 	target->many = login->access->many;
-	target->physical_512 = login->access->physical_512;
 	login->target = target;
 	list_append(&target->waiting, &login->waiting_link);
 	target_kick(target);
@@ -355,7 +363,7 @@ static void idle_step(struct target *target)
 void target_advance(struct target *target)
 {
 	task_mgmt_advance(target);
-	if (target->beginning || !resize_advance(target) || !release_step(target))
+	if (target->beginning || !change_advance(target) || !release_step(target))
 		return;
 	while (!list_empty(&target->waiting))
 		if (!admission_step(target))

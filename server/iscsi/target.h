@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A target at run time, on the loop that owns it: its disk, its sessions, its boots.
+ * A target at run time, on the loop that owns it: its LUNs, its sessions, its boots.
  *
  *     ABSENT -> OPENING -> OPEN -> CLOSING -> ABSENT (and freed, when nobody wants it)
- *                          OPEN -> LOST: its disk did not come back from growing; sessions end -> ABSENT
+ *                          OPEN -> LOST: LUN 0 did not come back from growing; sessions end -> CLOSING
  *
  * A closed target stays as a record while somebody is registered with it (PERSISTENT RESERVE OUT), until it is released
  * or the server stops.
@@ -20,7 +20,6 @@
 
 #include <stdint.h>
 
-struct disk;
 struct hub;
 struct login;
 struct scsi_target;
@@ -29,8 +28,6 @@ struct session;
 enum { TARGET_GRACE_MS = 2000, TARGET_SESSIONS_MAX = 256 };
 
 enum target_state { TARGET_ABSENT, TARGET_OPENING, TARGET_OPEN, TARGET_CLOSING, TARGET_LOST };
-
-struct resize;
 
 struct target {
 	struct hub *hub;
@@ -42,15 +39,16 @@ struct target {
 	uint64_t boot;	       /* whose sessions these are; 0: not known yet, or without boots */
 	bool beginning;	       /* provider->begin was asked */
 	bool many;
-	bool physical_512; /* as the access says; in force from the next opening on */
-	struct disk *disk;
+	struct iscsi_lun *luns; /* while OPENING (from the answer on), OPEN, CLOSING, LOST */
+	unsigned lun_count;
+	uint64_t used_ms[ISCSI_LUNS]; /* when a session last began to read, write or flush one (time_monotonic_ms) */
 	struct scsi_target *scsi; /* while OPEN, and afterwards as long as somebody is registered (SPC-4 §5.13.5) */
 	unsigned saves;	       /* provider->save_state was asked */
 	struct list sessions;  /* struct session, live or ending */
 	struct list waiting;   /* struct login */
 	struct list tmfs;      /* struct tmf, task_mgmt.c */
 	struct list releases;  /* struct release_request, server_query.c */
-	struct resize *resize; /* resize.c: the disk is wanted for growing, or away; NULL: neither */
+	struct list changes;   /* struct change, change.c: LUNs that come, go, grow; one after the other */
 	uint64_t close_after_ms; /* the grace ends then; 0: not running */
 	uint64_t next_serial;	 /* of tasks */
 	uint16_t last_tsih;
@@ -59,6 +57,8 @@ struct target {
 
 /* The login has authenticated: makes the target ready for it, then login_succeed or login_refuse. */
 void target_admit(struct hub *hub, struct login *login);
+/* The LUN of that number, or NULL. */
+struct iscsi_lun *target_lun(const struct target *target, unsigned number);
 /* Something changed: target_advance before the loop sleeps. */
 void target_kick(struct target *target);
 /* One step; may free the target. From the hub. */

@@ -2,7 +2,7 @@
 /*
  * Opening and closing: see target_open.h.
  *
- *     open: provider->open -> provider->load_state -> scsi_target_new -> OPEN
+ *     open: provider->open -> provider->load_state -> scsi_target_new, its units -> OPEN
  *     close: saves that are under way finish -> scsi_target_free, unless somebody is registered -> provider->close
  *            -> ABSENT
  *
@@ -11,11 +11,13 @@
  */
 #include "iscsi/target_open.h"
 
+#include "base/log.h"
 #include "iscsi/hub.h"
 #include "iscsi/login.h"
 #include "iscsi/session.h"
 #include "iscsi/target.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,17 +98,24 @@ static void on_closed(void *arg)
 	struct target *target = arg;
 
 	target->state = TARGET_ABSENT;
-	target->disk = NULL;
+	free(target->luns);
+	target->luns = NULL;
+	target->lun_count = 0;
 	target_kick(target);
 }
 
-static void give_back_disk(struct target *target)
+void target_give_back(struct target *target)
 {
 	const struct iscsi_provider *provider = target->hub->server->provider;
 
 	target->state = TARGET_CLOSING;
 	target->close_after_ms = 0;
-	provider->close(provider->arg, target->key, target->disk, target->hub->loop, on_closed, target);
+	if (!target->lun_count) {
+		on_closed(target);
+		return;
+	}
+	provider->close(provider->arg, target->key, target->luns, target->lun_count, target->hub->loop, on_closed,
+			target);
 }
 
 /* The unit serial number: what the IQN ends in, which is fixed at enrolment. */
@@ -123,17 +132,68 @@ void target_forget_scsi(struct target *target)
 	target->scsi = NULL;
 }
 
-/* The disk is open, and there is nothing to work with. */
+/* The disks are open, and there is nothing to work with. */
 static void open_failed(struct target *target)
 {
 	target_forget_scsi(target);
-	give_back_disk(target);
+	target_give_back(target);
 	refuse_all(target, LOGIN_OUT_OF_RESOURCES, "out of memory, or the disk is too small");
+}
+
+/* ---- units ---- */
+
+static struct scsi_lun_config config_of(const struct iscsi_lun *lun)
+{
+	return (struct scsi_lun_config){
+		.type = lun->type == ISCSI_LUN_CDROM ? SCSI_CDROM : SCSI_DISK,
+		.read_only = lun->read_only,
+		.physical_exponent = lun->physical_512 ? 0 : SCSI_PHYSICAL_4096,
+		.serial = lun->serial,
+	};
+}
+
+int target_add_unit(struct target *target, const struct iscsi_lun *lun)
+{
+	const struct scsi_lun_config config = config_of(lun);
+
+	target->used_ms[lun->number] = 0;
+	return scsi_target_add_lun(target->scsi, lun->number, lun->disk, &config);
+}
+
+/* A unit that was kept gets its disk back, if it is still the same volume. */
+static int open_unit(struct target *target, const struct iscsi_lun *lun)
+{
+	const struct scsi_lun_config config = config_of(lun);
+	int err = scsi_target_set_disk(target->scsi, lun->number, lun->disk, &config);
+
+	if (err == -ESTALE)
+		scsi_target_remove_lun(target->scsi, lun->number);
+	return err == -ESTALE || err == -ENOENT ? target_add_unit(target, lun) : err;
+}
+
+/* Without LUN 0 there is no target; any other that does not work is left out, and closed with the rest. */
+static int open_units(struct target *target)
+{
+	for (unsigned n = 0; n < ISCSI_LUNS; n++) {
+		const struct iscsi_lun *lun = target_lun(target, n);
+		int err = 0;
+
+		if (lun)
+			err = open_unit(target, lun);
+		else
+			scsi_target_remove_lun(target->scsi, n);
+		if (err && !n)
+			return err;
+		if (!err)
+			continue;
+		log_error("iscsi: %s: LUN %u is left out: %s", target->iqn, n, strerror(-err));
+		scsi_target_remove_lun(target->scsi, n);
+	}
+	return 0;
 }
 
 static void opened_at_last(struct target *target)
 {
-	scsi_target_set_physical(target->scsi, 0, target->physical_512 ? 0 : SCSI_PHYSICAL_4096);
 	target->state = TARGET_OPEN;
 	target->close_after_ms = 0;
 	target_kick(target);
@@ -167,7 +227,7 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 		config.saved = header + 1;
 		config.saved_len = len - sizeof(*header);
 	}
-	if (scsi_target_new(&config, &target->scsi) || scsi_target_add_lun(target->scsi, 0, target->disk)) {
+	if (scsi_target_new(&config, &target->scsi) || open_units(target)) {
 		open_failed(target);
 		return;
 	}
@@ -178,20 +238,31 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 	opened_at_last(target);
 }
 
-static void on_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
+static void take_luns(struct target *target, const struct iscsi_lun *luns, unsigned count)
+{
+	target->luns = calloc(count, sizeof(*luns));
+	if (!target->luns)
+		abort(); /* a few bytes, and disks that nobody else would close */
+	memcpy(target->luns, luns, count * sizeof(*luns));
+	target->lun_count = count;
+	assert(target_lun(target, 0));
+}
+
+static void on_opened(void *arg, const struct iscsi_lun *luns, unsigned count, uint16_t login_status,
+		      const char *reason)
 {
 	struct target *target = arg;
 	const struct iscsi_provider *provider = target->hub->server->provider;
 	char text[256];
 
-	if (!disk) {
+	if (!count) {
 		target->state = TARGET_ABSENT;
 		snprintf(text, sizeof(text), "%s", reason ? reason : "the disk could not be opened");
 		refuse_all(target, login_status ? login_status : LOGIN_UNAVAILABLE, text);
 		return;
 	}
-	target->disk = disk;
-	if (target->scsi && scsi_target_set_disk(target->scsi, 0, disk))
+	take_luns(target, luns, count);
+	if (target->scsi && open_units(target))
 		open_failed(target);
 	else if (target->scsi)
 		opened_at_last(target);
@@ -213,9 +284,9 @@ void target_close(struct target *target)
 {
 	if (target->saves)
 		return; /* on_saved kicks */
-	if (scsi_target_has_registrations(target->scsi))
-		scsi_target_set_disk(target->scsi, 0, NULL);
-	else
+	if (!scsi_target_has_registrations(target->scsi))
 		target_forget_scsi(target);
-	give_back_disk(target);
+	for (unsigned i = 0; target->scsi && i < target->lun_count; i++)
+		scsi_target_set_disk(target->scsi, target->luns[i].number, NULL, NULL);
+	target_give_back(target);
 }

@@ -82,7 +82,7 @@ static void add_target(struct session *session, const char *iqn)
 	keys_add(&session->text_reply, "TargetAddress", address);
 }
 
-static void on_listed(void *arg, const char *iqn)
+static void on_listed(void *arg, const char *iqn, int err)
 {
 	struct conn *conn = arg;
 	struct session *session = conn->session;
@@ -94,7 +94,11 @@ static void on_listed(void *arg, const char *iqn)
 	}
 	if (!conn_answered(conn))
 		return;
-	text_respond(session);
+	/* Half a list would say that the other targets are gone. */
+	if (err)
+		session_end(session, "its targets could not be listed");
+	else
+		text_respond(session);
 	conn_resume(conn);
 }
 

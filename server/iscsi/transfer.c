@@ -59,6 +59,9 @@ static struct task *task_new(struct session *session, const struct bhs_scsi_comm
 	return task;
 }
 
+/* Starts what had to wait for room. */
+static void transfer_pump(struct session *session);
+
 /* The session forgets it: its place in the window, its memory, what it was to bring. */
 void transfer_free(struct task *task)
 {
@@ -117,10 +120,12 @@ static void execute(struct task *task)
 	task->session->bytes_written += task->wanted;
 	if (!task->session->has_read && is_read(scsi->cdb[0]))
 		session_first_read(task->session);
+	if (scsi->medium >= 0)
+		task->session->target->used_ms[scsi->medium] = task->session->conn->last_rx_ms;
 	scsi_task_execute(scsi);
 }
 
-void transfer_pump(struct session *session)
+static void transfer_pump(struct session *session)
 {
 	while (!session->ending && !list_empty(&session->ready)) {
 		struct task *task = list_entry(session->ready.next, struct task, ready_link);

@@ -122,8 +122,8 @@ static bool task_decode_data(struct task_state *st, size_t *in, size_t *out)
 		*out = st->length;
 		return st->length <= SCSI_PARAMETERS_MAX || task_bad_field(st, st->op->length_at, -1);
 	case UNIT_BLOCKS_IN:
-		*in = st->blocks * SCSI_BLOCK;
-		return task_check_transfer(st, SCSI_TRANSFER_BLOCKS_MAX);
+		*in = lu_bytes(st->lu, st->blocks);
+		return task_check_transfer(st, DISK_REQUEST_MAX >> st->lu->block_shift);
 	case UNIT_BLOCKS_OUT:
 		*out = st->blocks * SCSI_BLOCK;
 		return task_check_transfer(st, SCSI_TRANSFER_BLOCKS_MAX);
@@ -146,7 +146,7 @@ void task_decode_cdb(struct task_state *st)
 	size_t in = 0, out = 0;
 	bool known;
 
-	st->op = opcode_find(task->cdb[0], task->cdb[1] & 0x1f, &known);
+	st->op = opcode_find(task->cdb[0], task->cdb[1] & 0x1f, task_types(st), &known);
 	if (st->lun_kind == LUN_NONE && !(st->op && (st->op->flags & OP_ANY_LUN))) {
 		task_bad(st, ASC_LOGICAL_UNIT_NOT_SUPPORTED);
 		return;
@@ -176,4 +176,6 @@ void task_decode_cdb(struct task_state *st)
 	task->direction = in ? SCSI_DATA_IN : out ? SCSI_DATA_OUT : SCSI_NO_DATA;
 	task->data_in_len = in;
 	task->data_out_len = out;
+	if (st->lu && (st->op->unit >= UNIT_BLOCKS_IN || (st->op->flags & OP_WRITES)))
+		task->medium = (int)st->lu->number;
 }

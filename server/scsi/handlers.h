@@ -13,7 +13,10 @@ void spc_inquiry(struct task_state *st);
 void vpd_inquiry(struct task_state *st);
 /* Fills out with ASCII, padded with blanks to size, never terminated (SPC-4 §4.4.1). */
 void inquiry_put_text(void *out, size_t size, const char *text);
-void inquiry_put_vendor(uint8_t vendor[8], uint8_t product[16]);
+/* lu may be NULL. */
+void inquiry_put_vendor(const struct scsi_lu *lu, uint8_t vendor[8], uint8_t product[16]);
+/* Peripheral qualifier and device type of the addressed LUN. */
+uint8_t inquiry_peripheral(const struct task_state *st);
 /* The LU's unit serial number; its length. */
 enum { INQUIRY_SERIAL_MAX = 128 };
 size_t inquiry_serial(const struct scsi_lu *lu, char out[INQUIRY_SERIAL_MAX]);
@@ -49,6 +52,21 @@ void sbc_verify(struct task_state *st);
 /* sbc_compare.c */
 void sbc_compare_and_write(struct task_state *st);
 void sbc_orwrite(struct task_state *st);
+
+/* mmc.c */
+void mmc_start_stop(struct task_state *st);
+void mmc_get_configuration(struct task_state *st);
+void mmc_get_event_status(struct task_state *st);
+void mmc_mechanism_status(struct task_state *st);
+
+/* mmc_disc.c */
+void mmc_read_toc(struct task_state *st);
+void mmc_read_disc_information(struct task_state *st);
+void mmc_read_track_information(struct task_state *st);
+void mmc_read_disc_structure(struct task_state *st);
+void mmc_read_cd(struct task_state *st);
+/* As much as no CD holds (80 minutes) is called a DVD. */
+bool mmc_is_dvd(const struct scsi_lu *lu);
 
 /* sbc_unmap.c */
 void sbc_unmap(struct task_state *st);

@@ -16,10 +16,18 @@ struct inquiry_data {
 	uint8_t reserved2[22];
 };
 
-/* SPC-4 annex E: SAM-5, SPC-4, SBC-3, iSCSI, no revision claimed */
-static const uint16_t standards[] = { 0x00a0, 0x0460, 0x04c0, 0x0960 };
+/* SPC-4 annex E: SAM-5, SPC-4, SBC-3 (or MMC-6), iSCSI, no revision claimed */
+enum { STANDARD_SBC_3 = 0x04c0, STANDARD_MMC_6 = 0x04e0, STANDARDS = 4 };
 
-void inquiry_put_text(void *out, size_t size, const char *text)
+static void put_standards(struct be16 versions[STANDARDS], bool cdrom)
+{
+	versions[0] = be16_put(0x00a0);
+	versions[1] = be16_put(0x0460);
+	versions[2] = be16_put(cdrom ? STANDARD_MMC_6 : STANDARD_SBC_3);
+	versions[3] = be16_put(0x0960);
+}
+
+static void inquiry_put_text(void *out, size_t size, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -27,17 +35,19 @@ void inquiry_put_text(void *out, size_t size, const char *text)
 	memcpy(out, text, len < size ? len : size);
 }
 
-void inquiry_put_vendor(uint8_t vendor[8], uint8_t product[16])
+void inquiry_put_vendor(const struct scsi_lu *lu, uint8_t vendor[8], uint8_t product[16])
 {
 	inquiry_put_text(vendor, 8, "SANBOOT");
-	inquiry_put_text(product, 16, "Diskless Disk");
+	inquiry_put_text(product, 16, lu && lu->type == SCSI_CDROM ? "Diskless CD-ROM" : "Diskless Disk");
 }
 
 size_t inquiry_serial(const struct scsi_lu *lu, char out[INQUIRY_SERIAL_MAX])
 {
 	int len;
 
-	if (lu->number)
+	if (lu->serial[0])
+		len = snprintf(out, INQUIRY_SERIAL_MAX, "%s", lu->serial);
+	else if (lu->number)
 		len = snprintf(out, INQUIRY_SERIAL_MAX, "%.100s-%u", lu->target->serial, lu->number);
 	else
 		len = snprintf(out, INQUIRY_SERIAL_MAX, "%.100s", lu->target->serial);
@@ -52,11 +62,11 @@ static void inquiry_put_revision(uint8_t revision[4])
 		revision[3] = ' ';
 }
 
-static uint8_t inquiry_peripheral(const struct task_state *st)
+uint8_t inquiry_peripheral(const struct task_state *st)
 {
 	switch (st->lun_kind) {
 	case LUN_UNIT:
-		return 0x00; /* connected, direct access block device */
+		return (uint8_t)st->lu->type; /* connected */
 	case LUN_WELL_KNOWN:
 		return 0x1e;
 	default: /* SPC-4 §6.6.2: no logical unit can be there */
@@ -67,6 +77,7 @@ static uint8_t inquiry_peripheral(const struct task_state *st)
 void spc_inquiry(struct task_state *st)
 {
 	const uint8_t *cdb = st->task->cdb;
+	bool cdrom = st->lu && st->lu->type == SCSI_CDROM;
 	struct inquiry_data *d;
 
 	if (cdb[1] & INQUIRY_EVPD) {
@@ -81,13 +92,13 @@ void spc_inquiry(struct task_state *st)
 	if (!d)
 		return;
 	d->peripheral = inquiry_peripheral(st);
+	d->removable = cdrom ? 0x80 : 0;
 	d->version = 0x06; /* SPC-4 */
 	d->format = 0x12;  /* HISUP, response data format 2 */
 	d->additional_length = sizeof(*d) - 5;
 	d->flags7 = 0x02; /* CMDQUE */
-	inquiry_put_vendor(d->vendor, d->product);
+	inquiry_put_vendor(st->lu, d->vendor, d->product);
 	inquiry_put_revision(d->revision);
-	for (size_t i = 0; i < sizeof(standards) / sizeof(standards[0]); i++)
-		d->versions[i] = be16_put(standards[i]);
+	put_standards(d->versions, cdrom);
 	task_data(st, sizeof(*d));
 }

@@ -25,7 +25,8 @@ enum {
 	SCSI_LUNS = 256,
 	SCSI_TASK_SET_MAX = 1024,    /* commands of one logical unit at a time: beyond it TASK SET FULL */
 	SCSI_PARAMETERS_MAX = 65536, /* most bytes of a parameter list or of parameter data */
-	SCSI_BLOCK = DISK_BLOCK_BYTES,
+	SCSI_BLOCK = DISK_BLOCK_BYTES, /* of a disk: block commands but READ are for disks only */
+	SCSI_CDROM_SHIFT = 11,
 	SCSI_PHYSICAL_BLOCKS = DISK_PHYSICAL_BYTES / DISK_BLOCK_BYTES,
 	/*
 	 * MAXIMUM TRANSFER LENGTH: what one disk request takes, 4 MiB, so that each READ and WRITE is one request.
@@ -90,10 +91,15 @@ struct reservations {
 struct scsi_lu {
 	struct scsi_target *target;
 	unsigned number;
+	enum scsi_device_type type;
+	uint8_t opcode_types; /* OPCODE_DISK... of type */
+	uint8_t block_shift;  /* 2^n bytes a logical block */
+	uint8_t physical_exponent; /* 2^n logical blocks are said to be a physical one */
+	bool read_only;
+	uint32_t born; /* target->removals when it came */
+	char serial[SCSI_SERIAL_MAX + 1]; /* its own; "": made of the target's */
 	struct disk *disk; /* NULL while it is closed */
 	uint64_t blocks; /* logical blocks */
-	bool read_only;
-	uint8_t physical_exponent; /* 2^n logical blocks are said to be a physical one */
 	struct mode_values mode, saved_mode;
 	struct reservations reservations;
 	/* since when the disk has had no space (time_monotonic_ms); 0: it has some */
@@ -118,6 +124,7 @@ struct scsi_nexus {
 	unsigned tasks;		/* decoded and not done */
 	bool preempted;		/* a PREEMPT AND ABORT is about to abort its tasks */
 	uint16_t ua[SCSI_LUNS]; /* a bit for each enum unit_attention that is pending */
+	bool media_told[SCSI_LUNS]; /* GET EVENT STATUS NOTIFICATION has named the medium as new (mmc.c) */
 };
 
 struct save_waiter;
@@ -128,9 +135,10 @@ struct scsi_target {
 	struct spares *tasks;
 	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
 	void *save_arg;
-	void *saved; /* until the logical units that it speaks of are added */
+	void *saved; /* until the first nexus: the logical units that it speaks of are there by then */
 	size_t saved_len;
 	struct scsi_lu *lus[SCSI_LUNS];
+	uint32_t removals; /* logical units that have gone */
 	struct scsi_nexus *nexuses;
 	void (*abort_nexus)(void *arg, struct scsi_nexus *nexus);
 	void *abort_arg;
@@ -156,6 +164,13 @@ enum lun_kind { LUN_NONE, LUN_UNIT, LUN_WELL_KNOWN };
  */
 enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
 
+static inline uint64_t lu_bytes(const struct scsi_lu *lu, uint64_t blocks)
+{
+	return blocks << lu->block_shift;
+}
+
+/* ---- attention.c ---- */
+
 void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
 /* To all nexuses but one (NULL: to all). */
 void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit_attention ua);
@@ -163,8 +178,9 @@ void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit
 void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attention ua);
 /* Takes the first pending unit attention of a nexus. False: none. */
 bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense);
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus);
 void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua);
+/* Tells every nexus at once (the event hook), with the sense data of that unit attention. */
+void lu_tell_nexuses(const struct scsi_lu *lu, enum unit_attention ua);
 
 /*
  * Looks whether the soft threshold is crossed (SBC-3 §4.7.3.7.5), and raises its unit attention. bytes: written since

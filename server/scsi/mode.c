@@ -143,19 +143,53 @@ static void provisioning_take(const uint8_t *page, struct mode_values *v)
 	v->threshold_count = be32_get(p->count);
 }
 
+/* ---- those of a CD-ROM (MMC-6 §7) ---- */
+
+/* Read error recovery (§7.3) without retries, power condition (§7.5) without timers: all 0. */
+static void zero_build(const struct mode_values *v, uint8_t *page)
+{
+	(void)v;
+	(void)page;
+}
+
+/* MMC-3 §6.3.11, CD/DVD capabilities and mechanical status, which Linux looks at: CDs and DVDs are read, not written. */
+static void capabilities_build(const struct mode_values *v, uint8_t *page)
+{
+	enum { SPEED_KB = 50 * 176, BUFFER_KB = 2048 };
+	const struct be16 speed = be16_put(SPEED_KB), buffer = be16_put(BUFFER_KB);
+
+	(void)v;
+	page[2] = 0x3b; /* CD-R, CD-RW, DVD-ROM, DVD-R, DVD-RAM */
+	page[6] = 0x21; /* a tray that nobody can open; PREVENT is understood */
+	memcpy(page + 8, &speed, sizeof(speed));
+	memcpy(page + 12, &buffer, sizeof(buffer));
+	memcpy(page + 14, &speed, sizeof(speed));
+}
+
+enum { DISK = OPCODE_DISK, CD = OPCODE_CDROM };
+
 const struct mode_page mode_pages[] = {
-	{ MODE_PAGE_RECOVERY, 0, 12, recovery_build, NULL, NULL },
-	{ MODE_PAGE_CACHING, 0, 20, caching_build, caching_mask, caching_take },
-	{ MODE_PAGE_CONTROL, 0, 12, control_build, control_mask, control_take },
-	{ MODE_PAGE_EXCEPTIONS, 0, 12, exceptions_build, NULL, NULL },
-	{ MODE_PAGE_EXCEPTIONS, MODE_SUBPAGE_PROVISIONING, sizeof(struct provisioning_page), provisioning_build,
+	{ DISK, MODE_PAGE_RECOVERY, 0, 12, recovery_build, NULL, NULL },
+	{ CD, MODE_PAGE_RECOVERY, 0, 12, zero_build, NULL, NULL },
+	{ DISK, MODE_PAGE_CACHING, 0, 20, caching_build, caching_mask, caching_take },
+	{ DISK | CD, MODE_PAGE_CONTROL, 0, 12, control_build, control_mask, control_take },
+	{ CD, MODE_PAGE_POWER, 0, 12, zero_build, NULL, NULL },
+	{ DISK, MODE_PAGE_EXCEPTIONS, 0, 12, exceptions_build, NULL, NULL },
+	{ DISK, MODE_PAGE_EXCEPTIONS, MODE_SUBPAGE_PROVISIONING, sizeof(struct provisioning_page), provisioning_build,
 	  provisioning_mask, provisioning_take },
+	{ CD, MODE_PAGE_CAPABILITIES, 0, 26, capabilities_build, NULL, NULL },
 };
 const size_t mode_page_count = array_len(mode_pages);
 
 struct mode_values mode_defaults(void)
 {
 	return (struct mode_values){ .wce = true };
+}
+
+bool mode_values_equal(const struct mode_values *a, const struct mode_values *b)
+{
+	return a->wce == b->wce && a->d_sense == b->d_sense && a->swp == b->swp &&
+	       a->threshold_enabled == b->threshold_enabled && a->threshold_count == b->threshold_count;
 }
 
 void mode_page_build(const struct mode_page *page, const struct scsi_lu *lu, enum mode_control control, uint8_t *out)
@@ -198,16 +232,20 @@ struct mode_request {
 	bool long_lba;
 };
 
-static bool page_wanted(const struct mode_page *page, const struct mode_request *want)
+static bool page_wanted(const struct scsi_lu *lu, const struct mode_page *page, const struct mode_request *want)
 {
+	if (!(page->types & lu->opcode_types))
+		return false;
 	if (want->page != MODE_PAGE_ALL && want->page != page->page)
 		return false;
 	return want->subpage == page->subpage || want->subpage == MODE_SUBPAGE_ALL;
 }
 
-/* The block descriptor; its length. */
+/* The block descriptor; its length. A CD-ROM has none (MMC-6 §7.2.1). */
 static size_t put_block_descriptor(const struct scsi_lu *lu, bool long_lba, uint8_t *out)
 {
+	if (lu->type == SCSI_CDROM)
+		return 0;
 	if (long_lba) {
 		struct long_block_descriptor d = { .blocks = be64_put(lu->blocks),
 						   .block_bytes = be32_put(SCSI_BLOCK) };
@@ -245,7 +283,7 @@ static size_t mode_sense(struct task_state *st, size_t header_bytes, size_t *des
 	*descriptor_bytes = cdb[1] & SENSE_DBD ? 0 : put_block_descriptor(st->lu, want.long_lba, *data + len);
 	len += *descriptor_bytes;
 	for (size_t i = 0; i < mode_page_count; i++) {
-		if (!page_wanted(&mode_pages[i], &want))
+		if (!page_wanted(st->lu, &mode_pages[i], &want))
 			continue;
 		mode_page_build(&mode_pages[i], st->lu, want.control, *data + len);
 		len += mode_pages[i].bytes;
@@ -259,6 +297,8 @@ static size_t mode_sense(struct task_state *st, size_t header_bytes, size_t *des
 
 static uint8_t device_parameter(const struct scsi_lu *lu)
 {
+	if (lu->type == SCSI_CDROM)
+		return 0; /* MMC-6 §7.2.1: reserved */
 	return (uint8_t)(DEVICE_DPOFUA | (lu->read_only || lu->mode.swp ? DEVICE_WP : 0));
 }
 

@@ -19,10 +19,11 @@ enum {
 	LONG_DESCRIPTOR = 16
 };
 
-static const struct mode_page *find_page(uint8_t code, uint8_t subpage)
+static const struct mode_page *find_page(const struct scsi_lu *lu, uint8_t code, uint8_t subpage)
 {
 	for (size_t i = 0; i < mode_page_count; i++)
-		if (mode_pages[i].page == code && mode_pages[i].subpage == subpage)
+		if (mode_pages[i].page == code && mode_pages[i].subpage == subpage &&
+		    (mode_pages[i].types & lu->opcode_types))
 			return &mode_pages[i];
 	return NULL;
 }
@@ -51,7 +52,7 @@ static bool check_descriptor(struct task_state *st, const uint8_t *list, size_t 
 		task_fail_parameter(st, (unsigned)at, -1);
 		return false;
 	}
-	if (block_bytes && block_bytes != SCSI_BLOCK) {
+	if (block_bytes && block_bytes != lu_bytes(st->lu, 1)) {
 		task_fail_parameter(st, (unsigned)at + (is_long ? 12 : 5), -1);
 		return false;
 	}
@@ -69,7 +70,7 @@ static size_t take_page(struct task_state *st, const uint8_t *list, size_t at, s
 		task_fail_list_length(st);
 		return 0;
 	}
-	page = find_page(list[at] & 0x3f, spf ? list[at + 1] : 0);
+	page = find_page(st->lu, list[at] & 0x3f, spf ? list[at + 1] : 0);
 	if (!page || spf != (page->subpage != 0)) {
 		task_fail_parameter(st, (unsigned)at, 5);
 		return 0;
@@ -97,12 +98,6 @@ static size_t take_page(struct task_state *st, const uint8_t *list, size_t at, s
 	return page->bytes;
 }
 
-static bool values_equal(const struct mode_values *a, const struct mode_values *b)
-{
-	return a->wce == b->wce && a->d_sense == b->d_sense && a->swp == b->swp &&
-	       a->threshold_enabled == b->threshold_enabled && a->threshold_count == b->threshold_count;
-}
-
 static void on_saved(struct save_waiter *waiter, int err)
 {
 	struct task_state *st = container_of(waiter, struct task_state, saved);
@@ -117,7 +112,7 @@ static void mode_apply(struct task_state *st, const struct mode_values *values, 
 {
 	struct scsi_lu *lu = st->lu;
 
-	if (!values_equal(&lu->mode, values)) {
+	if (!mode_values_equal(&lu->mode, values)) {
 		lu->mode = *values;
 		/* SPC-4 §6.9.1: all but the one that did it are told. */
 		lu_raise_others(lu, st->nexus, UA_MODE_CHANGED);

@@ -18,6 +18,9 @@ struct task_state;
 
 enum { OPCODE_NO_ACTION = -1, OPCODE_CDB_BYTES = 16 };
 
+/* Which types of device have a command. */
+enum { OPCODE_DISK = 1, OPCODE_CDROM = 2, OPCODE_ANY = 0xff };
+
 /* What the length field of a CDB counts, and which data phase follows. */
 enum opcode_unit {
 	UNIT_NOTHING,	  /* no length, no data */
@@ -54,6 +57,7 @@ enum opcode_flags {
 
 struct opcode {
 	const char *name;
+	uint8_t types;
 	uint8_t code;
 	int8_t action; /* service action in byte 1, or OPCODE_NO_ACTION */
 	uint8_t cdb_bytes;
@@ -70,11 +74,11 @@ extern const struct opcode opcode_table[];
 extern const size_t opcode_count; /* sorted by code, then action */
 
 /*
- * The row of a CDB; NULL where there is none. *known: the operation code exists, if perhaps not with this service
- * action.
+ * The row of a CDB for one of these types; NULL where there is none. *known: the operation code exists, if perhaps not
+ * with this service action.
  */
-const struct opcode *opcode_find(uint8_t code, unsigned action, bool *known);
-/* The first row of an operation code, or NULL. */
-const struct opcode *opcode_find_code(uint8_t code);
+const struct opcode *opcode_find(uint8_t code, unsigned action, unsigned types, bool *known);
+/* The first row of an operation code for one of these types, or NULL. */
+const struct opcode *opcode_find_code(uint8_t code, unsigned types);
 
 #endif

@@ -27,7 +27,11 @@ struct blob_header {
 	struct be32 magic, version, crc, length;
 };
 
-enum record_type { RECORD_MODE = 1, RECORD_REGISTRATION = 2, RECORD_RESERVATION = 3 };
+/*
+ * RECORD_UNIT comes first of those of its LUN, and says by its serial number which unit they are of; there is none where
+ * a unit has no serial number of its own.
+ */
+enum record_type { RECORD_MODE = 1, RECORD_REGISTRATION = 2, RECORD_RESERVATION = 3, RECORD_UNIT = 4 };
 
 struct record {
 	struct be16 type, lun;
@@ -66,6 +70,10 @@ static void put_lu(struct buf *buf, const struct scsi_lu *lu)
 	const struct reservations *r = &lu->reservations;
 	struct mode_record mode = { m->wce, m->d_sense, m->swp, m->threshold_enabled, be32_put(m->threshold_count) };
 
+	if (lu->serial[0]) {
+		put_record(buf, RECORD_UNIT, lu, strlen(lu->serial));
+		buf_add_string(buf, lu->serial);
+	}
 	put_record(buf, RECORD_MODE, lu, sizeof(mode));
 	buf_add(buf, &mode, sizeof(mode));
 	if (!r->aptpl)
@@ -207,6 +215,7 @@ static bool load_all(struct scsi_lu *lu)
 	const uint8_t *data = lu->target->saved;
 	size_t left = lu->target->saved_len;
 	const struct blob_header *header = (const struct blob_header *)data;
+	bool mine = !lu->serial[0];
 
 	if (left < sizeof(*header) || be32_get(header->magic) != BLOB_MAGIC ||
 	    be32_get(header->version) != BLOB_VERSION)
@@ -226,7 +235,11 @@ static bool load_all(struct scsi_lu *lu)
 		left -= sizeof(*record);
 		if (len > left)
 			return false;
-		if (be16_get(record->lun) == lu->number && !load_record(lu, be16_get(record->type), data, len))
+		if (be16_get(record->lun) != lu->number)
+			;
+		else if (be16_get(record->type) == RECORD_UNIT)
+			mine = len == strlen(lu->serial) && !memcmp(data, lu->serial, len);
+		else if (mine && !load_record(lu, be16_get(record->type), data, len))
 			return false;
 		data += len;
 		left -= len;

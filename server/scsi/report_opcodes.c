@@ -52,16 +52,17 @@ static void report_all(struct task_state *st, bool with_timeouts)
 {
 	size_t each = sizeof(struct command_descriptor) + (with_timeouts ? sizeof(struct command_timeouts) : 0);
 	uint8_t *out = task_buffer(st, 4 + opcode_count * each);
-	struct be32 length = be32_put((uint32_t)(opcode_count * each));
+	struct be32 length;
 	size_t len = 4;
 
 	if (!out)
 		return;
-	memcpy(out, &length, sizeof(length));
 	for (size_t i = 0; i < opcode_count; i++) {
 		const struct opcode *op = &opcode_table[i];
 		struct command_descriptor d = { .code = op->code, .cdb_bytes = be16_put(op->cdb_bytes) };
 
+		if (!(op->types & task_types(st)))
+			continue;
 		if (op->action != OPCODE_NO_ACTION) {
 			d.flags |= ALL_SERVACTV;
 			d.action = be16_put((uint16_t)op->action);
@@ -73,6 +74,8 @@ static void report_all(struct task_state *st, bool with_timeouts)
 		if (with_timeouts)
 			len += put_timeouts(out + len);
 	}
+	length = be32_put((uint32_t)(len - 4));
+	memcpy(out, &length, sizeof(length));
 	task_data(st, len);
 }
 
@@ -104,7 +107,8 @@ void spc_report_opcodes(struct task_state *st)
 	const uint8_t *cdb = st->task->cdb;
 	bool with_timeouts = cdb[2] & 0x80, has_actions, known;
 	unsigned options = cdb[2] & 0x07, action = (unsigned)cdb[4] << 8 | cdb[5];
-	const struct opcode *first = opcode_find_code(cdb[3]), *op = opcode_find(cdb[3], action, &known);
+	const struct opcode *first = opcode_find_code(cdb[3], task_types(st));
+	const struct opcode *op = opcode_find(cdb[3], action, task_types(st), &known);
 
 	has_actions = first && first->action != OPCODE_NO_ACTION;
 	switch (options) {

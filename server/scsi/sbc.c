@@ -28,7 +28,7 @@ void sbc_read_capacity_10(struct task_state *st)
 		return;
 	/* 2 TiB and more: FFFFFFFFh, ask READ CAPACITY(16). */
 	out->last_lba = be32_put((uint32_t)min_u64(st->lu->blocks - 1, UINT32_MAX));
-	out->block_bytes = be32_put(SCSI_BLOCK);
+	out->block_bytes = be32_put((uint32_t)lu_bytes(st->lu, 1));
 	task_data(st, sizeof(*out));
 }
 

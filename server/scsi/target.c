@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The target: logical units and nexuses come and go, unit attentions are queued, resets reset. See target.h and lu.h.
- *
- * A unit attention is one bit for each I_T nexus and logical unit, so that none is reported twice, none is lost, and
- * nothing that others do can make us hold more.
- */
+/* The target: nexuses come and go, LUNs are looked up, resets reset. See target.h and lu.h. */
 #include "scsi/target.h"
 
 #include <assert.h>
@@ -20,23 +15,6 @@
 #include "scsi/persist.h"
 #include "scsi/reservations.h"
 #include "scsi/task.h"
-
-enum { THRESHOLD_LOOK_BYTES = 1 << 20 };
-
-static const uint16_t attention_codes[UA_COUNT] = {
-	/* The general one: libiscsi's iscsi-ls sees no LUN behind any other. */
-	[UA_POWER_ON] = ASC_POWER_ON_OR_RESET_OCCURRED,
-	[UA_BUS_RESET] = ASC_BUS_RESET_OCCURRED,
-	[UA_DEVICE_RESET] = ASC_BUS_DEVICE_RESET_OCCURRED,
-	[UA_LUNS_CHANGED] = ASC_REPORTED_LUNS_CHANGED,
-	[UA_CAPACITY_CHANGED] = ASC_CAPACITY_DATA_CHANGED,
-	[UA_MODE_CHANGED] = ASC_MODE_PARAMETERS_CHANGED,
-	[UA_RESERVATIONS_PREEMPTED] = ASC_RESERVATIONS_PREEMPTED,
-	[UA_RESERVATIONS_RELEASED] = ASC_RESERVATIONS_RELEASED,
-	[UA_REGISTRATIONS_PREEMPTED] = ASC_REGISTRATIONS_PREEMPTED,
-	[UA_COMMANDS_CLEARED] = ASC_COMMANDS_CLEARED_BY_ANOTHER_INITIATOR,
-	[UA_THIN_THRESHOLD] = ASC_THIN_PROVISIONING_SOFT_THRESHOLD,
-};
 
 static void target_destroy(struct scsi_target *target)
 {
@@ -103,93 +81,6 @@ void scsi_target_free(struct scsi_target *target)
 	target_leave(target);
 }
 
-static void tell_nexuses(struct scsi_lu *lu, enum unit_attention ua)
-{
-	const struct sense sense = { .key = SENSE_UNIT_ATTENTION, .code = attention_codes[ua] };
-	const uint8_t lun[8] = { 0, (uint8_t)lu->number };
-	struct scsi_target *target = lu->target;
-	uint8_t bytes[SCSI_SENSE_MAX];
-	size_t len = sense_encode(&sense, lu->mode.d_sense, bytes);
-
-	if (!target->event)
-		return;
-	for (struct scsi_nexus *n = target->nexuses; n; n = n->next)
-		target->event(target->event_arg, n, lun, bytes, len);
-}
-
-static void luns_changed(struct scsi_target *target, const struct scsi_lu *added)
-{
-	struct scsi_lu *first = NULL;
-
-	for (unsigned i = 0; i < SCSI_LUNS; i++) {
-		struct scsi_lu *lu = target->lus[i];
-
-		if (!lu || lu == added)
-			continue;
-		lu_raise_others(lu, NULL, UA_LUNS_CHANGED);
-		first = first ? first : lu;
-	}
-	if (first)
-		tell_nexuses(first, UA_LUNS_CHANGED);
-}
-
-int scsi_target_add_lun(struct scsi_target *target, unsigned number, struct disk *disk)
-{
-	struct disk_info info;
-	struct scsi_lu *lu;
-
-	if (number >= SCSI_LUNS)
-		return -EINVAL;
-	if (target->lus[number])
-		return -EEXIST;
-	disk_get_info(disk, &info);
-	if (info.size_bytes < SCSI_BLOCK)
-		return -EINVAL;
-	lu = calloc(1, sizeof(*lu));
-	if (!lu)
-		return -ENOMEM;
-	lu->target = target;
-	lu->number = number;
-	lu->disk = disk;
-	lu->blocks = info.size_bytes / SCSI_BLOCK;
-	lu->read_only = info.read_only;
-	lu->physical_exponent = SCSI_PHYSICAL_4096;
-	lu->saved_mode = mode_defaults();
-	reservations_init(&lu->reservations);
-	target->lus[number] = lu;
-	persist_load(lu);
-	lu->mode = lu->saved_mode;
-	luns_changed(target, lu);
-	return 0;
-}
-
-int scsi_target_set_disk(struct scsi_target *target, unsigned number, struct disk *disk)
-{
-	struct disk_info info = { 0 };
-	struct scsi_lu *lu = number < SCSI_LUNS ? target->lus[number] : NULL;
-
-	if (!lu)
-		return -ENOENT;
-	assert(!target->nexuses && !lu->first_task);
-	if (disk) {
-		disk_get_info(disk, &info);
-		if (info.size_bytes < SCSI_BLOCK)
-			return -EINVAL;
-	}
-	lu->disk = disk;
-	lu->blocks = info.size_bytes / SCSI_BLOCK;
-	lu->read_only = info.read_only;
-	lu->no_space_since_ms = 0;
-	lu->threshold_reported = false;
-	return 0;
-}
-
-void scsi_target_set_physical(struct scsi_target *target, unsigned number, unsigned exponent)
-{
-	if (number < SCSI_LUNS && target->lus[number])
-		target->lus[number]->physical_exponent = (uint8_t)exponent;
-}
-
 bool scsi_target_has_registrations(const struct scsi_target *target)
 {
 	for (unsigned i = 0; i < SCSI_LUNS; i++)
@@ -231,88 +122,6 @@ bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8])
 	return target_find_lun(target, lun, &lu) != LUN_NONE;
 }
 
-/* ---- unit attentions ---- */
-
-void lu_raise(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
-{
-	nexus->ua[lu->number] |= (uint16_t)(1u << ua);
-}
-
-void lu_raise_others(struct scsi_lu *lu, const struct scsi_nexus *but, enum unit_attention ua)
-{
-	for (struct scsi_nexus *n = lu->target->nexuses; n; n = n->next)
-		if (n != but)
-			lu_raise(lu, n, ua);
-}
-
-void lu_raise_port(struct scsi_lu *lu, const char *port_name, enum unit_attention ua)
-{
-	for (struct scsi_nexus *n = lu->target->nexuses; n; n = n->next)
-		if (strcasecmp(n->port_name, port_name) == 0)
-			lu_raise(lu, n, ua);
-}
-
-bool lu_has_attention(const struct scsi_lu *lu, const struct scsi_nexus *nexus)
-{
-	return nexus->ua[lu->number] != 0;
-}
-
-void lu_drop_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, enum unit_attention ua)
-{
-	nexus->ua[lu->number] &= (uint16_t) ~(1u << ua);
-}
-
-bool lu_take_attention(struct scsi_lu *lu, struct scsi_nexus *nexus, struct sense *sense)
-{
-	uint16_t pending = nexus->ua[lu->number];
-	int first;
-
-	if (!pending)
-		return false;
-	first = __builtin_ctz(pending);
-	lu_drop_attention(lu, nexus, (enum unit_attention)first);
-	*sense = (struct sense){ .key = SENSE_UNIT_ATTENTION, .code = attention_codes[first] };
-	return true;
-}
-
-uint32_t lu_used_sets(const struct scsi_lu *lu)
-{
-	struct disk_info info;
-
-	disk_get_info(lu->disk, &info);
-	return (uint32_t)min_u64((info.allocated_bytes / SCSI_BLOCK) >> SCSI_THRESHOLD_EXPONENT, UINT32_MAX);
-}
-
-void lu_check_threshold(struct scsi_lu *lu, uint64_t bytes)
-{
-	bool above;
-
-	if (!lu->mode.threshold_enabled)
-		return;
-	lu->written_unchecked += bytes;
-	if (lu->written_unchecked < THRESHOLD_LOOK_BYTES)
-		return;
-	lu->written_unchecked = 0;
-	above = lu_used_sets(lu) >= lu->mode.threshold_count;
-	if (above && !lu->threshold_reported)
-		lu_raise_others(lu, NULL, UA_THIN_THRESHOLD);
-	lu->threshold_reported = above;
-}
-
-void scsi_target_capacity_changed(struct scsi_target *target, unsigned number)
-{
-	struct disk_info info;
-	struct scsi_lu *lu;
-
-	if (number >= SCSI_LUNS || !target->lus[number])
-		return;
-	lu = target->lus[number];
-	disk_get_info(lu->disk, &info);
-	lu->blocks = info.size_bytes / SCSI_BLOCK;
-	lu_raise_others(lu, NULL, UA_CAPACITY_CHANGED);
-	tell_nexuses(lu, UA_CAPACITY_CHANGED);
-}
-
 void scsi_target_clear_reservations(struct scsi_target *target)
 {
 	bool kept = false;
@@ -340,6 +149,9 @@ int scsi_nexus_open(struct scsi_target *target, const char *port_name, struct sc
 		free(nexus);
 		return -ENOMEM;
 	}
+	/* What was saved is of the units that are there by now: whatever is added later begins anew. */
+	free(target->saved);
+	target->saved = NULL;
 	nexus->target = target;
 	for (unsigned i = 0; i < SCSI_LUNS; i++)
 		nexus->ua[i] = 1u << UA_POWER_ON;

@@ -28,7 +28,6 @@ enum {
 enum scsi_status {
 	SCSI_GOOD = 0x00,
 	SCSI_CHECK_CONDITION = 0x02,
-	SCSI_CONDITION_MET = 0x04,
 	SCSI_BUSY = 0x08,
 	SCSI_RESERVATION_CONFLICT = 0x18,
 	SCSI_TASK_SET_FULL = 0x28,
@@ -55,23 +54,54 @@ struct scsi_target_config {
 int scsi_target_new(const struct scsi_target_config *config, struct scsi_target **target);
 /* All nexuses are closed. Does not close the disks. */
 void scsi_target_free(struct scsi_target *target);
-/* LUN 0 to 255. The disk stays the caller's. */
-int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *disk);
+
+/* ---- logical units ---- */
+
+/* SPC-4 §6.6.2, peripheral device type */
+enum scsi_device_type { SCSI_DISK = 0x00, SCSI_CDROM = 0x05 };
+enum { SCSI_PHYSICAL_4096 = 3, SCSI_SERIAL_MAX = 100 };
+
+struct scsi_lun_config {
+	/* A CD-ROM has blocks of 2048 bytes, as many as the disk has whole ones, is removable and read-only. */
+	enum scsi_device_type type;
+	bool read_only; /* as is whatever stands on a read-only disk */
+	/*
+	 * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16) of a disk: SCSI_PHYSICAL_4096 for 512e, 0 for 512n.
+	 * What suits the disk (optimal transfer length, unmap granularity) stays. A 512n disk is one that SBC-2 knows:
+	 * WSNZ=0.
+	 */
+	unsigned physical_exponent;
+	/*
+	 * Its own unit serial number, at most SCSI_SERIAL_MAX ASCII characters, and the seed of its other identifiers
+	 * (VPD 80h, 83h): they are those of what lies on it, whatever its LUN and target. NULL or "": the target's,
+	 * with the LUN behind it unless that is 0.
+	 */
+	const char *serial;
+};
+
+/*
+ * LUN 0 to 255, also under nexuses: they are told (REPORTED LUNS DATA HAS CHANGED on the other units). The disk stays
+ * the caller's. config NULL: a 512e disk. What was saved counts for units that come before the first nexus, if they had
+ * the same serial. 0, -EEXIST, -ENOMEM; -EINVAL: no such number, or too small a disk.
+ */
+int scsi_target_add_lun(struct scsi_target *target, unsigned lun, struct disk *disk,
+			const struct scsi_lun_config *config);
+/*
+ * The unit goes, and with it all that initiators have set there: whatever comes under its number later begins anew.
+ * Before: scsi_target_hold, and wait until it is idle (nobody touches its disk any more then, which may be closed); or
+ * no nexuses. Tasks that wait, or have been decoded, fail with LOGICAL UNIT NOT SUPPORTED; nexuses are told as above.
+ * -ENOENT: there is none.
+ */
+int scsi_target_remove_lun(struct scsi_target *target, unsigned lun);
 /*
  * The disk of a LUN without nexuses is closed (NULL), or opened again: registrations, reservations and mode parameters
- * stay. -ENOENT: no such LUN; -EINVAL: too small a disk.
+ * stay. -ENOENT: no such LUN; -ESTALE: it has another type or serial, so it is another unit; -EINVAL: too small a disk.
  */
-int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk);
-/*
- * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT (SBC-3 §5.16): 3 for 512e, which is how a LUN begins, 0 for 512n. What
- * suits the disk (optimal transfer length, unmap granularity) stays. A 512n disk is one that SBC-2 knows: WSNZ=0.
- * Before the first nexus.
- */
-enum { SCSI_PHYSICAL_4096 = 3 };
-void scsi_target_set_physical(struct scsi_target *target, unsigned lun, unsigned exponent);
+int scsi_target_set_disk(struct scsi_target *target, unsigned lun, struct disk *disk,
+			 const struct scsi_lun_config *config);
 /* Is anybody registered (PERSISTENT RESERVE OUT)? SPC-4 §5.13.5: that outlives the nexus, and ends with power. */
 bool scsi_target_has_registrations(const struct scsi_target *target);
-/* The disk of a LUN has grown: CAPACITY DATA HAS CHANGED to all nexuses. */
+/* The disk of a LUN has another size now: CAPACITY DATA HAS CHANGED to all nexuses. */
 void scsi_target_capacity_changed(struct scsi_target *target, unsigned lun);
 /*
  * The disk of a LUN is wanted for a moment, under its nexuses: tasks that come from now on wait. Once the LUN is idle
@@ -84,6 +114,8 @@ bool scsi_target_is_idle(const struct scsi_target *target, unsigned lun);
 void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *disk);
 /* A new boot of the machine begins: registrations and reservations of earlier boots go, APTPL ones too. */
 void scsi_target_clear_reservations(struct scsi_target *target);
+
+/* ---- nexuses ---- */
 
 /*
  * port_name: the initiator port's TransportID name "iqn...,i,0x00023d000001" (SPC-4 §7.6.4.6); copied. POWER ON unit
@@ -127,6 +159,7 @@ struct scsi_task {
 	enum scsi_direction direction;
 	size_t data_out_len; /* bytes that it takes, else 0. Bounded by what READ CAPACITY and VPD B0h promise */
 	size_t data_in_len;  /* most bytes that it returns: allocation length or transfer length */
+	int medium;	     /* the LUN whose medium it reads, writes or flushes; -1: none */
 
 	/* from execute */
 	enum scsi_status status;

@@ -48,6 +48,7 @@ void scsi_task_decode(struct scsi_task *task)
 
 	task->direction = SCSI_NO_DATA;
 	task->data_in_len = task->data_out_len = 0;
+	task->medium = -1;
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
 	task->in = NULL;
@@ -62,6 +63,7 @@ void scsi_task_decode(struct scsi_task *task)
 	st->nexus = nexus;
 	st->target = nexus->target;
 	st->phase = TASK_DECODED;
+	st->removals = st->target->removals;
 	st->lun_kind = target_find_lun(st->target, task->lun, &st->lu);
 	nexus->tasks++;
 	task_decode_cdb(st);
@@ -240,11 +242,48 @@ void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *d
 
 	target_enter(target);
 	lu->disk = disk;
-	if (disk && disk->size_bytes / SCSI_BLOCK != lu->blocks)
+	if (disk && disk->size_bytes >> lu->block_shift != lu->blocks)
 		scsi_target_capacity_changed(target, lun);
 	lu->held = false;
 	lu_kick(lu);
 	target_leave(target);
+}
+
+/* ---- the logical unit goes ---- */
+
+static void task_lost_unit(struct task_state *st)
+{
+	st->lu = NULL;
+	st->lun_kind = LUN_NONE;
+	st->bad = true;
+	st->error = (struct sense){ .key = SENSE_ILLEGAL_REQUEST, .code = ASC_LOGICAL_UNIT_NOT_SUPPORTED };
+}
+
+void task_set_end(struct scsi_lu *lu)
+{
+	while (lu->first_task) {
+		struct task_state *st = lu->first_task->private;
+
+		assert(st->phase == TASK_WAITING);
+		task_set_remove(st);
+		task_lost_unit(st);
+		task_fail_sense(st, &st->error);
+	}
+}
+
+/*
+ * Units have gone since this task was decoded, perhaps its own: then it fails even if there is another one of that
+ * number by now, which it was not meant for.
+ */
+static void task_look_again(struct task_state *st)
+{
+	struct scsi_lu *lu;
+
+	if (!st->lu)
+		return;
+	target_find_lun(st->target, st->task->lun, &lu);
+	if (lu != st->lu || lu->born > st->removals)
+		task_lost_unit(st);
 }
 
 /* ---- execution ---- */
@@ -307,6 +346,8 @@ void scsi_task_execute(struct scsi_task *task)
 	}
 	assert(st->phase == TASK_DECODED);
 	target_enter(target);
+	if (st->removals != target->removals)
+		task_look_again(st);
 	if (task->attribute == SCSI_ACA)
 		task_fail(st, SENSE_ILLEGAL_REQUEST,
 			  ASC_INVALID_MESSAGE_ERROR); /* SAM-5 §8.6: no ACA here (NormACA=0) */

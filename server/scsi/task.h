@@ -25,6 +25,7 @@ struct task_state {
 	struct scsi_lu *lu;	 /* NULL unless lun_kind is LUN_UNIT */
 	const struct opcode *op; /* NULL: no such command */
 	enum task_phase phase;
+	uint32_t removals; /* target->removals when lun was looked up */
 	bool bad;     /* the CDB is: error says why */
 	bool aborted; /* done will say so */
 	bool in_set, barrier;
@@ -56,6 +57,12 @@ struct task_state {
 	bool preempted;	       /* aborted by one */
 };
 
+/* Whose commands it may be: OPCODE_DISK... */
+static inline unsigned task_types(const struct task_state *st)
+{
+	return st->lu ? st->lu->opcode_types : (unsigned)OPCODE_ANY;
+}
+
 /* ---- ends ---- */
 
 void task_good(struct task_state *st);
@@ -67,11 +74,6 @@ void task_fail_sense(struct task_state *st, const struct sense *sense);
 void task_fail_cdb(struct task_state *st, unsigned byte, int bit);
 void task_fail_parameter(struct task_state *st, unsigned byte, int bit);
 void task_fail_list_length(struct task_state *st);
-/*
- * The disk could not: the status and sense that belong to result (-errno). offset: first byte that could not be had,
- * for reads.
- */
-void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset);
 
 /* ---- parameter data ---- */
 
@@ -118,6 +120,8 @@ void task_flush(struct task_state *st, void (*next)(struct task_state *st));
 /* Gives back what the last read lent, if anything. */
 void task_give_back(struct task_state *st);
 
+/* The logical unit is gone, and nothing of it runs: what waited in its task set is told so. */
+void task_set_end(struct scsi_lu *lu);
 /* Aborts the tasks of a nexus for a PREEMPT AND ABORT. */
 void task_preempt(struct task_state *by, struct scsi_nexus *nexus);
 /* Ends by with GOOD once all that task_preempt aborted has ended. */

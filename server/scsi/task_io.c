@@ -176,7 +176,7 @@ static void task_fail_no_space(struct task_state *st)
 		task_fail(st, SENSE_DATA_PROTECT, ASC_SPACE_ALLOCATION_FAILED);
 }
 
-void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset)
+static void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t offset)
 {
 	struct sense sense = { .key = SENSE_MEDIUM_ERROR, .code = ASC_WRITE_ERROR };
 
@@ -203,7 +203,7 @@ void task_fail_disk(struct task_state *st, enum disk_op op, int result, uint64_t
 	if (op == DISK_READ || op == DISK_STATUS) {
 		sense.code = ASC_UNRECOVERED_READ_ERROR;
 		sense.has_information = true;
-		sense.information = offset / SCSI_BLOCK;
+		sense.information = offset >> st->lu->block_shift;
 	}
 	task_fail_sense(st, &sense);
 }
@@ -244,8 +244,8 @@ void task_disk_flags(struct task_state *st, enum disk_op op, uint64_t lba, uint6
 		fua = fua || !st->lu->mode.wce;
 	st->req = (struct disk_request){ .op = op, .fua = fua, .unmap = unmap, .done = task_on_disk, .user = st };
 	if (op != DISK_FLUSH) {
-		st->req.offset = lba * SCSI_BLOCK;
-		st->req.length = blocks * SCSI_BLOCK;
+		st->req.offset = lu_bytes(st->lu, lba);
+		st->req.length = lu_bytes(st->lu, blocks);
 	}
 	if (op == DISK_WRITE) {
 		st->req.iov = st->write_iov;

@@ -28,6 +28,7 @@ struct vpd_page {
 	uint8_t code;
 	/* Writes what follows the header; returns its length. */
 	size_t (*build)(const struct task_state *st, uint8_t *out);
+	uint8_t types;	   /* of device that have it: OPCODE_DISK... */
 	bool without_unit; /* also on the well-known logical unit */
 };
 
@@ -88,11 +89,15 @@ static size_t vpd_identification(const struct task_state *st, uint8_t *out)
 	static const uint8_t one[4] = { 0, 0, 0, SCSI_TARGET_PORT };
 
 	len += designator(out + len, CODE_BINARY, OF_UNIT, 0x3, &naa, sizeof(naa));
-	inquiry_put_vendor(t10.vendor, t10.product);
+	inquiry_put_vendor(st->lu, t10.vendor, t10.product);
 	memcpy(t10.serial, serial, serial_len);
 	len += designator(out + len, CODE_ASCII, OF_UNIT, 0x1, &t10, offsetof(__typeof__(t10), serial) + serial_len);
-	snprintf(suffix, sizeof(suffix), ",L,0x%04x000000000000", st->lu->number);
-	len += name_designator(out + len, OF_UNIT, target, suffix);
+	/* A unit with a serial number of its own is the same one under another number and at another target. */
+	if (st->lu->serial[0])
+		snprintf(suffix, sizeof(suffix), "naa.%016llX", (unsigned long long)be64_get(naa));
+	else
+		snprintf(suffix, sizeof(suffix), ",L,0x%04x000000000000", st->lu->number);
+	len += name_designator(out + len, OF_UNIT, st->lu->serial[0] ? "" : target, suffix);
 	len += designator(out + len, CODE_BINARY, OF_PORT, 0x4, one, sizeof(one)); /* relative target port */
 	len += designator(out + len, CODE_BINARY, OF_PORT, 0x5, one, sizeof(one)); /* target port group */
 	len += name_designator(out + len, OF_PORT, target, ",t,0x0001");
@@ -187,18 +192,26 @@ static size_t vpd_provisioning(const struct task_state *st, uint8_t *out)
 	return 4;
 }
 
+enum { DISK = OPCODE_DISK, BOTH = OPCODE_DISK | OPCODE_CDROM };
+
 static const struct vpd_page vpd_pages[] = {
-	{ 0x00, vpd_supported, true },	      { 0x80, vpd_serial, false },	 { 0x83, vpd_identification, false },
-	{ 0x86, vpd_extended, false },	      { 0x8f, vpd_copy, false },	 { 0xb0, vpd_block_limits, false },
-	{ 0xb1, vpd_characteristics, false }, { 0xb2, vpd_provisioning, false },
+	{ 0x00, vpd_supported, BOTH, true },	    { 0x80, vpd_serial, BOTH, false },
+	{ 0x83, vpd_identification, BOTH, false },  { 0x86, vpd_extended, BOTH, false },
+	{ 0x8f, vpd_copy, DISK, false },	    { 0xb0, vpd_block_limits, DISK, false },
+	{ 0xb1, vpd_characteristics, DISK, false }, { 0xb2, vpd_provisioning, DISK, false },
 };
+
+static bool vpd_has(const struct task_state *st, const struct vpd_page *page)
+{
+	return st->lu ? page->types & st->lu->opcode_types : page->without_unit;
+}
 
 static size_t vpd_supported(const struct task_state *st, uint8_t *out)
 {
 	size_t len = 0;
 
 	for (size_t i = 0; i < array_len(vpd_pages); i++)
-		if (st->lu || vpd_pages[i].without_unit)
+		if (vpd_has(st, &vpd_pages[i]))
 			out[len++] = vpd_pages[i].code;
 	return len;
 }
@@ -210,7 +223,7 @@ void vpd_inquiry(struct task_state *st)
 	size_t len;
 
 	for (size_t i = 0; i < array_len(vpd_pages); i++)
-		if (vpd_pages[i].code == st->task->cdb[2] && (st->lu || vpd_pages[i].without_unit))
+		if (vpd_pages[i].code == st->task->cdb[2] && vpd_has(st, &vpd_pages[i]))
 			page = &vpd_pages[i];
 	if (!page) {
 		task_fail_cdb(st, 2, -1);
@@ -219,7 +232,7 @@ void vpd_inquiry(struct task_state *st)
 	out = task_buffer(st, VPD_BYTES);
 	if (!out)
 		return;
-	out[0] = st->lun_kind == LUN_UNIT ? 0x00 : st->lun_kind == LUN_WELL_KNOWN ? 0x1e : 0x7f;
+	out[0] = inquiry_peripheral(st);
 	out[1] = page->code;
 	len = page->build(st, out + 4);
 	put16(out + 2, (uint16_t)len);

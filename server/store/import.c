@@ -63,12 +63,7 @@ static void import_work_done(struct pool_job *job)
 
 void import_init(struct store *store)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&store->changed, NULL);
 	store->next_import = 1;
 	store->import_job.work = import_work;
 	store->import_job.done = import_work_done;
@@ -163,27 +158,6 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 
 	pthread_mutex_lock(&store->mutex);
 	import = import_find(store, id);
-	if (import)
-		*status = import->status;
-	pthread_mutex_unlock(&store->mutex);
-	return import ? 0 : -ENOENT;
-}
-
-static bool status_differs(const struct import_status *a, const struct import_status *b)
-{
-	return a->id != b->id || a->stage != b->stage || a->percent != b->percent || strcmp(a->text, b->text);
-}
-
-int store_import_wait(struct store *store, uint64_t id, struct import_status *status, unsigned timeout_ms)
-{
-	struct timespec until = time_monotonic_in(timeout_ms);
-	const struct import *import;
-
-	pthread_mutex_lock(&store->mutex);
-	while ((import = import_find(store, id)) && !status_differs(&import->status, status) && !store->closing) {
-		if (pthread_cond_timedwait(&store->changed, &store->mutex, &until))
-			break;
-	}
 	if (import)
 		*status = import->status;
 	pthread_mutex_unlock(&store->mutex);

@@ -65,7 +65,6 @@ static void import_set(struct store *store, struct import *import, enum import_s
 		import->status.percent = percent;
 		if (text)
 			snprintf(import->status.text, sizeof(import->status.text), "%s", text);
-		pthread_cond_broadcast(&store->changed);
 	}
 	pthread_mutex_unlock(&store->mutex);
 }
@@ -402,7 +401,6 @@ static void work_finish(struct work *work, int err)
 		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
 		status->version_id = work->version.id;
 	}
-	pthread_cond_broadcast(&store->changed);
 	pthread_mutex_unlock(&store->mutex);
 	if (err)
 		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,

@@ -21,7 +21,7 @@
 
 static const char suffix[] = ".bootset";
 
-const char *store_boot_set_name(const char *version_file, char name[NAME_MAX + 1])
+static const char *store_boot_set_name(const char *version_file, char name[NAME_MAX + 1])
 {
 	snprintf(name, NAME_MAX + 1, "%.128s%s", version_file, suffix);
 	return name;

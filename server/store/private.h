@@ -83,8 +83,7 @@ int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *a
 int store_read(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
 int store_get_policy(struct store *store, struct policy *policy);
 
-/* learn.c: the name of a version's boot set, in images/; and back: false where it is none. */
-const char *store_boot_set_name(const char *version_file, char name[NAME_MAX + 1]);
+/* learn.c: the version that a boot set in images/ is of; false where the file is none. */
 bool store_is_boot_set(const char *name, char version_file[NAME_MAX + 1]);
 /* The version is removed. */
 void store_forget_boot_set(const struct store *store, const struct image_version *version);

@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/util.h"
 #include "store/backend.h"
 #include "store/private.h"
@@ -13,11 +14,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { LOCK_WAIT_MS = 2000, LOCK_POLL_MS = 10 };
 
 static const char *const folders[] = { "images", "children", "tmp" };
 
@@ -172,12 +176,43 @@ static int make_folder(const char *path, char *reason, size_t reason_size)
 	return -ENOTDIR;
 }
 
+/* The pid that the file of the lock names; 0: none. */
+static long lock_holder(const struct store *store)
+{
+	char text[32];
+	ssize_t len = pread(store->lock_fd, text, sizeof(text) - 1, 0);
+	uint64_t pid = 0;
+
+	text[len > 0 ? len : 0] = '\0';
+	text[strspn(text, "0123456789")] = '\0';
+	return parse_u64(text, 1, INT32_MAX, &pid) ? (long)pid : 0;
+}
+
+/*
+ * A process that was killed may leave the lock for a moment to a child that it had just forked for qemu-img, which closes
+ * it before it does anything else. 0 or -errno; *holder: who has it.
+ */
+static int lock_whole(const struct store *store, long *holder)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	for (unsigned waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+		if (!fcntl(store->lock_fd, F_OFD_SETLK, &whole))
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		*holder = lock_holder(store);
+		if (waited_ms >= LOCK_WAIT_MS || !*holder || !kill((pid_t)*holder, 0) || errno != ESRCH)
+			return -EBUSY;
+		usleep(LOCK_POLL_MS * 1000);
+	}
+}
+
 /* One process per state directory. The lock is the kernel's: it dies with us. The pid in the file is for people. */
 static int take_lock(struct store *store, char *reason, size_t reason_size)
 {
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[PATH_MAX], pid[32] = "";
-	ssize_t len;
+	char path[PATH_MAX], pid[32] = "unknown";
+	long holder = 0;
 	int err;
 
 	store->lock_fd = open(store_path(store, NULL, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -186,17 +221,18 @@ static int take_lock(struct store *store, char *reason, size_t reason_size)
 		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
 		return err;
 	}
-	if (fcntl(store->lock_fd, F_OFD_SETLK, &whole)) {
-		err = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-		len = pread(store->lock_fd, pid, sizeof(pid) - 1, 0);
-		pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-		if (err == -EBUSY)
-			snprintf(reason, reason_size,
-				 "%s is in use by another sanbootd (process %s): stop that one, or give this one "
-				 "another --state-dir",
-				 store->dir, pid[0] ? pid : "unknown");
-		else
-			snprintf(reason, reason_size, "%s cannot be locked: %s", path, strerror(-err));
+	err = lock_whole(store, &holder);
+	if (err == -EBUSY) {
+		if (holder)
+			snprintf(pid, sizeof(pid), "%ld", holder);
+		snprintf(reason, reason_size,
+			 "%s is in use by another sanbootd (process %s): stop that one, or give this one "
+			 "another --state-dir",
+			 store->dir, pid);
+		return err;
+	}
+	if (err) {
+		snprintf(reason, reason_size, "%s cannot be locked: %s", path, strerror(-err));
 		return err;
 	}
 	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
@@ -290,9 +326,4 @@ void store_close(struct store *store)
 const char *store_inventory_path(const struct store *store)
 {
 	return store->inventory_path;
-}
-
-const char *store_state_dir(const struct store *store)
-{
-	return store->dir;
 }

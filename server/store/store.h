@@ -41,7 +41,6 @@ int store_attach(struct store *store, struct inventory *inventory, char *reason,
  */
 void store_close(struct store *store);
 const char *store_inventory_path(const struct store *store);
-const char *store_state_dir(const struct store *store);
 
 /* ---- images ---- */
 
@@ -69,8 +68,6 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 		 uint64_t *id, char *reason, size_t reason_size);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
-/* Blocks until the import has changed from *status, or timeout. */
-int store_import_wait(struct store *store, uint64_t id, struct import_status *status, unsigned timeout_ms);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size);
 
 /*

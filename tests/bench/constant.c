@@ -63,7 +63,6 @@ static void constant_release(struct disk *disk, struct disk_request *req)
 
 static void constant_info(const struct disk *disk, struct disk_info *info)
 {
-	info->thin = true;
 	info->allocated_bytes = disk->size_bytes;
 }
 
@@ -99,13 +98,13 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	found(found_arg, &access);
 }
 
-static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn),
+static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn, int err),
 		 void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
 	(void)reply_loop;
-	each(each_arg, NULL);
+	each(each_arg, NULL, 0);
 }
 
 static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,
@@ -119,10 +118,12 @@ static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loo
 }
 
 static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-		      void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
+		      void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+				     uint16_t login_status, const char *reason),
 		      void *opened_arg)
 {
 	const struct disk_open how = { 0 };
+	struct iscsi_lun lun = { .number = 0 };
 	struct disk *disk = calloc(1, sizeof(*disk));
 
 	(void)arg;
@@ -130,7 +131,8 @@ static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
 	(void)boot;
 	assert(disk);
 	disk_init(disk, bench.env, loop, &constant_ops, &how, bench.size_bytes);
-	opened(opened_arg, disk, 0, NULL);
+	lun.disk = disk;
+	opened(opened_arg, &lun, 1, 0, NULL);
 }
 
 struct closing {
@@ -147,17 +149,18 @@ static void on_closed(void *arg, int err)
 	closing.closed(closing.closed_arg);
 }
 
-static void close_disk(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg),
-		       void *closed_arg)
+static void close_disk(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *loop,
+		       void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct closing *closing = malloc(sizeof(*closing));
 
 	(void)arg;
 	(void)key;
+	(void)count;
 	(void)loop;
 	assert(closing);
 	*closing = (struct closing){ closed, closed_arg };
-	disk_close(disk, on_closed, closing);
+	disk_close(luns[0].disk, on_closed, closing);
 }
 
 static bool begin_needs_closed(void *arg, uint64_t key)

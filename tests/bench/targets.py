@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The targets that are measured, each with the same golden data: sanbootd, tgt and the bound; SPDK is in spdk.py."""
-import glob, http.client, itertools, json, os, re, select, signal, socket, subprocess, time
+import glob, http.client, itertools, json, os, re, select, signal, socket, subprocess, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", "release"))
-TARGET_CORE, GENERATOR_CORE = 0, 1
+TARGET_CORE, GENERATOR_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]      # a container may have others than 0 and 1
 
 
 class Failed(Exception):
@@ -106,10 +106,9 @@ class Sanbootd(Target):
 
     def __init__(self, directory, golden, machines, auth="none"):
         super().__init__(directory)
-        self.runtime = os.path.join(self.dir, "run")
+        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir="/tmp")      # short: a socket's path has at most 107 bytes
         self.state = os.path.join(self.dir, "state")
-        for d in (self.runtime, self.state):
-            os.mkdir(d)
+        os.mkdir(self.state)
         self.begin()
         self.ctl("image", "import", golden, "--name", "golden", "--default")
         # Space was looked at before the start, and how many boot at once is what is measured.
@@ -118,7 +117,7 @@ class Sanbootd(Target):
 
     def begin(self):
         m = self.start([os.path.join(BUILD, "sanbootd"), "--threads", 1, "--state-dir", self.state, "--runtime-dir",
-                        self.runtime, "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", "--log-level", "warning",
+                        self.runtime.name, "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", "--log-level", "warning",
                         "--config", "/dev/null"], r"ready http=(\S+) iscsi=(\S+) ")
         self.http, self.address = m.group(1), m.group(2)
 
@@ -140,7 +139,7 @@ class Sanbootd(Target):
         return int(float(re.search(rf"^{name} (\S+)", text, re.M).group(1)))
 
     def ctl(self, *args):
-        return run(os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime, *args)
+        return run(os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime.name, *args)
 
     def enrol(self, count):
         """New machines, as their first /boot makes them; gives a line for iload --list each."""

@@ -179,6 +179,8 @@ def secrets_are_not_in_what_is_said(t):
             break
         except Failed:
             pass
+    else:
+        raise Failed("no refusal was told")
     want("secret-of" not in line and "guess" not in line, line)
 
 

@@ -2,7 +2,6 @@
 """Data transfer (RFC 7143 §11.3, §11.4, §11.7, §11.8): immediate, unsolicited, solicited, residuals."""
 from iscsi import *
 
-SLOW, BROKEN = (256 - 4) * 2048, (256 - 2) * 2048  # LBAs, see testd.c
 UNDER, OVER = 2, 4
 
 
@@ -118,7 +117,7 @@ def several_R2Ts_outstanding(t):
     r2ts = [s.recv() for _ in range(4)]
     equal([r.w40 for r in r2ts], [0, 2048, 4096, 6144], "offsets")
     equal(len({r.ttt for r in r2ts}), 4, "different Target Transfer Tags")
-    s.expect_silence(0.2)
+    s.expect_silence()
     for r2t in r2ts:
         s.serve(r2t, data, 512)
     answer = s.answer(itt, data)
@@ -151,7 +150,7 @@ def unsolicited_Data_Out(t):
     s = Session(t, keys=[("InitialR2T", "No")])
     data = os.urandom(8192)
     itt = s.send_command(write10(0, 16), write=8192, data=data[:1024], final=False)
-    s.expect_silence(0.2)
+    s.expect_silence()
     s.send_data(itt, NONE, 1024, data[1024:4096], 0, False)
     s.send_data(itt, NONE, 4096, data[4096:], 1, True)
     answer = s.answer(itt)
@@ -343,15 +342,18 @@ def header_and_data_in_two_segments_as_iPXE_sends_them(t):
     """With Nagle's algorithm the second waits for the ACK of the first: 40 ms each, unless the target acknowledges at once."""
     s = Session(t, keys=[("InitialR2T", "Yes"), ("ImmediateData", "No")])
     s.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
-    began = time.monotonic()
-    for lba in range(25):
-        itt = s.send_command(write10(lba, 1), write=512)
-        r2t = s.recv()
-        frame = s.frame(DATA_OUT, 0x80, itt=itt, words=[r2t.ttt, 0, s.statsn, 0, 0, 0], data=b"i" * 512)
-        s.raw(frame[:48])
-        s.raw(frame[48:])
-        equal(s.answer(itt).status, 0, "status")
-    want(time.monotonic() - began < 0.5, "25 writes took", time.monotonic() - began, "s")
+    took = []
+    while not took or (min(took) > 0.5 and len(took) < 20):       # busy machines are slow, but not each time
+        began = time.monotonic()
+        for lba in range(25):
+            itt = s.send_command(write10(lba, 1), write=512)
+            r2t = s.recv()
+            frame = s.frame(DATA_OUT, 0x80, itt=itt, words=[r2t.ttt, 0, s.statsn, 0, 0, 0], data=b"i" * 512)
+            s.raw(frame[:48])
+            s.raw(frame[48:])
+            equal(s.answer(itt).status, 0, "status")
+        took.append(time.monotonic() - began)
+    want(min(took) < 0.5, "25 writes always took more than", min(took), "s")
 
 
 @case("RFC 7143 §11.2")

@@ -5,11 +5,8 @@ import struct
 
 from iscsi import *
 
-MIB = 1 << 20
-SLOW = (256 - 4) * 2048
 TUR, CAPACITY_10 = b"\0" * 6, b"\x25" + b"\0" * 9
 CAPACITY_CHANGED = (6, 0x2a, 0x09)
-SIZES = iter(range(257, 512))                 # MiB; a target's disk only grows, whichever tests run
 
 
 def capacity(s):
@@ -27,12 +24,12 @@ def told(s):
 
 @case("SPC-4 §5.6")
 def resize_tells_each_nexus_once(t):
-    a, size = Session(t, "many"), next(SIZES) * MIB
+    a, size = Session(t, "many"), t.larger()
     b = Session(t, "many", initiator=IQN + "other")
     ipxe = Session(t, "many", initiator=IQN + "ipxe", isid=b"\x40\0\x27\x23\x55\x56")
     data = os.urandom(4096)
     equal(a.command(write10(80, 8), write=4096, data=data).status, 0, "status of a write before")
-    t.tell(f"resize 2 {size}")
+    t.tell(f"resize 2 0 {size}")
     equal(t.line("resized"), "resized 0", "what became of it")
     for s in (a, b):
         told(s)
@@ -49,10 +46,10 @@ def resize_tells_each_nexus_once(t):
 
 @case("SAM-5 §5.14")
 def resize_waits_for_the_commands_in_hand_and_later_ones_wait_for_it(t):
-    s, size, data = Session(t), next(SIZES) * MIB, os.urandom(512)
+    s, size, data = Session(t), t.larger(), os.urandom(512)
     slow = s.send_command(write10(SLOW, 1), write=512, data=data)
     s.ping()                                                      # it is under way
-    t.tell(f"resize 1 {size}")
+    t.tell(f"resize 1 0 {size}")
     later = s.send_command(read10(SLOW, 1), read=512)
     probe = s.nop(b"still there", immediate=True)
     answers = {}
@@ -85,7 +82,7 @@ def resize_under_many_writers(t):
     sessions = [Patient(t, "many", initiator=IQN + f"w{n}") for n in range(3)]
     expected = {}
     for turn in range(5):
-        t.tell(f"resize 2 {next(SIZES) * MIB}")
+        t.tell(f"resize 2 0 {t.larger()}")
         for at in range(40):
             for n, s in enumerate(sessions):
                 lba, data = 4096 + n * 1000 + at * 8, os.urandom(4096)
@@ -99,11 +96,11 @@ def resize_under_many_writers(t):
 @case("SAM-5 §5.14")
 def resize_and_a_write_whose_data_comes_late(t):
     """A command that has not got its data does not hold it up, and finds the larger disk."""
-    s, size, data = Session(t), next(SIZES) * MIB, os.urandom(2048)
+    s, size, data = Session(t), t.larger(), os.urandom(2048)
     before = s.command(read10(200, 4), read=2048).data
     itt = s.send_command(write10(200, 4), write=2048)
     r2t = s.recv()
-    t.tell(f"resize 1 {size}")
+    t.tell(f"resize 1 0 {size}")
     equal(t.line("resized"), "resized 0", "what became of it")
     told(s)
     s.serve(r2t, data)
@@ -113,14 +110,14 @@ def resize_and_a_write_whose_data_comes_late(t):
 
 @case("SAM-5 §5.14")
 def resize_of_what_is_not_open(t):
-    t.tell("resize 9 1")
+    t.tell("resize 9 0 1")
     equal(t.line("resized"), "resized -2", "what became of it")
 
 
 @case("RFC 7143 §6.3.5")
 def resize_that_loses_the_disk_ends_the_sessions(t):
     s = Session(t)
-    t.tell("resize 1 0")
+    t.tell("resize 1 0 0")
     s.send_command(read10(0, 1), read=512)
     equal(t.line("resized").split()[:2], ["resized", "-5"], "what became of it")
     s.expect_close()

@@ -2,7 +2,6 @@
 """Task management (RFC 7143 §4.2.3, §11.5, §11.6)."""
 from iscsi import *
 
-SLOW = (256 - 4) * 2048  # LBA: whatever touches it takes 300 ms
 NO_LUN = b"\0\x07" + b"\0" * 6
 TUR = b"\0" * 6
 
@@ -10,13 +9,14 @@ TUR = b"\0" * 6
 @case("RFC 7143 §11.6.1")
 def ABORT_TASK_waits_for_the_disk(t):
     s = Session(t)
-    data = os.urandom(512)
-    itt = s.send_command(write10(SLOW, 1), write=512, data=data)
-    began = time.monotonic()
-    equal(s.tmf_answer(s.tmf(1, itt, s.cmdsn - 1)), 0, "response")
-    want(time.monotonic() - began > 0.2, "the response did not wait for the write")
-    s.expect_silence(0.4)
-    s.ping()
+    t.hold()
+    itt = s.send_command(write10(HELD, 1), write=512, data=os.urandom(512))
+    t.held()
+    abort = s.tmf(1, itt, s.cmdsn - 1)
+    s.expect_silence()
+    t.go()
+    equal(s.tmf_answer(abort), 0, "response")
+    s.expect_silence()
 
 
 @case("RFC 7143 §11.6.1")
@@ -61,40 +61,56 @@ def ABORT_TASK_of_a_command_ahead_of_its_turn(t):
 @case("RFC 7143 §11.6.1")
 def ABORT_TASK_for_another_logical_unit(t):
     s = Session(t)
-    itt = s.send_command(read10(SLOW, 1), read=512)
+    t.hold()
+    itt = s.send_command(read10(HELD, 1), read=512)
     equal(s.tmf_answer(s.tmf(1, itt, s.cmdsn - 1, lun=NO_LUN)), 2, "response")
+    t.go()
     equal(s.answer(itt).status, 0, "status")
 
 
 @case("RFC 7143 §11.5.1")
 def ABORT_TASK_SET(t):
     s = Session(t)
+    t.hold()
     for i in range(4):
-        s.send_command(read10(SLOW + i, 1), read=512)
+        s.send_command(read10(HELD + i, 1), read=512)
     s.send_command(write10(0, 4), write=2048)
     s.recv()
-    equal(s.tmf_answer(s.tmf(2)), 0, "response")
-    s.expect_silence(0.4)
+    t.held(4)
+    abort = s.tmf(2)
+    s.expect_silence()
+    t.go()
+    equal(s.tmf_answer(abort), 0, "response")
+    s.expect_silence()
     equal(s.command(TUR).status, 0, "status")
 
 
 @case("RFC 7143 §11.5.1")
 def ABORT_TASK_SET_leaves_others_alone(t):
     a, b = Session(t), Session(t)
-    mine, theirs = a.send_command(read10(SLOW, 1), read=512), b.send_command(read10(SLOW, 1), read=512)
-    equal(a.tmf_answer(a.tmf(2)), 0, "response")
+    t.hold()
+    a.send_command(read10(HELD, 1), read=512)
+    theirs = b.send_command(read10(HELD, 1), read=512)
+    t.held(2)
+    abort = a.tmf(2)
+    t.go()
+    equal(a.tmf_answer(abort), 0, "response")
     equal(b.answer(theirs).status, 0, "status of the other session")
-    want(mine, "")
+    a.expect_silence()
 
 
 @case("RFC 7143 §11.5.1")
 def CLEAR_TASK_SET(t):
     a, b = Session(t), Session(t)
-    a.send_command(read10(SLOW, 1), read=512)
-    b.send_command(read10(SLOW, 1), read=512)
-    time.sleep(0.05)
-    equal(a.tmf_answer(a.tmf(4)), 0, "response")
-    b.expect_silence(0.4)
+    t.hold()
+    a.send_command(read10(HELD, 1), read=512)
+    b.send_command(read10(HELD, 1), read=512)
+    t.held(2)
+    clear = a.tmf(4)
+    a.expect_silence()
+    t.go()
+    equal(a.tmf_answer(clear), 0, "response")
+    b.expect_silence()
     equal(b.command(TUR).sense_code, (6, 0x2f, 0), "unit attention of the other session")
     equal(a.command(TUR).status, 0, "status of our own")
 
@@ -102,22 +118,29 @@ def CLEAR_TASK_SET(t):
 @case("RFC 7143 §11.5.1")
 def LOGICAL_UNIT_RESET(t):
     a, b = Session(t), Session(t)
-    a.send_command(read10(SLOW, 1), read=512)
-    b.send_command(write10(SLOW, 1), write=512, data=b"x" * 512)
-    time.sleep(0.05)
-    began = time.monotonic()
-    equal(a.tmf_answer(a.tmf(5)), 0, "response")
-    want(time.monotonic() - began > 0.1, "the response did not wait")
-    b.expect_silence(0.4)
-    equal(b.command(TUR).sense_code[:2], (6, 0x29), "unit attention of the other session")
+    t.hold()
+    a.send_command(read10(HELD, 1), read=512)
+    b.send_command(write10(HELD + 8, 1), write=512, data=b"x" * 512)
+    t.held(2)
+    reset = a.tmf(5)
+    a.expect_silence()
+    t.go()
+    equal(a.tmf_answer(reset), 0, "response")
+    b.expect_silence()
+    equal(b.command(TUR).sense_code[:2], (6, 0x29), "unit attention")
 
 
 @case("RFC 7143 §11.5.1")
 def TARGET_WARM_RESET(t):
     s = Session(t)
-    s.send_command(read10(SLOW, 1), read=512)
-    equal(s.tmf_answer(s.tmf(6)), 0, "response")
-    s.expect_silence(0.4)
+    t.hold()
+    s.send_command(read10(HELD, 1), read=512)
+    t.held()
+    reset = s.tmf(6)
+    s.expect_silence()
+    t.go()
+    equal(s.tmf_answer(reset), 0, "response")
+    s.expect_silence()
     equal(s.command(TUR).sense_code[:2], (6, 0x29), "unit attention")
 
 
@@ -151,37 +174,50 @@ simple("RFC 7143 §11.5", "request_in_order", 0, 2, immediate=False)
 @case("RFC 7143 §11.5")
 def request_with_a_tag_in_use(t):
     s = Session(t)
-    itt = s.send_command(read10(SLOW, 1), read=512)
+    t.hold()
+    itt = s.send_command(read10(HELD, 1), read=512)
     s.tmf(1, itt, s.cmdsn - 1, itt=itt)
     s.rejected(7)
+    t.go()
     equal(s.answer(itt).status, 0, "status")
 
 
 @case("RFC 7143 §4.2.3.3")
 def connection_lost_during_an_abort(t):
     s = Session(t)
-    itt = s.send_command(write10(SLOW, 1), write=512, data=b"x" * 512)
+    t.hold()
+    itt = s.send_command(write10(HELD, 1), write=512, data=b"x" * 512)
+    t.held()
     s.tmf(1, itt, s.cmdsn - 1)
     s.close()
+    Session(t).ping()
+    t.go()
+    t.line("ended 1 ")
     Session(t).ping()
 
 
 @case("RFC 7143 §4.2.3.3")
 def abort_and_reset_together(t):
     s = Session(t)
-    itt = s.send_command(read10(SLOW, 1), read=512)
-    one, two, three = s.tmf(1, itt, s.cmdsn - 1), s.tmf(2), s.tmf(5)
-    equal([s.tmf_answer(i) for i in (one, two, three)], [0, 0, 0], "responses, in order")
+    t.hold()
+    itt = s.send_command(read10(HELD, 1), read=512)
+    t.held()
+    tags = [s.tmf(1, itt, s.cmdsn - 1), s.tmf(2), s.tmf(5)]
+    s.expect_silence()
+    t.go()
+    equal([s.tmf_answer(tag) for tag in tags], [0, 0, 0], "responses, in order")
 
 
 @case("RFC 7143 §4.2.3.3")
 def many_requests_at_once(t):
     s = Session(t)
-    s.send_command(read10(SLOW, 1), read=512)
+    t.hold()
+    s.send_command(read10(HELD, 1), read=512)
+    t.held()
     tags = [s.tmf(2) for _ in range(40)]
-    opcodes = [s.recv().opcode for _ in tags]
-    equal(opcodes.count(TMF_RESPONSE), 32, "responses")
-    equal(opcodes.count(REJECT), 8, "rejects")
+    equal([s.recv().opcode for _ in range(8)], [REJECT] * 8, "those beyond the 32nd")
+    t.go()
+    equal([s.recv().opcode for _ in tags[8:]], [TMF_RESPONSE] * 32, "responses")
     s.ping()
 
 
@@ -193,7 +229,7 @@ def reset_in_the_middle_of_a_data_segment(t):
     r2t = a.recv()
     frame = a.frame(DATA_OUT, 0x80, itt=itt, words=[r2t.ttt, 0, 0, 0, 0, 0], data=b"x" * 65536)
     a.raw(frame[:30000])
-    time.sleep(0.05)
+    t.takes(a)
     equal(b.tmf_answer(b.tmf(5)), 0, "response")
     a.raw(frame[30000:])
     a.expect_silence()

@@ -17,6 +17,17 @@ def SendTargets_All(t):
     equal({v for k, v in pdu.keys if k == "TargetAddress"}, {"127.0.0.1:%d,1" % t.address[1]}, "addresses")
 
 
+@case("design: discovery")
+def SendTargets_that_cannot_be_answered_is_not_answered_in_part(t):
+    s = discovery(t, initiator=IQN + "unlisted")                  # its list ends with an error
+    s.text([("SendTargets", "All")])
+    try:
+        raise Failed(f"an answer: {s.recv()}")
+    except Closed:
+        pass
+    discovery(t).ping()
+
+
 @case("RFC 7143 Appendix C")
 def SendTargets_of_one_target(t):
     s = discovery(t)

@@ -10,6 +10,7 @@ import threading
 
 import iscsi
 from iscsi import Session, attempt, case, equal, want
+from namespaces import own_mounts
 from sanbootd import BUILD, MODE, Sanbootd, disk_reads, golden_blocks
 
 DATA_BYTES = 32 << 20
@@ -162,11 +163,14 @@ def a_server_starts_on_a_file_system_of_which_nothing_is_in_memory(where, extra)
     equal(status, 0, "how the server ended")
 
 
+MOUNTED = a_server_starts_on_a_file_system_of_which_nothing_is_in_memory.__name__.replace("_", " ")
+
+
 def mounted(what):
     """In a mount namespace of our own, that nobody else sees."""
     test = a_server_starts_on_a_file_system_of_which_nothing_is_in_memory
     extra = ("--cache-size", "0") if what else ()
-    return 0 if attempt(f"cold: {test.__name__.replace('_', ' ')}{what}", lambda _: test(BUILD, extra), Nobody()) else 1
+    return 0 if attempt(f"cold: {MOUNTED}{what}", lambda _: test(BUILD, extra), Nobody()) else 1
 
 
 class Nobody:
@@ -178,27 +182,41 @@ def file_system(path):
     return subprocess.run(["stat", "-f", "-c", "%T", path], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
+def cannot_mount():
+    """Why no file of ours can be mounted; None where it can."""
+    if os.geteuid():
+        return "needs root"
+    p = subprocess.run([*own_mounts(), "sh", "-c", 'd=$(losetup --find --show --read-only "$0") && losetup --detach "$d"', __file__],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return f"needs mounts and loop devices: {' '.join(p.stdout.split())}" if p.returncode else None
+
+
 def main():
+    failed, ways = 0, (("", ()), (", without golden cache", ("--cache-size", "0")))
+    iscsi.declare(len(ways) * (len(iscsi.CASES) + 1))
+    why = None
     if MODE not in ("asan", "debug"):
-        print(f"skip cold: a build with MODE={MODE} does not watch its loops")
-        return 0
-    if file_system(BUILD) in ("tmpfs", "ramfs"):
-        print(f"skip cold: {BUILD} is in memory, nothing there is ever read from a disk")
-        return 0
-    failed = 0
-    for what, extra in (("", ()), (", without golden cache", ("--cache-size", "0"))):
+        why = f"a build with MODE={MODE} does not watch its loops"
+    elif file_system(BUILD) in ("tmpfs", "ramfs"):
+        why = f"{BUILD} is in memory, nothing there is ever read from a disk"
+    for what, extra in ways:
+        if why:
+            for name in [c[0] for c in iscsi.CASES] + [MOUNTED]:
+                print(f"skip cold: {name}{what}: {why}")
+            continue
         daemon = Sanbootd(extra=extra, where=BUILD, data_bytes=DATA_BYTES)
         try:
             for name, function, _ in iscsi.CASES:
                 failed += not attempt(f"cold: {name}{what}", function, daemon)
         finally:
-            failed += daemon.stop() != 0
-        if os.geteuid() or not os.path.exists("/dev/loop-control"):
-            print(f"skip cold: a file system that has just been mounted{what}: needs root and loop devices")
+            status = daemon.stop()
+        if status:
+            failed += 1
+            print(f"not ok cold: the daemon ended with {status}{what}")
+        if cannot := cannot_mount():
+            print(f"skip cold: {MOUNTED}{what}: {cannot}")
             continue
-        failed += subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-B", __file__, "mounted", what],
-                                 check=False).returncode != 0
-    print("not ok" if failed else "ok", "cold: no I/O loop waited for a disk")
+        failed += subprocess.run([*own_mounts(), sys.executable, "-B", __file__, "mounted", what], check=False).returncode != 0
     return 1 if failed else 0
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD, cu.py sanbootd [512n], or cu.py URL [URL].
+"""Debian's iscsi-test-cu, all families with data loss, against a target: cu.py TESTD [lun1], cu.py sanbootd [512n], or cu.py URL [URL].
 
-"sanbootd" is the whole daemon with one machine, whose disk is a child of a golden image; "512n": with physical-block=512. One line for each of its tests.
+"lun1": against LUN 1 of a target with two. "sanbootd" is the whole daemon with one machine, whose disk is a child of a golden image; "512n": with physical-block=512. One line for each of its tests.
 What it skips must be in the table, with why; anything else that is skipped counts as failed.
 """
 import os
@@ -69,6 +69,12 @@ def run(test, urls):
     return list(results(done.stdout.decode(errors="replace")))
 
 
+def listed(families):
+    """How many tests it has in these families, as "ALL.Family.Test"; a family may be "ALL" itself."""
+    names = subprocess.run(["iscsi-test-cu", "--list"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout.split()
+    return sum(name.count(".") == 2 and (name + ".").startswith(family + ".") for name in names for family in families)
+
+
 def run_all(urls):
     """Everything; the tests of a write-protected disk on one that is (mode page 0Ah, SWP)."""
     found = [r for r in run("ALL", urls) if not r[0].startswith("ReadOnly.")]
@@ -80,10 +86,13 @@ def run_all(urls):
 
 def main():
     if not shutil.which("iscsi-test-cu"):
+        iscsi.declare(1)
         print("skip iscsi-test-cu: not installed (package libiscsi-bin)")
         return 0
     target, suffix, small = None, "", False
     urls = sys.argv[1:]
+    exist = listed(FAMILIES_512N) if urls == ["sanbootd", "512n"] else listed(["ALL", "SCSI.ReadOnly"]) - listed(["ALL.ReadOnly"])
+    iscsi.declare(exist)
     # Twice: the tests of two paths want two.
     if urls[0] == "sanbootd":
         small = urls[1:] == ["512n"]
@@ -91,16 +100,22 @@ def main():
         urls = [target.enrol(access="many", **({"physical-block": 512} if small else {})).url] * 2
     elif "://" not in urls[0]:
         target = iscsi.Testd(urls[0])
-        urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
+        if urls[1:] == ["lun1"]:
+            suffix = " on LUN 1"
+            target.tell(f"volume 15 1 data {256 << 20} cu-volume")
+            target.line("volume")
+            urls = ["iscsi://%s:%d/%stwo/1" % (*target.address, iscsi.IQN)] * 2
+        else:
+            urls = ["iscsi://%s:%d/%smany/0" % (*target.address, iscsi.IQN)] * 2
     counts = {"ok": 0, "not ok": 0, "skip": 0}
     found = [r for family in FAMILIES_512N for r in run(family, urls)] if small else run_all(urls)
     for name, lines in found:
         verdict, why = judge(name, lines, WRONG_512N if small else WRONG)
         counts[verdict] += 1
         print(verdict, "iscsi-test-cu", name + suffix + (": " + why if why else ""))
-    if sum(counts.values()) < (20 if small else 200):
+    if sum(counts.values()) != exist or exist < (20 if small else 200):
         counts["not ok"] += 1
-        print("not ok iscsi-test-cu: it ran only", sum(counts.values()), "tests")
+        print("not ok iscsi-test-cu: it ran", sum(counts.values()), "of", exist, "tests")
     if target and target.stop():
         counts["not ok"] += 1
         print("not ok iscsi-test-cu: the target did not end cleanly")

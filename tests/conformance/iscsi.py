@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A raw iSCSI initiator for tests: every field of every PDU can be made wrong. Python's standard library only."""
 import base64
+import fcntl
 import hashlib
 import os
+import select
 import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 import queue
@@ -19,6 +22,7 @@ IMMEDIATE = 0x40
 IQN = "iqn.2026-11.test:"
 INITIATOR = IQN + "initiator"
 TIMEOUT = 10
+SLOW, HELD, BROKEN = ((256 - mib) * 2048 for mib in (4, 6, 2))  # LBAs of testd's disks: takes a while; Testd.hold(); cannot be read
 CAPTURE = os.environ.get("CAPTURE")  # a folder: what each connection sends, a file each (the corpus of tests/fuzz/fuzz_login.c)
 SERIALS = iter(range(1 << 30))
 
@@ -160,13 +164,9 @@ class Conn:
         except Closed:
             pass
 
-    def expect_silence(self, seconds=0.3):
-        self.sock.settimeout(seconds)
-        try:
-            got = self.sock.recv(48)
-            raise Failed(f"an answer where none should be: {got.hex()}")
-        except socket.timeout:
-            self.sock.settimeout(TIMEOUT)
+    def has_answer(self):
+        """Something has come, or the end has."""
+        return bool(select.select([self.sock], [], [], 0)[0])
 
     def login(self, keys=(), csg=1, nsg=3, transit=True, more=False, flags=None, isid=b"\x80\0\0\0\0\1", tsih=0,
               itt=1, cid=1, cmdsn=1, version_max=0, version_min=0, opcode=LOGIN | IMMEDIATE, ahs=b""):
@@ -328,6 +328,15 @@ class Session(Conn):
         self.statsn = (pdu.statsn + 1) & 0xffffffff
         return pdu
 
+    def expect_silence(self):
+        """Nothing answers what was sent so far: the next PDUs are those for two NOPs. The second one is sent when the target's loop
+        has gone round, and what a disk in memory would have answered has been sent."""
+        for data in (b"nothing before this", b"nor this"):
+            itt = self.nop(data, immediate=True)
+            pdu = self.recv()
+            equal((pdu.opcode, pdu.itt, pdu.data), (NOP_IN, itt, data), "the next PDU")
+            self.statsn = (pdu.statsn + 1) & NONE
+
     def tmf(self, function, ref_itt=NONE, ref_cmdsn=0, lun=b"\0" * 8, immediate=True, itt=None):
         itt = self.tag() if itt is None else itt
         self.send(TMF | (IMMEDIATE if immediate else 0), 0x80 | function, lun=lun, itt=itt,
@@ -415,6 +424,7 @@ class Testd:
         self.process = subprocess.Popen([program, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=open(os.environ.get("TESTD_LOG", os.devnull), "ab"), text=True, bufsize=1)
         self.lines = queue.Queue()
+        self.sizes = iter(range(257 << 20, 512 << 20, 1 << 20))
         threading.Thread(target=self.reader, daemon=True).start()
         ready = self.line("ready")
         host, port = ready.split("iscsi=")[1].rsplit(":", 1)
@@ -444,6 +454,46 @@ class Testd:
     def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def hold(self, key=1):
+        """From now on what touches HELD waits at the disk of that target, until go()."""
+        self.tell(f"hold {key}")
+        self.line(f"holding {key}")
+
+    def held(self, count=1, key=1):
+        """So many more requests wait there."""
+        for _ in range(count):
+            self.line(f"held {key}")
+
+    def go(self, key=0):
+        """They go on, at every target or one."""
+        self.tell(f"go {key}")
+
+    def meanwhile(self, key=0):
+        """What it says until all its loops, or the one of a target, have looked for sessions."""
+        self.tell(f"sessions {key}")
+        lines = []
+        while (line := self.line("")) != "sessions end":
+            lines.append(line)
+        return lines
+
+    def takes(self, conn):
+        """Waits until the target has read what was sent on a connection: nothing is under way, and none is in its socket."""
+        ours, theirs = (f"{port:04X}" for port in (conn.sock.getsockname()[1], self.address[1]))
+        end = time.monotonic() + TIMEOUT
+        while True:
+            unsent = int.from_bytes(fcntl.ioctl(conn.sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+            with open("/proc/net/tcp") as table:
+                rows = [line.split() for line in table if f":{theirs} " in line and f":{ours} " in line]
+            unread = [row[4].split(":")[1] for row in rows if row[1].endswith(":" + theirs)]
+            if not unsent and unread == ["00000000"]:
+                return
+            want(time.monotonic() < end, "the target does not read what was sent")
+            time.sleep(0.001)
+
+    def larger(self):
+        """A size that no disk of this target has had: they only grow, whichever tests run."""
+        return next(self.sizes)
 
     def conn(self):
         return Conn(self.address)
@@ -478,18 +528,27 @@ def attempt(name, function, target):
         function(target)
         print("ok", name, flush=True)
         return True
-    except (Failed, Closed, OSError, KeyError, ValueError, IndexError, struct.error) as err:
+    except Exception as err:
         print("not ok", name, ":", type(err).__name__, err, flush=True)
         return False
 
 
+def declare(count):
+    """How many tests there are, for tests/run: each of them has to be reported."""
+    print(f"# tests: {count}", flush=True)
+
+
 def run(program, pattern=""):
     results = []
+    declare(sum(pattern in name for name, _, _ in CASES) + 1)
 
     def alone(name, function):
         target = Testd(program)
         results.append(attempt(name, function, target))
-        results.append(target.stop() == 0)
+        status = target.stop()
+        results.append(status == 0)
+        if status:
+            print("not ok", name, ": testd ended with", status, flush=True)
 
     # What waits for a time-out does so beside the others, at targets of its own.
     waiting = [threading.Thread(target=alone, args=(name, function)) for name, function, slow in CASES
@@ -506,6 +565,7 @@ def run(program, pattern=""):
             results.append(False)
         if target.process.poll() is not None:
             target = Testd(program)
+        target.go()
     status = target.stop()
     print("ok" if status == 0 else "not ok", "testd ends cleanly", f": status {status}" if status else "", flush=True)
     for thread in waiting:

@@ -29,6 +29,12 @@ struct lent {
 	struct iovec iov;
 };
 
+struct held_request {
+	struct loop_msg msg;
+	struct held_request *next;
+	struct disk_request *req;
+};
+
 static bool touches(const struct disk_request *req, uint64_t from)
 {
 	return req->length && req->offset < from + SPECIAL_BYTES && req->offset + req->length > from;
@@ -86,11 +92,60 @@ static void on_slow(uv_timer_t *timer)
 	disk_complete(req, act(container_of(req->disk, struct memory_disk, disk), req));
 }
 
+static void on_let_go(struct loop_msg *msg)
+{
+	struct held_request *held = container_of(msg, struct held_request, msg);
+	struct disk_request *req = held->req;
+
+	free(held);
+	disk_complete(req, act(container_of(req->disk, struct memory_disk, disk), req));
+}
+
+void memory_gate_set(struct memory_gate *gate, bool shut)
+{
+	struct held_request *held;
+
+	pthread_mutex_lock(&gate->mutex);
+	gate->shut = shut;
+	held = shut ? NULL : gate->held;
+	if (!shut)
+		gate->held = NULL;
+	pthread_mutex_unlock(&gate->mutex);
+	while (held) {
+		struct held_request *next = held->next;
+
+		held->msg.run = on_let_go;
+		loop_post(held->req->disk->loop, &held->msg);
+		held = next;
+	}
+}
+
+/* False: the gate is open. */
+static bool hold(struct memory_gate *gate, struct disk_request *req)
+{
+	struct held_request *held;
+	bool shut;
+
+	pthread_mutex_lock(&gate->mutex);
+	shut = gate->shut;
+	if (shut) {
+		held = malloc(sizeof(*held));
+		assert(held);
+		*held = (struct held_request){ .next = gate->held, .req = req };
+		gate->held = held;
+		gate->on_held(gate->arg);
+	}
+	pthread_mutex_unlock(&gate->mutex);
+	return shut;
+}
+
 static void memory_submit(struct disk *disk, struct disk_request *req)
 {
 	struct memory_disk *memory = container_of(disk, struct memory_disk, disk);
 	struct slow *slow;
 
+	if (memory->config.gate && touches(req, memory->config.held_from) && hold(memory->config.gate, req))
+		return;
 	if (!memory->config.slow_ms || !touches(req, memory->config.slow_from)) {
 		disk_complete_soon(req, act(memory, req));
 		return;
@@ -111,7 +166,6 @@ static void memory_release(struct disk *disk, struct disk_request *req)
 
 static void memory_info(const struct disk *disk, struct disk_info *info)
 {
-	info->thin = true;
 	info->allocated_bytes = disk->size_bytes;
 }
 

@@ -12,6 +12,7 @@ import c_data  # noqa: F401
 import c_text  # noqa: F401
 import c_tasks  # noqa: F401
 import c_resize  # noqa: F401
+import c_luns  # noqa: F401
 import c_scsi  # noqa: F401
 import c_sessions  # noqa: F401
 import c_hostile  # noqa: F401

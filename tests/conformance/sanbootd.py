@@ -51,11 +51,11 @@ class Sanbootd:
 
     def __init__(self, auth="none", extra=(), where=None, data_bytes=4 << 20):
         self.dir = tempfile.mkdtemp(prefix="sanbootd-conformance-", dir=where)
+        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir="/tmp")      # short: a socket's path has at most 107 bytes
         self.machines = 0
-        self.argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.dir + "/run",
+        self.argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.runtime.name,
                 "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", *extra]
-        for d in ("state", "run"):
-            os.mkdir(os.path.join(self.dir, d))
+        os.mkdir(self.dir + "/state")
         self.start()
         self.golden = self.dir + "/golden.raw"
         with open(self.golden, "wb") as f:
@@ -77,7 +77,7 @@ class Sanbootd:
         """For iscsi.attempt."""
 
     def ctl(self, *args):
-        p = subprocess.run([os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.dir + "/run", *args], timeout=120,
+        p = subprocess.run([os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime.name, *args], timeout=120,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if p.returncode:
             raise Failed(f"sanbootctl {' '.join(args)}: {p.stderr.strip() or p.stdout.strip()}")
@@ -116,7 +116,7 @@ class Sanbootd:
             self.process.kill()
             status = self.process.wait()
         with open(self.dir + "/log", errors="replace") as log:
-            if not loop_watch.judge(os.path.basename(sys.argv[0]) + ": loop-watch", log.read(), os.path.join(BUILD, "sanbootd")):
+            if not loop_watch.judge(os.path.basename(sys.argv[0]), log.read(), os.path.join(BUILD, "sanbootd")):
                 status = status or 1
         if status == 0:
             shutil.rmtree(self.dir, ignore_errors=True)

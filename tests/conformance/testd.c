@@ -3,12 +3,20 @@
  * An iSCSI target for tests: the server of server/iscsi over disks in memory, with a provider whose targets are this
  * table.
  *
- *	testd [--listen ADDR:PORT] [--threads N] [--size BYTES]
+ *	testd [--listen ADDR:PORT] [--threads N] [--size BYTES] [--in-use MS]
  *
- * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes "probe KEY
- * MS", "release KEY", "sessions KEY", "pending KEY" (a new boot is to begin), "begun KEY" (the pending one is the
- * current, as after a server that died having made it so), "capacity KEY" (has changed), "resize KEY BYTES" (grow it;
- * 0: it does not come back) and "stop"; the end of input stops it too.
+ * Prints "ready iscsi=ADDR:PORT", then what the provider is told, a line each. On standard input it takes:
+ *
+ *	probe KEY MS, release KEY, sessions KEY
+ *	pending KEY		a new boot is to begin
+ *	begun KEY		the pending one is the current, as after a server that died having made it so
+ *	resize KEY LUN BYTES	grow it; 0: it does not come back
+ *	volume KEY LUN KIND BYTES SERIAL
+ *				this opens under that number from now on: data, ro, cd; 0 BYTES: nothing does
+ *	attach KEY LUN, detach KEY LUN, force KEY LUN (detach all the same)
+ *	hold KEY		what touches HELD of its LUN 0 waits from now on, and is told as "held KEY"
+ *	go KEY			(0: every one) it waits no longer
+ *	stop			so does the end of input
  */
 #include "base/fd_table.h"
 #include "base/log.h"
@@ -28,7 +36,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { THREADS_MAX = 16, STATE_MAX = 1 << 20 };
+enum { THREADS_MAX = 16, STATE_MAX = 1 << 20, VOLUMES = 8 };
+
+/* What is attached to a machine besides its own disk. */
+struct volume {
+	unsigned lun; /* 0: nothing */
+	char kind[8], serial[ISCSI_SERIAL_MAX + 1];
+	uint64_t size_bytes;
+	void *memory; /* room for twice as much */
+};
 
 static struct machine {
 	const char *name;
@@ -40,6 +56,8 @@ static struct machine {
 	uint64_t boot, pending;
 	uint64_t size_bytes; /* once it has grown */
 	void *memory;
+	struct memory_gate gate;
+	struct volume volumes[VOLUMES];
 	void *state;
 	size_t state_len;
 } machines[] = {
@@ -65,6 +83,8 @@ static struct machine {
 	  .begun_under = ISCSI_AUTH_CHAP,
 	  .boot = 1 },
 	{ .name = "iqn.2026-11.test:512n", .physical_512 = true, .many = true },
+	{ .name = "iqn.2026-11.test:luns" },
+	{ .name = "iqn.2026-11.test:two", .many = true },
 };
 
 struct testd {
@@ -72,6 +92,7 @@ struct testd {
 	struct iscsi_server *server;
 	struct disk_env *env;
 	uint64_t size_bytes;
+	unsigned in_use_ms;
 	struct loop *loops[THREADS_MAX];
 	unsigned loop_count;
 	pthread_mutex_t stop_mutex;
@@ -137,7 +158,6 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 			 machine->initiator ? machine->initiator : "");
 		access.auth = machine->auth;
 		access.many = machine->many;
-		access.physical_512 = machine->physical_512;
 		credential_of(machine->boot, false, machine->begun_under, &access.credentials[0]);
 		credential_of(machine->pending, true, machine->auth, &access.credentials[1]);
 	}
@@ -146,15 +166,16 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 }
 
 static void list(void *arg, const char *initiator, struct loop *reply_loop,
-		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
+	int err = strcmp(initiator, "iqn.2026-11.test:unlisted") ? 0 : -ENOMEM;
+
 	(void)arg;
-	(void)initiator;
 	(void)reply_loop;
 	for (size_t i = 0; i < array_len(machines); i++)
 		if (machines[i].listed)
-			each(each_arg, machines[i].name);
-	each(each_arg, NULL);
+			each(each_arg, machines[i].name, 0);
+	each(each_arg, NULL, err);
 }
 
 static void begin(void *arg, uint64_t key, uint64_t boot, struct loop *reply_loop,
@@ -181,32 +202,115 @@ static void *zeroed(uint64_t size_bytes)
 	return memory;
 }
 
-static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
-		      void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
-		      void *opened_arg)
+static void on_held(void *arg)
 {
-	struct testd *testd = arg;
-	struct machine *machine = machine_of(key);
+	const struct machine *machine = arg;
+
+	say("held %zu", (size_t)(machine - machines) + 1);
+}
+
+/* ---- disks ---- */
+
+static struct volume *volume_of(struct machine *machine, unsigned lun)
+{
+	for (unsigned i = 0; i < VOLUMES; i++)
+		if (machine->volumes[i].lun == lun)
+			return &machine->volumes[i];
+	return NULL;
+}
+
+static struct disk *own_disk(struct testd *testd, struct machine *machine, struct loop *loop)
+{
 	struct memory_disk_config config = {
 		.size_bytes = machine->size_bytes ? machine->size_bytes : testd->size_bytes,
 		.slow_from = testd->size_bytes - (4 << 20),
 		.slow_ms = machine->many ? 0 : 300,
+		.held_from = testd->size_bytes - (6 << 20),
+		.gate = &machine->gate,
 		.broken_from = machine->many ? UINT64_MAX - (1 << 20) : testd->size_bytes - (2 << 20),
 	};
 
-	if (machine->unopened) {
-		opened(opened_arg, NULL, machine->unopened, "the disk of this target never opens");
-		return;
-	}
 	if (!machine->memory)
 		machine->memory = zeroed(2 * testd->size_bytes); /* room to grow */
 	config.memory = machine->memory;
+	return memory_disk_new(testd->env, loop, &config);
+}
+
+/* Its last MiB is slow. */
+static struct disk *volume_disk(struct testd *testd, const struct machine *machine, const struct volume *volume,
+				struct loop *loop)
+{
+	const struct memory_disk_config config = {
+		.memory = volume->memory,
+		.size_bytes = volume->size_bytes,
+		.slow_from = volume->size_bytes - (1 << 20),
+		.slow_ms = machine->many ? 0 : 300,
+		.broken_from = UINT64_MAX - (1 << 20),
+	};
+
+	return memory_disk_new(testd->env, loop, &config);
+}
+
+static struct iscsi_lun lun_of(struct testd *testd, const struct machine *machine, const struct volume *volume,
+			       struct loop *loop)
+{
+	struct iscsi_lun lun = { .number = volume->lun, .volume = 100 + volume->lun };
+
+	lun.type = strcmp(volume->kind, "cd") ? ISCSI_LUN_DISK : ISCSI_LUN_CDROM;
+	lun.read_only = !strcmp(volume->kind, "ro");
+	memcpy(lun.serial, volume->serial, sizeof(lun.serial));
+	lun.disk = volume_disk(testd, machine, volume, loop);
+	return lun;
+}
+
+static void open_disks(void *arg, uint64_t key, uint64_t boot, struct loop *loop,
+		       void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+				      uint16_t login_status, const char *reason),
+		       void *opened_arg)
+{
+	struct testd *testd = arg;
+	struct machine *machine = machine_of(key);
+	struct iscsi_lun luns[1 + VOLUMES] = { { .volume = key, .physical_512 = machine->physical_512 } };
+	unsigned count = 1;
+
+	if (machine->unopened) {
+		opened(opened_arg, NULL, 0, machine->unopened, "the disk of this target never opens");
+		return;
+	}
+	pthread_mutex_lock(&testd->mutex);
+	luns[0].disk = own_disk(testd, machine, loop);
+	for (unsigned i = 0; i < VOLUMES; i++)
+		if (machine->volumes[i].lun)
+			luns[count++] = lun_of(testd, machine, &machine->volumes[i], loop);
+	pthread_mutex_unlock(&testd->mutex);
 	say("open %llu %llu", (unsigned long long)key, (unsigned long long)boot);
-	opened(opened_arg, memory_disk_new(testd->env, loop, &config), 0, NULL);
+	opened(opened_arg, luns, count, 0, NULL);
+}
+
+static void open_lun(void *arg, uint64_t key, unsigned number, struct loop *loop,
+		     void (*opened)(void *opened_arg, const struct iscsi_lun *lun, int err, const char *reason),
+		     void *opened_arg)
+{
+	struct testd *testd = arg;
+	struct volume *volume;
+	struct iscsi_lun lun;
+
+	pthread_mutex_lock(&testd->mutex);
+	volume = volume_of(machine_of(key), number);
+	if (volume)
+		lun = lun_of(testd, machine_of(key), volume, loop);
+	pthread_mutex_unlock(&testd->mutex);
+	if (!volume) {
+		opened(opened_arg, NULL, -ENXIO, "nothing is attached under that number");
+		return;
+	}
+	say("open-lun %llu %u", (unsigned long long)key, number);
+	opened(opened_arg, &lun, 0, NULL);
 }
 
 struct closing {
-	uint64_t key;
+	char line[32];
+	unsigned left;
 	void (*closed)(void *closed_arg);
 	void *closed_arg;
 };
@@ -216,63 +320,81 @@ static void on_closed(void *arg, int err)
 	struct closing *closing = arg;
 
 	assert(!err);
-	say("close %llu", (unsigned long long)closing->key);
+	if (--closing->left)
+		return;
+	say("%s", closing->line);
 	closing->closed(closing->closed_arg);
 	free(closing);
 }
 
-static void close_disk(void *arg, uint64_t key, struct disk *disk, struct loop *loop, void (*closed)(void *closed_arg),
-		       void *closed_arg)
+static void close_disks(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *loop,
+			void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct closing *closing = malloc(sizeof(*closing));
 
 	(void)arg;
 	(void)loop;
-	assert(closing);
-	*closing = (struct closing){ key, closed, closed_arg };
-	disk_close(disk, on_closed, closing);
+	assert(closing && count);
+	*closing = (struct closing){ .left = count, .closed = closed, .closed_arg = closed_arg };
+	snprintf(closing->line, sizeof(closing->line), "close %llu", (unsigned long long)key);
+	for (unsigned i = 0; i < count; i++)
+		disk_close(luns[i].disk, on_closed, closing);
+}
+
+static void close_lun(void *arg, uint64_t key, const struct iscsi_lun *lun, struct loop *loop,
+		      void (*closed)(void *closed_arg), void *closed_arg)
+{
+	struct closing *closing = malloc(sizeof(*closing));
+
+	(void)arg;
+	(void)loop;
+	assert(closing && (!lun->number || lun->volume == 100 + lun->number));
+	*closing = (struct closing){ .left = 1, .closed = closed, .closed_arg = closed_arg };
+	snprintf(closing->line, sizeof(closing->line), "close-lun %llu %u", (unsigned long long)key, lun->number);
+	disk_close(lun->disk, on_closed, closing);
 }
 
 struct growing {
 	struct testd *testd;
 	uint64_t key, size_bytes;
+	unsigned lun;
 	struct loop *loop;
 	void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason);
 	void *grown_arg;
 };
 
-static void on_grow_opened(void *arg, struct disk *disk, uint16_t login_status, const char *reason)
-{
-	struct growing *growing = arg;
-
-	(void)login_status;
-	growing->grown(growing->grown_arg, disk, 0, reason ? reason : "");
-	free(growing);
-}
-
 static void on_grow_closed(void *arg, int err)
 {
 	struct growing *growing = arg;
+	struct machine *machine = machine_of(growing->key);
+	struct disk *disk = NULL;
+	struct volume *volume;
 
 	assert(!err);
 	say("away %llu", (unsigned long long)growing->key);
-	if (!growing->size_bytes) {
-		growing->grown(growing->grown_arg, NULL, -EIO, "the disk of this target does not come back");
-		free(growing);
-		return;
+	pthread_mutex_lock(&growing->testd->mutex);
+	volume = growing->lun ? volume_of(machine, growing->lun) : NULL;
+	if (growing->size_bytes && volume) {
+		volume->size_bytes = growing->size_bytes;
+		disk = volume_disk(growing->testd, machine, volume, growing->loop);
+	} else if (growing->size_bytes) {
+		machine->size_bytes = growing->size_bytes;
+		disk = own_disk(growing->testd, machine, growing->loop);
 	}
-	machine_of(growing->key)->size_bytes = growing->size_bytes;
-	open_disk(growing->testd, growing->key, 0, growing->loop, on_grow_opened, growing);
+	pthread_mutex_unlock(&growing->testd->mutex);
+	growing->grown(growing->grown_arg, disk, disk ? 0 : -EIO,
+		       disk ? "" : "the disk of this target does not come back");
+	free(growing);
 }
 
-static void grow_disk(void *arg, uint64_t key, struct disk *disk, uint64_t size_bytes, struct loop *loop,
+static void grow_disk(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 		      void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg)
 {
 	struct growing *growing = malloc(sizeof(*growing));
 
 	assert(growing);
-	*growing = (struct growing){ arg, key, size_bytes, loop, grown, grown_arg };
-	disk_close(disk, on_grow_closed, growing);
+	*growing = (struct growing){ arg, key, size_bytes, lun->number, loop, grown, grown_arg };
+	disk_close(lun->disk, on_grow_closed, growing);
 }
 
 static bool begin_needs_closed(void *arg, uint64_t key)
@@ -348,20 +470,66 @@ static void on_resized(void *arg, int err, const char *reason)
 	say("resized %d %s", err, reason);
 }
 
-static void on_session(void *arg, const struct iscsi_session_info *session)
+static void on_attached(void *arg, int err, const char *reason)
+{
+	(void)arg;
+	say("attached %d %s", err, reason);
+}
+
+static void on_detached(void *arg, int err, const char *reason)
+{
+	(void)arg;
+	say("detached %d %s", err, reason);
+}
+
+/* Whatever was there keeps its memory where it is the same volume again. */
+static void set_volume(struct testd *testd, struct machine *machine, unsigned lun, const char *kind,
+		       uint64_t size_bytes, const char *serial)
+{
+	struct volume *volume;
+
+	pthread_mutex_lock(&testd->mutex);
+	volume = volume_of(machine, lun);
+	if (!volume)
+		volume = volume_of(machine, 0);
+	assert(volume);
+	if (size_bytes && (!volume->memory || strcmp(volume->serial, serial))) {
+		volume->memory = zeroed(2 * size_bytes); /* room to grow */
+		for (uint64_t at = 0; at < size_bytes; at += 2048) /* so that blocks can be told apart */
+			memcpy((char *)volume->memory + at, &at, sizeof(at));
+	}
+	volume->lun = size_bytes ? lun : 0;
+	volume->size_bytes = size_bytes;
+	snprintf(volume->kind, sizeof(volume->kind), "%s", kind);
+	snprintf(volume->serial, sizeof(volume->serial), "%s", serial);
+	pthread_mutex_unlock(&testd->mutex);
+	say("volume");
+}
+
+static void on_session(void *arg, const struct iscsi_session_info *session, int err)
 {
 	(void)arg;
 	if (session)
 		say("session %llu %llu %s %llu", (unsigned long long)session->key, (unsigned long long)session->boot,
 		    session->initiator, (unsigned long long)session->commands);
 	else
-		say("sessions end");
+		say(err ? "sessions end: %d" : "sessions end", err);
+}
+
+/* key 0: of all. */
+static void open_gates(uint64_t key)
+{
+	for (size_t i = 0; i < array_len(machines); i++)
+		if (!key || key == i + 1)
+			memory_gate_set(&machines[i].gate, false);
 }
 
 /* False: the end. */
 static bool command(struct testd *testd, const char *line)
 {
 	unsigned long long key = 0, ms = 0, bytes = 0;
+	char kind[8], serial[ISCSI_SERIAL_MAX + 1];
+	unsigned lun = 0;
 
 	if (sscanf(line, "probe %llu %llu", &key, &ms) == 2) {
 		iscsi_server_probe(testd->server, key, (unsigned)ms, testd->loops[0], on_probed, testd);
@@ -382,10 +550,21 @@ static bool command(struct testd *testd, const char *line)
 		machine_of(key)->pending = 0;
 		pthread_mutex_unlock(&testd->mutex);
 		say("begun");
-	} else if (sscanf(line, "resize %llu %llu", &key, &bytes) == 2) {
-		iscsi_server_resize(testd->server, key, bytes, testd->loops[0], on_resized, testd);
-	} else if (sscanf(line, "capacity %llu", &key) == 1) {
-		iscsi_server_capacity_changed(testd->server, key);
+	} else if (sscanf(line, "resize %llu %u %llu", &key, &lun, &bytes) == 3) {
+		iscsi_server_resize(testd->server, key, lun, bytes, testd->loops[0], on_resized, testd);
+	} else if (sscanf(line, "volume %llu %u %7s %llu %64s", &key, &lun, kind, &bytes, serial) == 5) {
+		set_volume(testd, machine_of(key), lun, kind, bytes, serial);
+	} else if (sscanf(line, "attach %llu %u", &key, &lun) == 2) {
+		iscsi_server_attach(testd->server, key, lun, testd->loops[0], on_attached, testd);
+	} else if (sscanf(line, "detach %llu %u", &key, &lun) == 2) {
+		iscsi_server_detach(testd->server, key, lun, false, testd->loops[0], on_detached, testd);
+	} else if (sscanf(line, "force %llu %u", &key, &lun) == 2) {
+		iscsi_server_detach(testd->server, key, lun, true, testd->loops[0], on_detached, testd);
+	} else if (sscanf(line, "hold %llu", &key) == 1) {
+		memory_gate_set(&machine_of(key)->gate, true);
+		say("holding %llu", key);
+	} else if (sscanf(line, "go %llu", &key) == 1) {
+		open_gates(key);
 	} else {
 		return false;
 	}
@@ -424,8 +603,10 @@ static void run(struct testd *testd, const struct endpoint *listen)
 		.find = find,
 		.list = list,
 		.begin = begin,
-		.open = open_disk,
-		.close = close_disk,
+		.open = open_disks,
+		.close = close_disks,
+		.open_lun = open_lun,
+		.close_lun = close_lun,
 		.grow = grow_disk,
 		.begin_needs_closed = begin_needs_closed,
 		.session_began = session_began,
@@ -441,6 +622,7 @@ static void run(struct testd *testd, const struct endpoint *listen)
 		.endpoint_count = 1,
 		.provider = &provider,
 		.first_statsn = 0xfffffffb, /* all tests run across the wrap of StatSN */
+		.lun_in_use_ms = testd->in_use_ms,
 	};
 	char reason[256], line[256], text[PARSE_ENDPOINT_TEXT];
 	struct endpoint bound;
@@ -453,6 +635,7 @@ static void run(struct testd *testd, const struct endpoint *listen)
 	say("ready iscsi=%s", endpoint_format(&bound, text));
 	while (fgets(line, sizeof(line), stdin) && command(testd, line))
 		;
+	open_gates(0);
 	iscsi_server_stop(testd->server, 3000, on_stopped, testd);
 	pthread_mutex_lock(&testd->stop_mutex);
 	while (!testd->stopped)
@@ -483,10 +666,17 @@ int main(int argc, char **argv)
 			testd.loop_count = (unsigned)number;
 		else if (!strcmp(argv[i], "--size") && parse_size(argv[i + 1], &number))
 			testd.size_bytes = number;
+		else if (!strcmp(argv[i], "--in-use") && parse_u64(argv[i + 1], 1, 60000, &number))
+			testd.in_use_ms = (unsigned)number;
 	}
 	if (!parse_endpoint(listen, &endpoint)) {
-		fprintf(stderr, "usage: testd [--listen ADDR:PORT] [--threads N] [--size BYTES]\n");
+		fprintf(stderr, "usage: testd [--listen ADDR:PORT] [--threads N] [--size BYTES] [--in-use MS]\n");
 		return 2;
+	}
+	for (size_t i = 0; i < array_len(machines); i++) {
+		pthread_mutex_init(&machines[i].gate.mutex, NULL);
+		machines[i].gate.on_held = on_held;
+		machines[i].gate.arg = &machines[i];
 	}
 	fd_table_prepare();
 	start_loops(&testd);

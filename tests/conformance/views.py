@@ -134,6 +134,7 @@ def golden_blocks_and_what_is_written_over_them(t):
 
 
 def main():
+    iscsi.declare(len(iscsi.CASES) + 1)
     missing = [t for t in ("iscsi-inq", "iscsi-ls", "iscsi-readcapacity16", "iscsi-swp", "qemu-io", "qemu-img") if not shutil.which(t)]
     if missing:
         print("not ok libiscsi's view : missing", *missing)

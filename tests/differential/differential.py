@@ -531,6 +531,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0, help="as many histories as that takes")
     parser.add_argument("--rounds", type=int, default=8)
     options = parser.parse_args()
+    print("# tests: 1")
     began, seed, failed, kills, foreign, told, deepest = time.monotonic(), options.seed, 0, 0, 0, 0, 0
     while time.monotonic() - began < options.seconds if options.seconds else seed < options.seed + options.histories:
         history = History(os.path.abspath(options.diskio), seed)

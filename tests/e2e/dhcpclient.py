@@ -131,6 +131,19 @@ class Client:
                 got = said
         return got
 
+    def offers(self, servers, arch=0, seconds=12):
+        """What each of these servers offers to one DISCOVER, by its address."""
+        xid, got = os.urandom(4), {}
+        with self.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as raw:
+            raw.bind(("eth0", 0))
+            for _ in range(TRIES):
+                broadcast(raw, self.own, message(self.own, xid, 1, arch, "PXEClient", None))
+                for offer in map(Told, answers(raw, xid, seconds * SLOW / TRIES)):
+                    got[offer.id] = offer
+                    if set(servers) <= set(got):
+                        return got
+        raise Failed(f"offers came from {sorted(got)} only")
+
     def socket(self, *kind):
         """A socket in its network namespace."""
         made = []

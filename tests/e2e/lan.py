@@ -10,7 +10,9 @@ import contextlib, ctypes, glob, os, re, shlex, shutil, signal, subprocess, sys,
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests"))
+import cases
 import loop_watch
+from namespaces import own_mounts
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
@@ -22,26 +24,57 @@ class Failed(Exception):
     """What a test says when something is not as it has to be."""
 
 
-HOST = {}         # name of a namespace -> descriptor of the one that the test was started in
+class LeftOut(Exception):
+    """A vital case has failed, and has said so."""
+
+
+HOST = {}         # what the test was started in: "net" and "mnt" namespace, "root" and "top" directory -> descriptor
+
+
+# What a test does first; a container may forbid any of it.
+PROBE = "mount -t tmpfs run /run && ip link add br0 type bridge && ip tuntap add dev tap1 mode tap && ip link set tap1 master br0"
+
+
+def why_not():
+    """Why no test can run here; None where it can."""
+    if os.geteuid() != 0:
+        return "must run as root (namespaces, bridge, taps)"
+    p = subprocess.run([*own_mounts("--net", "--pid", "--fork", "--kill-child", "--mount-proc"), "sh", "-c", PROBE],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = "; ".join(p.stdout.split("\n")).strip("; ") or p.returncode
+    return f"needs namespaces, a bridge and /dev/net/tun (a container: --privileged): {said}" if p.returncode else None
+
+
+def allow_ipv6():
+    """In this namespace, whatever the host does by default; False where the kernel has none."""
+    for which in ("all", "default", "lo"):
+        try:
+            with open(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6", "w") as f:
+                f.write("0")
+        except FileNotFoundError:
+            return False
+        except OSError:
+            pass                         # as the host has it
+    return True
 
 
 def enter():
     """Goes on in namespaces of its own; the process that called only waits for it and hands SIGTERM on."""
     if os.environ.get("E2E_INSIDE"):
         # Whoever runs below must not believe to be inside already.
-        HOST.update(zip(("net", "mount"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
+        HOST.update(zip(("net", "mnt", "root", "top"), map(int, os.environ.pop("E2E_INSIDE").split(","))))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sh("mount -t tmpfs -o mode=755 run /run")
         sh("mount -t sysfs sysfs /sys", check=False)
         sh("mount -t tracefs tracefs /sys/kernel/tracing", check=False)             # for server/base/loop_watch.h
+        allow_ipv6()
         sh("ip link set lo up")
         return
-    if os.geteuid() != 0:
-        print(f"skip {os.path.basename(sys.argv[0])} must run as root (namespaces, bridge, taps)")
+    if why := why_not():
+        print(f"skip {os.path.splitext(os.path.basename(sys.argv[0]))[0]} {why}")
         sys.exit(0)
-    keep = [os.open("/proc/self/ns/" + n, os.O_RDONLY) for n in ("net", "mnt")]
-    command = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-               sys.executable, "-u", *sys.argv]
+    keep = [os.open(path, os.O_RDONLY) for path in ("/proc/self/ns/net", "/proc/self/ns/mnt", "/", TOP)]
+    command = [*own_mounts("--net", "--pid", "--fork", "--kill-child", "--mount-proc"), sys.executable, "-u", *sys.argv]
     die_with_parent = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)         # PR_SET_PDEATHSIG
     child = subprocess.Popen(command, pass_fds=keep, preexec_fn=die_with_parent,
                              env=dict(os.environ, E2E_INSIDE=",".join(map(str, keep))))
@@ -56,7 +89,8 @@ def enter():
 
 def on_host(*argv):
     """The command line that runs argv in the network and the file tree that the test was started in."""
-    return ["nsenter", f"--net=/proc/self/fd/{HOST['net']}", f"--mount=/proc/self/fd/{HOST['mount']}", "--wd=" + TOP, *argv]
+    options = {"net": "net", "mnt": "mount", "root": "root", "top": "wd"}
+    return ["nsenter", *(f"--{options[name]}=/proc/self/fd/{fd}" for name, fd in HOST.items()), *argv]
 
 
 def sh(command, check=True):
@@ -136,6 +170,11 @@ class Lan:
         sh("ip link set br0 up")
         self.things, self.taps = [], 0
         # An IPv6 router: where there is none iPXE waits 13 s for one.
+        self.ipv6 = allow_ipv6()
+        if self.ipv6:
+            self.start_router6()
+
+    def start_router6(self):
         sh("ip addr add fd00:e2e::1/64 dev br0 nodad")
         Process(self, "router6", ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=br0", "--bind-dynamic", "--enable-ra",
                                   "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
@@ -221,11 +260,13 @@ class Suite:
             with t.case("a thing is so"):
                 ...
 
+    Each case of the source is reported (cases.py says which there are), those too that a vital one left out.
     The directory with all logs stays where it is when something failed."""
 
     def __init__(self, **lan):
         enter()
-        self.lan, self.bad = Lan(**lan), 0
+        self.lan, self.bad, self.why = Lan(**lan), 0, None
+        self.left = cases.of(sys.argv[0])
 
     def __enter__(self):
         return self
@@ -233,6 +274,7 @@ class Suite:
     @contextlib.contextmanager
     def case(self, name, vital=False):
         """vital: where it fails the cases after it could only fail too, slowly, and are left out."""
+        self._reached(name)
         t0 = time.monotonic()
         try:
             yield
@@ -241,22 +283,37 @@ class Suite:
             reason = str(e) if isinstance(e, Failed) else traceback.format_exc(limit=-3)
             print(f"not ok {name} {' '.join(reason.split())}", flush=True)
             if vital:
-                raise Failed(f"the cases after \"{name}\" were left out") from None
+                self.why = f"left out, as \"{name}\" failed"
+                raise LeftOut from None
         else:
             print(f"ok {name} # {time.monotonic() - t0:.1f} s", flush=True)
 
     def skip(self, name, reason):
+        self._reached(name)
         print(f"skip {name} {reason}", flush=True)
+
+    def _reached(self, name):
+        true(name in self.left, f"the case \"{name}\" comes twice")
+        self.left.remove(name)
+
+    def _rest(self):
+        """What has not been reached, which without a reason is a failure."""
+        for name in self.left:
+            self.bad += not self.why
+            print(f"skip {name} {self.why}" if self.why else f"not ok {name} was neither run nor skipped", flush=True)
 
     def __exit__(self, kind, value, tb):
         if kind and issubclass(kind, Exception):
-            self.bad += 1
-            reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
-            print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+            if kind is not LeftOut:
+                self.bad, self.why = self.bad + 1, f"left out, as {self.lan.name} could not go on"
+                reason = str(value) if kind is Failed else "".join(traceback.format_exception(kind, value, tb, limit=-3))
+                print(f"not ok {self.lan.name} {' '.join(reason.split())}", flush=True)
+        if kind is None or issubclass(kind, Exception):
+            self._rest()
         self.lan.stop()
         for log in glob.glob(os.path.join(self.lan.dir, "*.err")):
             with open(log, errors="replace") as f:
-                self.bad += not loop_watch.judge(self.lan.name + ": loop-watch", f.read(), os.path.join(BUILD, "sanbootd"))
+                self.bad += not loop_watch.judge(self.lan.name, f.read(), os.path.join(BUILD, "sanbootd"))
         if self.bad:
             print(f"# logs: {self.lan.dir}", flush=True)
         self.lan.close(keep=bool(self.bad) or os.environ.get("E2E_KEEP") == "1")

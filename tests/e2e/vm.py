@@ -19,11 +19,12 @@ class VM:
         self.uuid = uuid or f"5a4b0075-0000-4000-8000-{number:012x}"
         self.mem = mem or (320 if uefi else 128)
         self.tapdev = lan.tap()
+        self.qmp_path = f"/run/{self.name}.qmp"               # not in lan.dir: the path of a socket has at most 107 bytes
         rom = {None: "", "none": ",romfile="}.get(rom, f",romfile={rom}")
         esc = lambda s: s.replace(",", ",,")
         self.argv = [QEMU, "-name", self.name, "-accel", "tcg,thread=multi,tb-size=128", "-machine", "q35",
                      "-cpu", "Nehalem", "-smp", "1", "-m", str(self.mem), "-nodefaults", "-nographic",
-                     "-serial", "stdio", "-qmp", f"unix:{lan.dir}/{self.name}.qmp,server=on,wait=off",
+                     "-serial", "stdio", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
                      "-netdev", f"tap,id=n0,ifname={self.tapdev},script=no,downscript=no",
                      "-device", f"{nic},netdev=n0,mac={self.mac},bootindex=1{rom}",
                      "-device", "virtio-rng-pci", "-uuid", self.uuid,
@@ -107,7 +108,7 @@ class VM:
     def qmp(self, command, **arguments):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(20)
-            s.connect(f"{self.lan.dir}/{self.name}.qmp")
+            s.connect(self.qmp_path)
             f = s.makefile("rw")
             f.readline()
             for c in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzzes scsi/: CDBs with their Data-Out, several at a time, from two nexuses, with aborts and resets between them,
- * over the fake disk of the unit tests, which is included whole: it takes the place of disk/disk.c, before any library
- * does.
+ * Fuzzes scsi/: CDBs with their Data-Out, several at a time, from two nexuses, with aborts and resets between them, to a
+ * disk and to a CD-ROM that comes and goes, over the fake disk of the unit tests, which is included whole: it takes the
+ * place of disk/disk.c, before any library does.
  *
  * The input is a list of steps. Each begins with a byte that says what; a command is followed by its CDB (16 bytes),
  * the length of its Data-Out (2 bytes), and as many of those bytes as there are. Checked: done comes once, no more data
@@ -38,7 +38,7 @@ struct slot {
 };
 
 struct fuzz {
-	struct fake_disk *fake;
+	struct fake_disk *fake, *iso; /* of LUN 0 and 1 */
 	struct scsi_target *target;
 	struct spares tasks;
 	struct scsi_nexus *nexus[NEXUSES];
@@ -106,6 +106,22 @@ static void run_disk(struct fuzz *f)
 		scsi_target_unhold(f->target, 0, &f->fake->disk);
 	f->held = false;
 	fake_disk_run(f->fake);
+	fake_disk_run(f->iso);
+}
+
+static const struct scsi_lun_config cdrom = { .type = SCSI_CDROM, .serial = "iso" };
+
+static void step_cdrom(struct fuzz *f)
+{
+	if (!scsi_lun_exists(f->target, (const uint8_t[8]){ 0, 1 })) {
+		assert(scsi_target_add_lun(f->target, 1, &f->iso->disk, &cdrom) == 0);
+		return;
+	}
+	scsi_target_hold(f->target, 1);
+	if (scsi_target_is_idle(f->target, 1))
+		assert(scsi_target_remove_lun(f->target, 1) == 0);
+	else
+		scsi_target_unhold(f->target, 1, &f->iso->disk);
 }
 
 static void step_hold(struct fuzz *f)
@@ -141,7 +157,7 @@ static void step_command(struct fuzz *f, uint8_t what)
 	slot->used = true;
 	task->nexus = f->nexus[what >> 3 & 1];
 	task->attribute = (enum scsi_attribute)((what >> 4 & 7) % 5);
-	task->lun[1] = what == 0xf8;
+	task->lun[1] = what == 0xf8 ? 9 : (what >> 4 & 7) >= 5; /* none, the CD-ROM, the disk */
 	task->cdb_len = what & 0x80 ? 16 : 12;
 	for (unsigned i = 0; i < 16; i++)
 		task->cdb[i] = next_byte(f);
@@ -190,7 +206,7 @@ static void step(struct fuzz *f)
 		step_command(f, what);
 		return;
 	case STEP_DISK:
-		fake_disk_step(f->fake);
+		fake_disk_step(what & 8 ? f->iso : f->fake);
 		return;
 	case STEP_ABORT:
 		if (slot->used && !slot->done)
@@ -203,7 +219,9 @@ static void step(struct fuzz *f)
 			scsi_target_reset(f->target, NULL);
 		return;
 	case STEP_CLEAR:
-		if (what & 8)
+		if (what & 16)
+			step_cdrom(f);
+		else if (what & 8)
 			scsi_target_clear_reservations(f->target);
 		else
 			scsi_task_set_cleared(f->target, lun, f->nexus[0]);
@@ -231,6 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	assert(f);
 	f->fake = fake_disk_new(BLOCKS * DISK_BLOCK_BYTES);
+	f->iso = fake_disk_new(BLOCKS * DISK_BLOCK_BYTES / 8);
 	f->data = data;
 	f->left = size;
 	/* The first part may be what was saved before: it comes from a file, so it may be anything. */
@@ -244,7 +263,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f->fake->piece_bytes = 777;
 	config.tasks = &f->tasks;
 	assert(scsi_target_new(&config, &f->target) == 0);
-	assert(scsi_target_add_lun(f->target, 0, &f->fake->disk) == 0);
+	assert(scsi_target_add_lun(f->target, 0, &f->fake->disk, NULL) == 0);
+	assert(scsi_target_add_lun(f->target, 1, &f->iso->disk, &cdrom) == 0);
 	scsi_target_set_abort_hook(f->target, abort_nexus, f);
 	assert(scsi_nexus_open(f->target, "iqn.t:a,i,0x000000000001", &f->nexus[0]) == 0);
 	assert(scsi_nexus_open(f->target, "iqn.t:b,i,0x000000000002", &f->nexus[1]) == 0);
@@ -261,6 +281,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scsi_target_free(f->target);
 	spares_fini(&f->tasks);
 	fake_disk_free(f->fake);
+	fake_disk_free(f->iso);
 	free(f);
 	return 0;
 }

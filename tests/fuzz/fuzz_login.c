@@ -49,7 +49,6 @@ static void release(struct disk *disk, struct disk_request *req)
 static void info(const struct disk *disk, struct disk_info *out)
 {
 	(void)disk;
-	out->thin = true;
 }
 
 static void close_disk(struct disk *disk, void (*closed)(void *arg, int err), void *arg)
@@ -86,32 +85,37 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 }
 
 static void list(void *arg, const char *initiator, struct loop *reply_loop,
-		 void (*each)(void *each_arg, const char *iqn), void *each_arg)
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
 	(void)reply_loop;
-	each(each_arg, "iqn.2026-11.test:1");
-	each(each_arg, NULL);
+	each(each_arg, "iqn.2026-11.test:1", 0);
+	each(each_arg, NULL, 0);
 }
 
 static void open_disk(void *arg, uint64_t key, uint64_t boot, struct loop *on,
-		      void (*opened)(void *opened_arg, struct disk *disk, uint16_t login_status, const char *reason),
+		      void (*opened)(void *opened_arg, const struct iscsi_lun *luns, unsigned count,
+				     uint16_t login_status, const char *reason),
 		      void *opened_arg)
 {
-	struct disk *disk = malloc(sizeof(*disk));
+	struct iscsi_lun luns[] = { { .number = 0 }, { .number = 1, .type = ISCSI_LUN_CDROM, .serial = "iso" } };
 	const struct disk_open how = { 0 };
 
 	(void)arg;
 	(void)key;
 	(void)boot;
-	if (!disk)
-		abort();
-	disk_init(disk, env, on, &ops, &how, 64 << 20);
-	opened(opened_arg, disk, 0, NULL);
+	for (unsigned i = 0; i < array_len(luns); i++) {
+		luns[i].disk = malloc(sizeof(*luns[i].disk));
+		if (!luns[i].disk)
+			abort();
+		disk_init(luns[i].disk, env, on, &ops, &how, 64 << 20);
+	}
+	opened(opened_arg, luns, array_len(luns), 0, NULL);
 }
 
 struct closing {
+	unsigned left;
 	void (*closed)(void *closed_arg);
 	void *closed_arg;
 };
@@ -121,12 +125,14 @@ static void on_closed(void *arg, int err)
 	struct closing *closing = arg;
 
 	(void)err;
+	if (--closing->left)
+		return;
 	closing->closed(closing->closed_arg);
 	free(closing);
 }
 
-static void give_back(void *arg, uint64_t key, struct disk *disk, struct loop *on, void (*closed)(void *closed_arg),
-		      void *closed_arg)
+static void give_back(void *arg, uint64_t key, const struct iscsi_lun *luns, unsigned count, struct loop *on,
+		      void (*closed)(void *closed_arg), void *closed_arg)
 {
 	struct closing *closing = malloc(sizeof(*closing));
 
@@ -135,8 +141,9 @@ static void give_back(void *arg, uint64_t key, struct disk *disk, struct loop *o
 	(void)on;
 	if (!closing)
 		abort();
-	*closing = (struct closing){ closed, closed_arg };
-	disk_close(disk, on_closed, closing);
+	*closing = (struct closing){ count, closed, closed_arg };
+	for (unsigned i = 0; i < count; i++)
+		disk_close(luns[i].disk, on_closed, closing);
 }
 
 static const struct iscsi_provider provider = { .find = find, .list = list, .open = open_disk, .close = give_back };

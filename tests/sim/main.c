@@ -59,6 +59,12 @@ bool log_enabled(enum log_level level)
 static char running[64]; /* for an assertion that fails */
 static char dir[64];
 
+/* Memory, where the machine has it as a file system. */
+static const char *parent_dir(void)
+{
+	return access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/var/tmp";
+}
+
 /* What a history leaves, in so few calls that a signal handler may. */
 static void empty_dir(const char *path)
 {
@@ -86,9 +92,11 @@ static void on_signal(int number)
 static bool make_dir(void)
 {
 	static const int numbers[] = { SIGABRT, SIGINT, SIGTERM, SIGHUP, SIGSEGV, SIGBUS };
+	char pattern[64];
 	glob_t found;
 
-	if (glob("/dev/shm/sanbootd-sim-*", 0, NULL, &found) == 0) {
+	snprintf(pattern, sizeof(pattern), "%s/sanbootd-sim-*", parent_dir());
+	if (glob(pattern, 0, NULL, &found) == 0) {
 		for (size_t i = 0; i < found.gl_pathc; i++) {
 			int pid = atoi(strrchr(found.gl_pathv[i], '-') + 1);
 
@@ -97,7 +105,7 @@ static bool make_dir(void)
 		}
 		globfree(&found);
 	}
-	snprintf(dir, sizeof(dir), "/dev/shm/sanbootd-sim-%d", (int)getpid());
+	snprintf(dir, sizeof(dir), "%s/sanbootd-sim-%d", parent_dir(), (int)getpid());
 	empty_dir(dir);
 	if (mkdir(dir, 0700)) {
 		perror(dir);

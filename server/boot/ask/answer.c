@@ -28,12 +28,13 @@ enum { URL_TEXT = 128 + ENTRY_PLACE_TEXT + 16, LIST_MAX = 32768 };
 struct answer_values {
 	struct script_values v;
 	char image[NAME_MAX_TEXT + 16];
+	unsigned cd_lun; /* 0: none is booted */
 	char port[8], number[24], attempt[16], seconds[8], place[12], queue[12];
 	char initiator[IQN_MAX_TEXT];
 	char where[160], since[32];
 	char cmdline[ENTRY_LINE_TEXT + ENTRY_FILES_MAX * (ENTRY_PLACE_TEXT + 8)];
 	char kernel[URL_TEXT], item[NAME_MAX_TEXT + 8], timeout[16];
-	struct buf uris, files, names, items, titles; /* lists */
+	struct buf uris, cd, files, names, items, titles; /* lists */
 };
 
 static const struct {
@@ -66,6 +67,7 @@ static void values_init(struct answer_values *a)
 {
 	memset(a, 0, sizeof(*a));
 	buf_init(&a->uris, LIST_MAX);
+	buf_init(&a->cd, LIST_MAX);
 	buf_init(&a->files, LIST_MAX);
 	buf_init(&a->names, LIST_MAX);
 	buf_init(&a->items, LIST_MAX);
@@ -75,6 +77,7 @@ static void values_init(struct answer_values *a)
 static void values_fini(struct answer_values *a)
 {
 	buf_fini(&a->uris);
+	buf_fini(&a->cd);
 	buf_fini(&a->files);
 	buf_fini(&a->names);
 	buf_fini(&a->items);
@@ -126,6 +129,7 @@ static void answer_look(struct answer_values *a, const struct look *look)
 
 /* ---- the disk ---- */
 
+/* The LUN is in hexadecimal (RFC 4173 §5). */
 static void add_uri(struct answer_values *a, const char *server, unsigned port, const char *iqn)
 {
 	char uri[IQN_MAX_TEXT + 300];
@@ -139,6 +143,8 @@ static void add_uri(struct answer_values *a, const char *server, unsigned port, 
 	if (count >= BOOT_URIS_MAX || (found && (found[len] == ' ' || !found[len])))
 		return;
 	buf_printf(&a->uris, "%s%s", a->uris.len ? " " : "", uri);
+	if (a->cd_lun)
+		buf_printf(&a->cd, "%siscsi:%s::%u:%x:%s", a->cd.len ? " " : "", server, port, a->cd_lun, iqn);
 }
 
 /* What a portal on all addresses is reached by. */
@@ -177,6 +183,7 @@ static void answer_uris(struct boot *boot, struct answer_values *a, const char *
 			add_own_addresses(a, endpoint_port(&boot->portals[i]), machine->iqn);
 	}
 	a->v.value[VAR_URIS] = buf_text(&a->uris);
+	a->v.value[VAR_CD] = a->cd_lun ? buf_text(&a->cd) : NULL;
 }
 
 /* What leads to the disk. Under auth=none no secret leaves the server. */
@@ -187,6 +194,7 @@ static void answer_target(struct boot *boot, struct answer_values *a, const stru
 	const char **v = a->v.value;
 
 	snprintf(a->port, sizeof(a->port), "%u", boot->iscsi_port);
+	a->cd_lun = look->want.cd_lun;
 	enrol_initiator(look->machine.iqn, a->initiator);
 	v[VAR_SERVER] = boot->advertise[0] ? boot->advertise : facts->asker->server;
 	v[VAR_PORT] = a->port;
@@ -338,7 +346,7 @@ static bool answer_uses_up_once(const struct answer_facts *facts)
 	case DECIDE_ENTRY_DISK:
 		return want->once;
 	case DECIDE_SERVE:
-		return want->once && want->chosen;
+		return want->once && (want->chosen || want->cd_lun);
 	default:
 		return false;
 	}

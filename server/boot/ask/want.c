@@ -34,7 +34,7 @@ static void want_entry(struct entries *entries, const char *text, struct want *w
 
 static void want_text(struct entries *entries, const char *text, struct want *want)
 {
-	if (!strcmp(text, "disk"))
+	if (!strcmp(text, "disk") || !strcmp(text, "cd"))
 		want->kind = WANT_DISK;
 	else if (!strcmp(text, "local"))
 		want->kind = WANT_LOCAL;
@@ -42,6 +42,27 @@ static void want_text(struct entries *entries, const char *text, struct want *wa
 		want->kind = WANT_MENU;
 	else
 		want_entry(entries, text, want);
+}
+
+static int find_cd(void *arg, unsigned lun, const struct volume *volume)
+{
+	unsigned *cd_lun = arg;
+
+	if (volume->kind == VOLUME_CD)
+		*cd_lun = lun;
+	return *cd_lun != 0;
+}
+
+/* Its first CD. Without one it is told so, as of an entry that there is not. */
+static int want_cd(struct inventory_tx *tx, const struct machine *machine, struct want *want)
+{
+	int err = attachment_each(tx, machine->id, find_cd, &want->cd_lun);
+
+	if (err < 0 || want->cd_lun)
+		return err < 0 ? err : 0;
+	want->kind = WANT_ENTRY;
+	snprintf(want->text, sizeof(want->text), "cd");
+	return 0;
 }
 
 /* What the script of a menu says was chosen. False: nothing that it offered, so it is shown again. */
@@ -125,6 +146,8 @@ int want_look(struct inventory_tx *tx, struct entries *entries, const struct ask
 	if (!text[0])
 		text = machine->boot[0] ? machine->boot : group.boot[0] ? group.boot : "disk";
 	want_text(entries, text, want);
+	if (!strcmp(text, "cd"))
+		return want_cd(tx, machine, want);
 	if (want->kind != WANT_MENU)
 		return 0;
 	if (asker->choose[0]) {
@@ -152,7 +175,7 @@ bool want_valid(struct entries *entries, const char *text, char *reason, size_t 
 	    ((want.kind != WANT_ENTRY && want.kind != WANT_ENTRY_DISK) || want.found))
 		return true;
 	entries_names(entries, names, sizeof(names));
-	snprintf(reason, reason_size, "expected disk, local, menu, a URL, or an entry (there are: %s)", names);
+	snprintf(reason, reason_size, "expected disk, cd, local, menu, a URL, or an entry (there are: %s)", names);
 	return false;
 }
 

@@ -272,6 +272,22 @@ static void interrupt(struct target_open *o)
 
 /* ---- opening, one after the other ---- */
 
+/*
+ * Initiators know a disk again by it. A data volume's object is never another's and never changes; a golden version is
+ * the same wherever it has the same bytes.
+ */
+static void name_lun(struct boot_lun *lun, const struct target_volume *v)
+{
+	if (v->volume.kind == VOLUME_SYSTEM)
+		lun->serial[0] = '\0';
+	else if (v->volume.object[0])
+		snprintf(lun->serial, sizeof(lun->serial), "%.*s", (int)strcspn(v->volume.object, "."),
+			 v->volume.object);
+	else
+		snprintf(lun->serial, sizeof(lun->serial), "%s-%.24s", v->volume.kind == VOLUME_CD ? "cd" : "s",
+			 v->version.sha256);
+}
+
 static void hand_over(struct target_open *o)
 {
 	struct boot_lun luns[LUN_MAX + 1];
@@ -280,14 +296,16 @@ static void hand_over(struct target_open *o)
 	for (unsigned i = 0; i < o->count; i++) {
 		const struct target_volume *v = &o->volumes[i];
 
-		if (v->disk)
-			luns[count++] = (struct boot_lun){
-				.number = v->lun,
-				.volume_id = v->volume.id,
-				.kind = v->volume.kind,
-				.physical_512 = v->volume.physical_512,
-				.disk = v->disk,
-			};
+		if (!v->disk)
+			continue;
+		luns[count] = (struct boot_lun){
+			.number = v->lun,
+			.volume_id = v->volume.id,
+			.kind = v->volume.kind,
+			.physical_512 = v->volume.physical_512,
+			.disk = v->disk,
+		};
+		name_lun(&luns[count++], v);
 	}
 	finish(o, luns, count);
 }

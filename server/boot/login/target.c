@@ -177,7 +177,7 @@ void boot_target_find(struct boot *boot, const char *iqn, const char *initiator,
 
 struct target_list {
 	struct boot *boot;
-	void (*each)(void *arg, const char *iqn);
+	void (*each)(void *arg, const char *iqn, int err);
 	void *arg;
 	char initiator[IQN_MAX_TEXT];
 	struct policy policy;
@@ -231,15 +231,15 @@ static void list_done(struct inventory_job *job, int err)
 	if (err)
 		log_error("SendTargets: %s", strerror(-err));
 	for (size_t i = 0; i < list->count && !err; i++)
-		list->each(list->arg, list->iqns[i]);
-	list->each(list->arg, NULL);
+		list->each(list->arg, list->iqns[i], 0);
+	list->each(list->arg, NULL, err);
 	free(list->iqns);
 	free(list);
 	boot_leave(boot);
 }
 
 void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
-		      void (*each)(void *arg, const char *iqn), void *arg)
+		      void (*each)(void *arg, const char *iqn, int err), void *arg)
 {
 	struct target_list *list = calloc(1, sizeof(*list));
 

@@ -99,18 +99,11 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 		mark_failed(user, text);
 	else if (event == DISK_NO_SPACE && slots_event_due(&boot->slots, user->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
 		boot_note(boot, "error", "no-space", "server", user->machine_id, "%s", text);
-	else if (event == DISK_LOCK_LOST)
-		log_error("machine %lld: %s", (long long)user->machine_id, text);
 }
 
 struct volume_user *volume_user_of(const struct disk *disk)
 {
 	return disk->event_arg;
-}
-
-int64_t boot_volume_of(const struct disk *disk)
-{
-	return volume_user_of(disk)->volume_id;
 }
 
 void volume_user_free(struct volume_user *user)

@@ -92,7 +92,7 @@ static int manage_check_sessions(struct manage *m)
 	int err = boot_list_sessions(m->boot, m->machine.id, &sessions);
 
 	if (err)
-		return manage_refuse(m, err, "out of memory");
+		return manage_refuse(m, err, "it cannot be seen whether %s runs: %s", m->machine.name, strerror(-err));
 	if (sessions.count)
 		err = manage_refuse_running(m, &sessions.list[0]);
 	free(sessions.list);
@@ -260,7 +260,6 @@ int boot_reset(struct boot *boot, const char *machine, const char *actor, char *
 /* ---- swap ---- */
 
 struct swap_macs {
-	struct inventory_tx *tx;
 	char list[16][PARSE_MAC_TEXT];
 	unsigned count;
 };
@@ -280,7 +279,7 @@ static int swap_drop_other_macs(struct inventory_tx *tx, int64_t id, const char 
 	bool more = true;
 
 	while (more) {
-		struct swap_macs macs = { .tx = tx };
+		struct swap_macs macs = { .count = 0 };
 		int err = machine_each_mac(tx, id, swap_collect_mac, &macs);
 
 		more = false;

@@ -15,11 +15,11 @@
 
 struct running_wait {
 	sem_t done;
-	bool alive, failed;
+	bool alive;
 	struct boot_session *session; /* probe: where it goes */
 	struct boot_sessions sessions;
 	unsigned capacity;
-	int err; /* resize */
+	int err; /* resize, sessions */
 	char reason[REASON_TEXT];
 };
 
@@ -115,12 +115,14 @@ int running_detach(struct boot *boot, int64_t machine_id, unsigned lun, bool for
 	return running_wait_change(boot, &wait, reason, reason_size);
 }
 
-static void running_each(void *arg, const struct boot_session *session)
+static void running_each(void *arg, const struct boot_session *session, int err)
 {
 	struct running_wait *wait = arg;
 	struct boot_sessions *sessions = &wait->sessions;
 
 	if (!session) {
+		if (err)
+			wait->err = err;
 		sem_post(&wait->done);
 		return;
 	}
@@ -129,7 +131,7 @@ static void running_each(void *arg, const struct boot_session *session)
 		struct boot_session *list = realloc(sessions->list, capacity * sizeof(*list));
 
 		if (!list) {
-			wait->failed = true;
+			wait->err = -ENOMEM;
 			return;
 		}
 		sessions->list = list;
@@ -145,9 +147,9 @@ int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessio
 	sem_init(&wait.done, 0, 0);
 	boot->runtime->sessions(boot->runtime->arg, (uint64_t)machine_id, boot->loop, running_each, &wait);
 	running_wait(boot, &wait);
-	if (wait.failed) {
+	if (wait.err) {
 		free(wait.sessions.list);
-		return -ENOMEM;
+		return wait.err;
 	}
 	*sessions = wait.sessions;
 	return 0;

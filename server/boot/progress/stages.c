@@ -98,7 +98,7 @@ struct asking {
 	int64_t heard_ms;
 };
 
-static void asking_each(void *arg, const struct boot_session *session)
+static void asking_each(void *arg, const struct boot_session *session, int err)
 {
 	struct asking *asking = arg;
 	struct boot *boot = asking->boot;
@@ -108,8 +108,10 @@ static void asking_each(void *arg, const struct boot_session *session)
 			asking->heard_ms = session->heard_ms;
 		return;
 	}
-	timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
-			    time_unix_ms());
+	/* Where those were not all, nobody knows: it is asked again later. */
+	if (!err)
+		timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number,
+				    asking->heard_ms, time_unix_ms());
 	stages_changed(boot->stages);
 	free(asking);
 	boot_leave(boot);
@@ -311,11 +313,6 @@ unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_rec
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
 {
 	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
-}
-
-const char *boot_stage_why(enum boot_stage stage)
-{
-	return timeline_why(stage);
 }
 
 const char *boot_stage_hint(enum boot_stage stage)

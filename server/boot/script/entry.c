@@ -238,7 +238,7 @@ static const char *finish(struct entry_parser *p)
 /* Words that mean something where an entry's name could stand. */
 static bool entry_name_valid(const char *name)
 {
-	static const char *const taken[] = { "disk", "local", "menu", "group", "none" };
+	static const char *const taken[] = { "disk", "cd", "local", "menu", "group", "none" };
 
 	for (size_t i = 0; i < array_len(taken); i++)
 		if (!strcmp(taken[i], name))

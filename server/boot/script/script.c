@@ -60,6 +60,7 @@ static const struct {
 	[VAR_SINCE] = { "since", KIND_TEXT, 0 },
 	[VAR_REASON] = { "reason", KIND_TEXT, 0 },
 	[VAR_URIS] = { "uris", KIND_WORDS, 0 },
+	[VAR_CD] = { "cd", KIND_WORDS, 0 },
 	[VAR_TOKEN] = { "token", KIND_WORD, 0 },
 	[VAR_ENTRY] = { "entry", KIND_WORD, 0 },
 	[VAR_TITLE] = { "title", KIND_TEXT, 0 },

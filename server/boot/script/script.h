@@ -37,6 +37,7 @@ enum script_var {
 	VAR_SINCE,
 	VAR_REASON,
 	VAR_URIS,  /* the disk's, one or more, with spaces between them */
+	VAR_CD,	   /* of a CD that is to be booted, likewise */
 	VAR_TOKEN, /* of a boot-once that this script uses up */
 	VAR_ENTRY, /* an entry's name, and its parts */
 	VAR_TITLE,

@@ -34,7 +34,6 @@ static int files_create(struct store *store, const struct volume *volume, const 
 {
 	char path[PATH_MAX], backing[FILES_BACKING_TEXT];
 	struct qcow2_create how = { .path = files_path(store, volume->object, path), .size_bytes = volume->size_bytes };
-	int err;
 
 	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file))) {
 		snprintf(reason, reason_size, "not a file name");
@@ -46,10 +45,7 @@ static int files_create(struct store *store, const struct volume *volume, const 
 		how.backing = backing;
 		how.backing_format = version->format;
 	}
-	err = qcow2_create(&how, reason, reason_size);
-	if (err && err != -EEXIST)
-		store_unlink(path);
-	return err;
+	return qcow2_create(&how, reason, reason_size);
 }
 
 static int files_grow(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size)

@@ -376,7 +376,33 @@ static void test_sessions(void **state)
 	assert_int_equal(sessions.count, 20);
 	assert_string_equal(sessions.list[19].address, "10.0.0.9:1");
 	free(sessions.list);
+	w->sessions_err = -ENOMEM;
+	assert_int_equal(boot_list_sessions(w->boot, machine.id, &sessions), -ENOMEM);
 	w->sessions = 0;
+	assert_int_equal(boot_list_sessions(w->boot, machine.id, &sessions), -ENOMEM);
+	w->sessions_err = 0;
+}
+
+/* Who cannot see whether a machine runs does not touch its disk. */
+static void test_sessions_unknown(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = start(w, MAC1), after;
+
+	run(w, false);
+	w->sessions_err = -ENOMEM;
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -ENOMEM);
+	assert_non_null(strstr(reason, "pc-001 runs: "));
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", reason, sizeof(reason)), -ENOMEM);
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -ENOMEM);
+	assert_non_null(w->disk);
+	assert_int_equal(w->releases, 0);
+	after = world_machine(w, MAC1);
+	assert_string_equal(after.system.object, machine.system.object);
+	assert_int_equal(world_children(w), 1);
+	/* Nothing is left claimed. */
+	w->sessions_err = 0;
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
 }
 
 struct racer {
@@ -428,6 +454,7 @@ int main(void)
 		TEST(test_mac),	      TEST(test_set),
 		TEST(test_set_size),  TEST(test_resume),
 		TEST(test_set_image), TEST(test_sessions),
+		TEST(test_sessions_unknown),
 		TEST(test_race),
 	};
 

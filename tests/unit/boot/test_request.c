@@ -132,23 +132,19 @@ static void test_same_moment(void **state)
 	sem_destroy(&crowd.done);
 }
 
-/* Speed: 256 new machines at once, two seconds on an idle machine; figures are printed, the bound is generous. */
+/* 256 new machines at once. */
 static void test_many(void **state)
 {
 	struct world *w = *state;
 	struct crowd crowd = { .sanboots = 0 };
-	uint64_t start;
 	struct reply one;
 
 	world_policy(w, "max-machines", "300");
 	struct boot_ask first = world_ask_of(MAC1, "", "");
 
-	start = time_monotonic_ms();
 	one = world_ask(w, &first);
-	printf("one new machine: %llu ms\n", (unsigned long long)(time_monotonic_ms() - start));
 	free(one.script);
 	sem_init(&crowd.done, 0, 0);
-	start = time_monotonic_ms();
 	for (int i = 0; i < 256; i++) {
 		char mac[18];
 
@@ -159,11 +155,9 @@ static void test_many(void **state)
 	}
 	for (int i = 0; i < 256; i++)
 		sem_wait(&crowd.done);
-	printf("256 new machines at once: %llu ms\n", (unsigned long long)(time_monotonic_ms() - start));
 	assert_int_equal(crowd.sanboots, 256);
 	assert_int_equal(world_machine_count(w), 257);
 	assert_int_equal(world_children(w), 257);
-	assert_true(time_monotonic_ms() - start < 60000);
 	sem_destroy(&crowd.done);
 }
 

@@ -186,16 +186,79 @@ static void test_power_new_boot(void **state)
 	assert_int_equal(world_events(w, "boot-interrupted"), 0);
 }
 
+static int forget_host_boot(struct inventory_tx *tx, void *arg)
+{
+	(void)arg;
+	return setting_set(tx, "host-boot-id", "another");
+}
+
+/* A disk for one boot only that lost writes with the server's power: a new one, and that boot is over. */
+static void test_power_ephemeral(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	struct boot_record current, pending;
+	char reason[REASON_TEXT], why[256];
+	uint16_t status;
+
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	machine = world_machine(w, MAC1);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	world_lose_power(w, machine.system.object, w->disk);
+	assert_int_equal(world_write(w, forget_host_boot, NULL), 0);
+	world_restart(w);
+	machine = world_machine(w, MAC1);
+	assert_true(machine.system.fresh);
+	assert_false(world_boots(w, machine.id, &current, &pending));
+	assert_int_equal(world_events(w, "disk-made-again"), 1);
+	assert_int_equal(world_children(w), 1);
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+}
+
+static int set_failed(struct inventory_tx *tx, void *arg)
+{
+	struct machine machine;
+	int err = machine_by_mac(tx, arg, &machine);
+
+	machine.system.state = VOLUME_FAILED;
+	return err ? err : machine_update(tx, &machine);
+}
+
+/* Lifting means: what is in the file counts, nothing beside it does, and the boot that believed otherwise is over. */
+static void test_lifted(void **state)
+{
+	struct world *w = *state;
+	struct machine machine = enrol(w, MAC1);
+	char reason[REASON_TEXT], why[256], path[PATH_MAX], journal[PATH_MAX + 8];
+	uint16_t status;
+
+	assert_int_equal(world_begin(w, machine.id, 1), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	world_die(w, machine.system.object, w->disk);
+	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine.system.object);
+	snprintf(journal, sizeof(journal), "%s.journal", path);
+	assert_int_equal(access(journal, F_OK), 0);
+	assert_int_equal(world_write(w, set_failed, (void *)MAC1), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(access(journal, F_OK), -1);
+	assert_null(world_open(w, machine.id, 1, &status, why));
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	assert_int_equal(world_begin(w, machine.id, 2), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, why));
+}
+
 struct listed {
 	sem_t done;
 	char iqns[8][IQN_MAX_TEXT];
 	unsigned count;
 };
 
-static void on_listed(void *arg, const char *iqn)
+static void on_listed(void *arg, const char *iqn, int err)
 {
 	struct listed *listed = arg;
 
+	assert_int_equal(err, 0);
 	if (!iqn)
 		sem_post(&listed->done);
 	else if (listed->count < array_len(listed->iqns))
@@ -454,7 +517,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_find), TEST(test_rule_changes),	   TEST(test_find_without_boot),
 		TEST(test_interrupted),	   TEST(test_power),
-		TEST(test_power_new_boot), TEST(test_list),
+		TEST(test_power_new_boot), TEST(test_power_ephemeral),
+		TEST(test_lifted),	   TEST(test_list),
 		TEST(test_open),	   TEST(test_golden_changed),
 		TEST(test_ephemeral),	   TEST(test_ephemeral_no_space),
 		TEST(test_failed),	   TEST(test_notes),

@@ -156,6 +156,7 @@ static void test_long(void **state)
 /* A site's template that fails with the values of a moment does not keep the machine from booting. */
 static void test_fails_later(void **state)
 {
+	char line[3000] = "", text[3100], name[64], reason[REASON_TEXT];
 	struct world *w = *state;
 
 	world_site_file(w, "ipxe-scripts/sanboot.ipxe", "#!ipxe\n{{?number}}echo\necho {{server}}\n{{>ask.part}}\n");
@@ -163,6 +164,17 @@ static void test_fails_later(void **state)
 	world_expect(w, "52:54:00:aa:00:01", "", "", "sanboot", "echo 127.0.0.1\n");
 	world_site_file(w, "entries/tool.conf", "kind = chain\nurl = http://10.0.0.2/x.ipxe\n");
 	assert_int_equal(reload(w).count, 0);
+	/* With so many items it is longer than a script may be. */
+	memset(line, 'x', sizeof(line) - 1);
+	snprintf(text, sizeof(text), "#!ipxe\nitem {{item}} {{item_title}} %s\n", line);
+	world_site_file(w, "ipxe-scripts/menu.ipxe", text);
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "entries/tool-%u.conf", i);
+		world_site_file(w, name, "kind = chain\nurl = http://10.0.0.2/x.ipxe\n");
+	}
+	assert_int_equal(reload(w).count, 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "menu", "ctl", reason, sizeof(reason)), 0);
+	world_expect(w, "52:54:00:aa:00:01", "", "", "menu", "item entry:tool-29 ");
 }
 
 int main(void)

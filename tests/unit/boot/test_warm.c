@@ -10,6 +10,7 @@
 #include "store/store.h"
 #include "boot/progress/warm.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <semaphore.h>
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "cmocka_all.h"
 
 #define MAC1 "52:54:00:bb:00:01"
 #define MAC2 "52:54:00:bb:00:02"
@@ -227,21 +228,23 @@ static void test_follows_a_few(void **state)
 	boot_trace_unref(trace);
 }
 
-/* Out of the page cache; false where the file system keeps it. */
+/* Out of the page cache; false where the file system keeps it. A page that the kernel is busy with stays, the first time. */
 static bool drop(struct world *w, const struct image_version *version)
 {
 	char path[PATH_MAX], byte;
 	struct iovec iov = { &byte, 1 };
-	bool gone;
+	bool gone = false;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/images/%s", w->dir, version->file);
 	fd = open(path, O_RDONLY);
 	assert_true(fd >= 0);
-	assert_int_equal(fdatasync(fd), 0);
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	gone = preadv2(fd, &iov, 1, 0, RWF_NOWAIT) < 0;
+	for (int i = 0; i < 100 && !gone; i++) {
+		assert_int_equal(fdatasync(fd), 0);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		gone = preadv2(fd, &iov, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+	}
 	close(fd);
 	return gone;
 }
@@ -259,8 +262,8 @@ static void test_reads_ahead(void **state)
 	wait_until(boots_learnt, &learnt, 1);
 	world_close(w);
 	if (!drop(w, &learnt.version)) {
-		print_message("*** %s: the file system keeps its pages: this test was SKIPPED ***\n", w->dir);
-		skip();
+		test_skip("the file system of %s keeps its pages in memory", w->dir);
+		return;
 	}
 	/* At the start: it has a machine. */
 	world_restart(w);
@@ -279,8 +282,10 @@ static void test_reads_ahead_with_a_script(void **state)
 	boot_trace_note(trace, READ_AT, READ_BYTES);
 	assert_int_equal(store_learn_boot(w->store, &learnt.version, trace), 0);
 	boot_trace_unref(trace);
-	if (!drop(w, &learnt.version))
-		skip();
+	if (!drop(w, &learnt.version)) {
+		test_skip("the file system of %s keeps its pages in memory", w->dir);
+		return;
+	}
 	world_expect(w, MAC2, "", "", "sanboot", NULL);
 	wait_until(bytes_read, w, READ_BYTES);
 	assert_int_equal(bytes_read(w), READ_BYTES);

@@ -25,7 +25,7 @@ struct runtime_answer {
 	struct loop_msg msg;
 	struct world *world;
 	void (*probed)(void *arg, bool alive, const struct boot_session *session);
-	void (*each)(void *arg, const struct boot_session *session);
+	void (*each)(void *arg, const struct boot_session *session, int err);
 	void (*released)(void *arg);
 	void *arg;
 };
@@ -39,8 +39,8 @@ static void runtime_run(struct loop_msg *msg)
 		a->probed(a->arg, w->alive, w->alive ? &w->session : NULL);
 	if (a->each) {
 		for (unsigned i = 0; i < w->sessions; i++)
-			a->each(a->arg, &w->session);
-		a->each(a->arg, NULL);
+			a->each(a->arg, &w->session, 0);
+		a->each(a->arg, NULL, w->sessions_err);
 	}
 	if (a->released)
 		a->released(a->arg);
@@ -71,7 +71,7 @@ static void runtime_probe(void *world, uint64_t key, unsigned timeout_ms, struct
 }
 
 static void runtime_sessions(void *world, uint64_t key, struct loop *reply_loop,
-			     void (*each)(void *arg, const struct boot_session *session), void *arg)
+			     void (*each)(void *arg, const struct boot_session *session, int err), void *arg)
 {
 	struct runtime_answer *a = runtime_new(world, arg);
 

@@ -23,6 +23,7 @@ struct world {
 	/* what the runtime says, and how often it was asked */
 	atomic_bool alive;
 	atomic_uint sessions;
+	atomic_int sessions_err; /* how their list ends */
 	struct boot_session session;
 	atomic_uint probes, releases;
 	/* an open target, which release closes; disk: that of LUN 0 */
@@ -98,9 +99,10 @@ const struct boot_lun *world_lun(const struct world *world, unsigned number);
 unsigned world_open_luns(struct world *world, int64_t machine_id, uint64_t number, struct boot_lun luns[8], char reason[256]);
 void world_close_luns(struct world *world, const struct boot_lun *luns, unsigned count);
 /*
- * The server loses power while disk, which keeps object, is written to: what lies on the disk then, made from what lay
- * there before it was closed. The target is closed.
+ * The server dies while disk, which keeps object, is written to: what lies on the disk then, made from what lay there
+ * before it was closed. The target is closed. lose_power: and its host with it.
  */
+void world_die(struct world *world, const char *object, struct disk *disk);
 void world_lose_power(struct world *world, const char *object, struct disk *disk);
 /* The runtime's attach and detach, for world.c. */
 void world_attach(void *world, uint64_t key, unsigned lun, struct loop *reply_loop,

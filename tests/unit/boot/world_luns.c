@@ -229,7 +229,7 @@ static void patch_boot_id(const char *path)
 	close(fd);
 }
 
-void world_lose_power(struct world *w, const char *object, struct disk *disk)
+void world_die(struct world *w, const char *object, struct disk *disk)
 {
 	char path[PATH_MAX], saved[PATH_MAX];
 
@@ -240,5 +240,13 @@ void world_lose_power(struct world *w, const char *object, struct disk *disk)
 	run("cp -a '%s.journal' '%s'/ || true", path, saved);
 	world_close(w);
 	run("cp --sparse=always -a '%s'/* '%s'/children/", saved, w->dir);
+}
+
+void world_lose_power(struct world *w, const char *object, struct disk *disk)
+{
+	char path[PATH_MAX];
+
+	world_die(w, object, disk);
+	snprintf(path, sizeof(path), "%s/children/%s", w->dir, object);
 	patch_boot_id(path);
 }

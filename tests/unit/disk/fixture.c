@@ -2,6 +2,7 @@
 /* See fixture.h. */
 #include "disk/fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,6 +83,23 @@ int fixture_shell(const struct fixture *fx, const char *format, ...)
 	snprintf(all, sizeof(all), "cd %s && { %s; } >out 2>&1", fx->dir, command);
 	status = system(all);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool fixture_reads_now(const struct fixture *fx)
+{
+	const char *path = fixture_path(fx, "now");
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	int fd;
+	bool now;
+
+	fixture_put(path, 0, &byte, 1, 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	now = preadv2(fd, &iov, 1, 0, RWF_NOWAIT) >= 0 || errno != EOPNOTSUPP;
+	close(fd);
+	unlink(path);
+	return now;
 }
 
 void fixture_pattern(void *data, size_t size, uint64_t offset, unsigned seed)

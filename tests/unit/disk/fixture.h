@@ -29,6 +29,8 @@ void fixture_wait(struct fixture *fx, const bool *flag);
 void fixture_put(const char *path, uint64_t offset, const void *data, size_t size, uint64_t end);
 /* Runs a shell command, output to dir/out. Its exit status. */
 int fixture_shell(const struct fixture *fx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Whether the directory's file system can read without waiting (RWF_NOWAIT). tmpfs and overlayfs cannot; there the engine never reads inline. */
+bool fixture_reads_now(const struct fixture *fx);
 /* Bytes that depend on where they are and on seed. */
 void fixture_pattern(void *data, size_t size, uint64_t offset, unsigned seed);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What many children and the largest one cost: memory, space, the time to make one. */
+/* What many children and the largest one cost: memory and space. */
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base/util.h"
 #include "disk/qcow2_fixture.h"
 
 /* Many children, open and idle after some use. */
@@ -94,28 +93,11 @@ static void test_largest(void **state)
 	qemu_is_content(fx, "child");
 }
 
-/* To enrol a machine is to make a child: the time of one, on this file system. */
-static void test_create_is_quick(void **state)
-{
-	struct fixture *fx = *state;
-	uint64_t start = time_monotonic_ms(), took;
-	char name[24];
-
-	for (unsigned i = 0; i < 256; i++) {
-		snprintf(name, sizeof(name), "child%u", i);
-		make_child(fx, name, 100ull << 30, "golden", "raw");
-	}
-	took = time_monotonic_ms() - start;
-	print_message("256 children made in %llu ms\n", (unsigned long long)took);
-	assert_true(took < 2000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_memory, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_largest, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_create_is_quick, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests_name("qcow2 large", tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "disk/qcow2_fixture.h"
 #include "disk/qcow2_format.h"
+#include "skip.h"
 
 enum { CLUSTER = QCOW2_CLUSTER_BYTES };
 
@@ -270,7 +271,7 @@ static void test_oversized(void **state)
 {
 	struct fixture *fx = *state;
 	struct disk_open how = { .path = fixture_path(fx, "child") };
-	const char *shm = "/dev/shm/sanbootd-oversized";
+	const char *longer = "/dev/shm/sanbootd-oversized"; /* there a file may be longer than on most disks */
 	struct disk_opened result;
 	struct qcow2_check check;
 	struct rusage before, after;
@@ -279,8 +280,11 @@ static void test_oversized(void **state)
 
 	make_child(fx, "child", 16ull << 40, NULL, NULL);
 	getrusage(RUSAGE_SELF, &before);
-	/* As long as this file system has files, all of it a hole. */
-	assert_int_equal(truncate(how.path, (15ll << 40)), 0);
+	/* As long as most file systems have files, all of it a hole. */
+	if (truncate(how.path, (15ll << 40))) {
+		test_skip("%s takes no file of 15 TiB: %s", how.path, strerror(errno));
+		return;
+	}
 	forget_marks(fx);
 	disk = fixture_open(fx, qcow2_disk_open, &how, &result);
 	if (!disk)
@@ -288,10 +292,14 @@ static void test_oversized(void **state)
 	assert_int_equal(fixture_close(fx, disk), 0);
 	assert_int_equal(qcow2_check(how.path, true, &check, reason, sizeof(reason)), 0);
 	/* Longer than any child: refused before memory is taken for it. */
-	shell_works(fx, "cp --sparse=always child %s && truncate -s 4E %s", shm, shm);
-	how.path = shm;
+	if (fixture_shell(fx, "cp --sparse=always child %s && truncate -s 4E %s", longer, longer)) {
+		unlink(longer);
+		test_skip("%s cannot be made: no memory file system there", longer);
+		return;
+	}
+	how.path = longer;
 	assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
-	unlink(shm);
+	unlink(longer);
 	assert_int_equal(result.err, -ENOTSUP);
 	assert_non_null(strstr(result.reason, "longer than a disk of 16 TiB can be"));
 	getrusage(RUSAGE_SELF, &after);

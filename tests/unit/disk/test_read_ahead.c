@@ -2,17 +2,14 @@
 /* What a boot reads is noted, and read ahead: traces, a disk that has one, and the page cache. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/util.h"
+#include "cmocka_all.h"
 #include "disk/boot_trace.h"
 #include "disk/fixture.h"
 #include "disk/qcow2.h"
@@ -106,19 +103,21 @@ static void test_trace_of_a_disk(void **state)
 
 /* ---- reading ahead ---- */
 
-/* Out of the page cache. False: this file system keeps it. */
+/* Out of the page cache. False: this file system keeps it. A page that the kernel is busy with stays, the first time. */
 static bool drop(const char *path)
 {
 	int fd = open(path, O_RDONLY);
 	char byte;
 	struct iovec iov = { &byte, 1 };
-	bool gone;
+	bool gone = false;
 
 	assert_true(fd >= 0);
-	assert_int_equal(fdatasync(fd), 0);
-	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	gone = preadv2(fd, &iov, 1, 0, RWF_NOWAIT) < 0;
+	for (int i = 0; i < 100 && !gone; i++) {
+		assert_int_equal(fdatasync(fd), 0);
+		assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+		gone = preadv2(fd, &iov, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+	}
 	/* That may have begun to read the page, which cannot be dropped before it is there. */
 	assert_int_equal(pread(fd, &byte, 1, 0), 1);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -173,8 +172,8 @@ static void test_page_cache(void **state)
 
 	how.range_count = array_len(some);
 	if (!drop(how.path)) {
-		print_message("*** %s: the file system keeps its pages: this test was SKIPPED ***\n", fx->dir);
-		skip();
+		test_skip("the file system of %s keeps its pages in memory", fx->dir);
+		return;
 	}
 	assert_int_equal(read_ahead_run(&how, &result), 0);
 	assert_int_equal(result.asked_bytes, SOME_BYTES);
@@ -200,8 +199,10 @@ static void test_bounds(void **state)
 	struct read_ahead_result result;
 
 	how.range_count = array_len(some);
-	if (!drop(how.path))
-		skip();
+	if (!drop(how.path)) {
+		test_skip("the file system of %s keeps its pages in memory", fx->dir);
+		return;
+	}
 	how.memory_bytes = 1 * M;
 	assert_int_equal(read_ahead_run(&how, &result), 0);
 	assert_true(result.short_of_memory);

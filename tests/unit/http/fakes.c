@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * boot/ and store/ as http/ sees them. boot_request answers at once for MACs that end in 01, from another thread for
- * those that end in 02, and for others when the test says so.
+ * those that end in 02, and for others when the test says so; those that end in 04 find it busy.
  */
 #include "fixture.h"
 
@@ -41,7 +41,6 @@ static void *answer_later(void *arg)
 {
 	struct fake_wait *wait = arg;
 
-	usleep(20000);
 	give_answer(wait->answered, wait->arg, 200, "wait");
 	free(wait);
 	return NULL;
@@ -61,6 +60,10 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	pthread_mutex_unlock(&waits_mutex);
 	if (!parse_mac(ask->mac, mac)) {
 		give_answer(answered, arg, 400, "invalid");
+		return;
+	}
+	if (!strcmp(ask->mac + len - 2, "04")) {
+		give_answer(answered, arg, 503, "busy");
 		return;
 	}
 	if (!strcmp(ask->mac + len - 2, "01")) {
@@ -132,6 +135,8 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 		 name ? name : "-", image ? image : "-", actor);
 	memset(machine, 0, sizeof(*machine));
 	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
+	if (fake_boot.fail_at && strcmp(which, fake_boot.fail_at))
+		return 0;
 	return finish(reason, reason_size);
 }
 
@@ -163,8 +168,38 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, char 
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
 	      size_t reason_size)
 {
-	(void)machine;
-	SIMPLE("swap", new_mac);
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "swap %s %s by %s", machine, new_mac, actor);
+	return finish(reason, reason_size);
+}
+
+/* What a new name does: from then on the old one is nobody's. */
+struct renaming {
+	const char *old, *new;
+};
+
+static int rename_machine(struct inventory_tx *tx, void *arg)
+{
+	const struct renaming *names = arg;
+	struct machine machine;
+	int err = machine_by_name(tx, names->old, &machine);
+
+	if (err)
+		return err;
+	snprintf(machine.name, sizeof(machine.name), "%s", names->new);
+	return machine_update(tx, &machine);
+}
+
+static int rename_group(struct inventory_tx *tx, void *arg)
+{
+	const struct renaming *names = arg;
+	struct machine_group group;
+	int err = group_by_name(tx, names->old, &group);
+
+	if (err)
+		return err;
+	snprintf(group.name, sizeof(group.name), "%s", names->new);
+	return group_update(tx, &group);
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
@@ -172,6 +207,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set %s %s=%s by %s", machine, key, value, actor);
+	if (!strcmp(key, "name"))
+		return inventory_write_call(fake_boot.inventory, rename_machine, &(struct renaming){ machine, value });
 	return finish(reason, reason_size);
 }
 
@@ -194,6 +231,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "group-set %s %s=%s by %s", name, key, value, actor);
+	if (!strcmp(key, "name"))
+		return inventory_write_call(fake_boot.inventory, rename_group, &(struct renaming){ name, value });
 	return finish(reason, reason_size);
 }
 
@@ -240,6 +279,8 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessions *sessions)
 {
 	(void)boot;
+	if (fake_boot.sessions_err)
+		return fake_boot.sessions_err;
 	/* Machines with an odd id run; 0 asks for all. */
 	sessions->list = calloc(10 * fake_boot.running + 1, sizeof(*sessions->list));
 	sessions->count = machine_id == 0 ? 10 * fake_boot.running : machine_id % 2 ? fake_boot.running : 0;
@@ -299,10 +340,13 @@ int store_volume_info(struct store *store, const struct volume *volume, const st
 {
 	(void)store;
 	(void)version;
-	*info = (struct volume_info){
-		.virtual_bytes = 2ULL << 30, .allocated_bytes = 5 << 20, .clean = true, .format = "qcow2"
-	};
+	*info = (struct volume_info){ .format = "qcow2" };
 	snprintf(info->path, sizeof(info->path), "/state/children/%s", volume->object);
+	if (fake_boot.child_err)
+		return fake_boot.child_err;
+	info->virtual_bytes = 2ULL << 30;
+	info->allocated_bytes = 5 << 20;
+	info->clean = true;
 	return 0;
 }
 
@@ -310,6 +354,8 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 {
 	(void)store;
 	(void)policy;
+	if (fake_boot.space_err)
+		return fake_boot.space_err;
 	*space = (struct store_space){ .total_bytes = 100ULL << 30,
 				       .free_bytes = 60ULL << 30,
 				       .reserve_bytes = 5ULL << 30,
@@ -324,12 +370,6 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 {
 	(void)boot;
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
-}
-
-const char *boot_stage_why(enum boot_stage stage)
-{
-	(void)stage;
-	return "because";
 }
 
 const char *boot_stage_hint(enum boot_stage stage)

@@ -65,7 +65,11 @@ struct fake_boot {
 	char last_fetch[256];
 	struct boot_stage_record arriving; /* at_ms 0: nothing */
 	int fail;	     /* what the next action returns */
+	const char *fail_at; /* approvals: only of this one; NULL: of all */
 	unsigned running;    /* sessions that machines have */
+	int sessions_err;    /* what their list ends with */
+	int child_err;	     /* what a child's file says */
+	int space_err;	     /* what the file system does */
 };
 
 extern struct fake_boot fake_boot;

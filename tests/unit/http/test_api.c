@@ -19,6 +19,9 @@ static void test_status(void **state)
 	assert_int_equal(json_integer_value(json_object_get(machines, "total")), 2);
 	assert_int_equal(json_integer_value(json_object_get(machines, "running")), 1);
 	assert_int_equal(json_integer_value(json_object_get(status, "waiting")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "images"), "names")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "images"), "versions")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "space"), "free_bytes")), 60LL << 30);
 	assert_string_equal(text_of(json_object_get(status, "images"), "default"), "debian");
 	leases = json_object_get(json_object_get(status, "dhcp"), "leases");
 	assert_string_equal(text_of(json_array_get(leases, 0), "machine"), "pc-001");
@@ -63,6 +66,14 @@ static int put_stages(struct inventory_tx *tx, void *arg)
 	return err ? err : boot_stage_set_stuck(tx, &record);
 }
 
+static int end_boots(struct inventory_tx *tx, void *arg)
+{
+	int err = boot_begin(tx, 1, 1);
+
+	(void)arg;
+	return err ? err : boot_end_all(tx, 1);
+}
+
 static void expect_timeline(struct fixture *f, const char *stages, const char *stuck)
 {
 	json_t *machine = api_get(f, "/api/v1/machines/pc-001"), *stage;
@@ -78,6 +89,40 @@ static void expect_timeline(struct fixture *f, const char *stages, const char *s
 		 (long long)json_integer_value(json_object_get(stage, "since_ms")), text_of(stage, "why"),
 		 text_of(stage, "hint"));
 	assert_string_equal(json_is_null(stage) ? "" : all, stuck);
+	json_decref(machine);
+}
+
+static unsigned status_of(struct fixture *f, const char *path)
+{
+	struct answer answer = ask(f, VIA_CONTROL, "GET", path, "", NULL);
+	unsigned status = answer.status;
+
+	answer_free(&answer);
+	return status;
+}
+
+/* What cannot be known is not made up: no machine is "off" because nobody could list the sessions. */
+static void test_what_is_not_known(void **state)
+{
+	static const char *const paths[] = { "/api/v1/machines", "/api/v1/machines/pc-001", "/api/v1/status" };
+	struct fixture *f = *state;
+	json_t *machine, *disk;
+
+	for (size_t i = 0; i < array_len(paths); i++) {
+		fake_boot.sessions_err = -ENOMEM;
+		assert_int_equal(status_of(f, paths[i]), 503);
+		fake_boot.sessions_err = 0;
+		assert_int_equal(status_of(f, paths[i]), 200);
+	}
+	fake_boot.space_err = -EIO;
+	assert_int_equal(status_of(f, "/api/v1/status"), 500);
+	fake_boot.child_err = -ENOENT;
+	machine = api_get(f, "/api/v1/machines/pc-001");
+	disk = json_object_get(machine, "disk");
+	assert_string_equal(text_of(disk, "error"), "the file is missing");
+	assert_string_equal(text_of(disk, "format"), "qcow2"); /* what its backend would keep there */
+	assert_false(json_is_true(json_object_get(disk, "clean")));
+	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 0);
 	json_decref(machine);
 }
 
@@ -100,7 +145,13 @@ static void test_timeline(void **state)
 	fake_boot.arriving.stuck_ms = 150000;
 	strcpy(fake_boot.arriving.why, "nothing came");
 	expect_timeline(f, "boot-file 90000 x;", "boot-file script 90000 nothing came ");
+	/* Who runs and only asked for its script was not switched on. */
+	fake_boot.arriving.stage = STAGE_WAITED;
+	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "script ipxe-login 3500 because do this");
 	fake_boot.arriving.at_ms = 0;
+	/* What has ended is stuck no more. */
+	assert_int_equal(inventory_do(f, end_boots, NULL), 0);
+	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "");
 }
 
 static void test_one_machine(void **state)
@@ -113,6 +164,7 @@ static void test_one_machine(void **state)
 	assert_int_equal(json_array_size(json_object_get(machine, "events")), 1);
 	assert_int_equal(json_array_size(json_object_get(machine, "sessions")), 1);
 	assert_int_equal(json_array_size(json_object_get(machine, "luns")), 1);
+	assert_string_equal(text_of(json_object_get(machine, "disk"), "format"), "qcow2");
 	assert_null(strstr(dump, "topsecret"));
 	assert_true(json_is_null(json_object_get(machine, "stuck")));
 	free(dump);
@@ -142,7 +194,7 @@ static void test_actions(void **state)
 		{ "POST", "/api/v1/machines/pc-001/release", "", "release pc-001 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/reset", "", "reset pc-001 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/swap", "{\"mac\": \"52:54:00:00:00:99\"}",
-		  "swap 52:54:00:00:00:99 by ctl" },
+		  "swap pc-001 52:54:00:00:00:99 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/macs", "{\"mac\": \"52:54:00:00:00:99\"}",
 		  "mac pc-001 add 52:54:00:00:00:99 by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "",
@@ -321,6 +373,9 @@ static void test_metrics(void **state)
 					     "sanbootd_waiting{reason=\"conflict\"} 1\n",
 					     "sanbootd_images_bytes 1073741824\n",
 					     "sanbootd_boot_answers_total{outcome=\"sanboot\"} 1\n",
+					     "sanbootd_http_requests_total{code=\"200\"} 1\n",
+					     "sanbootd_state_free_bytes 64424509440\n",
+					     "sanbootd_http_event_streams 0\n",
 					     "sanbootd_readahead_bytes_total 68000000\n",
 					     "# TYPE sanbootd_http_requests_total counter\n" };
 
@@ -341,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_machines, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_machine, fixture_start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_what_is_not_known, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_timeline, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_groups, fixture_start_filled, fixture_stop),

@@ -3,9 +3,15 @@
 #include "cmocka_all.h"
 #include "fixture.h"
 
+#include "base/secret.h"
 #include "base/util.h"
+#include "http/auth.h"
 #include "http/limiter.h"
+#include "inventory/db.h"
 
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +62,7 @@ static void set_up(struct fixture *f, char cookie[256])
 static void test_the_one_time_address_works_once(void **state)
 {
 	struct fixture *f = *state;
-	char body[256], path[128], cookie[256];
+	char body[256], path[128], cookie[256], large[512];
 
 	snprintf(path, sizeof(path), "/setup?token=%s", strstr(http_setup_url(f->http), "token=") + 6);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", path, "", NULL), 200);
@@ -66,12 +72,127 @@ static void test_the_one_time_address_works_once(void **state)
 			 403);
 	setup_body(f, "short", body);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", body), 400);
+	snprintf(large, sizeof(large), "{\"token\": \"%s\", \"password\": \"%0257d\"}",
+		 strstr(http_setup_url(f->http), "token=") + 6, 1);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", large), 400);
 	setup_body(f, "another one", body);
 	set_up(f, cookie);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/setup", "", body), 403);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", path, "", NULL), 410);
 	assert_string_equal(http_setup_url(f->http), "");
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 200);
+}
+
+/* One that was printed before somebody else set the password, and one that would be printed after it. */
+static void test_the_password_is_set_once(void **state)
+{
+	struct fixture *f = *state, before = *f, after = *f;
+	struct endpoint any;
+	struct http_config config = { .inventory = f->inventory, .boot_endpoints = &any, .boot_endpoint_count = 1 };
+	char reason[512] = "", body[256], cookie[256];
+
+	parse_endpoint("127.0.0.1:0", &any);
+	assert_int_equal(http_start(&config, &before.http, reason, sizeof(reason)), 0);
+	snprintf(before.address, sizeof(before.address), "%s", http_address(before.http));
+	setup_body(&before, "another one", body);
+	set_up(f, cookie);
+	assert_int_equal(status_of(&before, VIA_TCP, "POST", "/api/v1/setup", "", body), 409);
+	http_stop(before.http);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}"), 200);
+	assert_int_equal(http_start(&config, &after.http, reason, sizeof(reason)), 0);
+	assert_string_equal(http_setup_url(after.http), "");
+	http_stop(after.http);
+}
+
+/* The title of GET /login. */
+static void expect_page(struct fixture *f, const char *headers, unsigned status, const char *title)
+{
+	struct answer answer = ask(f, VIA_TCP, "GET", "/login", headers, NULL);
+
+	assert_int_equal(answer.status, status);
+	if (!strstr(answer.body, title))
+		fail_msg("no %s in %s", title, answer.body);
+	answer_free(&answer);
+}
+
+static void test_login_page(void **state)
+{
+	struct fixture *f = *state;
+	char cookie[256];
+
+	expect_page(f, "", 200, "<title>No password yet");
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/", "", NULL), 303);
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/", "", NULL), 303);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/", cookie, NULL), 200);
+	expect_page(f, "", 200, "<title>Log in");
+	expect_page(f, cookie, 303, "");
+}
+
+/* Whatever path it is: nobody who is not logged in gets an answer. */
+static void test_the_api_is_closed(void **state)
+{
+	static const char *const requests[][2] = {
+		{ "POST", "logout" },		  { "POST", "password" },
+		{ "POST", "tokens" },		  { "DELETE", "tokens" },
+		{ "GET", "status" },		  { "GET", "policy" },
+		{ "PATCH", "policy" },		  { "GET", "events" },
+		{ "GET", "waiting" },		  { "GET", "groups" },
+		{ "POST", "groups" },		  { "GET", "groups/x" },
+		{ "PATCH", "groups/x" },	  { "DELETE", "groups/x" },
+		{ "GET", "images" },		  { "POST", "images" },
+		{ "GET", "imports/7" },		  { "GET", "images/x" },
+		{ "DELETE", "images/x" },	  { "POST", "images/x/publish" },
+		{ "POST", "images/x/default" },	  { "GET", "machines" },
+		{ "POST", "machines/approve" },	  { "POST", "machines/deny" },
+		{ "GET", "machines/x" },	  { "PATCH", "machines/x" },
+		{ "DELETE", "machines/x" },	  { "POST", "machines/x/release" },
+		{ "POST", "machines/x/reset" },	  { "POST", "machines/x/swap" },
+		{ "POST", "machines/x/macs" },	  { "DELETE", "machines/x/macs/52:54:00:00:00:01" },
+		{ "HEAD", "machines/x" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < array_len(requests); i++) {
+		char path[128];
+		unsigned status;
+
+		snprintf(path, sizeof(path), "/api/v1/%s", requests[i][1]);
+		status = status_of(f, VIA_TCP, requests[i][0], path, "X-Sanbootd: 1\r\n", NULL);
+		if (status != 401)
+			fail_msg("%s %s: %u", requests[i][0], path, status);
+	}
+	assert_string_equal(fake_boot.last_call, "");
+}
+
+struct kept {
+	char hash[AUTH_HASH_TEXT];
+	int64_t hours; /* from now */
+};
+
+static int check_later(struct inventory_tx *tx, void *arg)
+{
+	struct kept *kept = arg;
+	char label[64];
+
+	tx->now_ms += kept->hours * 3600 * 1000;
+	return token_check(tx, kept->hash, label, sizeof(label));
+}
+
+static void test_logins_end(void **state)
+{
+	struct fixture *f = *state;
+	struct kept kept = { .hours = 11 };
+	char cookie[256], session[AUTH_TOKEN_CHARS + 1];
+	unsigned char digest[32];
+
+	set_up(f, cookie);
+	snprintf(session, sizeof(session), "%s", strstr(cookie, "session=") + 8);
+	assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, session, strlen(session), digest), 0);
+	secret_hex(kept.hash, digest, sizeof(digest));
+	assert_int_equal(inventory_do(f, check_later, &kept), 0);
+	kept.hours = 13;
+	assert_int_equal(inventory_do(f, check_later, &kept), -ENOENT);
 }
 
 static void test_no_default_password(void **state)
@@ -114,6 +235,11 @@ static void test_other_sites_change_nothing(void **state)
 
 	set_up(f, cookie);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", path, cookie, "{}"), 403);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 0\r\n", cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
+	/* The cookie's value as a token would need none of this. */
+	snprintf(headers, sizeof(headers), "Authorization: Bearer %.40s\r\n", strstr(cookie, "session=") + 8);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 401);
 	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: http://evil.example\r\n", cookie);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", path, headers, "{}"), 403);
 	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\nOrigin: null\r\n", cookie);
@@ -162,6 +288,77 @@ static void test_a_new_password_ends_logins(void **state)
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"battery staple\"}"), 200);
 }
 
+static void test_whoever_sets_the_password_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct answer answer;
+	char cookie[256], headers[300], fresh[256];
+
+	set_up(f, cookie);
+	snprintf(headers, sizeof(headers), "%sX-Sanbootd: 1\r\n", cookie);
+	answer = ask(f, VIA_TCP, "POST", "/api/v1/password", headers, "{\"password\": \"battery staple\"}");
+	assert_int_equal(answer.status, 200);
+	cookie_of(&answer, fresh);
+	answer_free(&answer);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", fresh, NULL), 200);
+}
+
+static int list_event(void *arg, const struct event *event)
+{
+	size_t len = strlen(arg);
+
+	snprintf((char *)arg + len, 512 - len, "%s by %s;", event->kind, event->actor);
+	return 0;
+}
+
+static int list_events(struct inventory_tx *tx, void *arg)
+{
+	return event_each(tx, 0, 0, 100, list_event, arg);
+}
+
+/* Who came in, who tried, and what opens from now on. */
+static void test_what_is_recorded(void **state)
+{
+	struct fixture *f = *state;
+	struct answer answer;
+	char cookie[256], body[256], events[512] = "";
+	json_t *json;
+
+	set_up(f, cookie);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"wrong\"}"), 401);
+	answer = ask(f, VIA_CONTROL, "POST", "/api/v1/tokens", "", "{\"name\": \"monitoring\"}");
+	json = answer_json(&answer);
+	snprintf(body, sizeof(body), "{\"token\": \"%s\"}", text_of(json, "token"));
+	json_decref(json);
+	answer_free(&answer);
+	assert_int_equal(status_of(f, VIA_CONTROL, "DELETE", "/api/v1/tokens", "", body), 200);
+	assert_int_equal(status_of(f, VIA_CONTROL, "DELETE", "/api/v1/tokens", "", body), 404);
+	assert_int_equal(inventory_do(f, list_events, events), 0);
+	assert_string_equal(events, "password-set by web:setup;login-refused by web;token-created by ctl;token-removed by ctl;");
+}
+
+static void expect_days(struct fixture *f, const char *body, int days)
+{
+	const int64_t day_ms = 86400 * 1000;
+	struct answer answer = ask(f, VIA_CONTROL, "POST", "/api/v1/tokens", "", body);
+	json_t *json = answer_json(&answer);
+	int64_t left_ms = json_integer_value(json_object_get(json, "expires_ms")) - time_unix_ms();
+
+	assert_int_equal(answer.status, days ? 201 : 400);
+	assert_true(!days || (left_ms > (days - 1) * day_ms && left_ms <= days * day_ms));
+	json_decref(json);
+	answer_free(&answer);
+}
+
+static void test_tokens_end(void **state)
+{
+	expect_days(*state, "{\"name\": \"x\"}", 365);
+	expect_days(*state, "{\"name\": \"x\", \"days\": 2}", 2);
+	expect_days(*state, "{\"name\": \"x\", \"days\": 0}", 0);
+	expect_days(*state, "{\"name\": \"x\", \"days\": 3651}", 0);
+}
+
 static void test_tokens(void **state)
 {
 	struct fixture *f = *state;
@@ -201,6 +398,7 @@ static void test_pages_say_what_they_may_load(void **state)
 	assert_int_equal(answer.status, 200);
 	assert_non_null(policy);
 	assert_non_null(strstr(policy, "script-src 'self'"));
+	assert_non_null(strstr(policy, "frame-ancestors 'none'"));
 	assert_null(strstr(policy, "unsafe"));
 	assert_string_equal(referrer, "no-referrer");
 	free(policy);
@@ -212,11 +410,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_one_time_address_works_once, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_the_password_is_set_once, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_login_page, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_the_api_is_closed, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_logins_end, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_no_default_password, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_login_and_logout, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_other_sites_change_nothing, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_attempts_are_limited, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_a_new_password_ends_logins, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_whoever_sets_the_password_stays, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_what_is_recorded, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_tokens_end, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_tokens, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_pages_say_what_they_may_load, fixture_start, fixture_stop),
 	};

@@ -109,8 +109,15 @@ static void test_cookies(void **state)
 static void test_file_names(void **state)
 {
 	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "a b", "a\\b", "a\nb", "\xc3\xa4" };
+	char name[129];
 
 	(void)state;
+	memset(name, 'x', sizeof(name));
+	name[127] = '\0';
+	assert_true(text_is_file_name(name));
+	name[127] = 'x';
+	name[128] = '\0';
+	assert_false(text_is_file_name(name));
 	assert_true(text_is_file_name("undionly.kpxe"));
 	assert_true(text_is_file_name("82540em.rom"));
 	for (size_t i = 0; i < array_len(bad); i++)
@@ -272,6 +279,8 @@ static void test_what_a_machine_asks(void **state)
 {
 	struct http http = { 0 };
 	struct request *request = make_request(&http, SERVES_BOOT);
+	static const char *const others[] = { "manufacturer", "product", "asset", "platform",
+					      "buildarch",    "version", "attempt", "choose" };
 	struct boot_ask ask;
 	char long_serial[500];
 
@@ -281,12 +290,36 @@ static void test_what_a_machine_asks(void **state)
 	request_add_arg(request, "serial", long_serial, sizeof(long_serial));
 	request_add_arg(request, "error", "", 0);
 	request_add_arg(request, "errno", "2d0c613b", 8);
+	for (size_t i = 0; i < array_len(others); i++)
+		request_add_arg(request, others[i], others[i], strlen(others[i]));
 	boot_paths_make_ask(request, &ask);
+	assert_string_equal(ask.manufacturer, "manufacturer");
+	assert_string_equal(ask.product, "product");
+	assert_string_equal(ask.asset, "asset");
+	assert_string_equal(ask.platform, "platform");
+	assert_string_equal(ask.buildarch, "buildarch");
+	assert_string_equal(ask.version, "version");
+	assert_string_equal(ask.attempt, "attempt");
+	assert_string_equal(ask.choose, "choose");
 	assert_string_equal(ask.mac, "52-54-00-12-34-56");
 	assert_int_equal(strlen(ask.serial), SERIAL_TEXT - 1);
 	assert_string_equal(ask.error, "2d0c613b");
 	assert_string_equal(ask.uuid, "");
 	request_unref(request);
+}
+
+static void test_sessions(void **state)
+{
+	struct boot_session session = { .boot = 4, .bytes_read = 1, .bytes_written = 2, .commands = 3, .since_ms = 5 };
+	json_t *json = boot_session_json(&session);
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(json, "boot")), 4);
+	assert_int_equal(json_integer_value(json_object_get(json, "bytes_read")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "bytes_written")), 2);
+	assert_int_equal(json_integer_value(json_object_get(json, "commands")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json, "since_ms")), 5);
+	json_decref(json);
 }
 
 static void test_records_with_strange_text(void **state)
@@ -304,6 +337,16 @@ static void test_records_with_strange_text(void **state)
 	json = machine_json(&machine);
 	assert_string_equal(json_string_value(json_object_get(json, "product")), "?"
 										 "?<script>");
+	assert_string_equal(json_string_value(json_object_get(json, "access")), "one");
+	assert_int_equal(json_integer_value(json_object_get(json, "physical_block")), 4096);
+	assert_string_equal(json_string_value(json_object_get(json, "quota")), "policy");
+	json_decref(json);
+	machine.access_many = machine.system.physical_512 = machine.multipath = machine.no_gateway = true;
+	json = machine_json(&machine);
+	assert_string_equal(json_string_value(json_object_get(json, "access")), "many");
+	assert_int_equal(json_integer_value(json_object_get(json, "physical_block")), 512);
+	assert_true(json_is_true(json_object_get(json, "multipath")));
+	assert_true(json_is_true(json_object_get(json, "no_gateway")));
 	json_decref(json);
 	strcpy(event.text, "\x80");
 	json = event_json(&event);
@@ -336,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_errors_are_json_whatever_they_say),
 		cmocka_unit_test(test_what_a_machine_asks),
+		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_records_with_strange_text),
 	};
 

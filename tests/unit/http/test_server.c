@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void expect_status(struct fixture *f, enum via via, const char *method, const char *path, unsigned status)
@@ -289,7 +288,7 @@ static void test_many_connections_of_one_address(void **state)
 	for (size_t i = 0; i < array_len(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 3000; i++) {
 		struct answer answer = ask(f, VIA_TCP, "GET", "/healthz", "", NULL);
 		unsigned status = answer.status;
 
@@ -302,22 +301,6 @@ static void test_many_connections_of_one_address(void **state)
 }
 
 /* ---- start and end ---- */
-
-static void test_control_socket(void **state)
-{
-	struct fixture *f = *state;
-	struct http_config config = { .inventory = f->inventory, .control_path = f->control };
-	char reason[512] = "";
-	struct http *second;
-	struct stat st;
-
-	assert_int_equal(stat(f->control, &st), 0);
-	assert_true(S_ISSOCK(st.st_mode));
-	assert_int_equal(st.st_mode & 0777, 0660);
-	assert_int_equal(http_start(&config, &second, reason, sizeof(reason)), -EADDRINUSE);
-	assert_non_null(strstr(reason, "another sanbootd"));
-	expect_status(f, VIA_CONTROL, "GET", "/healthz", 200); /* and it was not removed */
-}
 
 static void test_port_taken(void **state)
 {
@@ -402,7 +385,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_bodies, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_noise, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_many_connections_of_one_address, fixture_start, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_control_socket, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_port_taken, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_pages_elsewhere, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_stop_with_requests_waiting, fixture_start, fixture_stop),

@@ -47,12 +47,15 @@ static int groups(struct inventory_tx *tx, void *arg)
 	assert_string_equal(found.boot, "menu");
 	assert_string_equal(found.note, "room 3");
 	assert_int_equal(group_by_name(tx, "none", &found), -ENOENT);
+	assert_int_equal(group_by_name(tx, "\xff", &found), -ENOENT);
 	assert_int_equal(group_by_id(tx, 99, &found), -ENOENT);
 
 	found.priority = -GROUP_PRIORITY_MAX;
 	strcpy(found.name, "class");
 	assert_int_equal(group_update(tx, &found), 0);
 	found.priority--;
+	assert_int_equal(group_update(tx, &found), -EINVAL);
+	found.priority = GROUP_PRIORITY_MAX + 1;
 	assert_int_equal(group_update(tx, &found), -EINVAL);
 	found.priority = 0;
 	found.id = 99;

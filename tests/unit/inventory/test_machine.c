@@ -3,6 +3,7 @@
 #include "inventory/fixture.h"
 
 #include "base/util.h"
+#include "inventory/db.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +106,9 @@ static int refused_more(struct inventory_tx *tx, void *arg)
 	strcpy(m.uuid, "no uuid");
 	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:03"), -EINVAL);
 	m = make_machine(3, 1);
+	strcpy(m.uuid, "4C4C4544-0042-3510-8052-B4C04F4D3132"); /* not as look-ups write it */
+	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:03"), -EINVAL);
+	m = make_machine(3, 1);
 	m.mode = (enum machine_mode)7;
 	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:03"), -EINVAL);
 	m = make_machine(3, 1);
@@ -142,12 +146,15 @@ static int change(struct inventory_tx *tx, void *arg)
 {
 	struct machine m, other;
 	struct waiting w = { .mac = "52:54:00:00:00:09", .reason = WAIT_SWAP, .machine_id = 1 };
+	struct waiting denied = { .mac = "52:54:00:00:00:0a", .reason = WAIT_DENIED, .machine_id = 1 };
 	char list[256] = "";
 
 	(void)arg;
 	assert_int_equal(machine_by_id(tx, 1, &m), 0);
 	strcpy(m.name, "pc-002");
 	assert_int_equal(machine_update(tx, &m), -EEXIST);
+	strcpy(m.name, "no_host");
+	assert_int_equal(machine_update(tx, &m), -EINVAL);
 	strcpy(m.name, "renamed");
 	strcpy(m.system.object, "child-new");
 	m.system.state = VOLUME_FAILED;
@@ -169,9 +176,14 @@ static int change(struct inventory_tx *tx, void *arg)
 	assert_int_equal(machine_remove_mac(tx, 1, "52:54:00:00:00:aa"), -EBUSY);
 
 	assert_int_equal(waiting_put(tx, &w, 10), 0);
+	assert_int_equal(w.machine_id, 1);
+	assert_int_equal(waiting_put(tx, &denied, 10), 0);
 	assert_int_equal(machine_delete(tx, 1), 0);
 	assert_int_equal(machine_delete(tx, 1), -ENOENT);
+	/* Who was to replace it asks again; who was refused stays so. */
 	assert_int_equal(waiting_by_mac(tx, w.mac, &w), -ENOENT);
+	assert_int_equal(waiting_by_mac(tx, denied.mac, &denied), 0);
+	assert_int_equal(denied.machine_id, 0);
 	assert_int_equal(machine_by_mac(tx, "52:54:00:00:00:aa", &m), -ENOENT);
 	list[0] = '\0';
 	assert_int_equal(discarded_each(tx, "files", collect, list), 0);
@@ -181,6 +193,7 @@ static int change(struct inventory_tx *tx, void *arg)
 	m = make_machine(5, 1);
 	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:05"), 0);
 	assert_int_equal(m.id, 3);
+	assert_int_equal(machine_by_uuid(tx, "", &m), -ENOENT); /* the only one without: that is no UUID */
 	return 0;
 }
 
@@ -188,6 +201,80 @@ static void test_change(void **state)
 {
 	assert_int_equal(in_write(*state, insert_two, NULL), 0);
 	assert_int_equal(in_write(*state, change, NULL), 0);
+}
+
+static void expect_discarded(struct inventory_tx *tx, const char *want)
+{
+	char list[256] = "";
+
+	assert_int_equal(discarded_each(tx, "files", collect, list), 0);
+	assert_string_equal(list, want);
+}
+
+/* What discarded_each names is deleted: never what a machine has, and not for ever. */
+static int give_up_children(struct inventory_tx *tx, void *arg)
+{
+	const int64_t day_ms = 86400 * 1000;
+	struct machine m;
+
+	(void)arg;
+	assert_int_equal(machine_by_id(tx, 1, &m), 0);
+	strcpy(m.system.object, "second");
+	assert_int_equal(machine_update(tx, &m), 0);
+	expect_discarded(tx, "child-1;");
+	strcpy(m.system.object, "child-1");
+	assert_int_equal(machine_update(tx, &m), 0);
+	expect_discarded(tx, "second;");
+	tx->now_ms += 29 * day_ms;
+	assert_int_equal(machine_delete(tx, 2), 0);
+	expect_discarded(tx, "child-2;second;");
+	tx->now_ms += 2 * day_ms;
+	strcpy(m.system.object, "third");
+	assert_int_equal(machine_update(tx, &m), 0);
+	expect_discarded(tx, "child-1;child-2;");
+	return 0;
+}
+
+static void test_children_given_up(void **state)
+{
+	assert_int_equal(in_write(*state, insert_two, NULL), 0);
+	assert_int_equal(in_write(*state, give_up_children, NULL), 0);
+}
+
+struct pairs {
+	struct inventory_tx *tx;
+	unsigned count;
+};
+
+static int count_inner(void *arg, const struct machine *machine)
+{
+	(void)machine;
+	return ++((struct pairs *)arg)->count > 4;
+}
+
+static int each_again(void *arg, const struct machine *machine)
+{
+	struct pairs *pairs = arg;
+
+	(void)machine;
+	return machine_each(pairs->tx, count_inner, pairs);
+}
+
+static int pairs_of_machines(struct inventory_tx *tx, void *arg)
+{
+	struct pairs pairs = { .tx = tx };
+
+	(void)arg;
+	assert_int_equal(machine_each(tx, each_again, &pairs), 0);
+	assert_int_equal(pairs.count, 4);
+	return 0;
+}
+
+/* The same question, asked while it is being answered. */
+static void test_questions_within_questions(void **state)
+{
+	assert_int_equal(in_write(*state, insert_two, NULL), 0);
+	assert_int_equal(in_read(*state, pairs_of_machines, NULL), 0);
 }
 
 static void test_names(void **state)
@@ -237,6 +324,7 @@ static int next_names(struct inventory_tx *tx, void *arg)
 {
 	int64_t version = make_version(tx, 1);
 	char name[NAME_MAX_TEXT], mac[PARSE_MAC_TEXT];
+	struct machine renamed;
 
 	(void)arg;
 	for (unsigned n = 1; n <= 20; n++) {
@@ -253,6 +341,11 @@ static int next_names(struct inventory_tx *tx, void *arg)
 	assert_string_equal(name, "pc-007");
 	assert_int_equal(machine_next_name(tx, "pc-{n:03}", name), 0);
 	assert_string_equal(name, "pc-007");
+	assert_int_equal(machine_by_id(tx, 5, &renamed), 0);
+	strcpy(renamed.name, "office");
+	assert_int_equal(machine_update(tx, &renamed), 0);
+	assert_int_equal(machine_next_name(tx, "pc-{n:03}", name), 0);
+	assert_string_equal(name, "pc-005");
 	assert_int_equal(machine_next_name(tx, "other-{n}", name), 0);
 	assert_string_equal(name, "other-1");
 	assert_int_equal(machine_next_name(tx, "none", name), -EINVAL);
@@ -287,11 +380,21 @@ static int one_version(struct inventory_tx *tx, void *arg)
 	return 0;
 }
 
+/* What SQLite does by itself after some errors of the disk. */
+static int take_name_and_lose_all(struct inventory_tx *tx, void *arg)
+{
+	assert_int_equal(take_name_and_fail(tx, arg), -ECANCELED);
+	assert_int_equal(db_run(tx->db, "ROLLBACK"), 0);
+	return 0;
+}
+
 static void test_next_name_after_rollback(void **state)
 {
 	assert_int_equal(in_write(*state, one_version, NULL), 0);
 	assert_int_equal(in_write(*state, take_name_and_fail, NULL), -ECANCELED);
 	assert_int_equal(in_write(*state, take_name_and_fail, NULL), -ECANCELED);
+	assert_int_equal(in_write(*state, take_name_and_lose_all, NULL), -EIO);
+	assert_int_equal(in_write(*state, take_name_and_lose_all, NULL), -EIO);
 }
 
 static int count_boots(void *arg, const struct boot_record *boot)
@@ -366,6 +469,48 @@ static void test_boots(void **state)
 	assert_int_equal(in_write(*state, second_pending, NULL), -EEXIST);
 }
 
+static int list_running(void *arg, int64_t machine_id)
+{
+	snprintf((char *)arg + strlen(arg), 64 - strlen(arg), "%lld;", (long long)machine_id);
+	return 0;
+}
+
+/* What a restart goes by: who was logged in, and under which rule. */
+static int running(struct inventory_tx *tx, void *arg)
+{
+	struct boot_record b = { .machine_id = 1 }, other = { .machine_id = 2 }, found;
+	char list[64] = "";
+
+	(void)arg;
+	assert_int_equal(boot_issue(tx, &b), 0);
+	assert_int_equal(boot_begin(tx, 1, 1), 0);
+	assert_int_equal(boot_issue(tx, &other), 0);
+	assert_int_equal(boot_begin(tx, 2, 1), 0);
+	assert_int_equal(boot_issue(tx, &b), 0);
+	assert_int_equal(boot_set_auth(tx, 1, 1, AUTH_MUTUAL), 0);
+	assert_int_equal(boot_set_running(tx, 1, 1, true), 0);
+	assert_int_equal(boot_each_running(tx, list_running, list), 0);
+	assert_string_equal(list, "1;");
+	assert_int_equal(boot_current(tx, 1, &found), 0);
+	assert_true(found.running);
+	assert_int_equal(found.auth, AUTH_MUTUAL);
+	assert_int_equal(boot_pending(tx, 1, &found), 0);
+	assert_false(found.running);
+	assert_int_equal(found.auth, AUTH_POLICY);
+	/* The next boot has not logged in yet, whatever the one before it did. */
+	assert_int_equal(boot_begin(tx, 1, 2), 0);
+	list[0] = '\0';
+	assert_int_equal(boot_each_running(tx, list_running, list), 0);
+	assert_string_equal(list, "");
+	return 0;
+}
+
+static void test_running(void **state)
+{
+	assert_int_equal(in_write(*state, insert_two, NULL), 0);
+	assert_int_equal(in_write(*state, running, NULL), 0);
+}
+
 static int target_states(struct inventory_tx *tx, void *arg)
 {
 	static const char blob[] = "a\0b";
@@ -400,10 +545,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lookup, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_change, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_children_given_up, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_questions_within_questions, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test_setup_teardown(test_next_name, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_next_name_after_rollback, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_boots, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_running, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_target_state, fixture_setup, fixture_teardown),
 	};
 

@@ -174,6 +174,12 @@ static void test_foreign(void **state)
 	assert_int_equal(ask(f, "SELECT count(*) FROM theirs"), 0);
 	assert_int_equal(unlink(f->path), 0);
 
+	/* Ours by its mark, and of no version: schema.sql is not run over somebody's tables. */
+	change(f, "CREATE TABLE theirs (x); PRAGMA application_id = 1396854612");
+	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), -EUCLEAN);
+	assert_non_null(strstr(reason, "no version"));
+	assert_int_equal(unlink(f->path), 0);
+
 	file = fopen(f->path, "w");
 	for (int i = 0; i < 5000; i++)
 		fputs("this is no database\n", file);

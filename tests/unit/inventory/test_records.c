@@ -75,6 +75,7 @@ static int waiting(struct inventory_tx *tx, void *arg)
 	assert_int_equal(waiting_remove(tx, w.mac), 0);
 	assert_int_equal(waiting_remove(tx, w.mac), -ENOENT);
 	assert_int_equal(waiting_by_number(tx, 9999, &w), -ENOENT);
+	assert_int_equal(waiting_by_mac(tx, "a text that is much longer than a MAC", &w), -ENOENT);
 	w = (struct waiting){ .mac = "52:54:00:00:00:77", .reason = (enum waiting_reason)9 };
 	assert_int_equal(waiting_put(tx, &w, 100), -EINVAL);
 	return 0;
@@ -104,7 +105,8 @@ static struct image_version version(const char *image, unsigned number)
 
 static int images(struct inventory_tx *tx, void *arg)
 {
-	struct image_version a1 = version("a", 1), a2 = version("a", 2), b1 = version("b", 1), v;
+	struct image_version a1 = version("a", 1), a2 = version("a", 2), b1 = version("b", 1), c1 = version("c", 1),
+			     v;
 	struct machine m;
 	unsigned number;
 
@@ -131,8 +133,10 @@ static int images(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_publish(tx, a1.id), 0);
 	assert_int_equal(version_find(tx, "a", 0, &v), 0);
 	assert_int_equal(v.id, a1.id);
+	assert_true(v.is_newest);
 	assert_int_equal(version_find(tx, "a", 2, &v), 0);
 	assert_int_equal(v.state, VERSION_PUBLISHED);
+	assert_false(v.is_newest);
 	assert_int_equal(version_find(tx, "a", 9, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "no such", 0, &v), -ENOENT);
 	assert_int_equal(version_publish(tx, 99), -ENOENT);
@@ -140,6 +144,15 @@ static int images(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_default(tx, &v), 0);
 	assert_int_equal(v.id, b1.id);
 	assert_int_equal(image_set_default(tx, "no such"), -ENOENT);
+	/* An image of which nothing is published gives nothing, and as the default neither. */
+	assert_int_equal(version_insert(tx, &c1), 0);
+	assert_int_equal(version_by_id(tx, c1.id, &v), 0);
+	assert_false(v.is_newest);
+	assert_int_equal(version_find(tx, "c", 0, &v), -ENOENT);
+	assert_int_equal(image_set_default(tx, "c"), 0);
+	assert_int_equal(version_default(tx, &v), -ENOENT);
+	assert_int_equal(image_set_default(tx, "b"), 0);
+	assert_int_equal(version_find(tx, "\xff", 0, &v), -ENOENT);
 	assert_int_equal(version_set_identity(tx, b1.id,
 					      "0000000000000000000000000000000000000000000000000000000000000000", 7, 8),
 			 0);
@@ -177,6 +190,8 @@ static int bad_images(struct inventory_tx *tx, void *arg)
 	v = version("a", 5);
 	strcpy(v.file, "../x");
 	assert_int_equal(version_insert(tx, &v), -EINVAL);
+	strcpy(v.file, ".x");
+	assert_int_equal(version_insert(tx, &v), -EINVAL);
 	v = version("a", 5);
 	strcpy(v.format, "vmdk");
 	assert_int_equal(version_insert(tx, &v), -EINVAL);
@@ -200,6 +215,13 @@ static int collect(void *arg, const char *key, const char *value)
 	return 0;
 }
 
+static int find_reserve(void *arg, const char *key, const char *value)
+{
+	if (!strcmp(key, "reserve"))
+		snprintf(arg, 16, "%s", value);
+	return 0;
+}
+
 static int policies(struct inventory_tx *tx, void *arg)
 {
 	static const char *const bad[][2] = {
@@ -214,7 +236,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 		{ "max-booting", "-1" },
 	};
-	char all[1024] = "", reason[256] = "", value[32], tiny[3];
+	char all[1024] = "", reason[256] = "", value[16] = "";
 	struct policy p;
 
 	(void)arg;
@@ -250,16 +272,29 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(p.reserve_percent, 0);
 	assert_int_equal(p.quota_bytes, 20 << 20);
 	assert_int_equal(p.max_booting, 0);
-	assert_int_equal(policy_get_text(tx, "reserve", value, sizeof(value)), 0);
+	assert_int_equal(policy_each(tx, find_reserve, value), 0);
 	assert_string_equal(value, "20G");
-	assert_int_equal(policy_get_text(tx, "reserve", tiny, sizeof(tiny)), -EINVAL);
-	assert_int_equal(policy_get_text(tx, "no-such", value, sizeof(value)), -ENOENT);
 	return 0;
 }
 
 static void test_policy(void **state)
 {
 	assert_int_equal(in_write(*state, policies, NULL), 0);
+}
+
+static void test_quota(void **state)
+{
+	struct policy policy = { .quota_bytes = 20 << 20 };
+	struct volume volume = { .id = 1 };
+
+	(void)state;
+	assert_int_equal(quota_of(&volume, &policy), 20 << 20);
+	strcpy(volume.quota, "3M");
+	assert_int_equal(quota_of(&volume, &policy), 3 << 20);
+	strcpy(volume.quota, "none");
+	assert_int_equal(quota_of(&volume, &policy), 0);
+	strcpy(volume.quota, "much");
+	assert_int_equal(quota_of(&volume, &policy), 20 << 20);
 }
 
 /* ---- settings and tokens ---- */
@@ -299,6 +334,29 @@ static int settings(struct inventory_tx *tx, void *arg)
 static void test_settings(void **state)
 {
 	assert_int_equal(in_write(*state, settings, NULL), 0);
+}
+
+/* Each login leaves one: the oldest of those that end go, the others stay. */
+static int many_tokens(struct inventory_tx *tx, void *arg)
+{
+	char label[32];
+
+	(void)arg;
+	assert_int_equal(token_insert(tx, "lasting", "api", 0), 0);
+	assert_int_equal(db_run(tx->db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
+					"INSERT INTO token SELECT 'hash' || i, 'web', i, 9000000000000 FROM n"),
+			 0);
+	assert_int_equal(token_insert(tx, "newest", "web", tx->now_ms + 1000), 0);
+	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), -ENOENT);
+	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), 0);
+	assert_int_equal(token_check(tx, "newest", label, sizeof(label)), 0);
+	assert_int_equal(token_check(tx, "lasting", label, sizeof(label)), 0);
+	return 0;
+}
+
+static void test_tokens_are_bounded(void **state)
+{
+	assert_int_equal(in_write(*state, many_tokens, NULL), 0);
 }
 
 /* ---- events ---- */
@@ -342,10 +400,15 @@ static int events(struct inventory_tx *tx, void *arg)
 	assert_int_equal(seen.first, 8);
 	assert_int_equal(seen.last, 10);
 	seen = (struct seen){ 0 };
+	assert_int_equal(event_each(tx, -1, 1, 2, see, &seen), 0);
+	assert_int_equal(seen.first, 7);
+	assert_int_equal(seen.last, 9);
+	seen = (struct seen){ 0 };
 	assert_int_equal(event_each(tx, 4, 0, 3, see, &seen), 0);
 	assert_int_equal(seen.first, 5);
 	assert_int_equal(seen.last, 7);
 	assert_int_equal(event_add(tx, "shout", "x", "ctl", 0, "", "x"), -EINVAL);
+	assert_int_equal(event_add(tx, "debug", "x", "ctl", 0, "", "x"), -EINVAL);
 	/* A text that is too long, or no UTF-8, is told as far as it goes. */
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
@@ -357,6 +420,13 @@ static int events(struct inventory_tx *tx, void *arg)
 	assert_string_equal(seen.event.text + REASON_TEXT - 5, "x...");
 	assert_int_equal(event_each(tx, 11, 0, 1, see, &seen), 0);
 	assert_string_equal(seen.event.text, "latin1 ? text");
+	/* Cut between characters: what is told stays as it was written. */
+	for (size_t i = 1; i + 2 < sizeof(big); i += 2)
+		memcpy(big + i, "\xc3\xa4", 2);
+	assert_int_equal(event_add(tx, "warning", "x", "ctl", 0, "pc", "%.1001s", big), 0);
+	assert_int_equal(event_each(tx, 12, 0, 1, see, &seen), 0);
+	assert_string_equal(seen.event.text + strlen(seen.event.text) - 5, "\xc3\xa4...");
+	assert_null(strchr(seen.event.text, '?'));
 	return 0;
 }
 
@@ -456,7 +526,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waiting, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_images, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
+		cmocka_unit_test(test_quota),
 		cmocka_unit_test_setup_teardown(test_settings, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_tokens_are_bounded, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events_trimmed, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_event_from_anywhere, fixture_setup, fixture_teardown),

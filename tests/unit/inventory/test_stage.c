@@ -71,12 +71,22 @@ static int stages(struct inventory_tx *tx, void *arg)
 	expect(tx, m.id, boot.number, "dhcp 150 ;script 200 10.0.0.7!;");
 	assert_int_equal(boot_stage_each(tx, m.id, boot.number, add, &list), 0);
 	assert_string_equal(list.last.why, "because");
+	r.at_ms = 250;
+	assert_int_equal(boot_stage_put(tx, &r, true), 0);
+	expect(tx, m.id, boot.number, "dhcp 150 ;script 250 ;");
 	r.stage = STAGE_STEADY;
 	assert_int_equal(boot_stage_set_stuck(tx, &r), -ENOENT);
 	r.stage = BOOT_STAGES;
 	assert_int_equal(boot_stage_put(tx, &r, false), -EINVAL);
+	/* A boot asked for anew loses its own, the one before it keeps them. */
+	assert_int_equal(boot_begin(tx, m.id, boot.number), 0);
+	assert_int_equal(boot_issue(tx, &boot), 0);
+	r.stage = STAGE_WAITED;
+	r.number = boot.number;
+	assert_int_equal(boot_stage_put(tx, &r, false), 0);
 	assert_int_equal(boot_stage_clear(tx, m.id, boot.number), 0);
 	expect(tx, m.id, boot.number, "");
+	expect(tx, m.id, boot.number - 1, "dhcp 150 ;script 250 ;");
 	/* They go with their boot, and it with its machine. */
 	r.stage = STAGE_DHCP;
 	assert_int_equal(boot_stage_put(tx, &r, false), 0);

@@ -5,7 +5,12 @@
 #include "cmocka_all.h"
 #include "iscsi/server.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct loop *loops[2];
 static const struct iscsi_provider provider;
@@ -77,6 +82,31 @@ static void test_stop_before_the_loops_ran(void **state)
 	char reason[256];
 
 	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	stop(server);
+}
+
+static bool have_ipv6(void)
+{
+	struct sockaddr_in6 loopback = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool have = fd >= 0 && bind(fd, (struct sockaddr *)&loopback, sizeof(loopback)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return have;
+}
+
+static void test_ipv6(void **state)
+{
+	struct iscsi_server *server;
+	char reason[256];
+
+	(void)state;
+	if (!have_ipv6()) {
+		test_skip("this machine has no ::1");
+		return;
+	}
 	assert_int_equal(start("[::1]:0", &server, reason), 0);
 	stop(server);
 }
@@ -116,9 +146,10 @@ static void on_released(void *arg)
 	((struct seen *)arg)->released++;
 }
 
-static void on_session(void *arg, const struct iscsi_session_info *session)
+static void on_session(void *arg, const struct iscsi_session_info *session, int err)
 {
 	assert_null(session);
+	assert_int_equal(err, 0);
 	((struct seen *)arg)->sessions++;
 }
 
@@ -140,7 +171,50 @@ static void test_questions_about_nobody(void **state)
 	assert_false(seen.alive);
 	assert_int_equal(seen.released, 1);
 	assert_int_equal(seen.sessions, 2);
-	assert_ptr_equal(iscsi_server_loop(server, 7), iscsi_server_loop(server, 7));
+	stop(server);
+}
+
+struct changed {
+	unsigned count;
+	int err;
+	char reason[300];
+};
+
+static void on_changed(void *arg, int err, const char *reason)
+{
+	struct changed *changed = arg;
+
+	changed->count++;
+	changed->err = err;
+	strcpy(changed->reason, reason);
+}
+
+/* Whom nobody has opened nothing can be attached to; what cannot be a LUN is said to be none. */
+static void test_changes_of_nobody(void **state)
+{
+	static const struct {
+		unsigned lun;
+		int err;
+	} luns[] = { { 1, -ENOENT }, { 255, -ENOENT }, { 0, -EINVAL }, { 256, -EINVAL }, { UINT_MAX, -EINVAL } };
+	struct iscsi_server *server;
+	char reason[256];
+
+	(void)state;
+	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	for (size_t i = 0; i < sizeof(luns) / sizeof(luns[0]); i++) {
+		struct changed changed[3] = { 0 };
+
+		iscsi_server_attach(server, 7, luns[i].lun, loops[0], on_changed, &changed[0]);
+		iscsi_server_detach(server, 7, luns[i].lun, true, loops[1], on_changed, &changed[1]);
+		iscsi_server_resize(server, 8, luns[i].lun ? luns[i].lun : 1, 512, loops[0], on_changed, &changed[2]);
+		for (int turn = 0; turn < 8; turn++)
+			loop_run_once(loops[turn % 2], false);
+		for (int kind = 0; kind < 3; kind++) {
+			assert_int_equal(changed[kind].count, 1);
+			assert_int_equal(changed[kind].err, luns[i].lun || kind < 2 ? luns[i].err : -ENOENT);
+			assert_int_equal(changed[kind].err == -EINVAL, changed[kind].reason[0] != '\0');
+		}
+	}
 	stop(server);
 }
 
@@ -156,8 +230,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_start_and_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_before_the_loops_ran, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_questions_about_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes_of_nobody, setup, teardown),
 		cmocka_unit_test(test_is_ipxe),
 	};
 

@@ -46,7 +46,7 @@ void disk_get_info(const struct disk *disk, struct disk_info *info)
 {
 	const struct fake_disk *fake = (const struct fake_disk *)disk;
 
-	*info = (struct disk_info){ .size_bytes = disk->size_bytes, .read_only = disk->read_only, .thin = true };
+	*info = (struct disk_info){ .size_bytes = disk->size_bytes, .read_only = disk->read_only };
 	info->allocated_bytes = fake->allocated_bytes;
 	for (uint64_t i = 0; !fake->allocated_bytes && i < disk->size_bytes / DISK_PHYSICAL_BYTES; i++)
 		info->allocated_bytes += fake->mapped[i] ? DISK_PHYSICAL_BYTES : 0;

@@ -62,7 +62,11 @@ static void rig_start(struct rig *rig, bool with_save)
 		config.saved_len = rig->saved_len;
 	}
 	assert_int_equal(scsi_target_new(&config, &rig->target), 0);
-	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk, NULL), 0);
+	if (rig->second_lun)
+		assert_int_equal(scsi_target_add_lun(rig->target, rig->second_lun, &rig->second->disk,
+						     &rig->second_config),
+				 0);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		rig_login(rig, i);
 }
@@ -94,6 +98,8 @@ void rig_fini(struct rig *rig)
 	rig_stop(rig);
 	spares_fini(&rig->tasks);
 	fake_disk_free(rig->fake);
+	if (rig->second)
+		fake_disk_free(rig->second);
 }
 
 int rig_setup(void **state)
@@ -129,16 +135,22 @@ static void on_done(struct scsi_task *task)
 	((struct cmd *)task->user)->done++;
 }
 
-void cmd_prepare(struct rig *rig, struct cmd *cmd, unsigned nexus, const void *cdb, size_t cdb_len)
+void cmd_prepare_lun(struct rig *rig, struct cmd *cmd, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len)
 {
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->task.nexus = rig->nexus[nexus];
+	cmd->task.lun[1] = (uint8_t)lun;
 	memcpy(cmd->task.cdb, cdb, cdb_len);
 	cmd->task.cdb_len = cdb_len;
 	cmd->task.done = on_done;
 	cmd->task.user = cmd;
 	scsi_task_decode(&cmd->task);
 	assert_int_equal(cmd->done, 0);
+}
+
+void cmd_prepare(struct rig *rig, struct cmd *cmd, unsigned nexus, const void *cdb, size_t cdb_len)
+{
+	cmd_prepare_lun(rig, cmd, nexus, 0, cdb, cdb_len);
 }
 
 /* In pieces of different lengths, of which one is empty. */
@@ -260,17 +272,20 @@ struct answer rig_run_lun(struct rig *rig, unsigned nexus, unsigned lun, const v
 	cmd.task.out_expected = out_len;
 	cmd_execute(&cmd);
 	fake_disk_run(rig->fake);
+	if (rig->second)
+		fake_disk_run(rig->second);
 	assert_int_equal(cmd.done, 1);
 	a = answer_of(&cmd.task);
 	assert_true(a.in_len <= cmd.task.data_in_len);
 	cmd_release(&cmd);
 	assert_int_equal(rig->fake->lent, 0);
+	assert_true(!rig->second || !rig->second->lent);
 	return a;
 }
 
 struct answer rig_run(struct rig *rig, unsigned nexus, const void *cdb, size_t cdb_len, const void *out, size_t out_len)
 {
-	return rig_run_lun(rig, nexus, 0, cdb, cdb_len, out, out_len);
+	return rig_run_lun(rig, nexus, rig->lun, cdb, cdb_len, out, out_len);
 }
 
 void check_sense(struct answer a, unsigned key, unsigned code)

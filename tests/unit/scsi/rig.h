@@ -19,7 +19,12 @@
 enum { RIG_NEXUSES = 3, RIG_BLOCKS = 65536, RIG_IN_MAX = 4 << 20 };
 
 struct rig {
-	struct fake_disk *fake;
+	struct fake_disk *fake; /* LUN 0's */
+	struct fake_disk *second; /* of whatever else the test adds; run with the other; may be NULL */
+	unsigned lun;		  /* of rig_run */
+	/* A restart adds second again, under that number. 0: it does not. */
+	unsigned second_lun;
+	struct scsi_lun_config second_config;
 	struct scsi_target *target;
 	struct spares tasks;
 	struct scsi_nexus *nexus[RIG_NEXUSES];
@@ -67,6 +72,7 @@ void rig_finish_save(struct rig *rig);
 
 /* A command in its parts: prepare (decode), execute, release. */
 void cmd_prepare(struct rig *rig, struct cmd *cmd, unsigned nexus, const void *cdb, size_t cdb_len);
+void cmd_prepare_lun(struct rig *rig, struct cmd *cmd, unsigned nexus, unsigned lun, const void *cdb, size_t cdb_len);
 void cmd_out(struct cmd *cmd, const void *data, size_t len);
 /* READ(10) and WRITE(10) of one block; data is borrowed. */
 void cmd_prepare_read(struct rig *rig, struct cmd *cmd, unsigned nexus, uint32_t lba);

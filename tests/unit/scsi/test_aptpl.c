@@ -49,11 +49,11 @@ static void test_closed_disk(void **state)
 	assert_int_equal(rig->saves, 0);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		scsi_nexus_close(rig->nexus[i]);
-	assert_int_equal(scsi_target_set_disk(rig->target, 1, NULL), -ENOENT);
-	assert_int_equal(scsi_target_set_disk(rig->target, SCSI_LUNS, NULL), -ENOENT);
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
+	assert_int_equal(scsi_target_set_disk(rig->target, 1, NULL, NULL), -ENOENT);
+	assert_int_equal(scsi_target_set_disk(rig->target, SCSI_LUNS, NULL, NULL), -ENOENT);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL, NULL), 0);
 	rig->fake->disk.size_bytes -= 8 * 512;
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk, NULL), 0);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		rig_login(rig, i);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
@@ -66,10 +66,10 @@ static void test_closed_disk(void **state)
 	/* a boot that begins while it is closed */
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		scsi_nexus_close(rig->nexus[i]);
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL), 0);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, NULL, NULL), 0);
 	scsi_target_clear_reservations(rig->target);
 	assert_false(scsi_target_has_registrations(rig->target));
-	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk), 0);
+	assert_int_equal(scsi_target_set_disk(rig->target, 0, &rig->fake->disk, NULL), 0);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		rig_login(rig, i);
 	rig_take_attentions(rig);

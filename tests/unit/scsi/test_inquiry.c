@@ -206,7 +206,7 @@ static void test_report_luns(void **state)
 	assert_int_equal(a.in_len, 4);
 	assert_int_equal(get_be(a.in, 4), 16);
 
-	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk, NULL), 0);
 	assert_sense(RUN(rig, 1, 0x00), SENSE_UNIT_ATTENTION, ASC_REPORTED_LUNS_CHANGED);
 	a = RUN(rig, 0, 0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0);
 	assert_int_equal(a.in_len, 24);

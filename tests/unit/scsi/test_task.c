@@ -270,7 +270,7 @@ static void test_events(void **state)
 	rig_take_attentions(rig);
 
 	rig->target->lus[0]->mode.d_sense = true;
-	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk, NULL), 0);
 	assert_int_equal(events.count, RIG_NEXUSES);
 	assert_int_equal(events.lun, 0);
 	assert_int_equal(events.sense[0], 0x72);
@@ -431,9 +431,9 @@ static void test_bad_arguments(void **state)
 	struct rig *rig = *state;
 	struct fake_disk *tiny = fake_disk_new(0);
 
-	assert_int_equal(scsi_target_add_lun(rig->target, 256, &rig->fake->disk), -EINVAL);
-	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk), -EEXIST);
-	assert_int_equal(scsi_target_add_lun(rig->target, 1, &tiny->disk), -EINVAL);
+	assert_int_equal(scsi_target_add_lun(rig->target, 256, &rig->fake->disk, NULL), -EINVAL);
+	assert_int_equal(scsi_target_add_lun(rig->target, 0, &rig->fake->disk, NULL), -EEXIST);
+	assert_int_equal(scsi_target_add_lun(rig->target, 1, &tiny->disk, NULL), -EINVAL);
 	fake_disk_free(tiny);
 }
 

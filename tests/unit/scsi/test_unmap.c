@@ -153,7 +153,7 @@ static void test_write_same_rest(void **state)
 	struct rig big;
 
 	assert_int_equal(RUN(rig, 0, 0x12, 1, 0xb0, 0, 255).in[4], 1);
-	scsi_target_set_physical(rig->target, 0, 0);
+	rig->target->lus[0]->physical_exponent = 0;
 	assert_int_equal(RUN(rig, 0, 0x12, 1, 0xb0, 0, 255).in[4], 0);
 	assert_int_equal(RUN(rig, 0, 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32).in[13], 0);
 	assert_good(same_16(rig, 0, RIG_BLOCKS - 40, 0, 0x77, 512));
@@ -172,7 +172,7 @@ static void test_write_same_rest(void **state)
 	/* the rest is no excuse for more than MAXIMUM WRITE SAME LENGTH */
 	rig_init(&big, 65528 + 8, false);
 	rig_take_attentions(&big);
-	scsi_target_set_physical(big.target, 0, 0);
+	big.target->lus[0]->physical_exponent = 0;
 	check_cdb_field(same_16(&big, 0, 0, 0, 0, 512), 10, -1);
 	check_cdb_field(same_16(&big, 8, 7, 0, 0, 512), 10, -1);
 	assert_good(same_16(&big, 0, 8, 0, 0x11, 512));

@@ -119,7 +119,7 @@ bool have_tool(const char *name)
 	snprintf(command, sizeof(command), "PATH=$PATH:/usr/sbin:/sbin command -v %s >/dev/null 2>&1", name);
 	if (!system(command))
 		return true;
-	print_message("*** %s is not installed: this test was SKIPPED (make deps) ***\n", name);
+	test_skip("%s is not installed (make deps)", name);
 	return false;
 }
 
@@ -173,6 +173,19 @@ bool same_content(const char *a, const char *b)
 
 /* ---- images ---- */
 
+void import_wait(struct fixture *f, uint64_t id, struct import_status *status)
+{
+	struct import_status now;
+
+	for (;;) {
+		assert_int_equal(store_import_status(f->store, id, &now), 0);
+		if (now.stage != status->stage || now.percent != status->percent || strcmp(now.text, status->text))
+			break;
+		usleep(1000);
+	}
+	*status = now;
+}
+
 struct import_status import_file(struct fixture *f, const char *path, const char *name)
 {
 	struct import_status status = { 0 };
@@ -182,7 +195,7 @@ struct import_status import_file(struct fixture *f, const char *path, const char
 	if (store_import(f->store, path, name, IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
-		assert_int_equal(store_import_wait(f->store, id, &status, 10000), 0);
+		import_wait(f, id, &status);
 	return status;
 }
 
