@@ -11,8 +11,6 @@ enum { SBC_UNMAP_ANCHOR = 0x01, SBC_SAME_ANCHOR = 0x10, SBC_SAME_UNMAP = 0x08, S
 /* inquiry.c, vpd.c: SPC-4 §6.6, §7.8 */
 void spc_inquiry(struct task_state *st);
 void vpd_inquiry(struct task_state *st);
-/* Fills out with ASCII, padded with blanks to size, never terminated (SPC-4 §4.4.1). */
-void inquiry_put_text(void *out, size_t size, const char *text);
 /* lu may be NULL. */
 void inquiry_put_vendor(const struct scsi_lu *lu, uint8_t vendor[8], uint8_t product[16]);
 /* Peripheral qualifier and device type of the addressed LUN. */

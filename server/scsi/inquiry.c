@@ -27,6 +27,7 @@ static void put_standards(struct be16 versions[STANDARDS], bool cdrom)
 	versions[3] = be16_put(0x0960);
 }
 
+/* Fills out with ASCII, padded with blanks to size, never terminated (SPC-4 §4.4.1). */
 static void inquiry_put_text(void *out, size_t size, const char *text)
 {
 	size_t len = strlen(text);
