@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a login opens where a machine has several volumes: all in order, those that cannot be left out; and who is first. */
+/*
+ * What a login opens where a machine has several volumes: all in order, but those that cannot be opened; and who is
+ * first.
+ */
 #include "world.h"
 
 #include "base/util.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Fields as data: each kind read, written and taken from text, each refusal with its sentence; and the tables themselves. */
+/*
+ * Fields as data: each kind read, written and taken from text, each refusal with its sentence; and the tables
+ * themselves.
+ */
 #include "cmocka_all.h"
 
 #include "base/util.h"
@@ -23,8 +26,12 @@ struct thing {
 
 static const char *const colours[] = { "red", "green", "blue", NULL }, *const blocks[] = { "4096", "512", NULL };
 
-#define ROW(column_, kind_, ...) \
-	{ .column = #column_, .kind = kind_, .offset = offsetof(struct thing, column_), .size = sizeof(((struct thing *)0)->column_), __VA_ARGS__ }
+#define ROW(column_, kind_, ...)                                                                                      \
+	{ .column = #column_,                                                                                         \
+	  .kind = kind_,                                                                                              \
+	  .offset = offsetof(struct thing, column_),                                                                  \
+	  .size = sizeof(((struct thing *)0)->column_),                                                               \
+	  __VA_ARGS__ }
 
 static const struct field things[] = {
 	ROW(id, FIELD_NUMBER, .json = "id"),
@@ -80,7 +87,11 @@ static void test_parse(void **state)
 	static const struct {
 		const char *key, *value;
 		int64_t want;
-	} good[] = { { "flag", "yes", 1 }, { "flag", "no", 0 }, { "block", "512", 1 }, { "block", "4096", 0 }, { "colour", "blue", 2 } };
+	} good[] = { { "flag", "yes", 1 },
+		     { "flag", "no", 0 },
+		     { "block", "512", 1 },
+		     { "block", "4096", 0 },
+		     { "colour", "blue", 2 } };
 	struct thing thing = { .flag = false };
 	char reason[128] = "untouched";
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A second backend, "memory", which proves that nothing above store/backend.h knows files: its objects are pieces of
- * memory that outlive a store, as files do. A system volume's begins as a copy of its golden version. One store at a time.
+ * memory that outlive a store, as files do. A system volume's begins as a copy of its golden version. One store at a
+ * time.
  */
 #ifndef TESTS_STORE_MEMORY_BACKEND_H
 #define TESTS_STORE_MEMORY_BACKEND_H

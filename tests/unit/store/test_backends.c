@@ -167,9 +167,8 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 	assert_int_equal(store_grow_volume(f->store, &volume, 1 << 20, reason, sizeof(reason)), -ENOENT);
 }
 
-static void test_life(void **state)
+static void of_life(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct volume data = make_data(f), other = make_data(f), system = make_system(f, &version);
 	struct volume_info info;
@@ -190,9 +189,8 @@ static void test_life(void **state)
 }
 
 /* A system volume that begins larger than its version. */
-static void test_larger(void **state)
+static void of_larger(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct volume system = made(
 		f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = 6 << 20 }, &version);
@@ -201,9 +199,8 @@ static void test_larger(void **state)
 }
 
 /* The golden version itself: nobody writes to it, and nothing is kept for it. */
-static void test_golden(void **state)
+static void of_golden(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct volume shared = { .kind = VOLUME_SHARED, .version_id = version.id };
 	struct volume_info info;
@@ -229,9 +226,8 @@ static void test_golden(void **state)
 }
 
 /* A volume of a backend that this server does not have, say of a newer one's. */
-static void test_unknown_backend(void **state)
+static void of_unknown_backend(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct volume volume = { .id = 7, .kind = VOLUME_DATA, .backend = "tape", .object = "x", .size_bytes = 4096 };
 	struct volume_info info;
 	char reason[REASON_TEXT];
@@ -319,9 +315,8 @@ static int read_from(struct fixture *f, const struct volume *volume)
 	return err;
 }
 
-static void test_reclaim(void **state)
+static void of_reclaim(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct volume used = with_row(f, make_data(f), "used", false), fresh = with_row(f, make_data(f), "fresh", true),
 		      lost = with_row(f, make_data(f), "lost", false), gone = with_row(f, make_data(f), "gone", false),
 		      half_made = make_data(f), somebodys = make_data(f);
@@ -358,9 +353,8 @@ static void test_reclaim(void **state)
 }
 
 /* Each backend has its own objects, also where they are called the same; a start touches no others. */
-static void test_both(void **state)
+static void of_both(struct fixture *f)
 {
-	struct fixture *f = *state;
 	const struct store_backend *second = f->backends[1];
 	struct volume one = with_row(f, make_data(f), "one", false), other = one;
 	char reason[REASON_TEXT];
@@ -378,15 +372,83 @@ static void test_both(void **state)
 	assert_int_equal(second->sync(f->store, other.object), -ENOENT);
 }
 
-#define FOR_BOTH(test)                                                       \
-	{ #test "_files", test, setup_files, teardown, NULL },               \
-	{ #test "_memory", test, setup_memory, teardown, NULL }
+/* ---- of each ---- */
+
+static void test_life_files(void **state)
+{
+	of_life(*state);
+}
+
+static void test_life_memory(void **state)
+{
+	of_life(*state);
+}
+
+static void test_larger_files(void **state)
+{
+	of_larger(*state);
+}
+
+static void test_larger_memory(void **state)
+{
+	of_larger(*state);
+}
+
+static void test_golden_files(void **state)
+{
+	of_golden(*state);
+}
+
+static void test_golden_memory(void **state)
+{
+	of_golden(*state);
+}
+
+static void test_unknown_backend_files(void **state)
+{
+	of_unknown_backend(*state);
+}
+
+static void test_unknown_backend_memory(void **state)
+{
+	of_unknown_backend(*state);
+}
+
+static void test_reclaim_files(void **state)
+{
+	of_reclaim(*state);
+}
+
+static void test_reclaim_memory(void **state)
+{
+	of_reclaim(*state);
+}
+
+static void test_both_files(void **state)
+{
+	of_both(*state);
+}
+
+static void test_both_memory(void **state)
+{
+	of_both(*state);
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FOR_BOTH(test_life),	       FOR_BOTH(test_larger),  FOR_BOTH(test_golden),
-		FOR_BOTH(test_unknown_backend), FOR_BOTH(test_reclaim), FOR_BOTH(test_both),
+		cmocka_unit_test_setup_teardown(test_life_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_life_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_larger_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_larger_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_golden_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_golden_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_backend_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_backend_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_reclaim_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_reclaim_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_both_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_both_memory, setup_memory, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Golden versions that many have as they are: opened once for each loop, counted, closed by the last; and what keeps them. */
+/*
+ * Golden versions that many have as they are: opened once for each loop, counted, closed by the last; and what keeps
+ * them.
+ */
 #include "store/disks.h"
 #include "store/fixture.h"
 
@@ -333,16 +336,10 @@ static void test_remove_version(void **state)
 
 /* ---- images for volumes ---- */
 
-static int64_t import_for(struct shared *s, const char *name, enum import_use use)
+static int64_t import_again(struct shared *s, const char *name, enum import_use use)
 {
-	struct import_status status = { 0 };
-	char reason[REASON_TEXT];
-	uint64_t id;
+	struct import_status status = import_for(s->f, input(s->f, "golden.raw"), name, use);
 
-	if (store_import(s->f->store, input(s->f, "golden.raw"), name, use, "test", &id, reason, sizeof(reason)))
-		fail_msg("%s", reason);
-	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
-		assert_int_equal(store_import_wait(s->f->store, id, &status, 10000), 0);
 	assert_int_equal(status.stage, IMPORT_DONE);
 	return status.version_id;
 }
@@ -362,22 +359,22 @@ static int read_default(struct inventory_tx *tx, void *arg)
 static void test_import_for_volumes(void **state)
 {
 	struct shared *s = *state;
-	struct image_version version = { .id = import_for(s, "iso", IMPORT_FOR_VOLUMES) }, fallback;
+	struct image_version version = { .id = import_again(s, "iso", IMPORT_FOR_VOLUMES) }, fallback;
 
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_int_equal(version.state, VERSION_READY);
 	assert_false(version.is_default);
 	/* A second one as well; and who imports for machines gets what it always got. */
-	version.id = import_for(s, "iso", IMPORT_FOR_VOLUMES);
+	version.id = import_again(s, "iso", IMPORT_FOR_VOLUMES);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_int_equal(version.number, 2);
 	assert_int_equal(version.state, VERSION_READY);
-	version.id = import_for(s, "debian", IMPORT_FOR_MACHINES);
+	version.id = import_again(s, "debian", IMPORT_FOR_MACHINES);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_int_equal(version.state, VERSION_PUBLISHED);
 	assert_int_equal(in_write(s->f, read_default, &fallback), 0);
 	assert_string_equal(fallback.image, "golden");
-	version.id = import_for(s, "debian", IMPORT_AS_DEFAULT);
+	version.id = import_again(s, "debian", IMPORT_AS_DEFAULT);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_true(version.is_default);
 	assert_int_equal(version.state, VERSION_READY);
@@ -391,9 +388,9 @@ static void test_first_import_for_volumes(void **state)
 	char reason[REASON_TEXT];
 
 	assert_int_equal(store_remove_version(s->f->store, s->version.id, "test", reason, sizeof(reason)), 0);
-	import_for(s, "iso", IMPORT_FOR_VOLUMES);
+	import_again(s, "iso", IMPORT_FOR_VOLUMES);
 	assert_int_equal(in_write(s->f, read_default, &version), -ENOENT);
-	import_for(s, "debian", IMPORT_FOR_MACHINES);
+	import_again(s, "debian", IMPORT_FOR_MACHINES);
 	assert_int_equal(in_write(s->f, read_default, &version), 0);
 	assert_string_equal(version.image, "debian");
 }
