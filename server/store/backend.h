@@ -63,8 +63,6 @@ extern const struct store_backend store_files; /* files/files.c */
 
 /* NULL: there is none of this name. */
 const struct store_backend *store_backend_find(const struct store *store, const char *name);
-/* With other backends than store_backends: tests. Before the first volume. */
-void store_set_backends(struct store *store, const struct store_backend *const *backends);
 
 /* ---- for reclaim ---- */
 
