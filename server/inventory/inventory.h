@@ -151,7 +151,7 @@ bool machine_name_valid(const char *name);
 
 /* 0, -ENOENT, or -EIO. */
 int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume);
-/* A name, "#id", or MACHINE:LUN. */
+/* A name, "#id", or MACHINE:LUN, where MACHINE is as for machine_find. */
 int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume);
 /* In order of id. each returns 0 to go on. */
 int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct volume *volume), void *arg);
@@ -168,7 +168,10 @@ bool volume_kind_is_shared(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
-/* -EEXIST: the LUN is taken, or the machine has the volume already; -EBUSY: another machine has it; -ENOENT: no such machine or volume. */
+/*
+ * -EEXIST: the LUN is taken, or the machine has the volume already; -EBUSY: another machine has it; -ENOENT: no such
+ * machine or volume; -EINVAL: LUN 0 is the system volume's, and only its; above LUN_MAX.
+ */
 int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id);
 /* -ENOENT: it is not attached there. */
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);

@@ -77,19 +77,19 @@ int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume)
 	return volume_one(&q, volume);
 }
 
-static int volume_by_lun(struct inventory_tx *tx, const char *machine_name, size_t len, uint64_t lun,
+static int volume_by_lun(struct inventory_tx *tx, const char *machine_text, size_t len, uint64_t lun,
 			 struct volume *volume)
 {
-	char name[NAME_MAX_TEXT];
+	char name[NAME_MAX_TEXT]; /* or MAC, or number: machine_find */
 	struct machine machine;
 	struct query q;
 	int err;
 
 	if (len >= sizeof(name))
 		return -ENOENT;
-	memcpy(name, machine_name, len);
+	memcpy(name, machine_text, len);
 	name[len] = '\0';
-	err = machine_by_name(tx, name, &machine);
+	err = machine_find(tx, name, &machine);
 	if (err)
 		return err;
 	query_begin(&q, tx,
@@ -101,13 +101,13 @@ static int volume_by_lun(struct inventory_tx *tx, const char *machine_name, size
 
 int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume)
 {
-	const char *colon = strchr(text, ':');
+	const char *colon = strrchr(text, ':'); /* the last: a MAC has some, too */
 	struct query q;
 	uint64_t number;
 
-	if (text[0] == '#')
-		return parse_u64(text + 1, 1, INT64_MAX, &number) ? volume_by_id(tx, (int64_t)number, volume) : -ENOENT;
 	/* No volume's name has a ':' (volume_name_valid). */
+	if (!colon && text[0] == '#')
+		return parse_u64(text + 1, 1, INT64_MAX, &number) ? volume_by_id(tx, (int64_t)number, volume) : -ENOENT;
 	if (colon)
 		return parse_u64(colon + 1, 0, LUN_MAX, &number)
 			       ? volume_by_lun(tx, text, (size_t)(colon - text), number, volume)

@@ -6,7 +6,8 @@
  *     (none) -- first user --> OPENING -- opened --> OPEN -- last user closes --> CLOSING --> (none)
  *                              others wait             others join                others wait, and open it again
  *
- * The list is under a mutex, for loops come and go in it; whatever concerns one disk happens on its loop.
+ * The list, and which disk each of them has, are under a mutex, for other loops look there; whatever else concerns one
+ * happens on its loop.
  */
 #include "store/shared.h"
 
@@ -98,6 +99,13 @@ static void drop(struct shared_disk *shared)
 	free(shared);
 }
 
+static void set_disk(struct shared_disk *shared, struct disk *disk)
+{
+	pthread_mutex_lock(&shared->store->shared_mutex);
+	shared->disk = disk;
+	pthread_mutex_unlock(&shared->store->shared_mutex);
+}
+
 /* ---- opening ---- */
 
 static void on_opened(void *arg, const struct disk_opened *result)
@@ -106,18 +114,20 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	struct shared_user *user = shared->waiting;
 
 	shared->waiting = NULL;
-	shared->disk = result->disk;
-	shared->state = SHARED_OPEN;
-	/* All count before the first is told: it may close at once. */
-	for (const struct shared_user *each = user; each && result->disk; each = each->next)
-		shared->users++;
+	/* Settled before the first is told: it may close at once, or try again where it could not be opened. */
+	if (result->disk) {
+		for (const struct shared_user *each = user; each; each = each->next)
+			shared->users++;
+		set_disk(shared, result->disk);
+		shared->state = SHARED_OPEN;
+	} else {
+		drop(shared);
+	}
 	for (struct shared_user *next; user; user = next) {
 		next = user->next;
 		user->opened(user->arg, result);
 		free(user);
 	}
-	if (!result->disk)
-		drop(shared);
 }
 
 static void open_now(struct shared_disk *shared)
@@ -219,7 +229,7 @@ bool shared_close(struct store *store, struct disk *disk, void (*closed)(void *a
 	assert(shared->state == SHARED_OPEN && shared->users);
 	if (--shared->users == 0) {
 		shared->state = SHARED_CLOSING;
-		shared->disk = NULL;
+		set_disk(shared, NULL);
 		shared->closed = closed;
 		shared->closed_arg = arg;
 		disk_close(disk, on_closed, shared);

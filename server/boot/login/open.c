@@ -21,6 +21,7 @@
 #include "disk/disk.h"
 #include "volume.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,23 @@ static int read_ids(struct inventory_tx *tx, void *arg)
 	return attachment_each(tx, o->machine_id, take_volume, o);
 }
 
+/* One of them; -ENOENT: it has been detached, or removed, before it was held. */
+static int read_row(struct inventory_tx *tx, struct target_open *o, struct target_volume *v)
+{
+	unsigned lun;
+	int err = attachment_lun(tx, o->machine_id, v->volume.id, &lun);
+
+	if (!err && lun != v->lun)
+		err = -ENOENT;
+	if (!err)
+		err = volume_by_id(tx, v->volume.id, &v->volume);
+	if (err)
+		return err;
+	v->ephemeral = o->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
+	v->quota_bytes = quota_of(&v->volume, &o->policy);
+	return v->volume.version_id ? version_by_id(tx, v->volume.version_id, &v->version) : 0;
+}
+
 /* Under the hold: what they are now. */
 static int read_rows(struct inventory_tx *tx, void *arg)
 {
@@ -109,11 +127,12 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 	for (unsigned i = 0; i < o->count && !err; i++) {
 		struct target_volume *v = &o->volumes[i];
 
-		err = volume_by_id(tx, v->volume.id, &v->volume);
-		if (!err && v->volume.version_id)
-			err = version_by_id(tx, v->volume.version_id, &v->version);
-		v->ephemeral = o->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
-		v->quota_bytes = quota_of(&v->volume, &o->policy);
+		err = read_row(tx, o, v);
+		if (err != -ENOENT)
+			continue;
+		snprintf(v->reason, sizeof(v->reason), "it is not attached any more");
+		v->err = err;
+		err = 0;
 	}
 	return err;
 }
@@ -183,6 +202,8 @@ static void prepare(struct pool_job *job)
 	drop_failed(o);
 	if (!o->err)
 		o->err = inventory_read_call(o->boot->inventory, read_rows, o);
+	if (!o->err)
+		drop_failed(o);
 	if (!o->err)
 		o->err = inventory_read_call(o->boot->inventory, check_boot, o);
 	for (unsigned i = 0; i < o->count && !o->err; i++)
@@ -427,6 +448,7 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 {
 	struct target_close *c = malloc(sizeof(*c));
 
+	assert(count);
 	if (!c)
 		abort();
 	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };

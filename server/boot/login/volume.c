@@ -52,13 +52,17 @@ static int failure_run(struct inventory_tx *tx, struct inventory_job *job)
 	volume.state = VOLUME_FAILED;
 	memcpy(volume.state_reason, failure->text, sizeof(volume.state_reason));
 	err = volume_update(tx, &volume);
-	if (!err)
-		err = machine_by_id(tx, failure->machine_id, &machine);
+	if (err)
+		return err;
 	label(&volume, called, sizeof(called));
-	if (!err)
-		err = event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s failed: %.380s",
-				called, failure->text);
-	return err;
+	/* The machine may be gone, and the volume not. */
+	err = machine_by_id(tx, failure->machine_id, &machine);
+	if (err == -ENOENT)
+		return event_add(tx, "error", "disk-failed", "server", 0, volume.name, "%s failed: %.380s", called,
+				 failure->text);
+	return err ? err
+		   : event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s failed: %.380s", called,
+			       failure->text);
 }
 
 static void failure_done(struct inventory_job *job, int err)
@@ -173,6 +177,8 @@ void volume_prepare(struct target_volume *v)
 			 strerror(-v->err));
 	else
 		v->err = inventory_write_call(v->boot->inventory, clear_fresh, v);
+	if (v->err && !v->reason[0])
+		snprintf(v->reason, sizeof(v->reason), "the inventory cannot be written: %s", strerror(-v->err));
 }
 
 /* ---- opening ---- */

@@ -2,7 +2,8 @@
 /*
  * One volume of a target: prepared on a worker, opened and closed on the target's loop. Private to boot/.
  *
- *     volume_hold (worker) -> rows are read -> volume_prepare (worker) -> volume_open (loop) -> in use -> volume_close (loop)
+ *     volume_hold (worker) -> rows are read -> volume_prepare (worker) -> volume_open (loop) -> in use
+ *     -> volume_close (loop)
  *
  * Hold before the rows are read: a person's change may be giving the volume another object just now.
  */
@@ -52,10 +53,7 @@ void volume_open(struct target_volume *volume);
 /* Closes the disk of a LUN, and gives the volume back. closed, on its loop. */
 void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg);
 
-/*
- * The disk that lun had was closed to be changed: opens it again, for the user that it had. lun->disk is set, or NULL
- * with err and reason; then the volume is given back.
- */
+/* Whom the events of an open disk concern; NULL: it is shared. Who opens the disk again hands it on, or frees it. */
 struct volume_user *volume_user_of(const struct disk *disk);
 void volume_user_free(struct volume_user *user);
 /* What its disk is opened with. */

@@ -44,8 +44,8 @@ static int check(struct boot *boot, const struct resize_what *what, const char *
 	return -EINVAL;
 }
 
-/* Under the claim, which keeps it closed where it is closed. */
-static int grow_claimed(struct boot *boot, const struct resize_what *what, uint64_t size_bytes, char *reason,
+/* The claim keeps it closed where it is closed. */
+static int grow(struct boot *boot, const struct resize_what *what, uint64_t size_bytes, char *reason,
 			size_t reason_size)
 {
 	int err = what->machine_id ? running_resize(boot, what->machine_id, what->lun, size_bytes, reason, reason_size)
@@ -60,18 +60,10 @@ static int grow_claimed(struct boot *boot, const struct resize_what *what, uint6
 	return store_grow_volume(boot->store, what->volume, size_bytes, reason, reason_size);
 }
 
-int resize_volume(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
-		  char *reason, size_t reason_size)
+int resize_claimed(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+		   char *reason, size_t reason_size)
 {
 	int err = check(boot, what, text, size_bytes, reason, reason_size);
 
-	if (err)
-		return err;
-	if (disks_claim(&boot->disks, what->volume->id)) {
-		snprintf(reason, reason_size, "somebody else is changing %s just now: try again", what->called);
-		return -EBUSY;
-	}
-	err = grow_claimed(boot, what, *size_bytes, reason, reason_size);
-	disks_unclaim(&boot->disks, what->volume->id);
-	return err;
+	return err ? err : grow(boot, what, *size_bytes, reason, reason_size);
 }

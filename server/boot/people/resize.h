@@ -14,10 +14,11 @@ struct resize_what {
 };
 
 /*
- * text: a size as people write it; *size_bytes is what it says. The volume has so much afterwards, durably; what is left
- * is to record it. 0, or -errno with a sentence: -EINVAL, -EBUSY, -EIO, -ENOSPC.
+ * text: a size as people write it; *size_bytes is what it says. The volume, which the caller has claimed and read since,
+ * has so much afterwards, durably; what is left is to record it. 0, or -errno with a sentence: -EINVAL, -EBUSY, -EIO,
+ * -ENOSPC.
  */
-int resize_volume(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
-		  char *reason, size_t reason_size);
+int resize_claimed(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+		   char *reason, size_t reason_size);
 
 #endif

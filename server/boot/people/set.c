@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * KEY=VALUE of a machine: see boot.h. What a key changes, and whether the machine must be off for it, is in the tables
- * of fields (inventory/field.h); here are the rules of their own that some have. Nothing here destroys data: an image is only changed where the disk holds nothing of its own.
+ * of fields (inventory/field.h); here are the rules of their own that some have. Nothing here destroys data: an image is
+ * only changed where the disk holds nothing of its own.
  */
 #include "manage.h"
 
@@ -140,9 +141,20 @@ static int grow_system(struct manage *m)
 {
 	char called[NAME_MAX_TEXT + 16];
 	struct resize_what what = { .volume = &m->machine.system, .machine_id = m->machine.id, .called = called };
+	int64_t id = m->machine.system.id;
+	int err;
 
 	snprintf(called, sizeof(called), "the disk of %s", m->machine.name);
-	return resize_volume(m->boot, &what, m->value, &m->size_bytes, m->reason, m->reason_size);
+	if (disks_claim(&m->boot->disks, id))
+		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", called);
+	/* Again: it may have got another object since. */
+	err = manage_find(m, m->which);
+	if (!err && m->machine.system.id != id)
+		err = manage_refuse(m, -EBUSY, "%s is another machine by now: try again", m->which);
+	if (!err)
+		err = resize_claimed(m->boot, &what, m->value, &m->size_bytes, m->reason, m->reason_size);
+	disks_unclaim(&m->boot->disks, id);
+	return err;
 }
 
 /* What a field needs besides its kind (inventory/field.h). */

@@ -15,118 +15,8 @@
 #include "store/store.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static int refuse(struct volume_change *c, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int refuse(struct volume_change *c, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(c->reason, c->reason_size, format, args);
-	va_end(args);
-	return err;
-}
-
-/* Runs it as a write job. A failure without a sentence gets one; what was made for it goes. */
-static int write_job(struct volume_change *c, int (*run)(struct inventory_tx *tx, void *arg))
-{
-	const struct volume *gone;
-	int err;
-
-	c->reason[0] = '\0';
-	err = inventory_write_call(c->boot->inventory, run, c);
-	gone = err ? &c->made : &c->given_up;
-	if (gone->object[0])
-		store_delete_object(c->boot->store, gone);
-	if (err && !c->reason[0])
-		refuse(c, err, "the inventory could not be changed: %s", strerror(-err));
-	return err;
-}
-
-/* ---- finding ---- */
-
-static int find_machine(struct volume_change *c, struct inventory_tx *tx)
-{
-	char shown[80];
-	int err = machine_find(tx, c->machine_text, &c->machine);
-
-	if (err != -ENOENT && err != -EINVAL)
-		return err;
-	parse_clean_text(c->machine_text, shown, sizeof(shown));
-	return refuse(c, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
-}
-
-static int find_volume(struct volume_change *c, struct inventory_tx *tx)
-{
-	char shown[80];
-	int err = volume_find(tx, c->volume_text, &c->volume);
-
-	if (err == -ENOENT || err == -EINVAL) {
-		parse_clean_text(c->volume_text, shown, sizeof(shown));
-		return refuse(c, -ENOENT, "there is no volume %s: sanbootctl volume list shows all", shown);
-	}
-	if (!err && c->volume.kind == VOLUME_SYSTEM && !c->any_kind)
-		return refuse(c, -EINVAL,
-			      "%s is the system volume of a machine: it comes and goes with it (sanbootctl machine reset, "
-			      "set, swap, remove)",
-			      c->volume_text);
-	return err;
-}
-
-struct holders {
-	int64_t machine_id; /* the last */
-	unsigned lun, count;
-};
-
-static int take_holder(void *arg, int64_t machine_id, unsigned lun)
-{
-	struct holders *holders = arg;
-
-	holders->machine_id = machine_id;
-	holders->lun = lun;
-	holders->count++;
-	return 0;
-}
-
-static int find_holders(struct volume_change *c, struct inventory_tx *tx, struct holders *holders)
-{
-	int err = attachment_each_machine(tx, c->volume.id, take_holder, holders);
-
-	if (!err && holders->count)
-		err = machine_by_id(tx, holders->machine_id, &c->holder);
-	return err;
-}
-
-/* The volume, and the machine that has it: the one that was named, or the only one. */
-static int find_attached(struct inventory_tx *tx, void *arg)
-{
-	struct volume_change *c = arg;
-	struct holders holders = { 0 };
-	int err = find_volume(c, tx);
-
-	if (!err && c->machine_text) {
-		err = find_machine(c, tx);
-		if (!err)
-			err = attachment_lun(tx, c->machine.id, c->volume.id, &c->lun);
-		c->attached = !err;
-		return err == -ENOENT && !c->reason[0]
-			       ? refuse(c, err, "%s does not have volume %s", c->machine.name, c->volume.name)
-			       : err;
-	}
-	if (!err)
-		err = find_holders(c, tx, &holders);
-	if (err)
-		return err;
-	c->attached = holders.count == 1;
-	c->holders = holders.count;
-	c->machine = c->holder;
-	c->lun = holders.lun;
-	return 0;
-}
 
 /* ---- attaching ---- */
 
@@ -136,15 +26,15 @@ static int check_lun(struct volume_change *c, struct inventory_tx *tx)
 
 	if (c->wanted_lun < 0) {
 		err = attachment_free_lun(tx, c->machine.id, &c->lun);
-		return err == -ENOSPC ? refuse(c, err, "%s has a volume at each LUN from 1 to %d already",
+		return err == -ENOSPC ? change_refuse(c, err, "%s has a volume at each LUN from 1 to %d already",
 					       c->machine.name, LUN_MAX)
 				      : err;
 	}
 	if (c->wanted_lun == 0)
-		return refuse(c, -EINVAL, "LUN 0 is the system volume of %s: choose one from 1 to %d, or none",
+		return change_refuse(c, -EINVAL, "LUN 0 is the system volume of %s: choose one from 1 to %d, or none",
 			      c->machine.name, LUN_MAX);
 	if (c->wanted_lun > LUN_MAX)
-		return refuse(c, -EINVAL, "LUN %d: expected 1 to %d", c->wanted_lun, LUN_MAX);
+		return change_refuse(c, -EINVAL, "LUN %d: expected 1 to %d", c->wanted_lun, LUN_MAX);
 	c->lun = (unsigned)c->wanted_lun;
 	return 0;
 }
@@ -153,20 +43,22 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 {
 	struct holders holders = { 0 };
 	unsigned has;
-	int err = find_holders(c, tx, &holders);
+	int err = attachment_lun(tx, c->machine.id, c->volume.id, &has);
 
+	if (!err)
+		return change_refuse(c, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name, c->volume.name, has);
+	if (err == -ENOENT)
+		err = change_find_holders(c, tx, &holders);
 	if (!err && holders.count && !volume_kind_is_shared(c->volume.kind))
-		return refuse(c, -EBUSY, "volume %s belongs to %s (LUN %u): first sanbootctl volume detach %s",
+		return change_refuse(c, -EBUSY, "volume %s belongs to %s (LUN %u): first sanbootctl volume detach %s",
 			      c->volume.name, c->holder.name, holders.lun, c->volume.name);
-	if (!err && !attachment_lun(tx, c->machine.id, c->volume.id, &has))
-		return refuse(c, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name, c->volume.name, has);
 	if (!err)
 		err = check_lun(c, tx);
 	if (err)
 		return err;
 	err = attachment_add(tx, c->machine.id, c->lun, c->volume.id);
 	if (err == -EEXIST)
-		return refuse(c, err, "LUN %u of %s is taken: sanbootctl machine show %s lists its volumes", c->lun,
+		return change_refuse(c, err, "LUN %u of %s is taken: sanbootctl machine show %s lists its volumes", c->lun,
 			      c->machine.name, c->machine.name);
 	return err ? err
 		   : event_add(tx, "info", "volume-attached", c->actor, c->machine.id, c->machine.name,
@@ -180,12 +72,12 @@ static void attach_running(struct volume_change *c)
 	int err = running_attach(c->boot, c->machine.id, c->lun, why, sizeof(why));
 
 	if (err == -ENOENT)
-		refuse(c, 0, "%s has volume %s as LUN %u from its next boot on", c->machine.name, c->volume.name, c->lun);
+		change_refuse(c, 0, "%s has volume %s as LUN %u from its next boot on", c->machine.name, c->volume.name, c->lun);
 	else if (err)
-		refuse(c, 0, "volume %s is LUN %u of %s, which runs, and could not be given it now: %.300s", c->volume.name,
+		change_refuse(c, 0, "volume %s is LUN %u of %s, which runs, and could not be given it now: %.300s", c->volume.name,
 		       c->lun, c->machine.name, why);
 	else
-		refuse(c, 0,
+		change_refuse(c, 0,
 		       "%s runs: it sees LUN %u after a rescan; on Linux: for h in /sys/class/scsi_host/host*/scan; do "
 		       "echo '- - -' >$h; done",
 		       c->machine.name, c->lun);
@@ -194,10 +86,10 @@ static void attach_running(struct volume_change *c)
 static int attach_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
-	int err = find_volume(c, tx);
+	int err = change_find_volume(c, tx);
 
 	if (!err)
-		err = find_machine(c, tx);
+		err = change_find_machine(c, tx);
 	return err ? err : attach_rows(c, tx);
 }
 
@@ -206,7 +98,7 @@ int boot_volume_attach(struct boot *boot, const char *volume, const char *machin
 {
 	struct volume_change c = { .boot = boot, .volume_text = volume, .machine_text = machine, .wanted_lun = lun,
 				   .actor = actor, .reason = reason, .reason_size = reason_size };
-	int err = write_job(&c, attach_run);
+	int err = change_write(&c, attach_run);
 
 	if (!err)
 		attach_running(&c);
@@ -241,13 +133,13 @@ static int check_name(struct volume_change *c, struct inventory_tx *tx)
 	if (!c->create->name)
 		return choose_name(c, tx);
 	if (strlen(c->create->name) >= sizeof(c->volume.name) || !volume_name_valid(c->create->name))
-		return refuse(c, -EINVAL,
+		return change_refuse(c, -EINVAL,
 			      "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the "
 			      "beginning");
 	snprintf(c->volume.name, sizeof(c->volume.name), "%s", c->create->name);
 	err = volume_find(tx, c->volume.name, &other);
 	if (!err)
-		return refuse(c, -EEXIST, "there is a volume %s already", other.name);
+		return change_refuse(c, -EEXIST, "there is a volume %s already", other.name);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -271,7 +163,7 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 		char shown[80];
 
 		parse_clean_text(from, shown, sizeof(shown));
-		return refuse(c, err, "there is no image %s: sanbootctl image list shows all", shown);
+		return change_refuse(c, err, "there is no image %s: sanbootctl image list shows all", shown);
 	}
 	c->volume.version_id = err ? 0 : c->version.id;
 	return err;
@@ -281,10 +173,10 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 static int create_shared(struct volume_change *c, struct inventory_tx *tx)
 {
 	if (!c->create->from)
-		return refuse(c, -EINVAL, "a %s volume is made from an image: say which",
+		return change_refuse(c, -EINVAL, "a %s volume is made from an image: say which",
 			      volume_kind_name(c->volume.kind));
 	if (c->create->size_bytes)
-		return refuse(c, -EINVAL, "a %s volume has the size of its image: leave the size out",
+		return change_refuse(c, -EINVAL, "a %s volume has the size of its image: leave the size out",
 			      volume_kind_name(c->volume.kind));
 	snprintf(c->volume.backend, sizeof(c->volume.backend), "%s", store_default_backend(c->boot->store));
 	return find_version(c, tx);
@@ -296,7 +188,7 @@ static int create_data(struct volume_change *c, struct inventory_tx *tx)
 	int err = policy_get(tx, &policy);
 
 	if (c->create->from)
-		return refuse(c, -EINVAL, "a data volume begins empty: give it a size, such as 20G");
+		return change_refuse(c, -EINVAL, "a data volume begins empty: give it a size, such as 20G");
 	if (err)
 		return err;
 	c->volume.size_bytes = c->create->size_bytes;
@@ -311,11 +203,13 @@ static int create_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
 	enum volume_kind kind = c->create->kind;
-	int err = c->machine_text ? find_machine(c, tx) : 0;
+	int err = c->machine_text ? change_find_machine(c, tx) : 0;
 
 	c->volume = (struct volume){ .kind = kind };
 	if (!err && kind != VOLUME_DATA && !volume_kind_is_shared(kind))
-		return refuse(c, -EINVAL, "kind: expected data, shared or cd");
+		return change_refuse(c, -EINVAL, "kind: expected data, shared or cd");
+	if (!err && !c->machine_text && c->create->lun >= 0)
+		return change_refuse(c, -EINVAL, "a LUN is one of a machine: say which machine, or leave the LUN out");
 	if (!err)
 		err = check_name(c, tx);
 	if (!err)
@@ -335,7 +229,7 @@ int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, 
 	struct volume_change c = { .boot = boot, .create = create, .machine_text = create->machine,
 				   .wanted_lun = create->lun, .actor = actor, .reason = reason,
 				   .reason_size = reason_size };
-	int err = write_job(&c, create_run);
+	int err = change_write(&c, create_run);
 
 	if (err)
 		return err;
@@ -353,22 +247,43 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 	int err = attachment_remove(tx, c->machine.id, c->volume.id);
 
 	if (err == -ENOENT)
-		return refuse(c, err, "%s does not have volume %s any more", c->machine.name, c->volume.name);
+		return change_refuse(c, err, "%s does not have volume %s any more", c->machine.name, c->volume.name);
 	return err ? err
 		   : event_add(tx, "info", "volume-detached", c->actor, c->machine.id, c->machine.name,
 			       "volume %s, which was LUN %u", c->volume.name, c->lun);
 }
 
+/* Whose is it, and may that one lose it? */
+static int detach_check(struct volume_change *c, bool force)
+{
+	unsigned left_ms = c->attached ? slots_resume_left_ms(&c->boot->slots, c->machine.id) : 0;
+
+	if (c->holders > 1)
+		return change_refuse(c, -EINVAL, "%u machines have volume %s: say which one is to lose it", c->holders,
+			      c->volume.name);
+	if (!c->attached)
+		return change_refuse(c, -ENOENT, "no machine has volume %s", c->volume.name);
+	if (left_ms && !force)
+		return change_refuse(c, -EBUSY,
+			      "%s ran when the server was stopped, and may come back and go on with volume %s: wait %u s, or "
+			      "detach it by force",
+			      c->machine.name, c->volume.name, (left_ms + 999) / 1000);
+	return 0;
+}
+
 /* Under the claim, which keeps a machine that logs in meanwhile from opening it again. */
 static int detach_claimed(struct volume_change *c, bool force)
 {
-	int err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason, c->reason_size);
+	int err = detach_check(c, force);
 
+	if (err)
+		return err;
+	err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason, c->reason_size);
 	if (err && err != -ENOENT)
 		return err;
 	if (!volume_kind_is_shared(c->volume.kind) && disks_wait_closed(&c->boot->disks, c->volume.id, BOOT_CLOSE_MS))
-		return refuse(c, -EBUSY, "volume %s does not close: try again, and see the log", c->volume.name);
-	err = write_job(c, detach_run);
+		return change_refuse(c, -EBUSY, "volume %s does not close: try again, and see the log", c->volume.name);
+	err = change_write(c, detach_run);
 	/* A shared one has no claim: who has opened it in between loses it now. */
 	if (!err && volume_kind_is_shared(c->volume.kind))
 		running_detach(c->boot, c->machine.id, c->lun, true, c->reason, c->reason_size);
@@ -383,19 +298,15 @@ int boot_volume_detach(struct boot *boot, const char *volume, const char *machin
 	struct volume_change c = { .boot = boot, .volume_text = volume, .machine_text = machine, .actor = actor,
 				   .reason = reason, .reason_size = reason_size };
 	bool claim;
-	int err;
+	int err = change_read(&c);
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
-	if (!c.attached)
-		return c.holders ? refuse(&c, -EINVAL, "%u machines have volume %s: say which one is to lose it", c.holders,
-					  c.volume.name)
-				 : refuse(&c, -ENOENT, "no machine has volume %s", c.volume.name);
+		return err;
 	claim = !volume_kind_is_shared(c.volume.kind);
-	if (claim && disks_claim(&boot->disks, c.volume.id))
-		return refuse(&c, -EBUSY, "somebody else is changing volume %s just now: try again", c.volume.name);
+	if (claim)
+		err = change_claim(&c);
+	if (err)
+		return err;
 	err = detach_claimed(&c, force);
 	if (claim)
 		disks_unclaim(&boot->disks, c.volume.id);
@@ -415,8 +326,9 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 	volume.size_bytes = c->size_bytes;
 	err = volume_update(tx, &volume);
 	return err ? err
-		   : event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0, c->volume.name,
-			       "%llu bytes", (unsigned long long)c->size_bytes);
+		   : event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0,
+			       volume.kind == VOLUME_SYSTEM ? c->machine.name : volume.name, "%llu bytes",
+			       (unsigned long long)c->size_bytes);
 }
 
 static int resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
@@ -424,22 +336,24 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 {
 	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true,
 				   .reason = reason, .reason_size = reason_size };
-	char called[NAME_MAX_TEXT + 16];
-	struct resize_what what = { .volume = &c.volume, .called = called };
-	int err;
+	char text[CALLED_TEXT];
+	struct resize_what what = { .volume = &c.volume, .called = text };
+	int64_t id;
+	int err = change_read(&c);
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+	if (!err)
+		err = change_claim(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
-	if (c.volume.kind == VOLUME_SYSTEM)
-		snprintf(called, sizeof(called), "the disk of %s", c.machine.name);
-	else
-		snprintf(called, sizeof(called), "volume %s", c.volume.name);
+		return err;
+	id = c.volume.id;
+	change_called(&c, text);
 	what.machine_id = c.attached ? c.machine.id : 0;
 	what.lun = c.lun;
-	err = resize_volume(boot, &what, size, &c.size_bytes, reason, reason_size);
-	return err ? err : write_job(&c, resize_run);
+	err = resize_claimed(boot, &what, size, &c.size_bytes, reason, reason_size);
+	if (!err)
+		err = change_write(&c, resize_run);
+	disks_unclaim(&boot->disks, id);
+	return err;
 }
 
 /* ---- removing ---- */
@@ -448,13 +362,16 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
 	struct holders holders = { 0 };
-	int err = find_volume(c, tx);
+	int err = volume_by_id(tx, c->volume.id, &c->volume); /* the one that is claimed, however it is called now */
 
 	if (!err)
-		err = find_holders(c, tx, &holders);
+		err = change_find_holders(c, tx, &holders);
 	if (!err && holders.count)
-		return refuse(c, -EBUSY, "volume %s is attached to %s%s: first sanbootctl volume detach %s", c->volume.name,
+		return change_refuse(c, -EBUSY, "volume %s is attached to %s%s: first sanbootctl volume detach %s", c->volume.name,
 			      c->holder.name, holders.count > 1 ? " and others" : "", c->volume.name);
+	/* A machine that had it is gone, but has not let go of it yet. The claim keeps it closed once it is. */
+	if (!err && !disks_is_closed(&c->boot->disks, c->volume.id))
+		return change_refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
 	if (!err)
 		err = volume_delete(tx, c->volume.id);
 	if (!err)
@@ -470,16 +387,14 @@ int boot_volume_remove(struct boot *boot, const char *volume, const char *actor,
 				   .reason_size = reason_size };
 	int err;
 
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+	err = change_read(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
+		return err;
 	/* Nobody attaches it meanwhile to a machine that opens it. */
-	if (disks_claim(&boot->disks, c.volume.id))
-		return refuse(&c, -EBUSY, "somebody else is changing volume %s just now: try again", c.volume.name);
-	err = disks_is_closed(&boot->disks, c.volume.id) || c.holders
-		      ? write_job(&c, remove_run)
-		      : refuse(&c, -EBUSY, "volume %s is being closed just now: try again", c.volume.name);
+	err = change_claim(&c);
+	if (err)
+		return err;
+	err = change_write(&c, remove_run);
 	if (err)
 		disks_unclaim(&boot->disks, c.volume.id);
 	else
@@ -496,17 +411,17 @@ static int set_special(struct volume_change *c, struct inventory_tx *tx, struct 
 
 	if (!strcmp(c->key, "name")) {
 		if (!volume_name_valid(c->value) || strlen(c->value) >= sizeof(volume->name))
-			return refuse(c, -EINVAL, "name: expected letters, digits, '-', '_' and '.', at most 63");
+			return change_refuse(c, -EINVAL, "name: expected letters, digits, '-', '_' and '.', at most 63");
 		if (!volume_find(tx, c->value, &other) && other.id != volume->id)
-			return refuse(c, -EEXIST, "there is a volume %s already", other.name);
+			return change_refuse(c, -EEXIST, "there is a volume %s already", other.name);
 	}
 	if (!strcmp(c->key, "quota") && strcmp(c->value, "policy") &&
 	    (!quota_parse(c->value, &bytes) || strlen(c->value) >= sizeof(volume->quota)))
-		return refuse(c, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
+		return change_refuse(c, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
 	if (strcmp(c->key, "state"))
 		return 0;
 	if (strcmp(c->value, "ready"))
-		return refuse(c, -EINVAL, "state: only ready can be set");
+		return change_refuse(c, -EINVAL, "state: only ready can be set");
 	volume->state_reason[0] = '\0';
 	return 0;
 }
@@ -536,17 +451,19 @@ static int set_closed(struct volume_change *c)
 	struct disks *disks = &c->boot->disks;
 	int err;
 
-	if (disks_claim(disks, c->volume.id))
-		return refuse(c, -EBUSY, "somebody else is changing volume %s just now: try again", c->volume.name);
+	err = change_claim(c);
+	if (err)
+		return err;
 	if (!disks_is_closed(disks, c->volume.id))
-		err = refuse(c, -EBUSY, "volume %s is in use by %s: switch it off, or detach the volume", c->volume.name,
-			     c->machine.name);
+		err = c->attached ? change_refuse(c, -EBUSY, "volume %s is in use by %s: switch it off, or detach the volume",
+					   c->volume.name, c->machine.name)
+				  : change_refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
 	else if (!strcmp(c->key, "state") && c->volume.state == VOLUME_FAILED && !strcmp(c->value, "ready"))
 		err = store_lift_volume(c->boot->store, &c->volume, c->reason, c->reason_size);
 	else
 		err = 0;
 	if (!err)
-		err = write_job(c, set_run);
+		err = change_write(c, set_run);
 	disks_unclaim(disks, c->volume.id);
 	return err;
 }
@@ -562,10 +479,9 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 	if (!strcmp(key, "size"))
 		return resize(boot, volume, value, actor, reason, reason_size);
 	if (!field || field->kind == FIELD_REFERENCE)
-		return refuse(&c, -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
-	reason[0] = '\0';
-	err = inventory_read_call(boot->inventory, find_attached, &c);
+		return change_refuse(&c, -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
+	err = change_read(&c);
 	if (err)
-		return c.reason[0] ? err : refuse(&c, err, "the inventory cannot be read: %s", strerror(-err));
-	return field->right == FIELD_BY_PEOPLE_WHEN_OFF ? set_closed(&c) : write_job(&c, set_run);
+		return err;
+	return field->right == FIELD_BY_PEOPLE_WHEN_OFF ? set_closed(&c) : change_write(&c, set_run);
 }

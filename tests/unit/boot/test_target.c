@@ -138,58 +138,6 @@ static void test_interrupted(void **state)
 	assert_non_null(world_open(w, machine.id, 2, &status, reason));
 }
 
-static void run(const char *format, const char *a, const char *b)
-{
-	char command[3 * PATH_MAX];
-
-	snprintf(command, sizeof(command), format, a, b);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
-/* In the first sector of a child, this host's boot_id becomes another one. */
-static void patch_boot_id(const char *path)
-{
-	char id[37] = "", sector[65536], *at;
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
-
-	assert_int_equal(read(fd, id, 36), 36);
-	close(fd);
-	fd = open(path, O_RDWR);
-	assert_int_equal(read(fd, sector, sizeof(sector)), sizeof(sector));
-	at = memmem(sector, sizeof(sector), id, 36);
-	assert_non_null(at);
-	assert_int_equal(pwrite(fd, id[0] == 'a' ? "b" : "a", 1, at - sector), 1);
-	close(fd);
-}
-
-/*
- * The server dies while the machine runs: what lies on the disk then, made from what lay there before the disk was
- * closed.
- */
-static void die(struct world *w, const struct machine *machine)
-{
-	char path[PATH_MAX], saved[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine->system.object);
-	snprintf(saved, sizeof(saved), "%s/tmp", w->dir);
-	assert_int_equal(world_write_block(w, 8192, 'x', false), 0);
-	run("cp --sparse=always -a '%s' '%s'/", path, saved);
-	run("cp -a '%s.journal' '%s'/ || true", path, saved);
-	world_close(w);
-	run("cp --sparse=always -a '%s'/* '%s'/children/", saved, w->dir);
-}
-
-/* And its host with it. */
-static void lose_power(struct world *w, const struct machine *machine)
-{
-	char path[PATH_MAX];
-
-	die(w, machine);
-	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine->system.object);
-	patch_boot_id(path);
-}
-
 static void test_power(void **state)
 {
 	struct world *w = *state;
@@ -200,7 +148,7 @@ static void test_power(void **state)
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	assert_non_null(world_open(w, machine.id, 1, &status, reason));
-	lose_power(w, &machine);
+	world_lose_power(w, machine.system.object, w->disk);
 	/* The boot that wrote it must not go on... */
 	assert_null(world_open(w, machine.id, 1, &status, reason));
 	assert_int_equal(status, 0x0301);
@@ -228,7 +176,7 @@ static void test_power_new_boot(void **state)
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	assert_non_null(world_open(w, machine.id, 1, &status, reason));
-	lose_power(w, &machine);
+	world_lose_power(w, machine.system.object, w->disk);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
 	assert_non_null(world_open(w, machine.id, 2, &status, reason));
@@ -257,7 +205,7 @@ static void test_power_ephemeral(void **state)
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	machine = world_machine(w, MAC1);
 	assert_non_null(world_open(w, machine.id, 1, &status, why));
-	lose_power(w, &machine);
+	world_lose_power(w, machine.system.object, w->disk);
 	assert_int_equal(world_write(w, forget_host_boot, NULL), 0);
 	world_restart(w);
 	machine = world_machine(w, MAC1);
@@ -287,7 +235,7 @@ static void test_lifted(void **state)
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	assert_non_null(world_open(w, machine.id, 1, &status, why));
-	die(w, &machine);
+	world_die(w, machine.system.object, w->disk);
 	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine.system.object);
 	snprintf(journal, sizeof(journal), "%s.journal", path);
 	assert_int_equal(access(journal, F_OK), 0);

@@ -107,6 +107,7 @@ static void release_on_io(struct loop_msg *msg)
 		boot_target_close(w->boot, w->luns, w->lun_count, release_closed, r);
 	else
 		release_closed(r);
+	w->lun_count = 0;
 }
 
 struct resizing {
@@ -190,7 +191,7 @@ static void runtime_release(void *world, uint64_t key, const char *why, struct l
 
 /* ---- life ---- */
 
-static void world_start(struct world *w)
+void world_start(struct world *w)
 {
 	static const unsigned threads[POOL_CLASSES] = { 2, 2, 2, 4 };
 	char reason[REASON_TEXT] = "";
@@ -222,12 +223,12 @@ static void world_start(struct world *w)
 	assert_int_equal(boot_new(&config, &w->boot), 0);
 	w->runtime = (struct boot_runtime){
 		.arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions,
-		.resize = runtime_resize
+		.resize = runtime_resize, .attach = world_attach, .detach = world_detach
 	};
 	boot_set_runtime(w->boot, &w->runtime, 3260);
 }
 
-static void world_stop(struct world *w)
+void world_stop(struct world *w)
 {
 	world_close(w);
 	boot_free(w->boot);

@@ -31,12 +31,15 @@ struct world {
 	unsigned lun_count;
 	struct disk *disk;
 	int64_t disk_machine;
+	atomic_uint busy_lun; /* which a machine uses just now; 0: none */
 };
 
 /* A fresh folder with an image "debian@1" (with_image), and everything started. */
 struct world *world_new(bool with_image);
-/* Everything is stopped and started again over the same folder. */
+/* Everything is stopped and started again over the same folder; and the halves of it. */
 void world_restart(struct world *world);
+void world_stop(struct world *world);
+void world_start(struct world *world);
 void world_free(struct world *world);
 /* The same for cmocka: *state is a struct world, with or without the image. */
 int world_setup(void **state);
@@ -75,10 +78,36 @@ unsigned world_children(struct world *world); /* files in children/ */
 int world_write(struct world *world, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
 
 /* Targets, blocking. */
+/* Volumes but system ones; and one of them, by name, "#id" or MACHINE:LUN: id 0 where there is none. */
+unsigned world_volume_count(struct world *world);
+struct volume world_volume(struct world *world, const char *which);
+
 struct boot_access world_find(struct world *world, const char *iqn, const char *initiator);
 int world_begin(struct world *world, int64_t machine_id, uint64_t number);
 struct disk *world_open(struct world *world, int64_t machine_id, uint64_t number, uint16_t *status, char reason[256]);
 void world_close(struct world *world);
-int world_write_block(struct world *world, uint64_t offset, unsigned char byte, bool flush);
+int world_write_block(struct world *world, uint64_t offset, unsigned char byte, bool flush); /* LUN 0 */
+/* 4 KiB of any disk. read: the first byte, once all are the same; -errno. */
+int world_write_disk(struct world *world, struct disk *disk, uint64_t offset, unsigned char byte, bool flush);
+int world_read_disk(struct world *world, struct disk *disk, uint64_t offset);
+
+/* ---- world_luns.c ---- */
+
+/* What is open at a LUN of the target; NULL: nothing. */
+const struct boot_lun *world_lun(const struct world *world, unsigned number);
+/* A second target, beside that of world_open: *luns, as boot_target_open gives them; how many. */
+unsigned world_open_luns(struct world *world, int64_t machine_id, uint64_t number, struct boot_lun luns[8], char reason[256]);
+void world_close_luns(struct world *world, const struct boot_lun *luns, unsigned count);
+/*
+ * The server dies while disk, which keeps object, is written to: what lies on the disk then, made from what lay there
+ * before it was closed. The target is closed. lose_power: and its host with it.
+ */
+void world_die(struct world *world, const char *object, struct disk *disk);
+void world_lose_power(struct world *world, const char *object, struct disk *disk);
+/* The runtime's attach and detach, for world.c. */
+void world_attach(void *world, uint64_t key, unsigned lun, struct loop *reply_loop,
+		  void (*attached)(void *arg, int err, const char *reason), void *arg);
+void world_detach(void *world, uint64_t key, unsigned lun, bool force, struct loop *reply_loop,
+		  void (*detached)(void *arg, int err, const char *reason), void *arg);
 
 #endif

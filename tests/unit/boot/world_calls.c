@@ -187,6 +187,7 @@ static void close_run(struct loop_msg *msg)
 
 	boot_target_close(w->boot, w->luns, w->lun_count, close_done, &closing->done);
 	w->disk = NULL;
+	w->lun_count = 0;
 }
 
 void world_close(struct world *w)
@@ -201,7 +202,7 @@ void world_close(struct world *w)
 	sem_destroy(&closing.done);
 }
 
-struct writing {
+struct transfer {
 	struct loop_msg msg;
 	struct disk *disk;
 	struct disk_request request;
@@ -210,35 +211,68 @@ struct writing {
 	sem_t done;
 };
 
-static void write_done(struct disk_request *request)
+static void transfer_done(struct disk_request *request)
 {
-	sem_post(&((struct writing *)request->user)->done);
+	struct transfer *transfer = request->user;
+
+	if (request->op == DISK_READ && !request->result) {
+		size_t at = 0;
+
+		for (int i = 0; i < request->iov_count; i++) {
+			memcpy(transfer->block + at, request->iov[i].iov_base, request->iov[i].iov_len);
+			at += request->iov[i].iov_len;
+		}
+		disk_release(transfer->disk, request);
+	}
+	sem_post(&transfer->done);
 }
 
-static void write_run(struct loop_msg *msg)
+static void transfer_run(struct loop_msg *msg)
 {
-	struct writing *writing = container_of(msg, struct writing, msg);
+	struct transfer *transfer = container_of(msg, struct transfer, msg);
 
-	disk_submit(writing->disk, &writing->request);
+	disk_submit(transfer->disk, &transfer->request);
+}
+
+static int transfer(struct world *w, struct transfer *t, struct disk *disk, enum disk_op op, uint64_t offset, bool flush)
+{
+	t->msg.run = transfer_run;
+	t->disk = disk;
+	t->iov = (struct iovec){ t->block, sizeof(t->block) };
+	t->request = (struct disk_request){ .op = op,
+					    .fua = flush,
+					    .offset = offset,
+					    .length = sizeof(t->block),
+					    .iov = op == DISK_WRITE ? &t->iov : NULL,
+					    .iov_count = op == DISK_WRITE,
+					    .done = transfer_done,
+					    .user = t };
+	sem_init(&t->done, 0, 0);
+	loop_post(w->io, &t->msg);
+	sem_wait(&t->done);
+	sem_destroy(&t->done);
+	return t->request.result;
+}
+
+int world_write_disk(struct world *w, struct disk *disk, uint64_t offset, unsigned char byte, bool flush)
+{
+	struct transfer t;
+
+	memset(t.block, byte, sizeof(t.block));
+	return transfer(w, &t, disk, DISK_WRITE, offset, flush);
 }
 
 int world_write_block(struct world *w, uint64_t offset, unsigned char byte, bool flush)
 {
-	struct writing writing = { .msg.run = write_run, .disk = w->disk };
+	return world_write_disk(w, w->disk, offset, byte, flush);
+}
 
-	memset(writing.block, byte, sizeof(writing.block));
-	writing.iov = (struct iovec){ writing.block, sizeof(writing.block) };
-	writing.request = (struct disk_request){ .op = DISK_WRITE,
-						 .fua = flush,
-						 .offset = offset,
-						 .length = sizeof(writing.block),
-						 .iov = &writing.iov,
-						 .iov_count = 1,
-						 .done = write_done,
-						 .user = &writing };
-	sem_init(&writing.done, 0, 0);
-	loop_post(w->io, &writing.msg);
-	sem_wait(&writing.done);
-	sem_destroy(&writing.done);
-	return writing.request.result;
+int world_read_disk(struct world *w, struct disk *disk, uint64_t offset)
+{
+	struct transfer t;
+	int err = transfer(w, &t, disk, DISK_READ, offset, false);
+
+	for (size_t i = 1; i < sizeof(t.block) && !err; i++)
+		assert_int_equal(t.block[i], t.block[0]);
+	return err ? err : t.block[0];
 }

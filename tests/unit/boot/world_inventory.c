@@ -233,3 +233,43 @@ unsigned world_children(struct world *w)
 	closedir(dir);
 	return count;
 }
+
+static int count_volume(void *arg, const struct volume *volume)
+{
+	*(unsigned *)arg += volume->kind != VOLUME_SYSTEM;
+	return 0;
+}
+
+static int count_volumes(struct inventory_tx *tx, void *arg)
+{
+	return volume_each(tx, count_volume, arg);
+}
+
+unsigned world_volume_count(struct world *w)
+{
+	unsigned count = 0;
+
+	assert_int_equal(world_read(w, count_volumes, &count), 0);
+	return count;
+}
+
+struct volume_of {
+	const char *which;
+	struct volume volume;
+};
+
+static int read_volume(struct inventory_tx *tx, void *arg)
+{
+	struct volume_of *of = arg;
+	int err = volume_find(tx, of->which, &of->volume);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+struct volume world_volume(struct world *w, const char *which)
+{
+	struct volume_of of = { .which = which };
+
+	assert_int_equal(world_read(w, read_volume, &of), 0);
+	return of.volume;
+}

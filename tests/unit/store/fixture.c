@@ -2,6 +2,7 @@
 #include "store/fixture.h"
 
 #include "base/util.h"
+#include "store/backend.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,8 @@ void fixture_open(struct fixture *f)
 	assert_int_equal(pool_new(threads, &f->pool), 0);
 	if (store_open(f->state, f->pool, &f->store, reason, sizeof(reason)))
 		fail_msg("%s", reason);
+	if (f->backends)
+		store_set_backends(f->store, f->backends);
 	if (inventory_open(store_inventory_path(f->store), &f->inventory, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	if (store_attach(f->store, f->inventory, reason, sizeof(reason)))
@@ -183,17 +186,22 @@ void import_wait(struct fixture *f, uint64_t id, struct import_status *status)
 	*status = now;
 }
 
-struct import_status import_file(struct fixture *f, const char *path, const char *name)
+struct import_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use)
 {
 	struct import_status status = { 0 };
 	char reason[512] = "";
 	uint64_t id;
 
-	if (store_import(f->store, path, name, IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)))
+	if (store_import(f->store, path, name, use, "test", &id, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 		import_wait(f, id, &status);
 	return status;
+}
+
+struct import_status import_file(struct fixture *f, const char *path, const char *name)
+{
+	return import_for(f, path, name, IMPORT_FOR_MACHINES);
 }
 
 struct version_query {

@@ -9,12 +9,15 @@
 #include "store/private.h"
 #include "store/store.h"
 
+struct store_backend;
+
 struct fixture {
 	char dir[64]; /* holds "state" and the inputs */
 	char state[96];
 	struct pool *pool;
 	struct inventory *inventory;
 	struct store *store;
+	const struct store_backend *const *backends; /* NULL: those that there are */
 };
 
 /* cmocka set-up and teardown: *state is a struct fixture. Teardown removes everything. */
@@ -44,6 +47,8 @@ bool same_content(const char *a, const char *b);
 /* Imports and waits for the end. */
 /* Until the import has changed from *status. */
 void import_wait(struct fixture *f, uint64_t id, struct import_status *status);
+struct import_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use);
+/* For machines. */
 struct import_status import_file(struct fixture *f, const char *path, const char *name);
 /* The same, which must succeed; the version. */
 struct image_version import_version(struct fixture *f, const char *path, const char *name);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "store/disks.h"
+
+#include "base/util.h"
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+void disks_start(struct disks *d, struct fixture *f)
+{
+	*d = (struct disks){ .f = f };
+	for (unsigned i = 0; i < array_len(d->loops); i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "io-%u", i);
+		d->loops[i] = loop_new(i);
+		assert_non_null(d->loops[i]);
+		assert_int_equal(loop_start(d->loops[i], name), 0);
+	}
+	assert_int_equal(disk_env_new(f->pool, d->loops, array_len(d->loops), &d->env), 0);
+}
+
+void disks_stop(struct disks *d)
+{
+	for (unsigned i = 0; i < array_len(d->loops); i++)
+		loop_stop(d->loops[i]);
+	disk_env_free(d->env);
+	for (unsigned i = 0; i < array_len(d->loops); i++)
+		loop_free(d->loops[i]);
+}
+
+/* ---- open and close ---- */
+
+struct call {
+	struct loop_msg msg;
+	void (*run)(void *arg);
+	void *arg;
+	struct store *store;
+	struct disk *disk;
+	int err;
+	char reason[256];
+	sem_t done;
+};
+
+static void call_opened(void *arg, const struct disk_opened *result)
+{
+	struct call *call = arg;
+
+	call->disk = result->disk;
+	call->err = result->err;
+	snprintf(call->reason, sizeof(call->reason), "%s", result->reason);
+	sem_post(&call->done);
+}
+
+static void call_wait(struct call *call)
+{
+	sem_wait(&call->done);
+	sem_destroy(&call->done);
+}
+
+struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *volume, const struct image_version *version,
+			int *err, char reason[256])
+{
+	const struct store_open how = { .env = d->env };
+	struct call call = { .disk = NULL };
+
+	sem_init(&call.done, 0, 0);
+	store_open_volume(d->f->store, d->loops[loop], volume, version, &how, call_opened, &call);
+	call_wait(&call);
+	*err = call.err;
+	memcpy(reason, call.reason, sizeof(call.reason));
+	assert_true((call.disk != NULL) != (call.err != 0));
+	return call.disk;
+}
+
+static void call_closed(void *arg, int err)
+{
+	struct call *call = arg;
+
+	call->err = err;
+	sem_post(&call->done);
+}
+
+static void close_run(struct loop_msg *msg)
+{
+	struct call *call = container_of(msg, struct call, msg);
+
+	store_close_volume(call->store, call->disk, call_closed, call);
+}
+
+int disks_close(struct disks *d, struct disk *disk)
+{
+	struct call call = { .msg.run = close_run, .store = d->f->store, .disk = disk };
+
+	sem_init(&call.done, 0, 0);
+	loop_post(disk->loop, &call.msg);
+	call_wait(&call);
+	return call.err;
+}
+
+static void call_run(struct loop_msg *msg)
+{
+	struct call *call = container_of(msg, struct call, msg);
+
+	call->run(call->arg);
+	sem_post(&call->done);
+}
+
+void disks_on_loop(struct disks *d, unsigned loop, void (*run)(void *arg), void *arg)
+{
+	struct call call = { .msg.run = call_run, .run = run, .arg = arg };
+
+	sem_init(&call.done, 0, 0);
+	loop_post(d->loops[loop], &call.msg);
+	call_wait(&call);
+}
+
+/* ---- reading and writing ---- */
+
+struct transfer {
+	struct loop_msg msg;
+	struct disk *disk;
+	struct disk_request request;
+	struct iovec iov;
+	unsigned char block[4096];
+	sem_t done;
+};
+
+static void transfer_done(struct disk_request *request)
+{
+	struct transfer *t = request->user;
+	size_t at = 0;
+
+	for (int i = 0; request->op == DISK_READ && !request->result && i < request->iov_count; i++) {
+		memcpy(t->block + at, request->iov[i].iov_base, request->iov[i].iov_len);
+		at += request->iov[i].iov_len;
+	}
+	if (request->op == DISK_READ && !request->result)
+		disk_release(t->disk, request);
+	sem_post(&t->done);
+}
+
+static void transfer_run(struct loop_msg *msg)
+{
+	struct transfer *t = container_of(msg, struct transfer, msg);
+
+	disk_submit(t->disk, &t->request);
+}
+
+static int transfer(struct transfer *t, struct disk *disk, enum disk_op op, uint64_t offset)
+{
+	t->msg.run = transfer_run;
+	t->disk = disk;
+	t->iov = (struct iovec){ t->block, sizeof(t->block) };
+	t->request = (struct disk_request){ .op = op,
+					    .offset = offset,
+					    .length = sizeof(t->block),
+					    .iov = op == DISK_WRITE ? &t->iov : NULL,
+					    .iov_count = op == DISK_WRITE,
+					    .done = transfer_done,
+					    .user = t };
+	sem_init(&t->done, 0, 0);
+	loop_post(disk->loop, &t->msg);
+	sem_wait(&t->done);
+	sem_destroy(&t->done);
+	return t->request.result;
+}
+
+int disks_write(struct disk *disk, uint64_t offset, unsigned char byte)
+{
+	struct transfer t;
+
+	memset(t.block, byte, sizeof(t.block));
+	return transfer(&t, disk, DISK_WRITE, offset);
+}
+
+int disks_read(struct disk *disk, uint64_t offset)
+{
+	struct transfer t;
+	int err = transfer(&t, disk, DISK_READ, offset);
+
+	for (size_t i = 1; i < sizeof(t.block) && !err; i++)
+		assert_int_equal(t.block[i], t.block[0]);
+	return err ? err : t.block[0];
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* See memory_backend.h. Objects are under a mutex: HTTP's threads and loops share them. */
+#include "store/memory_backend.h"
+
+#include "base/loop.h"
+#include "base/util.h"
+#include "disk/engine.h"
+#include "store/private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct object {
+	struct object *next;
+	char name[NAME_MAX_TEXT];
+	uint8_t *bytes;
+	uint64_t size_bytes;
+	bool written, open;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the list and what is in it but bytes */
+static struct object *objects;
+
+static struct object *find_locked(const char *name)
+{
+	struct object *object = objects;
+
+	while (object && strcmp(object->name, name))
+		object = object->next;
+	return object;
+}
+
+static struct object *find(const char *name)
+{
+	struct object *object;
+
+	pthread_mutex_lock(&mutex);
+	object = find_locked(name);
+	pthread_mutex_unlock(&mutex);
+	return object;
+}
+
+void memory_backend_lose(const char *name)
+{
+	struct object *object;
+
+	pthread_mutex_lock(&mutex);
+	for (struct object **at = &objects; (object = *at); at = &object->next) {
+		if (strcmp(object->name, name))
+			continue;
+		assert(!object->open);
+		*at = object->next;
+		free(object->bytes);
+		free(object);
+		break;
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+void memory_backend_clear(void)
+{
+	while (objects)
+		memory_backend_lose(objects->name);
+}
+
+/* ---- making, changing, deleting ---- */
+
+/* The golden version's bytes at the beginning of these. */
+static int read_golden(struct store *store, const struct image_version *version, uint8_t *bytes)
+{
+	char path[PATH_MAX];
+	ssize_t len;
+	int fd;
+
+	store_version_path(store, version, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = pread(fd, bytes, version->size_bytes, 0);
+	close(fd);
+	return len == (ssize_t)version->size_bytes ? 0 : -EIO;
+}
+
+static int memory_create(struct store *store, const struct volume *volume, const struct image_version *version,
+			 char *reason, size_t reason_size)
+{
+	uint64_t size_bytes = version ? version->size_bytes : volume->size_bytes;
+	struct object *made;
+	int err = 0;
+
+	if (find(volume->object)) {
+		snprintf(reason, reason_size, "%s is there already", volume->object);
+		return -EEXIST;
+	}
+	made = calloc(1, sizeof(*made));
+	assert(made);
+	snprintf(made->name, sizeof(made->name), "%s", volume->object);
+	made->size_bytes = size_bytes;
+	made->bytes = calloc(1, size_bytes);
+	assert(made->bytes);
+	if (version)
+		err = read_golden(store, version, made->bytes);
+	if (err) {
+		snprintf(reason, reason_size, "%s: %s", version->file, strerror(-err));
+		free(made->bytes);
+		free(made);
+		return err;
+	}
+	pthread_mutex_lock(&mutex);
+	made->next = objects;
+	objects = made;
+	pthread_mutex_unlock(&mutex);
+	return 0;
+}
+
+static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, char *reason, size_t reason_size)
+{
+	struct object *object = find(name);
+
+	(void)store;
+	if (!object) {
+		snprintf(reason, reason_size, "%s is missing", name);
+		return -ENOENT;
+	}
+	assert(!object->open);
+	if (size_bytes <= object->size_bytes)
+		return 0;
+	object->bytes = realloc(object->bytes, size_bytes);
+	assert(object->bytes);
+	memset(object->bytes + object->size_bytes, 0, size_bytes - object->size_bytes);
+	object->size_bytes = size_bytes;
+	return 0;
+}
+
+static int memory_lift(struct store *store, const char *name, char *reason, size_t reason_size)
+{
+	(void)store;
+	(void)reason;
+	(void)reason_size;
+	return find(name) ? 0 : -ENOENT;
+}
+
+static int memory_sync(struct store *store, const char *name)
+{
+	(void)store;
+	return find(name) ? 0 : -ENOENT;
+}
+
+static void memory_delete(struct store *store, const char *name)
+{
+	(void)store;
+	memory_backend_lose(name);
+}
+
+/* ---- opening ---- */
+
+struct memory_disk {
+	struct disk disk;
+	struct object *object; /* NULL: a golden version, whose bytes are the disk's */
+	uint8_t *bytes;
+};
+
+static int act(struct memory_disk *memory, struct disk_request *req)
+{
+	uint8_t *at = memory->bytes + req->offset;
+	struct iovec *lent;
+
+	if (memory->object && (req->op == DISK_WRITE || req->op == DISK_WRITE_ZEROES || req->op == DISK_DISCARD))
+		memory->object->written = true;
+	switch (req->op) {
+	case DISK_READ:
+		lent = malloc(sizeof(*lent));
+		assert(lent);
+		*lent = (struct iovec){ at, req->length };
+		req->private = lent;
+		req->iov = lent;
+		req->iov_count = 1;
+		break;
+	case DISK_WRITE:
+		for (int i = 0; i < req->iov_count; i++) {
+			memcpy(at, req->iov[i].iov_base, req->iov[i].iov_len);
+			at += req->iov[i].iov_len;
+		}
+		break;
+	case DISK_WRITE_ZEROES:
+	case DISK_DISCARD:
+		memset(at, 0, req->length);
+		break;
+	case DISK_STATUS:
+		req->extents[0] = (struct disk_extent){ req->offset, req->length, true };
+		req->extent_count = 1;
+		break;
+	case DISK_FLUSH:
+		break;
+	}
+	return 0;
+}
+
+static void memory_submit(struct disk *disk, struct disk_request *req)
+{
+	disk_complete_soon(req, act(container_of(disk, struct memory_disk, disk), req));
+}
+
+static void memory_release(struct disk *disk, struct disk_request *req)
+{
+	(void)disk;
+	free(req->private);
+}
+
+static void memory_disk_info(const struct disk *disk, struct disk_info *info)
+{
+	info->allocated_bytes = disk->size_bytes;
+}
+
+static void memory_close(struct disk *disk, void (*closed)(void *arg, int err), void *arg)
+{
+	struct memory_disk *memory = container_of(disk, struct memory_disk, disk);
+
+	pthread_mutex_lock(&mutex);
+	if (memory->object)
+		memory->object->open = false;
+	pthread_mutex_unlock(&mutex);
+	if (!memory->object)
+		free(memory->bytes);
+	free(memory);
+	closed(arg, 0);
+}
+
+static const struct disk_ops memory_ops = {
+	.name = "memory",
+	.submit = memory_submit,
+	.release = memory_release,
+	.info = memory_disk_info,
+	.close = memory_close,
+};
+
+struct opening {
+	struct loop_msg msg;
+	struct loop *loop;
+	struct memory_disk *memory;
+	struct disk_open how;
+	struct disk_env *env;
+	uint64_t size_bytes;
+	struct disk_opened result;
+	void (*opened)(void *arg, const struct disk_opened *result);
+	void *arg;
+};
+
+static void open_run(struct loop_msg *msg)
+{
+	struct opening *o = container_of(msg, struct opening, msg);
+
+	if (!o->result.err) {
+		disk_init(&o->memory->disk, o->env, o->loop, &memory_ops, &o->how, o->size_bytes);
+		o->result.disk = &o->memory->disk;
+	}
+	o->opened(o->arg, &o->result);
+	free(o);
+}
+
+static int open_object(struct opening *o, const char *name)
+{
+	struct object *object;
+	int err = 0;
+
+	pthread_mutex_lock(&mutex);
+	object = find_locked(name);
+	if (!object)
+		err = -ENOENT;
+	else if (object->open)
+		err = -EBUSY;
+	else
+		object->open = true;
+	pthread_mutex_unlock(&mutex);
+	if (err)
+		return err;
+	o->memory->object = object;
+	o->memory->bytes = object->bytes;
+	o->size_bytes = object->size_bytes;
+	return 0;
+}
+
+static void memory_open(struct store *store, struct loop *loop, const struct volume *volume,
+			const struct image_version *version, const struct store_open *how,
+			void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	struct opening *o = calloc(1, sizeof(*o));
+
+	assert(o);
+	*o = (struct opening){ .msg.run = open_run, .loop = loop, .env = how->env, .opened = opened, .arg = arg };
+	o->how = (struct disk_open){ .read_only = !volume->object[0], .on_event = how->on_event, .event_arg = how->event_arg };
+	o->memory = calloc(1, sizeof(*o->memory));
+	assert(o->memory);
+	if (volume->object[0]) {
+		o->result.err = open_object(o, volume->object);
+	} else {
+		o->size_bytes = version->size_bytes;
+		o->memory->bytes = malloc(version->size_bytes);
+		assert(o->memory->bytes);
+		o->result.err = read_golden(store, version, o->memory->bytes);
+		if (o->result.err)
+			free(o->memory->bytes);
+	}
+	if (o->result.err) {
+		snprintf(o->result.reason, sizeof(o->result.reason), "%s: %s", volume->object[0] ? volume->object : version->file,
+			 strerror(-o->result.err));
+		free(o->memory);
+	}
+	loop_post(loop, &o->msg);
+}
+
+/* ---- what is there ---- */
+
+static int memory_info(struct store *store, const struct volume *volume, const struct image_version *version,
+		       struct volume_info *info)
+{
+	struct object *object = find(volume->object);
+
+	(void)store;
+	snprintf(info->format, sizeof(info->format), "memory");
+	snprintf(info->path, sizeof(info->path), "memory:%s", volume->object[0] ? volume->object : version->file);
+	if (!volume->object[0]) {
+		info->virtual_bytes = version->size_bytes;
+		info->clean = true;
+		return 0;
+	}
+	if (!object)
+		return -ENOENT;
+	info->virtual_bytes = info->allocated_bytes = object->size_bytes;
+	info->clean = !object->open;
+	return 0;
+}
+
+static int memory_list(struct store *store, int (*each)(void *arg, const char *object), void *arg)
+{
+	int stop = 0;
+
+	(void)store;
+	for (struct object *object = objects, *next; object && !stop; object = next) {
+		next = object->next;
+		stop = each(arg, object->name);
+	}
+	return stop;
+}
+
+static uint64_t memory_used_bytes(struct store *store)
+{
+	uint64_t sum = 0;
+
+	(void)store;
+	for (const struct object *object = objects; object; object = object->next)
+		sum += object->size_bytes;
+	return sum;
+}
+
+struct unknown {
+	struct store *store;
+	const struct reclaim_rows *rows;
+};
+
+/* Nobody's, and never written to: its making did not commit. */
+static int reclaim_unknown(void *arg, const char *name)
+{
+	const struct unknown *unknown = arg;
+
+	for (size_t i = 0; i < unknown->rows->count; i++) {
+		if (!strcmp(unknown->rows->volumes[i].volume.object, name))
+			return 0;
+	}
+	if (!find(name)->written)
+		memory_delete(unknown->store, name);
+	return 0;
+}
+
+static int memory_reclaim(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size)
+{
+	struct unknown unknown = { store, rows };
+
+	(void)reason;
+	(void)reason_size;
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct reclaim_volume *row = &rows->volumes[i];
+
+		if (find(row->volume.object))
+			continue;
+		if (row->volume.fresh)
+			reclaim_make_again(store, row, reclaim_version(rows, row->volume.version_id));
+		else if (row->volume.state == VOLUME_READY)
+			reclaim_record(store, row, true, "its object is missing");
+	}
+	return memory_list(store, reclaim_unknown, &unknown);
+}
+
+const struct store_backend memory_backend = {
+	.name = "memory",
+	.suffix = "",
+	.create = memory_create,
+	.open = memory_open,
+	.grow = memory_grow,
+	.lift = memory_lift,
+	.sync = memory_sync,
+	.info = memory_info,
+	.delete = memory_delete,
+	.list = memory_list,
+	.used_bytes = memory_used_bytes,
+	.reclaim = memory_reclaim,
+};
