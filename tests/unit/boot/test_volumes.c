@@ -87,7 +87,7 @@ static int take_away(struct world *w, const char *volume)
 
 static int resize(struct world *w, const char *volume, const char *size)
 {
-	return boot_volume_resize(w->boot, volume, size, "ctl", reason, sizeof(reason));
+	return boot_volume_set(w->boot, volume, "size", size, "ctl", reason, sizeof(reason));
 }
 
 static void set(struct world *w, const char *volume, const char *key, const char *value, int want, const char *sentence)

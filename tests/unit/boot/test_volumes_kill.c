@@ -73,7 +73,7 @@ static void step(struct world *w)
 		boot_volume_detach(w->boot, name, machine, true, "ctl", reason, sizeof(reason));
 		return;
 	case 6:
-		boot_volume_resize(w->boot, name, size, "ctl", reason, sizeof(reason));
+		boot_volume_set(w->boot, name, "size", size, "ctl", reason, sizeof(reason));
 		return;
 	case 7:
 		boot_volume_detach(w->boot, name, machine, true, "ctl", reason, sizeof(reason));
