@@ -330,12 +330,12 @@ static bool find_id(struct request *request, char id[SIZE_TEXT])
 static const char *loser(const struct request *request, const json_t *body, char machine[REQUEST_PARAM_TEXT])
 {
 	const char *named = json_string_value(json_object_get(body, "machine")), *volume = request->params[0];
-	size_t len = strcspn(volume, ":");
+	const char *colon = strrchr(volume, ':'); /* the last: the machine may be named by a MAC */
 
-	if (named || !volume[len])
+	if (named || !colon)
 		return named;
-	memcpy(machine, volume, len);
-	machine[len] = '\0';
+	memcpy(machine, volume, (size_t)(colon - volume));
+	machine[colon - volume] = '\0';
 	return machine;
 }
 
