@@ -53,8 +53,10 @@ struct store_backend {
 	int (*list)(struct store *store, int (*each)(void *arg, const char *object), void *arg);
 	/* Bytes that all its objects take. */
 	uint64_t (*used_bytes)(struct store *store);
-	/* At the start: makes fresh objects again that are missing, says what is lost, removes what is nobody's for certain. */
-	int (*reclaim)(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size);
+	/* At the start, for each of its volumes: makes it again where it is fresh, or needed for one boot only; or says that it is lost. */
+	void (*reclaim)(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
+	/* An object that no volume names: was it made, and then nothing more? Then what made it did not commit, and it goes. */
+	bool (*is_unused)(struct store *store, const char *object);
 };
 
 /* NULL ends. The first is what new volumes get. */
@@ -63,8 +65,6 @@ extern const struct store_backend store_files; /* files/files.c */
 
 /* NULL: there is none of this name. */
 const struct store_backend *store_backend_find(const struct store *store, const char *name);
-/* With other backends than store_backends: tests. Before the first volume. */
-void store_set_backends(struct store *store, const struct store_backend *const *backends);
 
 /* ---- for reclaim ---- */
 

@@ -60,7 +60,7 @@ struct store {
 	struct verified verified[VERIFIED_KEPT];
 	uint64_t verified_clock;
 
-	const struct store_backend *const *backends; /* NULL ends; backend.h */
+	const struct store_backend *const *backends; /* NULL ends; store_backends, but in tests */
 	pthread_mutex_t shared_mutex;		     /* guards the list, not what is in it */
 	struct shared_disk *shared;		     /* shared.c */
 };

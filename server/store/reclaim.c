@@ -8,7 +8,7 @@
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
  *  - a boot set whose version is gone (learn.c);
  *  - an object that a committed change gave up is named in the inventory (discarded_each);
- *  - what else a backend knows to be nobody's (store_backend.reclaim).
+ *  - an object that no volume names and that was never written to: what made it did not commit.
  *
  * Main thread, before anything else runs.
  */
@@ -356,6 +356,49 @@ static int delete_discarded(struct store *store, const struct store_backend *bac
 	return err;
 }
 
+struct unknown {
+	struct names known, found;
+};
+
+static int take_unknown(void *arg, const char *object)
+{
+	struct unknown *unknown = arg;
+
+	if (!names_have(&unknown->known, object))
+		names_add(&unknown->found, object);
+	return 0;
+}
+
+/* What may be all that is left of somebody's disk, say under an old backup of the inventory, stays, with a warning. */
+static void reclaim_object(struct store *store, const struct store_backend *backend, const char *object)
+{
+	if (backend->is_unused(store, object)) {
+		log_info("store: %s: %s: removed, what made it had not been completed", backend->name, object);
+		backend->delete(store, object);
+		return;
+	}
+	log_warning("store: %s: %s belongs to no volume (is the inventory older than it?): delete it by hand if nobody "
+		    "misses it",
+		    backend->name, object);
+}
+
+/* Listed first, for the list must not change while it is walked. */
+static int reclaim_unknown(struct store *store, const struct store_backend *backend, const struct reclaim_rows *rows)
+{
+	struct unknown unknown = { .known = { 0 } };
+	int err;
+
+	for (size_t i = 0; i < rows->count; i++)
+		names_add(&unknown.known, rows->volumes[i].volume.object);
+	names_sort(&unknown.known);
+	err = unknown.known.failed ? -ENOMEM : backend->list(store, take_unknown, &unknown);
+	for (size_t i = 0; i < unknown.found.count && !err; i++)
+		reclaim_object(store, backend, unknown.found.list[i]);
+	names_free(&unknown.known);
+	names_free(&unknown.found);
+	return err;
+}
+
 static int reclaim_backend(struct reclaim *r, const struct store_backend *backend, char *reason, size_t reason_size)
 {
 	struct reclaim_rows rows = {
@@ -374,7 +417,11 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 		if (!strcmp(r->volumes[i].volume.backend, backend->name))
 			rows.volumes[rows.count++] = r->volumes[i];
 	}
-	err = backend->reclaim(r->store, &rows, reason, reason_size);
+	for (size_t i = 0; i < rows.count; i++)
+		backend->reclaim(r->store, &rows, &rows.volumes[i]);
+	err = reclaim_unknown(r->store, backend, &rows);
+	if (err)
+		snprintf(reason, reason_size, "what %s keeps cannot be listed: %s", backend->name, strerror(-err));
 out:
 	free(rows.volumes);
 	return err;

@@ -22,11 +22,6 @@ enum {
 
 const struct store_backend *const store_backends[] = { &store_files, NULL };
 
-void store_set_backends(struct store *store, const struct store_backend *const *backends)
-{
-	store->backends = backends;
-}
-
 const struct store_backend *store_backend_find(const struct store *store, const char *name)
 {
 	for (const struct store_backend *const *backend = store->backends; *backend; backend++) {

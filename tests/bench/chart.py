@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-COLOURS = {"sanbootd": "#1f77b4", "tgt": "#d62728", "spdk": "#9467bd", "bound": "#8c8c8c", "bare": "#8c8c8c"}
+COLOURS = {"earlier": "#8a8fb0", "sanbootd": "#1f77b4", "tgt": "#d62728", "spdk": "#9467bd", "bound": "#8c8c8c", "bare": "#8c8c8c"}
 NAMES = {"bound": "constant data", "bare": "bare program"}
 WIDTH, LEFT, BAR_SPACE = 1180, 400, 560
 GOAL = 'stroke="#2ca02c" stroke-width="2.5"'

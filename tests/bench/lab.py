@@ -6,7 +6,7 @@ import mmap, os, random, shutil, sys
 from loads import region
 from scale import FRESH, GOLDEN_BYTES, MIB, WRITTEN_OFFSET
 from spdk import Spdk
-from targets import Constant, Failed, Sanbootd, Tgt, WideTgt, iload
+from targets import Constant, Earlier, Failed, Sanbootd, Tgt, WideTgt, iload
 
 
 def say(text):
@@ -46,9 +46,10 @@ class Lab:
 
     def begin_all(self):
         scale = self.scale
-        self.begin(Sanbootd, self.golden, scale.wide)
-        ours = self.targets["sanbootd"]
-        ours.write_list(ours.enrol(scale.wide))
+        for kind in [Sanbootd, Earlier] if Earlier.build else [Sanbootd]:
+            self.begin(kind, self.golden, scale.wide)
+            ours = self.targets[kind.name]
+            ours.write_list(ours.enrol(scale.wide))
         self.begin(Constant, GOLDEN_BYTES, scale.wide)
         if shutil.which("tgtd"):
             self.begin(Tgt, self.golden, scale.narrow)
@@ -88,7 +89,7 @@ class Lab:
         if self.written or not (load.written or load.fresh):
             return
         say("writing the region that is overwritten")
-        for t in self.of("sanbootd", "tgt"):
+        for t in self.of("sanbootd", "earlier", "tgt"):
             iload(t, "-n", self.scale.narrow, "-q", 8, "-b", "256k", "-w", "write", "--pass",
                   *region(WRITTEN_OFFSET, self.scale.written_bytes))
         settle()

@@ -33,7 +33,7 @@ def fairness(lab, rows):
     count = scale.narrow - 1
     small = ["-n", count, "-q", 1, "-b", "4k", "-w", "randread", "-d", scale.seconds, "-W", scale.warmup, *region(0, scale.part_bytes)]
     print(f"\nFairness: p99 of {count} machines reading 4 KiB, alone and beside one that reads 1 MiB at depth 128 (goal: {P99_GOAL} x at most)")
-    for t in lab.of("sanbootd", "bound", "tgt"):
+    for t in lab.of("sanbootd", "earlier", "bound", "tgt"):
         alone, beside, big = [], [], []
         last = LastMachine(t, scale.narrow)
         for _ in range(scale.rounds):
@@ -60,7 +60,7 @@ def flush(lab, row):
     scale = lab.scale
     seconds, machines, part = max(scale.seconds, 0.5), scale.wide, region(0, scale.flush_bytes)
     args = ["-n", machines, "-q", 1, "-b", "4k", "-w", "randwrite", "--sync", 1, "-d", seconds, "-W", 0.2, *part]
-    targets = lab.peers(machines, "sanbootd", "tgt")
+    targets = lab.peers(machines, "sanbootd", "earlier", "tgt")
     for t in targets:
         iload(t, "-n", machines, "-q", 4, "-b", "256k", "-w", "write", "--pass", *part)
     rates = row["rounds"] = {t.label: [] for t in targets} | {"bare": []}

@@ -4,7 +4,7 @@ import concurrent.futures, csv, http.client, itertools, os, random, re, shutil, 
 
 from lab import settle
 from report import median
-from targets import TOP, Constant, Failed, Sanbootd, iload, line_of_script
+from targets import TOP, Constant, Earlier, Failed, Sanbootd, iload, line_of_script
 
 TRACE = os.path.join(TOP, "tests", "sim", "boots", "debian-first-boot.csv")
 DISK_BYTES, BLOCK, DEPTH = 1536 << 20, 512, 16
@@ -116,25 +116,33 @@ def step(directory, machines, rounds):
     """One size of a storm: verified once, then timed beside the bound."""
     image = golden(os.path.join(os.path.dirname(directory), "storm.raw"))
     os.makedirs(directory)
-    server = bound = None
+    server = bound = earlier = None
     row = {"machines": machines}
     try:
         server = Sanbootd(directory, image, machines * (rounds + 1), auth="chap")
+        if Earlier.build:
+            earlier = Earlier(directory, image, machines * (rounds + 1), auth="chap")
+            verified(earlier, machines, image, {})
         bound = Constant(directory, DISK_BYTES, machines)
         verified(server, machines, image, row)
-        runs, bounds = [], []
+        runs, bounds, others = [], [], []
         for i in range(rounds):
-            server.write_list(enrol(server, machines * (i + 1), machines)[0])
-            settle()
-            runs.append(replay(server, machines))
+            for target, got in ((server, runs), (earlier, others)):
+                if target:
+                    target.write_list(enrol(target, machines * (i + 1), machines)[0])
+                    settle()
+                    got.append(replay(target, machines))
             bounds.append(replay(bound, machines))
     finally:
-        for t in (server, bound):
+        for t in (server, earlier, bound):
             if t:
                 t.stop()
         shutil.rmtree(directory)
         settle()
     pairs = list(zip(runs, bounds))
+    if others:
+        row["earlier"] = {"time_ratio": median(a["secs"] / b["secs"] for a, b in zip(runs, others)),
+                          "cpu_ratio": median(a["target_cpu_s"] / b["target_cpu_s"] for a, b in zip(runs, others))}
     row.update(seconds=median(r["secs"] for r in runs), bound_seconds=median(r["secs"] for r in bounds),
                cpu_ms_per_boot=1000 * median(r["target_cpu_s"] for r in runs) / machines,
                bound_cpu_ms_per_boot=1000 * median(r["target_cpu_s"] for r in bounds) / machines,
@@ -188,5 +196,7 @@ def measure(directory, scale, result):
         print(f"{n:8} {row['enrol_s']:7.2f} s {row['verified_s']:7.2f} s {row['seconds']:6.2f} s {row['bound_seconds']:6.2f} s {row['time_ratio']:6.2f}"
               f"  {row['cpu_ms_per_boot']:7.1f} ms {row['bound_cpu_ms_per_boot']:5.1f} ms {row['cpu_ratio']:6.2f}  {row['mbps']:6.0f}"
               f" {row['rss_kb_per_machine']:6.0f} KB {row['child_bytes'] / 1e6:7.2f} MB  {verdict}", flush=True)
+        if "earlier" in row:
+            print(f"         of the earlier build's: {row['earlier']['time_ratio']:.2f} of the time, {row['earlier']['cpu_ratio']:.2f} of the CPU", flush=True)
     result["written_bytes"], result["goal"] = written, {"ratio": GOAL, "rss_kb_per_machine": RSS_KB, "machines": MANY}
     result["growth"] = growth(rows)

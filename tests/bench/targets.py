@@ -102,7 +102,7 @@ class Target:
 
 
 class Sanbootd(Target):
-    name = "sanbootd"
+    name, build = "sanbootd", BUILD
 
     def __init__(self, directory, golden, machines, auth="none"):
         super().__init__(directory)
@@ -116,7 +116,7 @@ class Sanbootd(Target):
         self.macs = []
 
     def begin(self):
-        m = self.start([os.path.join(BUILD, "sanbootd"), "--threads", 1, "--state-dir", self.state, "--runtime-dir",
+        m = self.start([os.path.join(self.build, "sanbootd"), "--threads", 1, "--state-dir", self.state, "--runtime-dir",
                         self.runtime.name, "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", "--log-level", "warning",
                         "--config", "/dev/null"], r"ready http=(\S+) iscsi=(\S+) ")
         self.http, self.address = m.group(1), m.group(2)
@@ -139,7 +139,7 @@ class Sanbootd(Target):
         return int(float(re.search(rf"^{name} (\S+)", text, re.M).group(1)))
 
     def ctl(self, *args):
-        return run(os.path.join(BUILD, "sanbootctl"), "--runtime-dir", self.runtime.name, *args)
+        return run(os.path.join(self.build, "sanbootctl"), "--runtime-dir", self.runtime.name, *args)
 
     def enrol(self, count):
         """New machines, as their first /boot makes them; gives a line for iload --list each."""
@@ -153,6 +153,11 @@ class Sanbootd(Target):
             lines.append(line_of_script(r.status, r.read().decode()))
         c.close()
         return lines
+
+
+class Earlier(Sanbootd):
+    """Another build of sanbootd, from BASE=, in the same rounds: what a change has cost."""
+    name, build = "earlier", os.environ.get("BASE")
 
 
 def line_of_script(status, script):

@@ -49,6 +49,7 @@ static void release(struct disk *disk, struct disk_request *req)
 static void info(const struct disk *disk, struct disk_info *out)
 {
 	(void)disk;
+	(void)out;
 }
 
 static void close_disk(struct disk *disk, void (*closed)(void *arg, int err), void *arg)

@@ -141,11 +141,25 @@ static int files_info(struct store *store, const struct volume *volume, const st
 	return 0;
 }
 
-static bool is_journal(const char *name)
+/* The name of the file whose journal it is; false: it is none. */
+static bool journal_owner(const char *name, char owner[NAME_MAX + 1])
 {
 	size_t len = strlen(name), suffix = strlen(FILES_JOURNAL_SUFFIX);
 
-	return len > suffix && !strcmp(name + len - suffix, FILES_JOURNAL_SUFFIX);
+	if (len <= suffix || len > NAME_MAX || strcmp(name + len - suffix, FILES_JOURNAL_SUFFIX))
+		return false;
+	snprintf(owner, NAME_MAX + 1, "%.*s", (int)(len - suffix), name);
+	return true;
+}
+
+/* A journal belongs to its object, and may be all that is left of it. */
+static int list_entry(struct store *store, const char *name, int (*each)(void *arg, const char *object), void *arg)
+{
+	char path[PATH_MAX], owner[NAME_MAX + 1];
+
+	if (!journal_owner(name, owner))
+		return each(arg, name);
+	return access(files_path(store, owner, path), F_OK) ? each(arg, owner) : 0;
 }
 
 static int files_list(struct store *store, int (*each)(void *arg, const char *object), void *arg)
@@ -158,8 +172,8 @@ static int files_list(struct store *store, int (*each)(void *arg, const char *ob
 	if (!dir)
 		return -errno;
 	while (!stop && (entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' && !is_journal(entry->d_name))
-			stop = each(arg, entry->d_name);
+		if (entry->d_name[0] != '.')
+			stop = list_entry(store, entry->d_name, each, arg);
 	}
 	closedir(dir);
 	return stop;
@@ -183,4 +197,5 @@ const struct store_backend store_files = {
 	.list = files_list,
 	.used_bytes = files_used_bytes,
 	.reclaim = files_reclaim,
+	.is_unused = files_is_unused,
 };

@@ -16,6 +16,7 @@ const char *files_path(const struct store *store, const char *object, char out[P
 void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT]);
 
 /* reclaim_files.c */
-int files_reclaim(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size);
+void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
+bool files_is_unused(struct store *store, const char *object);
 
 #endif

@@ -3,18 +3,12 @@
  * After a start, children/ and the inventory agree. Fresh files that are missing, or that a loss of power may have
  * damaged, are made again: nobody has logged in to them yet. So is what a machine needs for one boot only. Another one
  * that is missing is said, and its volume fails.
- *
- * A file without a row that was never written to is one whose making did not commit, and goes. Other files without rows
- * may be all that is left of somebody's disk, say under an old backup of the inventory: they stay, with a warning.
  */
 #include "store/files/files.h"
 
-#include "base/log.h"
 #include "disk/qcow2.h"
-#include "store/names.h"
 #include "store/private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +29,7 @@ static bool is_sound(struct store *store, const struct volume *volume, const str
 	       info->size_bytes >= least && !strcmp(info->backing, backing);
 }
 
-static void reclaim_volume(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *row)
+void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *row)
 {
 	const struct volume *volume = &row->volume;
 	const struct image_version *version = reclaim_version(rows, volume->version_id);
@@ -81,74 +75,19 @@ static uint64_t new_child_bytes(struct store *store, uint64_t size_bytes)
 	return (uint64_t)st.st_size;
 }
 
-/* Was it made, and then nothing more? Then what made it did not commit. The first write to a disk makes its file longer. */
-static bool is_unused(struct store *store, const char *name)
+/* The first write to a disk makes its file longer. Where only its journal is left, that is of no use to anybody. */
+bool files_is_unused(struct store *store, const char *name)
 {
 	char path[PATH_MAX], reason[REASON_TEXT];
 	struct qcow2_info info;
 	struct stat st;
 
-	if (stat(files_path(store, name, path), &st) || !S_ISREG(st.st_mode))
+	if (stat(files_path(store, name, path), &st))
+		return errno == ENOENT;
+	if (!S_ISREG(st.st_mode))
 		return false;
 	if (!st.st_blocks)
 		return true; /* cut down in the middle of its making */
 	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean &&
 	       (uint64_t)st.st_size <= new_child_bytes(store, info.size_bytes);
-}
-
-static void reclaim_unknown(struct store *store, const struct names *known, const char *name)
-{
-	size_t len = strlen(name), suffix = sizeof(FILES_JOURNAL_SUFFIX) - 1;
-	char path[PATH_MAX], owner[NAME_MAX + 1];
-
-	if (len > suffix && len <= NAME_MAX && !strcmp(name + len - suffix, FILES_JOURNAL_SUFFIX)) {
-		snprintf(owner, sizeof(owner), "%.*s", (int)(len - suffix), name);
-		/* It belongs to its child, and goes when that went. */
-		if (!names_have(known, owner) && access(files_path(store, owner, path), F_OK))
-			store_unlink(files_path(store, name, path));
-		return;
-	}
-	if (is_unused(store, name)) {
-		log_info("store: children/%s: removed, what made it had not been completed", name);
-		store_files.delete(store, name);
-		return;
-	}
-	log_warning("store: children/%s belongs to no volume (is the inventory older than it?): delete it by hand if "
-		    "nobody misses it",
-		    name);
-}
-
-int files_reclaim(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size)
-{
-	struct names known = { 0 }, found = { 0 };
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
-	int err = 0;
-
-	for (size_t i = 0; i < rows->count; i++) {
-		names_add(&known, rows->volumes[i].volume.object);
-		reclaim_volume(store, rows, &rows->volumes[i]);
-	}
-	names_sort(&known);
-	dir = opendir(store_path(store, "children", NULL, path));
-	if (!dir || known.failed) {
-		err = known.failed ? -ENOMEM : -errno;
-		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
-		goto out;
-	}
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' && !names_have(&known, entry->d_name))
-			names_add(&found, entry->d_name);
-	}
-	/* Sorted: a file comes before its journal. */
-	names_sort(&found);
-	for (size_t i = 0; i < found.count; i++)
-		reclaim_unknown(store, &known, found.list[i]);
-out:
-	if (dir)
-		closedir(dir);
-	names_free(&known);
-	names_free(&found);
-	return err;
 }

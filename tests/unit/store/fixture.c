@@ -32,7 +32,7 @@ void fixture_open(struct fixture *f)
 	if (store_open(f->state, f->pool, &f->store, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	if (f->backends)
-		store_set_backends(f->store, f->backends);
+		f->store->backends = f->backends;
 	if (inventory_open(store_inventory_path(f->store), &f->inventory, reason, sizeof(reason)))
 		fail_msg("%s", reason);
 	if (store_attach(f->store, f->inventory, reason, sizeof(reason)))

@@ -359,42 +359,20 @@ static uint64_t memory_used_bytes(struct store *store)
 	return sum;
 }
 
-struct unknown {
-	struct store *store;
-	const struct reclaim_rows *rows;
-};
-
-/* Nobody's, and never written to: its making did not commit. */
-static int reclaim_unknown(void *arg, const char *name)
+static bool memory_is_unused(struct store *store, const char *name)
 {
-	const struct unknown *unknown = arg;
-
-	for (size_t i = 0; i < unknown->rows->count; i++) {
-		if (!strcmp(unknown->rows->volumes[i].volume.object, name))
-			return 0;
-	}
-	if (!find(name)->written)
-		memory_delete(unknown->store, name);
-	return 0;
+	(void)store;
+	return !find(name)->written;
 }
 
-static int memory_reclaim(struct store *store, const struct reclaim_rows *rows, char *reason, size_t reason_size)
+static void memory_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume)
 {
-	struct unknown unknown = { store, rows };
-
-	(void)reason;
-	(void)reason_size;
-	for (size_t i = 0; i < rows->count; i++) {
-		const struct reclaim_volume *row = &rows->volumes[i];
-
-		if (find(row->volume.object))
-			continue;
-		if (row->volume.fresh)
-			reclaim_make_again(store, row, reclaim_version(rows, row->volume.version_id));
-		else if (row->volume.state == VOLUME_READY)
-			reclaim_record(store, row, true, "its object is missing");
-	}
-	return memory_list(store, reclaim_unknown, &unknown);
+	if (find(volume->volume.object))
+		return;
+	if (volume->volume.fresh)
+		reclaim_make_again(store, volume, reclaim_version(rows, volume->volume.version_id));
+	else if (volume->volume.state == VOLUME_READY)
+		reclaim_record(store, volume, true, "its object is missing");
 }
 
 const struct store_backend memory_backend = {
@@ -410,4 +388,5 @@ const struct store_backend memory_backend = {
 	.list = memory_list,
 	.used_bytes = memory_used_bytes,
 	.reclaim = memory_reclaim,
+	.is_unused = memory_is_unused,
 };
