@@ -17,7 +17,7 @@ static const struct format {
 	{ "qcow2", qcow2_disk_open },
 };
 
-/* A format that there is not: told in a later turn, as any other answer. */
+/* What there is not: told in a later turn, as any other answer. */
 struct refusal {
 	struct loop_msg msg;
 	struct disk_opened result;
@@ -33,10 +33,24 @@ static void refusal_run(struct loop_msg *msg)
 	free(refusal);
 }
 
+void disk_open_refuse(struct loop *loop, const char *reason,
+		      void (*opened)(void *arg, const struct disk_opened *result), void *arg)
+{
+	struct refusal *refusal = calloc(1, sizeof(*refusal));
+
+	if (!refusal) {
+		disk_opened_without_memory(opened, arg);
+		return;
+	}
+	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
+	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s", reason);
+	loop_post(loop, &refusal->msg);
+}
+
 void disk_open_file(struct disk_env *env, struct loop *loop, const char *format, const struct disk_open *how,
 		    void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
-	struct refusal *refusal;
+	char reason[sizeof(((struct disk_opened *)0)->reason)];
 
 	for (size_t i = 0; i < array_len(formats); i++) {
 		if (!strcmp(formats[i].name, format)) {
@@ -44,13 +58,6 @@ void disk_open_file(struct disk_env *env, struct loop *loop, const char *format,
 			return;
 		}
 	}
-	refusal = calloc(1, sizeof(*refusal));
-	if (!refusal) {
-		disk_opened_without_memory(opened, arg);
-		return;
-	}
-	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
-	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s: there is no disk format \"%.32s\"",
-		 how->path, format);
-	loop_post(loop, &refusal->msg);
+	snprintf(reason, sizeof(reason), "%s: there is no disk format \"%.32s\"", how->path, format);
+	disk_open_refuse(loop, reason, opened, arg);
 }

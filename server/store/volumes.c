@@ -153,37 +153,6 @@ int store_volume_info(struct store *store, const struct volume *volume, const st
 
 /* ---- opening and closing ---- */
 
-/* A backend that there is not: told in a later turn, as any other answer. */
-struct refusal {
-	struct loop_msg msg;
-	struct disk_opened result;
-	void (*opened)(void *arg, const struct disk_opened *result);
-	void *arg;
-};
-
-static void refusal_run(struct loop_msg *msg)
-{
-	struct refusal *refusal = container_of(msg, struct refusal, msg);
-
-	refusal->opened(refusal->arg, &refusal->result);
-	free(refusal);
-}
-
-static void refuse(struct loop *loop, const char *reason,
-		   void (*opened)(void *arg, const struct disk_opened *result), void *arg)
-{
-	struct refusal *refusal = calloc(1, sizeof(*refusal));
-	struct disk_opened no_memory = { .err = -ENOMEM, .reason = "out of memory" };
-
-	if (!refusal) {
-		opened(arg, &no_memory);
-		return;
-	}
-	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
-	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%.255s", reason);
-	loop_post(loop, &refusal->msg);
-}
-
 void store_open_volume(struct store *store, struct loop *loop, const struct volume *volume,
 		       const struct image_version *version, const struct store_open *how,
 		       void (*opened)(void *arg, const struct disk_opened *result), void *arg)
@@ -192,7 +161,7 @@ void store_open_volume(struct store *store, struct loop *loop, const struct volu
 	const struct store_backend *backend = backend_of(store, volume, reason, sizeof(reason));
 
 	if (!backend)
-		refuse(loop, reason, opened, arg);
+		disk_open_refuse(loop, reason, opened, arg);
 	else if (volume_kind_is_shared(volume->kind))
 		shared_open(store, backend, loop, volume, version, how, opened, arg);
 	else
