@@ -121,7 +121,7 @@ sim: $(B)/sim
 	@tests/sim/run $< $(or $(HISTORIES),10000) $(SEED)
 
 # The test of the tests: each deliberate fault of tests/faults must be caught (ONLY="NAME LIST": these).
-faults: build/release/sim $(sort $(foreach t,$(shell sed -n 's/^unit //p' tests/faults/* | sed 's/:[a-z0-9_]*//g'),build/release/unit/$(t)))
+faults: build/release/sim build/release/testd $(sort $(foreach t,$(shell sed -n 's/^unit //p' tests/faults/* | sed 's/:[a-z0-9_]*//g'),build/release/unit/$(t)))
 	@CC="$(CC)" tests/faults/check build/release $(ONLY)
 
 # The disk engine and QEMU in turns on the same files: tests/differential/run.

@@ -194,8 +194,10 @@ struct disk_opened {
  */
 void disk_open_file(struct disk_env *env, struct loop *loop, const char *format, const struct disk_open *how,
 		    void (*opened)(void *arg, const struct disk_opened *result), void *arg);
-/* The answer of an opening that is refused before it begins: opened runs in a later turn of loop; without memory, now. */
-void disk_open_refuse(struct loop *loop, int err, const char *reason,
+/* For who opens disks by other names: there is none of this one. -EINVAL, told on loop in a later turn. */
+void disk_open_refuse(struct loop *loop, const char *reason,
 		      void (*opened)(void *arg, const struct disk_opened *result), void *arg);
+/* The one answer that comes from inside the call: without memory nothing can be posted. -ENOMEM and its reason. */
+void disk_opened_without_memory(void (*opened)(void *arg, const struct disk_opened *result), void *arg);
 
 #endif

@@ -28,8 +28,6 @@ void qcow2_disk_open(struct disk_env *env, struct loop *loop, const struct disk_
 
 /* ---- what an engine asks of disk.c, on the loop ---- */
 
-/* The one answer that comes from inside the call: without memory nothing can be posted. -ENOMEM and its reason. */
-void disk_opened_without_memory(void (*opened)(void *arg, const struct disk_opened *result), void *arg);
 /* Fills in the part that every disk has. The rest of *disk is the engine's. */
 void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const struct disk_ops *ops,
 	       const struct disk_open *how, uint64_t size_bytes);

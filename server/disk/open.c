@@ -17,6 +17,7 @@ static const struct format {
 	{ "qcow2", qcow2_disk_open },
 };
 
+/* What there is not: told in a later turn, as any other answer. */
 struct refusal {
 	struct loop_msg msg;
 	struct disk_opened result;
@@ -32,7 +33,7 @@ static void refusal_run(struct loop_msg *msg)
 	free(refusal);
 }
 
-void disk_open_refuse(struct loop *loop, int err, const char *reason,
+void disk_open_refuse(struct loop *loop, const char *reason,
 		      void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
 	struct refusal *refusal = calloc(1, sizeof(*refusal));
@@ -41,8 +42,8 @@ void disk_open_refuse(struct loop *loop, int err, const char *reason,
 		disk_opened_without_memory(opened, arg);
 		return;
 	}
-	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = err, .opened = opened, .arg = arg };
-	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%.255s", reason);
+	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
+	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s", reason);
 	loop_post(loop, &refusal->msg);
 }
 
@@ -58,5 +59,5 @@ void disk_open_file(struct disk_env *env, struct loop *loop, const char *format,
 		}
 	}
 	snprintf(reason, sizeof(reason), "%s: there is no disk format \"%.32s\"", how->path, format);
-	disk_open_refuse(loop, -EINVAL, reason, opened, arg);
+	disk_open_refuse(loop, reason, opened, arg);
 }

@@ -20,6 +20,8 @@ json_t *api_portals(const json_t *main_status);
 void api_join_leases(const json_t *main_status, const json_t *machines);
 /* A string, number or boolean as text; false for anything else. */
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
+/* The value of a key that is set; answers 400 where it is none. */
+bool api_value_text(struct request *request, const char *key, const json_t *value, char text[NOTE_TEXT]);
 
 /* The site's entries and templates, and what is wrong with its files. */
 void api_add_site(struct http *http, json_t *status);

@@ -275,11 +275,8 @@ static bool set_keys(struct request *request, const json_t *body)
 		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
 		int err;
 
-		if (!api_scalar_text(value, text, sizeof(text))) {
-			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key,
-				    NOTE_TEXT - 1);
+		if (!api_value_text(request, key, value, text))
 			return false;
-		}
 		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason,
 			       sizeof(reason));
 		if (err) {

@@ -18,18 +18,8 @@ enum { VERSIONS_MAX = 4096 };
 /* "NAME" or "NAME@V"; number 0 where there is none. Answers 400 where it is neither. */
 static bool parse_image(struct request *request, const char *text, char name[NAME_MAX_TEXT], unsigned *number)
 {
-	const char *at = strchr(text, '@');
-	size_t len = at ? (size_t)(at - text) : strlen(text);
-	uint64_t got = 0;
-
-	if (len < NAME_MAX_TEXT) {
-		memcpy(name, text, len);
-		name[len] = '\0';
-		if (image_name_valid(name) && (!at || parse_u64(at + 1, 1, UINT32_MAX, &got))) {
-			*number = (unsigned)got;
-			return true;
-		}
-	}
+	if (version_name_parse(text, name, number))
+		return true;
 	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
 		    "this is no image name");
 	return false;

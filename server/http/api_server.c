@@ -50,6 +50,14 @@ bool api_scalar_text(const json_t *value, char *out, size_t out_size)
 	return len >= 0 && (size_t)len < out_size;
 }
 
+bool api_value_text(struct request *request, const char *key, const json_t *value, char text[NOTE_TEXT])
+{
+	if (api_scalar_text(value, text, NOTE_TEXT))
+		return true;
+	reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
+	return false;
+}
+
 json_t *api_main_status(struct http *http)
 {
 	json_t *status = NULL;

@@ -330,12 +330,12 @@ static bool find_id(struct request *request, char id[SIZE_TEXT])
 static const char *loser(const struct request *request, const json_t *body, char machine[REQUEST_PARAM_TEXT])
 {
 	const char *named = json_string_value(json_object_get(body, "machine")), *volume = request->params[0];
-	size_t len = strcspn(volume, ":");
+	const char *colon = strrchr(volume, ':'); /* the last: the machine may be named by a MAC */
 
-	if (named || !volume[len])
+	if (named || !colon)
 		return named;
-	memcpy(machine, volume, len);
-	machine[len] = '\0';
+	memcpy(machine, volume, (size_t)(colon - volume));
+	machine[colon - volume] = '\0';
 	return machine;
 }
 
@@ -387,11 +387,8 @@ static bool set_keys(struct request *request, const json_t *body, char hint[REAS
 		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
 		int err;
 
-		if (!api_scalar_text(value, text, sizeof(text))) {
-			reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key,
-				    NOTE_TEXT - 1);
+		if (!api_value_text(request, key, value, text))
 			return false;
-		}
 		err = boot_volume_set(request->http->config.boot, request->params[0], volume_key(key), text,
 				      request->actor, reason, sizeof(reason));
 		if (err) {

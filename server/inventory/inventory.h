@@ -343,6 +343,8 @@ int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256
 /* -EBUSY: volumes stand on it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);
 int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */
+/* NAME or NAME@V; number 0 where there is none. False: it is neither. */
+bool version_name_parse(const char *text, char name[NAME_MAX_TEXT], unsigned *number);
 bool image_name_valid(const char *name); /* letters, digits, '-', '_', '.', not starting with '.' or '-' */
 
 /* ---- policy ---- */

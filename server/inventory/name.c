@@ -51,6 +51,20 @@ bool image_name_valid(const char *name)
 	return true;
 }
 
+bool version_name_parse(const char *text, char name[NAME_MAX_TEXT], unsigned *number)
+{
+	const char *at = strchr(text, '@');
+	size_t len = at ? (size_t)(at - text) : strlen(text);
+	uint64_t got = 0;
+
+	if (len >= NAME_MAX_TEXT || (at && !parse_u64(at + 1, 1, UINT32_MAX, &got)))
+		return false;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	*number = (unsigned)got;
+	return image_name_valid(name);
+}
+
 struct pattern {
 	size_t before; /* characters in front of the number */
 	const char *after;

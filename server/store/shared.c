@@ -153,10 +153,9 @@ void shared_open(struct store *store, const struct store_backend *backend, struc
 {
 	struct shared_disk *shared = find(store, loop, version->id);
 	struct shared_user *user = calloc(1, sizeof(*user));
-	struct disk_opened no_memory = { .err = -ENOMEM, .reason = "out of memory" };
 
 	if (!user) {
-		opened(arg, &no_memory);
+		disk_opened_without_memory(opened, arg);
 		return;
 	}
 	*user = (struct shared_user){ .opened = opened, .arg = arg, .shared = shared };
@@ -174,7 +173,7 @@ void shared_open(struct store *store, const struct store_backend *backend, struc
 	shared = calloc(1, sizeof(*shared));
 	if (!shared) {
 		free(user);
-		opened(arg, &no_memory);
+		disk_opened_without_memory(opened, arg);
 		return;
 	}
 	*shared = (struct shared_disk){

@@ -161,7 +161,7 @@ void store_open_volume(struct store *store, struct loop *loop, const struct volu
 	const struct store_backend *backend = backend_of(store, volume, reason, sizeof(reason));
 
 	if (!backend)
-		disk_open_refuse(loop, -EINVAL, reason, opened, arg);
+		disk_open_refuse(loop, reason, opened, arg);
 	else if (volume_kind_is_shared(volume->kind))
 		shared_open(store, backend, loop, volume, version, how, opened, arg);
 	else

@@ -274,7 +274,7 @@ def idle_session_is_asked_with_a_NOP_In(t):
 def change_of_capacity_is_told_at_once_but_not_to_iPXE(t):
     s = Session(t, "many")
     ipxe = Session(t, "many", initiator=IQN + "ipxe", isid=b"\x40\0\x27\x23\x55\x55")
-    t.tell(f"resize 2 {t.larger()}")
+    t.tell(f"resize 2 0 {t.larger()}")
     pdu = s.recv()
     equal((pdu.opcode, pdu.flags, pdu.bhs[36], pdu.itt, pdu.ttt, pdu.lun), (ASYNC, 0x80, 0, NONE, 0, bytes(8)), "the message")
     equal(pdu.statsn, s.statsn, "StatSN")

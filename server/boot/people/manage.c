@@ -155,21 +155,15 @@ static int manage_write_exclusive(struct manage *m, const char *machine,
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version)
 {
 	char name[NAME_MAX_TEXT];
-	const char *at = strchr(image, '@');
-	size_t len = at ? (size_t)(at - image) : strlen(image);
-	uint64_t number = 0;
+	unsigned number;
 	int err;
 
-	if (len >= sizeof(name) || (at && !parse_u64(at + 1, 1, UINT32_MAX, &number)))
+	if (!version_name_parse(image, name, &number))
 		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
-	memcpy(name, image, len);
-	name[len] = '\0';
-	if (!image_name_valid(name))
-		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
-	err = version_find(tx, name, (unsigned)number, version);
+	err = version_find(tx, name, number, version);
 	if (err == -ENOENT)
 		return manage_refuse(m, err, "there is no %s%s: sanbootctl image list shows all", image,
-				     at ? "" : ", or nothing of it is published");
+				     number ? "" : ", or nothing of it is published");
 	return err;
 }
 

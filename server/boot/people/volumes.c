@@ -146,23 +146,16 @@ static int check_name(struct volume_change *c, struct inventory_tx *tx)
 /* NAME or NAME@V. */
 static int find_version(struct volume_change *c, struct inventory_tx *tx)
 {
-	const char *from = c->create->from, *at = strchr(from, '@');
-	size_t len = at ? (size_t)(at - from) : strlen(from);
 	char name[NAME_MAX_TEXT];
-	uint64_t number = 0;
+	unsigned number;
 	int err = -ENOENT;
 
-	if (len < sizeof(name) && (!at || parse_u64(at + 1, 1, UINT32_MAX, &number))) {
-		memcpy(name, from, len);
-		name[len] = '\0';
-		if (image_name_valid(name))
-			err = number ? version_find(tx, name, (unsigned)number, &c->version)
-				     : version_newest(tx, name, &c->version);
-	}
+	if (version_name_parse(c->create->from, name, &number))
+		err = number ? version_find(tx, name, number, &c->version) : version_newest(tx, name, &c->version);
 	if (err == -ENOENT) {
 		char shown[80];
 
-		parse_clean_text(from, shown, sizeof(shown));
+		parse_clean_text(c->create->from, shown, sizeof(shown));
 		return change_refuse(c, err, "there is no image %s: sanbootctl image list shows all", shown);
 	}
 	c->volume.version_id = err ? 0 : c->version.id;

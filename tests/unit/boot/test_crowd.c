@@ -94,6 +94,7 @@ static struct reply ask_from(struct world *w, const char *mac, const char *clien
 static void test_flood(void **state)
 {
 	struct world *w = *state;
+	uint64_t began_ms, allowed;
 	unsigned refused = 0;
 	struct reply reply;
 	char mac[PARSE_MAC_TEXT];
@@ -120,14 +121,16 @@ static void test_flood(void **state)
 	reply = ask_from(w, MAC2, "127.0.0.2");
 	assert_int_equal(reply.status, 200);
 	free(reply.script);
-	/* One address asks without end. */
+	/* One address asks without end. A machine on which asking takes longer than the limit allows for sees nothing. */
+	began_ms = time_monotonic_ms();
 	for (unsigned n = refused = 0; n < FLOOD_ASK_BURST + 3000; n++) {
 		reply = ask_from(w, MAC1, "127.0.0.3");
 		refused += reply.status == 503;
 		free(reply.script);
 	}
-	assert_true(refused > 0);
-	assert_int_equal(world_events(w, "flood"), 2);
+	allowed = FLOOD_ASK_BURST + 1 + (time_monotonic_ms() - began_ms) * FLOOD_ASK_PER_S / 1000;
+	assert_true(refused + allowed >= FLOOD_ASK_BURST + 3000);
+	assert_int_equal(world_events(w, "flood"), refused ? 2 : 1);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 }
 

@@ -114,6 +114,27 @@ static void test_order(void **state)
 	assert_true(boot_volume_is_closed(w->boot, world_volume(w, "data").id));
 }
 
+static int last_machine(void *arg, const struct event *event)
+{
+	if (!strcmp(event->kind, "disk-missing"))
+		*(int64_t *)arg = event->machine_id;
+	return 0;
+}
+
+static int read_missing(struct inventory_tx *tx, void *arg)
+{
+	return event_each(tx, 0, 0, 1000, last_machine, arg);
+}
+
+/* Whose disk is said to be missing. */
+static int64_t missing_of(struct world *w)
+{
+	int64_t machine_id = 0;
+
+	assert_int_equal(inventory_read_call(w->inventory, read_missing, &machine_id), 0);
+	return machine_id;
+}
+
 /* A machine without its data disk can still be asked what is wrong with it. */
 static void test_left_out(void **state)
 {
@@ -134,6 +155,7 @@ static void test_left_out(void **state)
 	world_restart(w);
 	assert_int_equal(world_volume(w, "lost").state, VOLUME_FAILED);
 	assert_int_equal(world_events(w, "disk-missing"), 1);
+	assert_int_equal(missing_of(w), 1);
 	assert_int_equal(open_it(w), 2);
 	assert_int_equal(world_events(w, "volume-left-out"), 2);
 	world_close(w);

@@ -259,6 +259,8 @@ static void test_changes(void **state)
 		  "detach tools from pc-002 by force by ctl", "" },
 		{ "POST", "/api/v1/volumes/scratch/detach", NULL, "detach scratch from - by ctl", "" },
 		{ "POST", "/api/v1/volumes/pc-001:7/detach", "", "detach pc-001:7 from pc-001 by ctl", "" },
+		{ "POST", "/api/v1/volumes/52:54:00:00:01:01:7/detach", "",
+		  "detach 52:54:00:00:01:01:7 from 52:54:00:00:01:01 by ctl", "" },
 		{ "PATCH", "/api/v1/volumes/scratch", "{\"size\": \"40G\", \"note\": \"x\"}",
 		  "set-volume scratch note=x by ctl", "grow the file system" },
 		{ "PATCH", "/api/v1/volumes/scratch", "{\"physical_block\": 512}",

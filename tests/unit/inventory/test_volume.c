@@ -365,6 +365,8 @@ static int give_up(struct inventory_tx *tx, void *arg)
 	there = insert(tx, data_volume("here"));
 	given_up(tx, "files", "child-1 ");
 	given_up(tx, "other", "d-there ");
+	insert(tx, data_volume("there")); /* of the same name, in another backend */
+	given_up(tx, "other", "d-there ");
 	assert_int_equal(volume_delete(tx, there), 0);
 	given_up(tx, "files", "child-1 d-here ");
 	assert_int_equal(discarded_forget(tx, "other", "d-here"), 0);

@@ -17,14 +17,14 @@ static struct answer run(struct rig *rig, unsigned nexus, const uint8_t *cdb, si
 
 #define CD(rig, ...) run(rig, 0, CDB(__VA_ARGS__))
 
+static const struct scsi_lun_config disc = { .type = SCSI_CDROM, .serial = "iso-5" };
+
 static void start(struct rig *rig)
 {
-	static const struct scsi_lun_config config = { .type = SCSI_CDROM, .serial = "iso-5" };
-
 	rig->second = fake_disk_new(CD_BYTES);
 	for (unsigned i = 0; i < CD_BYTES; i++)
 		rig->second->bytes[i] = (uint8_t)(i / 2048 + i % 251);
-	assert_int_equal(scsi_target_add_lun(rig->target, 1, &rig->second->disk, &config), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 1, &rig->second->disk, &disc), 0);
 	rig_take_attentions(rig);
 	for (unsigned i = 0; i < RIG_NEXUSES; i++)
 		while (run(rig, i, CDB(0x00)).status == SCSI_CHECK_CONDITION)
@@ -208,6 +208,12 @@ static void test_events(void **state)
 	assert_good(CD(rig, 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8));
 	assert_good(CD(rig, 0x46, 0, 0, 0, 0, 0, 0, 0, 8));
 	assert_sense(CD(rig, 0x00), SENSE_UNIT_ATTENTION, ASC_BUS_DEVICE_RESET_OCCURRED);
+	/* another disc in its place is new again */
+	scsi_target_hold(rig->target, 1);
+	assert_int_equal(scsi_target_remove_lun(rig->target, 1), 0);
+	assert_int_equal(scsi_target_add_lun(rig->target, 1, &rig->second->disk, &disc), 0);
+	for (unsigned nexus = 0; nexus < 2; nexus++)
+		assert_int_equal(run(rig, nexus, CDB(0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8)).in[4], 2);
 }
 
 static void test_disc(void **state)

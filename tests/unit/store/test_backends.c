@@ -121,6 +121,7 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 		       unsigned char blank)
 {
 	uint64_t size_bytes = version ? version->size_bytes : volume.size_bytes;
+	unsigned count = objects(f);
 	char reason[REASON_TEXT];
 	struct disk *disk;
 	struct store_space space;
@@ -138,6 +139,7 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 	assert_int_equal(disks_read(disk, 8192), 'x');
 	assert_int_equal(disks_read(disk, 4096), blank);
 	assert_int_equal(disks_write(disk, size_bytes, 'x'), -EINVAL);
+	assert_int_equal(objects(f), count); /* what a backend keeps beside it while it is open is none */
 	/* One at a time. */
 	assert_null(disks_open(d, 1, &volume, version, &err, reason));
 	assert_int_equal(err, -EBUSY);
@@ -196,6 +198,29 @@ static void of_larger(struct fixture *f)
 		f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = 6 << 20 }, &version);
 
 	check_info(f, &system, 6 << 20, true);
+}
+
+static void refuse(struct fixture *f, struct volume volume, const struct image_version *version)
+{
+	char reason[REASON_TEXT] = "";
+
+	snprintf(volume.object, sizeof(volume.object), "x");
+	assert_int_equal(store_create_volume(f->store, &volume, version, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_true(reason[0]);
+	assert_string_equal(volume.object, "");
+	assert_int_equal(objects(f), 0);
+}
+
+static void of_refused(struct fixture *f)
+{
+	static const uint64_t sizes[] = { 0, 512, 4095, 4097, (8 << 20) + 512, ((uint64_t)16 << 40) + 4096 };
+	struct image_version version = golden(f);
+
+	for (unsigned i = 0; i < array_len(sizes); i++)
+		refuse(f, (struct volume){ .kind = VOLUME_DATA, .size_bytes = sizes[i] }, NULL);
+	/* These are their version: nothing is made for them. */
+	refuse(f, (struct volume){ .kind = VOLUME_SHARED, .version_id = version.id }, &version);
+	refuse(f, (struct volume){ .kind = VOLUME_CD, .version_id = version.id }, &version);
 }
 
 /* The golden version itself: nobody writes to it, and nothing is kept for it. */
@@ -367,6 +392,7 @@ static void of_both(struct fixture *f)
 	assert_int_equal(in_write(f, delete_volume, &other.id), 0);
 	fixture_close(f);
 	fixture_open(f);
+	assert_int_equal(now(f, &one).state, VOLUME_READY);
 	assert_int_equal(read_from(f, &one), 'w');
 	assert_int_equal(objects(f), 1);
 	assert_int_equal(second->sync(f->store, other.object), -ENOENT);
@@ -392,6 +418,25 @@ static void test_larger_files(void **state)
 static void test_larger_memory(void **state)
 {
 	of_larger(*state);
+}
+
+/* Its child is made, and then cannot be made that large. */
+static void test_half_made(void **state)
+{
+	struct fixture *f = *state;
+	struct image_version version = golden(f);
+
+	refuse(f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = (uint64_t)1 << 62 }, &version);
+}
+
+static void test_refused_files(void **state)
+{
+	of_refused(*state);
+}
+
+static void test_refused_memory(void **state)
+{
+	of_refused(*state);
 }
 
 static void test_golden_files(void **state)
@@ -441,6 +486,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life_memory, setup_memory, teardown),
 		cmocka_unit_test_setup_teardown(test_larger_files, setup_files, teardown),
 		cmocka_unit_test_setup_teardown(test_larger_memory, setup_memory, teardown),
+		cmocka_unit_test_setup_teardown(test_half_made, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_files, setup_files, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_memory, setup_memory, teardown),
 		cmocka_unit_test_setup_teardown(test_golden_files, setup_files, teardown),
 		cmocka_unit_test_setup_teardown(test_golden_memory, setup_memory, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_backend_files, setup_files, teardown),

@@ -293,8 +293,12 @@ static void test_two_loops(void **state)
 {
 	struct shared *s = *state;
 	struct hammer other = { s, 1 }, mine = { s, 0 };
+	struct disk *here = open_on(s, 0), *there = open_on(s, 1);
 	pthread_t thread;
 
+	assert_ptr_not_equal(here, there);
+	assert_int_equal(disks_close(&s->d, here), 0);
+	assert_int_equal(disks_close(&s->d, there), 0);
 	assert_int_equal(pthread_create(&thread, NULL, hammer_thread, &other), 0);
 	hammer_thread(&mine);
 	pthread_join(thread, NULL);
