@@ -11,13 +11,14 @@ struct resize_what {
 	int64_t machine_id; /* 0: nobody has it */
 	unsigned lun;
 	const char *called; /* in sentences: "the disk of pc-001" */
+	bool online;	    /* the answer: it grew under sessions, which have to look again */
 };
 
 /*
  * text: a size as people write it; *size_bytes is what it says. The volume has so much afterwards, durably; what is left
  * is to record it. 0, or -errno with a sentence: -EINVAL, -EBUSY, -EIO, -ENOSPC.
  */
-int resize_volume(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+int resize_volume(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
 		  char *reason, size_t reason_size);
 
 #endif

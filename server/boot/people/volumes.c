@@ -186,8 +186,8 @@ static void attach_running(struct volume_change *c)
 		       c->lun, c->machine.name, why);
 	else
 		refuse(c, 0,
-		       "%s runs: it sees LUN %u after a rescan; on Linux: for h in /sys/class/scsi_host/host*/scan; do "
-		       "echo '- - -' >$h; done",
+		       "%s runs: it sees LUN %u at once where iscsid runs, else after a rescan; on Linux: for h in "
+		       "/sys/class/scsi_host/host*/scan; do echo '- - -' >$h; done",
 		       c->machine.name, c->lun);
 }
 
@@ -439,7 +439,14 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 	what.machine_id = c.attached ? c.machine.id : 0;
 	what.lun = c.lun;
 	err = resize_volume(boot, &what, size, &c.size_bytes, reason, reason_size);
-	return err ? err : write_job(&c, resize_run);
+	if (!err)
+		err = write_job(&c, resize_run);
+	if (!err && what.online)
+		refuse(&c, 0,
+		       "%s runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:%u; do "
+		       "echo 1 >$d/device/rescan; done",
+		       c.machine.name, c.lun);
+	return err;
 }
 
 /* ---- removing ---- */
