@@ -503,25 +503,12 @@ static int delete_machine(struct inventory_tx *tx, void *arg)
 	return machine_delete(tx, *(int64_t *)arg);
 }
 
-/* What a disk that failed leaves beside its file: nothing of it may come back. */
-static void leave_journal(struct world *w, const char *which, char path[256])
-{
-	FILE *file;
-
-	snprintf(path, 256, "%s/children/%s.journal", w->dir, world_volume(w, which).object);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs("what was written to it", file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
 /* A disk fails under a machine that is gone from the inventory: it has failed all the same. */
 static void test_failed(void **state)
 {
 	struct world *w = *state;
 	struct failing failing = { .msg.run = fail_on_io };
 	int64_t machine_id = 1;
-	char journal[256];
 	bool failed;
 
 	make(w, "pc-001", "data", VOLUME_DATA, 1);
@@ -540,11 +527,37 @@ static void test_failed(void **state)
 
 	assert_int_equal(world_open_luns(w, 2, 1, luns, why), 1);
 	world_close_luns(w, luns, 1);
-	leave_journal(w, "data", journal);
 	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(access(journal, F_OK), -1);
 	assert_int_equal(world_open_luns(w, 2, 1, luns, why), 2);
 	world_close_luns(w, luns, 2);
+}
+
+static int fail_data(struct inventory_tx *tx, void *arg)
+{
+	struct volume volume;
+	int err = volume_find(tx, "data", &volume);
+
+	(void)arg;
+	volume.state = VOLUME_FAILED;
+	return err ? err : volume_update(tx, &volume);
+}
+
+/* What was written after its last sync does not come back behind a person's back. */
+static void test_lifted(void **state)
+{
+	struct world *w = *state;
+	char journal[256];
+
+	make(w, "pc-001", "data", VOLUME_DATA, 1);
+	assert_int_equal(open_it(w), 2);
+	snprintf(journal, sizeof(journal), "%s/children/%s.journal", w->dir, world_volume(w, "data").object);
+	world_die(w, world_volume(w, "data").object, world_lun(w, 1)->disk);
+	assert_int_equal(access(journal, F_OK), 0);
+	assert_int_equal(world_write(w, fail_data, NULL), 0);
+	assert_int_equal(open_it(w), 1);
+	world_close(w);
+	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(access(journal, F_OK), -1);
 }
 
 int main(void)
@@ -562,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lost_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_moved_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_failed, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_lifted, setup, world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
