@@ -253,7 +253,8 @@ static void change_start(struct target *target, struct change *change)
 		change_end(change, -ENOTSUP, "volumes cannot be detached from a machine that runs");
 	} else if (change->kind == CHANGE_DETACH && !change->force && lun_in_use(target, change->lun)) {
 		change_end(change, -EBUSY,
-			   "the machine has used it within the last minute: unmount it there first, or force it");
+			   "the machine has used it within the last minute: unmount it there and try again a minute "
+			   "later, or force it");
 	} else if (!unit_exists(target, change->lun)) {
 		detach_now(target, change); /* scsi/ did not want it */
 	} else {

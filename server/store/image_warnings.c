@@ -22,6 +22,7 @@ enum {
 	MBR_TABLE_AT = 446,
 	MBR_SIGNATURE_AT = 510,
 	MBR_TYPE_GPT = 0xee,
+	ISO_SIGNATURE_AT = 16 * 2048 + 1,
 	GPT_ENTRIES_MAX = 1024,
 	GPT_ENTRY_MAX = 4096,
 	FAT_PARTITIONS_MAX = 16,
@@ -253,6 +254,15 @@ static void say_what_is_missing(const struct look *look, struct buf *lines)
 	}
 }
 
+/* ISO 9660 (ECMA-119 §8.1). Also a hybrid one, which has a partition table for sticks. */
+static bool is_cd(const struct view *view)
+{
+	char signature[5];
+
+	return view_read(view, ISO_SIGNATURE_AT, signature, sizeof(signature)) &&
+	       !memcmp(signature, "CD001", sizeof(signature));
+}
+
 void image_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines)
 {
 	struct look look = { .view = view };
@@ -264,6 +274,11 @@ void image_warnings(const struct view *view, uint64_t original_bytes, struct buf
 		say(lines, "Its size was not a multiple of 512 bytes: zeroes were added. It may be cut off.");
 	if (!view_read(view, 0, sector, sizeof(sector))) {
 		say(lines, "It could not be looked into.");
+		return;
+	}
+	if (is_cd(view)) {
+		say(lines, "It is a CD (ISO 9660): give it to machines as one, with sanbootctl volume create --kind cd, "
+			   "not as the disk that they boot from.");
 		return;
 	}
 	signature = sector[MBR_SIGNATURE_AT] == 0x55 && sector[MBR_SIGNATURE_AT + 1] == 0xaa;

@@ -333,7 +333,7 @@ def true(got, what):
 
 
 def guest(name):
-    """The path of tiny.raw, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
+    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
     path = os.path.join(CACHE, name)
     if name == "debian.raw":
         script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Makes the two disks that the end-to-end tests boot, from Debian's packages, without a debootstrap:
+# Makes what the end-to-end tests boot, from Debian's packages, without a debootstrap:
 #   tiny.raw   BIOS (syslinux) and UEFI (GRUB), Debian's cloud kernel, busybox and open-iscsi in an initramfs, an
 #              ext4 partition that it mounts over iSCSI (tiny-init is its process 1)
+#   tiny.iso   the same kernel and initramfs as a CD, as Debian's netinst is made: isolinux for BIOS, an El Torito image for UEFI
 #   int13.raw  a boot sector alone: reads and writes its disk through INT 13h (int13.S)
 # They are kept in build/e2e-cache (or $1) and made again when a source of theirs changes.
 set -euo pipefail
@@ -15,17 +16,18 @@ die() { echo "make-guests: $*" >&2; exit 1; }
 
 missing=''
 for pair in mmd:mtools mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk mke2fs:e2fsprogs syslinux:syslinux \
-            grub-mkimage:grub-common busybox:busybox-static cpio:cpio zstd:zstd as:binutils modprobe:kmod apt-get:apt; do
+            grub-mkimage:grub-common busybox:busybox-static cpio:cpio zstd:zstd xorriso:xorriso as:binutils modprobe:kmod apt-get:apt; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -d /usr/lib/grub/x86_64-efi ] || missing="$missing grub-efi-amd64-bin"
 [ -e /usr/lib/syslinux/mbr/mbr.bin ] || missing="$missing syslinux-common"
+[ -e /usr/lib/ISOLINUX/isolinux.bin ] || missing="$missing isolinux"
 [ -z "$missing" ] || die "missing tools; run: apt-get install$missing"
 
 mkdir -p "$OUT/debs"; OUT=$(cd "$OUT" && pwd)
 exec 9>"$OUT/lock"; flock 9
 stamp=$(cat "$HERE/make-guests.sh" "$HERE/tiny-init" "$HERE/int13.S" | sha256sum)
-if [ -e "$OUT/tiny.raw" ] && [ -e "$OUT/int13.raw" ] && [ "$(cat "$OUT/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+if [ -e "$OUT/tiny.raw" ] && [ -e "$OUT/tiny.iso" ] && [ -e "$OUT/int13.raw" ] && [ "$(cat "$OUT/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 W=$(mktemp -d "$OUT/making.XXXXXX"); trap 'rm -rf "$W"' EXIT
 
 # ---- the packages: the kernel, and the initiator with the two libraries that no Debian system has already
@@ -44,7 +46,7 @@ depmod -b "$W/root" "$V"
 I=$W/tiny; mkdir -p "$I"/{bin,sbin,proc,sys,dev,run,mnt,etc/iscsi,lib/modules,tmp,var/lock,run/lock/iscsi}
 ln -s lib "$I/lib64"
 cp "$(command -v busybox)" "$I/bin/busybox"
-for a in sh mount umount cat echo ip insmod sleep sync sha256sum cut sed awk grep head ls mkdir mv hostname uname dmesg dd tr stty udhcpc printf chmod; do
+for a in sh mount umount cat echo ip insmod sleep sync sha256sum cut sed awk grep head ls mkdir mv hostname uname dmesg dd tr stty udhcpc printf chmod blockdev; do
     ln -s busybox "$I/bin/$a"
 done
 cp "$W/root/sbin/iscsistart" "$W/root/sbin/iscsid" "$I/sbin/"
@@ -54,9 +56,9 @@ libs=$(LD_LIBRARY_PATH=$W/root/usr/lib/x86_64-linux-gnu ldd "$I/sbin/iscsistart"
 case $libs in *"not found"*) die "a library is missing: $(grep -m1 'not found' <<<"$libs")" ;; esac
 grep -o '/[^ :]*\.so[^ ]*' <<<"$libs" | sort -u | while read -r l; do cp -L "$l" "$I/lib/"; done
 : >"$I/etc/modules"
-for m in virtio_pci virtio_net e1000 crc32c_intel crc32c_generic sd_mod iscsi_tcp iscsi_ibft ext4 af_packet; do
+for m in virtio_pci virtio_net e1000 crc32c_intel crc32c_generic sd_mod sr_mod isofs iscsi_tcp iscsi_ibft ext4 af_packet; do
     need=$(modprobe -d "$W/root" -S "$V" --show-depends "$m" 2>/dev/null) || case $m in
-        virtio_net|sd_mod|iscsi_tcp|iscsi_ibft|ext4) die "$kernel has no module $m" ;;
+        virtio_net|sd_mod|sr_mod|isofs|iscsi_tcp|iscsi_ibft|ext4) die "$kernel has no module $m" ;;
     esac
     awk '$1=="insmod"{print $2}' <<<"$need" | while read -r k; do
         b=$(basename "$k"); [ -e "$I/lib/modules/$b" ] && continue
@@ -85,6 +87,20 @@ mkdir "$W/data"; dd if=/dev/urandom of="$W/data/data.bin" bs=1M count=4 status=n
 truncate -s 48M "$W/p2"; mke2fs -q -t ext4 -L tiny -m 0 -d "$W/data" "$W/p2"
 dd if="$W/p2" of="$D" bs=1M seek=41 conv=notrunc,sparse status=none
 
+# ---- tiny.iso. Its GRUB finds the CD by its label, and falls back on where it was loaded from.
+C=$W/cd; mkdir -p "$C"/{isolinux,boot/grub}
+cp "$K" "$C/vmlinuz"; cp "$W/tiny.initrd" "$C/initrd"; cp "$W/data/data.bin" "$C/data.bin"
+cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$C/isolinux/"
+printf 'DEFAULT linux\nPROMPT 0\nTIMEOUT 1\nLABEL linux\n  LINUX /vmlinuz\n  INITRD /initrd\n  APPEND %s e2e.from=cd\n' "$cmdline" \
+    >"$C/isolinux/isolinux.cfg"
+printf 'search --no-floppy --label TINYCD --set=root\nlinux /vmlinuz %s e2e.from=cd\ninitrd /initrd\nboot\n' "$cmdline" >"$W/grub-cd.cfg"
+grub-mkimage -O x86_64-efi -o "$W/BOOTX64-CD.EFI" -c "$W/grub-cd.cfg" -p /boot/grub iso9660 normal linux search search_label boot
+truncate -s 4M "$C/boot/grub/efi.img"; mkfs.vfat -F 12 "$C/boot/grub/efi.img" >/dev/null
+mmd -i "$C/boot/grub/efi.img" ::/EFI ::/EFI/BOOT
+mcopy -i "$C/boot/grub/efi.img" "$W/BOOTX64-CD.EFI" ::/EFI/BOOT/BOOTX64.EFI
+xorriso -as mkisofs -quiet -r -J -V TINYCD -o "$W/tiny.iso" -b isolinux/isolinux.bin -c isolinux/boot.cat -no-emul-boot -boot-load-size 4 \
+    -boot-info-table -eltorito-alt-boot -e boot/grub/efi.img -no-emul-boot -isohybrid-gpt-basdat -isohybrid-mbr /usr/lib/ISOLINUX/isohdpfx.bin "$C" 2>"$W/xorriso.log" || die "xorriso: $(tail -3 "$W/xorriso.log")"
+
 # ---- int13.raw
 as --32 -o "$W/int13.o" "$HERE/int13.S"
 ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$W/int13.bin" "$W/int13.o"
@@ -93,5 +109,5 @@ truncate -s 8M "$W/int13.raw"
 dd if="$W/int13.bin" of="$W/int13.raw" conv=notrunc status=none
 
 rm -f "$OUT/stamp"
-mv "$W/tiny.raw" "$W/int13.raw" "$OUT/"
+mv "$W/tiny.raw" "$W/tiny.iso" "$W/int13.raw" "$OUT/"
 echo "$stamp" >"$OUT/stamp"

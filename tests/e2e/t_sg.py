@@ -3,7 +3,7 @@
 """The Linux initiator's view of a machine's disk, by sg3_utils in a guest: what it is (held to tests/conformance/facts.py), each
 command that they can send, what the kernel made of it, and another initiator on the same disk. What the tools have written is
 read back through libiscsi, and from the closed disk, when the machine is off."""
-import random, subprocess, types
+import hashlib, random, subprocess, types
 
 from e2e import *
 
@@ -339,6 +339,23 @@ with Suite() as t:
         vm.run("sg_dd if=/mnt/sg/noise of=/dev/sda bs=512 seek=%d count=8 oflag=sgio" % (2 * DISK // 512 - 8))
         equal(host.good(rw(0x28, 2 * DISK // 512 - 8, 8), read=4096).data, FILES["noise"][:4096], "the new end, as the other reads it")
         model.extend(bytes(DISK - 4096) + FILES["noise"][:4096])
+
+    with t.case("a CD is attached while it runs: iscsid finds it, and the tools know what it is"):
+        iso = guest("tiny.iso")
+        blocks = os.path.getsize(iso) // 2048
+        server.ctl("volume", "create", "--machine", proof["hostname"], "--kind", "cd", "--from", iso)
+        until(lambda: vm.ask("sh ls /dev/sr0 2>/dev/null", r"E2E-DONE (\d)").group(1) == "0", 20, "/dev/sr0")
+        for tool, wanted in (("sg_turs", ()), ("sg_inq", ("PDT=5", "RMB=1", "Diskless CD-ROM")), ("sg_modes", ("MM capabilities",)),
+                             ("sg_luns", ("2 lun entries", "0001000000000000")), ("sg_vpd -i", ("designator type: NAA",)),
+                             ("sg_readcap", (f"Number of logical blocks={blocks}", "block length=2048 bytes")),
+                             ("sg_opcodes", ("Get configuration", "Read TOC/PMA/ATIP"))):
+            expect(vm.run(f"{tool} /dev/sr0"), *wanted)
+        vm.run("sg_start --eject /dev/sr0", code=ILLEGAL_REQUEST)
+        vm.run(f"sg_dd if=/dev/sr0 of=/tmp/cd bs=2048 bpt=16 skip={blocks - 64} count=64 iflag=sgio")
+        with open(iso, "rb") as f:
+            f.seek((blocks - 64) * 2048)
+            equal(vm.run("sha256sum /tmp/cd").split()[0], hashlib.sha256(f.read()).hexdigest(), "its last 64 blocks")
+        vm.run("sg_raw --send=2048 --infile=/mnt/sg/ones /dev/sr0 2a 00 00 00 00 00 00 00 01 00", code=INVALID_OPCODE)
 
     # ---- what is left of it
 

@@ -45,12 +45,13 @@ static int check(struct boot *boot, const struct resize_what *what, const char *
 }
 
 /* The claim keeps it closed where it is closed. */
-static int grow(struct boot *boot, const struct resize_what *what, uint64_t size_bytes, char *reason,
+static int grow(struct boot *boot, struct resize_what *what, uint64_t size_bytes, char *reason,
 			size_t reason_size)
 {
 	int err = what->machine_id ? running_resize(boot, what->machine_id, what->lun, size_bytes, reason, reason_size)
 				   : -ENOENT;
 
+	what->online = !err;
 	if (err != -ENOENT)
 		return err;
 	if (disks_wait_closed(&boot->disks, what->volume->id, BOOT_CLOSE_MS)) {
@@ -60,7 +61,7 @@ static int grow(struct boot *boot, const struct resize_what *what, uint64_t size
 	return store_grow_volume(boot->store, what->volume, size_bytes, reason, reason_size);
 }
 
-int resize_claimed(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+int resize_claimed(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
 		   char *reason, size_t reason_size)
 {
 	int err = check(boot, what, text, size_bytes, reason, reason_size);

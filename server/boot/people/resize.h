@@ -11,6 +11,7 @@ struct resize_what {
 	int64_t machine_id; /* 0: nobody has it */
 	unsigned lun;
 	const char *called; /* in sentences: "the disk of pc-001" */
+	bool online;	    /* the answer: it grew under sessions, which have to look again */
 };
 
 /*
@@ -18,7 +19,7 @@ struct resize_what {
  * has so much afterwards, durably; what is left is to record it. 0, or -errno with a sentence: -EINVAL, -EBUSY, -EIO,
  * -ENOSPC.
  */
-int resize_claimed(struct boot *boot, const struct resize_what *what, const char *text, uint64_t *size_bytes,
+int resize_claimed(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
 		   char *reason, size_t reason_size);
 
 #endif

@@ -78,8 +78,8 @@ static void attach_running(struct volume_change *c)
 		       c->lun, c->machine.name, why);
 	else
 		change_refuse(c, 0,
-		       "%s runs: it sees LUN %u after a rescan; on Linux: for h in /sys/class/scsi_host/host*/scan; do "
-		       "echo '- - -' >$h; done",
+		       "%s runs: it sees LUN %u at once where iscsid runs, else after a rescan; on Linux: for h in "
+		       "/sys/class/scsi_host/host*/scan; do echo '- - -' >$h; done",
 		       c->machine.name, c->lun);
 }
 
@@ -345,6 +345,11 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 	err = resize_claimed(boot, &what, size, &c.size_bytes, reason, reason_size);
 	if (!err)
 		err = change_write(&c, resize_run);
+	if (!err && what.online)
+		change_refuse(&c, 0,
+			      "%s runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:%u; "
+			      "do echo 1 >$d/device/rescan; done",
+			      c.machine.name, c.lun);
 	disks_unclaim(&boot->disks, id);
 	return err;
 }

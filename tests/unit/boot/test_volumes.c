@@ -252,7 +252,7 @@ static void test_running(void **state)
 	struct volume volume;
 
 	make_data(w, NULL, "data");
-	expect(attach(w, "data", "pc-001", 3), 0, "pc-001 runs: it sees LUN 3 after a rescan; on Linux: ");
+	expect(attach(w, "data", "pc-001", 3), 0, "pc-001 runs: it sees LUN 3 at once where iscsid runs, else after a rescan; on Linux: ");
 	lun = world_lun(w, 3);
 	assert_non_null(lun);
 	volume = world_volume(w, "data");
@@ -265,7 +265,7 @@ static void test_running(void **state)
 	set(w, "data", "physical-block", "512", -EBUSY, "volume data is in use by pc-001: switch it off");
 	set(w, "data", "state", "ready", -EBUSY, "in use");
 	set(w, "data", "note", "logs", 0, NULL);
-	expect(resize(w, "data", "32M"), 0, NULL);
+	expect(resize(w, "data", "32M"), 0, "pc-001 runs: it sees the new size after a rescan; on Linux: ");
 	lun = world_lun(w, 3);
 	assert_int_equal(lun->disk->size_bytes, 32 << 20);
 	assert_int_equal(world_write_disk(w, lun->disk, 31 << 20, 'y', true), 0);

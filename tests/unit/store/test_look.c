@@ -466,6 +466,24 @@ static void test_warnings_4k(void **state)
 	free(disk);
 }
 
+/* As xorriso makes them for CDs and sticks: with boot code and a partition, which say nothing about a CD. */
+static void test_warnings_cd(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *cd = calloc(1, 1 << 20);
+
+	cd[0] = 0xfa;
+	cd[510] = 0x55;
+	cd[511] = 0xaa;
+	memcpy(cd + 32769, "CD001", 5);
+	make_file(input(f, "cd.iso"), cd, 1 << 20, 1 << 20);
+	expect(f, "cd.iso", 1, "--kind cd");
+	cd[32769] = 'X';
+	make_file(input(f, "cd.iso"), cd, 1 << 20, 1 << 20);
+	expect(f, "cd.iso", 1, "No EFI system partition");
+	free(cd);
+}
+
 static void test_warnings_initrd(void **state)
 {
 	struct fixture *f = *state;
@@ -507,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fat_cycle, folder_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_warnings, folder_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_warnings_4k, folder_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_warnings_cd, folder_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_warnings_initrd, folder_setup, fixture_teardown),
 	};
 
