@@ -6,14 +6,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <time.h>
 
 enum use_state { DISK_CLOSED, DISK_OPENING, DISK_OPEN, DISK_CLOSING };
 
 struct disk_use {
-	struct disk_use *next;
-	int64_t volume_id;
+	struct id_entry entry; /* by the volume's id */
 	enum use_state state;
 	bool claimed;
 };
@@ -27,54 +25,23 @@ void disks_init(struct disks *disks)
 
 void disks_fini(struct disks *disks)
 {
-	for (unsigned i = 0; i < DISKS_BUCKETS; i++) {
-		for (struct disk_use *use = disks->buckets[i], *next; use; use = next) {
-			next = use->next;
-			free(use);
-		}
-	}
+	id_table_fini(&disks->uses);
 	pthread_cond_destroy(&disks->closed);
 	pthread_mutex_destroy(&disks->mutex);
 }
 
-/* Under the mutex. NULL: there is none. */
-static struct disk_use *disks_find(struct disks *disks, int64_t volume_id)
-{
-	struct disk_use *use = disks->buckets[(uint64_t)volume_id % DISKS_BUCKETS];
-
-	while (use && use->volume_id != volume_id)
-		use = use->next;
-	return use;
-}
-
-/* Under the mutex. NULL: no memory. */
-static struct disk_use *disks_get(struct disks *disks, int64_t volume_id)
-{
-	struct disk_use **bucket = &disks->buckets[(uint64_t)volume_id % DISKS_BUCKETS];
-	struct disk_use *use = disks_find(disks, volume_id);
-
-	if (use)
-		return use;
-	use = calloc(1, sizeof(*use));
-	if (!use)
-		return NULL;
-	use->volume_id = volume_id;
-	use->next = *bucket;
-	*bucket = use;
-	return use;
-}
-
-/* With the mutex taken. */
+/* With the mutex taken. NULL: there is none. */
 static struct disk_use *disks_lock_find(struct disks *disks, int64_t volume_id)
 {
 	pthread_mutex_lock(&disks->mutex);
-	return disks_find(disks, volume_id);
+	return id_table_find(&disks->uses, volume_id);
 }
 
+/* The same. NULL: no memory. */
 static struct disk_use *disks_lock_get(struct disks *disks, int64_t volume_id)
 {
 	pthread_mutex_lock(&disks->mutex);
-	return disks_get(disks, volume_id);
+	return id_table_get(&disks->uses, volume_id, sizeof(struct disk_use));
 }
 
 int disks_open_begin(struct disks *disks, int64_t volume_id)
@@ -169,7 +136,7 @@ int disks_wait_closed(struct disks *disks, int64_t volume_id, unsigned timeout_m
 	int err = 0;
 
 	pthread_mutex_lock(&disks->mutex);
-	while ((use = disks_find(disks, volume_id)) && use->state != DISK_CLOSED && !err)
+	while ((use = id_table_find(&disks->uses, volume_id)) && use->state != DISK_CLOSED && !err)
 		err = -pthread_cond_timedwait(&disks->closed, &disks->mutex, &until);
 	pthread_mutex_unlock(&disks->mutex);
 	return err;
@@ -177,16 +144,9 @@ int disks_wait_closed(struct disks *disks, int64_t volume_id, unsigned timeout_m
 
 void disks_forget(struct disks *disks, int64_t volume_id)
 {
-	pthread_mutex_lock(&disks->mutex);
-	for (struct disk_use **at = &disks->buckets[(uint64_t)volume_id % DISKS_BUCKETS]; *at; at = &(*at)->next) {
-		struct disk_use *use = *at;
+	const struct disk_use *use = disks_lock_find(disks, volume_id);
 
-		if (use->volume_id != volume_id)
-			continue;
-		assert(use->claimed && use->state == DISK_CLOSED);
-		*at = use->next;
-		free(use);
-		break;
-	}
+	assert(!use || (use->claimed && use->state == DISK_CLOSED));
+	id_table_remove(&disks->uses, volume_id);
 	pthread_mutex_unlock(&disks->mutex);
 }

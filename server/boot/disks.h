@@ -18,18 +18,16 @@
 #ifndef BOOT_DISKS_H
 #define BOOT_DISKS_H
 
+#include "id_table.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DISKS_BUCKETS = 256 };
-
-struct disk_use;
-
 struct disks {
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t closed; /* some disk has been closed */
-	struct disk_use *buckets[DISKS_BUCKETS];
+	struct id_table uses;
 };
 
 void disks_init(struct disks *disks);

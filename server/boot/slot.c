@@ -5,11 +5,9 @@
 #include "base/util.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct slot {
-	struct slot *next;
-	int64_t machine_id;
+	struct id_entry entry; /* by the machine's id */
 	bool ephemeral;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
@@ -29,67 +27,28 @@ void slots_init(struct slots *slots)
 
 void slots_fini(struct slots *slots)
 {
-	for (unsigned i = 0; i < SLOT_BUCKETS; i++) {
-		for (struct slot *slot = slots->buckets[i], *next; slot; slot = next) {
-			next = slot->next;
-			free(slot);
-		}
-	}
+	id_table_fini(&slots->table);
 	pthread_mutex_destroy(&slots->mutex);
 }
 
-/* Under the mutex. NULL: there is none. */
-static struct slot *slots_find(struct slots *slots, int64_t machine_id)
-{
-	struct slot *slot = slots->buckets[(uint64_t)machine_id % SLOT_BUCKETS];
-
-	while (slot && slot->machine_id != machine_id)
-		slot = slot->next;
-	return slot;
-}
-
-/* Under the mutex. NULL: no memory. */
-static struct slot *slots_get(struct slots *slots, int64_t machine_id)
-{
-	struct slot **bucket = &slots->buckets[(uint64_t)machine_id % SLOT_BUCKETS];
-	struct slot *slot = slots_find(slots, machine_id);
-
-	if (slot)
-		return slot;
-	slot = calloc(1, sizeof(*slot));
-	if (!slot)
-		return NULL;
-	slot->machine_id = machine_id;
-	slot->next = *bucket;
-	*bucket = slot;
-	return slot;
-}
-
-/* With the mutex taken. */
+/* With the mutex taken. NULL: there is none. */
 static struct slot *slots_lock_find(struct slots *slots, int64_t machine_id)
 {
 	pthread_mutex_lock(&slots->mutex);
-	return slots_find(slots, machine_id);
+	return id_table_find(&slots->table, machine_id);
 }
 
+/* The same. NULL: no memory. */
 static struct slot *slots_lock_get(struct slots *slots, int64_t machine_id)
 {
 	pthread_mutex_lock(&slots->mutex);
-	return slots_get(slots, machine_id);
+	return id_table_get(&slots->table, machine_id, sizeof(struct slot));
 }
 
 void slots_forget(struct slots *slots, int64_t machine_id)
 {
 	pthread_mutex_lock(&slots->mutex);
-	for (struct slot **at = &slots->buckets[(uint64_t)machine_id % SLOT_BUCKETS]; *at; at = &(*at)->next) {
-		struct slot *slot = *at;
-
-		if (slot->machine_id != machine_id)
-			continue;
-		*at = slot->next;
-		free(slot);
-		break;
-	}
+	id_table_remove(&slots->table, machine_id);
 	pthread_mutex_unlock(&slots->mutex);
 }
 

@@ -9,12 +9,12 @@
 #ifndef BOOT_SLOT_H
 #define BOOT_SLOT_H
 
+#include "id_table.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum { SLOT_BUCKETS = 256 };
 
 enum slot_event {
 	SLOT_SANBOOT_FAILED,
@@ -28,11 +28,9 @@ enum slot_event {
 	SLOT_EVENTS
 };
 
-struct slot;
-
 struct slots {
 	pthread_mutex_t mutex; /* guards all below */
-	struct slot *buckets[SLOT_BUCKETS];
+	struct id_table table;
 };
 
 void slots_init(struct slots *slots);

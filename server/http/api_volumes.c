@@ -214,7 +214,7 @@ static bool body_size(struct request *request, const json_t *body, uint64_t *byt
 	*bytes = 0;
 	if (!value || json_is_null(value))
 		return true;
-	if (!json_is_boolean(value) && api_scalar_text(value, text, sizeof(text)) && parse_size(text, bytes) && *bytes)
+	if (api_scalar_text(value, text, sizeof(text)) && parse_size(text, bytes) && *bytes)
 		return true;
 	reply_error(request, 400, "", "size: expected a multiple of 4 KiB, such as 20G");
 	return false;

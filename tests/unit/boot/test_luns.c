@@ -102,7 +102,15 @@ static void test_order(void **state)
 		assert_int_equal(lun->physical_512, numbers[i] == 7);
 		assert_int_equal(lun->disk->read_only, volume_kind_is_shared(lun->kind));
 		assert_int_equal(lun->disk->size_bytes, lun->kind == VOLUME_DATA ? 16 << 20 : 4 << 20);
+		/* By its serial number a system tells one from the other, also where both are the same version. */
+		assert_int_equal(lun->serial[0] == '\0', i == 0);
+		for (unsigned other = 0; other < i; other++)
+			assert_string_not_equal(lun->serial, w->luns[other].serial);
 	}
+	/* Not while somebody uses it. */
+	assert_int_equal(boot_volume_set(w->boot, "data", "physical-block", "4096", "ctl", reason, sizeof(reason)),
+			 -EBUSY);
+	assert_non_null(strstr(reason, "volume data is in use by pc-001"));
 	assert_int_equal(world_read_disk(w, w->luns[0].disk, 0), 'd');
 	assert_int_equal(world_read_disk(w, w->luns[1].disk, 0), 'd');
 	assert_int_equal(world_read_disk(w, w->luns[2].disk, 0), 0);
@@ -216,6 +224,19 @@ static void test_interrupted(void **state)
 }
 
 /* Nobody's boot has lost what an attached volume lost. */
+/* What an ephemeral machine keeps is kept as any other's: it boots again, too, where that was lost. */
+static void test_interrupted_ephemeral(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	make(w, "pc-001", "data", VOLUME_DATA, 1);
+	assert_int_equal(open_it(w), 2);
+	world_lose_power(w, world_volume(w, "data").object, world_lun(w, 1)->disk);
+	assert_int_equal(open_it(w), 0);
+	assert_non_null(strstr(why, "was interrupted by a loss of power"));
+}
+
 static void test_interrupted_attached(void **state)
 {
 	struct world *w = *state;
@@ -511,6 +532,34 @@ static void test_failed(void **state)
 	world_close_luns(w, luns, 2);
 }
 
+static int fail_data(struct inventory_tx *tx, void *arg)
+{
+	struct volume volume;
+	int err = volume_find(tx, "data", &volume);
+
+	(void)arg;
+	volume.state = VOLUME_FAILED;
+	return err ? err : volume_update(tx, &volume);
+}
+
+/* What was written after its last sync does not come back behind a person's back. */
+static void test_lifted(void **state)
+{
+	struct world *w = *state;
+	char journal[256];
+
+	make(w, "pc-001", "data", VOLUME_DATA, 1);
+	assert_int_equal(open_it(w), 2);
+	snprintf(journal, sizeof(journal), "%s/children/%s.journal", w->dir, world_volume(w, "data").object);
+	world_die(w, world_volume(w, "data").object, world_lun(w, 1)->disk);
+	assert_int_equal(access(journal, F_OK), 0);
+	assert_int_equal(world_write(w, fail_data, NULL), 0);
+	assert_int_equal(open_it(w), 1);
+	world_close(w);
+	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(access(journal, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +567,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_left_out, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_golden_changed, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_interrupted_ephemeral, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted_attached, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_claimed, setup, world_teardown),
@@ -525,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lost_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_moved_while_opening, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_failed, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_lifted, setup, world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

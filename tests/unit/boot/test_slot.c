@@ -27,12 +27,13 @@ static void test_life(void **state)
 	disks_open_end(&disks, 7, true);
 	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
 	disks_close_begin(&disks, 7);
+	assert_false(disks_is_closed(&disks, 7));
 	assert_int_equal(disks_open_begin(&disks, 7), -EBUSY);
 	assert_int_equal(disks_wait_closed(&disks, 7, 1), -ETIMEDOUT);
 	disks_close_end(&disks, 7);
 	assert_int_equal(disks_wait_closed(&disks, 7, 1), 0);
 	/* Another machine with the same bucket is another machine. */
-	assert_int_equal(disks_open_begin(&disks, 7 + DISKS_BUCKETS), 0);
+	assert_int_equal(disks_open_begin(&disks, 7 + ID_TABLE_BUCKETS), 0);
 	assert_true(disks_is_closed(&disks, 7));
 	disks_fini(&disks);
 }
