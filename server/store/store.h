@@ -152,7 +152,7 @@ struct store_open {
 	void *event_arg;
 };
 /*
- * Opens a volume as a disk on loop. A shared one is opened once for each loop, for all who have it there: on_event does
+ * Opens a volume as a disk on loop, where it is called. A shared one is opened once for each loop, for all who have it there: on_event does
  * not apply to it. version: that of version_id; NULL where it has none. opened runs on loop, its argument is borrowed;
  * only without memory (-ENOMEM) it runs inside the call.
  */

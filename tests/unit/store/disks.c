@@ -37,6 +37,10 @@ struct call {
 	void (*run)(void *arg);
 	void *arg;
 	struct store *store;
+	struct disk_env *env;
+	struct loop *loop;
+	const struct volume *volume;
+	const struct image_version *version;
 	struct disk *disk;
 	int err;
 	char reason[256];
@@ -59,14 +63,22 @@ static void call_wait(struct call *call)
 	sem_destroy(&call->done);
 }
 
+static void open_run(struct loop_msg *msg)
+{
+	struct call *call = container_of(msg, struct call, msg);
+	const struct store_open how = { .env = call->env };
+
+	store_open_volume(call->store, call->loop, call->volume, call->version, &how, call_opened, call);
+}
+
 struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *volume, const struct image_version *version,
 			int *err, char reason[256])
 {
-	const struct store_open how = { .env = d->env };
-	struct call call = { .disk = NULL };
+	struct call call = { .msg.run = open_run, .store = d->f->store, .env = d->env, .loop = d->loops[loop],
+			     .volume = volume, .version = version };
 
 	sem_init(&call.done, 0, 0);
-	store_open_volume(d->f->store, d->loops[loop], volume, version, &how, call_opened, &call);
+	loop_post(d->loops[loop], &call.msg);
 	call_wait(&call);
 	*err = call.err;
 	memcpy(reason, call.reason, sizeof(call.reason));
