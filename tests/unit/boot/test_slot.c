@@ -77,7 +77,7 @@ static void test_wait(void **state)
 	disks_open_end(&disks, 7, true);
 	disks_close_begin(&disks, 7);
 	assert_int_equal(pthread_create(&thread, NULL, closer, &disks), 0);
-	assert_int_equal(disks_wait_closed(&disks, 7, 60000), 0);
+	assert_int_equal(disks_wait_closed(&disks, 7, 15000), 0);
 	pthread_join(thread, NULL);
 	disks_fini(&disks);
 }
