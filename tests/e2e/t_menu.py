@@ -112,7 +112,7 @@ with Suite() as t:
 
     with t.case("words that nobody knows are refused, with what there is"):
         code, _, err = server.run("machine", "set", "pc-002", "boot=nothing")
-        true(code == 1 and "disk, local, menu" in err, err)
+        true(code == 1 and "disk, cd, local, menu" in err, err)
         code, _, err = server.run("machine", "set", "pc-002", "group=nothing")
         true(code == 1 and "sanbootctl group add" in err, err)
         server.ctl("group", "remove", "lab")
