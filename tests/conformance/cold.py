@@ -10,8 +10,8 @@ import threading
 
 import iscsi
 from iscsi import Session, attempt, case, equal, want
-from namespaces import own_mounts
 from sanbootd import BUILD, MODE, Sanbootd, disk_reads, golden_blocks
+from namespaces import own_mounts                       # of tests/, which sanbootd.py adds to the path
 
 DATA_BYTES = 32 << 20
 MACHINES, DEPTH = 4, 8

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Chromium, driven through chromedriver by the WebDriver protocol (W3C), with nothing but Python's own library."""
-import base64, json, os, shutil, sys, urllib.error, urllib.request
+import base64, json, os, shutil, subprocess, sys, urllib.error, urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from e2e import Failed, Process, SLOW, until
@@ -30,11 +30,25 @@ class Element:
         return self.browser.call("GET", f"/element/{self.ident}/displayed")
 
 
+def name_localhost(directory):
+    """chromedriver asks for "localhost", which debootstrap's root does not know: it has no /etc/hosts. Here, where mounts are this
+    test's own, /etc becomes a copy in memory that has one."""
+    if os.path.exists("/etc/hosts"):
+        return
+    copy = os.path.join(directory, "etc")
+    os.mkdir(copy)
+    for command in (["mount", "-t", "tmpfs", "etc", copy], ["cp", "-a", "/etc/.", copy], ["mount", "--move", copy, "/etc"]):
+        subprocess.run(command, check=True)
+    with open("/etc/hosts", "w") as f:
+        f.write("127.0.0.1 localhost\n")
+
+
 class Browser:
     def __init__(self, lan):
         self.lan, self.session = lan, ""
         if not shutil.which("chromedriver") or not shutil.which("chromium"):
             raise Failed("Chromium is missing; run: apt-get install chromium chromium-driver")
+        name_localhost(lan.dir)
         self.profile = os.path.join(lan.dir, "chromium")
         self.driver = Process(lan, "chromedriver", ["chromedriver", f"--port={PORT}"])
         self.driver.out.wait(r"started successfully", 30, "chromedriver")
