@@ -106,8 +106,8 @@ bench: deps
 	@$(MAKE) --no-print-directory -s bench-build
 	@tests/bench/run $(LOADS)
 
-# A disk that goes bad under the daemon, for tests/conformance/failures.py.
-$(B)/faults.so: tests/conformance/faults.c
+# A disk that goes bad under the daemon, for tests/conformance/failures.py; a daemon that dies at a given step, for kills.py.
+$(B)/faults.so $(B)/kill_at.so: $(B)/%.so: tests/conformance/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -shared -fPIC -o $@ $<
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qcow2 files that nobody has open: create, look at, check, grow. All of it blocks: for workers and tools.
+ * qcow2 files that nobody has open: create, look at, check, grow, copy. All of it blocks: for workers and tools.
  * Opening one as a disk is disk_open_file's work. Format: docs/interop/qcow2.txt of QEMU; our geometry: version 3,
  * 128 KiB clusters, 16-bit refcounts, extended L2 entries (32 subclusters of 4 KiB).
  */
@@ -43,6 +43,13 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 
 /* Grows a closed child; what is beyond its backing file reads as zeroes. Never shrinks. */
 int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size);
+
+/*
+ * A new file in the folder of a closed one that reads the same, whatever the chain of that was: it stands on the raw image at the end of
+ * the chain, or on nothing. Costs what is read differently from that image, rounded to 4 KiB. 0 or -errno with a sentence in reason, and
+ * then there is no file. Does not sync.
+ */
+int qcow2_copy(const char *from, const char *to, char *reason, size_t reason_size);
 
 /*
  * A person lifts what a failed sync left behind: a closed child goes on from what is in its file, as after a loss of

@@ -17,8 +17,7 @@
 
 /* ---- looking ---- */
 
-/* Opens path, locked; the file is the caller's to close. */
-static int open_closed(const char *path, bool write, struct file **file, char *reason, size_t reason_size)
+int qcow2_open_closed(const char *path, bool write, struct file **file, char *reason, size_t reason_size)
 {
 	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
 	struct stat st;
@@ -79,8 +78,7 @@ out:
 	return err;
 }
 
-/* What nobody may touch now: a journal still holds changes of it. */
-static int refuse_open(struct qcow2_meta *m)
+int qcow2_refuse_open(struct qcow2_meta *m)
 {
 	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
@@ -164,13 +162,13 @@ int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reaso
 {
 	struct qcow2_meta m;
 	struct file *file;
-	int err = open_closed(path, true, &file, reason, reason_size);
+	int err = qcow2_open_closed(path, true, &file, reason, reason_size);
 
 	if (err)
 		return err;
 	err = qcow2_meta_load(&m, file, path);
 	if (!err)
-		err = refuse_open(&m);
+		err = qcow2_refuse_open(&m);
 	if (err)
 		qcow2_say(err, reason, reason_size, "%s", m.reason);
 	if (!err)
@@ -206,7 +204,7 @@ int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
 	struct qcow2_meta m;
 	struct file *file;
 	char journal[4096];
-	int err = open_closed(path, true, &file, reason, reason_size);
+	int err = qcow2_open_closed(path, true, &file, reason, reason_size);
 
 	if (err)
 		return err;
@@ -231,13 +229,13 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 	uint64_t missing = 0, leaked = 0;
 	struct qcow2_meta m;
 	struct file *file;
-	int err = open_closed(path, repair_leaks, &file, reason, reason_size);
+	int err = qcow2_open_closed(path, repair_leaks, &file, reason, reason_size);
 
 	if (err)
 		return err;
 	err = qcow2_meta_load(&m, file, path);
 	if (!err && repair_leaks)
-		err = refuse_open(&m);
+		err = qcow2_refuse_open(&m);
 	if (!err)
 		err = qcow2_meta_walk(&m);
 	if (!err)

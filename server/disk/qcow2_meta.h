@@ -92,6 +92,11 @@ int qcow2_meta_write_header(struct qcow2_meta *meta);
  */
 struct file *qcow2_file_of(int fd, uint64_t size_bytes);
 
+/* Opens a file that nobody else has open, locked; it is the caller's to close. 0 or -errno with a sentence. */
+int qcow2_open_closed(const char *path, bool write, struct file **file, char *reason, size_t reason_size);
+/* What nobody may touch now: a journal still holds changes of it. 0 or -EBUSY. */
+int qcow2_refuse_open(struct qcow2_meta *meta);
+
 /* Puts a sentence into reason; returns err. */
 int qcow2_say(int err, char *reason, size_t reason_size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

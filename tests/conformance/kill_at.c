@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a step (writes,
+ * syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps are counted from 1, and before
+ * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+int open64(const char *path, int flags, ...);
+int openat64(int folder, const char *path, int flags, ...);
+ssize_t pwrite64(int fd, const void *data, size_t len, off_t offset);
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags);
+int ftruncate64(int fd, off_t len);
+int fallocate64(int fd, int mode, off_t offset, off_t len);
+
+static atomic_long steps;
+
+/* Only system calls: whatever of the C library is called here may be one of those below. */
+static void die(const char *at, const char *what, const char *path)
+{
+	char last[512];
+	long fd;
+
+	snprintf(last, sizeof(last), "%s.last", at);
+	fd = syscall(SYS_openat, AT_FDCWD, last, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	snprintf(last, sizeof(last), "%s %s", what, path);
+	syscall(SYS_write, fd, last, strlen(last));
+	syscall(SYS_kill, getpid(), SIGKILL);
+	for (;;)
+		pause();
+}
+
+static void step(const char *what, const char *path)
+{
+	const char *at = getenv("KILL_AT");
+	char text[32] = "";
+	long fd = at ? syscall(SYS_openat, AT_FDCWD, at, O_RDONLY | O_CLOEXEC, 0) : -1;
+
+	if (fd < 0)
+		return;
+	syscall(SYS_read, fd, text, sizeof(text) - 1);
+	syscall(SYS_close, fd);
+	if (atomic_fetch_add(&steps, 1) + 1 == strtol(text, NULL, 10))
+		die(at, what, path);
+}
+
+/* Of sockets, pipes and the log nothing is left after a crash. */
+static void step_fd(const char *what, int fd)
+{
+	char link[64], path[256];
+	struct stat st;
+	ssize_t n;
+
+	if (fd == STDERR_FILENO || fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	step(what, path);
+}
+
+/* ---- names ---- */
+
+static int open_any(int folder, const char *path, int flags, va_list args)
+{
+	mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
+
+	if (flags & (O_CREAT | O_TRUNC))
+		step("open", path);
+	return (int)syscall(SYS_openat, folder, path, flags, mode);
+}
+
+#define OPEN(name, folder, ...)                                                                                         \
+	int name(__VA_ARGS__, int flags, ...)                                                                           \
+	{                                                                                                               \
+		va_list args;                                                                                           \
+		int fd;                                                                                                 \
+                                                                                                                        \
+		va_start(args, flags);                                                                                  \
+		fd = open_any(folder, path, flags, args);                                                               \
+		va_end(args);                                                                                           \
+		return fd;                                                                                              \
+	}
+
+OPEN(open, AT_FDCWD, const char *path)
+OPEN(open64, AT_FDCWD, const char *path)
+OPEN(openat, folder, int folder, const char *path)
+OPEN(openat64, folder, int folder, const char *path)
+
+int mkdir(const char *path, mode_t mode)
+{
+	step("mkdir", path);
+	return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int rename(const char *from, const char *to)
+{
+	step("rename to", to);
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int link(const char *from, const char *to)
+{
+	step("link", to);
+	return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int unlink(const char *path)
+{
+	step("unlink", path);
+	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+/* ---- contents ---- */
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+	step_fd("write", fd);
+	return syscall(SYS_write, fd, data, len);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+	step_fd("pwrite", fd);
+	return syscall(SYS_pwrite64, fd, data, len, offset);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t len, off_t offset)
+{
+	return pwrite(fd, data, len, offset);
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	step_fd("pwritev2", fd);
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	return pwritev2(fd, iov, count, offset, flags);
+}
+
+int ftruncate(int fd, off_t len)
+{
+	step_fd("ftruncate", fd);
+	return (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int ftruncate64(int fd, off_t len)
+{
+	return ftruncate(fd, len);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	step_fd("fallocate", fd);
+	return (int)syscall(SYS_fallocate, fd, mode, offset, len);
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+	return fallocate(fd, mode, offset, len);
+}
+
+int fsync(int fd)
+{
+	step_fd("fsync", fd);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	step_fd("fdatasync", fd);
+	return (int)syscall(SYS_fdatasync, fd);
+}
