@@ -2,12 +2,14 @@
 /*
  * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a step (writes,
  * syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps are counted from 1, and before
- * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last.
+ * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last. What SQLite
+ * writes to its log between two other steps is one step: it says of itself which part counts, and that is the last.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ int ftruncate64(int fd, off_t len);
 int fallocate64(int fd, int mode, off_t offset, off_t len);
 
 static atomic_long steps;
+static atomic_bool in_log;
 
 /* Only system calls: whatever of the C library is called here may be one of those below. */
 static void die(const char *at, const char *what, const char *path)
@@ -40,7 +43,7 @@ static void die(const char *at, const char *what, const char *path)
 		pause();
 }
 
-static void step(const char *what, const char *path)
+static void count(const char *what, const char *path)
 {
 	const char *at = getenv("KILL_AT");
 	char text[32] = "";
@@ -52,6 +55,12 @@ static void step(const char *what, const char *path)
 	syscall(SYS_close, fd);
 	if (atomic_fetch_add(&steps, 1) + 1 == strtol(text, NULL, 10))
 		die(at, what, path);
+}
+
+static void step(const char *what, const char *path)
+{
+	atomic_store(&in_log, false);
+	count(what, path);
 }
 
 /* Of sockets, pipes and the log nothing is left after a crash. */
@@ -66,7 +75,10 @@ static void step_fd(const char *what, int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	step(what, path);
+	if (strcmp(what, "pwrite") || n < 4 || strcmp(path + n - 4, "-wal"))
+		step(what, path);
+	else if (!atomic_exchange(&in_log, true))
+		count(what, path);
 }
 
 /* ---- names ---- */
