@@ -49,6 +49,8 @@ static void discard_work(struct pool_job *job)
 	struct discard *discard = container_of(job, struct discard, job);
 
 	store_delete_object(discard->boot->store, &discard->volume);
+	if (discard->volume.snapshot_id)
+		store_delete_given_up(discard->boot->store);
 }
 
 static void discard_done(struct pool_job *job)
@@ -81,6 +83,7 @@ int boot_renew_system(struct boot *boot, struct machine *machine, const struct i
 	int err;
 
 	anew.version_id = version->id;
+	anew.snapshot_id = 0;
 	err = store_create_volume(boot->store, &anew, version, policy, machine->id, reason, reason_size);
 	if (err)
 		return err;

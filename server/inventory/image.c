@@ -15,7 +15,8 @@
 	"image_version.created_ms, source, warnings, is_default, "                                                 \
 	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                   \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0)"
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "             \
+	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -37,6 +38,7 @@ static void version_read(struct query *q, struct image_version *v)
 	v->is_newest = query_int(q);
 	v->machines = (unsigned)query_int(q);
 	v->volumes = (unsigned)query_int(q);
+	v->snapshots = (unsigned)query_int(q);
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -221,7 +223,7 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines || version.volumes)
+	if (version.machines || version.volumes || version.snapshots)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

@@ -88,6 +88,8 @@ struct volume {
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
 	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
+	char serial[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
+	int64_t snapshot_id;	    /* the snapshot that its object stands on (snapshot.h); 0: its version, or nothing */
 	int64_t version_id;	    /* the golden version that it was made from, or is; 0: none */
 	uint64_t size_bytes;	    /* at least so much, whatever its version has; 0: as that */
 	char quota[QUOTA_TEXT]; /* the most that it may take in its backend: a size, or none; "": as policy says */
@@ -157,9 +159,12 @@ int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume
 int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct volume *volume), void *arg);
 /* volume->id is set. -EEXIST: the name or the object is taken; -EINVAL: volume_name_valid. */
 int volume_insert(struct inventory_tx *tx, struct volume *volume);
-/* Writes all fields but what is fixed; an object that changes is given up. -EEXIST: the name is taken. */
+/*
+ * Writes all fields but what is fixed. An object that changes is given up, unless a snapshot has it, and so are layers on which nothing
+ * stands any more. -EEXIST: the name is taken.
+ */
 int volume_update(struct inventory_tx *tx, const struct volume *volume);
-/* Its object is given up. -EBUSY: it is attached. */
+/* With its snapshots; its objects are given up. -EBUSY: it is attached. */
 int volume_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, without ':' and '#'. */
 bool volume_name_valid(const char *name);
@@ -191,7 +196,10 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
  * go, whatever crash comes between. Other objects that no volume names may be somebody's data, say after an old backup
  * of the inventory.
  */
-int discarded_each(struct inventory_tx *tx, const char *backend, int (*each)(void *arg, const char *object), void *arg);
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg);
+/* For one that is about to be made: given up as well, but until the next start told only to who asks for the reserved. */
+int object_reserve(struct inventory_tx *tx, const char *backend, const char *object);
+/* Given up no more, or gone. */
 int discarded_forget(struct inventory_tx *tx, const char *backend, const char *object);
 
 /* ---- groups of machines ---- */
@@ -324,6 +332,7 @@ struct image_version {
 	bool is_newest;	    /* of its image the one that was published last; only read */
 	unsigned machines; /* how many have a system volume that was made from it */
 	unsigned volumes;  /* how many others stand on it */
+	unsigned snapshots; /* how many stand on it, or stood when they were taken */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);

@@ -19,11 +19,13 @@ void event_log(const struct event *event);
 #define VOLUME_FIXED(F)                                                                        \
 	F(kind, WORD, "kind", NULL, FIXED, NULL, volume_kind_words)                            \
 	F(backend, TEXT, "backend", NULL, FIXED, NULL, NULL)                                   \
+	F(serial, TEXT, NULL, NULL, FIXED, NULL, NULL)                                         \
 	F(created_ms, TIME, "created_ms", NULL, FIXED, NULL, NULL)
 #define VOLUME_FIELDS(F)                                                                       \
 	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
 	F(object, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                     \
 	F(version_id, REFERENCE, NULL, "image", BY_PEOPLE_WHEN_OFF, NULL, NULL)                \
+	F(snapshot_id, REFERENCE, NULL, NULL, BY_SERVER, NULL, NULL)                           \
 	F(size_bytes, NUMBER, NULL, "size", BY_PEOPLE, NULL, NULL)                             \
 	F(quota, TEXT, "quota", "quota", BY_PEOPLE, "policy", NULL)                            \
 	F(physical_512, BYTES_OF, "physical_block", "physical-block", BY_PEOPLE_WHEN_OFF, NULL, physical_words) \
@@ -36,5 +38,12 @@ void event_log(const struct event *event);
 #define VOLUME_JOINED_COLUMNS ", volume.id" VOLUME_FIXED(VOLUME_COLUMN) VOLUME_FIELDS(VOLUME_COLUMN)
 
 extern const char *const machine_mode_words[], *const auth_kind_words[], *const volume_kind_words[];
+
+struct inventory_tx;
+
+/* snapshot.c: those of a volume that are removed, and on which nothing stands, go. */
+int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id);
+/* All go, with the volume. */
+int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id);
 
 #endif

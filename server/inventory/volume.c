@@ -134,8 +134,10 @@ int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct vol
 
 /* ---- changes ---- */
 
-/* Remembers that a committed change has given up this object: its backend deletes it. */
-static int object_discard(struct inventory_tx *tx, const char *backend, const char *object)
+/* A time that never comes: until the next start nobody deletes it. */
+#define RESERVED_MS INT64_MAX
+
+static int object_give_up(struct inventory_tx *tx, const char *backend, const char *object, int64_t at_ms)
 {
 	struct query q;
 	int err;
@@ -151,8 +153,32 @@ static int object_discard(struct inventory_tx *tx, const char *backend, const ch
 		    "ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms");
 	query_bind_text(&q, backend, BACKEND_TEXT);
 	query_bind_text(&q, object, NAME_MAX_TEXT);
-	query_bind(&q, tx->now_ms);
+	query_bind(&q, at_ms);
 	return query_run(&q);
+}
+
+static int object_discard(struct inventory_tx *tx, const char *backend, const char *object)
+{
+	return object_give_up(tx, backend, object, tx->now_ms);
+}
+
+int object_reserve(struct inventory_tx *tx, const char *backend, const char *object)
+{
+	return object_give_up(tx, backend, object, RESERVED_MS);
+}
+
+/* What a snapshot has taken over stays. */
+static int object_discard_unless_layer(struct inventory_tx *tx, int64_t volume_id, const char *backend, const char *object)
+{
+	struct query q;
+	int64_t layers;
+	int err;
+
+	query_begin(&q, tx, "SELECT count(*) FROM snapshot WHERE volume_id = ? AND object = ?");
+	query_bind(&q, volume_id);
+	query_bind_text(&q, object, NAME_MAX_TEXT);
+	err = query_number(&q, &layers);
+	return err || layers ? err : object_discard(tx, backend, object);
 }
 
 int volume_insert(struct inventory_tx *tx, struct volume *volume)
@@ -165,6 +191,8 @@ int volume_insert(struct inventory_tx *tx, struct volume *volume)
 		return -EINVAL;
 	if (!made.created_ms)
 		made.created_ms = tx->now_ms;
+	if (!made.serial[0] && made.kind != VOLUME_SYSTEM)
+		memcpy(made.serial, made.object, strcspn(made.object, "."));
 	query_begin(&q, tx,
 		    "INSERT INTO volume (id" VOLUME_FIXED(RECORD_SQL_COLUMN) VOLUME_FIELDS(RECORD_SQL_COLUMN)
 		    ") VALUES (NULL" VOLUME_FIXED(RECORD_SQL_VALUE) VOLUME_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
@@ -191,7 +219,9 @@ int volume_update(struct inventory_tx *tx, const struct volume *volume)
 	query_bind(&q, volume->id);
 	err = query_run(&q);
 	if (!err && old.object[0] && strcmp(old.object, volume->object))
-		err = object_discard(tx, old.backend, old.object);
+		err = object_discard_unless_layer(tx, volume->id, old.backend, old.object);
+	if (!err && old.snapshot_id && old.snapshot_id != volume->snapshot_id)
+		err = snapshots_sweep(tx, volume->id);
 	return err;
 }
 
@@ -201,6 +231,8 @@ int volume_delete(struct inventory_tx *tx, int64_t id)
 	struct query q;
 	int err = volume_by_id(tx, id, &old);
 
+	if (!err)
+		err = snapshots_drop_all(tx, id);
 	if (err)
 		return err;
 	query_begin(&q, tx, "DELETE FROM volume WHERE id = ?");
@@ -325,16 +357,18 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
 
 /* ---- objects given up ---- */
 
-int discarded_each(struct inventory_tx *tx, const char *backend, int (*each)(void *arg, const char *object), void *arg)
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg)
 {
 	char object[NAME_MAX_TEXT];
 	struct query q;
 	int stop = 0, err;
 
 	query_begin(&q, tx,
-		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND NOT EXISTS (SELECT 1 FROM volume "
-		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) ORDER BY object");
+		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND at_ms <= ? AND NOT EXISTS (SELECT 1 FROM volume "
+		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) AND NOT EXISTS (SELECT 1 FROM "
+		    "snapshot WHERE snapshot.object = given_up.object) ORDER BY object");
 	query_bind_text(&q, backend, BACKEND_TEXT);
+	query_bind(&q, reserved ? RESERVED_MS : RESERVED_MS - 1);
 	while (!stop && query_row(&q)) {
 		query_text(&q, object, sizeof(object));
 		stop = each(arg, object);

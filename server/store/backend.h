@@ -18,6 +18,7 @@ struct reclaim_volume {
 	int64_t machine_id; /* 0: no machine has it, or several */
 	char owner[NAME_MAX_TEXT]; /* for people: the machine's name, or the volume's own */
 	bool ephemeral; /* its machine needs it for one boot only */
+	char layer[NAME_MAX_TEXT]; /* the object of the snapshot that it stands on; "": none */
 };
 
 struct reclaim_rows {
@@ -38,6 +39,16 @@ struct store_backend {
 	 */
 	int (*create)(struct store *store, const struct volume *volume, const struct image_version *version,
 		      char *reason, size_t reason_size);
+	/*
+	 * Makes the object that volume->object names: empty, over the object layer, which is closed. That is durable on return, and
+	 * nobody writes to it any more. -EMLINK: no more objects may lie one over the other; -EBUSY: it was not closed in order.
+	 */
+	int (*snapshot)(struct store *store, const struct volume *volume, const char *layer, char *reason, size_t reason_size);
+	/*
+	 * Makes the object that volume->object names with what the closed object from reads as, but without its layers: on the golden
+	 * version below them, or on nothing. Durable. May take long.
+	 */
+	int (*copy)(struct store *store, const struct volume *volume, const char *from, char *reason, size_t reason_size);
 	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */
 	void (*open)(struct store *store, struct loop *loop, const struct volume *volume,
 		     const struct image_version *version, const struct store_open *how,

@@ -93,6 +93,9 @@ uint64_t store_folder_allocated(const struct store *store, const char *folder);
 /* STATE/images/FILE of a version. */
 void store_version_path(const struct store *store, const struct image_version *version, char *out, size_t out_size);
 
+/* discard.c: reserved: also what was about to be made, as nobody can be making it any more. */
+int store_delete_discarded(struct store *store, const struct store_backend *backend, bool reserved);
+
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, char *reason, size_t reason_size);
 

@@ -8,7 +8,7 @@
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
  *  - a boot set whose version is gone (learn.c);
  *  - an object that a committed change gave up is named in the inventory (discarded_each);
- *  - an object that no volume names and that was never written to: what made it did not commit.
+ *  - an object that no volume and no snapshot names and that was never written to: what made it did not commit.
  *
  * Main thread, before anything else runs.
  */
@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "inventory/snapshot.h"
 #include "store/backend.h"
 #include "store/names.h"
 #include "store/private.h"
@@ -32,12 +33,19 @@ enum { BOOT_ID_TEXT = 64 };
 
 static const char boot_id_setting[] = "host-boot-id";
 
+struct reclaim_layer {
+	struct snapshot snapshot;
+	size_t volume; /* whose it is: its place among the volumes */
+};
+
 struct reclaim {
 	struct store *store;
 	struct image_version *versions;
 	size_t version_count, version_capacity;
 	struct reclaim_volume *volumes; /* with an object, of all backends */
 	size_t volume_count, volume_capacity;
+	struct reclaim_layer *layers; /* what snapshots keep, in all backends */
+	size_t layer_count, layer_capacity;
 	struct names version_files;
 	struct inventory_tx *tx; /* while rows are read */
 	bool same_boot; /* the host has not started again since: what was written is still there */
@@ -124,6 +132,24 @@ static int take_volume(void *arg, const struct volume *volume)
 	return err < 0 ? err : 0;
 }
 
+/* After the volumes. */
+static int take_snapshot(void *arg, const struct snapshot *snapshot)
+{
+	struct reclaim *r = arg;
+
+	if (!grow((void **)&r->layers, r->layer_count, &r->layer_capacity, sizeof(*r->layers)))
+		return -ENOMEM;
+	for (size_t i = 0; i < r->volume_count; i++) {
+		struct reclaim_volume *row = &r->volumes[i];
+
+		if (row->volume.id == snapshot->volume_id)
+			r->layers[r->layer_count++] = (struct reclaim_layer){ *snapshot, i };
+		if (row->volume.snapshot_id == snapshot->id)
+			snprintf(row->layer, sizeof(row->layer), "%s", snapshot->object);
+	}
+	return 0;
+}
+
 static int read_rows(struct inventory_tx *tx, void *arg)
 {
 	struct reclaim *r = arg;
@@ -135,6 +161,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 		err = machine_each(tx, take_machine, r);
 	if (!err)
 		err = volume_each(tx, take_volume, r);
+	if (!err)
+		err = snapshot_each(tx, 0, take_snapshot, r);
 	if (!err && r->version_files.failed)
 		err = -ENOMEM;
 	if (err)
@@ -263,7 +291,8 @@ int reclaim_make_again(struct store *store, const struct reclaim_volume *volume,
 	int err;
 
 	backend->delete(store, v->object);
-	err = backend->create(store, v, version, reason, sizeof(reason));
+	err = volume->layer[0] ? backend->snapshot(store, v, volume->layer, reason, sizeof(reason))
+			       : backend->create(store, v, version, reason, sizeof(reason));
 	if (!err && v->size_bytes)
 		err = backend->grow(store, v->object, v->size_bytes, reason, sizeof(reason));
 	if (err)
@@ -312,48 +341,21 @@ void reclaim_record(struct store *store, const struct reclaim_volume *volume, bo
 		log_error("store: %s: %s: this could not be recorded: %s", volume->owner, text, strerror(-err));
 }
 
-struct discarded {
-	struct store *store;
-	const struct store_backend *backend;
-	struct names names;
-};
-
-static int take_discarded(void *arg, const char *object)
+/* Who opens a disk over it is refused; a restore is, too. Here somebody learns of it before. */
+static void check_layer(struct reclaim *r, const struct store_backend *backend, const struct reclaim_layer *layer)
 {
-	names_add(arg, object);
-	return 0;
-}
+	const struct snapshot *snapshot = &layer->snapshot;
+	const struct reclaim_volume *row = &r->volumes[layer->volume];
+	struct volume as_was = row->volume;
+	struct volume_info info;
 
-static int read_discarded(struct inventory_tx *tx, void *arg)
-{
-	struct discarded *d = arg;
-	int err = discarded_each(tx, d->backend->name, take_discarded, &d->names);
-
-	return !err && d->names.failed ? -ENOMEM : err;
-}
-
-static int forget_discarded(struct inventory_tx *tx, void *arg)
-{
-	struct discarded *d = arg;
-	int err = 0;
-
-	for (size_t i = 0; i < d->names.count && !err; i++)
-		err = discarded_forget(tx, d->backend->name, d->names.list[i]);
-	return err;
-}
-
-/* Deleted, and only then forgotten. */
-static int delete_discarded(struct store *store, const struct store_backend *backend)
-{
-	struct discarded d = { .store = store, .backend = backend };
-	int err = store_read(store, read_discarded, &d);
-
-	for (size_t i = 0; i < d.names.count && !err; i++)
-		backend->delete(store, d.names.list[i]);
-	if (!err)
-		err = store_write(store, forget_discarded, &d);
-	names_free(&d.names);
-	return err;
+	memcpy(as_was.object, snapshot->object, sizeof(as_was.object));
+	if (backend->info(r->store, &as_was, NULL, &info) != -ENOENT)
+		return;
+	log_error("store: %s: %s of its snapshot %s is missing: put it back (a backup)", row->owner, info.path, snapshot->label);
+	inventory_event(r->store->inventory, "error", "snapshot-missing", "server", row->machine_id, row->owner,
+			"what snapshot %s keeps is missing: put %.300s back (a backup), or remove the snapshot", snapshot->label,
+			info.path);
 }
 
 struct unknown {
@@ -383,13 +385,20 @@ static void reclaim_object(struct store *store, const struct store_backend *back
 }
 
 /* Listed first, for the list must not change while it is walked. */
-static int reclaim_unknown(struct store *store, const struct store_backend *backend, const struct reclaim_rows *rows)
+static int reclaim_unknown(struct reclaim *r, const struct store_backend *backend)
 {
+	struct store *store = r->store;
 	struct unknown unknown = { .known = { 0 } };
 	int err;
 
-	for (size_t i = 0; i < rows->count; i++)
-		names_add(&unknown.known, rows->volumes[i].volume.object);
+	for (size_t i = 0; i < r->volume_count; i++) {
+		if (!strcmp(r->volumes[i].volume.backend, backend->name))
+			names_add(&unknown.known, r->volumes[i].volume.object);
+	}
+	for (size_t i = 0; i < r->layer_count; i++) {
+		if (!strcmp(r->volumes[r->layers[i].volume].volume.backend, backend->name))
+			names_add(&unknown.known, r->layers[i].snapshot.object);
+	}
 	names_sort(&unknown.known);
 	err = unknown.known.failed ? -ENOMEM : backend->list(store, take_unknown, &unknown);
 	for (size_t i = 0; i < unknown.found.count && !err; i++)
@@ -407,7 +416,7 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 		.version_count = r->version_count,
 		.same_boot = r->same_boot,
 	};
-	int err = rows.volumes ? delete_discarded(r->store, backend) : -ENOMEM;
+	int err = rows.volumes ? store_delete_discarded(r->store, backend, true) : -ENOMEM;
 
 	if (err) {
 		snprintf(reason, reason_size, "what the inventory has given up could not be removed: %s", strerror(-err));
@@ -419,7 +428,11 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 	}
 	for (size_t i = 0; i < rows.count; i++)
 		backend->reclaim(r->store, &rows, &rows.volumes[i]);
-	err = reclaim_unknown(r->store, backend, &rows);
+	for (size_t i = 0; i < r->layer_count; i++) {
+		if (!strcmp(r->volumes[r->layers[i].volume].volume.backend, backend->name))
+			check_layer(r, backend, &r->layers[i]);
+	}
+	err = reclaim_unknown(r, backend);
 	if (err)
 		snprintf(reason, reason_size, "what %s keeps cannot be listed: %s", backend->name, strerror(-err));
 out:
@@ -460,6 +473,7 @@ int store_reclaim(struct store *store, char *reason, size_t reason_size)
 out:
 	free(r.versions);
 	free(r.volumes);
+	free(r.layers);
 	names_free(&r.version_files);
 	return err;
 }

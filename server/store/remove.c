@@ -68,9 +68,10 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 		snprintf(reason, reason_size, "there is no such image version");
 	else if (err == -EBUSY)
 		snprintf(reason, reason_size,
-			 "%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it. Move the "
-			 "machines to another version or reset them, and remove the volumes (sanbootctl volume list), first",
-			 version->image, version->number, version->machines, version->volumes);
+			 "%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs and %u snapshots stand on it. Move "
+			 "the machines to another version or reset them, and remove the volumes (sanbootctl volume list) and the "
+			 "snapshots (sanbootctl machine snapshots M), first",
+			 version->image, version->number, version->machines, version->volumes, version->snapshots);
 	else
 		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number,
 			 strerror(-err));

@@ -108,6 +108,88 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	return 0;
 }
 
+/* A new object beside those that a volume has or had. */
+static const struct store_backend *begin_beside(struct store *store, struct volume *volume, uint64_t more_bytes,
+						const struct policy *policy, int64_t machine_hint, int *err, char *reason,
+						size_t reason_size)
+{
+	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+
+	volume->object[0] = '\0';
+	*err = backend ? store_check_space(store, policy, more_bytes, reason, reason_size) : -EINVAL;
+	if (*err)
+		return NULL;
+	name_object(volume, backend, machine_hint);
+	return backend;
+}
+
+/* It is made: as large as it has to be, and nobody's yet. */
+static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made, struct volume *volume,
+		      char *reason, size_t reason_size)
+{
+	int err = made->size_bytes ? backend->grow(store, made->object, made->size_bytes, reason, reason_size) : 0;
+
+	if (err) {
+		backend->delete(store, made->object);
+		return err;
+	}
+	*volume = *made;
+	return 0;
+}
+
+int store_snapshot_volume(struct store *store, struct volume *volume, const char *layer, const struct policy *policy,
+			  int64_t machine_hint, char *reason, size_t reason_size)
+{
+	struct volume made = *volume;
+	int err;
+	const struct store_backend *backend =
+		begin_beside(store, &made, VOLUME_FIRST_BYTES, policy, machine_hint, &err, reason, reason_size);
+
+	if (backend)
+		err = backend->snapshot(store, &made, layer, reason, reason_size);
+	if (err)
+		return err;
+	made.fresh = true;
+	return end_beside(store, backend, &made, volume, reason, reason_size);
+}
+
+static int reserve_object(struct inventory_tx *tx, void *arg)
+{
+	const struct volume *volume = arg;
+
+	return object_reserve(tx, volume->backend, volume->object);
+}
+
+int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy, int64_t machine_hint,
+		      char *reason, size_t reason_size)
+{
+	struct volume made = *volume, source = *volume;
+	const struct store_backend *backend;
+	struct volume_info info;
+	int err;
+
+	snprintf(source.object, sizeof(source.object), "%s", from);
+	err = store_volume_info(store, &source, NULL, &info);
+	if (err) {
+		snprintf(reason, reason_size, "%.300s cannot be read: %s", info.path, strerror(-err));
+		return err;
+	}
+	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy, machine_hint, &err,
+			       reason, reason_size);
+	if (!backend)
+		return err;
+	err = store_write(store, reserve_object, &made);
+	if (err) {
+		snprintf(reason, reason_size, "the inventory cannot be written: %s", strerror(-err));
+		return err;
+	}
+	err = backend->copy(store, &made, from, reason, reason_size);
+	if (err)
+		return err;
+	made.fresh = false; /* unlike a new one it cannot be made again */
+	return end_beside(store, backend, &made, volume, reason, reason_size);
+}
+
 int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
 		      size_t reason_size)
 {

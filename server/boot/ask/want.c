@@ -15,7 +15,7 @@
 
 bool want_image_is_free(const struct machine *machine)
 {
-	return machine->mode == MODE_EPHEMERAL || machine->system.fresh;
+	return machine->mode == MODE_EPHEMERAL || (machine->system.fresh && !machine->system.snapshot_id);
 }
 
 static void want_entry(struct entries *entries, const char *text, struct want *want)

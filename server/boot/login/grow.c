@@ -75,6 +75,7 @@ static void grow_work(struct pool_job *job)
 
 	g->err = store_grow_volume(g->volume.boot->store, &g->volume.volume, g->size_bytes, g->reason,
 				   sizeof(g->reason));
+	volume_count_layers(&g->volume);
 }
 
 static void grow_closed(void *arg, int err)

@@ -273,16 +273,15 @@ static void interrupt(struct target_open *o)
 /* ---- opening, one after the other ---- */
 
 /*
- * Initiators know a disk again by it. A data volume's object is never another's and never changes; a golden version is
- * the same wherever it has the same bytes.
+ * Initiators know a disk again by it. A data volume's serial number is never another's and never changes; a golden version
+ * is the same wherever it has the same bytes.
  */
 static void name_lun(struct boot_lun *lun, const struct target_volume *v)
 {
 	if (v->volume.kind == VOLUME_SYSTEM)
 		lun->serial[0] = '\0';
 	else if (v->volume.object[0])
-		snprintf(lun->serial, sizeof(lun->serial), "%.*s", (int)strcspn(v->volume.object, "."),
-			 v->volume.object);
+		snprintf(lun->serial, sizeof(lun->serial), "%.*s", (int)sizeof(lun->serial) - 1, v->volume.serial);
 	else
 		snprintf(lun->serial, sizeof(lun->serial), "%s-%.24s", v->volume.kind == VOLUME_CD ? "cd" : "s",
 			 v->version.sha256);

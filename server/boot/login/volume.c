@@ -157,6 +157,15 @@ static int clear_fresh(struct inventory_tx *tx, void *arg)
 	return volume_update(tx, &volume);
 }
 
+void volume_count_layers(struct target_volume *v)
+{
+	struct volume_info info;
+
+	if (!v->quota_bytes || !v->volume.snapshot_id || store_volume_info(v->boot->store, &v->volume, NULL, &info))
+		return;
+	v->quota_bytes = info.layers_bytes < v->quota_bytes ? v->quota_bytes - info.layers_bytes : 1;
+}
+
 void volume_prepare(struct target_volume *v)
 {
 	char called[NAME_MAX_TEXT + 16];
@@ -169,6 +178,7 @@ void volume_prepare(struct target_volume *v)
 	}
 	if (v->version.id)
 		v->err = verify(v);
+	volume_count_layers(v);
 	if (v->err || !v->volume.fresh || !v->volume.object[0])
 		return;
 	v->err = store_sync_volume(v->boot->store, &v->volume);

@@ -47,6 +47,8 @@ void volume_unhold(struct target_volume *volume);
  * (invariant 7), is a fresh one durable? err and reason are set where not.
  */
 void volume_prepare(struct target_volume *volume);
+/* Blocking: what its layers take counts against its quota. */
+void volume_count_layers(struct target_volume *volume);
 /* On loop: opens it; opened comes there, with disk, or err and reason. It is given back where it could not be opened. */
 void volume_open(struct target_volume *volume);
 

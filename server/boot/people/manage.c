@@ -45,6 +45,8 @@ int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct in
 	gone = err ? &m->made : &m->given_up;
 	if (gone->object[0])
 		store_delete_object(m->boot->store, gone);
+	if (!err && gone->object[0])
+		store_delete_given_up(m->boot->store);
 	if (err == -ENOENT && !m->reason[0])
 		manage_refuse(m, err, "the machine has been removed meanwhile");
 	else if (err && !m->reason[0])
@@ -99,13 +101,12 @@ static int manage_check_sessions(struct manage *m)
 	return err;
 }
 
-int manage_begin_exclusive(struct manage *m)
+int manage_refuse_if_running(struct manage *m)
 {
 	struct slots *slots = &m->boot->slots;
 	struct boot_session session;
 	unsigned left_ms;
 	bool alive;
-	int err;
 
 	running_probe(m->boot, m->machine.id, &alive, &session);
 	if (alive)
@@ -116,17 +117,31 @@ int manage_begin_exclusive(struct manage *m)
 				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
 				     "gone, release it: sanbootctl machine release %s",
 				     m->machine.name, (left_ms + 999) / 1000, m->machine.name);
-	if (disks_claim(&m->boot->disks, m->machine.system.id))
-		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
-	err = manage_check_sessions(m);
+	return 0;
+}
+
+int manage_close(struct manage *m, int64_t volume_id)
+{
+	int err = manage_check_sessions(m);
+
 	if (err)
-		goto out;
+		return err;
 	/* A disk stays open for a while after its last session. */
 	running_release(m->boot, m->machine.id, "its disk is needed by a person");
-	if (disks_wait_closed(&m->boot->disks, m->machine.system.id, BOOT_CLOSE_MS))
-		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
-				    m->machine.name);
-out:
+	if (disks_wait_closed(&m->boot->disks, volume_id, BOOT_CLOSE_MS))
+		return manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log", m->machine.name);
+	return 0;
+}
+
+int manage_begin_exclusive(struct manage *m)
+{
+	int err = manage_refuse_if_running(m);
+
+	if (err)
+		return err;
+	if (disks_claim(&m->boot->disks, m->machine.system.id))
+		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
+	err = manage_close(m, m->machine.system.id);
 	if (err)
 		disks_unclaim(&m->boot->disks, m->machine.system.id);
 	return err;

@@ -37,6 +37,9 @@ int manage_find(struct manage *m, const char *machine);
  * disturbed.
  */
 int manage_begin_exclusive(struct manage *m);
+/* Its two halves, for a volume of m->machine that is claimed in between: does it run; its volumes are closed. */
+int manage_refuse_if_running(struct manage *m);
+int manage_close(struct manage *m, int64_t volume_id);
 void manage_end_exclusive(struct manage *m);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */

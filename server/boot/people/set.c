@@ -42,7 +42,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 
 	if (err || version.id == m->machine.system.version_id)
 		return err;
-	if (!m->machine.system.fresh && m->machine.mode != MODE_EPHEMERAL)
+	if ((!m->machine.system.fresh || m->machine.system.snapshot_id) && m->machine.mode != MODE_EPHEMERAL)
 		return manage_refuse(m, -EEXIST,
 				     "the disk of %s holds data of its own, which another image would destroy: first "
 				     "sanbootctl machine reset %s, then this again before it boots",

@@ -29,6 +29,8 @@ int change_write(struct volume_change *c, int (*run)(struct inventory_tx *tx, vo
 	gone = err ? &c->made : &c->given_up;
 	if (gone->object[0])
 		store_delete_object(c->boot->store, gone);
+	if (!err && gone->object[0])
+		store_delete_given_up(c->boot->store);
 	if (err && !c->reason[0])
 		change_refuse(c, err, "the inventory could not be changed: %s", strerror(-err));
 	return err;
@@ -53,7 +55,13 @@ int change_find_volume(struct volume_change *c, struct inventory_tx *tx)
 	int err = volume_find(tx, c->volume_text, &c->volume);
 
 	if (err == -ENOENT || err == -EINVAL) {
+		size_t len = strlen(c->volume_text);
+
 		parse_clean_text(c->volume_text, shown, sizeof(shown));
+		/* Every machine has one. */
+		if (len > 2 && !strcmp(c->volume_text + len - 2, ":0") && strlen(shown) == len)
+			return change_refuse(c, -ENOENT, "there is no machine %.*s: sanbootctl machine list shows all", (int)len - 2,
+					     shown);
 		return change_refuse(c, -ENOENT, "there is no volume %s: sanbootctl volume list shows all", shown);
 	}
 	if (!err && c->volume.kind == VOLUME_SYSTEM && !c->any_kind)

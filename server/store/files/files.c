@@ -48,6 +48,85 @@ static int files_create(struct store *store, const struct volume *volume, const 
 	return qcow2_create(&how, reason, reason_size);
 }
 
+/* A file and those below it that are files of children/. 0 or -errno. */
+struct chain {
+	struct qcow2_info info; /* of the uppermost */
+	unsigned depth; /* with the golden version */
+	uint64_t layers_bytes; /* what those between the uppermost and the golden version take */
+};
+
+static int read_chain(struct store *store, const char *object, struct chain *chain, char *reason, size_t reason_size)
+{
+	struct qcow2_info info;
+	char path[PATH_MAX];
+	int err = qcow2_read_info(files_path(store, object, path), &info, reason, reason_size);
+
+	*chain = (struct chain){ .info = info, .depth = 1 };
+	/* A circle ends, too: it is too deep. */
+	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
+		err = store_file_name_valid(info.backing)
+			      ? qcow2_read_info(files_path(store, info.backing, path), &info, reason, reason_size)
+			      : -EUCLEAN;
+		if (!err)
+			chain->layers_bytes += info.allocated_bytes;
+	}
+	return err;
+}
+
+static int files_snapshot(struct store *store, const struct volume *volume, const char *layer, char *reason, size_t reason_size)
+{
+	char path[PATH_MAX];
+	struct qcow2_create how = { .backing = layer, .backing_format = "qcow2" };
+	struct chain chain;
+	int err;
+
+	if (!store_file_name_valid(volume->object) || !store_file_name_valid(layer)) {
+		snprintf(reason, reason_size, "not a file name");
+		return -EINVAL;
+	}
+	err = read_chain(store, layer, &chain, reason, reason_size);
+	if (!err && !chain.info.clean) {
+		snprintf(reason, reason_size, "%.300s was not closed in order", files_path(store, layer, path));
+		err = -EBUSY;
+	}
+	if (!err && chain.depth >= DISK_CHAIN_MAX) {
+		snprintf(reason, reason_size, "%.300s has %u files below it already", files_path(store, layer, path), chain.depth - 1);
+		err = -EMLINK;
+	}
+	if (!err) {
+		err = store_sync_path(files_path(store, layer, path));
+		if (err)
+			snprintf(reason, reason_size, "%.300s cannot be made durable: %s", path, strerror(-err));
+	}
+	if (err)
+		return err;
+	how.path = files_path(store, volume->object, path);
+	how.size_bytes = chain.info.size_bytes;
+	return qcow2_create(&how, reason, reason_size);
+}
+
+static int files_copy(struct store *store, const struct volume *volume, const char *from, char *reason, size_t reason_size)
+{
+	char path[PATH_MAX], source[PATH_MAX];
+	int err;
+
+	if (!store_file_name_valid(volume->object) || !store_file_name_valid(from)) {
+		snprintf(reason, reason_size, "not a file name");
+		return -EINVAL;
+	}
+	err = qcow2_copy(files_path(store, from, source), files_path(store, volume->object, path), reason, reason_size);
+	if (err)
+		return err;
+	err = store_sync_path(path);
+	if (!err)
+		err = store_sync_path(store_path(store, "children", NULL, source));
+	if (err) {
+		snprintf(reason, reason_size, "%.300s cannot be made durable: %s", path, strerror(-err));
+		store_unlink(path);
+	}
+	return err;
+}
+
 static int files_grow(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size)
 {
 	struct qcow2_info info;
@@ -117,7 +196,7 @@ static int files_info(struct store *store, const struct volume *volume, const st
 		      struct volume_info *info)
 {
 	char reason[REASON_TEXT];
-	struct qcow2_info got;
+	struct chain chain;
 	struct stat st;
 	int err;
 
@@ -132,12 +211,15 @@ static int files_info(struct store *store, const struct volume *volume, const st
 	files_path(store, volume->object, info->path);
 	if (!store_file_name_valid(volume->object))
 		return -ENOENT;
-	err = qcow2_read_info(info->path, &got, reason, sizeof(reason));
+	if (access(info->path, F_OK))
+		return -errno;
+	err = read_chain(store, volume->object, &chain, reason, sizeof(reason));
 	if (err)
-		return err == -ENOENT ? err : -EUCLEAN;
-	info->virtual_bytes = got.size_bytes;
-	info->allocated_bytes = got.allocated_bytes;
-	info->clean = got.clean;
+		return -EUCLEAN;
+	info->virtual_bytes = chain.info.size_bytes;
+	info->allocated_bytes = chain.info.allocated_bytes;
+	info->layers_bytes = chain.layers_bytes;
+	info->clean = chain.info.clean;
 	return 0;
 }
 
@@ -188,6 +270,8 @@ const struct store_backend store_files = {
 	.name = "files",
 	.suffix = ".qcow2",
 	.create = files_create,
+	.snapshot = files_snapshot,
+	.copy = files_copy,
 	.open = files_open,
 	.grow = files_grow,
 	.lift = files_lift,

@@ -15,16 +15,19 @@
 #include <unistd.h>
 
 /* Is the file there, and still the one that was made for this volume? */
-static bool is_sound(struct store *store, const struct volume *volume, const struct image_version *version,
+static bool is_sound(struct store *store, const struct reclaim_volume *row, const struct image_version *version,
 		     struct qcow2_info *info)
 {
 	char path[PATH_MAX], backing[FILES_BACKING_TEXT] = "", reason[REASON_TEXT];
+	const struct volume *volume = &row->volume;
 	uint64_t least = volume->size_bytes;
 
 	if (version) {
 		files_backing(version, backing);
 		least = version->size_bytes;
 	}
+	if (row->layer[0])
+		snprintf(backing, sizeof(backing), "%s", row->layer);
 	return !qcow2_read_info(files_path(store, volume->object, path), info, reason, sizeof(reason)) &&
 	       info->size_bytes >= least && !strcmp(info->backing, backing);
 }
@@ -39,7 +42,7 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 
 	if ((volume->version_id && !version) || !store_file_name_valid(volume->object))
 		return;
-	sound = is_sound(store, volume, version, &info);
+	sound = is_sound(store, row, version, &info);
 	if (volume->fresh) {
 		/* Made without a sync: after a loss of power its pages may be anything. */
 		if (!sound || !rows->same_boot)

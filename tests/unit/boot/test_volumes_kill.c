@@ -147,7 +147,7 @@ static int take_census(struct inventory_tx *tx, void *arg)
 
 	if (!err)
 		err = attachment_each(tx, 1, count_attached, census);
-	return err ? err : discarded_each(tx, "files", count_discarded, census);
+	return err ? err : discarded_each(tx, "files", true, count_discarded, census);
 }
 
 static void check(struct world *w)

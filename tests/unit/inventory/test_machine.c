@@ -186,7 +186,7 @@ static int change(struct inventory_tx *tx, void *arg)
 	assert_int_equal(denied.machine_id, 0);
 	assert_int_equal(machine_by_mac(tx, "52:54:00:00:00:aa", &m), -ENOENT);
 	list[0] = '\0';
-	assert_int_equal(discarded_each(tx, "files", collect, list), 0);
+	assert_int_equal(discarded_each(tx, "files", false, collect, list), 0);
 	assert_string_equal(list, "child-1;child-new;");
 	assert_int_equal(discarded_forget(tx, "files", "child-1"), 0);
 	/* An id is never used again: events speak of it. */
@@ -207,7 +207,7 @@ static void expect_discarded(struct inventory_tx *tx, const char *want)
 {
 	char list[256] = "";
 
-	assert_int_equal(discarded_each(tx, "files", collect, list), 0);
+	assert_int_equal(discarded_each(tx, "files", false, collect, list), 0);
 	assert_string_equal(list, want);
 }
 

@@ -334,7 +334,7 @@ static void given_up(struct inventory_tx *tx, const char *backend, const char *w
 {
 	char list[512] = "";
 
-	assert_int_equal(discarded_each(tx, backend, list_object, list), 0);
+	assert_int_equal(discarded_each(tx, backend, false, list_object, list), 0);
 	assert_string_equal(list, want);
 }
 

@@ -21,6 +21,7 @@ struct object {
 	char name[NAME_MAX_TEXT];
 	uint8_t *bytes;
 	uint64_t size_bytes;
+	unsigned depth; /* how many objects lie one over the other, with the golden version; the bytes are all its own */
 	bool written, open;
 };
 
@@ -87,10 +88,30 @@ static int read_golden(struct store *store, const struct image_version *version,
 	return len == (ssize_t)version->size_bytes ? 0 : -EIO;
 }
 
+static struct object *object_new(const char *name, uint64_t size_bytes, unsigned depth)
+{
+	struct object *made = calloc(1, sizeof(*made));
+
+	assert(made);
+	snprintf(made->name, sizeof(made->name), "%s", name);
+	made->size_bytes = size_bytes;
+	made->depth = depth;
+	made->bytes = calloc(1, size_bytes);
+	assert(made->bytes);
+	return made;
+}
+
+static void add(struct object *made)
+{
+	pthread_mutex_lock(&mutex);
+	made->next = objects;
+	objects = made;
+	pthread_mutex_unlock(&mutex);
+}
+
 static int memory_create(struct store *store, const struct volume *volume, const struct image_version *version,
 			 char *reason, size_t reason_size)
 {
-	uint64_t size_bytes = version ? version->size_bytes : volume->size_bytes;
 	struct object *made;
 	int err = 0;
 
@@ -98,12 +119,7 @@ static int memory_create(struct store *store, const struct volume *volume, const
 		snprintf(reason, reason_size, "%s is there already", volume->object);
 		return -EEXIST;
 	}
-	made = calloc(1, sizeof(*made));
-	assert(made);
-	snprintf(made->name, sizeof(made->name), "%s", volume->object);
-	made->size_bytes = size_bytes;
-	made->bytes = calloc(1, size_bytes);
-	assert(made->bytes);
+	made = object_new(volume->object, version ? version->size_bytes : volume->size_bytes, version ? 2 : 1);
 	if (version)
 		err = read_golden(store, version, made->bytes);
 	if (err) {
@@ -112,11 +128,41 @@ static int memory_create(struct store *store, const struct volume *volume, const
 		free(made);
 		return err;
 	}
-	pthread_mutex_lock(&mutex);
-	made->next = objects;
-	objects = made;
-	pthread_mutex_unlock(&mutex);
+	add(made);
 	return 0;
+}
+
+/* The bytes of another one that is closed. */
+static int duplicate(const char *from, const char *name, bool over, char *reason, size_t reason_size)
+{
+	const struct object *source = find(from);
+	struct object *made;
+
+	if (!source || source->open) {
+		snprintf(reason, reason_size, "%s %s", from, source ? "was not closed in order" : "is missing");
+		return source ? -EBUSY : -ENOENT;
+	}
+	if (over && source->depth == DISK_CHAIN_MAX) {
+		snprintf(reason, reason_size, "%s has %u objects below it already", from, source->depth - 1);
+		return -EMLINK;
+	}
+	made = object_new(name, source->size_bytes, over ? source->depth + 1 : 2);
+	memcpy(made->bytes, source->bytes, source->size_bytes);
+	made->written = !over;
+	add(made);
+	return 0;
+}
+
+static int memory_snapshot(struct store *store, const struct volume *volume, const char *layer, char *reason, size_t reason_size)
+{
+	(void)store;
+	return duplicate(layer, volume->object, true, reason, reason_size);
+}
+
+static int memory_copy(struct store *store, const struct volume *volume, const char *from, char *reason, size_t reason_size)
+{
+	(void)store;
+	return duplicate(from, volume->object, false, reason, reason_size);
 }
 
 static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, char *reason, size_t reason_size)
@@ -379,6 +425,8 @@ const struct store_backend memory_backend = {
 	.name = "memory",
 	.suffix = "",
 	.create = memory_create,
+	.snapshot = memory_snapshot,
+	.copy = memory_copy,
 	.open = memory_open,
 	.grow = memory_grow,
 	.lift = memory_lift,

@@ -443,7 +443,7 @@ static int count_discarded(void *arg, const char *child)
 
 static int read_discarded(struct inventory_tx *tx, void *arg)
 {
-	return discarded_each(tx, "files", count_discarded, arg);
+	return discarded_each(tx, "files", true, count_discarded, arg);
 }
 
 static int delete_machine(struct inventory_tx *tx, void *arg)

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Snapshots of volumes: see snapshot.h. */
+#include "inventory/snapshot.h"
+
+#include "inventory/db.h"
+#include "inventory/private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SNAPSHOT_SELECT \
+	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM snapshot "
+
+bool snapshot_label_valid(const char *label)
+{
+	return strlen(label) < NAME_MAX_TEXT && volume_name_valid(label);
+}
+
+static void snapshot_read(struct query *q, struct snapshot *s)
+{
+	*s = (struct snapshot){ .id = query_int(q) };
+	s->volume_id = query_int(q);
+	query_text(q, s->label, sizeof(s->label));
+	query_text(q, s->object, sizeof(s->object));
+	s->parent_id = query_int(q); /* NULL reads as 0 */
+	s->version_id = query_int(q);
+	s->size_bytes = (uint64_t)query_int(q);
+	s->automatic = query_int(q);
+	s->removed = query_int(q);
+	s->created_ms = query_int(q);
+}
+
+static int snapshot_one(struct query *q, struct snapshot *snapshot)
+{
+	struct snapshot found;
+	bool row = query_row(q);
+	int err;
+
+	if (row)
+		snapshot_read(q, &found);
+	err = query_end_one(q, row);
+	if (!err)
+		*snapshot = found;
+	return err;
+}
+
+int snapshot_by_id(struct inventory_tx *tx, int64_t id, struct snapshot *snapshot)
+{
+	struct query q;
+
+	query_begin(&q, tx, SNAPSHOT_SELECT "WHERE id = ?");
+	query_bind(&q, id);
+	return snapshot_one(&q, snapshot);
+}
+
+int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label, struct snapshot *snapshot)
+{
+	struct query q;
+
+	query_begin(&q, tx, SNAPSHOT_SELECT "WHERE volume_id = ? AND lower(label) = lower(?) AND removed = 0");
+	query_bind(&q, volume_id);
+	query_bind_text(&q, label, NAME_MAX_TEXT);
+	return snapshot_one(&q, snapshot);
+}
+
+int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot), void *arg)
+{
+	struct snapshot snapshot;
+	struct query q;
+	int stop = 0, err;
+
+	query_begin(&q, tx, SNAPSHOT_SELECT "WHERE ?1 = 0 OR volume_id = ?1 ORDER BY volume_id, id");
+	query_bind(&q, volume_id);
+	while (!stop && query_row(&q)) {
+		snapshot_read(&q, &snapshot);
+		stop = each(arg, &snapshot);
+	}
+	err = query_end(&q);
+	return err ? err : stop;
+}
+
+static void bind_reference(struct query *q, int64_t id)
+{
+	if (id)
+		query_bind(q, id);
+	else
+		query_bind_null(q);
+}
+
+int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
+{
+	struct query q;
+	int64_t id;
+	int err;
+
+	if (!snapshot_label_valid(snapshot->label))
+		return -EINVAL;
+	query_begin(&q, tx,
+		    "INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING id");
+	query_bind(&q, snapshot->volume_id);
+	query_bind_text(&q, snapshot->label, sizeof(snapshot->label));
+	query_bind_text(&q, snapshot->object, sizeof(snapshot->object));
+	bind_reference(&q, snapshot->parent_id);
+	bind_reference(&q, snapshot->version_id);
+	query_bind(&q, (int64_t)snapshot->size_bytes);
+	query_bind(&q, snapshot->automatic);
+	query_bind(&q, tx->now_ms);
+	err = query_number(&q, &id);
+	if (err)
+		return err;
+	snapshot->id = id;
+	snapshot->created_ms = tx->now_ms;
+	return 0;
+}
+
+/* ---- going ---- */
+
+/* The objects of those go with them. where has one ?, for the volume. */
+static int snapshots_drop(struct inventory_tx *tx, int64_t volume_id, const char *give_up, const char *drop)
+{
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, give_up);
+	query_bind(&q, tx->now_ms);
+	query_bind(&q, volume_id);
+	err = query_run(&q);
+	if (err)
+		return err;
+	query_begin(&q, tx, drop);
+	query_bind(&q, volume_id);
+	return query_run(&q);
+}
+
+#define GIVE_UP(condition)                                                                                               \
+	"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot JOIN volume ON " \
+	"volume.id = volume_id WHERE volume_id = ?" condition " ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
+#define DROP(condition) "DELETE FROM snapshot WHERE volume_id = ?" condition
+#define NOTHING_STANDS_ON_IT                                                                              \
+	" AND removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id)" \
+	" AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
+
+int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id)
+{
+	int err, gone;
+
+	/* What stood on one that goes now was the last that stood on another, perhaps. */
+	do {
+		err = snapshots_drop(tx, volume_id, GIVE_UP(NOTHING_STANDS_ON_IT), DROP(NOTHING_STANDS_ON_IT));
+		gone = query_changes(tx);
+	} while (!err && gone);
+	return err;
+}
+
+int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id)
+{
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, "UPDATE volume SET snapshot_id = NULL WHERE id = ? AND snapshot_id IS NOT NULL");
+	query_bind(&q, volume_id);
+	err = query_run(&q);
+	return err ? err : snapshots_drop(tx, volume_id, GIVE_UP(""), DROP(""));
+}
+
+int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays)
+{
+	struct snapshot snapshot;
+	struct query q;
+	int err = snapshot_by_id(tx, id, &snapshot);
+
+	if (err)
+		return err;
+	query_begin(&q, tx, "UPDATE snapshot SET removed = 1 WHERE id = ?");
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (!err)
+		err = snapshots_sweep(tx, snapshot.volume_id);
+	if (err)
+		return err;
+	err = snapshot_by_id(tx, id, &snapshot);
+	if (!err || err == -ENOENT)
+		*stays = !err;
+	return err == -ENOENT ? 0 : err;
+}

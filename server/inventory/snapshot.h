@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being found by its label,
+ * as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go of what nothing stands on any more.
+ */
+#ifndef INVENTORY_SNAPSHOT_H
+#define INVENTORY_SNAPSHOT_H
+
+#include "inventory/inventory.h"
+
+struct snapshot {
+	int64_t id;
+	int64_t volume_id;
+	char label[NAME_MAX_TEXT];  /* unique among those of its volume that are not removed, whatever its case */
+	char object[NAME_MAX_TEXT]; /* in its volume's backend: what the volume was */
+	int64_t parent_id;	    /* the snapshot that its object stands on; 0: none */
+	int64_t version_id;	    /* as volume.version_id was; 0: none */
+	uint64_t size_bytes;	    /* of the disk */
+	bool automatic;		    /* made by a restore, of what was there before */
+	bool removed;
+	int64_t created_ms;
+};
+
+int snapshot_by_id(struct inventory_tx *tx, int64_t id, struct snapshot *snapshot); /* -ENOENT */
+int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label, struct snapshot *snapshot); /* -ENOENT */
+/* Of a volume, or (0) of all; in order of volume and id, the removed as well. each returns 0 to go on. */
+int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot), void *arg);
+/* id and created_ms are set. -EEXIST: the label is taken; -EINVAL: snapshot_label_valid. */
+int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot);
+/* Marks it. *stays: something stands on it still. -ENOENT. */
+int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays);
+/* As a volume's name. */
+bool snapshot_label_valid(const char *label);
+
+#endif
