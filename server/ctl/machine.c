@@ -143,6 +143,23 @@ static void print_volumes(const json_t *machine)
 	}
 }
 
+static void print_snapshots(const json_t *machine)
+{
+	const char *name = "snapshots";
+	json_t *snapshot;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "snapshots"), i, snapshot) {
+		char taken[TABLE_TEXT], used[TABLE_TEXT];
+
+		if (json_is_true(json_object_get(snapshot, "removed")))
+			continue;
+		print_field(name, "%s, %s, %s used", get_text(snapshot, "label"), table_time(taken, get_number(snapshot, "created_ms")),
+			    table_bytes(used, get_number(snapshot, "allocated_bytes")));
+		name = "";
+	}
+}
+
 static void print_list(const char *name, const json_t *list)
 {
 	json_t *value;
@@ -249,6 +266,7 @@ static void print_machine(const json_t *machine)
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	print_disk(machine);
+	print_snapshots(machine);
 	print_volumes(machine);
 	if (get_number(machine, "physical_block") == 512)
 		print_field("physical-block", "512: for systems that know no other");

@@ -22,7 +22,7 @@ static void print_space(const json_t *space)
 }
 
 /* "12 system, 3 data (4.0 GiB)": how many of each kind, and what they take beyond their images. */
-static void print_volumes(const json_t *volumes, const json_t *sharing)
+static void print_volumes(const json_t *volumes, const json_t *snapshots, const json_t *sharing)
 {
 	char line[256] = "", saved[TABLE_TEXT], full[TABLE_TEXT];
 	const char *kind;
@@ -41,6 +41,9 @@ static void print_volumes(const json_t *volumes, const json_t *sharing)
 	}
 	if (len)
 		print_field("volumes", "%s", line);
+	if (get_number(snapshots, "count"))
+		print_field("snapshots", "%lld, %s", (long long)get_number(snapshots, "count"),
+			    table_bytes(saved, get_number(snapshots, "bytes")));
 	if (get_number(sharing, "saved_bytes"))
 		print_field("saved", "%s of the %s that a full copy for each would take (%lld %%)",
 			    table_bytes(saved, get_number(sharing, "saved_bytes")),
@@ -111,7 +114,7 @@ static void print_status(const json_t *status)
 	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
-	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "sharing"));
+	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"), json_object_get(status, "sharing"));
 	print_space(json_object_get(status, "space"));
 	json_array_foreach(json_object_get(status, "entries"), i, portal)
 		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));

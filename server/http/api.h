@@ -31,6 +31,11 @@ void api_add_site(struct http *http, json_t *status);
  */
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
 
+/* The snapshots of a volume, as volume_find names it. 0 or -errno; -ENOENT: there is no such volume. */
+int api_snapshots(struct http *http, const char *which, json_t **list);
+/* Answers with all about a volume; hint: what to do next, "" or NULL. */
+void api_reply_volume(struct request *request, unsigned status, const char *which, const char *hint);
+
 /* Adds "timeline" and "stuck" (null: it is not) of a boot to its object. Inside a read job; 0 or -errno. */
 int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t *json);
 /* In their place, what was seen of a machine (its object with "macs") that has not got a script since. */

@@ -334,6 +334,12 @@ static bool versions_are_free(struct request *request, const struct versions_job
 				    version->image, version->number);
 			return false;
 		}
+		if (!version->machines && version->snapshots) {
+			reply_error(request, 409, "remove them first; see them with: sanbootctl machine snapshots M",
+				    "%u snapshot%s on %s@%u", version->snapshots, version->snapshots == 1 ? " stands" : "s stand",
+				    version->image, version->number);
+			return false;
+		}
 		if (!version->machines)
 			continue;
 		reply_error(request, 409,

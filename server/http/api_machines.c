@@ -264,6 +264,16 @@ static void add_disk(struct http *http, const struct machine_ref *ref, bool deta
 		set_bytes(lun, &info, detail);
 }
 
+static void add_snapshots(struct http *http, const struct machine_ref *ref)
+{
+	char volume[32];
+	json_t *list;
+
+	snprintf(volume, sizeof(volume), "#%lld", (long long)ref->system.id);
+	if (!api_snapshots(http, volume, &list))
+		json_object_set_new(ref->json, "snapshots", list);
+}
+
 static void add_lun_sizes(struct http *http, const struct machines_job *machines)
 {
 	for (unsigned i = 0; i < machines->lun_count; i++) {
@@ -297,8 +307,10 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
 		add_disk(http, &job.refs[i], detail);
-		if (detail)
+		if (detail) {
+			add_snapshots(http, &job.refs[i]);
 			api_arriving(http->config.boot, job.refs[i].json);
+		}
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	add_lun_sizes(http, &job);

@@ -194,6 +194,7 @@ void handle_status(struct request *request)
 				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
 				      "children_bytes", (json_int_t)space.volumes_bytes));
 	json_object_set_new(status, "volumes", usage_volumes_json(&counts.usage));
+	json_object_set_new(status, "snapshots", usage_snapshots_json(&counts.usage));
 	json_object_set_new(status, "sharing", usage_sharing_json(&counts.usage));
 	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
 	api_add_site(http, status);

@@ -163,10 +163,9 @@ static void reply_unread(struct request *request, const char *which, int err)
 		reply_errno(request, err, "the volume could not be read", "see sanbootd's log");
 }
 
-/* hint NULL: none is said. */
-static void reply_volume(struct request *request, unsigned status, const char *which, const char *hint)
+void api_reply_volume(struct request *request, unsigned status, const char *which, const char *hint)
 {
-	json_t *list, *volume;
+	json_t *list, *volume, *snapshots;
 	int err = read_volumes(request->http, which, &list);
 
 	if (err) {
@@ -174,6 +173,8 @@ static void reply_volume(struct request *request, unsigned status, const char *w
 		return;
 	}
 	volume = json_array_get(list, 0);
+	if (json_is_false(json_object_get(volume, "read_only")) && !api_snapshots(request->http, which, &snapshots))
+		json_object_set_new(volume, "snapshots", snapshots);
 	if (hint)
 		json_object_set_new(volume, "hint", text_json(hint));
 	reply_json(request, status, json_incref(volume));
@@ -182,7 +183,7 @@ static void reply_volume(struct request *request, unsigned status, const char *w
 
 void handle_volume(struct request *request)
 {
-	reply_volume(request, 200, request->params[0], NULL);
+	api_reply_volume(request, 200, request->params[0], NULL);
 }
 
 /* ---- changing ---- */
@@ -261,7 +262,7 @@ static void create_volume(struct request *request, const struct boot_volume_new 
 		return;
 	}
 	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-	reply_volume(request, 201, id, reason);
+	api_reply_volume(request, 201, id, reason);
 }
 
 void handle_volume_create(struct request *request)
@@ -305,7 +306,7 @@ void handle_volume_attach(struct request *request)
 	if (err)
 		reply_errno(request, err, reason, "");
 	else
-		reply_volume(request, 200, request->params[0], reason);
+		api_reply_volume(request, 200, request->params[0], reason);
 out:
 	json_decref(body);
 }
@@ -354,7 +355,7 @@ void handle_volume_detach(struct request *request)
 	if (err)
 		reply_errno(request, err, reason, "");
 	else
-		reply_volume(request, 200, id, reason);
+		api_reply_volume(request, 200, id, reason);
 out:
 	json_decref(body);
 }
@@ -414,6 +415,6 @@ void handle_volume_set(struct request *request)
 	if (!json_object_size(body))
 		reply_error(request, 400, "for example {\"size\": \"40G\"}", "no key was given");
 	else if (set_keys(request, body, hint))
-		reply_volume(request, 200, request->params[0], hint);
+		api_reply_volume(request, 200, request->params[0], hint);
 	json_decref(body);
 }

@@ -62,6 +62,10 @@ static const struct route routes[] = {
 	{ "POST", "/api/v1/machines/{}/reset", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_reset },
 	{ "POST", "/api/v1/machines/{}/swap", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_swap },
 	{ "POST", "/api/v1/machines/{}/macs", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_add },
+	{ "GET", "/api/v1/machines/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshots },
+	{ "POST", "/api/v1/machines/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshot },
+	{ "DELETE", "/api/v1/machines/{}/snapshots/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshot_remove },
+	{ "POST", "/api/v1/machines/{}/restore", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_restore },
 	{ "DELETE", "/api/v1/machines/{}/macs/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_remove },
 
 	{ "GET", "/api/v1/volumes", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volumes },
@@ -71,6 +75,11 @@ static const struct route routes[] = {
 	{ "DELETE", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_remove },
 	{ "POST", "/api/v1/volumes/{}/attach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_attach },
 	{ "POST", "/api/v1/volumes/{}/detach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_detach },
+	{ "GET", "/api/v1/volumes/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshots },
+	{ "POST", "/api/v1/volumes/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshot },
+	{ "DELETE", "/api/v1/volumes/{}/snapshots/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshot_remove },
+	{ "POST", "/api/v1/volumes/{}/restore", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_restore },
+	{ "POST", "/api/v1/volumes/{}/copy", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_copy },
 	{ NULL, NULL, 0, ACCESS_PUBLIC, RUN_NOW, NULL },
 };
 

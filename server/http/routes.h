@@ -91,6 +91,15 @@ void handle_volume_set(struct request *request);
 void handle_volume_attach(struct request *request);
 void handle_volume_detach(struct request *request);
 void handle_volume_remove(struct request *request);
+void handle_machine_snapshots(struct request *request);
+void handle_machine_snapshot(struct request *request);
+void handle_machine_restore(struct request *request);
+void handle_machine_snapshot_remove(struct request *request);
+void handle_volume_snapshots(struct request *request);
+void handle_volume_snapshot(struct request *request);
+void handle_volume_restore(struct request *request);
+void handle_volume_snapshot_remove(struct request *request);
+void handle_volume_copy(struct request *request);
 /* metrics.c */
 void handle_metrics(struct request *request);
 

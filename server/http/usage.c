@@ -6,10 +6,12 @@
  */
 #include "http/usage.h"
 
+#include "inventory/snapshot.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct usage_version {
 	struct image_version version;
@@ -74,12 +76,31 @@ static int add_volume(void *arg, const struct volume *volume)
 	return 0;
 }
 
+static int add_snapshot(void *arg, const struct snapshot *snapshot)
+{
+	struct usage_read *read = arg;
+	struct usage *usage = read->usage;
+	struct volume *list = realloc(usage->layers, (usage->snapshots + 1) * sizeof(*list));
+	int err;
+
+	if (!list)
+		return -ENOMEM;
+	usage->layers = list;
+	err = volume_by_id(read->tx, snapshot->volume_id, &list[usage->snapshots]);
+	if (err)
+		return err;
+	memcpy(list[usage->snapshots++].object, snapshot->object, sizeof(snapshot->object));
+	return 0;
+}
+
 int usage_read(struct inventory_tx *tx, struct usage *usage)
 {
 	struct usage_read read = { .tx = tx, .usage = usage };
 	int err = version_each(tx, add_version, usage);
 
-	return err ? err : volume_each(tx, add_volume, &read);
+	if (!err)
+		err = volume_each(tx, add_volume, &read);
+	return err ? err : snapshot_each(tx, 0, add_snapshot, &read);
 }
 
 void usage_measure(struct http *http, const json_t *machines, struct usage *usage)
@@ -96,6 +117,12 @@ void usage_measure(struct http *http, const json_t *machines, struct usage *usag
 		if (!store_volume_info(http->config.store, &usage->own[v], NULL, &info))
 			usage->bytes[usage->own[v].kind] += info.allocated_bytes;
 	}
+	for (unsigned s = 0; s < usage->snapshots; s++) {
+		struct volume_info info;
+
+		if (!store_volume_info(http->config.store, &usage->layers[s], NULL, &info))
+			usage->snapshots_bytes += info.allocated_bytes;
+	}
 	for (unsigned v = 0; v < usage->version_count; v++) {
 		const struct usage_version *version = &usage->versions[v];
 		uint64_t bytes;
@@ -111,8 +138,10 @@ void usage_measure(struct http *http, const json_t *machines, struct usage *usag
 void usage_fini(struct usage *usage)
 {
 	free(usage->own);
+	free(usage->layers);
 	free(usage->versions);
 	usage->own = NULL;
+	usage->layers = NULL;
 	usage->versions = NULL;
 	usage->own_count = usage->version_count = 0;
 }
@@ -135,9 +164,14 @@ json_t *usage_volumes_json(const struct usage *usage)
 	return json;
 }
 
+json_t *usage_snapshots_json(const struct usage *usage)
+{
+	return json_pack("{s:i, s:I}", "count", (int)usage->snapshots, "bytes", (json_int_t)usage->snapshots_bytes);
+}
+
 json_t *usage_sharing_json(const struct usage *usage)
 {
-	uint64_t own = 0, full, stored;
+	uint64_t own = usage->snapshots_bytes, full, stored;
 
 	for (unsigned kind = 0; kind < VOLUME_KINDS; kind++)
 		own += usage->bytes[kind];

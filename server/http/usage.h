@@ -19,11 +19,14 @@ struct usage_version;
 struct usage {
 	unsigned count[VOLUME_KINDS];
 	uint64_t bytes[VOLUME_KINDS]; /* of their own: a shared volume or a CD takes nothing beyond its image */
+	unsigned snapshots;	  /* those that are removed, and stay for a while, as well */
+	uint64_t snapshots_bytes;
 	/* Golden images in use: what they take, and what they would take with a copy for each machine that reads them. */
 	uint64_t once_bytes, copied_bytes;
 	/* private, until usage_measure has been called */
 	struct volume *own; /* volumes with an object, but for system volumes */
 	unsigned own_count;
+	struct volume *layers; /* as their volume was when a snapshot was taken */
 	struct usage_version *versions;
 	unsigned version_count;
 };
@@ -37,6 +40,8 @@ void usage_fini(struct usage *usage);
 bool usage_shows(const struct usage *usage, unsigned kind);
 /* {"data": {"count": 3, "bytes": 1000}, ...} */
 json_t *usage_volumes_json(const struct usage *usage);
+/* {"count": 3, "bytes": 1000} */
+json_t *usage_snapshots_json(const struct usage *usage);
 /* Against a full copy for each machine: {"full_copies_bytes", "stored_bytes", "saved_bytes", "saved_percent"}. */
 json_t *usage_sharing_json(const struct usage *usage);
 

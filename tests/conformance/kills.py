@@ -97,22 +97,37 @@ class Mortal(Sanbootd):
         equal(self.rows("PRAGMA integrity_check"), [("ok",)], "the inventory")
         equal(self.rows("PRAGMA foreign_key_check"), [], "rows that name what is gone")
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
-        objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> ''"))
+        objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
         equal(sorted(self.rows("SELECT machine_id FROM attachment WHERE lun = 0")), sorted(self.rows("SELECT id FROM machine")), "system disks")
         equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT count(*) FROM machine"), "system disks without machines")
         for name in objects:
             path = os.path.join(self.state, "children", name)
             st = os.stat(path)
-            if self.checked.get(name) == (st.st_ino, st.st_mtime_ns, st.st_size):
-                continue
-            p = subprocess.run(["qemu-img", "check", "-f", "qcow2", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               check=False)
-            equal(p.returncode, 0, f"qemu-img check {name}: {p.stdout.strip()}")
-            self.checked[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
+            if self.checked.get(name) != (st.st_ino, st.st_mtime_ns, st.st_size):
+                tool("qemu-img", "check", "-f", "qcow2", path)
+                self.checked[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
 
     def forget(self):
         """For iscsi.attempt."""
+
+
+def tool(*argv):
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    equal(p.returncode, 0, f"{' '.join(argv)}: {p.stdout.strip()}")
+    return p.stdout
+
+
+def write(path, offset, byte, length="64k"):
+    tool("qemu-io", "-f", "qcow2", "-c", f"write -P {byte} {offset} {length}", path)
+
+
+def reads(path, offset, byte, length="64k"):
+    return "verification failed" not in tool("qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {byte} {offset} {length}", path)
+
+
+def depth(path):
+    return len(json.loads(tool("qemu-img", "info", "--backing-chain", "--output=json", path)))
 
 
 def kill_between_all_steps(t, prepare, act, is_done):
@@ -193,6 +208,152 @@ def while_a_machine_is_enrolled(t):
         want(re.search(r"^\s*sanboot ", script, re.M), f"it does not boot afterwards: {script}")
         return bool(m)
     kill_between_all_steps(t, new_mac, t.ask, is_done)
+
+
+class Snapshots:
+    """A volume or machine, and what is done to its snapshots. Offset 0 reads 1 at the first snapshot, 2 at the second."""
+
+    def __init__(self, t, path, layers=0):
+        self.t, self.path = t, path
+        self.labels = 0
+        write(self.file(), 0, 1)
+        write(self.file(), "1M", 9)
+        self.take("one")
+        write(self.file(), 0, 2)
+        for n in range(layers):
+            self.take(f"layer-{n}")
+            write(self.file(), f"{2 + n}M", 3 + n)
+        self.take("two")
+
+    def show(self):
+        return self.t.api("GET", self.path)
+
+    def file(self):
+        v = self.show()
+        return (v.get("disk") or v)["path"]
+
+    def found(self):
+        return {s["label"]: s for s in self.t.api("GET", self.path + "/snapshots")["snapshots"] if not s["removed"]}
+
+    def take(self, label):
+        return self.t.api("POST", self.path + "/snapshots", {"label": label})
+
+    def restore(self, label):
+        return self.t.api("POST", self.path + "/restore", {"label": label})
+
+    def remove(self, label):
+        return self.t.api("DELETE", self.path + "/snapshots/" + label)
+
+    def reads(self, byte):
+        want(reads(self.file(), 0, byte), f"offset 0 does not read as {byte}")
+        want(reads(self.file(), "1M", 9), "what both have is lost")
+
+
+def enrolled(t, layers=0):
+    return Snapshots(t, f"machines/{t.enrol().name}", layers)
+
+
+@case("kill -9")
+def while_a_snapshot_is_taken(t):
+    s = enrolled(t)
+
+    def prepare():
+        s.restore("two")
+        for label in s.found():
+            if label not in ("one", "two"):
+                s.remove(label)
+        s.labels += 1
+        return f"s{s.labels}"
+
+    def is_done(label):
+        s.reads(2)
+        return label in s.found()
+    kill_between_all_steps(t, prepare, s.take, is_done)
+
+
+@case("kill -9")
+def while_a_snapshot_is_taken_of_a_chain_that_is_too_deep(t):
+    s = enrolled(t, layers=3)
+    s.take("deep")
+    write(s.file(), 0, 7)
+    equal(depth(s.file()), 8, "the chain")
+
+    def prepare():
+        if depth(s.file()) < 8:
+            s.restore("full")
+        if depth(s.file()) < 8:
+            s.restore("deep")
+            write(s.file(), 0, 7)
+        s.labels += 1
+        return f"s{s.labels}"
+
+    def is_done(label):
+        done = label in s.found()
+        equal(depth(s.file()), 2 if done else 8, "the chain")
+        s.reads(7)
+        for n in range(3):
+            want(reads(s.file(), f"{2 + n}M", 3 + n), f"what layer {n} wrote is lost")
+        return done
+    kill_between_all_steps(t, prepare, s.take, is_done)
+
+
+@case("kill -9")
+def while_a_snapshot_is_restored(t):
+    s = enrolled(t)
+
+    def prepare():
+        s.restore("two")
+        return "one"
+
+    def is_done(_):
+        done = reads(s.file(), 0, 1)
+        s.reads(1 if done else 2)
+        return done
+    kill_between_all_steps(t, prepare, s.restore, is_done)
+
+
+@case("kill -9")
+def while_a_snapshot_is_removed(t):
+    s = enrolled(t)
+
+    def prepare():
+        s.restore("two")
+        s.labels += 1
+        s.take(f"s{s.labels}")
+        s.restore("two")
+        return f"s{s.labels}"
+
+    def is_done(label):
+        s.reads(2)
+        return label not in s.found()
+    kill_between_all_steps(t, prepare, s.remove, is_done)
+
+
+@case("kill -9")
+def while_a_volume_with_snapshots_is_copied_and_removed(t):
+    source = Snapshots(t, "volumes/" + data_volume(t), layers=2)
+
+    def copied(name):
+        v = t.volumes().get(name)
+        want(not v or not v.get("error"), f"half made: {v}")
+        if v:
+            equal(depth(v["path"]), 1, "the chain of the copy")
+            want(reads(v["path"], 0, 2) and reads(v["path"], "1M", 9) and reads(v["path"], "3M", 4), "the copy reads otherwise")
+        source.reads(2)
+        return bool(v)
+
+    def with_snapshots():
+        return Snapshots(t, "volumes/" + data_volume(t)).path
+
+    def removed(path):
+        name = path.split("/")[1]
+        if name in t.volumes():
+            equal(len(t.api("GET", path + "/snapshots")["snapshots"]), 2, "its snapshots")
+            want(reads(t.volumes()[name]["path"], 0, 2), "it reads otherwise")
+            return False
+        return True
+    kill_between_all_steps(t, lambda: new_name(t), lambda name: t.api("POST", source.path + "/copy", {"name": name}), copied)
+    kill_between_all_steps(t, with_snapshots, lambda path: t.api("DELETE", path), removed)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove; volume copy. */
+#include "ctl/client.h"
+#include "ctl/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "machines" or "volumes". */
+static const char *kind(const struct ctl *ctl)
+{
+	return strncmp(ctl->command->words, "machine", 7) ? "volumes" : "machines";
+}
+
+/* METHOD on path, which is freed; says what was done, and what to do next. */
+static int act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done)
+{
+	char safe[1024];
+	json_t *answer;
+	int code = client_do(ctl, method, path ? path : "", body, &answer);
+
+	if (code == EXIT_DONE && !ctl->json) {
+		puts(done);
+		if (get_text(answer, "hint")[0])
+			puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
+	}
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
+int run_snapshot_take(const struct ctl *ctl)
+{
+	return act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "snapshots", NULL), json_pack("{s:s}", "label", ctl->args[1]), "taken");
+}
+
+int run_snapshot_restore(const struct ctl *ctl)
+{
+	if (!ctl_confirm(ctl, "%s becomes what it was at snapshot %s; what it is now is kept as a snapshot of its own. Go on?", ctl->args[0],
+			 ctl->args[1]))
+		return EXIT_REFUSED;
+	return act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL), json_pack("{s:s}", "label", ctl->args[1]), "restored");
+}
+
+int run_snapshot_remove(const struct ctl *ctl)
+{
+	if (!ctl_confirm(ctl, "Snapshot %s of %s is deleted. Go on?", ctl->args[1], ctl->args[0]))
+		return EXIT_REFUSED;
+	return act(ctl, "DELETE", client_path(kind(ctl), ctl->args[0], "snapshots", ctl->args[1], NULL), NULL, "removed");
+}
+
+static const char *what_it_is(const json_t *snapshot)
+{
+	if (json_is_true(json_object_get(snapshot, "removed")))
+		return "removed; goes once nothing stands on it";
+	if (json_is_true(json_object_get(snapshot, "automatic")))
+		return "what was there before a restore";
+	return json_is_true(json_object_get(snapshot, "current")) ? "the disk goes on from it" : "";
+}
+
+static void print_snapshots(const json_t *list)
+{
+	struct table *table = table_new("SNAPSHOT", "TAKEN", "SIZE", "USED", "", NULL);
+	json_t *snapshot;
+	size_t i;
+
+	json_array_foreach(list, i, snapshot) {
+		char taken[TABLE_TEXT], size[TABLE_TEXT], used[TABLE_TEXT];
+		const char *error = get_text(snapshot, "error");
+
+		table_add(table, get_text(snapshot, "label"));
+		table_add(table, table_time(taken, get_number(snapshot, "created_ms")));
+		table_add(table, table_bytes(size, get_number(snapshot, "size_bytes")));
+		table_add(table, table_bytes(used, get_number(snapshot, "allocated_bytes")));
+		table_add(table, error[0] ? error : what_it_is(snapshot));
+	}
+	table_print(table);
+}
+
+int run_snapshot_list(const struct ctl *ctl)
+{
+	char *path = client_path(kind(ctl), ctl->args[0], "snapshots", NULL);
+	json_t *answer;
+	int code = client_do(ctl, "GET", path ? path : "", NULL, &answer);
+
+	if (code == EXIT_DONE && !ctl->json) {
+		if (json_array_size(json_object_get(answer, "snapshots")))
+			print_snapshots(json_object_get(answer, "snapshots"));
+		else
+			printf("no snapshots yet; take one while it is off: sanbootctl %s snapshot %s LABEL\n",
+			       strcmp(kind(ctl), "volumes") ? "machine" : "volume", ctl->args[0]);
+	}
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
+int run_volume_copy(const struct ctl *ctl)
+{
+	return act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL), json_pack("{s:s}", "name", ctl->args[1]),
+		   "copied; give it to a machine with: sanbootctl volume attach NAME M");
+}
