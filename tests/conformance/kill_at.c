@@ -2,10 +2,12 @@
 /*
  * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a step (writes,
  * syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps are counted from 1, and before
- * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last. What SQLite
- * writes to its log between two other steps is one step: it says of itself which part counts, and that is the last.
+ * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last. Of what
+ * is written to a file in a row the first three calls are steps, of SQLite's log the first: it says of itself which part counts, and that is
+ * the last.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -25,8 +27,26 @@ ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset, in
 int ftruncate64(int fd, off_t len);
 int fallocate64(int fd, int mode, off_t offset, off_t len);
 
+enum { RUN_STEPS = 3, RUN_STEPS_LOG = 1 };
+
 static atomic_long steps;
-static atomic_bool in_log;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static char run_path[256];
+static unsigned run_length;
+
+/* Is it the same file that was written to just before, and how often in a row? NULL: something else is done. */
+static unsigned run_of(const char *path)
+{
+	unsigned length;
+
+	pthread_mutex_lock(&mutex);
+	if (!path || strcmp(path, run_path))
+		run_length = 0;
+	snprintf(run_path, sizeof(run_path), "%s", path ? path : "");
+	length = ++run_length;
+	pthread_mutex_unlock(&mutex);
+	return length;
+}
 
 /* Only system calls: whatever of the C library is called here may be one of those below. */
 static void die(const char *at, const char *what, const char *path)
@@ -59,7 +79,7 @@ static void count(const char *what, const char *path)
 
 static void step(const char *what, const char *path)
 {
-	atomic_store(&in_log, false);
+	run_of(NULL);
 	count(what, path);
 }
 
@@ -69,15 +89,17 @@ static void step_fd(const char *what, int fd)
 	char link[64], path[256];
 	struct stat st;
 	ssize_t n;
+	bool log;
 
 	if (fd == STDERR_FILENO || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	if (strcmp(what, "pwrite") || n < 4 || strcmp(path + n - 4, "-wal"))
+	log = n > 4 && !strcmp(path + n - 4, "-wal");
+	if (!strstr(what, "write"))
 		step(what, path);
-	else if (!atomic_exchange(&in_log, true))
+	else if (run_of(path) <= (log ? RUN_STEPS_LOG : RUN_STEPS))
 		count(what, path);
 }
 

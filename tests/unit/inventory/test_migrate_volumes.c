@@ -4,8 +4,8 @@
  * crowd of machines of every shape, are migrated: each machine, disk, boot, MAC and event is as it was.
  */
 #include "inventory/fixture.h"
+#include "inventory/old_file.h"
 
-#include "base/assets.h"
 #include "base/util.h"
 #include "inventory/db.h"
 #include "inventory/private.h"
@@ -57,17 +57,6 @@ static const struct view {
 };
 
 /* ---- the file, as somebody else reads and writes it ---- */
-
-static void run_sql(struct fixture *f, const char *sql)
-{
-	char *why = NULL;
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
-		fail_msg("%s", why);
-	sqlite3_close(db);
-}
 
 /* All rows as text: a line each, NULL and '' told apart. free(3). */
 static char *rows(struct fixture *f, const char *sql)
@@ -140,27 +129,8 @@ static void load_dump(struct fixture *f)
 		fail_msg("%s: run this in the project's folder", DUMP);
 	assert_true(fread(sql, 1, TEXT_BYTES - 1, file) > 1000);
 	fclose(file);
-	run_sql(f, sql);
+	old_file_sql(f, sql);
 	free(sql);
-}
-
-/* A file of the version that was released last, made by its own steps. */
-static void make_old(struct fixture *f)
-{
-	struct asset table[32];
-	size_t count = 0;
-	char reason[512];
-
-	for (const struct asset *asset = assets_db; asset->name; asset++) {
-		if (strncmp(asset->name, "migrations/", 11) || strtoul(asset->name + 11, NULL, 10) <= OLD_VERSION)
-			table[count++] = *asset;
-		assert_true(count < array_len(table));
-	}
-	table[count] = (struct asset){ 0 };
-	if (inventory_open_table(f->path, table, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
-	inventory_close(f->inventory);
-	f->inventory = NULL;
 }
 
 static void open_it(struct fixture *f)
@@ -233,7 +203,7 @@ static void test_dump_is_schema_6(void **state)
 	struct fixture *f = *state;
 	char *made[array_len(what)];
 
-	make_old(f);
+	old_file(f, OLD_VERSION);
 	for (size_t i = 0; i < array_len(what); i++)
 		made[i] = rows(f, what[i]);
 	assert_int_equal(unlink(f->path), 0);
@@ -323,7 +293,7 @@ static void fill_crowd(struct fixture *f)
 {
 	char sql[2048];
 
-	run_sql(f, "INSERT INTO image (id, name, is_default, last_number) VALUES (4, 'debian', 1, 2);"
+	old_file_sql(f, "INSERT INTO image (id, name, is_default, last_number) VALUES (4, 'debian', 1, 2);"
 		   "INSERT INTO image_version VALUES (3, 4, 1, 1, 'debian@1.raw', 'raw', 4194304, 'aa', 1, 2, 3, '', ''),"
 		   "(5, 4, 2, 2, 'debian@2.raw', 'raw', 4194304, 'bb', 1, 2, 3, '', '');"
 		   "INSERT INTO machine_group (id, name) VALUES (2, 'lab');");
@@ -337,8 +307,8 @@ static void fill_crowd(struct fixture *f)
 		 "i / 32 %% 2, i %% 3, CASE i %% 5 WHEN 0 THEN 2 END, '', CASE i %% 3 WHEN 0 THEN 0 ELSE i * 1048576 END, "
 		 "i / 3 %% 2, CASE i %% 6 WHEN 0 THEN '' WHEN 1 THEN 'none' ELSE i || 'G' END FROM n",
 		 CROWD);
-	run_sql(f, sql);
-	run_sql(f, "INSERT INTO machine_mac (mac, machine_id) SELECT 'mac-' || id, id FROM machine;"
+	old_file_sql(f, sql);
+	old_file_sql(f, "INSERT INTO machine_mac (mac, machine_id) SELECT 'mac-' || id, id FROM machine;"
 		   "INSERT INTO machine_mac (mac, machine_id) SELECT 'second-' || id, id FROM machine WHERE id % 7 = 0;"
 		   "INSERT INTO boot SELECT id, 1, 2, '', '', 'mac-' || id, '', 1, 2, 3, 0, NULL, 0, 1 FROM machine WHERE last_boot > 1;"
 		   "INSERT INTO boot SELECT id, last_boot, 1, 's', 'r', 'mac-' || id, 'a', 1, 2, 0, id % 2, NULL, 1, 2 FROM machine "
@@ -349,7 +319,7 @@ static void fill_crowd(struct fixture *f)
 		   "SELECT 'waits-' || id, '', '', '', '', 1, id, 1, 2 FROM machine WHERE id % 50 = 0;"
 		   "INSERT INTO event (at_ms, level, kind, actor, machine_id, object, text) SELECT id, 'info', 'enrolled', 'machine', "
 		   "id, name, 'x' FROM machine;");
-	run_sql(f, "PRAGMA foreign_keys = ON;"
+	old_file_sql(f, "PRAGMA foreign_keys = ON;"
 		   "INSERT INTO discarded_child SELECT child, id FROM machine WHERE id % 11 = 0 OR id > 290;"
 		   "DELETE FROM machine WHERE id % 11 = 0 OR id > 290;");
 }
@@ -368,7 +338,7 @@ static void test_crowd(void **state)
 {
 	struct fixture *f = *state;
 
-	make_old(f);
+	old_file(f, OLD_VERSION);
 	fill_crowd(f);
 	check_migration(f);
 	open_it(f);
@@ -381,7 +351,7 @@ static void test_nobody(void **state)
 	struct fixture *f = *state;
 	char *count;
 
-	make_old(f);
+	old_file(f, OLD_VERSION);
 	open_it(f);
 	close_it(f);
 	count = rows(f, "SELECT (SELECT count(*) FROM volume), (SELECT count(*) FROM machine), (SELECT count(*) FROM attachment)");
