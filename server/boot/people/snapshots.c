@@ -283,21 +283,40 @@ static int is_worthless(struct inventory_tx *tx, const struct volume *volume, bo
 	return err;
 }
 
-/* "before-LABEL", "before-LABEL-2", ... */
+struct numbered {
+	char stem[NAME_MAX_TEXT];
+	uint64_t last; /* 0: none */
+};
+
+static int find_number(void *arg, const struct snapshot *snapshot)
+{
+	struct numbered *numbered = arg;
+	size_t len = strlen(numbered->stem);
+	uint64_t number = 1;
+
+	if (strncasecmp(snapshot->label, numbered->stem, len))
+		return 0;
+	if (!snapshot->label[len] || (snapshot->label[len] == '-' && parse_u64(snapshot->label + len + 1, 1, UINT32_MAX, &number)))
+		numbered->last = max_u64(numbered->last, number);
+	return 0;
+}
+
+/* "before-LABEL", "before-LABEL-2", ...: a higher number is a later one. */
 static int keep_present(struct snapshot_change *s, struct inventory_tx *tx)
 {
 	struct snapshot kept = { .automatic = true };
-	int err = -EEXIST;
+	struct numbered numbered = { .last = 0 };
+	int err;
 
-	for (unsigned n = 1; err == -EEXIST; n++) {
-		char number[16] = "";
-
-		if (n > 1)
-			snprintf(number, sizeof(number), "-%u", n);
-		snprintf(kept.label, sizeof(kept.label), "before-%.40s%s", s->snapshot.label, number);
-		err = insert_present(s, tx, &kept);
-	}
-	return err;
+	snprintf(numbered.stem, sizeof(numbered.stem), "before-%.40s", s->snapshot.label);
+	err = snapshot_each(tx, s->c.volume.id, find_number, &numbered);
+	if (err)
+		return err;
+	if (numbered.last)
+		snprintf(kept.label, sizeof(kept.label), "%.48s-%llu", numbered.stem, (unsigned long long)numbered.last + 1);
+	else
+		memcpy(kept.label, numbered.stem, sizeof(kept.label));
+	return insert_present(s, tx, &kept);
 }
 
 struct automatic {
@@ -357,8 +376,8 @@ static int restore_run(struct inventory_tx *tx, void *arg)
 		err = boot_end_all(tx, c->machine.id);
 	if (!err)
 		err = note(s, tx, "snapshot-restored", worthless ? "" : "; what was there before is kept as an automatic snapshot");
-	if (!err)
-		c->given_up = c->volume; /* its object, or what was removed long ago and stood below it */
+	if (!err && worthless)
+		c->given_up = c->volume;
 	return err;
 }
 
@@ -372,6 +391,9 @@ int boot_snapshot_restore(struct boot *boot, const char *volume, const char *lab
 		return err;
 	err = write_rows(&s, restore_run);
 	end_exclusive(&s);
+	/* Also what was removed long ago, and the volume stood on. */
+	if (!err)
+		store_delete_given_up(boot->store);
 	return err;
 }
 

@@ -28,7 +28,7 @@ static const struct view {
 	  "SELECT id, name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, note, child, "
 	  "child_fresh, address, created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, boot_once_token, "
 	  "multipath, size_bytes, physical_512, quota FROM machine ORDER BY id",
-	  "SELECT m.id, m.name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, m.note, "
+	  "SELECT m.id, m.name, iqn, uuid, m.serial, product, version_id, mode, state, state_reason, auth, access_many, m.note, "
 	  "object, fresh, address, m.created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, boot_once_token, "
 	  "multipath, size_bytes, physical_512, quota FROM machine AS m JOIN attachment AS a ON a.machine_id = m.id AND lun = 0 "
 	  "JOIN volume AS v ON v.id = a.volume_id ORDER BY m.id" },

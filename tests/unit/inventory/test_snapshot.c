@@ -152,8 +152,8 @@ static void test_labels(void **state)
 	assert_false(snapshot_label_valid(label));
 	label[NAME_MAX_TEXT - 1] = '\0';
 	assert_true(snapshot_label_valid(label));
-	assert_int_equal(in_write(*state, refuse_label, "TAKEN"), -EEXIST);
-	assert_int_equal(in_write(*state, refuse_label, "free"), 0);
+	assert_int_equal(in_write(*state, refuse_label, (char[]){ "TAKEN" }), -EEXIST);
+	assert_int_equal(in_write(*state, refuse_label, (char[]){ "free" }), 0);
 }
 
 /* one <- two <- three <- the volume */
