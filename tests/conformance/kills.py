@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -62,21 +61,6 @@ class Mortal(Sanbootd):
                 return "before " + f.read()
         except OSError:
             return "after the answer"
-
-    def api(self, method, path, body=None):
-        """What it answers; Failed where it refuses."""
-        c = http.client.HTTPConnection("localhost", timeout=60)
-        c.sock = socket.socket(socket.AF_UNIX)
-        try:
-            c.sock.connect(self.runtime.name + "/control.sock")
-            c.request(method, "/api/v1/" + path, json.dumps(body) if body is not None else None,
-                      {"Content-Type": "application/json"} if body is not None else {})
-            r = c.getresponse()
-            got = json.loads(r.read())
-        finally:
-            c.close()
-        want(r.status < 300, f"{method} {path}: {r.status} {got}")
-        return got
 
     def volumes(self):
         return {v["name"]: v for v in self.api("GET", "volumes")["volumes"] if v["name"]}

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The whole daemon on loopback, with one golden image, for conformance tests of what a machine really gets: a child of it."""
+import http.client
 import json
 import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -82,6 +84,21 @@ class Sanbootd:
         if p.returncode:
             raise Failed(f"sanbootctl {' '.join(args)}: {p.stderr.strip() or p.stdout.strip()}")
         return p.stdout
+
+    def api(self, method, path, body=None):
+        """What it answers; Failed where it refuses."""
+        c = http.client.HTTPConnection("localhost", timeout=120)
+        c.sock = socket.socket(socket.AF_UNIX)
+        try:
+            c.sock.connect(self.runtime.name + "/control.sock")
+            c.request(method, "/api/v1/" + path, json.dumps(body) if body is not None else None,
+                      {"Content-Type": "application/json"} if body is not None else {})
+            r = c.getresponse()
+            got = json.loads(r.read())
+        finally:
+            c.close()
+        want(r.status < 300, f"{method} {path}: {r.status} {got}")
+        return got
 
     def enrol(self, **settings):
         """A new machine, as its first /boot makes it."""
