@@ -47,7 +47,7 @@ struct change {
 	void (*answered)(void *arg, int err, const char *reason);
 	void *arg;
 	int err;
-	char reason[300];
+	struct reason reason;
 };
 
 /* ---- the answer ---- */
@@ -56,7 +56,7 @@ static void change_reply(struct loop_msg *msg)
 {
 	struct change *change = container_of(msg, struct change, msg);
 
-	change->answered(change->arg, change->err, change->reason);
+	change->answered(change->arg, change->err, change->reason.text);
 	free(change);
 }
 
@@ -68,7 +68,7 @@ static void change_end(struct change *change, int err, const char *reason)
 		target_kick(change->target);
 	}
 	change->err = err;
-	snprintf(change->reason, sizeof(change->reason), "%s", reason ? reason : "");
+	reason_set(&change->reason, "%s", reason ? reason : "");
 	change->msg.run = change_reply;
 	loop_post(change->reply_loop, &change->msg);
 }

@@ -256,7 +256,7 @@ static void on_found(void *arg, const struct iscsi_access *access)
 	*login->access = *access;
 	if (!access->key) {
 		login_refuse(login, access->login_status ? access->login_status : LOGIN_NOT_FOUND,
-			     login->access->reason);
+			     login->access->reason.text);
 		return;
 	}
 	if (access->initiator[0] && strcasecmp(access->initiator, login->initiator)) {

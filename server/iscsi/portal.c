@@ -15,7 +15,7 @@
 
 enum { ACCEPTS_A_TURN = 64 };
 
-int portal_bind(struct listener *listener, const struct endpoint *endpoint, char *reason, size_t reason_size)
+int portal_bind(struct listener *listener, const struct endpoint *endpoint, struct reason *reason)
 {
 	const struct sockaddr *addr = (const struct sockaddr *)&endpoint->addr;
 	char text[PARSE_ENDPOINT_TEXT];
@@ -39,8 +39,8 @@ int portal_bind(struct listener *listener, const struct endpoint *endpoint, char
 fail:
 	err = errno;
 	endpoint_format(endpoint, text);
-	snprintf(reason, reason_size, "cannot listen on iSCSI portal %s: %s%s", text, strerror(err),
-		 err == EADDRINUSE ? ": another iSCSI target runs there; stop it, or choose another --iscsi" : "");
+	reason_set(reason, "cannot listen on iSCSI portal %s: %s%s", text, strerror(err),
+		   err == EADDRINUSE ? ": another iSCSI target runs there; stop it, or choose another --iscsi" : "");
 	if (fd >= 0)
 		close(fd);
 	return -err;

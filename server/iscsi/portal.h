@@ -3,6 +3,8 @@
 #ifndef ISCSI_PORTAL_H
 #define ISCSI_PORTAL_H
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,7 +19,7 @@ enum {
 };
 
 /* Binds and listens. -errno, and a sentence in reason. */
-int portal_bind(struct listener *listener, const struct endpoint *endpoint, char *reason, size_t reason_size);
+int portal_bind(struct listener *listener, const struct endpoint *endpoint, struct reason *reason);
 /* Begins to accept, on the listener's hub. */
 int portal_start(struct listener *listener);
 /* Stops accepting; the socket is closed soon, and the server's live count goes down then. */

@@ -99,22 +99,19 @@ fail:
 	return NULL;
 }
 
-int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **out, char *reason,
-		       size_t reason_size)
+int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **out, struct reason *reason)
 {
 	struct iscsi_server *server = server_alloc(config);
 	int err;
 
-	if (!server) {
-		snprintf(reason, reason_size, "cannot start the iSCSI server: out of memory");
-		return -ENOMEM;
-	}
+	if (!server)
+		return reason_refuse(reason, -ENOMEM, "cannot start the iSCSI server: out of memory");
 	for (unsigned i = 0; i < config->endpoint_count; i++) {
 		struct listener *listener = &server->listeners[i];
 
 		listener->server = server;
 		listener->hub = &server->hubs[i % server->hub_count];
-		err = portal_bind(listener, &config->endpoints[i], reason, reason_size);
+		err = portal_bind(listener, &config->endpoints[i], reason);
 		if (err) {
 			iscsi_server_free(server);
 			return err;

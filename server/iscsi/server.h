@@ -19,6 +19,7 @@
 #define ISCSI_SERVER_H
 
 #include "base/parse.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,7 +50,7 @@ struct iscsi_access {
 	 * reason for the log
 	 */
 	uint16_t login_status;
-	char reason[200];
+	struct reason reason;
 	char iqn[ISCSI_NAME_MAX + 1];
 	enum iscsi_auth auth; /* for a boot that begins */
 	/*
@@ -184,8 +185,7 @@ struct iscsi_server_config {
  * errors come at once: -errno and a sentence in reason. Connections are accepted from then on. Called from the main
  * thread.
  */
-int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **server, char *reason,
-		       size_t reason_size);
+int iscsi_server_start(const struct iscsi_server_config *config, struct iscsi_server **server, struct reason *reason);
 /* The bound addresses (port 0 replaced). */
 unsigned iscsi_server_endpoints(const struct iscsi_server *server, struct endpoint *out, unsigned max);
 /*

@@ -624,11 +624,12 @@ static void run(struct testd *testd, const struct endpoint *listen)
 		.first_statsn = 0xfffffffb, /* all tests run across the wrap of StatSN */
 		.lun_in_use_ms = testd->in_use_ms,
 	};
-	char reason[256], line[256], text[PARSE_ENDPOINT_TEXT];
+	char line[256], text[PARSE_ENDPOINT_TEXT];
+	struct reason reason;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &testd->server, reason, sizeof(reason))) {
-		fprintf(stderr, "testd: %s\n", reason);
+	if (iscsi_server_start(&config, &testd->server, &reason)) {
+		fprintf(stderr, "testd: %s\n", reason.text);
 		exit(1);
 	}
 	iscsi_server_endpoints(testd->server, &bound, 1);

@@ -158,12 +158,12 @@ static void start(void)
 	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
 	struct iscsi_server_config config = { .loops = &loop, .loop_count = 1, .provider = &provider };
 	struct pool *pool;
-	char reason[128];
+	struct reason reason;
 
 	log_init(LOG_LEVEL_ERROR, false);
 	loop = loop_new(0);
 	if (!loop || pool_new(threads, &pool) || disk_env_new(pool, &loop, 1, &env) ||
-	    iscsi_server_start(&config, &server, reason, sizeof(reason)))
+	    iscsi_server_start(&config, &server, &reason))
 		abort();
 	loop_run_once(loop, false);
 }
