@@ -190,20 +190,3 @@ void answer_done(struct scsi_task *scsi)
 	else
 		answer(task);
 }
-
-void answer_check_condition(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq)
-{
-	struct scsi_task *scsi = &task->scsi;
-
-	scsi->status = SCSI_CHECK_CONDITION;
-	/* SPC-4 §4.5.3: fixed format, current error */
-	memset(scsi->sense, 0, 18);
-	scsi->sense[0] = 0x70;
-	scsi->sense[2] = key;
-	scsi->sense[7] = 10;
-	scsi->sense[12] = asc;
-	scsi->sense[13] = ascq;
-	scsi->sense_len = 18;
-	scsi->in_len = 0;
-	answer(task);
-}

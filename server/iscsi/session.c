@@ -213,9 +213,8 @@ static bool data_digest_error(struct session *session, const struct bhs *bhs)
 	session_reject(session, REJECT_DATA_DIGEST, bhs);
 	if (opcode == OP_SCSI_COMMAND) {
 		/* Its header is good: the command fails, and keeps its place in the order. */
-		/* §11.4.7.2: protocol service CRC error */
 		if (session->receiving)
-			transfer_fail(session->receiving, 0x0b, 0x47, 0x05);
+			transfer_fail(session->receiving, SCSI_DATA_CORRUPTED);
 		return false;
 	}
 	if (opcode != OP_DATA_OUT)

@@ -58,7 +58,7 @@ struct task {
 	bool immediate, decoded, aborted, abort_asked;
 	bool read, write;  /* the command's R and W bits */
 	bool unsolicited;  /* Data-Out PDUs without R2T are still to come (F bit) */
-	uint8_t fail_key, fail_asc, fail_ascq; /* with fail_key: fails without execution; what still comes is dropped */
+	enum scsi_transport_error failed; /* it will not be executed, and what still comes for it is dropped */
 	uint32_t itt, cmdsn;
 	uint64_t serial;       /* order of arrival at the target */
 	uint32_t expected_len; /* bytes, §11.3.4 */
@@ -182,7 +182,7 @@ struct task *transfer_find(const struct session *session, uint32_t itt);
 void session_abort_tasks(struct session *session, bool (*match)(const struct task *task, const void *arg),
 			 const void *arg);
 /* Fails it without execution, once all data that is on its way has come. */
-void transfer_fail(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq);
+void transfer_fail(struct task *task, enum scsi_transport_error why);
 void transfer_free(struct task *task);
 /* From conn: where the bytes of the PDU in hand go. */
 void transfer_take(struct task *task, size_t offset, const uint8_t *bytes, size_t len);
@@ -191,8 +191,6 @@ int transfer_slice(struct task *task, size_t offset, size_t len, struct iovec *i
 /* ---- answer.c ---- */
 /* scsi_task.done */
 void answer_done(struct scsi_task *scsi);
-/* CHECK CONDITION from the transport itself (§11.4.7.2): the task has not been executed. */
-void answer_check_condition(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq);
 /* From conn: one of its PDUs is sent (or never will be). */
 void answer_pdu_sent(struct task *task);
 

@@ -19,9 +19,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* Sense keys and codes of §11.4.7.2 */
-enum { ABORTED_COMMAND = 0x0b, ILLEGAL_REQUEST = 0x05 };
-
 struct task *transfer_find(const struct session *session, uint32_t itt)
 {
 	struct task *task = session->by_itt[itt % TASK_BUCKETS];
@@ -92,21 +89,13 @@ void transfer_free(struct task *task)
 	transfer_pump(session);
 }
 
-void transfer_fail(struct task *task, uint8_t key, uint8_t asc, uint8_t ascq)
+void transfer_fail(struct task *task, enum scsi_transport_error why)
 {
-	if (task->fail_key)
-		return; /* the first reason is the true one */
-	task->fail_key = key;
-	task->fail_asc = asc;
-	task->fail_ascq = ascq;
+	if (!task->failed) /* the first reason is the true one */
+		task->failed = why;
 }
 
 /* ---- execution ---- */
-
-static bool is_read(uint8_t opcode)
-{
-	return opcode == 0x08 || opcode == 0x28 || opcode == 0xa8 || opcode == 0x88; /* READ(6), (10), (12), (16) */
-}
 
 static void execute(struct task *task)
 {
@@ -118,7 +107,7 @@ static void execute(struct task *task)
 	scsi->out_len = task->wanted;
 	scsi->out_expected = task->write ? task->expected_len : 0;
 	task->session->bytes_written += task->wanted;
-	if (!task->session->has_read && is_read(scsi->cdb[0]))
+	if (!task->session->has_read && scsi_task_is_read(scsi))
 		session_first_read(task->session);
 	if (scsi->medium >= 0)
 		task->session->target->used_ms[scsi->medium] = task->session->conn->last_rx_ms;
@@ -209,10 +198,10 @@ static void task_advance(struct task *task)
 
 	if (task->unsolicited)
 		return; /* §11.3.1: the F bit will say when that ends */
-	if (task->fail_key) {
+	if (task->failed) {
 		/* §7.8: only when all that was asked for has come */
 		if (!task->r2t_count)
-			answer_check_condition(task, task->fail_key, task->fail_asc, task->fail_ascq);
+			scsi_task_fail(&task->scsi, task->failed);
 		return;
 	}
 	if (task->received < task->wanted) {
@@ -238,7 +227,7 @@ static void sink_to_task(struct task *task, uint32_t offset, uint32_t len)
 {
 	struct conn *conn = task->session->conn;
 
-	if (offset >= task->wanted || task->fail_key || !len)
+	if (offset >= task->wanted || task->failed || !len)
 		return; /* more than the command takes: dropped */
 	len = (uint32_t)min_u64(len, task->wanted - offset);
 	conn->sink = SINK_TASK;
@@ -281,13 +270,13 @@ static void check_immediate(struct task *task, uint32_t len, bool final)
 	const struct iscsi_params *params = &task->session->params;
 
 	if (task->read && task->write)
-		transfer_fail(task, ILLEGAL_REQUEST, 0x24, 0x00); /* bidirectional: no command that we have is */
+		transfer_fail(task, SCSI_BIDIRECTIONAL);
 	if (len && (!task->write || !params->immediate_data))
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0c); /* unexpected unsolicited data */
+		transfer_fail(task, SCSI_UNEXPECTED_DATA);
 	if (!final && (!task->write || params->initial_r2t))
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0c);
+		transfer_fail(task, SCSI_UNEXPECTED_DATA);
 	if (len > params->first_burst || len > task->expected_len)
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0d); /* incorrect amount of data */
+		transfer_fail(task, SCSI_WRONG_DATA_AMOUNT);
 }
 
 /* 0, or why the command is rejected. */
@@ -337,7 +326,7 @@ void transfer_command_header(struct session *session, const struct bhs_scsi_comm
 		task->wanted = (uint32_t)min_u64(task->expected_len, task->scsi.data_out_len);
 	if (data_out_init(&task->data, task->wanted)) {
 		task->wanted = 0;
-		transfer_fail(task, 0x04, 0x44, 0x00);
+		transfer_fail(task, SCSI_NO_MEMORY);
 	}
 	check_immediate(task, len, final);
 	task->unsolicited = !final && task->write && !session->params.initial_r2t;
@@ -389,11 +378,11 @@ void transfer_data_header(struct session *session, const struct bhs_data_out *bh
 	if (ttt == TAG_NONE ? !task->unsolicited : !r2t) {
 		/* Not asked for: §11.4.7.2 unexpected unsolicited data, or a sequence that is over */
 		session_reject(session, REJECT_PROTOCOL, (const struct bhs *)bhs);
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0c);
+		transfer_fail(task, SCSI_UNEXPECTED_DATA);
 		return;
 	}
 	if (!in_sequence(task, r2t, bhs))
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0d);
+		transfer_fail(task, SCSI_WRONG_DATA_AMOUNT);
 	sink_to_task(task, be32_get(bhs->offset), be24_get(bhs->data_len));
 }
 
@@ -404,12 +393,12 @@ static void sequence_advance(struct task *task, struct r2t *r2t, const struct bh
 
 	r2t->datasn++;
 	r2t->received += (uint32_t)min_u64(len, r2t->len - r2t->received);
-	if (!task->fail_key)
+	if (!task->failed)
 		task->received += len;
-	if (!final && (task->fail_key || r2t->received < r2t->len))
+	if (!final && (task->failed || r2t->received < r2t->len))
 		return;
 	if (r2t->received < r2t->len)
-		transfer_fail(task, ABORTED_COMMAND, 0x0c, 0x0d);
+		transfer_fail(task, SCSI_WRONG_DATA_AMOUNT);
 	*r2t = task->r2ts[--task->r2t_count];
 }
 
@@ -422,13 +411,13 @@ void transfer_data(struct session *session, const struct bhs_data_out *bhs, bool
 	if (!is_gathering(task))
 		return;
 	if (digest_bad)
-		transfer_fail(task, ABORTED_COMMAND, 0x47, 0x05); /* protocol service CRC error */
+		transfer_fail(task, SCSI_DATA_CORRUPTED);
 	r2t = ttt == TAG_NONE ? NULL : find_r2t(task, ttt);
 	if (r2t) {
 		sequence_advance(task, r2t, bhs);
 	} else if (ttt == TAG_NONE && task->unsolicited) {
 		task->unsolicited_datasn++;
-		if (!task->fail_key) {
+		if (!task->failed) {
 			task->sent_unsolicited += len;
 			task->received = (uint32_t)min_u64(task->sent_unsolicited, task->wanted);
 		}
@@ -443,8 +432,7 @@ static bool has_room(struct task *task, size_t upto)
 {
 	if (!data_out_reserve(&task->data, &task->session->hub->chunks, upto))
 		return true;
-	/* SAM-5 §5.3.1 has no better word for it: internal target failure */
-	transfer_fail(task, 0x04, 0x44, 0x00);
+	transfer_fail(task, SCSI_NO_MEMORY);
 	return false;
 }
 
