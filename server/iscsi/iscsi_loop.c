@@ -3,8 +3,6 @@
 #include "iscsi/iscsi_loop.h"
 
 #include "base/log.h"
-#include "iscsi/link/conn_input.h"
-#include "iscsi/target/alive.h"
 
 #include <string.h>
 
@@ -66,7 +64,7 @@ static void on_tick(uv_timer_t *tick)
 
 	link_ticked(&at->link);
 	next_ms = conn_tick_all(&at->link, now_ms);
-	if (target_tick_all(&at->targets))
+	if (target_tick_all(&at->targets, false))
 		next_ms = 0;
 	alive_tick(&at->targets, now_ms);
 	for (unsigned i = 0; i < at->server->listener_count; i++)
@@ -139,7 +137,7 @@ void iscsi_loop_stop(struct iscsi_loop *at)
 		else
 			async_request_logout(session, server->drain_ms / 1000 + 1);
 	}
-	target_kick_all(&at->targets);
+	target_tick_all(&at->targets, true);
 	stop_tick(at, now_ms);
 	live_put(&server->live);
 }

@@ -6,9 +6,6 @@
 #include "iscsi/server.h"
 
 #include "iscsi/iscsi_loop.h"
-#include "iscsi/target/alive.h"
-#include "iscsi/target/lun_change.h"
-#include "iscsi/target/release.h"
 
 #include <errno.h>
 #include <stdio.h>

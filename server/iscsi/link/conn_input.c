@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A connection's input, and what its loop tells it: see conn_input.h. One receive takes up to RX_BLOCK_BYTES into memory
+ * A connection's input, and what its loop tells it: see conn.h. One receive takes up to RX_BLOCK_BYTES into memory
  * that the loop's connections share (rx_pool.h); in the middle of a large data segment the receive goes straight into
  * the user's own memory, and only what follows into the shared one. What cannot be parsed yet is copied to
  * conn->unread.
  */
-#include "iscsi/link/conn_input.h"
-
 #include "iscsi/link/conn.h"
+
 #include "iscsi/link/link_loop.h"
 
 #include <errno.h>

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "iscsi/link/link_loop.h"
-#include "iscsi/login/security.h"
 #include "iscsi/wire/keys.h"
 
 #include <errno.h>

@@ -81,6 +81,11 @@ struct login {
 	void (*lost)(struct target *target);
 };
 
+struct refusal {
+	uint16_t status; /* 0: none */
+	const char *reason;
+};
+
 /* The first user of a connection that was accepted. 0 or -errno. */
 int login_new(struct conn *conn, const struct login_service *service);
 /* Sends the refusal and ends the connection; the login is freed. reason for the log and the events. */
@@ -90,5 +95,11 @@ void login_refuse(struct login *login, uint16_t status, const char *reason);
  * the connection is without a user then. False: the connection has ended.
  */
 bool login_succeed(struct login *login, uint16_t tsih, uint32_t max_cmdsn, uint32_t *statsn);
+
+/* ---- security.c: AuthMethod and CHAP (RFC 7143 §6.3.2, §12) ---- */
+/* Takes the security keys of the login's text, answers in its reply, moves login->security. */
+struct refusal security_step(struct login *login);
+/* Whether the initiator may leave the stage (or skip it); chooses the boot that it belongs to. */
+struct refusal security_finish(struct login *login);
 
 #endif

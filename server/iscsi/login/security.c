@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The security stage: see security.h.
+ * The security stage: see login.h.
  *
  *     initiator                              target
- *     AuthMethod=CHAP,None            ->     AuthMethod=CHAP                        START -> METHOD_CHAP
- *     CHAP_A=7,5                      ->     CHAP_A=7 CHAP_I CHAP_C                 METHOD_CHAP -> CHALLENGED
- *     CHAP_N CHAP_R [CHAP_I CHAP_C]   ->     [CHAP_N CHAP_R]                        CHALLENGED -> DONE
+ *     AuthMethod=CHAP,None            ->     AuthMethod=CHAP          START --choose_method--> METHOD_CHAP (or DONE: None)
+ *     CHAP_A=7,5                      ->     CHAP_A=7 CHAP_I CHAP_C   METHOD_CHAP --challenge--> CHALLENGED
+ *     CHAP_N CHAP_R [CHAP_I CHAP_C]   ->     [CHAP_N CHAP_R]          CHALLENGED --check_response--> DONE
  *
  * Which of the target's credentials matches says which boot the session belongs to.
  */
-#include "iscsi/login/security.h"
+#include "iscsi/login/login.h"
 
 #include "base/parse.h"
 #include "base/secret.h"
-#include "iscsi/wire/keys.h"
-#include "iscsi/login/login.h"
 #include "iscsi/wire/bhs.h"
+#include "iscsi/wire/keys.h"
 
 #include <stdio.h>
 #include <string.h>

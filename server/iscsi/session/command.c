@@ -83,21 +83,9 @@ void command_fail(struct iscsi_task *task, enum scsi_transport_error why)
 
 /* ---- execution ---- */
 
-/* Its first READ. */
-static void tell_first_read(struct session *session)
-{
-	const struct iscsi_provider *provider = session->loop->provider;
-	struct iscsi_session_info info;
-
-	session->has_read = true;
-	if (!provider->first_read)
-		return;
-	session_info(session, &info);
-	provider->first_read(provider->arg, &info);
-}
-
 static void execute(struct iscsi_task *task)
 {
+	struct session *session = task->session;
 	struct scsi_task *scsi = &task->scsi;
 
 	task->state = TASK_EXECUTING;
@@ -105,11 +93,13 @@ static void execute(struct iscsi_task *task)
 	scsi->out_count = (int)task->data.count;
 	scsi->out_len = task->wanted;
 	scsi->out_expected = task->write ? task->expected_len : 0;
-	task->session->bytes_written += task->wanted;
-	if (!task->session->has_read && scsi_task_is_read(scsi))
-		tell_first_read(task->session);
+	session->bytes_written += task->wanted;
+	if (!session->has_read && scsi_task_is_read(scsi)) {
+		session->has_read = true;
+		session_tell(session, session->loop->provider->first_read);
+	}
 	if (scsi->medium >= 0)
-		task->session->port->used_ms[scsi->medium] = task->session->conn->last_rx_ms;
+		session->port->used_ms[scsi->medium] = session->conn->last_rx_ms;
 	scsi_task_execute(scsi);
 }
 

@@ -107,19 +107,6 @@ struct session *session_new(struct session_loop *loop, struct target_port *port,
 	return session;
 }
 
-static void tell_began(const struct session *session)
-{
-	const struct iscsi_provider *provider = session->loop->provider;
-	struct iscsi_session_info info;
-
-	log_info("iscsi: %s: session of %s from %s%s, boot %llu", session->port->iqn, session->initiator,
-		 session->address, session->ipxe ? " (iPXE)" : "", (unsigned long long)session->boot);
-	if (!provider->session_began)
-		return;
-	session_info(session, &info);
-	provider->session_began(provider->arg, &info);
-}
-
 /* When a ping is due, if nothing comes until then. */
 static uint64_t ping_ms(const struct session *session)
 {
@@ -164,7 +151,9 @@ void session_start(struct session *session, struct conn *conn, uint32_t statsn)
 	conn->in.max_data = MAX_RECV_DATA;
 	if (session->port) {
 		conn_logged_in(conn);
-		tell_began(session);
+		log_info("iscsi: %s: session of %s from %s%s, boot %llu", session->port->iqn, session->initiator,
+			 session->address, session->ipxe ? " (iPXE)" : "", (unsigned long long)session->boot);
+		session_tell(session, session->loop->provider->session_began);
 	} else {
 		conn_set_deadline(conn, SESSION_DISCOVERY_MS, "a discovery session that does not end");
 	}
@@ -191,6 +180,16 @@ void session_info(const struct session *session, struct iscsi_session_info *info
 	};
 	memcpy(info->initiator, session->initiator, sizeof(info->initiator));
 	memcpy(info->address, session->address, sizeof(info->address));
+}
+
+void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session))
+{
+	struct iscsi_session_info info;
+
+	if (!event)
+		return;
+	session_info(session, &info);
+	event(session->loop->provider->arg, &info);
 }
 
 /* ---- ending ---- */

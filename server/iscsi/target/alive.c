@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Is somebody there: see alive.h. An OS is sent a NOP-In and anything that it then sends is an answer. iPXE never answers
+ * Is somebody there: see iscsi_server_check_alive. An OS is sent a NOP-In and anything that it then sends is an answer. iPXE never answers
  * NOP-In, so TCP keep-alive is made fast for it, and an ACK that came after the question is an answer; a machine that
  * has booted again answers with RST.
  */
-#include "iscsi/target/alive.h"
-
 #include "iscsi/target/target.h"
 
 #include <stdlib.h>

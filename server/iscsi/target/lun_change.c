@@ -10,11 +10,9 @@
  * come to an end; it has a limit: an answer may wait for a peer that does not read. While the provider is asked (AWAY)
  * the target's sessions go on, but nobody comes in and nothing is closed.
  */
-#include "iscsi/target/lun_change.h"
+#include "iscsi/target/target.h"
 
 #include "base/log.h"
-#include "iscsi/target/target.h"
-#include "iscsi/target/target_open.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Somebody wants a target closed: see release.h. */
-#include "iscsi/target/release.h"
-
+/* Somebody wants a target closed: see iscsi_server_release. */
 #include "iscsi/target/target.h"
-#include "iscsi/target/target_open.h"
 
 #include <stdio.h>
 #include <stdlib.h>

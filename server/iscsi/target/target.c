@@ -13,9 +13,6 @@
 #include "iscsi/target/target.h"
 
 #include "base/log.h"
-#include "iscsi/target/lun_change.h"
-#include "iscsi/target/release.h"
-#include "iscsi/target/target_open.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,7 +349,7 @@ void target_advance_all(struct target_loop *loop)
 	}
 }
 
-static bool each_target(struct target_loop *loop, bool (*kicks)(const struct target *target))
+bool target_tick_all(struct target_loop *loop, bool all)
 {
 	bool any = false;
 
@@ -360,32 +357,11 @@ static bool each_target(struct target_loop *loop, bool (*kicks)(const struct tar
 		list_each(link, next, &loop->targets[i]) {
 			struct target *target = list_entry(link, struct target, link);
 
-			if (!kicks(target))
+			if (!all && !target->close_after_ms && list_empty(&target->changes))
 				continue;
 			target_kick(target);
 			any = true;
 		}
 	}
 	return any;
-}
-
-static bool needs_clock(const struct target *target)
-{
-	return target->close_after_ms || !list_empty(&target->changes);
-}
-
-bool target_tick_all(struct target_loop *loop)
-{
-	return each_target(loop, needs_clock);
-}
-
-static bool any_target(const struct target *target)
-{
-	(void)target;
-	return true;
-}
-
-void target_kick_all(struct target_loop *loop)
-{
-	each_target(loop, any_target);
 }

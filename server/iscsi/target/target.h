@@ -61,9 +61,8 @@ void target_loop_init(struct target_loop *loop, struct link_loop *link, struct s
 void target_loop_fini(struct target_loop *loop);
 /* Before the loop sleeps: those in loop->kicked advance. */
 void target_advance_all(struct target_loop *loop);
-/* Graces, changes that have a limit. True: some target waits for the clock. */
-bool target_tick_all(struct target_loop *loop);
-void target_kick_all(struct target_loop *loop);
+/* Those that wait for the clock advance, or all. True: there is one. */
+bool target_tick_all(struct target_loop *loop, bool all);
 
 /* The login has authenticated: makes the target ready for it, then login_succeed or login_refuse. Discovery: at once. */
 void target_admit(struct target_loop *loop, struct login *login);
@@ -75,5 +74,43 @@ void target_kick(struct target *target);
 void target_refuse(struct login *login, uint16_t status, const char *reason);
 struct target *target_find(struct target_loop *loop, uint64_t key);
 void target_end_sessions(struct target *target, const char *why);
+
+/* ---- target_open.c ---- */
+/* ABSENT -> OPENING; then OPEN, or ABSENT with everybody who waits refused. */
+void target_open(struct target *target);
+/* OPEN, without sessions -> CLOSING, then ABSENT. */
+void target_close(struct target *target);
+/* Its disks go back to the provider: CLOSING, then ABSENT. scsi/ does not use them any more. */
+void target_give_back(struct target *target);
+/* A LUN of target->luns becomes a unit of scsi/. 0 or -errno. */
+int target_add_unit(struct target *target, const struct iscsi_lun *lun);
+/* What scsi/ knows of the target, registrations too. Not while OPEN or while saves are under way. */
+void target_forget_scsi(struct target *target);
+
+/* ---- release.c, alive.c, lun_change.c: asked by any thread, answered once, on reply_loop; loop owns the target ---- */
+void release_ask(struct target_loop *loop, uint64_t key, const char *why, struct loop *reply_loop,
+		 void (*released)(void *arg), void *arg);
+/* The next step of target->releases. False: something is awaited. Logins wait, and open the target again. */
+bool release_advance(struct target *target);
+
+void alive_ask(struct target_loop *loop, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
+	       void (*answered)(void *arg, bool alive, const struct iscsi_session_info *session), void *arg);
+void alive_tick(struct target_loop *loop, uint64_t now_ms);
+/* The server has stopped: nobody is there. */
+void alive_end_all(struct target_loop *loop);
+
+struct lun_request {
+	enum { LUN_GROW, LUN_ATTACH, LUN_DETACH } kind;
+	uint64_t key;
+	unsigned lun;
+	uint64_t size_bytes; /* grow */
+	bool force;	     /* detach */
+	struct loop *reply_loop;
+	void (*answered)(void *arg, int err, const char *reason);
+	void *arg;
+};
+void lun_change(struct target_loop *loop, const struct lun_request *wanted);
+/* The next step of target->changes. False: something is awaited, and nothing else may be done to the target. */
+bool lun_change_advance(struct target *target);
 
 #endif

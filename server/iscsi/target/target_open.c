@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Opening and closing: see target_open.h.
+ * Opening and closing: see target.h.
  *
  *     open: provider->open -> provider->load_state -> scsi_target_new, its units -> OPEN
  *     close: saves that are under way finish -> scsi_target_free, unless somebody is registered -> provider->close
@@ -9,10 +9,9 @@
  * What scsi/ keeps is stored behind the number of the boot in which it was: what an earlier one registered does not
  * come back, even if the server dies after a boot has begun and before its target is opened.
  */
-#include "iscsi/target/target_open.h"
+#include "iscsi/target/target.h"
 
 #include "base/log.h"
-#include "iscsi/target/target.h"
 
 #include <assert.h>
 #include <errno.h>
