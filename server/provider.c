@@ -391,7 +391,7 @@ static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct 
 	if (!probe)
 		abort();
 	*probe = (struct probe){ answered, answered_arg };
-	iscsi_server_probe(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
+	iscsi_server_check_alive(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
 }
 
 static void provider_release(void *arg, uint64_t key, const char *why, struct loop *reply_loop,

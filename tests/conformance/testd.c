@@ -532,7 +532,7 @@ static bool command(struct testd *testd, const char *line)
 	unsigned lun = 0;
 
 	if (sscanf(line, "probe %llu %llu", &key, &ms) == 2) {
-		iscsi_server_probe(testd->server, key, (unsigned)ms, testd->loops[0], on_probed, testd);
+		iscsi_server_check_alive(testd->server, key, (unsigned)ms, testd->loops[0], on_probed, testd);
 	} else if (sscanf(line, "release %llu", &key) == 1) {
 		iscsi_server_release(testd->server, key, "somebody asked for it", testd->loops[0], on_released, testd);
 	} else if (sscanf(line, "sessions %llu", &key) == 1) {

@@ -162,7 +162,7 @@ static void test_questions_about_nobody(void **state)
 
 	(void)state;
 	assert_int_equal(start("127.0.0.1:0", &server, &reason), 0);
-	iscsi_server_probe(server, 7, 1000, loops[1], on_probed, &seen);
+	iscsi_server_check_alive(server, 7, 1000, loops[1], on_probed, &seen);
 	iscsi_server_release(server, 8, "test", loops[0], on_released, &seen);
 	iscsi_server_sessions(server, 0, loops[1], on_session, &seen);
 	iscsi_server_sessions(server, 9, loops[0], on_session, &seen);
