@@ -15,10 +15,14 @@ static int accepted(struct conn *conn)
 
 int iscsi_loop_init(struct iscsi_loop *at, struct iscsi_server *server, struct loop *loop)
 {
+	int err = link_init(&at->link, loop, &server->live, accepted);
+
+	if (err)
+		return err;
 	at->server = server;
 	session_loop_init(&at->sessions, &at->link, server->provider, server->advertise);
 	target_loop_init(&at->targets, &at->link, &at->sessions, server->provider, server->lun_in_use_ms);
-	return link_init(&at->link, loop, &server->live, accepted);
+	return 0;
 }
 
 void iscsi_loop_fini(struct iscsi_loop *at)

@@ -35,7 +35,7 @@ enum {
 /* Of an idle connection: until TCP asks, and how long nothing may be acknowledged. */
 enum { CONN_KEEPIDLE_S = 15, CONN_KEEPINTVL_S = 5, CONN_LOSS_MS = 30000 };
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_LINGERING, CONN_CLOSED };
-/* What becomes of the data segment in hand: nothing; it is gathered in conn->segment; the user takes it piece by piece. */
+/* What becomes of the data segment in hand: nothing; it is gathered in conn->segment; the user takes each piece. */
 enum conn_sink { SINK_DISCARD, SINK_SEGMENT, SINK_USER };
 
 /* Whom a connection works for. All of it runs on its loop; arg is the user's own. */

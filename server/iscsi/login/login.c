@@ -71,7 +71,7 @@ void login_refuse(struct login *login, uint16_t status, const char *reason)
 	bool told = link_log(conn->loop, "iscsi: %s: login refused (0x%04x): %s%s%s", conn->peer_text, status, reason,
 			    login->initiator[0] ? ", initiator " : "", login->initiator);
 
-	/* Whoever knocks all day fills neither the log nor the inventory. */
+	/* A peer that is refused all day must fill neither the log nor the inventory. */
 	if (told && provider->login_refused)
 		provider->login_refused(provider->arg, login->access ? login->access->key : 0, login->target_name,
 					login->initiator, conn->peer_text, reason);

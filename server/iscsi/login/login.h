@@ -38,7 +38,10 @@ struct login_service {
 	uint32_t first_statsn;
 	/* The loop that owns a target. Any thread. */
 	struct link_loop *(*loop_of)(const struct login_service *service, uint64_t key);
-	/* It has authenticated, on the loop of its target (a discovery login: anywhere). login_succeed or login_refuse follows. */
+	/*
+	 * It has authenticated, on the loop of its target (a discovery login: anywhere). login_succeed or
+	 * login_refuse follows.
+	 */
 	void (*admit)(struct login *login);
 };
 

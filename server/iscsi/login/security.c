@@ -3,7 +3,7 @@
  * The security stage: see login.h.
  *
  *     initiator                              target
- *     AuthMethod=CHAP,None            ->     AuthMethod=CHAP          START --choose_method--> METHOD_CHAP (or DONE: None)
+ *     AuthMethod=CHAP,None            ->     AuthMethod=CHAP          START --choose_method--> METHOD_CHAP, or DONE
  *     CHAP_A=7,5                      ->     CHAP_A=7 CHAP_I CHAP_C   METHOD_CHAP --challenge--> CHALLENGED
  *     CHAP_N CHAP_R [CHAP_I CHAP_C]   ->     [CHAP_N CHAP_R]          CHALLENGED --check_response--> DONE
  *

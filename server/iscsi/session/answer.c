@@ -109,8 +109,8 @@ static void cursor_advance(struct cursor *cursor, size_t len)
 }
 
 /* One Data-In of len bytes from cursor; final ends a sequence; last carries GOOD. */
-static bool send_data_in(struct iscsi_task *task, const struct cursor *cursor, uint32_t offset, uint32_t len, bool final,
-			 bool last)
+static bool send_data_in(struct iscsi_task *task, const struct cursor *cursor, uint32_t offset, uint32_t len,
+			 bool final, bool last)
 {
 	struct session *session = task->session;
 	struct pdu_out *out;

@@ -35,8 +35,8 @@ static void session_dispatch(struct session *session, struct iscsi_task *task, c
 	}
 }
 
-static void hold(struct session *session, uint32_t cmdsn, struct iscsi_task *task, const struct bhs *bhs, const char *data,
-		 size_t len)
+static void hold(struct session *session, uint32_t cmdsn, struct iscsi_task *task, const struct bhs *bhs,
+		 const char *data, size_t len)
 {
 	struct list *after = session->held.prev;
 	struct held *held;

@@ -63,7 +63,8 @@ static void respond(struct session *session, uint32_t itt, uint8_t response)
 	conn_queue(session->conn, out);
 }
 
-static void abort_in_all(struct target_port *port, bool (*match)(const struct iscsi_task *, const void *), const struct tmf *tmf)
+static void abort_in_all(struct target_port *port, bool (*match)(const struct iscsi_task *, const void *),
+			 const struct tmf *tmf)
 {
 	list_each(link, next, &port->sessions)
 		session_abort_tasks(list_entry(link, struct session, link), match, tmf);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Is somebody there: see iscsi_server_check_alive. An OS is sent a NOP-In and anything that it then sends is an answer. iPXE never answers
- * NOP-In, so TCP keep-alive is made fast for it, and an ACK that came after the question is an answer; a machine that
- * has booted again answers with RST.
+ * Is somebody there: see iscsi_server_check_alive. An OS is sent a NOP-In and anything that it then sends is an answer.
+ * iPXE never answers NOP-In, so TCP keep-alive is made fast for it, and an ACK that came after the question is an
+ * answer; a machine that has booted again answers with RST.
  */
 #include "iscsi/target/target.h"
 
@@ -159,5 +159,5 @@ void alive_ask(struct target_loop *loop, uint64_t key, unsigned timeout_ms, stru
 	*check = (struct alive_check){ .msg.run = start, .loop = loop, .key = key, .timeout_ms = timeout_ms,
 				       .reply_loop = reply_loop, .callback = answered, .arg = arg };
 	list_init(&check->link);
-	loop_post(loop->link->loop, &check->msg);
+	loop_post(loop->io, &check->msg);
 }

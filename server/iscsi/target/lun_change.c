@@ -80,7 +80,8 @@ static void drop_lun(struct target *target, const struct iscsi_lun *lun)
 /* It cannot be opened any more: LUN 0's commands end with their sessions, those of another fail, since it is gone. */
 static void disk_lost(struct target *target, struct lun_change *change, int err, const char *reason)
 {
-	log_error("iscsi: %s: the disk of LUN %u is lost to its sessions: %s", target->port.iqn, change->wanted.lun, reason);
+	log_error("iscsi: %s: the disk of LUN %u is lost to its sessions: %s", target->port.iqn, change->wanted.lun,
+		  reason);
 	drop_lun(target, target_lun(target, change->wanted.lun));
 	if (change->wanted.lun)
 		scsi_target_remove_lun(target->port.scsi, change->wanted.lun);
@@ -140,7 +141,8 @@ static void on_lun_opened(void *arg, const struct iscsi_lun *lun, int err, const
 	change->err = luns ? target_add_unit(target, lun) : -ENOMEM;
 	if (change->err) {
 		change->gone = *lun;
-		provider->close_lun(provider->arg, target->port.key, &change->gone, target->loop->link->loop, on_gone_again, change);
+		provider->close_lun(provider->arg, target->port.key, &change->gone, target->loop->io, on_gone_again,
+				    change);
 		return;
 	}
 	target->luns[target->lun_count++] = *lun;
@@ -197,7 +199,7 @@ static void detach_now(struct target *target, struct lun_change *change)
 	drop_lun(target, lun);
 	scsi_target_remove_lun(target->port.scsi, change->wanted.lun);
 	log_info("iscsi: %s: LUN %u is gone", target->port.iqn, change->wanted.lun);
-	provider->close_lun(provider->arg, target->port.key, &change->gone, target->loop->link->loop, on_lun_closed, change);
+	provider->close_lun(provider->arg, target->port.key, &change->gone, target->loop->io, on_lun_closed, change);
 }
 
 /* ---- steps ---- */
@@ -219,7 +221,8 @@ static void start_attach(struct target *target, struct lun_change *change)
 		change_end(change, -ENOTSUP, "volumes cannot be attached to a machine that runs");
 	} else {
 		change->phase = CHANGE_AWAY;
-		provider->open_lun(provider->arg, target->port.key, change->wanted.lun, target->loop->link->loop, on_lun_opened, change);
+		provider->open_lun(provider->arg, target->port.key, change->wanted.lun, target->loop->io, on_lun_opened,
+				   change);
 	}
 }
 
@@ -238,7 +241,8 @@ static void change_start(struct target *target, struct lun_change *change)
 		change_end(change, -ENOTSUP, "it cannot grow while the machine runs");
 	} else if (change->wanted.kind == LUN_DETACH && !provider->close_lun) {
 		change_end(change, -ENOTSUP, "volumes cannot be detached from a machine that runs");
-	} else if (change->wanted.kind == LUN_DETACH && !change->wanted.force && lun_in_use(target, change->wanted.lun)) {
+	} else if (change->wanted.kind == LUN_DETACH && !change->wanted.force &&
+		   lun_in_use(target, change->wanted.lun)) {
 		change_end(change, -EBUSY,
 			   "the machine has used it within the last minute: unmount it there and try again a minute "
 			   "later, or force it");
@@ -273,7 +277,8 @@ static bool holding_step(struct target *target, struct lun_change *change)
 		return false;
 	}
 	change->phase = CHANGE_AWAY;
-	provider->grow(provider->arg, target->port.key, lun, change->wanted.size_bytes, target->loop->link->loop, on_grown, change);
+	provider->grow(provider->arg, target->port.key, lun, change->wanted.size_bytes, target->loop->io, on_grown,
+		       change);
 	return false;
 }
 
@@ -332,5 +337,5 @@ void lun_change(struct target_loop *loop, const struct lun_request *wanted)
 		change_end(change, -EINVAL,
 			   wanted->lun ? "a LUN is a number from 0 to 255" : "LUN 0 is the machine's own disk, and stays");
 	else
-		loop_post(loop->link->loop, &change->msg);
+		loop_post(loop->io, &change->msg);
 }

@@ -73,5 +73,5 @@ void release_ask(struct target_loop *loop, uint64_t key, const char *why, struct
 	*release = (struct release){ .msg.run = release_start, .loop = loop, .key = key, .reply_loop = reply_loop,
 				     .released = released, .arg = arg };
 	snprintf(release->why, sizeof(release->why), "%s", why);
-	loop_post(loop->link->loop, &release->msg);
+	loop_post(loop->io, &release->msg);
 }

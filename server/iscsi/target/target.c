@@ -21,6 +21,7 @@
 void target_loop_init(struct target_loop *loop, struct link_loop *link, struct session_loop *sessions,
 		      const struct iscsi_provider *provider, unsigned lun_in_use_ms)
 {
+	loop->io = link->loop;
 	loop->link = link;
 	loop->sessions = sessions;
 	loop->provider = provider;
@@ -161,7 +162,7 @@ static bool begin_step(struct target *target, const struct login *login)
 	}
 	target->beginning = true;
 	target->begin_boot = login->boot;
-	provider->begin(provider->arg, target->port.key, login->boot, target->loop->link->loop, on_begun, target);
+	provider->begin(provider->arg, target->port.key, login->boot, target->loop->io, on_begun, target);
 	return false;
 }
 
@@ -311,8 +312,8 @@ static void idle_step(struct target *target)
 	if (!list_empty(&target->port.sessions))
 		return;
 	if (target->state == TARGET_ABSENT) {
-		if (target->saves ||
-		    (target->port.scsi && scsi_target_has_registrations(target->port.scsi) && !target->loop->link->stopping))
+		if (target->saves || (target->port.scsi && scsi_target_has_registrations(target->port.scsi) &&
+				      !target->loop->link->stopping))
 			return;
 		target_forget_scsi(target);
 		target_free(target);

@@ -27,6 +27,7 @@ enum target_state { TARGET_ABSENT, TARGET_OPENING, TARGET_OPEN, TARGET_CLOSING, 
 
 /* What the targets of one loop share. */
 struct target_loop {
+	struct loop *io;
 	struct link_loop *link;
 	struct session_loop *sessions;
 	const struct iscsi_provider *provider;
@@ -64,7 +65,7 @@ void target_advance_all(struct target_loop *loop);
 /* Those that wait for the clock advance, or all. True: there is one. */
 bool target_tick_all(struct target_loop *loop, bool all);
 
-/* The login has authenticated: makes the target ready for it, then login_succeed or login_refuse. Discovery: at once. */
+/* The login has authenticated: its target is made ready, then login_succeed or login_refuse. Discovery: at once. */
 void target_admit(struct target_loop *loop, struct login *login);
 /* The LUN of that number, or NULL. */
 struct iscsi_lun *target_lun(const struct target *target, unsigned number);
@@ -87,7 +88,7 @@ int target_add_unit(struct target *target, const struct iscsi_lun *lun);
 /* What scsi/ knows of the target, registrations too. Not while OPEN or while saves are under way. */
 void target_forget_scsi(struct target *target);
 
-/* ---- release.c, alive.c, lun_change.c: asked by any thread, answered once, on reply_loop; loop owns the target ---- */
+/* ---- release.c, alive.c, lun_change.c: any thread asks the owner; the answer comes once, on reply_loop ---- */
 void release_ask(struct target_loop *loop, uint64_t key, const char *why, struct loop *reply_loop,
 		 void (*released)(void *arg), void *arg);
 /* The next step of target->releases. False: something is awaited. Logins wait, and open the target again. */

@@ -57,11 +57,12 @@ static void save_state(void *arg, const void *blob, size_t len, void (*done)(voi
 		done(done_arg, -ENOMEM);
 		return;
 	}
-	*save = (struct save){ target, done, done_arg, { .magic = be32_put(STATE_MAGIC), .boot = be64_put(target->boot) } };
+	*save = (struct save){ .target = target, .done = done, .done_arg = done_arg };
+	save->header = (struct state_header){ .magic = be32_put(STATE_MAGIC), .boot = be64_put(target->boot) };
 	memcpy(save->blob, blob, len);
 	target->saves++;
-	provider->save_state(provider->arg, target->port.key, &save->header, sizeof(save->header) + len, target->loop->link->loop,
-			     on_saved, save);
+	provider->save_state(provider->arg, target->port.key, &save->header, sizeof(save->header) + len,
+			     target->loop->io, on_saved, save);
 }
 
 /* ---- PREEMPT AND ABORT ---- */
@@ -110,7 +111,7 @@ void target_give_back(struct target *target)
 		on_closed(target);
 		return;
 	}
-	provider->close(provider->arg, target->port.key, target->luns, target->lun_count, target->loop->link->loop, on_closed,
+	provider->close(provider->arg, target->port.key, target->luns, target->lun_count, target->loop->io, on_closed,
 			target);
 }
 
@@ -212,7 +213,7 @@ static void on_loaded(void *arg, const void *blob, size_t len)
 	struct scsi_target_config config = {
 		.name = target->port.iqn,
 		.serial = serial_of(target),
-		.loop = target->loop->link->loop,
+		.loop = target->loop->io,
 		.tasks = &target->loop->scsi_tasks,
 		.save = provider->save_state ? save_state : NULL,
 		.save_arg = target,
@@ -263,7 +264,7 @@ static void on_opened(void *arg, const struct iscsi_lun *luns, unsigned count, u
 	else if (target->port.scsi)
 		opened_at_last(target);
 	else if (provider->load_state)
-		provider->load_state(provider->arg, target->port.key, target->loop->link->loop, on_loaded, target);
+		provider->load_state(provider->arg, target->port.key, target->loop->io, on_loaded, target);
 	else
 		on_loaded(target, NULL, 0);
 }
@@ -273,7 +274,7 @@ void target_open(struct target *target)
 	const struct iscsi_provider *provider = target->loop->provider;
 
 	target->state = TARGET_OPENING;
-	provider->open(provider->arg, target->port.key, target->boot, target->loop->link->loop, on_opened, target);
+	provider->open(provider->arg, target->port.key, target->boot, target->loop->io, on_opened, target);
 }
 
 void target_close(struct target *target)
