@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 
 #include <stdbool.h>
@@ -56,7 +57,7 @@ enum config_result { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
  * Defaults, then the file, then the flags. CONFIG_BAD: reason says where (file and line, or the flag), what was found
  * and what was expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
  */
-enum config_result config_load(int argc, char *const argv[], struct config *config, char *reason, size_t reason_size);
+enum config_result config_load(int argc, char *const argv[], struct config *config, struct reason *reason);
 /* The text of --help. */
 void config_help(struct buf *text);
 

@@ -138,7 +138,7 @@ static void start_on_loop(void *arg)
 }
 
 /* The first start decides: up, or refused with dnsmasq's own words. */
-static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
+static int wait_until_up(struct dhcp *d, struct reason *reason)
 {
 	struct timespec deadline = time_monotonic_in(READY_MS);
 	int err = 0;
@@ -147,16 +147,14 @@ static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
 	while (d->state == SUPERVISOR_STARTING || d->state == SUPERVISOR_STOPPED)
 		if (pthread_cond_timedwait(&d->wake, &d->mutex, &deadline))
 			break;
-	if (d->state != SUPERVISOR_UP) {
-		err = -EIO;
-		snprintf(reason, reason_size, "dnsmasq does not start: %s", d->line[0] ? d->line : "it says nothing");
-	}
+	if (d->state != SUPERVISOR_UP)
+		err = reason_refuse(reason, -EIO, "dnsmasq does not start: %s",
+				    d->line[0] ? d->line : "it says nothing");
 	pthread_mutex_unlock(&d->mutex);
 	return err;
 }
 
-static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason,
-			 size_t reason_size)
+static int start_process(struct dhcp *d, const struct plan *plan, const struct passwd *user, struct reason *reason)
 {
 	char conf[DHCP_PATH_BYTES];
 	struct command_line line;
@@ -164,7 +162,7 @@ static int start_process(struct dhcp *d, const struct plan *plan, const struct p
 	int err;
 
 	plan_conf_path(plan, conf, sizeof(conf));
-	err = command_make(conf, user, &line, reason, reason_size);
+	err = command_make(conf, user, &line, reason);
 	if (err)
 		return err;
 	call.config = (struct supervisor_config){
@@ -179,11 +177,9 @@ static int start_process(struct dhcp *d, const struct plan *plan, const struct p
 		.arg = d,
 	};
 	loop_call(d->loop, start_on_loop, &call);
-	if (call.err) {
-		snprintf(reason, reason_size, "cannot start dnsmasq: %s", strerror(-call.err));
-		return call.err;
-	}
-	return wait_until_up(d, reason, reason_size);
+	if (call.err)
+		return reason_refuse(reason, call.err, "cannot start dnsmasq: %s", strerror(-call.err));
+	return wait_until_up(d, reason);
 }
 
 static void stop_on_loop(void *arg)
@@ -240,19 +236,19 @@ static void stop_process(struct dhcp *d)
 /* ---- start, reload, stop ---- */
 
 /* Files, then the process. Where that fails the caller stops or goes back. */
-static int put_in_force(struct dhcp *d, const struct plan *plan, char *reason, size_t reason_size)
+static int put_in_force(struct dhcp *d, const struct plan *plan, struct reason *reason)
 {
 	const struct passwd *user = NULL;
 	int err;
 
 	if (!plan->runs)
 		return 0;
-	err = plan_write(plan, reason, reason_size);
+	err = plan_write(plan, reason);
 	if (!err && plan->config.mode == DHCP_FULL)
-		err = refresh_write(d, reason, reason_size);
+		err = refresh_write(d, reason);
 	if (!err)
-		err = files_prepare_leases(&plan->config, &user, reason, reason_size);
-	return err ? err : start_process(d, plan, user, reason, reason_size);
+		err = files_prepare_leases(&plan->config, &user, reason);
+	return err ? err : start_process(d, plan, user, reason);
 }
 
 static void take_plan(struct dhcp *d, struct plan *plan)
@@ -281,7 +277,7 @@ static void end_strays(const struct plan *plan)
 	owner_end_strays(argument);
 }
 
-int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size)
+int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, struct reason *reason)
 {
 	struct dhcp *d = calloc(1, sizeof(*d));
 	struct plan *plan = NULL;
@@ -297,13 +293,13 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	refresh_init(d);
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);
 	/* Before the question to the network, which takes its time: whatever can be wrong here. */
-	err = plan_new(config, &plan, reason, reason_size);
+	err = plan_new(config, &plan, reason);
 	if (!err)
 		end_strays(plan);
 	if (!err)
-		err = plan_check_alone(plan, NULL, reason, reason_size);
+		err = plan_check_alone(plan, NULL, reason);
 	if (!err)
-		err = put_in_force(d, plan, reason, reason_size);
+		err = put_in_force(d, plan, reason);
 	if (err) {
 		dhcp_stop(d);
 		plan_free(plan);
@@ -320,34 +316,32 @@ static bool same_place(const struct dhcp_config *a, const struct dhcp_config *b)
 	       !strcmp(a->runtime_dir, b->runtime_dir);
 }
 
-int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, char *reason, size_t reason_size)
+int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, struct reason *reason)
 {
-	char why[1024];
+	struct reason why;
 	struct plan *plan;
 	int err;
 
-	if (!same_place(config, &d->plan->config)) {
-		snprintf(reason, reason_size, "another state-dir or runtime-dir needs a restart");
-		return -EINVAL;
-	}
-	err = plan_new(config, &plan, reason, reason_size);
+	if (!same_place(config, &d->plan->config))
+		return reason_refuse(reason, -EINVAL, "another state-dir or runtime-dir needs a restart");
+	err = plan_new(config, &plan, reason);
 	if (err)
 		return err;
 	if (plan_same(plan, d->plan)) {
 		take_plan(d, plan);
 		return 0;
 	}
-	err = plan_check_alone(plan, d->plan, reason, reason_size);
+	err = plan_check_alone(plan, d->plan, reason);
 	if (!err) {
 		stop_process(d);
-		err = put_in_force(d, plan, reason, reason_size);
+		err = put_in_force(d, plan, reason);
 		if (!err) {
 			take_plan(d, plan);
 			return 0;
 		}
 		stop_process(d);
-		if (put_in_force(d, d->plan, why, sizeof(why)))
-			log_error("dnsmasq with the configuration that was in force: %s", why);
+		if (put_in_force(d, d->plan, &why))
+			log_error("dnsmasq with the configuration that was in force: %s", why.text);
 	}
 	plan_free(plan);
 	return err;

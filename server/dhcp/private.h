@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/files.h"
 #include "dhcp/plan.h"
@@ -49,6 +50,6 @@ struct dhcp {
 /* Main thread, once. */
 void refresh_init(struct dhcp *d);
 /* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
-int refresh_write(struct dhcp *d, char *reason, size_t reason_size);
+int refresh_write(struct dhcp *d, struct reason *reason);
 
 #endif

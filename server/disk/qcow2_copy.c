@@ -39,13 +39,12 @@ struct copy {
 	uint64_t next;		    /* its first cluster that is not used */
 	struct qcow2_wire_l2 *table;
 	uint8_t *data; /* a cluster */
-	char *reason;
-	size_t reason_size;
+	struct reason *reason;
 };
 
 static int failed(struct copy *c, const char *path, const char *what, int err)
 {
-	return qcow2_say(err, c->reason, c->reason_size, "%s cannot be %s: %s", path, what, strerror(-err));
+	return reason_refuse(c->reason, err, "%s cannot be %s: %s", path, what, strerror(-err));
 }
 
 /* ---- the chain ---- */
@@ -63,13 +62,13 @@ static int open_layer(struct copy *c, char *path)
 	layer->path = path;
 	layer->piece_index = NO_PIECE;
 	c->layers[c->count++] = layer;
-	err = qcow2_open_closed(path, false, &layer->file, c->reason, c->reason_size);
+	err = qcow2_open_closed(path, false, &layer->file, c->reason);
 	if (err)
 		return err;
 	err = qcow2_meta_load(&layer->meta, layer->file, path);
 	if (!err)
 		err = qcow2_refuse_open(&layer->meta);
-	return err ? qcow2_say(err, c->reason, c->reason_size, "%s", layer->meta.reason) : 0;
+	return err ? reason_refuse(c->reason, err, "%s", layer->meta.reason.text) : 0;
 }
 
 static int open_chain(struct copy *c, const char *from)
@@ -80,7 +79,7 @@ static int open_chain(struct copy *c, const char *from)
 		const struct copy_layer *last = c->layers[c->count - 1];
 
 		if (c->count == DISK_CHAIN_MAX)
-			return qcow2_say(-ENOTSUP, c->reason, c->reason_size, "%s has more than %d files in its backing chain", from,
+			return reason_refuse(c->reason, -ENOTSUP, "%s has more than %d files in its backing chain", from,
 					 DISK_CHAIN_MAX);
 		err = open_layer(c, qcow2_backing_path(last->path, last->meta.header.backing));
 	}
@@ -126,7 +125,7 @@ static int layer_entry(struct copy *c, struct copy_layer *layer, uint64_t cluste
 	*entry = qcow2_entry_get(wire);
 	if (be64_get(wire->descriptor) & (QCOW2_COMPRESSED | QCOW2_L2_RESERVED) || entry->host % QCOW2_CLUSTER_BYTES ||
 	    entry->host / QCOW2_CLUSTER_BYTES >= m->clusters || entry->alloc & entry->zero || (entry->alloc && !entry->host))
-		return qcow2_say(-EUCLEAN, c->reason, c->reason_size, "%s is corrupt: the L2 entry of cluster %llu", layer->path,
+		return reason_refuse(c->reason, -EUCLEAN, "%s is corrupt: the L2 entry of cluster %llu", layer->path,
 				 (unsigned long long)cluster);
 	within = qcow2_mask(0, (unsigned)min_u64(end - first, QCOW2_SUBCLUSTERS));
 	entry->alloc &= within;
@@ -290,7 +289,7 @@ static int fill(struct copy *c, int fd, const char *to)
 	int err = qcow2_meta_load(&m, c->out, to);
 
 	if (err) {
-		qcow2_say(err, c->reason, c->reason_size, "%s", m.reason);
+		reason_refuse(c->reason, err, "%s", m.reason.text);
 		goto out;
 	}
 	c->header = m.header;
@@ -316,7 +315,7 @@ static int make(struct copy *c, const char *to)
 		how.backing = lowest->backing;
 		how.backing_format = lowest->backing_format;
 	}
-	err = qcow2_create(&how, c->reason, c->reason_size);
+	err = qcow2_create(&how, c->reason);
 	if (err)
 		return err;
 	fd = open(to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -335,9 +334,9 @@ static int make(struct copy *c, const char *to)
 	return err;
 }
 
-int qcow2_copy(const char *from, const char *to, char *reason, size_t reason_size)
+int qcow2_copy(const char *from, const char *to, struct reason *reason)
 {
-	struct copy c = { .to = to, .reason = reason, .reason_size = reason_size };
+	struct copy c = { .to = to, .reason = reason };
 	int err;
 
 	c.table = malloc(QCOW2_CLUSTER_BYTES);

@@ -115,20 +115,20 @@ void handle_volume_snapshots(struct request *request)
 
 /* ---- changing ---- */
 
-typedef int change_snapshot(struct boot *boot, const char *volume, const char *label, const char *actor, char *reason,
-			    size_t reason_size);
+typedef int change_snapshot(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
 
 static void change(struct request *request, bool machine, change_snapshot *run, const char *label, const char *verb, unsigned status)
 {
-	char volume[VOLUME_TEXT], reason[REASON_TEXT] = "";
-	int err = run(request->http->config.boot, volume_of(request, machine, volume), label, request->actor, reason, sizeof(reason));
+	char volume[VOLUME_TEXT];
+	struct reason reason = { "" };
+	int err = run(request->http->config.boot, volume_of(request, machine, volume), label, request->actor, &reason);
 
 	if (err)
-		reply_errno(request, err, reason,
-			    err == -EBUSY && !strstr(reason, "sanbootctl") ? "a snapshot is taken of, or restored to, a disk that is closed"
+		reply_errno(request, err, reason.text,
+			    err == -EBUSY && !strstr(reason.text, "sanbootctl") ? "a snapshot is taken of, or restored to, a disk that is closed"
 									   : "");
 	else
-		reply_json(request, status, json_pack("{s:o, s:o}", verb, text_json(label), "hint", text_json(reason)));
+		reply_json(request, status, json_pack("{s:o, s:o}", verb, text_json(label), "hint", text_json(reason.text)));
 }
 
 /* With the label out of the body. */
@@ -178,7 +178,8 @@ void handle_volume_snapshot_remove(struct request *request)
 void handle_volume_copy(struct request *request)
 {
 	json_t *body = request_json(request);
-	char reason[REASON_TEXT] = "", id[32];
+	struct reason reason = { "" };
+	char id[32];
 	int64_t volume_id = 0;
 	int err;
 
@@ -188,13 +189,12 @@ void handle_volume_copy(struct request *request)
 		reply_error(request, 400, "for example {\"name\": \"data-copy\"}", "say how the copy is called");
 		goto out;
 	}
-	err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(body, "name"), request->actor, &volume_id, reason,
-			       sizeof(reason));
+	err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(body, "name"), request->actor, &volume_id, &reason);
 	if (err) {
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	} else {
 		snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-		api_reply_volume(request, 201, id, reason);
+		api_reply_volume(request, 201, id, reason.text);
 	}
 out:
 	json_decref(body);

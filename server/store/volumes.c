@@ -32,14 +32,14 @@ const struct store_backend *store_backend_find(const struct store *store, const 
 }
 
 /* The backend of a volume; NULL, said and logged, where this server has none of that name. */
-static const struct store_backend *backend_of(const struct store *store, const struct volume *volume, char *reason,
-					      size_t reason_size)
+static const struct store_backend *backend_of(const struct store *store, const struct volume *volume,
+					      struct reason *reason)
 {
 	const struct store_backend *backend = store_backend_find(store, volume->backend);
 
 	if (!backend)
-		snprintf(reason, reason_size, "this sanbootd has no backend \"%s\", which keeps volume #%lld",
-			 volume->backend, (long long)volume->id);
+		reason_set(reason, "this sanbootd has no backend \"%s\", which keeps volume #%lld", volume->backend,
+			   (long long)volume->id);
 	return backend;
 }
 
@@ -61,22 +61,20 @@ static void name_object(struct volume *volume, const struct store_backend *backe
 		 random, backend->suffix);
 }
 
-static int check_new(const struct volume *volume, const struct image_version *version, char *reason, size_t reason_size)
+static int check_new(const struct volume *volume, const struct image_version *version, struct reason *reason)
 {
-	if (volume_kind_is_shared(volume->kind)) {
-		snprintf(reason, reason_size, "a %s volume is a golden version as it is: nothing is made for it",
-			 volume_kind_name(volume->kind));
-		return -EINVAL;
-	}
+	if (volume_kind_is_shared(volume->kind))
+		return reason_refuse(reason, -EINVAL,
+				     "a %s volume is a golden version as it is: nothing is made for it",
+				     volume_kind_name(volume->kind));
 	if (version || (volume->size_bytes && volume->size_bytes % VOLUME_UNIT_BYTES == 0 &&
 			volume->size_bytes <= STORE_SIZE_MAX))
 		return 0;
-	snprintf(reason, reason_size, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
-	return -EINVAL;
+	return reason_refuse(reason, -EINVAL, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
 }
 
 int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
-			const struct policy *policy, int64_t machine_hint, char *reason, size_t reason_size)
+			const struct policy *policy, int64_t machine_hint, struct reason *reason)
 {
 	struct volume made = *volume;
 	const struct store_backend *backend;
@@ -85,20 +83,20 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	if (!made.backend[0])
 		snprintf(made.backend, sizeof(made.backend), "%s", store_default_backend(store));
 	volume->object[0] = '\0';
-	backend = backend_of(store, &made, reason, reason_size);
+	backend = backend_of(store, &made, reason);
 	if (!backend)
 		return -EINVAL;
-	err = check_new(&made, version, reason, reason_size);
+	err = check_new(&made, version, reason);
 	if (!err)
-		err = store_check_space(store, policy, VOLUME_FIRST_BYTES, reason, reason_size);
+		err = store_check_space(store, policy, VOLUME_FIRST_BYTES, reason);
 	if (err)
 		return err;
 	name_object(&made, backend, machine_hint);
-	err = backend->create(store, &made, version, reason, reason_size);
+	err = backend->create(store, &made, version, reason);
 	if (err)
 		return err;
 	if (version && made.size_bytes)
-		err = backend->grow(store, made.object, made.size_bytes, reason, reason_size);
+		err = backend->grow(store, made.object, made.size_bytes, reason);
 	if (err) {
 		backend->delete(store, made.object);
 		return err;
@@ -110,13 +108,12 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 
 /* A new object beside those that a volume has or had. */
 static const struct store_backend *begin_beside(struct store *store, struct volume *volume, uint64_t more_bytes,
-						const struct policy *policy, int64_t machine_hint, int *err, char *reason,
-						size_t reason_size)
+						const struct policy *policy, int64_t machine_hint, int *err, struct reason *reason)
 {
-	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+	const struct store_backend *backend = backend_of(store, volume, reason);
 
 	volume->object[0] = '\0';
-	*err = backend ? store_check_space(store, policy, more_bytes, reason, reason_size) : -EINVAL;
+	*err = backend ? store_check_space(store, policy, more_bytes, reason) : -EINVAL;
 	if (*err)
 		return NULL;
 	name_object(volume, backend, machine_hint);
@@ -125,9 +122,9 @@ static const struct store_backend *begin_beside(struct store *store, struct volu
 
 /* It is made: as large as it has to be, and nobody's yet. */
 static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made, struct volume *volume,
-		      char *reason, size_t reason_size)
+		      struct reason *reason)
 {
-	int err = made->size_bytes ? backend->grow(store, made->object, made->size_bytes, reason, reason_size) : 0;
+	int err = made->size_bytes ? backend->grow(store, made->object, made->size_bytes, reason) : 0;
 
 	if (err) {
 		backend->delete(store, made->object);
@@ -138,19 +135,19 @@ static int end_beside(struct store *store, const struct store_backend *backend, 
 }
 
 int store_snapshot_volume(struct store *store, struct volume *volume, const char *layer, const struct policy *policy,
-			  int64_t machine_hint, char *reason, size_t reason_size)
+			  int64_t machine_hint, struct reason *reason)
 {
 	struct volume made = *volume;
 	int err;
 	const struct store_backend *backend =
-		begin_beside(store, &made, VOLUME_FIRST_BYTES, policy, machine_hint, &err, reason, reason_size);
+		begin_beside(store, &made, VOLUME_FIRST_BYTES, policy, machine_hint, &err, reason);
 
 	if (backend)
-		err = backend->snapshot(store, &made, layer, reason, reason_size);
+		err = backend->snapshot(store, &made, layer, reason);
 	if (err)
 		return err;
 	made.fresh = true;
-	return end_beside(store, backend, &made, volume, reason, reason_size);
+	return end_beside(store, backend, &made, volume, reason);
 }
 
 static int reserve_object(struct inventory_tx *tx, void *arg)
@@ -161,7 +158,7 @@ static int reserve_object(struct inventory_tx *tx, void *arg)
 }
 
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy, int64_t machine_hint,
-		      char *reason, size_t reason_size)
+		      struct reason *reason)
 {
 	struct volume made = *volume, source = *volume;
 	const struct store_backend *backend;
@@ -171,40 +168,39 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 	snprintf(source.object, sizeof(source.object), "%s", from);
 	err = store_volume_info(store, &source, NULL, &info);
 	if (err) {
-		snprintf(reason, reason_size, "%.300s cannot be read: %s", info.path, strerror(-err));
+		reason_set(reason, "%.300s cannot be read: %s", info.path, strerror(-err));
 		return err;
 	}
 	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy, machine_hint, &err,
-			       reason, reason_size);
+			       reason);
 	if (!backend)
 		return err;
 	err = store_write(store, reserve_object, &made);
 	if (err) {
-		snprintf(reason, reason_size, "the inventory cannot be written: %s", strerror(-err));
+		reason_set(reason, "the inventory cannot be written: %s", strerror(-err));
 		return err;
 	}
-	err = backend->copy(store, &made, from, reason, reason_size);
+	err = backend->copy(store, &made, from, reason);
 	if (err)
 		return err;
 	made.fresh = false; /* unlike a new one it cannot be made again */
-	return end_beside(store, backend, &made, volume, reason, reason_size);
+	return end_beside(store, backend, &made, volume, reason);
 }
 
-int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
-		      size_t reason_size)
+int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, struct reason *reason)
 {
-	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+	const struct store_backend *backend = backend_of(store, volume, reason);
 
 	if (!backend)
 		return -EINVAL;
-	return size_bytes ? backend->grow(store, volume->object, size_bytes, reason, reason_size) : 0;
+	return size_bytes ? backend->grow(store, volume->object, size_bytes, reason) : 0;
 }
 
-int store_lift_volume(struct store *store, const struct volume *volume, char *reason, size_t reason_size)
+int store_lift_volume(struct store *store, const struct volume *volume, struct reason *reason)
 {
-	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+	const struct store_backend *backend = backend_of(store, volume, reason);
 
-	return backend ? backend->lift(store, volume->object, reason, reason_size) : -EINVAL;
+	return backend ? backend->lift(store, volume->object, reason) : -EINVAL;
 }
 
 int store_sync_volume(struct store *store, const struct volume *volume)
@@ -239,11 +235,11 @@ void store_open_volume(struct store *store, struct loop *loop, const struct volu
 		       const struct image_version *version, const struct store_open *how,
 		       void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
-	char reason[sizeof(((struct disk_opened *)0)->reason)];
-	const struct store_backend *backend = backend_of(store, volume, reason, sizeof(reason));
+	struct reason reason;
+	const struct store_backend *backend = backend_of(store, volume, &reason);
 
 	if (!backend)
-		disk_open_refuse(loop, reason, opened, arg);
+		disk_open_refuse(loop, reason.text, opened, arg);
 	else if (volume_kind_is_shared(volume->kind))
 		shared_open(store, backend, loop, volume, version, how, opened, arg);
 	else

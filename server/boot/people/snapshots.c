@@ -37,12 +37,10 @@ struct snapshot_change {
 	unsigned automatic;
 };
 
-static struct snapshot_change change_of(struct boot *boot, const char *volume, const char *label, const char *actor, char *reason,
-					size_t reason_size)
+static struct snapshot_change change_of(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
 {
 	return (struct snapshot_change){
-		.c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true, .reason = reason,
-		       .reason_size = reason_size },
+		.c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true, .reason = reason },
 		.label = label,
 	};
 }
@@ -69,10 +67,10 @@ static int check_kind(struct snapshot_change *s)
 	struct volume_change *c = &s->c;
 
 	if (!c->volume.object[0])
-		return change_refuse(c, -EINVAL, "volume %s is a golden version as it is, which never changes: it needs no snapshots",
+		return reason_refuse(c->reason, -EINVAL, "volume %s is a golden version as it is, which never changes: it needs no snapshots",
 				     c->volume.name);
 	if (c->volume.kind == VOLUME_SYSTEM && c->machine.mode == MODE_EPHEMERAL)
-		return change_refuse(c, -EINVAL, "%s begins each boot with a new disk: first sanbootctl machine set %s mode=persistent",
+		return reason_refuse(c->reason, -EINVAL, "%s begins each boot with a new disk: first sanbootctl machine set %s mode=persistent",
 				     c->machine.name, c->machine.name);
 	return 0;
 }
@@ -86,12 +84,12 @@ static int check_state(struct snapshot_change *s)
 
 	change_called(c, called);
 	if (c->volume.state == VOLUME_FAILED)
-		return change_refuse(c, -EIO, "%s failed: first lift that (state=ready), or reset it", called);
+		return reason_refuse(c->reason, -EIO, "%s failed: first lift that (state=ready), or reset it", called);
 	err = store_volume_info(c->boot->store, &c->volume, NULL, &s->info);
 	if (err)
-		return change_refuse(c, err, "%s cannot be read: %s", called, err == -ENOENT ? "its file is missing" : strerror(-err));
+		return reason_refuse(c->reason, err, "%s cannot be read: %s", called, err == -ENOENT ? "its file is missing" : strerror(-err));
 	if (!s->info.clean)
-		return change_refuse(c, -EBUSY,
+		return reason_refuse(c->reason, -EBUSY,
 				     "%s was not closed in order, as the server was stopped while it was in use: start the machine once "
 				     "more, shut it down, and try again",
 				     called);
@@ -107,7 +105,7 @@ static int begin_exclusive(struct snapshot_change *s)
 
 	if (!err)
 		err = check_kind(s);
-	s->m = (struct manage){ .boot = c->boot, .actor = c->actor, .reason = c->reason, .reason_size = c->reason_size,
+	s->m = (struct manage){ .boot = c->boot, .actor = c->actor, .reason = c->reason,
 				.machine = c->machine };
 	if (!err && c->attached)
 		err = manage_refuse_if_running(&s->m);
@@ -116,11 +114,11 @@ static int begin_exclusive(struct snapshot_change *s)
 	if (err)
 		return err;
 	if (machine_of(s) && machine_of(s) != s->m.machine.id)
-		err = change_refuse(c, -EBUSY, "%s belongs to another machine by now: try again", change_called(c, called));
+		err = reason_refuse(c->reason, -EBUSY, "%s belongs to another machine by now: try again", change_called(c, called));
 	else if (c->attached)
 		err = manage_close(&s->m, c->volume.id);
 	else if (!disks_is_closed(&c->boot->disks, c->volume.id))
-		err = change_refuse(c, -EBUSY, "%s is being closed just now: try again", change_called(c, called));
+		err = reason_refuse(c->reason, -EBUSY, "%s is being closed just now: try again", change_called(c, called));
 	if (!err)
 		err = check_state(s);
 	if (err)
@@ -157,7 +155,7 @@ static int go_on_over(struct snapshot_change *s, struct inventory_tx *tx, const 
 	err = policy_get(tx, &policy);
 	if (err)
 		return err;
-	err = store_snapshot_volume(c->boot->store, &s->next, snapshot->object, &policy, hint_of(s), c->reason, c->reason_size);
+	err = store_snapshot_volume(c->boot->store, &s->next, snapshot->object, &policy, hint_of(s), c->reason);
 	s->too_deep = err == -EMLINK;
 	if (err)
 		return err;
@@ -179,9 +177,9 @@ static int copy_object(struct snapshot_change *s, const char *layer)
 	int err = inventory_read_call(c->boot->inventory, read_policy, &policy);
 
 	if (err)
-		return change_refuse(c, err, "the inventory cannot be read: %s", strerror(-err));
+		return reason_refuse(c->reason, err, "the inventory cannot be read: %s", strerror(-err));
 	s->copied = c->volume;
-	err = store_copy_volume(c->boot->store, &s->copied, layer, &policy, hint_of(s), c->reason, c->reason_size);
+	err = store_copy_volume(c->boot->store, &s->copied, layer, &policy, hint_of(s), c->reason);
 	if (err)
 		s->copied.object[0] = '\0';
 	return err;
@@ -217,7 +215,7 @@ static int check_label(struct snapshot_change *s)
 {
 	if (snapshot_label_valid(s->label))
 		return 0;
-	return change_refuse(&s->c, -EINVAL,
+	return reason_refuse(s->c.reason, -EINVAL,
 			     "label: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the beginning");
 }
 
@@ -233,7 +231,7 @@ static int take_run(struct inventory_tx *tx, void *arg)
 	snprintf(s->snapshot.label, sizeof(s->snapshot.label), "%s", s->label);
 	err = insert_present(s, tx, &s->snapshot);
 	if (err == -EEXIST)
-		return change_refuse(c, err, "there is a snapshot %s already", s->label);
+		return reason_refuse(c->reason, err, "there is a snapshot %s already", s->label);
 	s->next = c->volume;
 	if (!err)
 		err = go_on_over(s, tx, &s->snapshot);
@@ -242,10 +240,9 @@ static int take_run(struct inventory_tx *tx, void *arg)
 	return err ? err : note(s, tx, "snapshot-taken", "");
 }
 
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, char *reason,
-		       size_t reason_size)
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
 {
-	struct snapshot_change s = change_of(boot, volume, label, actor, reason, reason_size);
+	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	int err = check_label(&s);
 
 	if (!err)
@@ -268,7 +265,7 @@ static int find_snapshot(struct snapshot_change *s, struct inventory_tx *tx)
 	if (err != -ENOENT && err != -EINVAL)
 		return err;
 	parse_clean_text(s->label, shown, sizeof(shown));
-	return change_refuse(c, -ENOENT, "%s has no snapshot %s: sanbootctl %s snapshots %s shows all", change_called(c, called), shown,
+	return reason_refuse(c->reason, -ENOENT, "%s has no snapshot %s: sanbootctl %s snapshots %s shows all", change_called(c, called), shown,
 			     c->volume.kind == VOLUME_SYSTEM ? "machine" : "volume",
 			     c->volume.kind == VOLUME_SYSTEM ? c->machine.name : c->volume.name);
 }
@@ -381,10 +378,9 @@ static int restore_run(struct inventory_tx *tx, void *arg)
 	return err;
 }
 
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, char *reason,
-			  size_t reason_size)
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
 {
-	struct snapshot_change s = change_of(boot, volume, label, actor, reason, reason_size);
+	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	int err = begin_exclusive(&s);
 
 	if (err)
@@ -410,10 +406,9 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 }
 
 /* Its object is none that anybody has open, or the volume stands on it and it stays: no claim. */
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, char *reason,
-			 size_t reason_size)
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
 {
-	struct snapshot_change s = change_of(boot, volume, label, actor, reason, reason_size);
+	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	char called[CALLED_TEXT];
 	int err = change_read(&s.c);
 
@@ -423,7 +418,7 @@ int boot_snapshot_remove(struct boot *boot, const char *volume, const char *labe
 		return err;
 	store_delete_given_up(boot->store);
 	if (s.stays)
-		change_refuse(&s.c, 0, "%s or another snapshot stands on it: what it holds goes once nothing does any more",
+		reason_refuse(s.c.reason, 0, "%s or another snapshot stands on it: what it holds goes once nothing does any more",
 			      change_called(&s.c, called));
 	return 0;
 }
@@ -448,7 +443,7 @@ static int copy_run(struct inventory_tx *tx, void *arg)
 	c->made = s->copied;
 	err = volume_insert(tx, &copy);
 	if (err == -EEXIST)
-		return change_refuse(c, err, "there is a volume %s already", s->label);
+		return reason_refuse(c->reason, err, "there is a volume %s already", s->label);
 	if (!err)
 		err = discarded_forget(tx, copy.backend, copy.object);
 	if (!err)
@@ -464,25 +459,24 @@ static int check_copy(struct inventory_tx *tx, void *arg)
 	int err;
 
 	if (strlen(s->label) >= NAME_MAX_TEXT || !volume_name_valid(s->label))
-		return change_refuse(&s->c, -EINVAL,
+		return reason_refuse(s->c.reason, -EINVAL,
 				     "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the beginning");
 	err = volume_find(tx, s->label, &other);
 	if (!err)
-		return change_refuse(&s->c, -EEXIST, "there is a volume %s already", other.name);
+		return reason_refuse(s->c.reason, -EEXIST, "there is a volume %s already", other.name);
 	return err == -ENOENT ? 0 : err;
 }
 
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, char *reason,
-		     size_t reason_size)
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason)
 {
-	struct snapshot_change s = change_of(boot, volume, name, actor, reason, reason_size);
+	struct snapshot_change s = change_of(boot, volume, name, actor, reason);
 	int err = 0;
 
 	s.c.any_kind = false;
-	reason[0] = '\0';
+	reason->text[0] = '\0';
 	err = inventory_read_call(boot->inventory, check_copy, &s);
-	if (err && !reason[0])
-		change_refuse(&s.c, err, "the inventory cannot be read: %s", strerror(-err));
+	if (err && !reason->text[0])
+		reason_refuse(s.c.reason, err, "the inventory cannot be read: %s", strerror(-err));
 	if (!err)
 		err = begin_exclusive(&s);
 	if (err)

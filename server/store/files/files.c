@@ -30,22 +30,20 @@ void files_backing(const struct image_version *version, char out[FILES_BACKING_T
 /* ---- making, changing, deleting ---- */
 
 static int files_create(struct store *store, const struct volume *volume, const struct image_version *version,
-			char *reason, size_t reason_size)
+			struct reason *reason)
 {
 	char path[PATH_MAX], backing[FILES_BACKING_TEXT];
 	struct qcow2_create how = { .path = files_path(store, volume->object, path), .size_bytes = volume->size_bytes };
 
-	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file))) {
-		snprintf(reason, reason_size, "not a file name");
-		return -EINVAL;
-	}
+	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file)))
+		return reason_refuse(reason, -EINVAL, "not a file name");
 	if (version) {
 		files_backing(version, backing);
 		how.size_bytes = version->size_bytes;
 		how.backing = backing;
 		how.backing_format = version->format;
 	}
-	return qcow2_create(&how, reason, reason_size);
+	return qcow2_create(&how, reason);
 }
 
 /* A file and those below it that are files of children/. 0 or -errno. */
@@ -55,17 +53,17 @@ struct chain {
 	uint64_t layers_bytes; /* what those between the uppermost and the golden version take */
 };
 
-static int read_chain(struct store *store, const char *object, struct chain *chain, char *reason, size_t reason_size)
+static int read_chain(struct store *store, const char *object, struct chain *chain, struct reason *reason)
 {
 	struct qcow2_info info;
 	char path[PATH_MAX];
-	int err = qcow2_read_info(files_path(store, object, path), &info, reason, reason_size);
+	int err = qcow2_read_info(files_path(store, object, path), &info, reason);
 
 	*chain = (struct chain){ .info = info, .depth = 1 };
 	/* A circle ends, too: it is too deep. */
 	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
 		err = store_file_name_valid(info.backing)
-			      ? qcow2_read_info(files_path(store, info.backing, path), &info, reason, reason_size)
+			      ? qcow2_read_info(files_path(store, info.backing, path), &info, reason)
 			      : -EUCLEAN;
 		if (!err)
 			chain->layers_bytes += info.allocated_bytes;
@@ -73,7 +71,7 @@ static int read_chain(struct store *store, const char *object, struct chain *cha
 	return err;
 }
 
-static int files_snapshot(struct store *store, const struct volume *volume, const char *layer, char *reason, size_t reason_size)
+static int files_snapshot(struct store *store, const struct volume *volume, const char *layer, struct reason *reason)
 {
 	char path[PATH_MAX];
 	struct qcow2_create how = { .backing = layer, .backing_format = "qcow2" };
@@ -81,68 +79,68 @@ static int files_snapshot(struct store *store, const struct volume *volume, cons
 	int err;
 
 	if (!store_file_name_valid(volume->object) || !store_file_name_valid(layer)) {
-		snprintf(reason, reason_size, "not a file name");
+		reason_set(reason, "not a file name");
 		return -EINVAL;
 	}
-	err = read_chain(store, layer, &chain, reason, reason_size);
+	err = read_chain(store, layer, &chain, reason);
 	if (!err && !chain.info.clean) {
-		snprintf(reason, reason_size, "%.300s was not closed in order", files_path(store, layer, path));
+		reason_set(reason, "%.300s was not closed in order", files_path(store, layer, path));
 		err = -EBUSY;
 	}
 	if (!err && chain.depth >= DISK_CHAIN_MAX) {
-		snprintf(reason, reason_size, "%.300s has %u files below it already", files_path(store, layer, path), chain.depth - 1);
+		reason_set(reason, "%.300s has %u files below it already", files_path(store, layer, path), chain.depth - 1);
 		err = -EMLINK;
 	}
 	if (!err) {
 		err = store_sync_path(files_path(store, layer, path));
 		if (err)
-			snprintf(reason, reason_size, "%.300s cannot be made durable: %s", path, strerror(-err));
+			reason_set(reason, "%.300s cannot be made durable: %s", path, strerror(-err));
 	}
 	if (err)
 		return err;
 	how.path = files_path(store, volume->object, path);
 	how.size_bytes = chain.info.size_bytes;
-	return qcow2_create(&how, reason, reason_size);
+	return qcow2_create(&how, reason);
 }
 
-static int files_copy(struct store *store, const struct volume *volume, const char *from, char *reason, size_t reason_size)
+static int files_copy(struct store *store, const struct volume *volume, const char *from, struct reason *reason)
 {
 	char path[PATH_MAX], source[PATH_MAX];
 	int err;
 
 	if (!store_file_name_valid(volume->object) || !store_file_name_valid(from)) {
-		snprintf(reason, reason_size, "not a file name");
+		reason_set(reason, "not a file name");
 		return -EINVAL;
 	}
-	err = qcow2_copy(files_path(store, from, source), files_path(store, volume->object, path), reason, reason_size);
+	err = qcow2_copy(files_path(store, from, source), files_path(store, volume->object, path), reason);
 	if (err)
 		return err;
 	err = store_sync_path(path);
 	if (!err)
 		err = store_sync_path(store_path(store, "children", NULL, source));
 	if (err) {
-		snprintf(reason, reason_size, "%.300s cannot be made durable: %s", path, strerror(-err));
+		reason_set(reason, "%.300s cannot be made durable: %s", path, strerror(-err));
 		store_unlink(path);
 	}
 	return err;
 }
 
-static int files_grow(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size)
+static int files_grow(struct store *store, const char *object, uint64_t size_bytes, struct reason *reason)
 {
 	struct qcow2_info info;
 	char path[PATH_MAX];
-	int err = qcow2_read_info(files_path(store, object, path), &info, reason, reason_size);
+	int err = qcow2_read_info(files_path(store, object, path), &info, reason);
 
 	if (err || info.size_bytes >= size_bytes)
 		return err;
-	return qcow2_grow(path, size_bytes, reason, reason_size);
+	return qcow2_grow(path, size_bytes, reason);
 }
 
-static int files_lift(struct store *store, const char *object, char *reason, size_t reason_size)
+static int files_lift(struct store *store, const char *object, struct reason *reason)
 {
 	char path[PATH_MAX];
 
-	return qcow2_give_up_journal(files_path(store, object, path), reason, reason_size);
+	return qcow2_give_up_journal(files_path(store, object, path), reason);
 }
 
 static int files_sync(struct store *store, const char *object)
@@ -195,7 +193,7 @@ static void files_open(struct store *store, struct loop *loop, const struct volu
 static int files_info(struct store *store, const struct volume *volume, const struct image_version *version,
 		      struct volume_info *info)
 {
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct chain chain;
 	struct stat st;
 	int err;
@@ -213,7 +211,7 @@ static int files_info(struct store *store, const struct volume *volume, const st
 		return -ENOENT;
 	if (access(info->path, F_OK))
 		return -errno;
-	err = read_chain(store, volume->object, &chain, reason, sizeof(reason));
+	err = read_chain(store, volume->object, &chain, &reason);
 	if (err)
 		return -EUCLEAN;
 	info->virtual_bytes = chain.info.size_bytes;

@@ -19,44 +19,44 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define UUID1 "5a4b0075-0000-4000-8000-000000000001"
 
-static char reason[REASON_TEXT];
+static struct reason reason;
 
 static int setup(void **state)
 {
 	struct world *w = world_new(true);
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
-	reason[0] = '\0';
+	reason.text[0] = '\0';
 	*state = w;
 	return 0;
 }
 
 static void expect(int err, int want, const char *sentence)
 {
-	if (err != want || (sentence ? !strstr(reason, sentence) : reason[0] != '\0'))
-		fail_msg("%d instead of %d with \"%s\": %s", err, want, sentence ? sentence : "", reason);
+	if (err != want || (sentence ? !strstr(reason.text, sentence) : reason.text[0] != '\0'))
+		fail_msg("%d instead of %d with \"%s\": %s", err, want, sentence ? sentence : "", reason.text);
 }
 
 static void take(struct world *w, const char *volume, const char *label, int want, const char *sentence)
 {
-	expect(boot_snapshot_take(w->boot, volume, label, "ctl", reason, sizeof(reason)), want, sentence);
+	expect(boot_snapshot_take(w->boot, volume, label, "ctl", &reason), want, sentence);
 }
 
 static void restore(struct world *w, const char *volume, const char *label, int want, const char *sentence)
 {
-	expect(boot_snapshot_restore(w->boot, volume, label, "ctl", reason, sizeof(reason)), want, sentence);
+	expect(boot_snapshot_restore(w->boot, volume, label, "ctl", &reason), want, sentence);
 }
 
 static void take_away(struct world *w, const char *volume, const char *label, int want, const char *sentence)
 {
-	expect(boot_snapshot_remove(w->boot, volume, label, "ctl", reason, sizeof(reason)), want, sentence);
+	expect(boot_snapshot_remove(w->boot, volume, label, "ctl", &reason), want, sentence);
 }
 
 static void copy(struct world *w, const char *volume, const char *name, int want, const char *sentence)
 {
 	int64_t id = 0;
 
-	expect(boot_volume_copy(w->boot, volume, name, "ctl", &id, reason, sizeof(reason)), want, sentence);
+	expect(boot_volume_copy(w->boot, volume, name, "ctl", &id, &reason), want, sentence);
 	assert_int_equal(want == 0, id > 0);
 }
 
@@ -66,9 +66,9 @@ static void make(struct world *w, const char *machine, const char *name, enum vo
 					.size_bytes = kind == VOLUME_DATA ? 16 << 20 : 0, .from = kind == VOLUME_DATA ? NULL : "debian" };
 	int64_t id;
 
-	if (boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason)))
-		fail_msg("%s", reason);
-	reason[0] = '\0';
+	if (boot_volume_create(w->boot, &what, "ctl", &id, &reason))
+		fail_msg("%s", reason.text);
+	reason.text[0] = '\0';
 }
 
 /* ---- a boot of pc-001 ---- */
@@ -81,14 +81,14 @@ static void start(struct world *w)
 {
 	struct machine machine = world_machine(w, MAC1);
 	struct boot_record current, pending = { .number = 0 };
-	char why[256];
+	struct reason why;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	lun_count = world_open_luns(w, machine.id, pending.number, luns, why);
+	lun_count = world_open_luns(w, machine.id, pending.number, luns, &why);
 	if (!lun_count)
-		fail_msg("%s", why);
+		fail_msg("%s", why.text);
 }
 
 static void stop(struct world *w)
@@ -169,13 +169,13 @@ static void test_machine(void **state)
 	boot_and_read(w, 0, '2');
 	boot_and_write(w, 0, '4');
 	/* They survive a reset; with its disk the machine has lost nothing that has a name. */
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	boot_and_read(w, 0, 'd');
 	restore(w, "pc-001:0", "two", 0, NULL);
 	boot_and_read(w, 0, '2');
 	assert_true(world_events(w, "snapshot-taken") == 2 && world_events(w, "snapshot-restored") == 4);
 	/* With the machine all of them go. */
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 0);
 }
 
@@ -189,15 +189,15 @@ static void test_image(void **state)
 	boot_and_write(w, 0, '1');
 	take(w, "pc-001:0", "old", 0, NULL);
 	/* What stands on a snapshot holds what that holds: another image would hide it. */
-	expect(boot_set(w->boot, "pc-001", "image", "debian", "ctl", reason, sizeof(reason)), 0, NULL);
+	expect(boot_set(w->boot, "pc-001", "image", "debian", "ctl", &reason), 0, NULL);
 	world_add_image(w, "debian", 'B');
-	expect(boot_set(w->boot, "pc-001", "image", "debian@2", "ctl", reason, sizeof(reason)), -EEXIST, "holds data of its own");
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	expect(boot_set(w->boot, "pc-001", "image", "debian@2", "ctl", &reason), -EEXIST, "holds data of its own");
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_true(world_machine(w, MAC1).system.version_id != first);
-	gone = !store_remove_version(w->store, first, "ctl", reason, sizeof(reason));
+	gone = !store_remove_version(w->store, first, "ctl", &reason);
 	assert_false(gone);
-	assert_non_null(strstr(reason, "1 snapshots stand on it"));
-	reason[0] = '\0';
+	assert_non_null(strstr(reason.text, "1 snapshots stand on it"));
+	reason.text[0] = '\0';
 	boot_and_read(w, 0, 'B');
 	restore(w, "pc-001:0", "old", 0, NULL);
 	assert_int_equal(world_machine(w, MAC1).system.version_id, first);
@@ -242,12 +242,12 @@ static void test_remove(void **state)
 	assert_int_equal(world_read_disk(w, luns[0].disk, 8192), '2');
 	stop(w);
 	has(w, "pc-001:0", "one! two! ", 3);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	has(w, "pc-001:0", "", 1);
 	/* One on which nothing stands goes at once. */
 	boot_and_write(w, 0, '3');
 	take(w, "pc-001:0", "three", 0, NULL);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	has(w, "pc-001:0", "three ", 2);
 	take_away(w, "pc-001:0", "three", 0, NULL);
 	has(w, "pc-001:0", "", 1);
@@ -306,7 +306,7 @@ static void test_refused(void **state)
 	assert_int_equal(disks_claim(&w->boot->disks, world_machine(w, MAC1).system.id), 0);
 	take(w, "pc-001:0", "two", -EBUSY, "somebody else is changing the disk of pc-001 just now");
 	disks_unclaim(&w->boot->disks, world_machine(w, MAC1).system.id);
-	expect(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0, NULL);
+	expect(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", &reason), 0, NULL);
 	take(w, "pc-001:0", "two", -EINVAL, "pc-001 begins each boot with a new disk: first sanbootctl machine set pc-001 mode=persistent");
 	has(w, "pc-001:0", "one ", 2);
 }
@@ -319,7 +319,7 @@ static void test_not_closed(void **state)
 	struct machine machine;
 	struct disk *disk;
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
 	boot_and_write(w, 0, '1');
 	take(w, "pc-001:0", "one", 0, NULL);
@@ -327,7 +327,7 @@ static void test_not_closed(void **state)
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	disk = world_open(w, machine.id, pending.number, &status, why);
+	disk = world_open(w, machine.id, pending.number, &status, &why);
 	assert_non_null(disk);
 	assert_int_equal(world_write_block(w, 8192, '2', false), 0);
 	world_die(w, machine.system.object, disk);
@@ -357,7 +357,7 @@ static void test_data(void **state)
 	assert_int_equal(world_read_disk(w, luns[1].disk, 8192), '1');
 	stop(w);
 	has(w, "data", "one before-one* ", 4);
-	expect(boot_volume_set(w->boot, "data", "size", "32M", "ctl", reason, sizeof(reason)), 0, NULL);
+	expect(boot_volume_set(w->boot, "data", "size", "32M", "ctl", &reason), 0, NULL);
 	restore(w, "data", "one", 0, NULL);
 	start(w);
 	assert_int_equal(luns[1].disk->size_bytes, 32 << 20);
@@ -369,14 +369,14 @@ static void test_data(void **state)
 	copy(w, "data", "a b", -EINVAL, "name: expected letters");
 	copy(w, "pc-001:0", "disk", -EINVAL, "is the system volume of a machine");
 	boot_and_write(w, 1, '3');
-	expect(boot_volume_detach(w->boot, "data", NULL, false, "ctl", reason, sizeof(reason)), 0, NULL);
-	expect(boot_volume_attach(w->boot, "copy", "pc-001", 1, "ctl", reason, sizeof(reason)), 0, "from its next boot on");
-	reason[0] = '\0';
+	expect(boot_volume_detach(w->boot, "data", NULL, false, "ctl", &reason), 0, NULL);
+	expect(boot_volume_attach(w->boot, "copy", "pc-001", 1, "ctl", &reason), 0, "from its next boot on");
+	reason.text[0] = '\0';
 	boot_and_read(w, 1, '1');
 	assert_string_not_equal(world_volume(w, "copy").serial, serial);
 	/* Nobody has it: nothing to be asked. */
 	take(w, "data", "two", 0, NULL);
-	expect(boot_volume_remove(w->boot, "data", "ctl", reason, sizeof(reason)), 0, NULL);
+	expect(boot_volume_remove(w->boot, "data", "ctl", &reason), 0, NULL);
 	assert_int_equal(world_children(w), 2);
 	world_restart(w);
 	assert_int_equal(world_children(w), 2);

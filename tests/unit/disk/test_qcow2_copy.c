@@ -17,20 +17,20 @@
 
 static void copy(struct fixture *fx, const char *from, const char *to)
 {
-	char reason[256];
-	int err = qcow2_copy(fixture_path(fx, from), fixture_path(fx, to), reason, sizeof(reason));
+	struct reason reason;
+	int err = qcow2_copy(fixture_path(fx, from), fixture_path(fx, to), &reason);
 
 	if (err)
-		fail_msg("%d: %s", err, reason);
+		fail_msg("%d: %s", err, reason.text);
 }
 
 static void refused(struct fixture *fx, const char *from, const char *to, int err, const char *word)
 {
-	char reason[256] = "";
+	struct reason reason = { "" };
 
-	assert_int_equal(qcow2_copy(fixture_path(fx, from), fixture_path(fx, to), reason, sizeof(reason)), err);
-	if (!strstr(reason, word))
-		fail_msg("no \"%s\" in: %s", word, reason);
+	assert_int_equal(qcow2_copy(fixture_path(fx, from), fixture_path(fx, to), &reason), err);
+	if (!strstr(reason.text, word))
+		fail_msg("no \"%s\" in: %s", word, reason.text);
 }
 
 /* Whole, over nothing but golden (NULL: over nothing), and reads as the model. */
@@ -39,13 +39,13 @@ static void check(struct fixture *fx, const char *name, const char *golden, cons
 	struct qcow2_check found;
 	struct qcow2_info info;
 	struct disk *disk;
-	char reason[256];
+	struct reason reason;
 
-	assert_int_equal(qcow2_read_info(fixture_path(fx, name), &info, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_read_info(fixture_path(fx, name), &info, &reason), 0);
 	assert_int_equal(info.size_bytes, model->size_bytes);
 	assert_string_equal(info.backing, golden ? golden : "");
 	assert_true(info.clean);
-	assert_int_equal(qcow2_check(fixture_path(fx, name), false, &found, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, name), false, &found, &reason), 0);
 	assert_int_equal(found.corruptions | found.leaks, 0);
 	qemu_is_content(fx, name);
 	model_disk_compare_qemu(fx, name, model);
@@ -58,7 +58,8 @@ static void check(struct fixture *fx, const char *name, const char *golden, cons
 static void make_chain(struct fixture *fx, const char *golden, unsigned layers, uint64_t size_bytes, uint64_t grow_bytes,
 		       struct model_disk *model, unsigned *seed)
 {
-	char name[32], below[32] = "", reason[256];
+	char name[32], below[32] = "";
+	struct reason reason;
 
 	for (unsigned n = 1; n <= layers; n++) {
 		struct disk *disk;
@@ -72,7 +73,7 @@ static void make_chain(struct fixture *fx, const char *golden, unsigned layers, 
 		}
 		if (n > 1 && grow_bytes) {
 			size_bytes += grow_bytes;
-			assert_int_equal(qcow2_grow(fixture_path(fx, name), size_bytes, reason, sizeof(reason)), 0);
+			assert_int_equal(qcow2_grow(fixture_path(fx, name), size_bytes, &reason), 0);
 			model->bytes = realloc(model->bytes, size_bytes);
 			assert_non_null(model->bytes);
 			memset(model->bytes + model->size_bytes, 0, size_bytes - model->size_bytes);

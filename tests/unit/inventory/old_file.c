@@ -25,7 +25,7 @@ void old_file(struct fixture *f, unsigned version)
 {
 	struct asset table[32];
 	size_t count = 0;
-	char reason[512];
+	struct reason reason;
 
 	for (const struct asset *asset = assets_db; asset->name; asset++) {
 		if (strncmp(asset->name, "migrations/", 11) || strtoul(asset->name + 11, NULL, 10) <= version)
@@ -33,8 +33,8 @@ void old_file(struct fixture *f, unsigned version)
 		assert_true(count < array_len(table));
 	}
 	table[count] = (struct asset){ 0 };
-	if (inventory_open_table(f->path, table, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open_table(f->path, table, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 	inventory_close(f->inventory);
 	f->inventory = NULL;
 }

@@ -44,7 +44,7 @@ static int find_all(struct inventory_tx *tx, void *arg)
 static void test_goes_on(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 
 	inventory_close(f->inventory);
 	f->inventory = NULL;
@@ -60,8 +60,8 @@ static void test_goes_on(void **state)
 		   "(3, 'odd', 1, 'files', 'object', NULL, 1048576, '', 0, 0, '', 0, '', 1),"
 		   "(4, 'tools', 2, 'files', '', 1, 0, '', 0, 0, '', 0, '', 1);"
 		   "INSERT INTO attachment VALUES (1, 0, 1), (1, 1, 2), (1, 7, 4);");
-	if (inventory_open(f->path, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open(f->path, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 	assert_int_equal(in_write(f, find_all, NULL), 0);
 }
 

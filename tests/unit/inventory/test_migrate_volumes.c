@@ -135,10 +135,10 @@ static void load_dump(struct fixture *f)
 
 static void open_it(struct fixture *f)
 {
-	char reason[512];
+	struct reason reason;
 
-	if (inventory_open(f->path, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open(f->path, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 }
 
 static void close_it(struct fixture *f)

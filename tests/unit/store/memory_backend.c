@@ -110,20 +110,20 @@ static void add(struct object *made)
 }
 
 static int memory_create(struct store *store, const struct volume *volume, const struct image_version *version,
-			 char *reason, size_t reason_size)
+			 struct reason *reason)
 {
 	struct object *made;
 	int err = 0;
 
 	if (find(volume->object)) {
-		snprintf(reason, reason_size, "%s is there already", volume->object);
+		reason_set(reason, "%s is there already", volume->object);
 		return -EEXIST;
 	}
 	made = object_new(volume->object, version ? version->size_bytes : volume->size_bytes, version ? 2 : 1);
 	if (version)
 		err = read_golden(store, version, made->bytes);
 	if (err) {
-		snprintf(reason, reason_size, "%s: %s", version->file, strerror(-err));
+		reason_set(reason, "%s: %s", version->file, strerror(-err));
 		free(made->bytes);
 		free(made);
 		return err;
@@ -133,17 +133,17 @@ static int memory_create(struct store *store, const struct volume *volume, const
 }
 
 /* The bytes of another one that is closed. */
-static int duplicate(const char *from, const char *name, bool over, char *reason, size_t reason_size)
+static int duplicate(const char *from, const char *name, bool over, struct reason *reason)
 {
 	const struct object *source = find(from);
 	struct object *made;
 
 	if (!source || source->open) {
-		snprintf(reason, reason_size, "%s %s", from, source ? "was not closed in order" : "is missing");
+		reason_set(reason, "%s %s", from, source ? "was not closed in order" : "is missing");
 		return source ? -EBUSY : -ENOENT;
 	}
 	if (over && source->depth == DISK_CHAIN_MAX) {
-		snprintf(reason, reason_size, "%s has %u objects below it already", from, source->depth - 1);
+		reason_set(reason, "%s has %u objects below it already", from, source->depth - 1);
 		return -EMLINK;
 	}
 	made = object_new(name, source->size_bytes, over ? source->depth + 1 : 2);
@@ -153,27 +153,25 @@ static int duplicate(const char *from, const char *name, bool over, char *reason
 	return 0;
 }
 
-static int memory_snapshot(struct store *store, const struct volume *volume, const char *layer, char *reason, size_t reason_size)
+static int memory_snapshot(struct store *store, const struct volume *volume, const char *layer, struct reason *reason)
 {
 	(void)store;
-	return duplicate(layer, volume->object, true, reason, reason_size);
+	return duplicate(layer, volume->object, true, reason);
 }
 
-static int memory_copy(struct store *store, const struct volume *volume, const char *from, char *reason, size_t reason_size)
+static int memory_copy(struct store *store, const struct volume *volume, const char *from, struct reason *reason)
 {
 	(void)store;
-	return duplicate(from, volume->object, false, reason, reason_size);
+	return duplicate(from, volume->object, false, reason);
 }
 
-static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, char *reason, size_t reason_size)
+static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, struct reason *reason)
 {
 	struct object *object = find(name);
 
 	(void)store;
-	if (!object) {
-		snprintf(reason, reason_size, "%s is missing", name);
-		return -ENOENT;
-	}
+	if (!object)
+		return reason_refuse(reason, -ENOENT, "%s is missing", name);
 	assert(!object->open);
 	if (size_bytes <= object->size_bytes)
 		return 0;
@@ -184,11 +182,10 @@ static int memory_grow(struct store *store, const char *name, uint64_t size_byte
 	return 0;
 }
 
-static int memory_lift(struct store *store, const char *name, char *reason, size_t reason_size)
+static int memory_lift(struct store *store, const char *name, struct reason *reason)
 {
 	(void)store;
 	(void)reason;
-	(void)reason_size;
 	return find(name) ? 0 : -ENOENT;
 }
 
@@ -354,8 +351,8 @@ static void memory_open(struct store *store, struct loop *loop, const struct vol
 			free(o->memory->bytes);
 	}
 	if (o->result.err) {
-		snprintf(o->result.reason, sizeof(o->result.reason), "%s: %s", volume->object[0] ? volume->object : version->file,
-			 strerror(-o->result.err));
+		reason_set(&o->result.reason, "%s: %s", volume->object[0] ? volume->object : version->file,
+			   strerror(-o->result.err));
 		free(o->memory);
 	}
 	loop_post(loop, &o->msg);

@@ -63,10 +63,10 @@ static struct volume made(struct fixture *f, const struct image_version *version
 {
 	struct volume volume = { .kind = version ? VOLUME_SYSTEM : VOLUME_DATA, .size_bytes = version ? 0 : DATA_BYTES,
 				 .version_id = version ? version->id : 0 };
-	char reason[REASON_TEXT];
+	struct reason reason;
 
-	if (store_create_volume(f->store, &volume, version, &no_reserve, 3, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_create_volume(f->store, &volume, version, &no_reserve, 3, &reason))
+		fail_msg("%s", reason.text);
 	return volume;
 }
 
@@ -74,10 +74,10 @@ static struct volume made(struct fixture *f, const struct image_version *version
 static struct volume over(struct fixture *f, const struct volume *volume, const char *layer)
 {
 	struct volume next = *volume;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
-	if (store_snapshot_volume(f->store, &next, layer, &no_reserve, 3, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_snapshot_volume(f->store, &next, layer, &no_reserve, 3, &reason))
+		fail_msg("%s", reason.text);
 	assert_string_not_equal(next.object, volume->object);
 	assert_true(next.fresh);
 	return next;
@@ -102,15 +102,15 @@ static unsigned objects(struct fixture *f)
 
 static void put(struct fixture *f, const struct volume *volume, const struct image_version *version, unsigned block, unsigned char byte)
 {
-	char reason[256];
+	struct reason reason;
 	struct disks d;
 	struct disk *disk;
 	int err;
 
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, volume, version, &err, reason);
+	disk = disks_open(&d, 0, volume, version, &err, &reason);
 	if (!disk)
-		fail_msg("%s", reason);
+		fail_msg("%s", reason.text);
 	assert_int_equal(disks_write(disk, (uint64_t)block * BLOCK, byte), 0);
 	assert_int_equal(disks_close(&d, disk), 0);
 	disks_stop(&d);
@@ -119,15 +119,16 @@ static void put(struct fixture *f, const struct volume *volume, const struct ima
 /* want: what each of its first blocks reads as, one letter each. */
 static void reads(struct fixture *f, const struct volume *volume, const struct image_version *version, const char *want)
 {
-	char reason[256], got[16] = "";
+	struct reason reason;
+	char got[16] = "";
 	struct disks d;
 	struct disk *disk;
 	int err;
 
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, volume, version, &err, reason);
+	disk = disks_open(&d, 0, volume, version, &err, &reason);
 	if (!disk)
-		fail_msg("%s", reason);
+		fail_msg("%s", reason.text);
 	for (unsigned i = 0; i < strlen(want); i++) {
 		int byte = disks_read(disk, (uint64_t)i * BLOCK);
 
@@ -201,19 +202,19 @@ static void refused(struct fixture *f, const struct volume *volume, const char *
 {
 	struct volume next = *volume;
 	unsigned count = objects(f);
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 
-	assert_int_equal(store_snapshot_volume(f->store, &next, layer, policy, 3, reason, sizeof(reason)), want);
+	assert_int_equal(store_snapshot_volume(f->store, &next, layer, policy, 3, &reason), want);
 	assert_string_equal(next.object, volume->object);
 	assert_int_equal(objects(f), count);
-	if (!strstr(reason, sentence))
-		fail_msg("no \"%s\" in: %s", sentence, reason);
+	if (!strstr(reason.text, sentence))
+		fail_msg("no \"%s\" in: %s", sentence, reason.text);
 }
 
 static void of_refused(struct fixture *f)
 {
 	struct volume volume = made(f, NULL), unknown = volume;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct disks d;
 	struct disk *disk;
 	int err;
@@ -222,14 +223,14 @@ static void of_refused(struct fixture *f)
 	refused(f, &volume, volume.object, &all, -ENOSPC, "make room");
 	snprintf(unknown.backend, sizeof(unknown.backend), "tape");
 	refused(f, &unknown, volume.object, &no_reserve, -EINVAL, "no backend \"tape\"");
-	assert_int_equal(store_copy_volume(f->store, &unknown, volume.object, &no_reserve, 3, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_copy_volume(f->store, &unknown, volume.object, &no_reserve, 3, &reason), -ENOENT);
 	/* One that is open was not closed in order. */
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, &volume, NULL, &err, reason);
+	disk = disks_open(&d, 0, &volume, NULL, &err, &reason);
 	assert_non_null(disk);
 	assert_int_equal(disks_write(disk, 0, 'x'), 0);
 	refused(f, &volume, volume.object, &no_reserve, -EBUSY, "was not closed in order");
-	assert_int_equal(store_copy_volume(f->store, &volume, volume.object, &no_reserve, 3, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(store_copy_volume(f->store, &volume, volume.object, &no_reserve, 3, &reason), -EBUSY);
 	assert_int_equal(disks_close(&d, disk), 0);
 	disks_stop(&d);
 	over(f, &volume, volume.object);
@@ -242,7 +243,7 @@ static void of_deep(struct fixture *f)
 {
 	struct image_version version = golden(f);
 	struct volume volume = made(f, &version), copy;
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 	struct volume_info info;
 	uint64_t layers;
 
@@ -256,8 +257,8 @@ static void of_deep(struct fixture *f)
 	assert_int_equal(store_volume_info(f->store, &volume, NULL, &info), 0);
 	layers = info.layers_bytes;
 	copy = volume;
-	if (store_copy_volume(f->store, &copy, volume.object, &no_reserve, 3, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_copy_volume(f->store, &copy, volume.object, &no_reserve, 3, &reason))
+		fail_msg("%s", reason.text);
 	assert_false(copy.fresh);
 	reads(f, &copy, &version, "abcdefzg");
 	assert_int_equal(store_volume_info(f->store, &copy, NULL, &info), 0);
@@ -338,14 +339,14 @@ static int count_events(struct inventory_tx *tx, void *arg)
 static void of_reclaim(struct fixture *f)
 {
 	struct volume volume = with_row(f, "data"), lost, half_made, copy;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct volume now;
 
 	put(f, &volume, NULL, 1, 'a');
 	volume = taken(f, volume, "one");
 	half_made = over(f, &volume, volume.object);
 	copy = volume;
-	assert_int_equal(store_copy_volume(f->store, &copy, volume.object, &no_reserve, 3, reason, sizeof(reason)), 0);
+	assert_int_equal(store_copy_volume(f->store, &copy, volume.object, &no_reserve, 3, &reason), 0);
 	assert_int_equal(objects(f), 4);
 	lost = volume;
 	store_delete_object(f->store, &volume);
@@ -377,11 +378,11 @@ static int remove_volume(struct inventory_tx *tx, void *arg)
 static void of_given_up(struct fixture *f)
 {
 	struct volume volume = with_row(f, "data"), other = with_row(f, "other"), copy = other;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	volume = taken(f, volume, "one");
 	volume = taken(f, volume, "two");
-	assert_int_equal(store_copy_volume(f->store, &copy, other.object, &no_reserve, 0, reason, sizeof(reason)), 0);
+	assert_int_equal(store_copy_volume(f->store, &copy, other.object, &no_reserve, 0, &reason), 0);
 	assert_int_equal(objects(f), 5);
 	store_delete_given_up(f->store);
 	assert_int_equal(objects(f), 5);
