@@ -174,7 +174,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 /*
  * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk.
  * image, mode, physical-block and state: -EBUSY where it runs; size also grows a running machine's disk; image: -EEXIST
- * where its disk holds data of its own (reset it first).
+ * where its disk holds data of its own (reset it first). reason, after success: what to do next, or "".
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);

@@ -3,6 +3,7 @@
 #include "ctl/client.h"
 
 #include "base/buf.h"
+#include "ctl/table.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -183,11 +184,15 @@ int client_do(const struct ctl *ctl, const char *method, const char *path, json_
 
 int client_act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done)
 {
+	char safe[1024];
 	json_t *answer;
 	int code = client_do(ctl, method, path ? path : "", body, &answer);
 
-	if (code == EXIT_DONE && !ctl->json)
+	if (code == EXIT_DONE && !ctl->json) {
 		puts(done);
+		if (get_text(answer, "hint")[0])
+			puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
+	}
 	json_decref(answer);
 	free(path);
 	return code;

@@ -12,26 +12,9 @@ static const char *kind(const struct ctl *ctl)
 	return strncmp(ctl->command->words, "machine", 7) ? "volumes" : "machines";
 }
 
-/* METHOD on path, which is freed; says what was done, and what to do next. */
-static int act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done)
-{
-	char safe[1024];
-	json_t *answer;
-	int code = client_do(ctl, method, path ? path : "", body, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		puts(done);
-		if (get_text(answer, "hint")[0])
-			puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
-	}
-	json_decref(answer);
-	free(path);
-	return code;
-}
-
 int run_snapshot_take(const struct ctl *ctl)
 {
-	return act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "snapshots", NULL), json_pack("{s:s}", "label", ctl->args[1]), "taken");
+	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "snapshots", NULL), json_pack("{s:s}", "label", ctl->args[1]), "taken");
 }
 
 int run_snapshot_restore(const struct ctl *ctl)
@@ -39,14 +22,14 @@ int run_snapshot_restore(const struct ctl *ctl)
 	if (!ctl_confirm(ctl, "%s becomes what it was at snapshot %s; what it is now is kept as a snapshot of its own. Go on?", ctl->args[0],
 			 ctl->args[1]))
 		return EXIT_REFUSED;
-	return act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL), json_pack("{s:s}", "label", ctl->args[1]), "restored");
+	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL), json_pack("{s:s}", "label", ctl->args[1]), "restored");
 }
 
 int run_snapshot_remove(const struct ctl *ctl)
 {
 	if (!ctl_confirm(ctl, "Snapshot %s of %s is deleted. Go on?", ctl->args[1], ctl->args[0]))
 		return EXIT_REFUSED;
-	return act(ctl, "DELETE", client_path(kind(ctl), ctl->args[0], "snapshots", ctl->args[1], NULL), NULL, "removed");
+	return client_act(ctl, "DELETE", client_path(kind(ctl), ctl->args[0], "snapshots", ctl->args[1], NULL), NULL, "removed");
 }
 
 static const char *what_it_is(const json_t *snapshot)
@@ -97,6 +80,6 @@ int run_snapshot_list(const struct ctl *ctl)
 
 int run_volume_copy(const struct ctl *ctl)
 {
-	return act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL), json_pack("{s:s}", "name", ctl->args[1]),
+	return client_act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL), json_pack("{s:s}", "name", ctl->args[1]),
 		   "copied; give it to a machine with: sanbootctl volume attach NAME M");
 }

@@ -184,16 +184,8 @@ static int act(const struct ctl *ctl, const char *method, const char *verb, json
 {
 	char *path =
 		verb ? client_path("volumes", ctl->args[0], verb, NULL) : client_path("volumes", ctl->args[0], NULL);
-	json_t *answer;
-	int code = client_do(ctl, method, path ? path : "", body, &answer);
 
-	if (code == EXIT_DONE && !ctl->json) {
-		puts(done);
-		print_hint(answer);
-	}
-	json_decref(answer);
-	free(path);
-	return code;
+	return client_act(ctl, method, path, body, done);
 }
 
 /* ---- creating ---- */

@@ -36,6 +36,9 @@ int api_snapshots(struct http *http, const char *which, json_t **list);
 /* Answers with all about a volume; hint: what to do next, "" or NULL. */
 void api_reply_volume(struct request *request, unsigned status, const char *which, const char *hint);
 
+/* Answers with all about the machine that the path names; hint: what to do next, or "". */
+void api_reply_machine(struct request *request, const char *hint);
+
 /* Adds "timeline" and "stuck" (null: it is not) of a boot to its object. Inside a read job; 0 or -errno. */
 int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t *json);
 /* In their place, what was seen of a machine (its object with "macs") that has not got a script since. */

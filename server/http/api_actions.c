@@ -266,8 +266,8 @@ void handle_machine_mac_remove(struct request *request)
 	reply_done(request, err, reason.text, "removed", mac);
 }
 
-/* One key after the other, in the order given; says which were set when one is refused. */
-static bool set_keys(struct request *request, const json_t *body)
+/* One key after the other, in the order given; says which were set when one is refused. hint: the last that was said. */
+static bool set_keys(struct request *request, const json_t *body, struct reason *hint)
 {
 	const char *key;
 	json_t *value;
@@ -284,6 +284,8 @@ static bool set_keys(struct request *request, const json_t *body)
 			reply_errno(request, err, reason.text, hint_of(err, reason.text));
 			return false;
 		}
+		if (reason.text[0])
+			*hint = reason;
 		/* From here on the machine has its new name. */
 		if (!strcmp(key, "name") && machine_name_valid(text))
 			text_copy(request->params[0], sizeof(request->params[0]), text);
@@ -294,12 +296,13 @@ static bool set_keys(struct request *request, const json_t *body)
 void handle_machine_set(struct request *request)
 {
 	json_t *body = request_json(request);
+	struct reason hint = { "" };
 
 	if (!body)
 		return;
 	if (!json_object_size(body))
 		reply_error(request, 400, "for example {\"note\": \"third row\"}", "no key was given");
-	else if (set_keys(request, body))
-		handle_machine(request);
+	else if (set_keys(request, body, &hint))
+		api_reply_machine(request, hint.text);
 	json_decref(body);
 }

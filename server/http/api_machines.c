@@ -10,6 +10,7 @@
 #include "disk/disk.h"
 #include "http/json.h"
 #include "http/routes.h"
+#include "http/text.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -335,7 +336,7 @@ void handle_machines(struct request *request)
 		reply_json(request, 200, json_pack("{s:o}", "machines", machines));
 }
 
-void handle_machine(struct request *request)
+void api_reply_machine(struct request *request, const char *hint)
 {
 	json_t *machines;
 	int err =
@@ -348,9 +349,16 @@ void handle_machine(struct request *request)
 	} else if (err) {
 		reply_errno(request, err, "the machine could not be read", "see sanbootd's log");
 	} else {
+		if (hint[0])
+			json_object_set_new(json_array_get(machines, 0), "hint", text_json(hint));
 		reply_json(request, 200, json_incref(json_array_get(machines, 0)));
 		json_decref(machines);
 	}
+}
+
+void handle_machine(struct request *request)
+{
+	api_reply_machine(request, "");
 }
 
 /* ---- who waits ---- */

@@ -288,6 +288,8 @@ static int work_link(struct work *work, unsigned number)
 static int work_insert(struct inventory_tx *tx, struct work *work)
 {
 	struct image_version *version = &work->version, published;
+	/* That no machine can boot it is no fault of what nobody is to boot from. */
+	const char *warnings = work->import->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
 	int err;
 
 	/* The first one is what new machines get; a later one when somebody publishes it. */
@@ -303,7 +305,7 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
 				(unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
-				version->warnings[0] ? ". " : "", version->warnings);
+				warnings[0] ? ". " : "", warnings);
 	return err;
 }
 

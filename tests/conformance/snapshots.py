@@ -100,7 +100,7 @@ def what_was_written_is_there_again_after_a_restore(t):
     t.ctl("machine", "restore", m.name, "one", "--yes")
     reads(m, block("first"))
     want("one" in t.ctl("machine", "snapshots", m.name) and "one" in t.ctl("machine", "show", m.name), "nobody sees them")
-    refused(t, "stand", "image", "remove", "golden@1", "--yes")
+    refused(t, "made from golden@1", "image", "remove", "golden@1", "--yes")
     t.ctl("machine", "remove", m.name, "--yes")
     refused(t, "there is no machine", "machine", "snapshots", m.name)
 

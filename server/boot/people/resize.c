@@ -57,3 +57,12 @@ int resize_claimed(struct boot *boot, struct resize_what *what, const char *text
 
 	return err ? err : grow(boot, what, *size_bytes, reason);
 }
+
+void resize_say_how(const struct resize_what *what, const char *machine, struct reason *reason)
+{
+	if (what->online)
+		reason_set(reason,
+			   "%s runs: it sees the new size after a rescan; on Linux: for d in "
+			   "/sys/class/scsi_device/*:%u; do echo 1 >$d/device/rescan; done",
+			   machine, what->lun);
+}

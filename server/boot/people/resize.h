@@ -22,5 +22,7 @@ struct resize_what {
  */
 int resize_claimed(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
 		   struct reason *reason);
+/* How the machine that has it sees that it is larger; nothing where nobody has it open. */
+void resize_say_how(const struct resize_what *what, const char *machine, struct reason *reason);
 
 #endif

@@ -156,6 +156,7 @@ static int grow_system(struct manage *m)
 	if (!err)
 		err = resize_claimed(m->boot, &what, m->value, &m->size_bytes, m->reason);
 	disks_unclaim(&m->boot->disks, id);
+	m->grew_online = what.online;
 	return err;
 }
 
@@ -263,6 +264,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = rule->inside(&m);
 	if (!err)
 		err = manage_write(&m, set_run);
+	if (!err)
+		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
 	if (!err)
 		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
 	if (exclusive)

@@ -363,11 +363,8 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 	err = resize_claimed(boot, &what, size, &c.size_bytes, reason);
 	if (!err)
 		err = change_write(&c, resize_run);
-	if (!err && what.online)
-		reason_set(reason,
-			   "%s runs: it sees the new size after a rescan; on Linux: for d in "
-			   "/sys/class/scsi_device/*:%u; do echo 1 >$d/device/rescan; done",
-			   c.machine.name, c.lun);
+	if (!err)
+		resize_say_how(&what, c.machine.name, reason);
 	disks_unclaim(&boot->disks, id);
 	return err;
 }

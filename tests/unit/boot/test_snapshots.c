@@ -196,7 +196,7 @@ static void test_image(void **state)
 	assert_true(world_machine(w, MAC1).system.version_id != first);
 	gone = !store_remove_version(w->store, first, "ctl", &reason);
 	assert_false(gone);
-	assert_non_null(strstr(reason.text, "1 snapshots stand on it"));
+	assert_non_null(strstr(reason.text, "and 1 snapshots. Move"));
 	reason.text[0] = '\0';
 	boot_and_read(w, 0, 'B');
 	restore(w, "pc-001:0", "old", 0, NULL);

@@ -5,6 +5,8 @@
  */
 #include "world.h"
 
+#include "broken_commit.h"
+
 #include "base/loop.h"
 #include "base/util.h"
 #include "boot/ask/flood.h"
@@ -18,7 +20,6 @@
 #include <limits.h>
 #include <semaphore.h>
 #include <setjmp.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,36 +32,6 @@
 #define MAC2 "52:54:00:aa:00:02"
 
 static struct reason reason;
-
-static void sql(struct world *w, const char *format, ...)
-{
-	char text[512], *wrong = NULL;
-	sqlite3 *db;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	assert_int_equal(sqlite3_open(store_inventory_path(w->store), &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 60000);
-	if (sqlite3_exec(db, text, NULL, NULL, &wrong))
-		fail_msg("%s: %s", text, wrong);
-	sqlite3_close(db);
-}
-
-/* What records an event of this kind runs to its end, and then does not commit. */
-static void break_commit(struct world *w, const char *kind)
-{
-	sql(w,
-	    "CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
-	    "CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never VALUES (-1); END",
-	    kind);
-}
-
-static void mend_commit(struct world *w)
-{
-	sql(w, "DROP TRIGGER no_commit; DROP TABLE never");
-}
 
 /* Until what boot/ has under way is done: files that are given up are deleted in the background. */
 static void settle(struct world *w)
@@ -100,7 +71,7 @@ static void test_enrolment_without_commit(void **state)
 	struct boot_ask ask = world_ask_of(MAC1, "", "");
 	struct reply reply;
 
-	break_commit(w, "enrolled");
+	break_commit(w->store, "enrolled");
 	reply = world_ask(w, &ask);
 	assert_int_equal(reply.status, 503);
 	assert_string_equal(reply.outcome, "busy");
@@ -108,7 +79,7 @@ static void test_enrolment_without_commit(void **state)
 	settle(w);
 	assert_int_equal(world_machine_count(w), 0);
 	assert_int_equal(world_children(w), 0);
-	mend_commit(w);
+	mend_commit(w->store);
 	world_expect(w, MAC1, "", "", "sanboot", "machine pc-001");
 	assert_int_equal(world_children(w), 1);
 }
@@ -119,11 +90,11 @@ static void test_approval_without_commit(void **state)
 
 	world_policy(w, "enrol", "approve");
 	world_expect(w, MAC1, "", "", "wait", NULL);
-	break_commit(w, "enrolled");
+	break_commit(w->store, "enrolled");
 	assert_true(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason) < 0);
 	assert_true(reason.text[0]);
 	assert_int_equal(world_children(w), 0);
-	mend_commit(w);
+	mend_commit(w->store);
 	world_expect(w, MAC1, "", "", "wait", NULL);
 	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
 }
@@ -134,14 +105,14 @@ static void test_reset_without_commit(void **state)
 	struct machine machine = enrol(w, MAC1);
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	break_commit(w, "reset");
+	break_commit(w->store, "reset");
 	assert_true(boot_reset(w->boot, MAC1, "ctl", &reason) < 0);
 	assert_true(reason.text[0]);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_int_equal(world_children(w), 1);
 	/* The machine goes on with the disk that it has. */
 	open_disk(w, &machine, 1);
-	mend_commit(w);
+	mend_commit(w->store);
 }
 
 static void test_boot_without_commit(void **state)
@@ -151,14 +122,14 @@ static void test_boot_without_commit(void **state)
 	struct boot_record current, pending;
 
 	set(w, "mode", "ephemeral");
-	break_commit(w, "boot-started");
+	break_commit(w->store, "boot-started");
 	assert_true(world_begin(w, machine.id, 1) < 0);
 	settle(w);
 	assert_int_equal(world_children(w), 1);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(current.number, 0);
-	mend_commit(w);
+	mend_commit(w->store);
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	settle(w);
 	assert_int_equal(world_children(w), 1); /* and the one before is gone */

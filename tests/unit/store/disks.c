@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "store/disks.h"
 
+#include "disk_block.h"
+
 #include "base/util.h"
 
 #include <semaphore.h>
@@ -130,69 +132,12 @@ void disks_on_loop(struct disks *d, unsigned loop, void (*run)(void *arg), void 
 
 /* ---- reading and writing ---- */
 
-struct transfer {
-	struct loop_msg msg;
-	struct disk *disk;
-	struct disk_request request;
-	struct iovec iov;
-	unsigned char block[4096];
-	sem_t done;
-};
-
-static void transfer_done(struct disk_request *request)
-{
-	struct transfer *t = request->user;
-	size_t at = 0;
-
-	for (int i = 0; request->op == DISK_READ && !request->result && i < request->iov_count; i++) {
-		memcpy(t->block + at, request->iov[i].iov_base, request->iov[i].iov_len);
-		at += request->iov[i].iov_len;
-	}
-	if (request->op == DISK_READ && !request->result)
-		disk_release(t->disk, request);
-	sem_post(&t->done);
-}
-
-static void transfer_run(struct loop_msg *msg)
-{
-	struct transfer *t = container_of(msg, struct transfer, msg);
-
-	disk_submit(t->disk, &t->request);
-}
-
-static int transfer(struct transfer *t, struct disk *disk, enum disk_op op, uint64_t offset)
-{
-	t->msg.run = transfer_run;
-	t->disk = disk;
-	t->iov = (struct iovec){ t->block, sizeof(t->block) };
-	t->request = (struct disk_request){ .op = op,
-					    .offset = offset,
-					    .length = sizeof(t->block),
-					    .iov = op == DISK_WRITE ? &t->iov : NULL,
-					    .iov_count = op == DISK_WRITE,
-					    .done = transfer_done,
-					    .user = t };
-	sem_init(&t->done, 0, 0);
-	loop_post(disk->loop, &t->msg);
-	sem_wait(&t->done);
-	sem_destroy(&t->done);
-	return t->request.result;
-}
-
 int disks_write(struct disk *disk, uint64_t offset, unsigned char byte)
 {
-	struct transfer t;
-
-	memset(t.block, byte, sizeof(t.block));
-	return transfer(&t, disk, DISK_WRITE, offset);
+	return disk_block_write(disk, offset, byte, false);
 }
 
 int disks_read(struct disk *disk, uint64_t offset)
 {
-	struct transfer t;
-	int err = transfer(&t, disk, DISK_READ, offset);
-
-	for (size_t i = 1; i < sizeof(t.block) && !err; i++)
-		assert_int_equal(t.block[i], t.block[0]);
-	return err ? err : t.block[0];
+	return disk_block_read(disk, offset);
 }

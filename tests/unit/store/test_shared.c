@@ -364,6 +364,44 @@ static int read_version(struct inventory_tx *tx, void *arg)
 	return version_by_id(tx, version->id, version);
 }
 
+struct imported {
+	unsigned warned, all; /* events of images that are imported: those that say who cannot boot them */
+};
+
+static int count_imported(void *arg, const struct event *event)
+{
+	struct imported *imported = arg;
+
+	if (strcmp(event->kind, "image-imported"))
+		return 0;
+	imported->all++;
+	imported->warned += strstr(event->text, "no machine can boot it") != NULL;
+	return 0;
+}
+
+static int read_imported(struct inventory_tx *tx, void *arg)
+{
+	return event_each(tx, -1, 0, 100, count_imported, arg);
+}
+
+/* What is no disk that a machine could boot is no fault where it is to be none. */
+static void test_events_of_imports(void **state)
+{
+	struct shared *s = *state;
+	struct image_version version = { .id = import_again(s, "data", IMPORT_FOR_VOLUMES) };
+	struct imported before = { 0 }, after = { 0 };
+
+	assert_int_equal(in_write(s->f, read_version, &version), 0);
+	assert_non_null(strstr(version.warnings, "no machine can boot it")); /* for whoever publishes it after all */
+	assert_int_equal(in_write(s->f, read_imported, &before), 0);
+	import_again(s, "data", IMPORT_FOR_MACHINES);
+	assert_int_equal(in_write(s->f, read_imported, &after), 0);
+	assert_int_equal(before.all, 2);
+	assert_int_equal(after.all, 3);
+	assert_int_equal(before.warned, 1); /* that of the image of the fixture */
+	assert_int_equal(after.warned, 2);
+}
+
 static int read_default(struct inventory_tx *tx, void *arg)
 {
 	return version_default(tx, arg);
@@ -417,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_loops, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_events_of_imports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_import_for_volumes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_first_import_for_volumes, setup, teardown),
 	};

@@ -3,6 +3,7 @@
  * What goes wrong on the way: changes that do not commit, files that change while they are read, disks that are full,
  * what a start finds missing. Nothing is left half done, and nothing that somebody needs is lost.
  */
+#include "broken_commit.h"
 #include "store/fixture.h"
 
 #include "base/util.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,36 +30,6 @@ static void reopen(struct fixture *f)
 {
 	fixture_close(f);
 	fixture_open(f);
-}
-
-static void sql(struct fixture *f, const char *format, ...)
-{
-	char text[512], *wrong = NULL;
-	sqlite3 *db;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	assert_int_equal(sqlite3_open(store_inventory_path(f->store), &db), SQLITE_OK);
-	sqlite3_busy_timeout(db, 60000);
-	if (sqlite3_exec(db, text, NULL, NULL, &wrong))
-		fail_msg("%s: %s", text, wrong);
-	sqlite3_close(db);
-}
-
-/* What records an event of this kind runs to its end, and then does not commit. */
-static void break_commit(struct fixture *f, const char *kind)
-{
-	sql(f,
-	    "CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
-	    "CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never VALUES (-1); END",
-	    kind);
-}
-
-static void mend_commit(struct fixture *f)
-{
-	sql(f, "DROP TRIGGER no_commit; DROP TABLE never");
 }
 
 struct events_of {
@@ -106,14 +76,14 @@ static void test_import_without_commit(void **state)
 	struct import_status status;
 
 	make_disk(input(f, "a.raw"), 4 << 20, 1);
-	break_commit(f, "image-imported");
+	break_commit(f->store, "image-imported");
 	status = import_file(f, input(f, "a.raw"), "a");
 	assert_int_equal(status.stage, IMPORT_FAILED);
 	assert_non_null(strstr(status.text, "could not be entered into the inventory"));
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 	wait_event(f, "image-import-failed");
-	mend_commit(f);
+	mend_commit(f->store);
 	assert_int_equal(import_version(f, input(f, "a.raw"), "a").number, 1);
 	assert_int_equal(events(f, "image-import-failed"), 1);
 }
@@ -124,13 +94,13 @@ static void test_removal_without_commit(void **state)
 	struct image_version version = golden(f);
 	struct reason reason = { "" };
 
-	break_commit(f, "image-removed");
+	break_commit(f->store, "image-removed");
 	assert_true(store_remove_version(f->store, version.id, "test", &reason) < 0);
 	assert_true(reason.text[0]);
 	assert_true(same_content(in_state(f, "images", version.file), input(f, "golden.raw")));
 	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
-	mend_commit(f);
+	mend_commit(f->store);
 }
 
 /* ---- imports ---- */
