@@ -3,7 +3,7 @@
  * The API: which machine has which DHCP lease. The leases are dnsmasq's, in what main says of itself; the machines are
  * the inventory's.
  */
-#include "http/api.h"
+#include "http/api_machines.h"
 
 #include "http/json.h"
 

@@ -3,7 +3,7 @@
  * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
  * files are looked up after it, outside of any transaction.
  */
-#include "http/api.h"
+#include "http/api_machines.h"
 
 #include "base/util.h"
 #include "boot/boot.h"

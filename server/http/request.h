@@ -65,6 +65,7 @@ struct request {
 	struct request_arg args[REQUEST_ARGS_MAX];
 	unsigned arg_count;
 	struct buf body;
+	json_t *json; /* the body, checked against its schema; NULL where the route takes none */
 	/* headers; NULL where missing */
 	char *host, *origin, *fetch_site, *authorization, *session, *accept, *last_event_id, *content_type;
 	bool ours;			  /* "X-Sanbootd: 1" */

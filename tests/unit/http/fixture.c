@@ -24,7 +24,7 @@ static void fake_status(void *arg, struct buf *json)
 {
 	(void)arg;
 	buf_add_string(json,
-		       "{\"version\": \"test\", \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"full\", \"leases\": ["
+		       "{\"version\": \"test\", \"started_ms\": 1, \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"full\", \"leases\": ["
 		       "{\"mac\": \"52:54:00:00:01:01\", \"address\": \"10.0.0.7\", \"name\": \"pc-001\", \"expires_ms\": 5000}, "
 		       "{\"mac\": \"52:54:00:00:01:01\", \"address\": \"10.0.0.8\", \"name\": \"pc-001\", \"expires_ms\": 9000}, "
 		       "{\"mac\": \"02:00:00:00:00:09\", \"address\": \"10.0.0.9\", \"name\": \"\", \"expires_ms\": 0}]}}");
