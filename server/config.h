@@ -57,6 +57,8 @@ enum config_result { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
  * and what was expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
  */
 enum config_result config_load(int argc, char *const argv[], struct config *config, char *reason, size_t reason_size);
+/* The names of the options that differ and that no reload puts in force: is there one? The limit of names is the caller's. */
+bool config_needs_restart(const struct config *running, const struct config *fresh, struct buf *names);
 /* The text of --help. */
 void config_help(struct buf *text);
 

@@ -379,7 +379,7 @@ static void reload_dhcp(struct daemon *d, const struct config *fresh)
 		log_error("DHCP goes on as it was: %s", reason);
 		return;
 	}
-	memcpy(&d->config.dhcp, &fresh->dhcp, sizeof(fresh->dhcp)); /* padding too */
+	d->config.dhcp = fresh->dhcp;
 }
 
 /* SIGHUP: what can change without disturbing a session does; for the rest a restart is asked for. */
@@ -387,6 +387,7 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 {
 	struct config *fresh = malloc(sizeof(*fresh));
 	char reason[1024];
+	struct buf names;
 
 	if (!fresh)
 		return;
@@ -399,11 +400,13 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	d->config.log_level = fresh->log_level;
 	reload_dhcp(d, fresh);
 	boot_reload(d->boot);
-	memcpy(fresh->file, d->config.file, sizeof(fresh->file));
-	if (memcmp(fresh, &d->config, sizeof(*fresh)))
-		log_warning("configuration read again: log level, DHCP, scripts and entries are in force; other changes need a restart, which running machines ride out");
+	buf_init(&names, sizeof(reason));
+	if (config_needs_restart(&d->config, fresh, &names))
+		log_warning("configuration read again; changes of %s need a restart, which running machines ride out",
+			    buf_text(&names));
 	else
 		log_info("configuration read again");
+	buf_fini(&names);
 	free(fresh);
 }
 
