@@ -13,6 +13,7 @@
 #include "boot/boot.h"
 #include "config.h"
 #include "dhcp/dhcp.h"
+#include "dhcp/status.h"
 #include "disk/disk.h"
 #include "http/http.h"
 #include "inventory/inventory.h"
@@ -171,25 +172,16 @@ static int start_targets(struct daemon *d)
 	return 0;
 }
 
-/* For GET /api/v1/status; HTTP's threads. */
-static void add_status(void *arg, struct buf *json)
+/* For the API; HTTP's threads. */
+static void get_facts(void *arg, struct http_facts *facts)
 {
 	struct daemon *d = arg;
 	struct dhcp *dhcp = atomic_load(&d->dhcp);
-	struct endpoint bound[CONFIG_ENDPOINTS_MAX];
-	char text[PARSE_ENDPOINT_TEXT];
-	unsigned count = iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX);
 
-	buf_printf(json, "{\"version\": \"%s\", \"started_ms\": %lld, \"portals\": [", SANBOOTD_VERSION,
-		   (long long)d->started_ms);
-	for (unsigned i = 0; i < count; i++)
-		buf_printf(json, "%s\"%s\"", i ? ", " : "", endpoint_format(&bound[i], text));
-	buf_add_string(json, "], \"dhcp\": ");
+	*facts = (struct http_facts){ .version = SANBOOTD_VERSION, .started_ms = d->started_ms };
+	facts->portal_count = iscsi_server_endpoints(d->provider.server, facts->portals, HTTP_PORTALS_MAX);
 	if (dhcp)
-		dhcp_status(dhcp, json);
-	else
-		buf_add_string(json, "{\"mode\": \"off\"}");
-	buf_add_string(json, "}");
+		dhcp_get_status(dhcp, &facts->dhcp);
 }
 
 static int start_http(struct daemon *d)
@@ -207,8 +199,8 @@ static int start_http(struct daemon *d)
 		.control_path = control,
 		.ipxe_dir = d->config.ipxe_dir,
 		.boot_files = d->config.boot_files,
-		.status = add_status,
-		.status_arg = d,
+		.facts = get_facts,
+		.facts_arg = d,
 	};
 
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);

@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Thousands of leases are told in full. */
-enum { MAIN_STATUS_MAX = 4 << 20 };
-
 bool api_read(struct request *request, struct inventory_job *job, const char *what)
 {
 	int err = inventory_read_wait(request->http->config.inventory, job);
@@ -49,37 +46,25 @@ bool api_value_text(struct request *request, const char *key, const json_t *valu
 	return false;
 }
 
-json_t *api_main_status(struct http *http)
+void api_get_facts(struct http *http, struct http_facts *facts)
 {
-	json_t *status = NULL;
-	struct buf text;
-
-	buf_init(&text, MAIN_STATUS_MAX);
-	if (http->config.status)
-		http->config.status(http->config.status_arg, &text);
-	if (text.len && !text.failed)
-		status = json_loadb(text.data, text.len, 0, NULL);
-	buf_fini(&text);
-	if (!json_is_object(status)) {
-		json_decref(status);
-		status = json_object();
-	}
-	return status;
+	http->config.facts(http->config.facts_arg, facts);
 }
 
-json_t *api_portals(const json_t *main_status)
+void api_facts_free(struct http_facts *facts)
+{
+	dhcp_status_free(&facts->dhcp);
+}
+
+json_t *api_portals(const struct http_facts *facts)
 {
 	json_t *portals = json_array();
-	json_t *portal;
-	size_t i;
 
-	json_array_foreach(json_object_get(main_status, "portals"), i, portal) {
-		struct endpoint bound, address;
+	for (unsigned i = 0; i < facts->portal_count; i++) {
+		struct endpoint address;
 		char text[PARSE_ENDPOINT_TEXT];
 
-		if (!json_is_string(portal) || !parse_endpoint(json_string_value(portal), &bound))
-			continue;
-		listen_public_address(&bound, &address);
+		listen_public_address(&facts->portals[i], &address);
 		json_array_append_new(portals, json_string(endpoint_format(&address, text)));
 	}
 	return portals;

@@ -9,10 +9,11 @@
 bool api_read(struct request *request, struct inventory_job *job, const char *what);
 /* "" where the member is missing or no string. */
 const char *api_text(const json_t *body, const char *key);
-/* What main says of itself (version, start, portals, dhcp): an object, empty where it is no JSON. */
-json_t *api_main_status(struct http *http);
+/* What main knows; to be freed. */
+void api_get_facts(struct http *http, struct http_facts *facts);
+void api_facts_free(struct http_facts *facts);
 /* The portals with wildcard addresses replaced by one under which this host is reached. */
-json_t *api_portals(const json_t *main_status);
+json_t *api_portals(const struct http_facts *facts);
 /* A string, number or boolean as text; false for anything else. */
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 /* The value of a key that is set; answers 400 where it is none. */

@@ -281,7 +281,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
 	struct boot_sessions sessions;
-	json_t *status, *portals;
+	struct http_facts facts;
+	json_t *portals;
 
 	/* One question for all of them: each costs a round trip through every I/O loop. */
 	if (!err)
@@ -292,8 +293,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		free(job.luns);
 		return err;
 	}
-	status = api_main_status(http);
-	portals = api_portals(status);
+	api_get_facts(http, &facts);
+	portals = api_portals(&facts);
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
 		add_disk(http, &job.refs[i], detail);
@@ -302,9 +303,9 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	add_lun_sizes(http, &job);
-	api_join_leases(status, job.machines);
+	api_join_leases(&facts.dhcp, job.machines, NULL);
 	json_decref(portals);
-	json_decref(status);
+	api_facts_free(&facts);
 	free(sessions.list);
 	free(job.refs);
 	free(job.luns);

@@ -17,9 +17,10 @@ int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t
 void api_arriving(struct boot *boot, json_t *machine);
 
 /*
- * Gives each machine "lease": {"address", "expires_ms": 0 for ever}, or null; and each lease of main_status "machine":
- * a name, or null for who is not enrolled. machines: all of them, or those that matter.
+ * Gives each machine "lease": {"address", "expires_ms": 0 for ever}, or null. machines: all of them, or those that
+ * matter. leases: where it is not NULL, all of dhcp's are added to it, with "machine": a name, or null for who is not
+ * enrolled.
  */
-void api_join_leases(const json_t *main_status, const json_t *machines);
+void api_join_leases(const struct dhcp_status *dhcp, const json_t *machines, json_t *leases);
 
 #endif

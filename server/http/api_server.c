@@ -112,11 +112,49 @@ static void add_site(struct http *http, json_t *status)
 	json_object_set_new(status, "problems", problems);
 }
 
+/* What main knows of itself, and of dnsmasq. */
+static json_t *facts_json(const struct http_facts *facts, const json_t *machines)
+{
+	json_t *portals = json_array(), *dhcp = dhcp_json(&facts->dhcp);
+
+	for (unsigned i = 0; i < facts->portal_count; i++) {
+		char text[PARSE_ENDPOINT_TEXT];
+
+		json_array_append_new(portals, json_string(endpoint_format(&facts->portals[i], text)));
+	}
+	if (facts->dhcp.mode == DHCP_FULL) {
+		json_object_set_new(dhcp, "leases", json_array());
+		api_join_leases(&facts->dhcp, machines, json_object_get(dhcp, "leases"));
+	}
+	return json_pack("{s:s, s:I, s:o, s:o}", "version", facts->version, "started_ms", (json_int_t)facts->started_ms,
+			 "portals", portals, "dhcp", dhcp);
+}
+
+/* What was counted: of machines, images and volumes; and the room that is left. */
+static void add_counts(json_t *status, const struct counts_job *counts, const json_t *machines,
+		       const struct store_space *space)
+{
+	json_object_set_new(status, "machines", machine_counts(machines));
+	json_object_set_new(status, "waiting", json_integer(counts->waiting));
+	json_object_set_new(status, "images",
+			    json_pack("{s:i, s:i, s:o}", "names", (int)counts->images, "versions", (int)counts->versions,
+				      "default", json_text_or_null(counts->default_image)));
+	json_object_set_new(status, "space",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space->total_bytes,
+				      "free_bytes", (json_int_t)space->free_bytes, "reserve_bytes",
+				      (json_int_t)space->reserve_bytes, "images_bytes", (json_int_t)space->images_bytes,
+				      "children_bytes", (json_int_t)space->volumes_bytes));
+	json_object_set_new(status, "volumes", usage_volumes_json(&counts->usage));
+	json_object_set_new(status, "sharing", usage_sharing_json(&counts->usage));
+	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts->policy.enrol)));
+}
+
 void handle_status(struct request *request)
 {
 	struct http *http = request->http;
 	struct counts_job counts = { .job.run = run_counts };
 	struct store_space space;
+	struct http_facts facts;
 	json_t *status, *machines;
 	int err;
 
@@ -133,25 +171,14 @@ void handle_status(struct request *request)
 		goto out;
 	}
 	usage_measure(http, machines, &counts.usage);
-	status = api_main_status(http);
-	api_join_leases(status, machines);
+	api_get_facts(http, &facts);
+	status = facts_json(&facts, machines);
+	api_facts_free(&facts);
 	json_object_set_new(status, "now_ms", json_integer(time_unix_ms()));
 	json_object_set_new(status, "uptime_s",
 			    json_integer((json_int_t)((time_monotonic_ms() - http->started_ms) / 1000)));
 	json_object_set_new(status, "http", json_string(http_address(http)));
-	json_object_set_new(status, "machines", machine_counts(machines));
-	json_object_set_new(status, "waiting", json_integer(counts.waiting));
-	json_object_set_new(status, "images",
-			    json_pack("{s:i, s:i, s:o}", "names", (int)counts.images, "versions", (int)counts.versions,
-				      "default", json_text_or_null(counts.default_image)));
-	json_object_set_new(status, "space",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes,
-				      "free_bytes", (json_int_t)space.free_bytes, "reserve_bytes",
-				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
-				      "children_bytes", (json_int_t)space.volumes_bytes));
-	json_object_set_new(status, "volumes", usage_volumes_json(&counts.usage));
-	json_object_set_new(status, "sharing", usage_sharing_json(&counts.usage));
-	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
+	add_counts(status, &counts, machines, &space);
 	add_site(http, status);
 	json_decref(machines);
 	reply_json(request, 200, status);
