@@ -85,7 +85,7 @@ $(B)/obj/unit/%.o: tests/unit/%.c
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # A stand-alone target over memory, for tests/conformance.
-$(B)/testd: $(B)/obj/conformance/testd.o $(B)/obj/conformance/memory_disk.o $(call libs_of,iscsi)
+$(B)/testd: $(B)/obj/conformance/testd.o $(B)/obj/conformance/testd_provider.o $(B)/obj/conformance/memory_disk.o $(call libs_of,iscsi)
 	$(CC) -o $@ $^ $(ALL_LIBS) $(PKG_LIBS)
 $(B)/obj/conformance/%.o: tests/conformance/%.c
 	@mkdir -p $(@D)

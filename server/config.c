@@ -25,7 +25,7 @@ static void cut_comment(char *line)
 		}
 }
 
-static bool config_set_line(struct config *config, char *line, uint64_t *seen, char *why, size_t why_size)
+static bool config_set_line(struct config *config, char *line, uint64_t *seen, struct reason *why)
 {
 	char *text, *name, *value;
 	const struct option *option;
@@ -35,28 +35,21 @@ static bool config_set_line(struct config *config, char *line, uint64_t *seen, c
 	text = parse_trim(line);
 	if (!*text)
 		return true;
-	if (!parse_assignment(text, &name, &value)) {
-		snprintf(why, why_size, "expected KEY = VALUE");
-		return false;
-	}
+	if (!parse_assignment(text, &name, &value))
+		return reason_refuse(why, false, "expected KEY = VALUE");
 	option = config_option(name, strlen(name));
-	if (!option || !option->kind) {
-		snprintf(why, why_size,
-			 "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);
-		return false;
-	}
+	if (!option || !option->kind)
+		return reason_refuse(why, false,
+				     "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);
 	expected = config_take(config, option, value, seen);
-	if (expected) {
-		snprintf(why, why_size, "%s = %s: expected %s", name, value, expected);
-		return false;
-	}
-	return true;
+	return expected ? reason_refuse(why, false, "%s = %s: expected %s", name, value, expected) : true;
 }
 
-static bool config_read_file(struct config *config, const char *path, bool must_exist, char *reason, size_t reason_size)
+static bool config_read_file(struct config *config, const char *path, bool must_exist, struct reason *reason)
 {
 	FILE *file = fopen(path, "re");
-	char *line = NULL, why[CONFIG_PATH_MAX];
+	char *line = NULL;
+	struct reason why;
 	size_t line_size = 0;
 	unsigned number = 0;
 	uint64_t seen = 0;
@@ -65,18 +58,17 @@ static bool config_read_file(struct config *config, const char *path, bool must_
 	if (!file) {
 		if (!must_exist && errno == ENOENT)
 			return true;
-		snprintf(reason, reason_size, "cannot read the configuration file %s: %s", path, strerror(errno));
-		return false;
+		return reason_refuse(reason, false, "cannot read the configuration file %s: %s", path, strerror(errno));
 	}
 	snprintf(config->file, sizeof(config->file), "%s", path);
 	while (ok && getline(&line, &line_size, file) >= 0) {
 		number++;
-		ok = config_set_line(config, line, &seen, why, sizeof(why));
+		ok = config_set_line(config, line, &seen, &why);
 		if (!ok)
-			snprintf(reason, reason_size, "%s:%u: %s", path, number, why);
+			reason_set(reason, "%s:%u: %s", path, number, why.text);
 	}
 	if (ok && ferror(file)) {
-		snprintf(reason, reason_size, "cannot read the configuration file %s: %s", path, strerror(EIO));
+		reason_set(reason, "cannot read the configuration file %s: %s", path, strerror(EIO));
 		ok = false;
 	}
 	free(line);
@@ -85,34 +77,26 @@ static bool config_read_file(struct config *config, const char *path, bool must_
 }
 
 static bool config_set_flag(struct config *config, const char *arg, const char *next, unsigned *used, uint64_t *seen,
-			    char *reason, size_t reason_size)
+			    struct reason *reason)
 {
 	const char *equals = strchr(arg, '='), *value = equals ? equals + 1 : next, *expected;
 	size_t len = equals ? (size_t)(equals - arg) - 2 : strlen(arg) - 2;
 	const struct option *option = config_option(arg + 2, len);
 
 	*used = 1;
-	if (!option) {
-		snprintf(reason, reason_size, "unknown flag %s; see sanbootd --help", arg);
-		return false;
-	}
+	if (!option)
+		return reason_refuse(reason, false, "unknown flag %s; see sanbootd --help", arg);
 	if (!option->argument && !equals) {
 		value = "yes";
 	} else if (!equals) {
 		*used = 2;
-		if (!next) {
-			snprintf(reason, reason_size, "--%s needs a value: %s", option->name, option->argument);
-			return false;
-		}
+		if (!next)
+			return reason_refuse(reason, false, "--%s needs a value: %s", option->name, option->argument);
 	}
 	if (!option->kind)
 		return true; /* --config: already read */
 	expected = config_take(config, option, value, seen);
-	if (expected) {
-		snprintf(reason, reason_size, "--%s %s: expected %s", option->name, value, expected);
-		return false;
-	}
-	return true;
+	return expected ? reason_refuse(reason, false, "--%s %s: expected %s", option->name, value, expected) : true;
 }
 
 /* The value of --config, so that the file can be read before the flags that win over it. NULL: not given. */
@@ -169,25 +153,25 @@ static void config_defaults(struct config *config)
 	config->threads = cores < 1 ? 1 : cores > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned)cores;
 }
 
-static bool config_check_whole(struct config *config, char *reason, size_t reason_size)
+static bool config_check_whole(struct config *config, struct reason *reason)
 {
 	if (!config->boot_files[0] &&
 	    snprintf(config->boot_files, sizeof(config->boot_files), "%s/boot-files", config->state_dir) >=
 		    (int)sizeof(config->boot_files))
 		config->boot_files[0] = '\0'; /* no file is below it then */
 	if (config->dhcp.mode != DHCP_OFF && !config->dhcp.interface_count)
-		snprintf(reason, reason_size, "--dhcp %s needs --interface NAME: the network in which the machines are",
-			 config->dhcp.mode == DHCP_FULL ? "full" : "proxy");
+		reason_set(reason, "--dhcp %s needs --interface NAME: the network in which the machines are",
+			   config->dhcp.mode == DHCP_FULL ? "full" : "proxy");
 	else if (config->dhcp.mode == DHCP_FULL && !config->dhcp.range_count)
-		snprintf(reason, reason_size, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out");
+		reason_set(reason, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out");
 	else if (config->dhcp.mode != DHCP_FULL && config->dhcp.force)
-		snprintf(reason, reason_size, "--dhcp-force makes sense only with --dhcp full");
+		reason_set(reason, "--dhcp-force makes sense only with --dhcp full");
 	else
 		return true;
 	return false;
 }
 
-enum config_result config_load(int argc, char *const argv[], struct config *config, char *reason, size_t reason_size)
+enum config_result config_load(int argc, char *const argv[], struct config *config, struct reason *reason)
 {
 	const char *file = find_config_flag(argc, argv);
 	uint64_t seen = 0;
@@ -200,18 +184,16 @@ enum config_result config_load(int argc, char *const argv[], struct config *conf
 			return CONFIG_VERSION;
 	}
 	config_defaults(config);
-	if (!config_read_file(config, file ? file : CONFIG_DEFAULT_FILE, file != NULL, reason, reason_size))
+	if (!config_read_file(config, file ? file : CONFIG_DEFAULT_FILE, file != NULL, reason))
 		return CONFIG_BAD;
 	for (int i = 1; i < argc; i += (int)used) {
-		if (strncmp(argv[i], "--", 2)) {
-			snprintf(reason, reason_size, "unexpected argument \"%s\"; see sanbootd --help", argv[i]);
-			return CONFIG_BAD;
-		}
-		if (!config_set_flag(config, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, &seen, reason,
-				     reason_size))
+		if (strncmp(argv[i], "--", 2))
+			return reason_refuse(reason, CONFIG_BAD, "unexpected argument \"%s\"; see sanbootd --help",
+					     argv[i]);
+		if (!config_set_flag(config, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, &seen, reason))
 			return CONFIG_BAD;
 	}
-	return config_check_whole(config, reason, reason_size) ? CONFIG_RUN : CONFIG_BAD;
+	return config_check_whole(config, reason) ? CONFIG_RUN : CONFIG_BAD;
 }
 
 bool config_needs_restart(const struct config *running, const struct config *fresh, struct buf *names)

@@ -87,9 +87,9 @@ static bool take_interface(struct config *config, const struct option *option, c
 
 static bool take_range(struct config *config, const struct option *option, const char *value)
 {
-	char reason[CONFIG_TEXT_MAX * 2];
+	struct reason reason;
 
-	return dhcp_range_valid(value, reason, sizeof(reason)) && add_text(config, option, value);
+	return dhcp_range_valid(value, &reason) && add_text(config, option, value);
 }
 
 /* Of the right form: config_take has asked. */

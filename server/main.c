@@ -49,25 +49,24 @@ struct daemon {
 	struct http *http;
 	struct dhcp *_Atomic dhcp;
 	int64_t started_ms;
-	char reason[1024]; /* why the start failed */
+	struct reason reason; /* why the start failed */
 };
 
 /* ---- the parts, in the order in which they are built; each returns 0 or has set reason ---- */
 
 static int fail(struct daemon *d, const char *what, int err)
 {
-	snprintf(d->reason, sizeof(d->reason), "%s: %s", what, strerror(-err));
-	return err;
+	return reason_refuse(&d->reason, err, "%s: %s", what, strerror(-err));
 }
 
 static int make_directory(struct daemon *d, const char *path, mode_t mode)
 {
 	if (mkdir(path, mode) == 0 || errno == EEXIST)
 		return 0;
-	snprintf(d->reason, sizeof(d->reason),
-		 "cannot make the directory %s: %s; make it, or name another with --state-dir and --runtime-dir", path,
-		 strerror(errno));
-	return -errno;
+	return reason_refuse(
+		&d->reason, -errno,
+		"cannot make the directory %s: %s; make it, or name another with --state-dir and --runtime-dir", path,
+		strerror(errno));
 }
 
 static int start_loop(struct daemon *d, unsigned index, const char *name, struct loop **loop)
@@ -124,15 +123,15 @@ static void on_inventory_change(void *arg)
 
 static int start_inventory(struct daemon *d)
 {
-	int err = store_open(d->config.state_dir, d->pool, &d->store, d->reason, sizeof(d->reason));
+	int err = store_open(d->config.state_dir, d->pool, &d->store, &d->reason);
 
 	if (err)
 		return err;
-	err = inventory_open(store_inventory_path(d->store), &d->inventory, d->reason, sizeof(d->reason));
+	err = inventory_open(store_inventory_path(d->store), &d->inventory, &d->reason);
 	if (err)
 		return err;
 	inventory_on_change(d->inventory, on_inventory_change, d);
-	return store_attach(d->store, d->inventory, d->reason, sizeof(d->reason));
+	return store_attach(d->store, d->inventory, &d->reason);
 }
 
 static int start_targets(struct daemon *d)
@@ -160,11 +159,11 @@ static int start_targets(struct daemon *d)
 	int err = boot_new(&boot, &d->boot);
 
 	if (err)
-		return d->reason[0] ? err : fail(d, "cannot prepare the boot scripts", err);
+		return d->reason.text[0] ? err : fail(d, "cannot prepare the boot scripts", err);
 	provider_init(&d->provider);
 	d->provider.boot = d->boot;
 	d->provider.inventory = d->inventory;
-	err = iscsi_server_start(&iscsi, &d->provider.server, d->reason, sizeof(d->reason));
+	err = iscsi_server_start(&iscsi, &d->provider.server, &d->reason);
 	if (err)
 		return err;
 	boot_set_portals(d->boot, bound, iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX));
@@ -204,7 +203,7 @@ static int start_http(struct daemon *d)
 	};
 
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
-	return http_start(&http, &d->http, d->reason, sizeof(d->reason));
+	return http_start(&http, &d->http, &d->reason);
 }
 
 static int first_script(void *arg, const char *base_url, struct buf *script)
@@ -265,7 +264,7 @@ static int start_dhcp(struct daemon *d)
 	int err;
 
 	fill_dhcp_config(d, &d->config, &dhcp_config);
-	err = dhcp_start(&dhcp_config, &dhcp, d->reason, sizeof(d->reason));
+	err = dhcp_start(&dhcp_config, &dhcp, &d->reason);
 	if (!err)
 		atomic_store(&d->dhcp, dhcp);
 	return err;
@@ -364,11 +363,11 @@ static void say_ready(struct daemon *d)
 static void reload_dhcp(struct daemon *d, const struct config *fresh)
 {
 	struct dhcp_config dhcp_config;
-	char reason[1024];
+	struct reason reason;
 
 	fill_dhcp_config(d, fresh, &dhcp_config);
-	if (dhcp_reload(d->dhcp, &dhcp_config, reason, sizeof(reason))) {
-		log_error("DHCP goes on as it was: %s", reason);
+	if (dhcp_reload(d->dhcp, &dhcp_config, &reason)) {
+		log_error("DHCP goes on as it was: %s", reason.text);
 		return;
 	}
 	d->config.dhcp = fresh->dhcp;
@@ -378,13 +377,13 @@ static void reload_dhcp(struct daemon *d, const struct config *fresh)
 static void reload(struct daemon *d, int argc, char *const argv[])
 {
 	struct config *fresh = malloc(sizeof(*fresh));
-	char reason[1024];
+	struct reason reason;
 	struct buf names;
 
 	if (!fresh)
 		return;
-	if (config_load(argc, argv, fresh, reason, sizeof(reason)) != CONFIG_RUN) {
-		log_error("the configuration was not read again: %s", reason);
+	if (config_load(argc, argv, fresh, &reason) != CONFIG_RUN) {
+		log_error("the configuration was not read again: %s", reason.text);
 		free(fresh);
 		return;
 	}
@@ -392,7 +391,7 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	d->config.log_level = fresh->log_level;
 	reload_dhcp(d, fresh);
 	boot_reload(d->boot);
-	buf_init(&names, sizeof(reason));
+	buf_init(&names, 1024);
 	if (config_needs_restart(&d->config, fresh, &names))
 		log_warning("configuration read again; changes of %s need a restart, which running machines ride out",
 			    buf_text(&names));
@@ -439,7 +438,7 @@ int main(int argc, char *argv[])
 
 	if (!d)
 		return 1;
-	switch (config_load(argc, argv, &d->config, d->reason, sizeof(d->reason))) {
+	switch (config_load(argc, argv, &d->config, &d->reason)) {
 	case CONFIG_HELP:
 		free(d);
 		return print_help();
@@ -448,7 +447,7 @@ int main(int argc, char *argv[])
 		free(d);
 		return 0;
 	case CONFIG_BAD:
-		fprintf(stderr, "sanbootd: %s\n", d->reason);
+		fprintf(stderr, "sanbootd: %s\n", d->reason.text);
 		free(d);
 		return 2;
 	case CONFIG_RUN:
@@ -466,7 +465,7 @@ int main(int argc, char *argv[])
 	fd_table_prepare();
 	err = start(d);
 	if (err)
-		log_error("%s", d->reason);
+		log_error("%s", d->reason.text);
 	else
 		run(d, &signals, argc, argv);
 	stop(d);

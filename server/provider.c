@@ -68,7 +68,7 @@ static void provider_found(void *arg, const struct boot_access *from)
 
 	if (!access) {
 		static const struct iscsi_access refused = { .login_status = LOGIN_OUT_OF_RESOURCES,
-							     .reason = "out of memory" };
+							     .reason = { "out of memory" } };
 
 		find->found(find->arg, &refused);
 		free(find);
@@ -78,7 +78,7 @@ static void provider_found(void *arg, const struct boot_access *from)
 	access->login_status = from->login_status;
 	access->auth = convert_auth(from->auth);
 	access->many = from->many;
-	snprintf(access->reason, sizeof(access->reason), "%s", from->reason);
+	reason_set(&access->reason, "%s", from->reason.text);
 	snprintf(access->iqn, sizeof(access->iqn), "%s", from->iqn);
 	snprintf(access->initiator, sizeof(access->initiator), "%s", from->initiator);
 	copy_credential(&access->credentials[0], &from->current);
@@ -391,7 +391,7 @@ static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct 
 	if (!probe)
 		abort();
 	*probe = (struct probe){ answered, answered_arg };
-	iscsi_server_probe(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
+	iscsi_server_check_alive(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
 }
 
 static void provider_release(void *arg, uint64_t key, const char *why, struct loop *reply_loop,

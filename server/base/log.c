@@ -71,7 +71,7 @@ void log_write(enum log_level level, const char *format, ...)
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
 	line[len++] = '\n';
-	/* Whoever takes the lines may make any thread wait, an I/O loop too: that is why there are few of them (hub_log). */
+	/* Whoever takes the lines may make any thread wait, an I/O loop too: that is why there are few of them (link_log). */
 	loop_watch_allow();
 	if (write(STDERR_FILENO, line, len) < 0) { /* nowhere left to say so */
 	}

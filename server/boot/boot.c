@@ -74,14 +74,13 @@ void boot_discard_object(struct boot *boot, const struct volume *volume)
 }
 
 int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
-		      const struct policy *policy, struct volume *made, struct volume *given_up, char *reason,
-		      size_t reason_size)
+		      const struct policy *policy, struct volume *made, struct volume *given_up, struct reason *reason)
 {
 	struct volume anew = machine->system;
 	int err;
 
 	anew.version_id = version->id;
-	err = store_create_volume(boot->store, &anew, version, policy, machine->id, reason, reason_size);
+	err = store_create_volume(boot->store, &anew, version, policy, machine->id, reason);
 	if (err)
 		return err;
 	*given_up = machine->system;

@@ -11,6 +11,7 @@
 #define BOOT_BOOT_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 #include "inventory/boot_stage.h"
 #include "inventory/inventory.h"
 
@@ -85,7 +86,7 @@ void boot_free(struct boot *boot);
 struct boot_problem {
 	char file[160];
 	unsigned line; /* 0: of the whole file */
-	char why[200];
+	struct reason why;
 };
 
 /* Reads the site's templates and entries again, as the start does. Events and log say what is refused. Main thread. */
@@ -160,36 +161,35 @@ const char *boot_stage_hint(enum boot_stage stage);
  * machine already, or the name is taken; -ENOSPC: max-machines, or no room.
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-		 struct machine *machine, char *reason, size_t reason_size);
+		 struct machine *machine, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
-int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size);
+int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
-int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+int boot_release(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A new empty child of the newest published version of its image. -EBUSY where it runs. */
-int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
-	      size_t reason_size);
-int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size);
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason);
+int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /*
  * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk.
  * image, mode, physical-block and state: -EBUSY where it runs; size also grows a running machine's disk; image: -EEXIST
  * where its disk holds data of its own (reset it first).
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
-	     char *reason, size_t reason_size);
+	     struct reason *reason);
 /* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
-int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
+int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
-		   char *reason, size_t reason_size);
-int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size);
+		   struct reason *reason);
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 /* What boot= and boot-once= may name, and menus offer. In order of name. Any thread. */
 void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
 		     void *arg);
 /* The site's templates that are in force, by their path. Any thread. */
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
-	     size_t reason_size);
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
+	     struct reason *reason);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
@@ -207,24 +207,24 @@ struct boot_volume_new {
 
 /* -EINVAL, -EEXIST (name or LUN taken), -ENOENT (no such machine or image), -ENOSPC. */
 int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, const char *actor, int64_t *volume_id,
-		       char *reason, size_t reason_size);
+		       struct reason *reason);
 /* volume: a name, "#id" or MACHINE:LUN. A machine that runs gets it at once. -EBUSY: another machine has it. */
 int boot_volume_attach(struct boot *boot, const char *volume, const char *machine, int lun, const char *actor,
-		       char *reason, size_t reason_size);
+		       struct reason *reason);
 /*
  * machine NULL: the only one that has it. -EBUSY: it is in use (commands in the last minute), unless force; what a
  * machine has not written yet is lost then.
  */
 int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
-		       char *reason, size_t reason_size);
+		       struct reason *reason);
 /* With what is on it. -EBUSY: it is attached. */
-int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size);
+int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, struct reason *reason);
 /*
  * name, quota, physical-block, state=ready, note; size, also while it is in use (of a machine's system volume, too).
  * physical-block and state: -EBUSY while it is open.
  */
 int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
-		    char *reason, size_t reason_size);
+		    struct reason *reason);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */
@@ -248,7 +248,7 @@ struct boot_credential {
 struct boot_access {
 	int64_t machine_id; /* 0: refused */
 	uint16_t login_status;
-	char reason[200];
+	struct reason reason;
 	char iqn[IQN_MAX_TEXT];
 	enum auth_kind auth;
 	bool many;

@@ -3,6 +3,7 @@
 #ifndef BOOT_INTERNAL_H
 #define BOOT_INTERNAL_H
 
+#include "base/reason.h"
 #include "boot/boot.h"
 #include "disks.h"
 #include "slot.h"
@@ -77,8 +78,7 @@ void boot_discard_object(struct boot *boot, const struct volume *volume);
  * volume closed.
  */
 int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
-		      const struct policy *policy, struct volume *made, struct volume *given_up, char *reason,
-		      size_t reason_size);
+		      const struct policy *policy, struct volume *made, struct volume *given_up, struct reason *reason);
 
 /* Queues an event of the machine with this id (0: of none); level, kind and actor are literals. Any thread. */
 void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,

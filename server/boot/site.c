@@ -26,7 +26,7 @@ static void reload_problem(void *arg, const struct boot_problem *problem)
 		snprintf(line, sizeof(line), ":%u", problem->line);
 	/* The event's line in the log is enough. */
 	inventory_event(boot->inventory, "error", "file-refused", "server", 0, "", "%s%s is not used: %s",
-			problem->file, line, problem->why);
+			problem->file, line, problem->why.text);
 }
 
 void boot_reload(struct boot *boot)

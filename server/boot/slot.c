@@ -80,14 +80,14 @@ void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why)
 	pthread_mutex_unlock(&slots->mutex);
 }
 
-bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size)
+bool slots_refused(struct slots *slots, int64_t machine_id, struct reason *why)
 {
 	struct slot *slot = slots_lock_find(slots, machine_id);
 	bool refused;
 
 	refused = slot && slot->refused[0];
 	if (refused)
-		snprintf(why, why_size, "%s", slot->refused);
+		reason_set(why, "%s", slot->refused);
 	pthread_mutex_unlock(&slots->mutex);
 	return refused;
 }

@@ -11,6 +11,8 @@
 
 #include "id_table.h"
 
+#include "base/reason.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +48,7 @@ bool slots_ephemeral(struct slots *slots, int64_t machine_id);
 /* Why its last login was refused, for its screen; a session that begins ends that. Cut to what fits. */
 void slots_set_refused(struct slots *slots, int64_t machine_id, const char *why);
 /* False: it was not. */
-bool slots_refused(struct slots *slots, int64_t machine_id, char *why, size_t why_size);
+bool slots_refused(struct slots *slots, int64_t machine_id, struct reason *why);
 
 /*
  * A session began or ended. True: it is the first, or was the last. A beginning one ends the time of slots_set_resume.

@@ -80,16 +80,16 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 	return found[0];
 }
 
-int boot_files_find(const char *directory, struct boot_files *files, char *reason, size_t reason_size)
+int boot_files_find(const char *directory, struct boot_files *files, struct reason *reason)
 {
 	unsigned found = 0;
 
 	memset(files, 0, sizeof(*files));
-	if (access(directory, R_OK | X_OK)) {
-		snprintf(reason, reason_size, "cannot read the boot files in %s: %s; apt install ipxe, or name another folder with --ipxe-dir", directory,
-			 strerror(errno));
-		return -errno;
-	}
+	if (access(directory, R_OK | X_OK))
+		return reason_refuse(reason, -errno,
+				     "cannot read the boot files in %s: %s; apt install ipxe, or name another folder "
+				     "with --ipxe-dir",
+				     directory, strerror(errno));
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
 		const struct boot_kind *kind = &boot_kinds[k];
 
@@ -102,9 +102,9 @@ int boot_files_find(const char *directory, struct boot_files *files, char *reaso
 	}
 	if (found)
 		return 0;
-	snprintf(reason, reason_size, "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir",
-		 directory);
-	return -ENOENT;
+	return reason_refuse(reason, -ENOENT,
+			     "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir",
+			     directory);
 }
 
 void boot_files_log_missing(const char *directory, const struct boot_files *files)

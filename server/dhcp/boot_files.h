@@ -4,6 +4,7 @@
 #define DHCP_BOOT_FILES_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +33,7 @@ struct boot_files {
  * Chooses for each kind: a shim (X-shimx64.efi, with its X.efi beside it), else the first name that is there. 0, or
  * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
-int boot_files_find(const char *directory, struct boot_files *files, char *reason, size_t reason_size);
+int boot_files_find(const char *directory, struct boot_files *files, struct reason *reason);
 /* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */
 bool boot_file_name_safe(const char *name);
 /* Logs what is missing, once, with where it comes from. */

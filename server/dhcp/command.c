@@ -24,30 +24,25 @@ static const char *find_program(const char *const *places)
 	return NULL;
 }
 
-static const char *find_dnsmasq(char *reason, size_t reason_size)
+static const char *find_dnsmasq(struct reason *reason)
 {
 	static const char *const places[] = { "/usr/sbin/dnsmasq", "/usr/local/sbin/dnsmasq", NULL };
 	const char *found = find_program(places);
 
 	if (!found)
-		snprintf(reason, reason_size,
-			 "dnsmasq is not installed; apt install dnsmasq-base, or start with --dhcp off");
+		reason_set(reason, "dnsmasq is not installed; apt install dnsmasq-base, or start with --dhcp off");
 	return found;
 }
 
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason,
-		 size_t reason_size)
+int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, struct reason *reason)
 {
 	static const char *const setpriv_places[] = { "/usr/bin/setpriv", "/bin/setpriv", NULL };
-	const char *dnsmasq = find_dnsmasq(reason, reason_size), *setpriv = find_program(setpriv_places),
-		   **argv = line->argv;
+	const char *dnsmasq = find_dnsmasq(reason), *setpriv = find_program(setpriv_places), **argv = line->argv;
 
 	if (!dnsmasq)
 		return -ENOENT;
-	if (!setpriv) {
-		snprintf(reason, reason_size, "setpriv is not installed; apt install util-linux");
-		return -ENOENT;
-	}
+	if (!setpriv)
+		return reason_refuse(reason, -ENOENT, "setpriv is not installed; apt install util-linux");
 	memset(line, 0, sizeof(*line));
 	*argv++ = setpriv;
 	*argv++ = "--pdeathsig";
@@ -108,10 +103,10 @@ static int run(char *const argv[], char *said, size_t said_size, int *status)
 	return err;
 }
 
-int command_test(const char *conf_path, char *reason, size_t reason_size)
+int command_test(const char *conf_path, struct reason *reason)
 {
 	char conf[COMMAND_TEXT], said[512], shown[sizeof(said) * 4];
-	const char *dnsmasq = find_dnsmasq(reason, reason_size), *words;
+	const char *dnsmasq = find_dnsmasq(reason), *words;
 	char *argv[] = { (char *)(uintptr_t)dnsmasq, (char *)(uintptr_t)"--test", conf, NULL };
 	int err, status = 0;
 
@@ -119,15 +114,12 @@ int command_test(const char *conf_path, char *reason, size_t reason_size)
 		return -ENOENT;
 	snprintf(conf, sizeof(conf), "--conf-file=%s", conf_path);
 	err = run(argv, said, sizeof(said), &status);
-	if (err) {
-		snprintf(reason, reason_size, "cannot run %s: %s", dnsmasq, strerror(-err));
-		return err;
-	}
+	if (err)
+		return reason_refuse(reason, err, "cannot run %s: %s", dnsmasq, strerror(-err));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	/* Its first line may be an empty one. */
 	words = said + strspn(said, "\n");
 	log_escape(shown, sizeof(shown), words, strcspn(words, "\n"));
-	snprintf(reason, reason_size, "dnsmasq refuses its configuration: %s", shown);
-	return -EINVAL;
+	return reason_refuse(reason, -EINVAL, "dnsmasq refuses its configuration: %s", shown);
 }

@@ -3,6 +3,8 @@
 #ifndef DHCP_COMMAND_H
 #define DHCP_COMMAND_H
 
+#include "base/reason.h"
+
 #include <stddef.h>
 
 struct passwd;
@@ -19,9 +21,8 @@ struct command_line {
  * than DHCP takes.
  * -ENOENT with a sentence where a program is missing.
  */
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, char *reason,
-		 size_t reason_size);
+int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, struct reason *reason);
 /* dnsmasq --test: 0, or -EINVAL with its own words. Main thread; blocks until it has ended. */
-int command_test(const char *conf_path, char *reason, size_t reason_size);
+int command_test(const char *conf_path, struct reason *reason);
 
 #endif

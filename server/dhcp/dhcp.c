@@ -19,19 +19,19 @@
 #include <string.h>
 
 /* Files, then the process. Where that fails the caller stops or goes back. */
-static int put_in_force(struct dhcp *d, const struct plan *plan, char *reason, size_t reason_size)
+static int put_in_force(struct dhcp *d, const struct plan *plan, struct reason *reason)
 {
 	const struct passwd *user = NULL;
 	int err;
 
 	if (!plan->runs)
 		return 0;
-	err = plan_write(plan, reason, reason_size);
+	err = plan_write(plan, reason);
 	if (!err && plan->config.mode == DHCP_FULL)
-		err = refresh_write(d, reason, reason_size);
+		err = refresh_write(d, reason);
 	if (!err)
-		err = files_prepare_leases(&plan->config, &user, reason, reason_size);
-	return err ? err : process_start(d, plan, user, reason, reason_size);
+		err = files_prepare_leases(&plan->config, &user, reason);
+	return err ? err : process_start(d, plan, user, reason);
 }
 
 static void take_plan(struct dhcp *d, struct plan *plan)
@@ -60,7 +60,7 @@ static void end_strays(const struct plan *plan)
 	owner_end_strays(argument);
 }
 
-int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size)
+int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, struct reason *reason)
 {
 	struct dhcp *d = calloc(1, sizeof(*d));
 	struct plan *plan = NULL;
@@ -76,13 +76,13 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reaso
 	refresh_init(d);
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);
 	/* Before the question to the network, which takes its time: whatever can be wrong here. */
-	err = plan_new(config, &plan, reason, reason_size);
+	err = plan_new(config, &plan, reason);
 	if (!err)
 		end_strays(plan);
 	if (!err)
-		err = plan_check_alone(plan, NULL, reason, reason_size);
+		err = plan_check_alone(plan, NULL, reason);
 	if (!err)
-		err = put_in_force(d, plan, reason, reason_size);
+		err = put_in_force(d, plan, reason);
 	if (err) {
 		dhcp_stop(d);
 		plan_free(plan);
@@ -99,27 +99,25 @@ static bool same_place(const struct dhcp_config *a, const struct dhcp_config *b)
 	       !strcmp(a->runtime_dir, b->runtime_dir);
 }
 
-int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, char *reason, size_t reason_size)
+int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, struct reason *reason)
 {
-	char why[1024];
+	struct reason why;
 	struct plan *plan;
 	int err;
 
-	if (!same_place(config, &d->plan->config)) {
-		snprintf(reason, reason_size, "another state-dir or runtime-dir needs a restart");
-		return -EINVAL;
-	}
-	err = plan_new(config, &plan, reason, reason_size);
+	if (!same_place(config, &d->plan->config))
+		return reason_refuse(reason, -EINVAL, "another state-dir or runtime-dir needs a restart");
+	err = plan_new(config, &plan, reason);
 	if (err)
 		return err;
 	if (plan_same(plan, d->plan)) {
 		take_plan(d, plan);
 		return 0;
 	}
-	err = plan_check_alone(plan, d->plan, reason, reason_size);
+	err = plan_check_alone(plan, d->plan, reason);
 	if (!err) {
 		process_stop(d);
-		err = put_in_force(d, plan, reason, reason_size);
+		err = put_in_force(d, plan, reason);
 		if (!err) {
 			take_plan(d, plan);
 			return 0;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/parse.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,7 +79,7 @@ struct dhcp_config {
 };
 
 /* Are these texts of the right form? Where not, a sentence in reason, or what was expected. */
-bool dhcp_range_valid(const char *text, char *reason, size_t reason_size);
+bool dhcp_range_valid(const char *text, struct reason *reason);
 bool dhcp_option_valid(enum dhcp_option_kind kind, const char *text, const char **expected);
 
 /*
@@ -87,14 +88,14 @@ bool dhcp_option_valid(enum dhcp_option_kind kind, const char *text, const char 
  * Main thread; blocks up to 3 s for the DISCOVER. With DHCP_OFF and interfaces dnsmasq serves TFTP there, and no DHCP;
  * without interfaces nothing runs until dhcp_reload. config is copied.
  */
-int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, char *reason, size_t reason_size);
+int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, struct reason *reason);
 /*
  * Puts another configuration in force: mode, interfaces, ranges, options, boot files, addresses (inventory, loop and
  * directories stay). All checks of dhcp_start come first, dnsmasq's own among them; where one fails, or dnsmasq does
  * not come up with it, what was in force is again, and -errno with a sentence. Machines notice nothing but a second or
  * two without DHCP. Main thread; blocks as dhcp_start does.
  */
-int dhcp_reload(struct dhcp *dhcp, const struct dhcp_config *config, char *reason, size_t reason_size);
+int dhcp_reload(struct dhcp *dhcp, const struct dhcp_config *config, struct reason *reason);
 /* The inventory has changed: writes the host file again if it differs, and tells dnsmasq. Any thread. */
 void dhcp_refresh(struct dhcp *dhcp);
 /* Ends dnsmasq and waits for it; frees. */

@@ -59,10 +59,10 @@ static void add_http_boot(const struct dhcp_config *config, const struct dhcp_ne
 }
 
 static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks,
-		    const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text, char *reason,
-		    size_t reason_size)
+		    const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+		    struct reason *reason)
 {
-	int err = options_add_config(config, networks, text, reason, reason_size);
+	int err = options_add_config(config, networks, text, reason);
 
 	if (err)
 		return err;
@@ -111,7 +111,7 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 
 int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
 			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
-			char *reason, size_t reason_size)
+			struct reason *reason)
 {
 	int err = 0;
 
@@ -119,12 +119,10 @@ int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_netw
 	if (config->mode != DHCP_OFF)
 		add_clients(config, text);
 	if (config->mode == DHCP_FULL)
-		err = add_full(config, networks, ranges, files, text, reason, reason_size);
+		err = add_full(config, networks, ranges, files, text, reason);
 	else if (config->mode == DHCP_PROXY)
 		add_proxy(config, networks, files, text);
-	if (!err && text->failed) {
-		snprintf(reason, reason_size, "out of memory");
-		err = -ENOMEM;
-	}
+	if (!err && text->failed)
+		err = reason_refuse(reason, -ENOMEM, "out of memory");
 	return err;
 }

@@ -4,6 +4,7 @@
 #define DHCP_DNSMASQ_CONFIG_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 #include "dhcp/boot_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
@@ -18,6 +19,6 @@
  */
 int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
 			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
-			char *reason, size_t reason_size);
+			struct reason *reason);
 
 #endif

@@ -20,7 +20,7 @@ enum {
 	LINKS_MAX = 512,
 };
 
-int files_write(const char *path, const struct buf *text, char *reason, size_t reason_size)
+int files_write(const char *path, const struct buf *text, struct reason *reason)
 {
 	char temporary[DHCP_PATH_BYTES + 300];
 	int fd, err = 0;
@@ -31,19 +31,17 @@ int files_write(const char *path, const struct buf *text, char *reason, size_t r
 	if (fd < 0 || write(fd, buf_text(text), text->len) != (ssize_t)text->len || fchmod(fd, 0644) ||
 	    rename(temporary, path)) {
 		err = errno ? -errno : -EIO;
-		snprintf(reason, reason_size, "cannot write %s: %s", path, strerror(-err));
+		reason_set(reason, "cannot write %s: %s", path, strerror(-err));
 	}
 	if (fd >= 0)
 		close(fd);
 	return err;
 }
 
-static int files_make_directory(const char *path, char *reason, size_t reason_size)
+static int files_make_directory(const char *path, struct reason *reason)
 {
-	if ((mkdir(path, 0755) && errno != EEXIST) || chmod(path, 0755)) {
-		snprintf(reason, reason_size, "cannot make %s: %s", path, strerror(errno));
-		return -errno;
-	}
+	if ((mkdir(path, 0755) && errno != EEXIST) || chmod(path, 0755))
+		return reason_refuse(reason, -errno, "cannot make %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -64,7 +62,7 @@ static void empty_directory(const char *path)
 		closedir(dir);
 }
 
-static int link_boot_files(const char *directory, const char *root, char *reason, size_t reason_size)
+static int link_boot_files(const char *directory, const char *root, struct reason *reason)
 {
 	char from[DHCP_PATH_BYTES + 300], to[DHCP_PATH_BYTES + 300];
 	unsigned links = 0;
@@ -77,10 +75,8 @@ static int link_boot_files(const char *directory, const char *root, char *reason
 			continue;
 		snprintf(from, sizeof(from), "%s/%s", root, entry->d_name);
 		snprintf(to, sizeof(to), "%s/%s", directory, entry->d_name);
-		if (symlink(to, from)) {
-			err = -errno;
-			snprintf(reason, reason_size, "cannot make %s: %s", from, strerror(errno));
-		}
+		if (symlink(to, from))
+			err = reason_refuse(reason, -errno, "cannot make %s: %s", from, strerror(errno));
 		links++;
 	}
 	if (dir)
@@ -89,7 +85,7 @@ static int link_boot_files(const char *directory, const char *root, char *reason
 }
 
 /* Loaded by an iPXE that has not asked DHCP itself yet. */
-static int write_autoexec(const char *root, const char *server, char *reason, size_t reason_size)
+static int write_autoexec(const char *root, const char *server, struct reason *reason)
 {
 	char path[DHCP_PATH_BYTES + 80];
 	struct buf script;
@@ -109,13 +105,13 @@ static int write_autoexec(const char *root, const char *server, char *reason, si
 		   "sleep 5 ||\n"
 		   "goto again\n",
 		   server, server);
-	err = files_write(path, &script, reason, reason_size);
+	err = files_write(path, &script, reason);
 	buf_fini(&script);
 	return err;
 }
 
-static int write_first_script(const struct dhcp_config *config, const char *root, const char *server, char *reason,
-			      size_t reason_size)
+static int write_first_script(const struct dhcp_config *config, const char *root, const char *server,
+			      struct reason *reason)
 {
 	char path[DHCP_PATH_BYTES + 80], url[512];
 	struct buf script;
@@ -126,33 +122,33 @@ static int write_first_script(const struct dhcp_config *config, const char *root
 	buf_init(&script, SCRIPT_MAX_BYTES);
 	err = config->first_script ? config->first_script(config->first_script_arg, url, &script) : 0;
 	if (err)
-		snprintf(reason, reason_size, "cannot make boot.ipxe: %s", strerror(-err));
+		reason_set(reason, "cannot make boot.ipxe: %s", strerror(-err));
 	else
-		err = files_write(path, &script, reason, reason_size);
+		err = files_write(path, &script, reason);
 	buf_fini(&script);
 	return err;
 }
 
 int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
-			 const struct boot_files *files, char *reason, size_t reason_size)
+			 const struct boot_files *files, struct reason *reason)
 {
 	char root[DHCP_PATH_BYTES], server[INET_ADDRSTRLEN];
 	int err;
 
 	snprintf(root, sizeof(root), "%s/tftp", config->runtime_dir);
-	err = files_make_directory(root, reason, reason_size);
+	err = files_make_directory(root, reason);
 	if (err)
 		return err;
 	snprintf(root, sizeof(root), "%s/tftp/%s", config->runtime_dir, network->name);
-	err = files_make_directory(root, reason, reason_size);
+	err = files_make_directory(root, reason);
 	if (err)
 		return err;
 	empty_directory(root);
 	inet_ntop(AF_INET, &network->address, server, sizeof(server));
-	err = link_boot_files(config->ipxe_dir, root, reason, reason_size);
+	err = link_boot_files(config->ipxe_dir, root, reason);
 	if (!err && files->shim)
-		err = write_autoexec(root, server, reason, reason_size);
-	return err ? err : write_first_script(config, root, server, reason, reason_size);
+		err = write_autoexec(root, server, reason);
+	return err ? err : write_first_script(config, root, server, reason);
 }
 
 /* ---- leases ---- */
@@ -189,14 +185,14 @@ static const struct passwd *choose_user(const struct dhcp_config *config, const 
 	return NULL;
 }
 
-int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, char *reason, size_t reason_size)
+int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, struct reason *reason)
 {
 	char folder[DHCP_PATH_BYTES], leases[DHCP_PATH_BYTES + 8];
 	int err;
 
 	snprintf(folder, sizeof(folder), "%s/dnsmasq", config->state_dir);
 	snprintf(leases, sizeof(leases), "%s/leases", folder);
-	err = files_make_directory(folder, reason, reason_size);
+	err = files_make_directory(folder, reason);
 	/* Others may pass through the state directory, not list it. */
 	if (!err && geteuid() == 0)
 		chmod(config->state_dir, 0751);
@@ -205,9 +201,8 @@ int files_prepare_leases(const struct dhcp_config *config, const struct passwd *
 		return err;
 	if (chown(folder, (*user)->pw_uid, (*user)->pw_gid) ||
 	    (chown(leases, (*user)->pw_uid, (*user)->pw_gid) && errno != ENOENT)) {
-		snprintf(reason, reason_size, "cannot give %s to the user %s: %s", folder, (*user)->pw_name,
-			 strerror(errno));
-		return -errno;
+		return reason_refuse(reason, -errno, "cannot give %s to the user %s: %s", folder, (*user)->pw_name,
+				     strerror(errno));
 	}
 	return 0;
 }

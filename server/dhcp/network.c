@@ -64,20 +64,16 @@ static bool is_ipv6(const struct sockaddr *address)
 	       !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size)
+int dhcp_network_find(const char *name, struct dhcp_network *network, struct reason *reason)
 {
 	bool found = false, ipv6 = false;
 	struct ifaddrs *all;
 
-	if (!if_nametoindex(name)) {
-		snprintf(reason, reason_size, "there is no network interface \"%s\"; ip link shows those there are",
-			 name);
-		return -ENODEV;
-	}
-	if (getifaddrs(&all)) {
-		snprintf(reason, reason_size, "cannot list the network interfaces: %s", strerror(errno));
-		return -errno;
-	}
+	if (!if_nametoindex(name))
+		return reason_refuse(reason, -ENODEV,
+				     "there is no network interface \"%s\"; ip link shows those there are", name);
+	if (getifaddrs(&all))
+		return reason_refuse(reason, -errno, "cannot list the network interfaces: %s", strerror(errno));
 	for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
 		if (!at->ifa_addr || !at->ifa_netmask || strcmp(at->ifa_name, name))
 			continue;
@@ -93,14 +89,14 @@ int dhcp_network_find(const char *name, struct dhcp_network *network, char *reas
 	if (found)
 		return 0;
 	if (ipv6)
-		snprintf(reason, reason_size,
-			 "interface %s has IPv6 addresses only, and machines boot over IPv4: the iBFT, in which they find their "
-			 "disk, knows nothing else. Give it an IPv4 address as well: ip address add 10.0.0.1/24 dev %s",
-			 name, name);
+		reason_set(reason,
+			   "interface %s has IPv6 addresses only, and machines boot over IPv4: the iBFT, in which they "
+			   "find their disk, knows nothing else. Give it an IPv4 address as well: ip address add "
+			   "10.0.0.1/24 dev %s",
+			   name, name);
 	else
-		snprintf(reason, reason_size,
-			 "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s", name,
-			 name);
+		reason_set(reason, "interface %s has no IPv4 address; give it one: ip address add 10.0.0.1/24 dev %s",
+			   name, name);
 	return -EADDRNOTAVAIL;
 }
 

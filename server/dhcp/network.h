@@ -7,6 +7,7 @@
 #define DHCP_NETWORK_H
 
 #include "base/parse.h"
+#include "base/reason.h"
 
 #include <net/if.h>
 #include <netinet/in.h>
@@ -24,7 +25,7 @@ bool dhcp_network_has(const struct dhcp_network *network, struct in_addr address
 /* "10.0.0.1/24". Returns out. */
 const char *dhcp_network_format(const struct dhcp_network *network, char out[DHCP_NETWORK_TEXT]);
 /* 0, -ENODEV (no such interface) or -EADDRNOTAVAIL (no IPv4 address), with a sentence in reason. */
-int dhcp_network_find(const char *name, struct dhcp_network *network, char *reason, size_t reason_size);
+int dhcp_network_find(const char *name, struct dhcp_network *network, struct reason *reason);
 
 /* The MAC that the kernel's neighbour table (ARP) has for an address on this interface; false: none. */
 bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT]);

@@ -105,32 +105,31 @@ static int find_interface(const struct dhcp_config *config, const char *name, un
 	return -ENOENT;
 }
 
-static int say_twice(const char *flag, const char *a, const char *b, char *reason, size_t reason_size)
+static int say_twice(const char *flag, const char *a, const char *b, struct reason *reason)
 {
-	snprintf(reason, reason_size,
-		 "%s %s and %s %s say two things about one: name several in one line, separated by commas", flag, a,
-		 flag, b);
-	return -EINVAL;
+	return reason_refuse(reason, -EINVAL,
+			     "%s %s and %s %s say two things about one: name several in one line, separated by commas",
+			     flag, a, flag, b);
 }
 
 static void refuse_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
-			  const char *value, unsigned index, char *reason, size_t reason_size)
+			  const char *value, unsigned index, struct reason *reason)
 {
 	char address[DHCP_NETWORK_TEXT];
 	bool any = index == config->interface_count;
 	struct buf have;
 
-	buf_init(&have, reason_size);
+	buf_init(&have, sizeof(reason->text));
 	for (unsigned i = any ? 0 : index; any ? i < config->interface_count : i == index; i++)
 		buf_printf(&have, "%s%s", have.len ? ", " : "", dhcp_network_format(&networks[i], address));
-	snprintf(reason, reason_size, "--dhcp-router %s: %s is not in the network of %s (%s)", text, value,
-		 any ? "any --interface" : config->interfaces[index], buf_text(&have));
+	reason_set(reason, "--dhcp-router %s: %s is not in the network of %s (%s)", text, value,
+		   any ? "any --interface" : config->interfaces[index], buf_text(&have));
 	buf_fini(&have);
 }
 
 /* A router belongs where it can be reached. */
 static int place_router(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
-			const struct values *values, unsigned *index, char *reason, size_t reason_size)
+			const struct values *values, unsigned *index, struct reason *reason)
 {
 	for (unsigned v = 0; v < values->count; v++) {
 		struct in_addr router;
@@ -142,37 +141,33 @@ static int place_router(const struct dhcp_config *config, const struct dhcp_netw
 				*index = i;
 		if (*index < config->interface_count && dhcp_network_has(&networks[*index], router))
 			continue;
-		refuse_router(config, networks, text, values->list[v], *index, reason, reason_size);
+		refuse_router(config, networks, text, values->list[v], *index, reason);
 		return -EINVAL;
 	}
 	return 0;
 }
 
 static int choose(const struct dhcp_config *config, const struct dhcp_network *networks,
-		  const struct dhcp_option *option, struct chosen *chosen, char *reason, size_t reason_size)
+		  const struct dhcp_option *option, struct chosen *chosen, struct reason *reason)
 {
 	unsigned index = config->interface_count;
 	const char **place;
 	struct values values;
 	int err = 0;
 
-	if (!take_apart(option->kind, option->text, &values)) {
-		snprintf(reason, reason_size, "%s %s: expected %s", kinds[option->kind].flag, option->text,
-			 kinds[option->kind].expected);
-		return -EINVAL;
-	}
-	if (values.interface[0] && find_interface(config, values.interface, &index)) {
-		snprintf(reason, reason_size, "%s %s: %s is no --interface", kinds[option->kind].flag, option->text,
-			 values.interface);
-		return -EINVAL;
-	}
+	if (!take_apart(option->kind, option->text, &values))
+		return reason_refuse(reason, -EINVAL, "%s %s: expected %s", kinds[option->kind].flag, option->text,
+				     kinds[option->kind].expected);
+	if (values.interface[0] && find_interface(config, values.interface, &index))
+		return reason_refuse(reason, -EINVAL, "%s %s: %s is no --interface", kinds[option->kind].flag,
+				     option->text, values.interface);
 	if (option->kind == DHCP_OPTION_ROUTER)
-		err = place_router(config, networks, option->text, &values, &index, reason, reason_size);
+		err = place_router(config, networks, option->text, &values, &index, reason);
 	if (err)
 		return err;
 	place = &chosen->text[option->kind][index == config->interface_count ? DHCP_INTERFACES_MAX : index];
 	if (*place)
-		return say_twice(kinds[option->kind].flag, *place, option->text, reason, reason_size);
+		return say_twice(kinds[option->kind].flag, *place, option->text, reason);
 	*place = option->text;
 	return 0;
 }
@@ -196,12 +191,12 @@ static void add_lines(enum dhcp_option_kind kind, const char *interface, const c
 }
 
 int options_add_config(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
 	struct chosen chosen = { .text = { { NULL } } };
 
 	for (unsigned i = 0; i < config->option_count; i++) {
-		int err = choose(config, networks, &config->options[i], &chosen, reason, reason_size);
+		int err = choose(config, networks, &config->options[i], &chosen, reason);
 
 		if (err)
 			return err;

@@ -7,6 +7,7 @@
 #define DHCP_OPTIONS_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
 
@@ -16,6 +17,6 @@
  * thing.
  */
 int options_add_config(const struct dhcp_config *config, const struct dhcp_network *networks, struct buf *text,
-		       char *reason, size_t reason_size);
+		       struct reason *reason);
 
 #endif

@@ -68,44 +68,42 @@ void plan_conf_path(const struct plan *plan, char *path, size_t path_size)
 	snprintf(path, path_size, "%s/dnsmasq.conf", plan->config.runtime_dir);
 }
 
-static int test(const struct plan *plan, char *reason, size_t reason_size)
+static int test(const struct plan *plan, struct reason *reason)
 {
 	char path[DHCP_PATH_BYTES];
 	int err;
 
 	snprintf(path, sizeof(path), "%s/dnsmasq.conf.new", plan->config.runtime_dir);
-	err = files_write(path, &plan->text, reason, reason_size);
+	err = files_write(path, &plan->text, reason);
 	if (!err)
-		err = command_test(path, reason, reason_size);
+		err = command_test(path, reason);
 	unlink(path);
 	return err;
 }
 
-static int check(struct plan *plan, char *reason, size_t reason_size)
+static int check(struct plan *plan, struct reason *reason)
 {
 	const struct dhcp_config *config = &plan->config;
 	int err = 0;
 
 	plan->runs = config->interface_count > 0;
-	if (!plan->runs && config->mode != DHCP_OFF) {
-		snprintf(reason, reason_size, "DHCP needs --interface NAME: the network in which the machines are");
-		return -EINVAL;
-	}
+	if (!plan->runs && config->mode != DHCP_OFF)
+		return reason_refuse(reason, -EINVAL,
+				     "DHCP needs --interface NAME: the network in which the machines are");
 	if (!plan->runs)
 		return 0;
 	for (unsigned i = 0; !err && i < config->interface_count; i++)
-		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason, reason_size);
+		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason);
 	if (!err)
-		err = boot_files_find(config->ipxe_dir, &plan->files, reason, reason_size);
+		err = boot_files_find(config->ipxe_dir, &plan->files, reason);
 	if (!err && config->mode == DHCP_FULL)
-		err = ranges_make(config, plan->networks, &plan->ranges, reason, reason_size);
+		err = ranges_make(config, plan->networks, &plan->ranges, reason);
 	if (!err)
-		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason,
-					  reason_size);
-	return err ? err : test(plan, reason, reason_size);
+		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason);
+	return err ? err : test(plan, reason);
 }
 
-int plan_new(const struct dhcp_config *config, struct plan **out, char *reason, size_t reason_size)
+int plan_new(const struct dhcp_config *config, struct plan **out, struct reason *reason)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
 	int err;
@@ -115,10 +113,9 @@ int plan_new(const struct dhcp_config *config, struct plan **out, char *reason, 
 	plan->config = *config;
 	buf_init(&plan->text, TEXT_MAX_BYTES);
 	if (own_texts(&plan->config)) {
-		err = check(plan, reason, reason_size);
+		err = check(plan, reason);
 	} else {
-		snprintf(reason, reason_size, "out of memory");
-		err = -ENOMEM;
+		err = reason_refuse(reason, -ENOMEM, "out of memory");
 	}
 	if (err)
 		plan_free(plan);
@@ -164,7 +161,7 @@ static bool served(const struct plan *now, const char *interface)
 	return false;
 }
 
-int plan_check_alone(const struct plan *plan, const struct plan *now, char *reason, size_t reason_size)
+int plan_check_alone(const struct plan *plan, const struct plan *now, struct reason *reason)
 {
 	if (plan->config.mode != DHCP_FULL || plan->config.force)
 		return 0;
@@ -180,23 +177,23 @@ int plan_check_alone(const struct plan *plan, const struct plan *now, char *reas
 			inet_ntop(AF_INET, &server, address, sizeof(address));
 			if (!own_address(server) || !owner_of_udp_port(DHCP_SERVER_PORT, owner, sizeof(owner)))
 				owner[0] = '\0';
-			snprintf(reason, reason_size,
-				 "another DHCP server, %s%s%s, answers on %s; start with --dhcp proxy to work beside it, or with --dhcp-force to be a second one",
-				 address, owner[0] ? " on this host: " : "", owner, name);
-			return -EADDRINUSE;
+			return reason_refuse(reason, -EADDRINUSE,
+					     "another DHCP server, %s%s%s, answers on %s; start with --dhcp proxy to "
+					     "work beside it, or with --dhcp-force to be a second one",
+					     address, owner[0] ? " on this host: " : "", owner, name);
 		}
 	}
 	return 0;
 }
 
-int plan_write(const struct plan *plan, char *reason, size_t reason_size)
+int plan_write(const struct plan *plan, struct reason *reason)
 {
 	char path[DHCP_PATH_BYTES];
 	int err;
 
 	plan_conf_path(plan, path, sizeof(path));
-	err = files_write(path, &plan->text, reason, reason_size);
+	err = files_write(path, &plan->text, reason);
 	for (unsigned i = 0; !err && i < plan->config.interface_count; i++)
-		err = files_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason, reason_size);
+		err = files_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason);
 	return err;
 }

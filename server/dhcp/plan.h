@@ -4,6 +4,7 @@
 #define DHCP_PLAN_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 #include "dhcp/boot_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
@@ -22,7 +23,7 @@ struct plan {
  * Finds interfaces and boot files, makes the configuration, has dnsmasq test it. 0 or -errno with a sentence, and
  * nothing to free.
  */
-int plan_new(const struct dhcp_config *config, struct plan **plan, char *reason, size_t reason_size);
+int plan_new(const struct dhcp_config *config, struct plan **plan, struct reason *reason);
 void plan_free(struct plan *plan); /* NULL: nothing */
 /* Would dnsmasq and its files be the same? */
 bool plan_same(const struct plan *a, const struct plan *b);
@@ -30,9 +31,9 @@ bool plan_same(const struct plan *a, const struct plan *b);
  * Full mode: -EADDRINUSE with a sentence where another DHCP server answers on an interface that `now` (NULL: nothing)
  * does not serve in full mode: there, the answer would be our own. Blocks up to 3 s.
  */
-int plan_check_alone(const struct plan *plan, const struct plan *now, char *reason, size_t reason_size);
+int plan_check_alone(const struct plan *plan, const struct plan *now, struct reason *reason);
 /* Writes dnsmasq.conf and the TFTP folders. */
-int plan_write(const struct plan *plan, char *reason, size_t reason_size);
+int plan_write(const struct plan *plan, struct reason *reason);
 /* Where dnsmasq.conf is. */
 void plan_conf_path(const struct plan *plan, char *path, size_t path_size);
 

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/files.h"
 #include "dhcp/plan.h"
@@ -52,13 +53,13 @@ struct passwd;
 /* process.c; main thread, once. */
 void process_init(struct dhcp *d);
 /* Starts dnsmasq for a plan, as user (NULL: ours), and waits until it is up. 0 or -errno with its own words. */
-int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason, size_t reason_size);
+int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *user, struct reason *reason);
 /* Ends it, where it runs, and waits for that. */
 void process_stop(struct dhcp *d);
 
 /* refresh.c; main thread, once. */
 void refresh_init(struct dhcp *d);
 /* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
-int refresh_write(struct dhcp *d, char *reason, size_t reason_size);
+int refresh_write(struct dhcp *d, struct reason *reason);
 
 #endif

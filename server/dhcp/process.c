@@ -128,7 +128,7 @@ static void start_on_loop(void *arg)
 }
 
 /* The first start decides: up, or refused with dnsmasq's own words. */
-static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
+static int wait_until_up(struct dhcp *d, struct reason *reason)
 {
 	struct timespec deadline = time_monotonic_in(READY_MS);
 	int err = 0;
@@ -137,15 +137,14 @@ static int wait_until_up(struct dhcp *d, char *reason, size_t reason_size)
 	while (d->state == SUPERVISOR_STARTING || d->state == SUPERVISOR_STOPPED)
 		if (pthread_cond_timedwait(&d->wake, &d->mutex, &deadline))
 			break;
-	if (d->state != SUPERVISOR_UP) {
-		err = -EIO;
-		snprintf(reason, reason_size, "dnsmasq does not start: %s", d->line[0] ? d->line : "it says nothing");
-	}
+	if (d->state != SUPERVISOR_UP)
+		err = reason_refuse(reason, -EIO, "dnsmasq does not start: %s",
+				    d->line[0] ? d->line : "it says nothing");
 	pthread_mutex_unlock(&d->mutex);
 	return err;
 }
 
-int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *user, char *reason, size_t reason_size)
+int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *user, struct reason *reason)
 {
 	char conf[DHCP_PATH_BYTES];
 	struct command_line line;
@@ -153,7 +152,7 @@ int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *
 	int err;
 
 	plan_conf_path(plan, conf, sizeof(conf));
-	err = command_make(conf, user, &line, reason, reason_size);
+	err = command_make(conf, user, &line, reason);
 	if (err)
 		return err;
 	call.config = (struct supervisor_config){
@@ -168,11 +167,9 @@ int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *
 		.arg = d,
 	};
 	loop_call(d->loop, start_on_loop, &call);
-	if (call.err) {
-		snprintf(reason, reason_size, "cannot start dnsmasq: %s", strerror(-call.err));
-		return call.err;
-	}
-	return wait_until_up(d, reason, reason_size);
+	if (call.err)
+		return reason_refuse(reason, call.err, "cannot start dnsmasq: %s", strerror(-call.err));
+	return wait_until_up(d, reason);
 }
 
 static void stop_on_loop(void *arg)

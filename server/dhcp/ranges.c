@@ -38,7 +38,7 @@ static uint64_t lease_seconds(const char *lease)
 	return 0;
 }
 
-static int range_parse(const char *text, struct dhcp_range *range, char *reason, size_t reason_size)
+static int range_parse(const char *text, struct dhcp_range *range, struct reason *reason)
 {
 	char first[64], last[64], rest[2];
 	int fields = sscanf(text, "%63[^,],%63[^,],%31[^,]%1s", first, last, range->lease, rest);
@@ -47,29 +47,25 @@ static int range_parse(const char *text, struct dhcp_range *range, char *reason,
 		snprintf(range->lease, sizeof(range->lease), "12h");
 	if (fields < 2 || fields > 3 || inet_pton(AF_INET, first, &range->first) != 1 ||
 	    inet_pton(AF_INET, last, &range->last) != 1) {
-		snprintf(reason, reason_size,
-			 "--dhcp-range %s: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h",
-			 text);
-		return -EINVAL;
+		return reason_refuse(
+			reason, -EINVAL,
+			"--dhcp-range %s: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h",
+			text);
 	}
-	if (ntohl(range->first.s_addr) > ntohl(range->last.s_addr)) {
-		snprintf(reason, reason_size, "--dhcp-range %s: the first address is behind the last", text);
-		return -EINVAL;
-	}
-	if (!lease_seconds(range->lease)) {
-		snprintf(reason, reason_size,
-			 "--dhcp-range %s: \"%s\" is no lease time; expected such as 12h, 45m or infinite", text,
-			 range->lease);
-		return -EINVAL;
-	}
+	if (ntohl(range->first.s_addr) > ntohl(range->last.s_addr))
+		return reason_refuse(reason, -EINVAL, "--dhcp-range %s: the first address is behind the last", text);
+	if (!lease_seconds(range->lease))
+		return reason_refuse(reason, -EINVAL,
+				     "--dhcp-range %s: \"%s\" is no lease time; expected such as 12h, 45m or infinite",
+				     text, range->lease);
 	return 0;
 }
 
-bool dhcp_range_valid(const char *text, char *reason, size_t reason_size)
+bool dhcp_range_valid(const char *text, struct reason *reason)
 {
 	struct dhcp_range range;
 
-	return !range_parse(text, &range, reason, reason_size);
+	return !range_parse(text, &range, reason);
 }
 
 static bool in_range(const struct dhcp_range *range, struct in_addr address)
@@ -84,23 +80,22 @@ static bool overlap(const struct dhcp_range *a, const struct dhcp_range *b)
 }
 
 static int refuse_place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
-			char *reason, size_t reason_size)
+			struct reason *reason)
 {
 	char address[DHCP_NETWORK_TEXT];
 	struct buf have;
 
-	buf_init(&have, reason_size);
+	buf_init(&have, sizeof(reason->text));
 	for (unsigned i = 0; i < config->interface_count; i++)
 		buf_printf(&have, "%s%s has %s", i ? ", " : "", networks[i].name,
 			   dhcp_network_format(&networks[i], address));
-	snprintf(reason, reason_size, "--dhcp-range %s lies in the subnet of no --interface (%s)", text,
-		 buf_text(&have));
+	reason_set(reason, "--dhcp-range %s lies in the subnet of no --interface (%s)", text, buf_text(&have));
 	buf_fini(&have);
 	return -EINVAL;
 }
 
 static int place(const struct dhcp_config *config, const struct dhcp_network *networks, const char *text,
-		 struct dhcp_range *range, char *reason, size_t reason_size)
+		 struct dhcp_range *range, struct reason *reason)
 {
 	const struct dhcp_network *n = NULL;
 	char address[INET_ADDRSTRLEN];
@@ -113,26 +108,23 @@ static int place(const struct dhcp_config *config, const struct dhcp_network *ne
 		range->interface = i;
 	}
 	if (!n)
-		return refuse_place(config, networks, text, reason, reason_size);
-	if (in_range(range, n->address)) {
-		snprintf(reason, reason_size, "--dhcp-range %s contains this server's own address %s", text,
-			 inet_ntop(AF_INET, &n->address, address, sizeof(address)));
-		return -EINVAL;
-	}
+		return refuse_place(config, networks, text, reason);
+	if (in_range(range, n->address))
+		return reason_refuse(reason, -EINVAL, "--dhcp-range %s contains this server's own address %s", text,
+				     inet_ntop(AF_INET, &n->address, address, sizeof(address)));
 	ends[0].s_addr = n->address.s_addr & n->netmask.s_addr;
 	ends[1].s_addr = n->address.s_addr | ~n->netmask.s_addr;
 	for (unsigned i = 0; i < 2; i++)
-		if (in_range(range, ends[i])) {
-			snprintf(reason, reason_size, "--dhcp-range %s contains %s, the %s address of %s's network",
-				 text, inet_ntop(AF_INET, &ends[i], address, sizeof(address)),
-				 i ? "broadcast" : "first", n->name);
-			return -EINVAL;
-		}
+		if (in_range(range, ends[i]))
+			return reason_refuse(reason, -EINVAL,
+					     "--dhcp-range %s contains %s, the %s address of %s's network", text,
+					     inet_ntop(AF_INET, &ends[i], address, sizeof(address)),
+					     i ? "broadcast" : "first", n->name);
 	return 0;
 }
 
 static int check_all(const struct dhcp_config *config, const struct dhcp_network *networks,
-		     const struct dhcp_ranges *ranges, char *reason, size_t reason_size)
+		     const struct dhcp_ranges *ranges, struct reason *reason)
 {
 	bool served[DHCP_INTERFACES_MAX] = { false };
 	char address[DHCP_NETWORK_TEXT];
@@ -140,38 +132,34 @@ static int check_all(const struct dhcp_config *config, const struct dhcp_network
 	for (unsigned i = 0; i < ranges->count; i++) {
 		served[ranges->list[i].interface] = true;
 		for (unsigned k = 0; k < i; k++)
-			if (overlap(&ranges->list[i], &ranges->list[k])) {
-				snprintf(reason, reason_size, "--dhcp-range %s and --dhcp-range %s overlap",
-					 config->ranges[k], config->ranges[i]);
-				return -EINVAL;
-			}
+			if (overlap(&ranges->list[i], &ranges->list[k]))
+				return reason_refuse(reason, -EINVAL, "--dhcp-range %s and --dhcp-range %s overlap",
+						     config->ranges[k], config->ranges[i]);
 	}
 	for (unsigned i = 0; i < config->interface_count; i++)
-		if (!served[i]) {
-			snprintf(reason, reason_size,
-				 "no --dhcp-range lies in the network of --interface %s, which has %s: add one, or "
-				 "leave the interface out",
-				 networks[i].name, dhcp_network_format(&networks[i], address));
-			return -EINVAL;
-		}
+		if (!served[i])
+			return reason_refuse(reason, -EINVAL,
+					     "no --dhcp-range lies in the network of --interface %s, which has %s: add "
+					     "one, or leave the interface out",
+					     networks[i].name, dhcp_network_format(&networks[i], address));
 	return 0;
 }
 
 int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges,
-		char *reason, size_t reason_size)
+		struct reason *reason)
 {
 	ranges->count = 0;
 	for (unsigned i = 0; i < config->range_count; i++) {
 		struct dhcp_range *range = &ranges->list[i];
-		int err = range_parse(config->ranges[i], range, reason, reason_size);
+		int err = range_parse(config->ranges[i], range, reason);
 
 		if (!err)
-			err = place(config, networks, config->ranges[i], range, reason, reason_size);
+			err = place(config, networks, config->ranges[i], range, reason);
 		if (err)
 			return err;
 		ranges->count++;
 	}
-	return check_all(config, networks, ranges, reason, reason_size);
+	return check_all(config, networks, ranges, reason);
 }
 
 bool ranges_contain(const struct dhcp_ranges *ranges, struct in_addr address)

@@ -7,6 +7,7 @@
 #define DHCP_RANGES_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
 
@@ -26,7 +27,7 @@ struct dhcp_ranges {
  * over another range; or an interface that no range is for.
  */
 int ranges_make(const struct dhcp_config *config, const struct dhcp_network *networks, struct dhcp_ranges *ranges,
-		char *reason, size_t reason_size);
+		struct reason *reason);
 bool ranges_contain(const struct dhcp_ranges *ranges, struct in_addr address);
 /* dnsmasq's lines: who gets which part of a range, and for how long. */
 void ranges_add_config(const struct dhcp_ranges *ranges, const struct dhcp_network *networks, struct buf *text);

@@ -38,7 +38,7 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct dhcp *d = container_of(job, struct dhcp, job);
 	struct buf text;
-	char reason[DHCP_PATH_BYTES + 64];
+	struct reason reason;
 	int err;
 
 	buf_init(&text, HOSTS_MAX_BYTES);
@@ -47,9 +47,9 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 		log_error("dnsmasq's host file: %s", strerror(-err));
 	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) ||
 		   access(d->hosts_path, F_OK)) {
-		err = files_write(d->hosts_path, &text, reason, sizeof(reason));
+		err = files_write(d->hosts_path, &text, &reason);
 		if (err) {
-			log_error("%s", reason);
+			log_error("%s", reason.text);
 		} else {
 			buf_fini(&d->hosts);
 			d->hosts = text;
@@ -103,7 +103,7 @@ void dhcp_refresh(struct dhcp *d)
 	refresh(d, false);
 }
 
-int refresh_write(struct dhcp *d, char *reason, size_t reason_size)
+int refresh_write(struct dhcp *d, struct reason *reason)
 {
 	int err;
 
@@ -113,9 +113,7 @@ int refresh_write(struct dhcp *d, char *reason, size_t reason_size)
 		pthread_cond_wait(&d->wake, &d->mutex);
 	err = d->refresh_err;
 	pthread_mutex_unlock(&d->mutex);
-	if (err)
-		snprintf(reason, reason_size, "cannot write %s: %s", d->hosts_path, strerror(-err));
-	return err;
+	return err ? reason_refuse(reason, err, "cannot write %s: %s", d->hosts_path, strerror(-err)) : 0;
 }
 
 void refresh_init(struct dhcp *d)

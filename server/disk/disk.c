@@ -291,7 +291,7 @@ void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const
 
 void disk_opened_without_memory(void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
-	struct disk_opened result = { .err = -ENOMEM, .reason = "out of memory while opening a disk" };
+	struct disk_opened result = { .err = -ENOMEM, .reason = { "out of memory while opening a disk" } };
 
 	opened(arg, &result);
 }

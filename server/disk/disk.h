@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "base/loop.h"
+#include "base/reason.h"
 
 struct disk;
 struct disk_env;
@@ -179,7 +180,7 @@ struct disk_open {
 struct disk_opened {
 	struct disk *disk; /* NULL where err */
 	int err; /* -errno: EBUSY locked by another process, EUCLEAN corrupt, ENOTSUP unknown feature or geometry... */
-	char reason[256];  /* where err: one sentence naming the file, what is wrong and what to do */
+	struct reason reason; /* where err: one sentence naming the file, what is wrong and what to do */
 	/*
 	 * The child was left open by a host that has gone down since (another boot_id): acknowledged writes that were
 	 * not flushed are lost, so the boot that made them must not go on (invariant 4). It has been recovered and is

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/pool.h"
+#include "base/reason.h"
 #include "disk/disk.h"
 #include "disk/file.h"
 
@@ -59,7 +60,7 @@ enum disk_env_open_flags {
  */
 int disk_env_open_file(struct disk_env *env, struct loop *loop, const char *path, unsigned flags, struct file **file);
 /* What err of disk_env_open_file means and what to do: one sentence, for struct disk_opened. */
-void disk_env_explain(int err, const char *path, char *reason, size_t reason_size);
+void disk_env_explain(int err, const char *path, struct reason *reason);
 /* Blocking, on a worker: whether both names lead to one file, by whatever links. */
 bool disk_env_same_file(struct disk_env *env, const char *path, const char *other);
 /* Blocking, on a worker: removes a name, durably. 0 or -errno; one that is not there is no error. */

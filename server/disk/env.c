@@ -172,21 +172,21 @@ int disk_env_open_file(struct disk_env *env, struct loop *loop, const char *path
 	return env->ops->open_file(env->ops_arg, env, loop, path, flags, file);
 }
 
-void disk_env_explain(int err, const char *path, char *reason, size_t reason_size)
+void disk_env_explain(int err, const char *path, struct reason *reason)
 {
 	switch (err) {
 	case -ENOENT:
-		snprintf(reason, reason_size, "%s is missing", path);
+		reason_set(reason, "%s is missing", path);
 		break;
 	case -EBUSY:
-		snprintf(reason, reason_size,
-			 "%s is open in another process (qemu-img, QEMU, a second server): end that first", path);
+		reason_set(reason, "%s is open in another process (qemu-img, QEMU, a second server): end that first",
+			   path);
 		break;
 	case -EINVAL:
-		snprintf(reason, reason_size, "%s is not a regular file", path);
+		reason_set(reason, "%s is not a regular file", path);
 		break;
 	default:
-		snprintf(reason, reason_size, "cannot open %s: %s", path, strerror(-err));
+		reason_set(reason, "cannot open %s: %s", path, strerror(-err));
 		break;
 	}
 }

@@ -43,14 +43,14 @@ void disk_open_refuse(struct loop *loop, const char *reason,
 		return;
 	}
 	*refusal = (struct refusal){ .msg.run = refusal_run, .result.err = -EINVAL, .opened = opened, .arg = arg };
-	snprintf(refusal->result.reason, sizeof(refusal->result.reason), "%s", reason);
+	reason_set(&refusal->result.reason, "%s", reason);
 	loop_post(loop, &refusal->msg);
 }
 
 void disk_open_file(struct disk_env *env, struct loop *loop, const char *format, const struct disk_open *how,
 		    void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
-	char reason[sizeof(((struct disk_opened *)0)->reason)];
+	struct reason reason;
 
 	for (size_t i = 0; i < array_len(formats); i++) {
 		if (!strcmp(formats[i].name, format)) {
@@ -58,6 +58,6 @@ void disk_open_file(struct disk_env *env, struct loop *loop, const char *format,
 			return;
 		}
 	}
-	snprintf(reason, sizeof(reason), "%s: there is no disk format \"%.32s\"", how->path, format);
-	disk_open_refuse(loop, reason, opened, arg);
+	reason_set(&reason, "%s: there is no disk format \"%.32s\"", how->path, format);
+	disk_open_refuse(loop, reason.text, opened, arg);
 }

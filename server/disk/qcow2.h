@@ -7,6 +7,8 @@
 #ifndef DISK_QCOW2_H
 #define DISK_QCOW2_H
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +21,7 @@ struct qcow2_create {
 };
 
 /* 0 or -errno, with a sentence in reason. Does not sync: the caller says when it must be durable. */
-int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_size);
+int qcow2_create(const struct qcow2_create *how, struct reason *reason);
 
 struct qcow2_info {
 	uint64_t size_bytes;
@@ -31,7 +33,7 @@ struct qcow2_info {
 };
 
 /* Reads the header only. 0 or -errno (EUCLEAN, ENOTSUP) with a sentence in reason. */
-int qcow2_read_info(const char *path, struct qcow2_info *info, char *reason, size_t reason_size);
+int qcow2_read_info(const char *path, struct qcow2_info *info, struct reason *reason);
 
 struct qcow2_check {
 	uint64_t corruptions, leaks; /* clusters */
@@ -39,16 +41,16 @@ struct qcow2_check {
 };
 
 /* Walks all metadata. repair_leaks gives leaked clusters back. Bounded memory (a bitmap of the file's clusters). */
-int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, char *reason, size_t reason_size);
+int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, struct reason *reason);
 
 /* Grows a closed child; what is beyond its backing file reads as zeroes. Never shrinks. */
-int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size);
+int qcow2_grow(const char *path, uint64_t size_bytes, struct reason *reason);
 
 /*
  * A person lifts what a failed sync left behind: a closed child goes on from what is in its file, as after a loss of
  * power. Its journal, which says that the sync failed, is given up; the file is made consistent, and the next open
  * says "interrupted". Nothing where there is no such journal. 0 or -errno with a sentence in reason. Blocks.
  */
-int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size);
+int qcow2_give_up_journal(const char *path, struct reason *reason);
 
 #endif

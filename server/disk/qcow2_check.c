@@ -18,13 +18,13 @@
 /* ---- looking ---- */
 
 /* Opens path, locked; the file is the caller's to close. */
-static int open_closed(const char *path, bool write, struct file **file, char *reason, size_t reason_size)
+static int open_closed(const char *path, bool write, struct file **file, struct reason *reason)
 {
 	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
 	struct stat st;
 
 	if (fd < 0)
-		return qcow2_say(-errno, reason, reason_size, "%s cannot be opened: %s", path, strerror(errno));
+		return reason_refuse(reason, -errno, "%s cannot be opened: %s", path, strerror(errno));
 	if (fstat(fd, &st))
 		err = -errno;
 	else if (!S_ISREG(st.st_mode))
@@ -38,29 +38,29 @@ static int open_closed(const char *path, bool write, struct file **file, char *r
 		err = *file ? 0 : -ENOMEM;
 	}
 	if (err) {
-		disk_env_explain(err, path, reason, reason_size);
+		disk_env_explain(err, path, reason);
 		close(fd);
 	}
 	return err;
 }
 
-int qcow2_read_info(const char *path, struct qcow2_info *info, char *reason, size_t reason_size)
+int qcow2_read_info(const char *path, struct qcow2_info *info, struct reason *reason)
 {
 	uint8_t *data = calloc(1, QCOW2_CLUSTER_BYTES);
 	struct qcow2_header *header = malloc(sizeof(*header));
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
-	char text[QCOW2_REASON];
+	struct reason text;
 	struct stat st;
 	ssize_t n = -1;
 
 	if (fd < 0 || fstat(fd, &st) || !data || !header || (n = pread(fd, data, QCOW2_CLUSTER_BYTES, 0)) < 0) {
 		err = data && header ? -errno : -ENOMEM;
-		qcow2_say(err, reason, reason_size, "%s cannot be read: %s", path, strerror(-err));
+		reason_refuse(reason, err, "%s cannot be read: %s", path, strerror(-err));
 		goto out;
 	}
-	err = qcow2_header_parse(data, (size_t)n, (uint64_t)st.st_size, header, text, sizeof(text));
+	err = qcow2_header_parse(data, (size_t)n, (uint64_t)st.st_size, header, &text);
 	if (err) {
-		qcow2_say(err, reason, reason_size, "%s %s", path, text);
+		reason_refuse(reason, err, "%s %s", path, text.text);
 		goto out;
 	}
 	*info = (struct qcow2_info){
@@ -84,14 +84,14 @@ static int refuse_open(struct qcow2_meta *m)
 {
 	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
-	return qcow2_say(-EBUSY, m->reason, sizeof(m->reason),
-			 "%.150s was not closed properly; open it once, which recovers it", m->path);
+	return reason_refuse(&m->reason, -EBUSY, "%.150s was not closed properly; open it once, which recovers it",
+			     m->path);
 }
 
 /* ---- growing ---- */
 
 /* How far down its backing file reaches, where that is easy to say; 0 where there is none. */
-static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *reason, size_t reason_size)
+static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, struct reason *reason)
 {
 	char *path = qcow2_backing_path(m->path, m->header.backing);
 	struct qcow2_info info;
@@ -100,13 +100,13 @@ static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *
 
 	*size_bytes = 0;
 	if (!path)
-		return qcow2_say(-ENOMEM, reason, reason_size, "%s cannot be grown: out of memory", m->path);
+		return reason_refuse(reason, -ENOMEM, "%s cannot be grown: out of memory", m->path);
 	if (!strcmp(m->header.backing_format, "qcow2")) {
-		err = qcow2_read_info(path, &info, reason, reason_size);
+		err = qcow2_read_info(path, &info, reason);
 		if (!err)
 			*size_bytes = info.size_bytes;
 	} else if (stat(path, &st)) {
-		err = qcow2_say(-errno, reason, reason_size, "%s cannot be read: %s", path, strerror(errno));
+		err = reason_refuse(reason, -errno, "%s cannot be read: %s", path, strerror(errno));
 	} else {
 		*size_bytes = (uint64_t)st.st_size;
 	}
@@ -114,24 +114,22 @@ static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, char *
 	return err;
 }
 
-static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, char *reason, size_t reason_size)
+static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, struct reason *reason)
 {
 	uint64_t backing = 0;
 	int err = 0;
 
 	if (size_bytes % DISK_BLOCK_BYTES || size_bytes > QCOW2_SIZE_MAX)
-		return qcow2_say(-EINVAL, reason, reason_size,
-				 "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", m->path,
-				 (unsigned long long)size_bytes);
+		return reason_refuse(reason, -EINVAL, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu",
+				     m->path, (unsigned long long)size_bytes);
 	if (size_bytes < m->header.size_bytes)
-		return qcow2_say(-EINVAL, reason, reason_size, "%s has %llu bytes already, and a disk only grows",
-				 m->path, (unsigned long long)m->header.size_bytes);
+		return reason_refuse(reason, -EINVAL, "%s has %llu bytes already, and a disk only grows", m->path,
+				     (unsigned long long)m->header.size_bytes);
 	if (m->header.backing[0])
-		err = backing_size(m, &backing, reason, reason_size);
+		err = backing_size(m, &backing, reason);
 	/* What the disk was too short to show must not come to light. */
 	if (!err && backing > m->header.size_bytes)
-		err = qcow2_say(-ENOTSUP, reason, reason_size, "%s is shorter than its backing file and cannot grow",
-				m->path);
+		err = reason_refuse(reason, -ENOTSUP, "%s is shorter than its backing file and cannot grow", m->path);
 	return err;
 }
 
@@ -160,11 +158,11 @@ static int grow(struct qcow2_meta *m, uint64_t size_bytes)
 	return err;
 }
 
-int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reason_size)
+int qcow2_grow(const char *path, uint64_t size_bytes, struct reason *reason)
 {
 	struct qcow2_meta m;
 	struct file *file;
-	int err = open_closed(path, true, &file, reason, reason_size);
+	int err = open_closed(path, true, &file, reason);
 
 	if (err)
 		return err;
@@ -172,13 +170,14 @@ int qcow2_grow(const char *path, uint64_t size_bytes, char *reason, size_t reaso
 	if (!err)
 		err = refuse_open(&m);
 	if (err)
-		qcow2_say(err, reason, reason_size, "%s", m.reason);
+		reason_refuse(reason, err, "%s", m.reason.text);
 	if (!err)
-		err = check_grow(&m, size_bytes, reason, reason_size);
+		err = check_grow(&m, size_bytes, reason);
 	if (!err && size_bytes > m.header.size_bytes) {
 		err = grow(&m, size_bytes);
 		if (err)
-			qcow2_say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+			reason_refuse(reason, err, "%s",
+				      m.reason.text[0] ? m.reason.text : "the file cannot be synced");
 	}
 	qcow2_meta_fini(&m);
 	file->ops->close(file);
@@ -201,12 +200,12 @@ static int give_up(struct qcow2_meta *m)
 	return err ? err : disk_file_sync(m->file);
 }
 
-int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
+int qcow2_give_up_journal(const char *path, struct reason *reason)
 {
 	struct qcow2_meta m;
 	struct file *file;
 	char journal[4096];
-	int err = open_closed(path, true, &file, reason, reason_size);
+	int err = open_closed(path, true, &file, reason);
 
 	if (err)
 		return err;
@@ -218,7 +217,7 @@ int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
 			unlink(journal);
 	}
 	if (err)
-		qcow2_say(err, reason, reason_size, "%s", m.reason[0] ? m.reason : "the file cannot be synced");
+		reason_refuse(reason, err, "%s", m.reason.text[0] ? m.reason.text : "the file cannot be synced");
 	qcow2_meta_fini(&m);
 	file->ops->close(file);
 	return err;
@@ -226,12 +225,12 @@ int qcow2_give_up_journal(const char *path, char *reason, size_t reason_size)
 
 /* ---- check ---- */
 
-int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, char *reason, size_t reason_size)
+int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result, struct reason *reason)
 {
 	uint64_t missing = 0, leaked = 0;
 	struct qcow2_meta m;
 	struct file *file;
-	int err = open_closed(path, repair_leaks, &file, reason, reason_size);
+	int err = open_closed(path, repair_leaks, &file, reason);
 
 	if (err)
 		return err;
@@ -247,7 +246,7 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 		if (!err)
 			err = disk_file_sync(file);
 	}
-	qcow2_say(err, reason, reason_size, "%s", err && !m.reason[0] ? "the file cannot be synced" : m.reason);
+	reason_refuse(reason, err, "%s", err && !m.reason.text[0] ? "the file cannot be synced" : m.reason.text);
 	if (!err) {
 		*result = (struct qcow2_check){
 			.corruptions = m.corruptions + missing,

@@ -22,21 +22,19 @@ enum { CREATE_L1 = 1, CREATE_REFTABLE = 2, CREATE_BLOCKS = 3 }; /* clusters */
 
 /* ---- create ---- */
 
-static int check_create(const struct qcow2_create *how, char *reason, size_t reason_size)
+static int check_create(const struct qcow2_create *how, struct reason *reason)
 {
 	bool raw = how->backing && how->backing_format && !strcmp(how->backing_format, "raw");
 	bool qcow2 = how->backing && how->backing_format && !strcmp(how->backing_format, "qcow2");
 
 	if (how->size_bytes == 0 || how->size_bytes % DISK_BLOCK_BYTES || how->size_bytes > QCOW2_SIZE_MAX)
-		return qcow2_say(-EINVAL, reason, reason_size,
-				 "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu", how->path,
-				 (unsigned long long)how->size_bytes);
+		return reason_refuse(reason, -EINVAL, "%s: a disk has a multiple of 512 bytes, up to 16 TiB, not %llu",
+				     how->path, (unsigned long long)how->size_bytes);
 	if (how->backing && !raw && !qcow2)
-		return qcow2_say(-EINVAL, reason, reason_size, "%s: the format of a backing file is raw or qcow2",
-				 how->path);
+		return reason_refuse(reason, -EINVAL, "%s: the format of a backing file is raw or qcow2", how->path);
 	if (how->backing && (!how->backing[0] || strlen(how->backing) > QCOW2_BACKING_MAX || how->backing[0] == '/'))
-		return qcow2_say(-EINVAL, reason, reason_size, "%s: \"%.100s\" is no relative path of a backing file",
-				 how->path, how->backing);
+		return reason_refuse(reason, -EINVAL, "%s: \"%.100s\" is no relative path of a backing file", how->path,
+				     how->backing);
 	return 0;
 }
 
@@ -72,7 +70,7 @@ out:
 	return err;
 }
 
-int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_size)
+int qcow2_create(const struct qcow2_create *how, struct reason *reason)
 {
 	uint64_t blocks = qcow2_refcount_blocks(how->size_bytes);
 	struct qcow2_header header = {
@@ -84,7 +82,7 @@ int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_siz
 		.incompatible = QCOW2_INCOMPAT_EXTENDED_L2,
 		.free_hint = CREATE_BLOCKS + blocks,
 	};
-	int fd, err = check_create(how, reason, reason_size);
+	int fd, err = check_create(how, reason);
 
 	if (err)
 		return err;
@@ -96,12 +94,12 @@ int qcow2_create(const struct qcow2_create *how, char *reason, size_t reason_siz
 	}
 	fd = open(how->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return qcow2_say(-errno, reason, reason_size, "%s cannot be made: %s", how->path, strerror(errno));
+		return reason_refuse(reason, -errno, "%s cannot be made: %s", how->path, strerror(errno));
 	err = write_new(fd, &header, blocks);
 	close(fd);
 	if (err) {
 		unlink(how->path);
-		qcow2_say(err, reason, reason_size, "%s cannot be written: %s", how->path, strerror(-err));
+		reason_refuse(reason, err, "%s cannot be written: %s", how->path, strerror(-err));
 	}
 	return err;
 }

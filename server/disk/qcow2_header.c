@@ -23,23 +23,10 @@ struct parse {
 	size_t len;
 	uint64_t file_bytes;
 	struct qcow2_header *header;
-	char *reason;
-	size_t reason_size;
+	struct reason *reason;
 };
 
 #define IMPORT_IT "; `sanbootctl image import` converts it"
-
-static int refuse(struct parse *p, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static int refuse(struct parse *p, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(p->reason, p->reason_size, format, args);
-	va_end(args);
-	return err;
-}
 
 /* ---- features and geometry: what we do not do, by name ---- */
 
@@ -55,16 +42,19 @@ static int check_features(struct parse *p, uint64_t features)
 	uint64_t rest = features;
 
 	if (features & QCOW2_INCOMPAT_CORRUPT)
-		return refuse(p, -EUCLEAN, "is marked corrupt; `qemu-img check -r all` may mend it");
+		return reason_refuse(p->reason, -EUCLEAN, "is marked corrupt; `qemu-img check -r all` may mend it");
 	for (size_t i = 0; i < array_len(known); i++)
 		if (features & known[i].bit)
-			return refuse(p, -ENOTSUP, "uses %s, which is not supported" IMPORT_IT, known[i].name);
+			return reason_refuse(p->reason, -ENOTSUP, "uses %s, which is not supported" IMPORT_IT,
+					     known[i].name);
 	rest &= ~(QCOW2_INCOMPAT_DIRTY | QCOW2_INCOMPAT_EXTENDED_L2);
 	if (rest)
-		return refuse(p, -ENOTSUP, "uses an incompatible feature that is not known here (bit %d)" IMPORT_IT,
-			      __builtin_ctzll(rest));
+		return reason_refuse(p->reason, -ENOTSUP,
+				     "uses an incompatible feature that is not known here (bit %d)" IMPORT_IT,
+				     __builtin_ctzll(rest));
 	if (!(features & QCOW2_INCOMPAT_EXTENDED_L2))
-		return refuse(p, -ENOTSUP, "has no extended L2 entries (subclusters), which are needed" IMPORT_IT);
+		return reason_refuse(p->reason, -ENOTSUP,
+				     "has no extended L2 entries (subclusters), which are needed" IMPORT_IT);
 	return 0;
 }
 
@@ -74,22 +64,22 @@ static int check_geometry(struct parse *p, const struct qcow2_wire_header *wire)
 	int err;
 
 	if (be32_get(wire->crypt_method))
-		return refuse(p, -ENOTSUP, "is encrypted, which is not supported" IMPORT_IT);
+		return reason_refuse(p->reason, -ENOTSUP, "is encrypted, which is not supported" IMPORT_IT);
 	if (be32_get(wire->snapshot_count))
-		return refuse(p, -ENOTSUP, "has internal snapshots, which are not supported" IMPORT_IT);
+		return reason_refuse(p->reason, -ENOTSUP, "has internal snapshots, which are not supported" IMPORT_IT);
 	if (bits < 9 || bits > 21)
-		return refuse(p, -EUCLEAN, "is corrupt: cluster_bits is %u", bits);
+		return reason_refuse(p->reason, -EUCLEAN, "is corrupt: cluster_bits is %u", bits);
 	if (order > 6)
-		return refuse(p, -EUCLEAN, "is corrupt: refcount_order is %u", order);
+		return reason_refuse(p->reason, -EUCLEAN, "is corrupt: refcount_order is %u", order);
 	err = check_features(p, be64_get(wire->incompatible));
 	if (err)
 		return err;
 	if (bits != QCOW2_CLUSTER_BITS)
-		return refuse(p, -ENOTSUP, "has clusters of %u bytes; only %u are supported" IMPORT_IT, 1u << bits,
-			      1u << QCOW2_CLUSTER_BITS);
+		return reason_refuse(p->reason, -ENOTSUP, "has clusters of %u bytes; only %u are supported" IMPORT_IT,
+				     1u << bits, 1u << QCOW2_CLUSTER_BITS);
 	if (order != QCOW2_REFCOUNT_ORDER)
-		return refuse(p, -ENOTSUP, "has %u-bit refcounts; only 16-bit ones are supported" IMPORT_IT,
-			      1u << order);
+		return reason_refuse(p->reason, -ENOTSUP,
+				     "has %u-bit refcounts; only 16-bit ones are supported" IMPORT_IT, 1u << order);
 	return 0;
 }
 
@@ -107,27 +97,30 @@ static int check_tables(struct parse *p)
 	uint64_t end = align_up(p->file_bytes, QCOW2_CLUSTER_BYTES);
 
 	if (h->size_bytes == 0 || h->size_bytes % 512 || h->size_bytes > QCOW2_SIZE_MAX)
-		return refuse(p, h->size_bytes % 512 || !h->size_bytes ? -EUCLEAN : -ENOTSUP,
-			      "says it is a disk of %llu bytes; 512-byte blocks up to 16 TiB are supported",
-			      (unsigned long long)h->size_bytes);
+		return reason_refuse(p->reason, h->size_bytes % 512 || !h->size_bytes ? -EUCLEAN : -ENOTSUP,
+				     "says it is a disk of %llu bytes; 512-byte blocks up to 16 TiB are supported",
+				     (unsigned long long)h->size_bytes);
 	if (h->l1_size < qcow2_l1_entries(h->size_bytes))
-		return refuse(p, -EUCLEAN, "is corrupt: its L1 table has %u entries, fewer than the disk needs",
-			      h->l1_size);
+		return reason_refuse(p->reason, -EUCLEAN,
+				     "is corrupt: its L1 table has %u entries, fewer than the disk needs", h->l1_size);
 	if (h->l1_size > QCOW2_TABLE_ENTRIES)
-		return refuse(p, -ENOTSUP, "has an L1 table of %u entries; at most %d are supported", h->l1_size,
-			      QCOW2_TABLE_ENTRIES);
+		return reason_refuse(p->reason, -ENOTSUP, "has an L1 table of %u entries; at most %d are supported",
+				     h->l1_size, QCOW2_TABLE_ENTRIES);
 	if (h->reftable_clusters == 0 || h->reftable_clusters > QCOW2_REFTABLE_CLUSTERS_MAX)
-		return refuse(p, -EUCLEAN, "is corrupt: its refcount table has %u clusters", h->reftable_clusters);
+		return reason_refuse(p->reason, -EUCLEAN, "is corrupt: its refcount table has %u clusters",
+				     h->reftable_clusters);
 	if (h->l1_offset == 0 || h->l1_offset % QCOW2_CLUSTER_BYTES || h->l1_offset > end ||
 	    l1_bytes > end - h->l1_offset)
-		return refuse(p, -EUCLEAN, "is corrupt: its L1 table at offset %#llx is not within the file",
-			      (unsigned long long)h->l1_offset);
+		return reason_refuse(p->reason, -EUCLEAN,
+				     "is corrupt: its L1 table at offset %#llx is not within the file",
+				     (unsigned long long)h->l1_offset);
 	if (h->reftable_offset == 0 || h->reftable_offset % QCOW2_CLUSTER_BYTES || h->reftable_offset > end ||
 	    reftable_bytes > end - h->reftable_offset)
-		return refuse(p, -EUCLEAN, "is corrupt: its refcount table at offset %#llx is not within the file",
-			      (unsigned long long)h->reftable_offset);
+		return reason_refuse(p->reason, -EUCLEAN,
+				     "is corrupt: its refcount table at offset %#llx is not within the file",
+				     (unsigned long long)h->reftable_offset);
 	if (ranges_overlap(h->l1_offset, QCOW2_CLUSTER_BYTES, h->reftable_offset, reftable_bytes))
-		return refuse(p, -EUCLEAN, "is corrupt: its L1 table and its refcount table overlap");
+		return reason_refuse(p->reason, -EUCLEAN, "is corrupt: its L1 table and its refcount table overlap");
 	return 0;
 }
 
@@ -159,7 +152,8 @@ static int read_backing_format(struct parse *p, const uint8_t *data, size_t len)
 		h->backing_format[len] = '\0';
 		return 0;
 	}
-	return refuse(p, -ENOTSUP, "names a backing file of a format that is not supported; raw and qcow2 are");
+	return reason_refuse(p->reason, -ENOTSUP,
+			     "names a backing file of a format that is not supported; raw and qcow2 are");
 }
 
 static int keep_other(struct parse *p, const uint8_t *ext, size_t padded)
@@ -167,7 +161,7 @@ static int keep_other(struct parse *p, const uint8_t *ext, size_t padded)
 	struct qcow2_header *h = p->header;
 
 	if (padded > sizeof(h->others) - h->others_bytes)
-		return refuse(p, -ENOTSUP, "has more header extensions than are supported" IMPORT_IT);
+		return reason_refuse(p->reason, -ENOTSUP, "has more header extensions than are supported" IMPORT_IT);
 	memcpy(h->others + h->others_bytes, ext, padded);
 	h->others_bytes += (uint32_t)padded;
 	return 0;
@@ -186,13 +180,13 @@ static int read_extension(struct parse *p, uint32_t type, const uint8_t *ext, si
 	case QCOW2_EXT_FEATURE_NAMES:
 		return 0;
 	case QCOW2_EXT_BITMAPS:
-		return refuse(p, -ENOTSUP,
-			      "holds dirty bitmaps, which are not supported; `qemu-img bitmap --remove` first");
+		return reason_refuse(p->reason, -ENOTSUP,
+				     "holds dirty bitmaps, which are not supported; `qemu-img bitmap --remove` first");
 	case QCOW2_EXT_CRYPTO:
 	case QCOW2_EXT_DATA_FILE:
-		return refuse(p, -EUCLEAN,
-			      "is corrupt: a header extension of type %#x belongs to a feature that it does not have",
-			      type);
+		return reason_refuse(
+			p->reason, -EUCLEAN,
+			"is corrupt: a header extension of type %#x belongs to a feature that it does not have", type);
 	}
 	return keep_other(p, ext, sizeof(struct qcow2_wire_ext) + align_up(len, 8));
 }
@@ -208,8 +202,8 @@ static int read_extensions(struct parse *p, size_t at, size_t end)
 			return 0;
 		at += sizeof(*ext);
 		if (len > end - at || align_up(len, 8) > end - at)
-			return refuse(p, -EUCLEAN, "is corrupt: a header extension of type %#x is %u bytes long", type,
-				      len);
+			return reason_refuse(p->reason, -EUCLEAN,
+					     "is corrupt: a header extension of type %#x is %u bytes long", type, len);
 		err = read_extension(p, type, p->data + at - sizeof(*ext), len);
 		if (err)
 			return err;
@@ -228,27 +222,28 @@ static int read_backing(struct parse *p, const struct qcow2_wire_header *wire)
 		return 0;
 	if (len == 0 || len > QCOW2_BACKING_MAX || offset < be32_get(wire->header_length) || offset > p->len ||
 	    len > p->len - offset)
-		return refuse(p, -EUCLEAN,
-			      "is corrupt: its backing file name of %u bytes at offset %#llx is not within the header",
-			      len, (unsigned long long)offset);
+		return reason_refuse(
+			p->reason, -EUCLEAN,
+			"is corrupt: its backing file name of %u bytes at offset %#llx is not within the header", len,
+			(unsigned long long)offset);
 	memcpy(p->header->backing, p->data + offset, len);
 	p->header->backing[len] = '\0';
 	if (strlen(p->header->backing) != len)
-		return refuse(p, -EUCLEAN, "is corrupt: its backing file name contains a NUL");
+		return reason_refuse(p->reason, -EUCLEAN, "is corrupt: its backing file name contains a NUL");
 	/* "nbd://...", "json:{...": QEMU would not take these for files either. */
 	colon = strchr(p->header->backing, ':');
 	slash = strchr(p->header->backing, '/');
 	if (colon && (!slash || colon < slash))
-		return refuse(p, -ENOTSUP, "names a backing file that is not a plain path" IMPORT_IT);
+		return reason_refuse(p->reason, -ENOTSUP, "names a backing file that is not a plain path" IMPORT_IT);
 	return 0;
 }
 
 /* ---- the whole ---- */
 
 int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes, struct qcow2_header *header,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
-	struct parse p = { data, min_u64(data_len, QCOW2_CLUSTER_BYTES), file_bytes, header, reason, reason_size };
+	struct parse p = { data, min_u64(data_len, QCOW2_CLUSTER_BYTES), file_bytes, header, reason };
 	const struct qcow2_wire_header *wire = (const struct qcow2_wire_header *)data;
 	uint64_t backing_offset;
 	uint32_t length;
@@ -256,17 +251,17 @@ int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes
 
 	memset(header, 0, sizeof(*header));
 	if (data_len < 8 || be32_get(wire->magic) != QCOW2_MAGIC)
-		return refuse(&p, -EUCLEAN, "is not a qcow2 file");
+		return reason_refuse(reason, -EUCLEAN, "is not a qcow2 file");
 	if (be32_get(wire->version) != QCOW2_VERSION)
-		return refuse(&p, -ENOTSUP, "is qcow2 version %u; only 3 is supported" IMPORT_IT,
-			      be32_get(wire->version));
+		return reason_refuse(reason, -ENOTSUP, "is qcow2 version %u; only 3 is supported" IMPORT_IT,
+				     be32_get(wire->version));
 	if (p.len < QCOW2_HEADER_BYTES)
-		return refuse(&p, -EUCLEAN, "is corrupt: its header is cut off");
+		return reason_refuse(reason, -EUCLEAN, "is corrupt: its header is cut off");
 	if (file_bytes > QCOW2_FILE_MAX)
-		return refuse(&p, -ENOTSUP, "is longer than a disk of 16 TiB can be");
+		return reason_refuse(reason, -ENOTSUP, "is longer than a disk of 16 TiB can be");
 	length = be32_get(wire->header_length);
 	if (length < QCOW2_HEADER_MIN || length % 8 || length > p.len)
-		return refuse(&p, -EUCLEAN, "is corrupt: its header says it is %u bytes long", length);
+		return reason_refuse(reason, -EUCLEAN, "is corrupt: its header says it is %u bytes long", length);
 	err = check_geometry(&p, wire);
 	if (err)
 		return err;
@@ -288,8 +283,9 @@ int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes
 	if (err)
 		return err;
 	if (header->backing[0] && !header->backing_format[0])
-		return refuse(&p, -ENOTSUP,
-			      "does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
+		return reason_refuse(
+			reason, -ENOTSUP,
+			"does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
 	return 0;
 }
 

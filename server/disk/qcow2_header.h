@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "disk/qcow2_format.h"
 
 struct qcow2_header {
@@ -38,7 +39,7 @@ struct qcow2_header {
  * file's name.
  */
 int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes, struct qcow2_header *header,
-		       char *reason, size_t reason_size);
+		       struct reason *reason);
 /*
  * The opposite, in our layout, with QCOW2_AUTOCLEAR_OURS set: what to write at offset 0. From then on only the first
  * sector ever changes. true: the backing file name is long and lies at QCOW2_LONG_NAME_AT; where somebody else's

@@ -17,11 +17,11 @@ static int refuse(struct qcow2_meta *m, int err, const char *format, ...) __attr
 
 static int refuse(struct qcow2_meta *m, int err, const char *format, ...)
 {
-	int used = snprintf(m->reason, sizeof(m->reason), "%.160s ", m->path);
 	va_list args;
 
+	reason_set(&m->reason, "%.160s ", m->path);
 	va_start(args, format);
-	vsnprintf(m->reason + used, sizeof(m->reason) - (size_t)used, format, args);
+	reason_append_args(&m->reason, format, args);
 	va_end(args);
 	return err;
 }
@@ -37,7 +37,7 @@ static int load_header(struct qcow2_meta *m)
 {
 	uint64_t length = min_u64(m->file->size_bytes, QCOW2_CLUSTER_BYTES);
 	uint8_t *data = calloc(1, QCOW2_CLUSTER_BYTES);
-	char text[QCOW2_REASON] = "";
+	struct reason text;
 	int err;
 
 	if (!data)
@@ -46,9 +46,9 @@ static int load_header(struct qcow2_meta *m)
 	if (err) {
 		cannot_read(m, 0, err);
 	} else {
-		err = qcow2_header_parse(data, length, m->file->size_bytes, &m->header, text, sizeof(text));
+		err = qcow2_header_parse(data, length, m->file->size_bytes, &m->header, &text);
 		if (err)
-			refuse(m, err, "%s", text);
+			refuse(m, err, "%s", text.text);
 	}
 	free(data);
 	return err;
@@ -332,14 +332,4 @@ struct file *qcow2_file_of(int fd, uint64_t size_bytes)
 	f->file = (struct file){ .ops = &ops, .size_bytes = size_bytes };
 	f->fd = fd;
 	return &f->file;
-}
-
-int qcow2_say(int err, char *reason, size_t reason_size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason, reason_size, format, args);
-	va_end(args);
-	return err;
 }

@@ -13,13 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "disk/file.h"
 #include "disk/journal.h"
 #include "disk/qcow2_header.h"
 
 enum {
 	QCOW2_BLOCKS_MAX = 8192, /* refcount blocks of one file */
-	QCOW2_REASON = 256,
 };
 
 /* 4 KiB of an L2 table that differ, or may, from what is in the file. */
@@ -42,7 +42,7 @@ struct qcow2_meta {
 	uint8_t *used; /* one bit per cluster */
 	uint64_t allocated, corruptions;
 	/* a sentence about the first thing that is wrong */
-	char reason[QCOW2_REASON];
+	struct reason reason;
 };
 
 /*
@@ -92,8 +92,5 @@ int qcow2_meta_write_header(struct qcow2_meta *meta);
  */
 struct file *qcow2_file_of(int fd, uint64_t size_bytes);
 
-/* Puts a sentence into reason; returns err. */
-int qcow2_say(int err, char *reason, size_t reason_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
 
 #endif

@@ -41,14 +41,12 @@ struct opening {
 
 static int refuse(struct opening *o, int err, const char *text)
 {
-	snprintf(o->result.reason, sizeof(o->result.reason), "%s", text);
-	return err;
+	return reason_refuse(&o->result.reason, err, "%s", text);
 }
 
 static int refuse_path(struct opening *o, int err, const char *path, const char *text)
 {
-	snprintf(o->result.reason, sizeof(o->result.reason), "%s %s", path, text);
-	return err;
+	return reason_refuse(&o->result.reason, err, "%s %s", path, text);
 }
 
 static int no_memory(struct opening *o)
@@ -99,19 +97,14 @@ static int replay(struct opening *o, struct qcow2_meta *m, bool *poisoned)
 	*poisoned = err == -EHWPOISON;
 	if (!err || *poisoned)
 		return 0;
-	if (m->reason[0])
-		return refuse(o, err, m->reason);
-	if (err == -ENOENT) {
-		snprintf(o->result.reason, sizeof(o->result.reason),
-			 "%.100s was in use when its server died, and its .journal is missing or another's; put it "
-			 "back, or give "
-			 "up what it held: qemu-img check -r leaks",
-			 o->how.path);
-		return -EUCLEAN;
-	}
-	snprintf(o->result.reason, sizeof(o->result.reason), "%.120s cannot be read: %s", o->q->journal_path,
-		 strerror(-err));
-	return err;
+	if (m->reason.text[0])
+		return refuse(o, err, m->reason.text);
+	if (err == -ENOENT)
+		return reason_refuse(&o->result.reason, -EUCLEAN,
+				     "%.100s was in use when its server died, and its .journal is missing or "
+				     "another's; put it back, or give up what it held: qemu-img check -r leaks",
+				     o->how.path);
+	return reason_refuse(&o->result.reason, err, "%.120s cannot be read: %s", o->q->journal_path, strerror(-err));
 }
 
 static int note_leak(void *arg, uint64_t first, uint64_t count)
@@ -135,7 +128,7 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 	}
 	err = qcow2_meta_mend_later(m, h->size_bytes, note_leak, o->q, &reclaimed);
 	if (err)
-		return refuse(o, err, m->reason);
+		return refuse(o, err, m->reason.text);
 	if (reclaimed)
 		log_info("%s: %llu clusters that were lost are given back", o->how.path, (unsigned long long)reclaimed);
 	h->flags &= ~(uint32_t)(QCOW2_MARK_JOURNAL | QCOW2_MARK_LEAKS);
@@ -149,7 +142,7 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 	h->free_hint = qcow2_meta_first_free(m);
 	err = qcow2_meta_write_header(m);
 	if (err)
-		return refuse(o, err, m->reason);
+		return refuse(o, err, m->reason.text);
 	if (state != JOURNAL_NONE)
 		disk_env_unlink(o->env, o->q->journal_path);
 	return 0;
@@ -193,7 +186,7 @@ static int load_qcow2(struct opening *o, struct qcow2_layer *layer, bool child)
 	int err = qcow2_meta_load(&m, layer->file, layer->path);
 
 	if (err)
-		refuse(o, err, m.reason);
+		refuse(o, err, m.reason.text);
 	if (!err && child && !o->how.read_only)
 		err = settle_child(o, &m);
 	else if (!err && m.header.ours && m.header.flags & QCOW2_MARK_JOURNAL)
@@ -243,7 +236,7 @@ static int open_layer(struct opening *o, unsigned index, bool raw)
 	layer->raw = raw;
 	err = disk_env_open_file(o->env, o->loop, layer->path, flags, &layer->file);
 	if (err) {
-		disk_env_explain(err, layer->path, o->result.reason, sizeof(o->result.reason));
+		disk_env_explain(err, layer->path, &o->result.reason);
 		return err;
 	}
 	if (raw) {

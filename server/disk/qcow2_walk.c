@@ -21,13 +21,12 @@ static void corrupt(struct qcow2_meta *m, const char *format, ...) __attribute__
 static void corrupt(struct qcow2_meta *m, const char *format, ...)
 {
 	va_list args;
-	int used;
 
 	if (m->corruptions++)
 		return;
-	used = snprintf(m->reason, sizeof(m->reason), "%.130s is corrupt: ", m->path);
+	reason_set(&m->reason, "%.130s is corrupt: ", m->path);
 	va_start(args, format);
-	vsnprintf(m->reason + used, sizeof(m->reason) - (size_t)used, format, args);
+	reason_append_args(&m->reason, format, args);
 	va_end(args);
 }
 
@@ -61,13 +60,11 @@ static int walk_entry(struct qcow2_meta *m, const struct qcow2_wire_l2 *wire, ui
 	uint64_t descriptor = be64_get(wire->descriptor);
 	struct qcow2_entry e = qcow2_entry_get(wire);
 
-	if (descriptor & QCOW2_COMPRESSED) {
-		snprintf(m->reason, sizeof(m->reason),
-			 "%.100s has compressed clusters (the first at guest offset %llu), which are not supported; "
-			 "`sanbootctl image import` converts it",
-			 m->path, (unsigned long long)guest);
-		return -ENOTSUP;
-	}
+	if (descriptor & QCOW2_COMPRESSED)
+		return reason_refuse(&m->reason, -ENOTSUP,
+				     "%.100s has compressed clusters (the first at guest offset %llu), which are not "
+				     "supported; `sanbootctl image import` converts it",
+				     m->path, (unsigned long long)guest);
 	if (descriptor & QCOW2_L2_RESERVED || e.host % QCOW2_CLUSTER_BYTES) {
 		corrupt(m, "the L2 entry of guest offset %llu is not aligned", (unsigned long long)guest);
 		return 0;
@@ -85,11 +82,9 @@ static int walk_table(struct qcow2_meta *m, unsigned table, struct qcow2_wire_l2
 
 	use(m, m->l1[table], QCOW2_CLUSTER_BYTES, "an L2 table");
 	err = disk_file_read(m->file, m->l1[table], entries, QCOW2_CLUSTER_BYTES);
-	if (err) {
-		snprintf(m->reason, sizeof(m->reason), "%.160s cannot be read at offset %llu: %s", m->path,
-			 (unsigned long long)m->l1[table], strerror(-err));
-		return err;
-	}
+	if (err)
+		return reason_refuse(&m->reason, err, "%.160s cannot be read at offset %llu: %s", m->path,
+				     (unsigned long long)m->l1[table], strerror(-err));
 	for (unsigned p = 0; m->overlays && m->overlays[table] && p < QCOW2_PIECES; p++)
 		if (m->overlays[table][p])
 			memcpy(entries + p * QCOW2_PIECE_ENTRIES, m->overlays[table][p]->data, QCOW2_PIECE_BYTES);
@@ -105,7 +100,7 @@ int qcow2_meta_walk(struct qcow2_meta *m)
 
 	m->used = calloc(1, m->clusters / 8 + 1);
 	if (!m->used || !entries) {
-		snprintf(m->reason, sizeof(m->reason), "%s cannot be walked: out of memory", m->path);
+		reason_set(&m->reason, "%s cannot be walked: out of memory", m->path);
 		free(entries);
 		return -ENOMEM;
 	}
@@ -138,9 +133,8 @@ uint64_t qcow2_meta_first_free(const struct qcow2_meta *m)
 
 static int io_failed(struct qcow2_meta *m, int err)
 {
-	snprintf(m->reason, sizeof(m->reason), "%s: its refcounts cannot be read or written: %s", m->path,
-		 strerror(-err));
-	return err;
+	return reason_refuse(&m->reason, err, "%s: its refcounts cannot be read or written: %s", m->path,
+			     strerror(-err));
 }
 
 /* Gives the clusters of one piece that were lowered to 0 back to the file system, run by run. */
@@ -291,11 +285,9 @@ int qcow2_meta_cover(struct qcow2_meta *m, uint64_t size_bytes)
 	int err = 0;
 
 	need = max_u64(need, (m->clusters + need) / QCOW2_REFCOUNTS + 1);
-	if (need > QCOW2_BLOCKS_MAX || need > (uint64_t)m->header.reftable_clusters * QCOW2_TABLE_ENTRIES) {
-		snprintf(m->reason, sizeof(m->reason), "%s has a refcount table that is too small for its disk",
-			 m->path);
-		return -ENOTSUP;
-	}
+	if (need > QCOW2_BLOCKS_MAX || need > (uint64_t)m->header.reftable_clusters * QCOW2_TABLE_ENTRIES)
+		return reason_refuse(&m->reason, -ENOTSUP, "%s has a refcount table that is too small for its disk",
+				     m->path);
 	for (unsigned i = 0; i < need; i++)
 		if (!m->reftable[i])
 			m->reftable[i] = next++ * QCOW2_CLUSTER_BYTES;
@@ -350,9 +342,7 @@ int qcow2_meta_mend_later(struct qcow2_meta *m, uint64_t size_bytes, qcow2_meta_
 	/* Before marks say that nothing leaks. */
 	if (!err && leaked)
 		err = disk_file_sync(m->file);
-	if (err && !m->reason[0])
-		snprintf(m->reason, sizeof(m->reason), "%.160s cannot be synced: %s", m->path, strerror(-err));
-	return err;
+	return reason_default(&m->reason, err, "%.160s cannot be synced: %s", m->path, strerror(-err));
 }
 
 int qcow2_meta_mend(struct qcow2_meta *m, uint64_t size_bytes, uint64_t *reclaimed)

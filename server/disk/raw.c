@@ -313,13 +313,13 @@ static void opening_work(struct pool_job *job)
 
 	result->err = disk_env_open_file(o->env, o->loop, path, flags, &o->raw->file);
 	if (result->err) {
-		disk_env_explain(result->err, path, result->reason, sizeof(result->reason));
+		disk_env_explain(result->err, path, &result->reason);
 		return;
 	}
 	if (o->raw->file->size_bytes == 0) {
 		o->raw->file->ops->close(o->raw->file);
 		result->err = -EINVAL;
-		snprintf(result->reason, sizeof(result->reason), "%s is empty: no disk to serve", path);
+		reason_set(&result->reason, "%s is empty: no disk to serve", path);
 	}
 }
 

@@ -48,15 +48,15 @@ struct approval {
 	const char *name, *image, *actor;
 	json_t *approved, *failed;
 	int err; /* of the last that failed */
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 static void approve_one(struct approval *approval, const char *which)
 {
 	struct machine machine;
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 	int err = boot_approve(approval->http->config.boot, which, approval->name, approval->image, approval->actor,
-			       &machine, reason, sizeof(reason));
+			       &machine, &reason);
 	json_t *json;
 
 	if (!err) {
@@ -65,12 +65,11 @@ static void approve_one(struct approval *approval, const char *which)
 		json_array_append_new(approval->approved, json);
 		return;
 	}
-	if (!reason[0])
-		snprintf(reason, sizeof(reason), "%s", strerror(-err));
+	reason_default(&reason, err, "%s", strerror(-err));
 	approval->err = err;
-	memcpy(approval->reason, reason, sizeof(reason));
+	approval->reason = reason;
 	json_array_append_new(approval->failed,
-			      json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason)));
+			      json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason.text)));
 }
 
 struct waiting_macs {
@@ -161,9 +160,9 @@ void handle_approve(struct request *request)
 		approve_one(&approval, text);
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
-		reply_errno(request, approval.err, approval.reason,
+		reply_errno(request, approval.err, approval.reason.text,
 			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list"
-						    : hint_of(approval.err, approval.reason));
+						    : hint_of(approval.err, approval.reason.text));
 	else
 		reply_json(request, 200,
 			   json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));
@@ -184,76 +183,78 @@ static bool body_mac(struct request *request, char mac[PARSE_MAC_TEXT])
 
 void handle_deny(struct request *request)
 {
-	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	char mac[PARSE_MAC_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	if (!body_mac(request, mac))
 		return;
-	err = boot_deny(request->http->config.boot, mac, request->actor, reason, sizeof(reason));
-	reply_done(request, err, reason, "denied", mac);
+	err = boot_deny(request->http->config.boot, mac, request->actor, &reason);
+	reply_done(request, err, reason.text, "denied", mac);
 }
 
 /* ---- machines ---- */
 
 void handle_machine_release(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
-	int err = boot_release(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+	struct reason reason = { "" };
+	int err = boot_release(request->http->config.boot, request->params[0], request->actor, &reason);
 
-	reply_done(request, err, reason, "released", request->params[0]);
+	reply_done(request, err, reason.text, "released", request->params[0]);
 }
 
 void handle_machine_reset(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
-	int err = boot_reset(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+	struct reason reason = { "" };
+	int err = boot_reset(request->http->config.boot, request->params[0], request->actor, &reason);
 
-	reply_done(request, err, reason, "reset", request->params[0]);
+	reply_done(request, err, reason.text, "reset", request->params[0]);
 }
 
 void handle_machine_remove(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
-	int err = boot_remove(request->http->config.boot, request->params[0], request->actor, reason, sizeof(reason));
+	struct reason reason = { "" };
+	int err = boot_remove(request->http->config.boot, request->params[0], request->actor, &reason);
 
-	reply_done(request, err, reason, "removed", request->params[0]);
+	reply_done(request, err, reason.text, "removed", request->params[0]);
 }
 
 void handle_machine_swap(struct request *request)
 {
-	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	char mac[PARSE_MAC_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	if (!body_mac(request, mac))
 		return;
-	err = boot_swap(request->http->config.boot, request->params[0], mac, request->actor, reason, sizeof(reason));
-	reply_done(request, err, reason, "swapped", mac);
+	err = boot_swap(request->http->config.boot, request->params[0], mac, request->actor, &reason);
+	reply_done(request, err, reason.text, "swapped", mac);
 }
 
 void handle_machine_mac_add(struct request *request)
 {
-	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	char mac[PARSE_MAC_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	if (!body_mac(request, mac))
 		return;
-	err = boot_mac(request->http->config.boot, request->params[0], true, mac, request->actor, reason,
-		       sizeof(reason));
-	reply_done(request, err, reason, "added", mac);
+	err = boot_mac(request->http->config.boot, request->params[0], true, mac, request->actor, &reason);
+	reply_done(request, err, reason.text, "added", mac);
 }
 
 void handle_machine_mac_remove(struct request *request)
 {
-	char mac[PARSE_MAC_TEXT], reason[REASON_TEXT] = "";
+	char mac[PARSE_MAC_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	if (!parse_mac(request->params[1], mac)) {
 		reply_error(request, 400, "", "this is no MAC address");
 		return;
 	}
-	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, reason,
-		       sizeof(reason));
-	reply_done(request, err, reason, "removed", mac);
+	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, &reason);
+	reply_done(request, err, reason.text, "removed", mac);
 }
 
 /* One key after the other, in the order given; says which were set when one is refused. */
@@ -263,15 +264,15 @@ static bool set_keys(struct request *request, const json_t *body)
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
+		char text[NOTE_TEXT];
+		struct reason reason = { "" };
 		int err;
 
 		if (!api_value_text(request, key, value, text))
 			return false;
-		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason,
-			       sizeof(reason));
+		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, &reason);
 		if (err) {
-			reply_errno(request, err, reason, hint_of(err, reason));
+			reply_errno(request, err, reason.text, hint_of(err, reason.text));
 			return false;
 		}
 		/* From here on the machine has its new name. */

@@ -77,17 +77,17 @@ static bool set_keys(struct request *request, const json_t *body, char name[REQU
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
+		char text[NOTE_TEXT];
+		struct reason reason = { "" };
 		int err;
 
 		if (added && !strcmp(key, "name"))
 			continue;
 		if (!api_value_text(request, key, value, text))
 			return false;
-		err = boot_group_set(request->http->config.boot, name, key, text, request->actor, reason,
-				     sizeof(reason));
+		err = boot_group_set(request->http->config.boot, name, key, text, request->actor, &reason);
 		if (err) {
-			reply_errno(request, err, reason, "");
+			reply_errno(request, err, reason.text, "");
 			return false;
 		}
 		if (!strcmp(key, "name"))
@@ -98,13 +98,15 @@ static bool set_keys(struct request *request, const json_t *body, char name[REQU
 
 void handle_group_add(struct request *request)
 {
-	char name[REQUEST_PARAM_TEXT], reason[REASON_TEXT] = "";
+	char name[REQUEST_PARAM_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	text_copy(name, sizeof(name), api_text(request->json, "name"));
-	err = boot_group_add(request->http->config.boot, name, request->actor, reason, sizeof(reason));
+	err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
 	if (err)
-		reply_errno(request, err, reason, name[0] ? "" : "for example {\"name\": \"lab\", \"boot\": \"menu\"}");
+		reply_errno(request, err, reason.text,
+			    name[0] ? "" : "for example {\"name\": \"lab\", \"boot\": \"menu\"}");
 	else if (set_keys(request, request->json, name, true))
 		reply_group(request, name);
 }
@@ -119,12 +121,11 @@ void handle_group_set(struct request *request)
 
 void handle_group_remove(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
-	int err = boot_group_remove(request->http->config.boot, request->params[0], request->actor, reason,
-				    sizeof(reason));
+	struct reason reason = { "" };
+	int err = boot_group_remove(request->http->config.boot, request->params[0], request->actor, &reason);
 
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 200, json_pack("{s:o}", "removed", text_json(request->params[0])));
 }

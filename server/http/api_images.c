@@ -140,7 +140,7 @@ void handle_image_import(struct request *request)
 {
 	const json_t *body = request->json;
 	const char *path = api_text(body, "path"), *name = api_text(body, "name");
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 	uint64_t id;
 	int err;
 
@@ -153,12 +153,12 @@ void handle_image_import(struct request *request)
 		return;
 	}
 	err = store_import(request->http->config.store, path, name,
-			   json_is_true(json_object_get(body, "default"))	? IMPORT_AS_DEFAULT
+			   json_is_true(json_object_get(body, "default"))  ? IMPORT_AS_DEFAULT
 			   : json_is_true(json_object_get(body, "volume")) ? IMPORT_FOR_VOLUMES
-									    : IMPORT_FOR_MACHINES,
-			   request->actor, &id, reason, sizeof(reason));
+									   : IMPORT_FOR_MACHINES,
+			   request->actor, &id, &reason);
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 202, json_pack("{s:I, s:s}", "import", (json_int_t)id, "name", name));
 }
@@ -341,7 +341,8 @@ static bool versions_are_free(struct request *request, const struct versions_job
 
 void handle_image_remove(struct request *request)
 {
-	char name[NAME_MAX_TEXT], reason[REASON_TEXT] = "";
+	char name[NAME_MAX_TEXT];
+	struct reason reason = { "" };
 	struct versions_job versions = { .job.run = run_versions, .name = name };
 	int err = 0;
 
@@ -355,10 +356,9 @@ void handle_image_remove(struct request *request)
 	if (!versions_are_free(request, &versions))
 		goto out;
 	for (unsigned i = 0; i < versions.count && !err; i++)
-		err = store_remove_version(request->http->config.store, versions.list[i].id, request->actor, reason,
-					   sizeof(reason));
+		err = store_remove_version(request->http->config.store, versions.list[i].id, request->actor, &reason);
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 200,
 			   json_pack("{s:s, s:i}", "removed", request->params[0], "versions", (int)versions.count));

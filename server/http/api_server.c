@@ -97,7 +97,7 @@ static void add_problem(void *arg, const struct boot_problem *problem)
 {
 	json_array_append_new(arg, json_pack("{s:o, s:o, s:o}", "file", text_json(problem->file), "line",
 					     problem->line ? json_integer(problem->line) : json_null(), "reason",
-					     text_json(problem->why)));
+					     text_json(problem->why.text)));
 }
 
 static void add_site(struct http *http, json_t *status)
@@ -192,7 +192,7 @@ struct policy_job {
 	struct inventory_job job;
 	json_t *values; /* to set, or what was read */
 	const char *actor;
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 static int read_policy_value(void *arg, const char *key, const char *value)
@@ -220,9 +220,9 @@ static int run_policy_set(struct inventory_tx *tx, struct inventory_job *job)
 		int err = -EINVAL;
 
 		if (!api_scalar_text(value, text, sizeof(text)))
-			snprintf(policy->reason, sizeof(policy->reason), "the value of a policy is a text or a number");
+			reason_set(&policy->reason, "the value of a policy is a text or a number");
 		else
-			err = policy_set(tx, key, text, policy->reason, sizeof(policy->reason));
+			err = policy_set(tx, key, text, &policy->reason);
 		if (!err)
 			err = event_add(tx, "info", "policy-changed", policy->actor, 0, key, "%s=%s", key, text);
 		if (err)
@@ -254,7 +254,7 @@ void handle_policy_set(struct request *request)
 	if (err)
 		reply_error(request, err == -ENOENT ? 400 : reply_status_of(err),
 			    "see the keys and their values with: sanbootctl policy show", "%s",
-			    policy.reason[0] ? policy.reason : strerror(-err));
+			    policy.reason.text[0] ? policy.reason.text : strerror(-err));
 	else
 		handle_policy_get(request);
 }

@@ -235,17 +235,17 @@ static bool body_kind(struct request *request, const json_t *body, enum volume_k
 
 static void create_volume(struct request *request, const struct boot_volume_new *create)
 {
-	char reason[REASON_TEXT] = "", id[SIZE_TEXT];
+	char id[SIZE_TEXT];
+	struct reason reason = { "" };
 	int64_t volume_id = 0;
-	int err = boot_volume_create(request->http->config.boot, create, request->actor, &volume_id, reason,
-				     sizeof(reason));
+	int err = boot_volume_create(request->http->config.boot, create, request->actor, &volume_id, &reason);
 
 	if (err) {
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 		return;
 	}
 	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-	reply_volume(request, 201, id, reason);
+	reply_volume(request, 201, id, reason.text);
 }
 
 void handle_volume_create(struct request *request)
@@ -267,17 +267,17 @@ void handle_volume_create(struct request *request)
 
 void handle_volume_attach(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 	int err, lun;
 
 	if (!body_lun(request, request->json, &lun))
 		return;
 	err = boot_volume_attach(request->http->config.boot, request->params[0], api_text(request->json, "machine"), lun,
-				 request->actor, reason, sizeof(reason));
+				 request->actor, &reason);
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
-		reply_volume(request, 200, request->params[0], reason);
+		reply_volume(request, 200, request->params[0], reason.text);
 }
 
 /* For afterwards: MACHINE:LUN does not name it any more once that machine has lost it. */
@@ -312,27 +312,27 @@ static const char *loser(const struct request *request, const json_t *body, char
 void handle_volume_detach(struct request *request)
 {
 	const json_t *body = request->json;
-	char machine[REQUEST_PARAM_TEXT], reason[REASON_TEXT] = "", id[SIZE_TEXT];
+	char machine[REQUEST_PARAM_TEXT], id[SIZE_TEXT];
+	struct reason reason = { "" };
 	int err;
 
 	if (!find_id(request, id))
 		return;
 	err = boot_volume_detach(request->http->config.boot, request->params[0], loser(request, body, machine),
-				 json_is_true(json_object_get(body, "force")), request->actor, reason, sizeof(reason));
+				 json_is_true(json_object_get(body, "force")), request->actor, &reason);
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
-		reply_volume(request, 200, id, reason);
+		reply_volume(request, 200, id, reason.text);
 }
 
 void handle_volume_remove(struct request *request)
 {
-	char reason[REASON_TEXT] = "";
-	int err = boot_volume_remove(request->http->config.boot, request->params[0], request->actor, reason,
-				     sizeof(reason));
+	struct reason reason = { "" };
+	int err = boot_volume_remove(request->http->config.boot, request->params[0], request->actor, &reason);
 
 	if (err)
-		reply_errno(request, err, reason, "");
+		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 200, json_pack("{s:o}", "removed", text_json(request->params[0])));
 }
@@ -344,25 +344,26 @@ static const char *volume_key(const char *key)
 }
 
 /* One key after the other, in the order given. hint: the last that was said. */
-static bool set_keys(struct request *request, const json_t *body, char hint[REASON_TEXT])
+static bool set_keys(struct request *request, const json_t *body, struct reason *hint)
 {
 	const char *key;
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT], reason[REASON_TEXT] = "";
+		char text[NOTE_TEXT];
+		struct reason reason = { "" };
 		int err;
 
 		if (!api_value_text(request, key, value, text))
 			return false;
 		err = boot_volume_set(request->http->config.boot, request->params[0], volume_key(key), text,
-				      request->actor, reason, sizeof(reason));
+				      request->actor, &reason);
 		if (err) {
-			reply_errno(request, err, reason, "");
+			reply_errno(request, err, reason.text, "");
 			return false;
 		}
-		if (reason[0])
-			memcpy(hint, reason, sizeof(reason));
+		if (reason.text[0])
+			*hint = reason;
 		/* From here on it has its new name. */
 		if (!strcmp(key, "name") && !strpbrk(request->params[0], "#:"))
 			text_copy(request->params[0], sizeof(request->params[0]), text);
@@ -372,10 +373,10 @@ static bool set_keys(struct request *request, const json_t *body, char hint[REAS
 
 void handle_volume_set(struct request *request)
 {
-	char hint[REASON_TEXT] = "";
+	struct reason hint = { "" };
 
 	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"size\": \"40G\"}", "no key was given");
-	else if (set_keys(request, request->json, hint))
-		reply_volume(request, 200, request->params[0], hint);
+	else if (set_keys(request, request->json, &hint))
+		reply_volume(request, 200, request->params[0], hint.text);
 }

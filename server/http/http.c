@@ -83,17 +83,15 @@ static struct listener *add_listener(struct http *http, unsigned serves)
 	return listener;
 }
 
-static int add_tcp(struct http *http, const char *flag, const struct endpoint *wanted, unsigned serves, char *reason,
-		   size_t reason_size)
+static int add_tcp(struct http *http, const char *flag, const struct endpoint *wanted, unsigned serves,
+		   struct reason *reason)
 {
 	struct listener *listener = add_listener(http, serves);
 	int err;
 
-	if (!listener) {
-		snprintf(reason, reason_size, "%s is given more than %d times", flag, HTTP_LISTENERS_MAX - 1);
-		return -E2BIG;
-	}
-	err = listen_tcp(flag, wanted, &listener->fd, &listener->endpoint, reason, reason_size);
+	if (!listener)
+		return reason_refuse(reason, -E2BIG, "%s is given more than %d times", flag, HTTP_LISTENERS_MAX - 1);
+	err = listen_tcp(flag, wanted, &listener->fd, &listener->endpoint, reason);
 	if (!err)
 		endpoint_format(&listener->endpoint, listener->address);
 	return err;
@@ -113,44 +111,42 @@ static bool share_listener(struct http *http, const struct http_config *config, 
 	return false;
 }
 
-static int listen_all(struct http *http, const struct http_config *config, char *reason, size_t reason_size)
+static int listen_all(struct http *http, const struct http_config *config, struct reason *reason)
 {
 	unsigned serves = SERVES_BOOT | (config->web_endpoint_count ? 0 : SERVES_WEB);
 	struct listener *control;
 	int err = 0;
 
 	for (unsigned i = 0; i < config->boot_endpoint_count && !err; i++)
-		err = add_tcp(http, "--http", &config->boot_endpoints[i], serves, reason, reason_size);
+		err = add_tcp(http, "--http", &config->boot_endpoints[i], serves, reason);
 	for (unsigned i = 0; i < config->web_endpoint_count && !err; i++)
 		if (!share_listener(http, config, &config->web_endpoints[i]))
-			err = add_tcp(http, "--web", &config->web_endpoints[i], SERVES_WEB, reason, reason_size);
+			err = add_tcp(http, "--web", &config->web_endpoints[i], SERVES_WEB, reason);
 	if (err || !http->control_path)
 		return err;
 	control = add_listener(http, SERVES_CONTROL);
-	if (!control) {
-		snprintf(reason, reason_size, "--http and --web are given more than %d times", HTTP_LISTENERS_MAX - 1);
-		return -E2BIG;
-	}
+	if (!control)
+		return reason_refuse(reason, -E2BIG, "--http and --web are given more than %d times",
+				     HTTP_LISTENERS_MAX - 1);
 	snprintf(control->address, sizeof(control->address), "%s", http->control_path);
-	return listen_control(http->control_path, &control->fd, reason, reason_size);
+	return listen_control(http->control_path, &control->fd, reason);
 }
 
-static int serve_all(struct http *http, char *reason, size_t reason_size)
+static int serve_all(struct http *http, struct reason *reason)
 {
 	for (unsigned i = 0; i < http->listener_count; i++) {
 		int err = serve_start(&http->listeners[i]);
 
-		if (err) {
-			snprintf(reason, reason_size,
-				 "%s: libmicrohttpd does not start; is the limit of open files (ulimit -n) too low?",
-				 http->listeners[i].address);
-			return err;
-		}
+		if (err)
+			return reason_refuse(
+				reason, err,
+				"%s: libmicrohttpd does not start; is the limit of open files (ulimit -n) too low?",
+				http->listeners[i].address);
 	}
 	return 0;
 }
 
-static int start_threads(struct http *http, char *reason, size_t reason_size)
+static int start_threads(struct http *http, struct reason *reason)
 {
 	const unsigned workers[POOL_CLASSES] = { [POOL_SLOW] = HTTP_WORKERS };
 	int err = pool_new(workers, &http->pool);
@@ -159,9 +155,7 @@ static int start_threads(struct http *http, char *reason, size_t reason_size)
 		err = watch_start(http);
 	if (!err)
 		err = streams_start(http);
-	if (err)
-		snprintf(reason, reason_size, "cannot start the threads of HTTP: %s", strerror(-err));
-	return err;
+	return err ? reason_refuse(reason, err, "cannot start the threads of HTTP: %s", strerror(-err)) : 0;
 }
 
 /* ---- the first login ---- */
@@ -199,21 +193,19 @@ const char *http_address(const struct http *http)
 	return http->listener_count ? http->listeners[0].address : "";
 }
 
-int http_start(const struct http_config *config, struct http **http, char *reason, size_t reason_size)
+int http_start(const struct http_config *config, struct http **http, struct reason *reason)
 {
 	struct http *made = http_alloc(config);
 	int err;
 
-	if (!made) {
-		snprintf(reason, reason_size, "out of memory");
-		return -ENOMEM;
-	}
-	err = listen_all(made, config, reason, reason_size);
+	if (!made)
+		return reason_refuse(reason, -ENOMEM, "out of memory");
+	err = listen_all(made, config, reason);
 	if (!err)
-		err = start_threads(made, reason, reason_size);
+		err = start_threads(made, reason);
 	if (!err) {
 		make_setup_url(made);
-		err = serve_all(made, reason, reason_size);
+		err = serve_all(made, reason);
 	}
 	if (err) {
 		http_stop(made);

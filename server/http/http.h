@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/parse.h"
+#include "base/reason.h"
 #include "dhcp/status.h"
 
 #include <stddef.h>
@@ -49,7 +50,7 @@ struct http_config {
 };
 
 /* -errno with a sentence in reason (port taken: which, and how to find by whom). */
-int http_start(const struct http_config *config, struct http **http, char *reason, size_t reason_size);
+int http_start(const struct http_config *config, struct http **http, struct reason *reason);
 /* The first bound address, for the ready line. Writes "ADDR:PORT". */
 const char *http_address(const struct http *http);
 /*

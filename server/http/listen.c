@@ -13,7 +13,7 @@
 
 enum { LISTEN_BACKLOG = 1024 };
 
-static void say_why(int err, const char *flag, const struct endpoint *wanted, char *reason, size_t reason_size)
+static void say_why(int err, const char *flag, const struct endpoint *wanted, struct reason *reason)
 {
 	char text[PARSE_ENDPOINT_TEXT], host[PARSE_ENDPOINT_TEXT];
 	unsigned port = endpoint_port(wanted);
@@ -21,22 +21,21 @@ static void say_why(int err, const char *flag, const struct endpoint *wanted, ch
 	endpoint_format(wanted, text);
 	endpoint_format_host(wanted, host);
 	if (err == EADDRINUSE)
-		snprintf(reason, reason_size,
-			 "%s %s: another process has this port; see which with: ss -ltnp 'sport = :%u'; or choose "
-			 "another port",
-			 flag, text, port);
+		reason_set(reason,
+			   "%s %s: another process has this port; see which with: ss -ltnp 'sport = :%u'; or choose "
+			   "another port",
+			   flag, text, port);
 	else if (err == EADDRNOTAVAIL)
-		snprintf(reason, reason_size, "%s %s: this host has no address %s; see which it has with: ip address",
-			 flag, text, host);
+		reason_set(reason, "%s %s: this host has no address %s; see which it has with: ip address", flag, text,
+			   host);
 	else if (err == EACCES)
-		snprintf(reason, reason_size,
-			 "%s %s: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", flag, text);
+		reason_set(reason, "%s %s: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", flag,
+			   text);
 	else
-		snprintf(reason, reason_size, "%s %s: %s", flag, text, strerror(err));
+		reason_set(reason, "%s %s: %s", flag, text, strerror(err));
 }
 
-int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct endpoint *bound, char *reason,
-	       size_t reason_size)
+int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct endpoint *bound, struct reason *reason)
 {
 	const int on = 1;
 	struct endpoint got = { .len = sizeof(got.addr) };
@@ -56,7 +55,7 @@ int listen_tcp(const char *flag, const struct endpoint *wanted, int *fd, struct 
 		err = errno;
 out:
 	if (err) {
-		say_why(err, flag, wanted, reason, reason_size);
+		say_why(err, flag, wanted, reason);
 		if (made >= 0)
 			close(made);
 		return -err;
@@ -67,46 +66,41 @@ out:
 }
 
 /* Removes a socket file on which nobody answers. */
-static int remove_stale(const char *path, const struct sockaddr_un *address, char *reason, size_t reason_size)
+static int remove_stale(const char *path, const struct sockaddr_un *address, struct reason *reason)
 {
 	struct stat st;
 	int fd, err;
 
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(reason, reason_size,
-			 "%s is there and is no socket; remove it, or choose another --runtime-dir", path);
-		return -EEXIST;
-	}
+	if (!S_ISSOCK(st.st_mode))
+		return reason_refuse(reason, -EEXIST,
+				     "%s is there and is no socket; remove it, or choose another --runtime-dir", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	err = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
 	close(fd);
 	/* EAGAIN: somebody listens, and is busy. */
-	if (err != ECONNREFUSED && err != ENOENT) {
-		snprintf(reason, reason_size,
-			 "another sanbootd answers on %s; stop it, or choose another --runtime-dir", path);
-		return -EADDRINUSE;
-	}
+	if (err != ECONNREFUSED && err != ENOENT)
+		return reason_refuse(reason, -EADDRINUSE,
+				     "another sanbootd answers on %s; stop it, or choose another --runtime-dir", path);
 	return unlink(path) && errno != ENOENT ? -errno : 0;
 }
 
-int listen_control(const char *path, int *fd, char *reason, size_t reason_size)
+int listen_control(const char *path, int *fd, struct reason *reason)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int made = -1, err;
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(reason, reason_size,
-			 "%s: the path of a socket has at most %zu characters; choose a shorter --runtime-dir", path,
-			 sizeof(address.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
+	if (strlen(path) >= sizeof(address.sun_path))
+		return reason_refuse(
+			reason, -ENAMETOOLONG,
+			"%s: the path of a socket has at most %zu characters; choose a shorter --runtime-dir", path,
+			sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	reason[0] = '\0';
-	err = remove_stale(path, &address, reason, reason_size);
+	reason->text[0] = '\0';
+	err = remove_stale(path, &address, reason);
 	if (err)
 		goto out;
 	made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -116,8 +110,7 @@ int listen_control(const char *path, int *fd, char *reason, size_t reason_size)
 		err = -errno;
 out:
 	if (err) {
-		if (!reason[0])
-			snprintf(reason, reason_size, "control socket %s: %s", path, strerror(-err));
+		reason_default(reason, err, "control socket %s: %s", path, strerror(-err));
 		if (made >= 0)
 			close(made);
 		return err;

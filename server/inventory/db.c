@@ -62,31 +62,30 @@ int db_run(struct db *db, const char *sql)
 	return err;
 }
 
-int db_explain_damage(const char *path, const char *what, char *reason, size_t reason_size)
+int db_explain_damage(const char *path, const char *what, struct reason *reason)
 {
-	snprintf(reason, reason_size,
-		 "%s is damaged (%s): keep a copy of it and of its -wal file, then restore a backup, or try "
-		 "\"sqlite3 %s .recover\" into a new file; the machines' disks in children/ are not touched",
-		 path, what, path);
-	return -EUCLEAN;
+	return reason_refuse(
+		reason, -EUCLEAN,
+		"%s is damaged (%s): keep a copy of it and of its -wal file, then restore a backup, or try \"sqlite3 "
+		"%s .recover\" into a new file; the machines' disks in children/ are not touched",
+		path, what, path);
 }
 
-int db_explain(struct db *db, const char *path, int code, char *reason, size_t reason_size)
+int db_explain(struct db *db, const char *path, int code, struct reason *reason)
 {
 	int err = db_errno(db->sqlite, code);
 	const char *what = db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code);
 
 	if (err == -EUCLEAN)
-		return db_explain_damage(path, what, reason, reason_size);
+		return db_explain_damage(path, what, reason);
 	if (err == -EBUSY)
-		snprintf(reason, reason_size, "%s is locked by another process: end it (\"fuser %s\" says which)", path,
-			 path);
+		reason_set(reason, "%s is locked by another process: end it (\"fuser %s\" says which)", path, path);
 	else
-		snprintf(reason, reason_size, "%s: %s", path, what);
+		reason_set(reason, "%s: %s", path, what);
 	return err ? err : -EIO;
 }
 
-int db_open(struct db *db, const char *path, bool read_only, char *reason, size_t reason_size)
+int db_open(struct db *db, const char *path, bool read_only, struct reason *reason)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (read_only ? 0 : SQLITE_OPEN_CREATE);
 	char limit[64];
@@ -112,7 +111,7 @@ int db_open(struct db *db, const char *path, bool read_only, char *reason, size_
 	if (code == SQLITE_OK)
 		return 0;
 fail:
-	err = db_explain(db, path, code, reason, reason_size);
+	err = db_explain(db, path, code, reason);
 	db_close(db);
 	return err;
 }

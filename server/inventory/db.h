@@ -9,6 +9,7 @@
 #ifndef INVENTORY_DB_H
 #define INVENTORY_DB_H
 
+#include "base/reason.h"
 #include "inventory/inventory.h"
 
 #include <sqlite3.h>
@@ -46,11 +47,11 @@ struct inventory_tx {
 };
 
 /* 0 or -errno with a sentence. read_only: PRAGMA query_only. */
-int db_open(struct db *db, const char *path, bool read_only, char *reason, size_t reason_size);
+int db_open(struct db *db, const char *path, bool read_only, struct reason *reason);
 void db_close(struct db *db);
 /* Why opening or migrating failed: writes the sentence, returns -errno. */
-int db_explain(struct db *db, const char *path, int code, char *reason, size_t reason_size);
-int db_explain_damage(const char *path, const char *what, char *reason, size_t reason_size);
+int db_explain(struct db *db, const char *path, int code, struct reason *reason);
+int db_explain_damage(const char *path, const char *what, struct reason *reason);
 /* Runs one or more statements without values. 0 or -errno, logged. */
 int db_run(struct db *db, const char *sql);
 
@@ -58,7 +59,7 @@ int db_run(struct db *db, const char *sql);
  * Brings the file to the newest version of the table (schema.sql, migrations/NNNN-what.sql), each step in one
  * transaction. 0 or -errno with a sentence.
  */
-int migrate(struct db *db, const struct asset *table, const char *path, char *reason, size_t reason_size);
+int migrate(struct db *db, const struct asset *table, const char *path, struct reason *reason);
 
 struct query {
 	struct inventory_tx *tx;

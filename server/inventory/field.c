@@ -52,7 +52,7 @@ const char *field_word(const struct field *field, const void *record)
 }
 
 static int parse_word(const struct field *field, const char *const *words, void *record, const char *value,
-		      char *reason, size_t reason_size)
+		      struct reason *reason)
 {
 	char list[160] = "";
 	size_t len = 0;
@@ -66,37 +66,33 @@ static int parse_word(const struct field *field, const char *const *words, void 
 					words[i]);
 		assert(len < sizeof(list));
 	}
-	snprintf(reason, reason_size, "%s: expected %s", field->key, list);
-	return -EINVAL;
+	return reason_refuse(reason, -EINVAL, "%s: expected %s", field->key, list);
 }
 
-static int parse_text(const struct field *field, void *record, const char *value, char *reason, size_t reason_size)
+static int parse_text(const struct field *field, void *record, const char *value, struct reason *reason)
 {
-	if (strlen(value) >= field->size) {
-		snprintf(reason, reason_size, "%s: at most %zu bytes", field->key, field->size - 1);
-		return -EINVAL;
-	}
+	if (strlen(value) >= field->size)
+		return reason_refuse(reason, -EINVAL, "%s: at most %zu bytes", field->key, field->size - 1);
 	if (field->nothing && !strcmp(value, field->nothing))
 		value = "";
 	snprintf((char *)record + field->offset, field->size, "%s", value);
 	return 0;
 }
 
-int field_parse(const struct field *field, void *record, const char *value, char *reason, size_t reason_size)
+int field_parse(const struct field *field, void *record, const char *value, struct reason *reason)
 {
 	static const char *const no_yes[] = { "no", "yes", NULL };
 
 	switch (field->kind) {
 	case FIELD_TEXT:
-		return parse_text(field, record, value, reason, reason_size);
+		return parse_text(field, record, value, reason);
 	case FIELD_BOOL:
-		return parse_word(field, no_yes, record, value, reason, reason_size);
+		return parse_word(field, no_yes, record, value, reason);
 	case FIELD_WORD:
 	case FIELD_BYTES_OF:
-		return parse_word(field, field->words, record, value, reason, reason_size);
+		return parse_word(field, field->words, record, value, reason);
 	default:
-		snprintf(reason, reason_size, "%s: cannot be set", field->key);
-		return -EINVAL;
+		return reason_refuse(reason, -EINVAL, "%s: cannot be set", field->key);
 	}
 }
 

@@ -7,6 +7,8 @@
 #ifndef INVENTORY_FIELD_H
 #define INVENTORY_FIELD_H
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +50,7 @@ const char *field_word(const struct field *field, const void *record);
  * Takes a value as people write it, by the field's kind alone; rules of a field's own are the caller's. -EINVAL with a
  * sentence that begins with the key.
  */
-int field_parse(const struct field *field, void *record, const char *value, char *reason, size_t reason_size);
+int field_parse(const struct field *field, void *record, const char *value, struct reason *reason);
 /* NULL: no field of the table has this key. The table ends in a row without a column. */
 const struct field *field_by_key(const struct field *table, const char *key);
 

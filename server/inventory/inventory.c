@@ -282,15 +282,13 @@ static void *reader_main(void *arg)
 /* ---- open and close ---- */
 
 /* The file holds secrets: it, and with it -wal and -shm, is for us alone. */
-static int inventory_make_file(const char *path, char *reason, size_t reason_size)
+static int inventory_make_file(const char *path, struct reason *reason)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int err = 0;
 
-	if (fd < 0 || fchmod(fd, 0600)) {
-		err = -errno;
-		snprintf(reason, reason_size, "%s: cannot be opened: %s", path, strerror(-err));
-	}
+	if (fd < 0 || fchmod(fd, 0600))
+		err = reason_refuse(reason, -errno, "%s: cannot be opened: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -316,37 +314,34 @@ static int inventory_start(struct inventory *inventory)
 	return 0;
 }
 
-int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason,
-			 size_t reason_size)
+int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory,
+			 struct reason *reason)
 {
 	struct inventory *made = calloc(1, sizeof(*made));
 	int err;
 
-	if (!made) {
-		snprintf(reason, reason_size, "%s: no memory", path);
-		return -ENOMEM;
-	}
+	if (!made)
+		return reason_refuse(reason, -ENOMEM, "%s: no memory", path);
 	pthread_mutex_init(&made->mutex, NULL);
 	queue_init(&made->writes);
 	queue_init(&made->reads);
 	pthread_cond_init(&made->idle_cond, NULL);
 	cond_init_monotonic(&made->changed_cond);
 	made->generation = 1;
-	reason[0] = '\0';
-	err = inventory_make_file(path, reason, reason_size);
+	reason->text[0] = '\0';
+	err = inventory_make_file(path, reason);
 	if (!err)
-		err = db_open(&made->db, path, false, reason, reason_size);
+		err = db_open(&made->db, path, false, reason);
 	if (!err)
-		err = migrate(&made->db, table, path, reason, reason_size);
+		err = migrate(&made->db, table, path, reason);
 	for (int i = 0; i < READERS && !err; i++) {
 		made->readers[i].inventory = made;
-		err = db_open(&made->readers[i].db, path, true, reason, reason_size);
+		err = db_open(&made->readers[i].db, path, true, reason);
 	}
 	if (!err)
 		err = inventory_start(made);
 	if (err) {
-		if (!reason[0])
-			snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
+		reason_default(reason, err, "%s: %s", path, strerror(-err));
 		inventory_close(made);
 		return err;
 	}
@@ -354,9 +349,9 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 	return 0;
 }
 
-int inventory_open(const char *path, struct inventory **inventory, char *reason, size_t reason_size)
+int inventory_open(const char *path, struct inventory **inventory, struct reason *reason)
 {
-	return inventory_open_table(path, assets_db, inventory, reason, reason_size);
+	return inventory_open_table(path, assets_db, inventory, reason);
 }
 
 void inventory_close(struct inventory *inventory)

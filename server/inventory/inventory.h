@@ -15,6 +15,7 @@
 
 #include "base/loop.h"
 #include "base/parse.h"
+#include "base/reason.h"
 #include "inventory/field.h"
 
 #include <stdbool.h>
@@ -39,7 +40,7 @@ struct inventory_job {
  * Opens or makes the file and migrates it. 0 or -errno with a sentence in reason (a newer schema, a corrupt file,
  * locked by another process: each said with what to do). Main thread, at start.
  */
-int inventory_open(const char *path, struct inventory **inventory, char *reason, size_t reason_size);
+int inventory_open(const char *path, struct inventory **inventory, struct reason *reason);
 /* Runs what is queued, then closes. */
 void inventory_close(struct inventory *inventory);
 /* Any thread. */
@@ -371,7 +372,7 @@ bool quota_parse(const char *text, uint64_t *bytes);
 /* What holds for a volume: its own, else the policy's. Bytes; 0: no bound. */
 uint64_t quota_of(const struct volume *volume, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
-int policy_set(struct inventory_tx *tx, const char *key, const char *value, char *reason, size_t reason_size);
+int policy_set(struct inventory_tx *tx, const char *key, const char *value, struct reason *reason);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);
 
 /* Small named values: "iqn-prefix", "admin-password" (a crypt(5) hash), ... -ENOENT. */

@@ -85,41 +85,36 @@ static long pragma_number(struct db *db, const char *sql, int *code)
 }
 
 /* Is the file whole, ours and not from the future? *version: what it has. */
-static int check_file(struct db *db, unsigned newest, const char *path, unsigned *version, char *reason,
-		      size_t reason_size)
+static int check_file(struct db *db, unsigned newest, const char *path, unsigned *version, struct reason *reason)
 {
 	char text[200];
 	long id, has, tables;
 	int code;
 
 	if (!pragma(db, "PRAGMA quick_check(1)", text, sizeof(text), &code))
-		return db_explain(db, path, code, reason, reason_size);
+		return db_explain(db, path, code, reason);
 	if (strcmp(text, "ok"))
-		return db_explain_damage(path, text, reason, reason_size);
+		return db_explain_damage(path, text, reason);
 	id = pragma_number(db, "PRAGMA application_id", &code);
 	has = pragma_number(db, "PRAGMA user_version", &code);
 	tables = pragma_number(db, "SELECT count(*) FROM sqlite_master", &code);
 	if (id < 0 || has < 0 || tables < 0)
-		return db_explain(db, path, code, reason, reason_size);
-	if (tables && id != APPLICATION_ID) {
-		snprintf(reason, reason_size, "%s is an SQLite file of another program: move it away", path);
-		return -EUCLEAN;
-	}
-	if ((unsigned long)has > newest) {
-		snprintf(reason, reason_size,
-			 "%s was written by a newer sanbootd (schema version %ld, this one knows %u): install that "
-			 "version or a later one",
-			 path, has, newest);
-		return -EPROTONOSUPPORT;
-	}
+		return db_explain(db, path, code, reason);
+	if (tables && id != APPLICATION_ID)
+		return reason_refuse(reason, -EUCLEAN, "%s is an SQLite file of another program: move it away", path);
+	if ((unsigned long)has > newest)
+		return reason_refuse(reason, -EPROTONOSUPPORT,
+				     "%s was written by a newer sanbootd (schema version %ld, this one knows %u): "
+				     "install that version or a later one",
+				     path, has, newest);
 	if (tables && !has)
-		return db_explain_damage(path, "it has tables, but no version", reason, reason_size);
+		return db_explain_damage(path, "it has tables, but no version", reason);
 	*version = (unsigned)has;
 	return 0;
 }
 
-static int migrate_step(struct db *db, const struct asset *asset, unsigned version, const char *path, char *reason,
-			size_t reason_size)
+static int migrate_step(struct db *db, const struct asset *asset, unsigned version, const char *path,
+			struct reason *reason)
 {
 	char pragmas[128], text[64];
 	int code, err;
@@ -134,9 +129,9 @@ static int migrate_step(struct db *db, const struct asset *asset, unsigned versi
 	if (code != SQLITE_OK)
 		goto fail;
 	if (pragma(db, "PRAGMA foreign_key_check", text, sizeof(text), &code)) {
-		snprintf(reason, reason_size,
-			 "%s: %s leaves rows of \"%s\" that refer to nothing: restore a backup and report this", path,
-			 asset->name, text);
+		reason_set(reason,
+			   "%s: %s leaves rows of \"%s\" that refer to nothing: restore a backup and report this", path,
+			   asset->name, text);
 		err = -EUCLEAN;
 		goto out;
 	}
@@ -144,20 +139,20 @@ static int migrate_step(struct db *db, const struct asset *asset, unsigned versi
 	if (code == SQLITE_OK)
 		return 0;
 fail:
-	err = db_explain(db, path, code, reason, reason_size);
+	err = db_explain(db, path, code, reason);
 	if (err != -EUCLEAN && err != -EBUSY)
-		snprintf(reason, reason_size, "%s: %s: %s", path, asset->name, sqlite3_errmsg(db->sqlite));
+		reason_set(reason, "%s: %s: %s", path, asset->name, sqlite3_errmsg(db->sqlite));
 out:
 	sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
 	return err;
 }
 
-int migrate(struct db *db, const struct asset *table, const char *path, char *reason, size_t reason_size)
+int migrate(struct db *db, const struct asset *table, const char *path, struct reason *reason)
 {
 	unsigned newest = newest_version(table), version = 0;
 	int err;
 
-	err = check_file(db, newest, path, &version, reason, reason_size);
+	err = check_file(db, newest, path, &version, reason);
 	if (err)
 		return err;
 	/* Only now: the file is ours. Its other connections find it so. */
@@ -169,7 +164,7 @@ int migrate(struct db *db, const struct asset *table, const char *path, char *re
 	for (unsigned next = version + 1; next <= newest && !err; next++) {
 		const struct asset *asset = asset_of_version(table, next);
 
-		err = migrate_step(db, asset, next, path, reason, reason_size);
+		err = migrate_step(db, asset, next, path, reason);
 		if (!err && version)
 			log_info("inventory: %s: migrated to schema version %u by %s", path, next, asset->name);
 	}

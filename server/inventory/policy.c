@@ -193,7 +193,7 @@ int policy_get(struct inventory_tx *tx, struct policy *policy)
 	return err;
 }
 
-int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, char *reason, size_t reason_size)
+int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, struct reason *reason)
 {
 	const struct policy_key *key = key_find(key_name);
 	struct policy scratch = { 0 };
@@ -201,25 +201,20 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	int err;
 
 	if (!key) {
-		size_t len = (size_t)snprintf(reason, reason_size, "there is no such policy key; there are");
-
-		for (size_t i = 0; i < array_len(keys) && len < reason_size; i++)
-			len += (size_t)snprintf(reason + len, reason_size - len, "%s %s", i ? "," : "", keys[i].name);
+		reason_set(reason, "there is no such policy key; there are");
+		for (size_t i = 0; i < array_len(keys); i++)
+			reason_append(reason, "%s %s", i ? "," : "", keys[i].name);
 		return -ENOENT;
 	}
-	if (strlen(value) >= VALUE_MAX_TEXT || !key->set(&scratch, value)) {
-		snprintf(reason, reason_size, "%s must be %s", key->name, key->expected);
-		return -EINVAL;
-	}
+	if (strlen(value) >= VALUE_MAX_TEXT || !key->set(&scratch, value))
+		return reason_refuse(reason, -EINVAL, "%s must be %s", key->name, key->expected);
 	query_begin(&q, tx,
 		    "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
 		    "excluded.value");
 	query_bind_text(&q, key->name, NAME_MAX_TEXT);
 	query_bind_text(&q, value, VALUE_MAX_TEXT);
 	err = query_run(&q);
-	if (err)
-		snprintf(reason, reason_size, "%s could not be stored: %s", key->name, strerror(-err));
-	return err;
+	return err ? reason_refuse(reason, err, "%s could not be stored: %s", key->name, strerror(-err)) : 0;
 }
 
 static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])

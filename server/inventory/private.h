@@ -3,13 +3,14 @@
 #ifndef INVENTORY_PRIVATE_H
 #define INVENTORY_PRIVATE_H
 
+#include "base/reason.h"
 #include "inventory/inventory.h"
 
 struct asset;
 
 /* inventory_open with another table of schemas: tests of migrations. */
-int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory, char *reason,
-			 size_t reason_size);
+int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory,
+			 struct reason *reason);
 /* One line in the log. */
 void event_log(const struct event *event);
 /*

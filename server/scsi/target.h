@@ -184,6 +184,21 @@ struct scsi_task {
  */
 void scsi_task_decode(struct scsi_task *task);
 void scsi_task_execute(struct scsi_task *task);
+
+/* Why the transport cannot have a command executed; RFC 7143 §11.4.7.2 says with which sense data. */
+enum scsi_transport_error {
+	SCSI_TRANSPORT_GOOD,
+	SCSI_UNEXPECTED_DATA,	/* unsolicited data that was not agreed on */
+	SCSI_WRONG_DATA_AMOUNT, /* more or less of it than announced, or in another order */
+	SCSI_DATA_CORRUPTED,	/* a digest is wrong */
+	SCSI_BIDIRECTIONAL,	/* no command that we have moves data both ways */
+	SCSI_NO_MEMORY,
+	SCSI_TRANSPORT_ERRORS,
+};
+/* Instead of execute: CHECK CONDITION. done comes inside. */
+void scsi_task_fail(struct scsi_task *task, enum scsi_transport_error why);
+/* After decode: whether it is a READ, of whatever length. */
+bool scsi_task_is_read(const struct scsi_task *task);
 /*
  * After decode: the task's done will come, soon, with aborted set; at once where it has not been executed, and when its
  * disk request has finished where it has (a write is never half-aborted: it has happened or never will).

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/spares.h"
+#include "scsi/handlers.h"
 #include "scsi/reservations.h"
 
 enum { TASK_STATES_KEPT = 1024 };
@@ -358,6 +359,35 @@ void scsi_task_execute(struct scsi_task *task)
 	else
 		task_run(st);
 	target_leave(target);
+}
+
+void scsi_task_fail(struct scsi_task *task, enum scsi_transport_error why)
+{
+	static const struct sense senses[SCSI_TRANSPORT_ERRORS] = {
+		[SCSI_UNEXPECTED_DATA] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_UNEXPECTED_UNSOLICITED_DATA },
+		[SCSI_WRONG_DATA_AMOUNT] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_INCORRECT_AMOUNT_OF_DATA },
+		[SCSI_DATA_CORRUPTED] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_PROTOCOL_SERVICE_CRC_ERROR },
+		[SCSI_BIDIRECTIONAL] = { .key = SENSE_ILLEGAL_REQUEST, .code = ASC_INVALID_FIELD_IN_CDB },
+		/* SAM-5 §5.3.1 has no better word for it. */
+		[SCSI_NO_MEMORY] = { .key = SENSE_HARDWARE_ERROR, .code = ASC_INTERNAL_TARGET_FAILURE },
+	};
+	struct task_state *st = task->private;
+
+	if (!st) {
+		task->sense_len = sense_encode(&senses[why], false, task->sense);
+		task->status = SCSI_CHECK_CONDITION;
+		task->done(task);
+		return;
+	}
+	task_look_again(st); /* whose D_SENSE counts */
+	task_fail_sense(st, &senses[why]);
+}
+
+bool scsi_task_is_read(const struct scsi_task *task)
+{
+	const struct task_state *st = task->private;
+
+	return st && st->op && st->op->run == sbc_read;
 }
 
 void scsi_task_abort(struct scsi_task *task)

@@ -10,6 +10,7 @@
 #ifndef STORE_BACKEND_H
 #define STORE_BACKEND_H
 
+#include "base/reason.h"
 #include "store/store.h"
 
 /* A volume at the start, when objects and rows have to agree again. */
@@ -37,13 +38,13 @@ struct store_backend {
 	 * fails nothing is left.
 	 */
 	int (*create)(struct store *store, const struct volume *volume, const struct image_version *version,
-		      char *reason, size_t reason_size);
+		      struct reason *reason);
 	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */
 	void (*open)(struct store *store, struct loop *loop, const struct volume *volume,
 		     const struct image_version *version, const struct store_open *how,
 		     void (*opened)(void *arg, const struct disk_opened *result), void *arg);
-	int (*grow)(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size);
-	int (*lift)(struct store *store, const char *object, char *reason, size_t reason_size);
+	int (*grow)(struct store *store, const char *object, uint64_t size_bytes, struct reason *reason);
+	int (*lift)(struct store *store, const char *object, struct reason *reason);
 	int (*sync)(struct store *store, const char *object);
 	/* A volume without an object is its version. Sets format and path also where it fails. */
 	int (*info)(struct store *store, const struct volume *volume, const struct image_version *version,

@@ -244,23 +244,19 @@ static void quote(const char *text, char *out, size_t size)
 }
 
 /* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
-static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code, char *reason,
-	       size_t reason_size)
+static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code,
+	       struct reason *reason)
 {
 	int status = 0, err = child_start(argv, how->in, out, child);
 
-	if (err) {
-		snprintf(reason, reason_size, "qemu-img could not be started: %s", strerror(-err));
-		return -EIO;
-	}
+	if (err)
+		return reason_refuse(reason, -EIO, "qemu-img could not be started: %s", strerror(-err));
 	err = child_follow(child, how->progress, &status);
 	if (err)
 		return err;
-	if (WIFSIGNALED(status)) {
-		snprintf(reason, reason_size, "qemu-img was killed by signal %d (too little memory?)",
-			 WTERMSIG(status));
-		return -EIO;
-	}
+	if (WIFSIGNALED(status))
+		return reason_refuse(reason, -EIO, "qemu-img was killed by signal %d (too little memory?)",
+				     WTERMSIG(status));
 	*code = WEXITSTATUS(status);
 	return 0;
 }
@@ -278,7 +274,7 @@ static void source_json(const struct convert *how, char *json, size_t size)
 		 image_format_driver(how->format), extra, CHILD_IN);
 }
 
-int convert_check(const struct convert *how, char *reason, size_t reason_size)
+int convert_check(const struct convert *how, struct reason *reason)
 {
 	char json[256], check[] = "check";
 	char *argv[] = { (char *)(uintptr_t)how->qemu_img, check, json, NULL };
@@ -287,16 +283,15 @@ int convert_check(const struct convert *how, char *reason, size_t reason_size)
 	int code, err;
 
 	source_json(how, json, sizeof(json));
-	err = run(argv, how, -1, &child, &code, reason, reason_size);
+	err = run(argv, how, -1, &child, &code, reason);
 	if (err || !code || code == CHECK_LEAKS || code == CHECK_UNSUPPORTED)
 		return err;
 	quote(child.err.text[0] ? child.err.text : child.out.text, words, sizeof(words));
-	snprintf(reason, reason_size, "is %s (qemu-img check: %.300s)",
-		 code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
-	return -EUCLEAN;
+	return reason_refuse(reason, -EUCLEAN, "is %s (qemu-img check: %.300s)",
+			     code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
 }
 
-int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, size_t reason_size)
+int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason)
 {
 	char json[256], info[] = "info", output[] = "--output=json";
 	char *argv[] = { (char *)(uintptr_t)how->qemu_img, info, output, json, NULL };
@@ -306,7 +301,7 @@ int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, 
 	int code, err;
 
 	source_json(how, json, sizeof(json));
-	err = run(argv, how, -1, &child, &code, reason, reason_size);
+	err = run(argv, how, -1, &child, &code, reason);
 	if (err)
 		return err;
 	root = code ? NULL : json_loads(child.out.text, 0, NULL);
@@ -315,14 +310,13 @@ int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, 
 		*size_bytes = (uint64_t)json_integer_value(size);
 	} else {
 		quote(child.err.text, words, sizeof(words));
-		snprintf(reason, reason_size, "is not readable (qemu-img info: %.300s)", words);
-		err = -EUCLEAN;
+		err = reason_refuse(reason, -EUCLEAN, "is not readable (qemu-img info: %.300s)", words);
 	}
 	json_decref(root);
 	return err;
 }
 
-int convert_run(const struct convert *how, char *reason, size_t reason_size)
+int convert_run(const struct convert *how, struct reason *reason)
 {
 	char json[256], output[32], unit[16], words[REASON_TEXT];
 	const char *const args[] = { how->qemu_img, "convert", "-p",   "-n", "--target-is-zero", "-S", unit, "-O",
@@ -337,15 +331,12 @@ int convert_run(const struct convert *how, char *reason, size_t reason_size)
 	for (size_t i = 0; i < array_len(args); i++)
 		argv[i] = (char *)(uintptr_t)args[i];
 	/* See the top: only while the child runs, in a folder that it cannot enter. */
-	if (fchmod(how->out, 0666)) {
-		snprintf(reason, reason_size, "could not be prepared: %s", strerror(errno));
-		return -EIO;
-	}
-	err = run(argv, how, how->out, &child, &code, reason, reason_size);
+	if (fchmod(how->out, 0666))
+		return reason_refuse(reason, -EIO, "could not be prepared: %s", strerror(errno));
+	err = run(argv, how, how->out, &child, &code, reason);
 	fchmod(how->out, 0600);
 	if (err || !code)
 		return err;
 	quote(child.err.text, words, sizeof(words));
-	snprintf(reason, reason_size, "could not be converted: qemu-img: %.400s", words);
-	return -EIO;
+	return reason_refuse(reason, -EIO, "could not be converted: qemu-img: %.400s", words);
 }

@@ -6,6 +6,7 @@
 #ifndef STORE_CONVERT_H
 #define STORE_CONVERT_H
 
+#include "base/reason.h"
 #include "store/hash.h"
 #include "store/probe.h"
 
@@ -20,10 +21,10 @@ struct convert {
 /* May the unprivileged child open this file? Otherwise the caller makes a copy that it may. */
 bool convert_can_read(const struct stat *st);
 /* "qemu-img check": 0, also for formats without checks; -EUCLEAN with a sentence; -ECANCELED. */
-int convert_check(const struct convert *how, char *reason, size_t reason_size);
+int convert_check(const struct convert *how, struct reason *reason);
 /* "qemu-img info": how big the disk inside is, in its opinion. 0, -EUCLEAN with a sentence, -ECANCELED. */
-int convert_size(const struct convert *how, uint64_t *size_bytes, char *reason, size_t reason_size);
+int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason);
 /* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with qemu-img's own words in reason. */
-int convert_run(const struct convert *how, char *reason, size_t reason_size);
+int convert_run(const struct convert *how, struct reason *reason);
 
 #endif

@@ -86,36 +86,32 @@ void import_fini(struct store *store)
 	pthread_cond_destroy(&store->changed);
 }
 
-static int import_open(const char *path, int *fd, char *reason, size_t reason_size)
+static int import_open(const char *path, int *fd, struct reason *reason)
 {
 	int err;
 
-	if (path[0] != '/' || strlen(path) >= PATH_MAX) {
-		snprintf(reason, reason_size,
-			 "the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
-		return -EINVAL;
-	}
+	if (path[0] != '/' || strlen(path) >= PATH_MAX)
+		return reason_refuse(
+			reason, -EINVAL,
+			"the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (*fd >= 0)
 		return 0;
-	err = -errno;
-	snprintf(reason, reason_size, "%.300s: %s", path, strerror(-err));
+	err = reason_refuse(reason, -errno, "%.300s: %s", path, strerror(errno));
 	return err == -ENOENT ? -ENOENT : -EINVAL;
 }
 
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
-		 uint64_t *id, char *reason, size_t reason_size)
+		 uint64_t *id, struct reason *reason)
 {
 	struct import *import;
 	bool start;
 	int fd, err;
 
-	if (!image_name_valid(name)) {
-		snprintf(reason, reason_size,
-			 "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
-		return -EINVAL;
-	}
-	err = import_open(path, &fd, reason, reason_size);
+	if (!image_name_valid(name))
+		return reason_refuse(reason, -EINVAL,
+				     "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
+	err = import_open(path, &fd, reason);
 	if (err)
 		return err;
 	pthread_mutex_lock(&store->mutex);
@@ -124,9 +120,8 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	    (import->status.id && import->status.stage != IMPORT_DONE && import->status.stage != IMPORT_FAILED)) {
 		pthread_mutex_unlock(&store->mutex);
 		close(fd);
-		snprintf(reason, reason_size, "%d imports are waiting already: try again when some are done",
-			 IMPORTS_KEPT);
-		return -EBUSY;
+		return reason_refuse(reason, -EBUSY, "%d imports are waiting already: try again when some are done",
+				     IMPORTS_KEPT);
 	}
 	*import = (struct import){ .fd = fd,
 				   .use = use,

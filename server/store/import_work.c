@@ -51,7 +51,7 @@ struct work {
 	bool no_space;
 	struct image_version version;
 	char published_file[PATH_MAX]; /* images/NAME@V.raw once linked */
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 /* ---- status ---- */
@@ -73,39 +73,29 @@ static bool work_step(void *arg, unsigned percent)
 {
 	struct work *work = arg;
 	uint64_t now = time_monotonic_ms();
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	import_set(work->store, work->import, work->stage, percent, NULL);
 	/* The machines that run need the reserve more than this import does. */
 	if (work->stage == IMPORT_CONVERTING && now - work->space_checked_ms > SPACE_CHECK_MS) {
 		work->space_checked_ms = now;
-		work->no_space = store_check_space(work->store, &work->policy, 0, reason, sizeof(reason)) == -ENOSPC;
+		work->no_space = store_check_space(work->store, &work->policy, 0, &reason) == -ENOSPC;
 	}
 	return !work->store->closing && !work->no_space;
-}
-
-static int __attribute__((format(printf, 3, 4))) work_fail(struct work *work, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(work->reason, sizeof(work->reason), format, args);
-	va_end(args);
-	return err;
 }
 
 /* Why a pass over the bytes ended early. */
 static int work_fail_pass(struct work *work, int err)
 {
 	if (err == -ECANCELED && work->no_space) {
-		store_check_space(work->store, &work->policy, 0, work->reason, sizeof(work->reason));
+		store_check_space(work->store, &work->policy, 0, &work->reason);
 		return -ENOSPC;
 	}
 	if (err == -ECANCELED)
-		return work_fail(work, err, "the server was stopped: import it again");
+		return reason_refuse(&work->reason, err, "the server was stopped: import it again");
 	if (err == -ENODATA)
-		return work_fail(work, err, "%s became shorter while it was read", work->file_text);
-	return work_fail(work, err, "%s could not be copied: %s", work->file_text, strerror(-err));
+		return reason_refuse(&work->reason, err, "%s became shorter while it was read", work->file_text);
+	return reason_refuse(&work->reason, err, "%s could not be copied: %s", work->file_text, strerror(-err));
 }
 
 /* ---- steps ---- */
@@ -121,7 +111,7 @@ static int open_tmp(struct work *work, const char *suffix, char path[PATH_MAX])
 	if (fd < 0) {
 		int err = -errno;
 
-		work_fail(work, err, "%s cannot be made: %s", path, strerror(-err));
+		reason_refuse(&work->reason, err, "%s cannot be made: %s", path, strerror(-err));
 		path[0] = '\0';
 		return err;
 	}
@@ -153,24 +143,25 @@ static int input_size(int fd, const struct stat *st, uint64_t *size)
 static int work_check(struct work *work, struct stat *st, uint64_t *in_size, struct probe *probe)
 {
 	struct import *import = work->import;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct view view;
 	int err;
 
 	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
-		return work_fail(work, -EINVAL, "%s is neither a file nor a disk", work->file_text);
+		return reason_refuse(&work->reason, -EINVAL, "%s is neither a file nor a disk", work->file_text);
 	if (has_writer(import->fd))
-		return work_fail(work, -EBUSY, "%s is being written to by a virtual machine: shut that down first",
-				 work->file_text);
+		return reason_refuse(&work->reason, -EBUSY,
+				     "%s is being written to by a virtual machine: shut that down first",
+				     work->file_text);
 	view = view_of_file(&import->fd, *in_size);
-	err = probe_image(&view, import->path, probe, reason, sizeof(reason));
+	err = probe_image(&view, import->path, probe, &reason);
 	if (err)
-		return work_fail(work, err, "%s %.400s", work->file_text, reason);
+		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
 	err = store_get_policy(work->store, &work->policy);
 	if (err)
-		return work_fail(work, err, "the policy could not be read: %s", strerror(-err));
+		return reason_refuse(&work->reason, err, "the policy could not be read: %s", strerror(-err));
 	return store_check_space(work->store, &work->policy, min_u64((uint64_t)st->st_blocks * 512, *in_size),
-				 work->reason, sizeof(work->reason));
+				 &work->reason);
 }
 
 /* qemu-img runs as nobody: what nobody may read is copied to where it can be handed over. */
@@ -196,7 +187,8 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	struct convert how = {
 		.qemu_img = work->store->qemu_img, .format = probe->format, .out = work->out, .progress = &progress
 	};
-	char text[100], reason[REASON_TEXT];
+	char text[100];
+	struct reason reason;
 	uint64_t qemu_size = 0;
 	int err = 0;
 
@@ -208,24 +200,23 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	how.in = work->copy_fd >= 0 ? work->copy_fd : work->import->fd;
 	snprintf(text, sizeof(text), "converting from %s", image_format_name(probe->format));
 	import_set(work->store, work->import, IMPORT_CONVERTING, 0, text);
-	err = convert_check(&how, reason, sizeof(reason));
+	err = convert_check(&how, &reason);
 	if (!err)
-		err = convert_size(&how, &qemu_size, reason, sizeof(reason));
+		err = convert_size(&how, &qemu_size, &reason);
 	/* Were it to see less of the disk than we, the rest would be zeroes. It counts in whole blocks. */
-	if (!err && qemu_size != align_up(probe->size_bytes, 512) && qemu_size != align_down(probe->size_bytes, 512)) {
-		snprintf(reason, sizeof(reason),
-			 "holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
-			 (unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
-		err = -EUCLEAN;
-	}
+	if (!err && qemu_size != align_up(probe->size_bytes, 512) && qemu_size != align_down(probe->size_bytes, 512))
+		err = reason_refuse(
+			&reason, -EUCLEAN,
+			"holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
+			(unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
 	if (!err && ftruncate(work->out, (off_t)size))
 		return work_fail_pass(work, -errno);
 	if (!err)
-		err = convert_run(&how, reason, sizeof(reason));
+		err = convert_run(&how, &reason);
 	if (err == -ECANCELED)
 		return work_fail_pass(work, err);
 	if (err)
-		return work_fail(work, err, "%s %.400s", work->file_text, reason);
+		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
 	work->stage = IMPORT_HASHING;
 	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
 	err = hash_file(work->out, size, &progress, work->version.sha256);
@@ -258,7 +249,7 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {
 		int err = -errno;
 
-		return work_fail(work, err, "the new file could not be stored: %s", strerror(-err));
+		return reason_refuse(&work->reason, err, "the new file could not be stored: %s", strerror(-err));
 	}
 	version->size_bytes = size;
 	version->inode = st.st_ino;
@@ -339,8 +330,8 @@ static int work_publish(struct work *work)
 		return 0;
 	if (work->published_file[0])
 		store_unlink(work->published_file);
-	return work_fail(work, err, "%s could not be entered into the inventory: %s", work->version.image,
-			 strerror(-err));
+	return reason_refuse(&work->reason, err, "%s could not be entered into the inventory: %s", work->version.image,
+			     strerror(-err));
 }
 
 /* ---- all of it ---- */
@@ -366,9 +357,9 @@ static int work_run(struct work *work)
 	if (err)
 		return err;
 	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
-		return work_fail(work, -EBUSY,
-				 "%s was changed while it was read: end whatever writes to it, and import it again",
-				 work->file_text);
+		return reason_refuse(&work->reason, -EBUSY,
+				     "%s was changed while it was read: end whatever writes to it, and import it again",
+				     work->file_text);
 	err = work_seal(work, probe.size_bytes, size);
 	return err ? err : work_publish(work);
 }
@@ -393,7 +384,7 @@ static void work_finish(struct work *work, int err)
 	status->stage = err ? IMPORT_FAILED : IMPORT_DONE;
 	status->percent = err ? status->percent : 100;
 	if (err) {
-		snprintf(status->text, sizeof(status->text), "%s", work->reason);
+		snprintf(status->text, sizeof(status->text), "%s", work->reason.text);
 	} else {
 		snprintf(status->text, sizeof(status->text), "%s@%u%s", work->version.image, work->version.number,
 			 work->version.state == VERSION_PUBLISHED ? " is published"
@@ -404,7 +395,7 @@ static void work_finish(struct work *work, int err)
 	pthread_mutex_unlock(&store->mutex);
 	if (err)
 		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
-				"%s", work->reason);
+				"%s", work->reason.text);
 }
 
 void import_perform(struct store *store, struct import *import)

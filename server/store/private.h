@@ -3,6 +3,7 @@
 #ifndef STORE_PRIVATE_H
 #define STORE_PRIVATE_H
 
+#include "base/reason.h"
 #include "store/store.h"
 
 #include "base/pool.h"
@@ -75,8 +76,7 @@ int store_sync_path(const char *path);
 /* Removes a file; that it is not there is fine. Others are logged. */
 void store_unlink(const char *path);
 /* Keeps the reserve of the policy (NULL: none) and `more` bytes free: 0, or -ENOSPC with a sentence. */
-int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason,
-		      size_t reason_size);
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, struct reason *reason);
 
 /* Runs run(tx, arg) as a job and waits. Not on a loop, not inside another job. */
 int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
@@ -94,7 +94,7 @@ uint64_t store_folder_allocated(const struct store *store, const char *folder);
 void store_version_path(const struct store *store, const struct image_version *version, char *out, size_t out_size);
 
 /* reclaim.c: files and rows agree again. */
-int store_reclaim(struct store *store, char *reason, size_t reason_size);
+int store_reclaim(struct store *store, struct reason *reason);
 
 /* import.c */
 void import_init(struct store *store);

@@ -17,28 +17,13 @@
 #include <string.h>
 #include <strings.h>
 
-struct reason {
-	char *text;
-	size_t size;
-};
-
-static int __attribute__((format(printf, 2, 3))) refuse(const struct reason *reason, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(reason->text, reason->size, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
-static int accept_size(struct probe *probe, enum image_format format, uint64_t size, const struct reason *reason)
+static int accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
 {
 	if (!size)
-		return refuse(reason, "holds an empty disk: there is nothing to boot from");
+		return reason_refuse(reason, -EINVAL, "holds an empty disk: there is nothing to boot from");
 	if (size > STORE_SIZE_MAX)
-		return refuse(reason, "holds a disk of %llu GiB: at most 16 TiB can be imported",
-			      (unsigned long long)(size >> 30));
+		return reason_refuse(reason, -EINVAL, "holds a disk of %llu GiB: at most 16 TiB can be imported",
+				     (unsigned long long)(size >> 30));
 	*probe = (struct probe){ format, size };
 	return 0;
 }
@@ -58,31 +43,33 @@ _Static_assert(offsetof(struct qcow2_start, incompatible) == 72, "qcow2 header")
 
 enum { QCOW2_CORRUPT = 1 << 1, QCOW2_DATA_FILE = 1 << 2 };
 
-static int probe_qcow2(const struct view *view, struct probe *probe, const struct reason *reason)
+static int probe_qcow2(const struct view *view, struct probe *probe, struct reason *reason)
 {
 	struct qcow2_start h;
 	uint64_t incompatible;
 	uint32_t version;
 
 	if (!view_read(view, 0, &h, sizeof(h)))
-		return refuse(reason, "is cut off: a qcow2 header does not fit into it");
+		return reason_refuse(reason, -EINVAL, "is cut off: a qcow2 header does not fit into it");
 	version = be32_get(h.version);
 	if (version != 2 && version != 3)
-		return refuse(reason, "is qcow version %u: convert it first (qemu-img convert -O qcow2 OLD NEW)",
-			      version);
+		return reason_refuse(reason, -EINVAL,
+				     "is qcow version %u: convert it first (qemu-img convert -O qcow2 OLD NEW)",
+				     version);
 	incompatible = version == 3 ? be64_get(h.incompatible) : 0;
 	if (be64_get(h.backing_offset))
-		return refuse(reason,
-			      "has a backing file, so it is not complete by itself: make one file of both first "
-			      "(qemu-img convert -O qcow2 OLD NEW, where both are)");
+		return reason_refuse(reason, -EINVAL,
+				     "has a backing file, so it is not complete by itself: make one file of both first "
+				     "(qemu-img convert -O qcow2 OLD NEW, where both are)");
 	if (incompatible & QCOW2_DATA_FILE)
-		return refuse(reason, "keeps its data in another file: make one file of both first (qemu-img convert "
-				      "-O qcow2 OLD NEW, where both are)");
+		return reason_refuse(reason, -EINVAL,
+				     "keeps its data in another file: make one file of both first (qemu-img convert -O "
+				     "qcow2 OLD NEW, where both are)");
 	if (be32_get(h.crypt_method))
-		return refuse(reason,
-			      "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
+		return reason_refuse(reason, -EINVAL,
+				     "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
 	if (incompatible & QCOW2_CORRUPT)
-		return refuse(reason, "is marked corrupt: repair it first (qemu-img check -r all)");
+		return reason_refuse(reason, -EINVAL, "is marked corrupt: repair it first (qemu-img check -r all)");
 	return accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
 }
 
@@ -122,7 +109,7 @@ static bool vhd_checksum_ok(const struct vhd_footer *footer)
 }
 
 /* The blocks of a dynamic VHD must lie in the file: qemu-img would read what is cut off as zeroes. */
-static int vhd_check_table(const struct view *view, const struct vhd_footer *footer, const struct reason *reason)
+static int vhd_check_table(const struct view *view, const struct vhd_footer *footer, struct reason *reason)
 {
 	struct vhd_dynamic header;
 	struct be32 table[VHD_CHUNK];
@@ -130,24 +117,26 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 
 	if (!view_read(view, be64_get(footer->data_offset), &header, sizeof(header)) ||
 	    memcmp(header.cookie, "cxsparse", 8))
-		return refuse(reason, "is damaged: its VHD header is missing");
+		return reason_refuse(reason, -EINVAL, "is damaged: its VHD header is missing");
 	at = be64_get(header.table_offset);
 	entries = be32_get(header.entries);
 	block = be32_get(header.block_size);
 	if (block < 512 || (block & (block - 1)) || entries > STORE_SIZE_MAX / block ||
 	    entries * block < be64_get(footer->current_size))
-		return refuse(reason, "is damaged: its VHD header makes no sense");
+		return reason_refuse(reason, -EINVAL, "is damaged: its VHD header makes no sense");
 	while (entries) {
 		size_t count = (size_t)min_u64(entries, VHD_CHUNK);
 
 		if (!view_read(view, at, table, count * sizeof(table[0])))
-			return refuse(reason, "is cut off or damaged: its VHD block table does not fit into it");
+			return reason_refuse(reason, -EINVAL,
+					     "is cut off or damaged: its VHD block table does not fit into it");
 		for (size_t i = 0; i < count; i++) {
 			uint32_t sector = be32_get(table[i]);
 
 			if (sector != (uint32_t)VHD_UNUSED && (uint64_t)sector * 512 + block > view->size)
-				return refuse(reason,
-					      "is cut off: blocks of its disk lie beyond its end. Copy it again");
+				return reason_refuse(
+					reason, -EINVAL,
+					"is cut off: blocks of its disk lie beyond its end. Copy it again");
 		}
 		at += count * sizeof(table[0]);
 		entries -= count;
@@ -156,32 +145,34 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 }
 
 static int probe_vhd(const struct view *view, const struct vhd_footer *footer, bool at_start, struct probe *probe,
-		     const struct reason *reason)
+		     struct reason *reason)
 {
 	struct vhd_footer last;
 	uint32_t type = be32_get(footer->type);
 	uint64_t size = be64_get(footer->current_size);
 
 	if (!vhd_checksum_ok(footer))
-		return refuse(reason, "is damaged: the checksum of its VHD footer is wrong");
+		return reason_refuse(reason, -EINVAL, "is damaged: the checksum of its VHD footer is wrong");
 	if (type == VHD_DIFFERENCING)
-		return refuse(reason,
-			      "is a differencing VHD, so it is not complete by itself: merge it with its parent first "
-			      "(Hyper-V: Edit Disk, Merge; or Convert-VHD OLD.vhd NEW.vhdx)");
+		return reason_refuse(reason, -EINVAL,
+				     "is a differencing VHD, so it is not complete by itself: merge it with its parent "
+				     "first (Hyper-V: Edit Disk, Merge; or Convert-VHD OLD.vhd NEW.vhdx)");
 	if (type == VHD_DYNAMIC) {
 		int err;
 
 		if (!at_start || !view_read(view, view->size - sizeof(last), &last, sizeof(last)) ||
 		    memcmp(last.cookie, "conectix", 8))
-			return refuse(reason, "is cut off: the VHD footer at its end is missing. Copy it again");
+			return reason_refuse(reason, -EINVAL,
+					     "is cut off: the VHD footer at its end is missing. Copy it again");
 		err = vhd_check_table(view, footer, reason);
 		if (err)
 			return err;
 	} else if (type != VHD_FIXED) {
-		return refuse(reason, "is a VHD of type %u, which nobody knows", type);
+		return reason_refuse(reason, -EINVAL, "is a VHD of type %u, which nobody knows", type);
 	} else if (size > view->size - sizeof(last)) {
-		return refuse(reason, "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again",
-			      (unsigned long long)size);
+		return reason_refuse(reason, -EINVAL,
+				     "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again",
+				     (unsigned long long)size);
 	}
 	return accept_size(probe, FORMAT_VHD, size, reason);
 }
@@ -257,7 +248,7 @@ static bool vhdx_item(const struct view *view, uint64_t region, unsigned count, 
 	return view_read(view, region + le32_get(offset), data, len);
 }
 
-static int probe_vhdx(const struct view *view, struct probe *probe, const struct reason *reason)
+static int probe_vhdx(const struct view *view, struct probe *probe, struct reason *reason)
 {
 	struct {
 		char signature[8];
@@ -274,23 +265,23 @@ static int probe_vhdx(const struct view *view, struct probe *probe, const struct
 
 	if (!vhdx_metadata_region(view, &region) || region > view->size ||
 	    !view_read(view, region, &table, sizeof(table)) || memcmp(table.signature, "metadata", 8))
-		return refuse(reason, "is cut off or damaged: its VHDX metadata is missing");
+		return reason_refuse(reason, -EINVAL, "is cut off or damaged: its VHDX metadata is missing");
 	count = le16_get(table.count);
 	if (!vhdx_item(view, region, count, vhdx_parameters, &parameters, sizeof(parameters)) ||
 	    !vhdx_item(view, region, count, vhdx_disk_size, &size, sizeof(size)) ||
 	    !vhdx_item(view, region, count, vhdx_sector_size, &sector, sizeof(sector)))
-		return refuse(reason, "is damaged: its VHDX metadata is incomplete");
+		return reason_refuse(reason, -EINVAL, "is damaged: its VHDX metadata is incomplete");
 	if ((le32_get(parameters.flags) & VHDX_HAS_PARENT) || vhdx_find(view, region + 32, count, vhdx_parent, &entry))
-		return refuse(reason, "is a differencing VHDX (an .avhdx checkpoint, perhaps), so it is not complete "
-				      "by itself: merge it with its parent "
-				      "first (Hyper-V: delete the checkpoint, or Convert-VHD OLD.avhdx NEW.vhdx)");
+		return reason_refuse(reason, -EINVAL,
+				     "is a differencing VHDX (an .avhdx checkpoint, perhaps), so it is not complete by "
+				     "itself: merge it with its parent first (Hyper-V: delete the checkpoint, or "
+				     "Convert-VHD OLD.avhdx NEW.vhdx)");
 	/* qemu-img takes such a disk for an eighth of its size; its partitions count in blocks that no machine sees. */
 	if (le32_get(sector) != 512)
-		return refuse(reason,
-			      "has logical sectors of %u bytes, and network boot knows 512: install into a disk with "
-			      "512-byte sectors "
-			      "(New-VHD -LogicalSectorSizeBytes 512)",
-			      le32_get(sector));
+		return reason_refuse(reason, -EINVAL,
+				     "has logical sectors of %u bytes, and network boot knows 512: install into a disk "
+				     "with 512-byte sectors (New-VHD -LogicalSectorSizeBytes 512)",
+				     le32_get(sector));
 	return accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
 }
 
@@ -304,16 +295,16 @@ struct vmdk_header {
 
 enum { VMDK_DESCRIPTOR_AT = 512, VMDK_DESCRIPTOR_MAX = 20 * 512 }; /* where qemu-img looks, and how far */
 
-static int vmdk_external(const struct reason *reason, const char *what)
+static int vmdk_external(struct reason *reason, const char *what)
 {
-	return refuse(reason,
-		      "is %s, so it is not complete by itself: make one file of all its parts first "
-		      "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)",
-		      what);
+	return reason_refuse(reason, -EINVAL,
+			     "is %s, so it is not complete by itself: make one file of all its parts first (qemu-img "
+			     "convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)",
+			     what);
 }
 
 /* The text inside: one extent, which is this file, and no parent. */
-static int vmdk_check_descriptor(const char *text, const struct reason *reason)
+static int vmdk_check_descriptor(const char *text, struct reason *reason)
 {
 	const char *parent = strcasestr(text, "parentCID");
 	const char *line;
@@ -339,18 +330,18 @@ static int vmdk_check_descriptor(const char *text, const struct reason *reason)
 	return extents > 1 ? vmdk_external(reason, "a VMDK that is split into several files") : 0;
 }
 
-static int probe_vmdk(const struct view *view, struct probe *probe, const struct reason *reason)
+static int probe_vmdk(const struct view *view, struct probe *probe, struct reason *reason)
 {
 	char text[VMDK_DESCRIPTOR_MAX + 1];
 	uint64_t offsets[2] = { VMDK_DESCRIPTOR_AT, 0 };
 	struct vmdk_header h;
 
 	if (!view_read(view, 0, &h, sizeof(h)))
-		return refuse(reason, "is cut off: a VMDK header does not fit into it");
+		return reason_refuse(reason, -EINVAL, "is cut off: a VMDK header does not fit into it");
 	if (!le64_get(h.capacity))
 		return vmdk_external(reason, "a VMDK whose data lies in other files");
 	if (le64_get(h.capacity) > STORE_SIZE_MAX / 512)
-		return refuse(reason, "holds a disk of more than 16 TiB, or is damaged");
+		return reason_refuse(reason, -EINVAL, "holds a disk of more than 16 TiB, or is damaged");
 	if (le64_get(h.descriptor_at) <= view->size / 512)
 		offsets[1] = le64_get(h.descriptor_at) * 512;
 	for (size_t i = 0; i < array_len(offsets); i++) {
@@ -361,7 +352,7 @@ static int probe_vmdk(const struct view *view, struct probe *probe, const struct
 			continue;
 		len = (size_t)min_u64(VMDK_DESCRIPTOR_MAX, view->size - offsets[i]);
 		if (!view_read(view, offsets[i], text, len))
-			return refuse(reason, "could not be read");
+			return reason_refuse(reason, -EINVAL, "could not be read");
 		text[len] = '\0';
 		err = vmdk_check_descriptor(text, reason);
 		if (err)
@@ -420,7 +411,7 @@ static const struct ending {
 	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK },
 };
 
-static int probe_raw(const struct view *view, const char *file_name, struct probe *probe, const struct reason *reason)
+static int probe_raw(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
 {
 	uint8_t magic[32];
 	const char *dot = strrchr(file_name, '.');
@@ -429,41 +420,39 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 		const struct foreign *f = &foreign[i];
 
 		if (view_read(view, f->offset, magic, f->len) && !memcmp(magic, f->magic, f->len))
-			return refuse(reason, "%s", f->what);
+			return reason_refuse(reason, -EINVAL, "%s", f->what);
 	}
 	for (size_t i = 0; i < array_len(endings) && dot; i++) {
 		if (!strcasecmp(dot, endings[i].text))
-			return refuse(reason,
-				      "is named %s, but does not begin like one: it is damaged, or a raw image that "
-				      "should be called .raw",
-				      endings[i].text);
+			return reason_refuse(reason, -EINVAL,
+					     "is named %s, but does not begin like one: it is damaged, or a raw image "
+					     "that should be called .raw",
+					     endings[i].text);
 	}
 	return accept_size(probe, FORMAT_RAW, view->size, reason);
 }
 
-int probe_image(const struct view *view, const char *file_name, struct probe *probe, char *reason_text,
-		size_t reason_size)
+int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
 {
-	const struct reason reason = { reason_text, reason_size };
 	struct vhd_footer footer;
 	uint8_t start[8] = { 0 };
 
 	if (!view->size)
-		return refuse(&reason, "is empty");
+		return reason_refuse(reason, -EINVAL, "is empty");
 	if (!view_read(view, 0, start, (size_t)min_u64(view->size, sizeof(start))))
-		return refuse(&reason, "could not be read");
+		return reason_refuse(reason, -EINVAL, "could not be read");
 	if (!memcmp(start, "QFI\xfb", 4))
-		return probe_qcow2(view, probe, &reason);
+		return probe_qcow2(view, probe, reason);
 	if (!memcmp(start, "vhdxfile", 8))
-		return probe_vhdx(view, probe, &reason);
+		return probe_vhdx(view, probe, reason);
 	if (!memcmp(start, "KDMV", 4))
-		return probe_vmdk(view, probe, &reason);
+		return probe_vmdk(view, probe, reason);
 	if (!memcmp(start, "conectix", 8) && view_read(view, 0, &footer, sizeof(footer)))
-		return probe_vhd(view, &footer, true, probe, &reason);
+		return probe_vhd(view, &footer, true, probe, reason);
 	if (view->size > sizeof(footer) && view_read(view, view->size - sizeof(footer), &footer, sizeof(footer)) &&
 	    !memcmp(footer.cookie, "conectix", 8))
-		return probe_vhd(view, &footer, false, probe, &reason);
-	return probe_raw(view, file_name, probe, &reason);
+		return probe_vhd(view, &footer, false, probe, reason);
+	return probe_raw(view, file_name, probe, reason);
 }
 
 static const struct {

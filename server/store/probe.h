@@ -6,6 +6,7 @@
 #ifndef STORE_PROBE_H
 #define STORE_PROBE_H
 
+#include "base/reason.h"
 #include "store/view.h"
 
 enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK };
@@ -19,7 +20,7 @@ struct probe {
  * file_name: for its ending, which must not promise another format than the bytes are. 0 or -EINVAL, with a sentence in
  * reason that goes on after the file's name ("is a differencing VHD: ...").
  */
-int probe_image(const struct view *view, const char *file_name, struct probe *probe, char *reason, size_t reason_size);
+int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason);
 /* "raw", "qcow2", "VHD", ... for people. */
 const char *image_format_name(enum image_format format);
 /* As qemu-img calls it. */

@@ -199,7 +199,7 @@ static void reclaim_half_published(struct reclaim *r, ino_t inode)
 	closedir(dir);
 }
 
-static int empty_tmp(struct reclaim *r, char *reason, size_t reason_size)
+static int empty_tmp(struct reclaim *r, struct reason *reason)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
@@ -209,8 +209,7 @@ static int empty_tmp(struct reclaim *r, char *reason, size_t reason_size)
 	if (!dir) {
 		int err = -errno;
 
-		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
-		return err;
+		return reason_refuse(reason, err, "%s: %s", path, strerror(-err));
 	}
 	while ((entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
@@ -259,15 +258,15 @@ int reclaim_make_again(struct store *store, const struct reclaim_volume *volume,
 {
 	const struct volume *v = &volume->volume;
 	const struct store_backend *backend = store_backend_find(store, v->backend);
-	char reason[REASON_TEXT];
+	struct reason reason;
 	int err;
 
 	backend->delete(store, v->object);
-	err = backend->create(store, v, version, reason, sizeof(reason));
+	err = backend->create(store, v, version, &reason);
 	if (!err && v->size_bytes)
-		err = backend->grow(store, v->object, v->size_bytes, reason, sizeof(reason));
+		err = backend->grow(store, v->object, v->size_bytes, &reason);
 	if (err)
-		log_error("store: %s: its disk could not be made again: %s", volume->owner, reason);
+		log_error("store: %s: its disk could not be made again: %s", volume->owner, reason.text);
 	return err;
 }
 
@@ -399,7 +398,7 @@ static int reclaim_unknown(struct store *store, const struct store_backend *back
 	return err;
 }
 
-static int reclaim_backend(struct reclaim *r, const struct store_backend *backend, char *reason, size_t reason_size)
+static int reclaim_backend(struct reclaim *r, const struct store_backend *backend, struct reason *reason)
 {
 	struct reclaim_rows rows = {
 		.volumes = calloc(r->volume_count + 1, sizeof(*rows.volumes)),
@@ -410,7 +409,7 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 	int err = rows.volumes ? delete_discarded(r->store, backend) : -ENOMEM;
 
 	if (err) {
-		snprintf(reason, reason_size, "what the inventory has given up could not be removed: %s", strerror(-err));
+		reason_set(reason, "what the inventory has given up could not be removed: %s", strerror(-err));
 		goto out;
 	}
 	for (size_t i = 0; i < r->volume_count; i++) {
@@ -421,7 +420,7 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 		backend->reclaim(r->store, &rows, &rows.volumes[i]);
 	err = reclaim_unknown(r->store, backend, &rows);
 	if (err)
-		snprintf(reason, reason_size, "what %s keeps cannot be listed: %s", backend->name, strerror(-err));
+		reason_set(reason, "what %s keeps cannot be listed: %s", backend->name, strerror(-err));
 out:
 	free(rows.volumes);
 	return err;
@@ -434,7 +433,7 @@ static int keep_boot_id(struct inventory_tx *tx, void *arg)
 	return setting_set(tx, boot_id_setting, r->boot_id);
 }
 
-int store_reclaim(struct store *store, char *reason, size_t reason_size)
+int store_reclaim(struct store *store, struct reason *reason)
 {
 	struct reclaim r = { .store = store };
 	int err;
@@ -442,21 +441,21 @@ int store_reclaim(struct store *store, char *reason, size_t reason_size)
 	read_boot_id(r.boot_id);
 	err = store_read(store, read_rows, &r);
 	if (err) {
-		snprintf(reason, reason_size, "the inventory could not be read: %s", strerror(-err));
+		reason_set(reason, "the inventory could not be read: %s", strerror(-err));
 		goto out;
 	}
 	names_sort(&r.version_files);
 	for (size_t i = 0; i < r.version_count; i++)
 		reclaim_image(&r, &r.versions[i]);
-	err = empty_tmp(&r, reason, reason_size);
+	err = empty_tmp(&r, reason);
 	for (const struct store_backend *const *backend = store->backends; *backend && !err; backend++)
-		err = reclaim_backend(&r, *backend, reason, reason_size);
+		err = reclaim_backend(&r, *backend, reason);
 	if (err)
 		goto out;
 	warn_about_unknown_images(&r);
 	err = store_write(store, keep_boot_id, &r);
 	if (err)
-		snprintf(reason, reason_size, "the inventory could not be written: %s", strerror(-err));
+		reason_set(reason, "the inventory could not be written: %s", strerror(-err));
 out:
 	free(r.versions);
 	free(r.volumes);

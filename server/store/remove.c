@@ -50,7 +50,7 @@ static int removal_run(struct inventory_tx *tx, void *arg)
 	return err ? err : removal_move(removal);
 }
 
-int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size)
+int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
 {
 	struct removal removal = { .store = store, .version_id = version_id, .actor = actor };
 	const struct image_version *version = &removal.version;
@@ -65,14 +65,14 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 	if (removal.moved && rename(removal.tmp, removal.file))
 		log_error("store: %s could not be put back: %s: the next start will", removal.file, strerror(errno));
 	if (err == -ENOENT)
-		snprintf(reason, reason_size, "there is no such image version");
+		reason_set(reason, "there is no such image version");
 	else if (err == -EBUSY)
-		snprintf(reason, reason_size,
-			 "%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it. Move the "
-			 "machines to another version or reset them, and remove the volumes (sanbootctl volume list), first",
-			 version->image, version->number, version->machines, version->volumes);
+		reason_set(reason,
+			   "%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it. "
+			   "Move the machines to another version or reset them, and remove the volumes (sanbootctl "
+			   "volume list), first",
+			   version->image, version->number, version->machines, version->volumes);
 	else
-		snprintf(reason, reason_size, "%s@%u could not be removed: %s", version->image, version->number,
-			 strerror(-err));
+		reason_set(reason, "%s@%u could not be removed: %s", version->image, version->number, strerror(-err));
 	return err;
 }

@@ -105,24 +105,20 @@ static int space_get(const char *dir, const struct policy *policy, struct store_
 	return 0;
 }
 
-int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, char *reason,
-		      size_t reason_size)
+int store_check_space(const struct store *store, const struct policy *policy, uint64_t more, struct reason *reason)
 {
 	struct store_space space;
 	int err = space_get(store->dir, policy, &space);
 
-	if (err) {
-		snprintf(reason, reason_size, "%s: %s", store->dir, strerror(-err));
-		return err;
-	}
+	if (err)
+		return reason_refuse(reason, err, "%s: %s", store->dir, strerror(-err));
 	if (space.free_bytes >= more && space.free_bytes - more >= space.reserve_bytes)
 		return 0;
-	snprintf(reason, reason_size,
-		 "the file system of %s has %llu MiB free; %llu MiB are needed and %llu MiB kept in reserve for "
-		 "machines that run: make room, or lower "
-		 "the policy's reserve",
-		 store->dir, (unsigned long long)(space.free_bytes >> 20),
-		 (unsigned long long)((more + (1 << 20) - 1) >> 20), (unsigned long long)(space.reserve_bytes >> 20));
+	reason_set(reason,
+		   "the file system of %s has %llu MiB free; %llu MiB are needed and %llu MiB kept in reserve for "
+		   "machines that run: make room, or lower the policy's reserve",
+		   store->dir, (unsigned long long)(space.free_bytes >> 20),
+		   (unsigned long long)((more + (1 << 20) - 1) >> 20), (unsigned long long)(space.reserve_bytes >> 20));
 	return -ENOSPC;
 }
 
@@ -160,20 +156,18 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 
 /* ---- open and close ---- */
 
-static int make_folder(const char *path, char *reason, size_t reason_size)
+static int make_folder(const char *path, struct reason *reason)
 {
 	struct stat st;
 
 	if (mkdir(path, 0750) && errno != EEXIST) {
 		int err = -errno;
 
-		snprintf(reason, reason_size, "%s cannot be made: %s", path, strerror(-err));
-		return err;
+		return reason_refuse(reason, err, "%s cannot be made: %s", path, strerror(-err));
 	}
 	if (!stat(path, &st) && S_ISDIR(st.st_mode))
 		return 0;
-	snprintf(reason, reason_size, "%s is not a folder: move it away", path);
-	return -ENOTDIR;
+	return reason_refuse(reason, -ENOTDIR, "%s is not a folder: move it away", path);
 }
 
 /* The pid that the file of the lock names; 0: none. */
@@ -209,7 +203,7 @@ static int lock_whole(const struct store *store, long *holder)
 }
 
 /* One process per state directory. The lock is the kernel's: it dies with us. The pid in the file is for people. */
-static int take_lock(struct store *store, char *reason, size_t reason_size)
+static int take_lock(struct store *store, struct reason *reason)
 {
 	char path[PATH_MAX], pid[32] = "unknown";
 	long holder = 0;
@@ -218,33 +212,28 @@ static int take_lock(struct store *store, char *reason, size_t reason_size)
 	store->lock_fd = open(store_path(store, NULL, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (store->lock_fd < 0) {
 		err = -errno;
-		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
-		return err;
+		return reason_refuse(reason, err, "%s: %s", path, strerror(-err));
 	}
 	err = lock_whole(store, &holder);
 	if (err == -EBUSY) {
 		if (holder)
 			snprintf(pid, sizeof(pid), "%ld", holder);
-		snprintf(reason, reason_size,
-			 "%s is in use by another sanbootd (process %s): stop that one, or give this one "
-			 "another --state-dir",
-			 store->dir, pid);
-		return err;
+		return reason_refuse(reason, err,
+				     "%s is in use by another sanbootd (process %s): stop that one, or give this one "
+				     "another --state-dir",
+				     store->dir, pid);
 	}
-	if (err) {
-		snprintf(reason, reason_size, "%s cannot be locked: %s", path, strerror(-err));
-		return err;
-	}
+	if (err)
+		return reason_refuse(reason, err, "%s cannot be locked: %s", path, strerror(-err));
 	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	if (ftruncate(store->lock_fd, 0) || pwrite(store->lock_fd, pid, strlen(pid), 0) < 0) {
 		err = -errno;
-		snprintf(reason, reason_size, "%s cannot be written: %s", path, strerror(-err));
-		return err;
+		return reason_refuse(reason, err, "%s cannot be written: %s", path, strerror(-err));
 	}
 	return 0;
 }
 
-static int find_qemu_img(struct store *store, char *reason, size_t reason_size)
+static int find_qemu_img(struct store *store, struct reason *reason)
 {
 	const char *path = getenv("PATH");
 	char list[4096], *rest = list, *folder;
@@ -256,47 +245,41 @@ static int find_qemu_img(struct store *store, char *reason, size_t reason_size)
 		if (folder[0] == '/' && len < (int)sizeof(store->qemu_img) && !access(store->qemu_img, X_OK))
 			return 0;
 	}
-	snprintf(reason, reason_size, "qemu-img was not found: install it (Debian: apt install qemu-utils)");
-	return -ENOENT;
+	return reason_refuse(reason, -ENOENT, "qemu-img was not found: install it (Debian: apt install qemu-utils)");
 }
 
-int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size)
+int store_open(const char *state_dir, struct pool *pool, struct store **store, struct reason *reason)
 {
 	struct store *made = calloc(1, sizeof(*made));
 	char path[PATH_MAX];
 	int err = 0;
 
-	if (!made) {
-		snprintf(reason, reason_size, "no memory");
-		return -ENOMEM;
-	}
+	if (!made)
+		return reason_refuse(reason, -ENOMEM, "no memory");
 	made->lock_fd = -1;
 	made->pool = pool;
 	made->backends = store_backends;
 	pthread_mutex_init(&made->mutex, NULL);
 	shared_init(made);
 	import_init(made);
-	if (strlen(state_dir) >= sizeof(made->dir)) {
-		err = -ENAMETOOLONG;
-		snprintf(reason, reason_size, "the name of the state directory is too long (at most %zu bytes)",
-			 sizeof(made->dir) - 1);
-	}
+	if (strlen(state_dir) >= sizeof(made->dir))
+		err = reason_refuse(reason, -ENAMETOOLONG,
+				    "the name of the state directory is too long (at most %zu bytes)",
+				    sizeof(made->dir) - 1);
 	if (!err) {
 		snprintf(made->dir, sizeof(made->dir), "%s", state_dir);
 		snprintf(made->inventory_path, sizeof(made->inventory_path), "%s/inventory.db", state_dir);
-		err = make_folder(made->dir, reason, reason_size);
+		err = make_folder(made->dir, reason);
 	}
 	if (!err)
-		err = take_lock(made, reason, reason_size);
+		err = take_lock(made, reason);
 	for (size_t i = 0; i < array_len(folders) && !err; i++)
-		err = make_folder(store_path(made, folders[i], NULL, path), reason, reason_size);
+		err = make_folder(store_path(made, folders[i], NULL, path), reason);
 	/* Nobody else may reach what is being imported: qemu-img's output is writable for all while it is made. */
-	if (!err && chmod(store_path(made, "tmp", NULL, path), 0700)) {
-		err = -errno;
-		snprintf(reason, reason_size, "%s: %s", path, strerror(-err));
-	}
+	if (!err && chmod(store_path(made, "tmp", NULL, path), 0700))
+		err = reason_refuse(reason, -errno, "%s: %s", path, strerror(errno));
 	if (!err)
-		err = find_qemu_img(made, reason, reason_size);
+		err = find_qemu_img(made, reason);
 	if (err) {
 		store_close(made);
 		return err;
@@ -305,10 +288,10 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, c
 	return 0;
 }
 
-int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size)
+int store_attach(struct store *store, struct inventory *inventory, struct reason *reason)
 {
 	store->inventory = inventory;
-	return store_reclaim(store, reason, reason_size);
+	return store_reclaim(store, reason);
 }
 
 void store_close(struct store *store)

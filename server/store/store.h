@@ -13,6 +13,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/reason.h"
 #include "disk/disk.h"
 #include "inventory/inventory.h"
 
@@ -29,12 +30,12 @@ struct store;
  * reason), finds qemu-img. The lock must be taken before the inventory is opened: call this first, with inventory NULL,
  * then store_attach.
  */
-int store_open(const char *state_dir, struct pool *pool, struct store **store, char *reason, size_t reason_size);
+int store_open(const char *state_dir, struct pool *pool, struct store **store, struct reason *reason);
 /*
  * Then: removes orphans of an earlier crash (files without rows), makes fresh volumes that are missing, checks that
  * images are there.
  */
-int store_attach(struct store *store, struct inventory *inventory, char *reason, size_t reason_size);
+int store_attach(struct store *store, struct inventory *inventory, struct reason *reason);
 /*
  * Ends what is being imported (which needs the inventory and the pool: call it before theirs are closed), gives the
  * lock back.
@@ -54,7 +55,7 @@ struct import_status {
 	enum import_stage stage;
 	char name[NAME_MAX_TEXT];
 	unsigned percent;
-	char text[REASON_TEXT]; /* what it is doing; why it failed and what to do */
+	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
 	int64_t version_id;	/* DONE */
 	char warnings[1024];	/* DONE: lines */
 };
@@ -65,16 +66,16 @@ struct import_status {
  * privileges; its progress is followed.
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
-		 uint64_t *id, char *reason, size_t reason_size);
+		 uint64_t *id, struct reason *reason);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
-int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size);
+int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
 
 /*
  * Is the golden file what was published? Cheap when inode and mtime are unchanged; hashes otherwise. 0, -ESTALE
  * (changed), -ENOENT, with a sentence.
  */
-int store_verify_version(struct store *store, const struct image_version *version, char *reason, size_t reason_size);
+int store_verify_version(struct store *store, const struct image_version *version, struct reason *reason);
 /* Bytes that a golden version takes on the file system; 0 where it is gone. */
 uint64_t store_version_allocated(struct store *store, const struct image_version *version);
 
@@ -116,15 +117,14 @@ const char *store_default_backend(const struct store *store);
  * is "". Safe inside an inventory write job.
  */
 int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
-			const struct policy *policy, int64_t machine_hint, char *reason, size_t reason_size);
+			const struct policy *policy, int64_t machine_hint, struct reason *reason);
 /*
  * A closed volume is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
  * shrinks. On a worker, or inside an inventory write job for one that was made there.
  */
-int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
-		      size_t reason_size);
+int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, struct reason *reason);
 /* A closed volume whose sync had failed goes on from what is durable of it. On a worker. */
-int store_lift_volume(struct store *store, const struct volume *volume, char *reason, size_t reason_size);
+int store_lift_volume(struct store *store, const struct volume *volume, struct reason *reason);
 /* Makes a fresh volume durable before its first login is answered. 0 or -errno. */
 int store_sync_volume(struct store *store, const struct volume *volume);
 /* Its object goes; nothing refers to it any more. That it is not there is fine. */

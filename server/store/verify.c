@@ -115,7 +115,7 @@ static int verify_once(struct store *store, const struct image_version *version,
 	return err;
 }
 
-int store_verify_version(struct store *store, const struct image_version *version, char *reason, size_t reason_size)
+int store_verify_version(struct store *store, const struct image_version *version, struct reason *reason)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -124,10 +124,10 @@ int store_verify_version(struct store *store, const struct image_version *versio
 	fd = open(store_path(store, "images", version->file, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st)) {
 		err = -errno;
-		snprintf(reason, reason_size,
-			 "golden image %s@%u: %s: %s: put the file back (a backup), or move its machines to another "
-			 "version",
-			 version->image, version->number, path, strerror(-err));
+		reason_set(reason,
+			   "golden image %s@%u: %s: %s: put the file back (a backup), or move its machines to another "
+			   "version",
+			   version->image, version->number, path, strerror(-err));
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode) || (!strcmp(version->format, "raw") && (uint64_t)st.st_size != version->size_bytes))
@@ -135,13 +135,13 @@ int store_verify_version(struct store *store, const struct image_version *versio
 	else if (st.st_ino != version->inode || stat_mtime_ns(&st) != version->mtime_ns)
 		err = verify_once(store, version, fd, &st);
 	if (err == -ESTALE)
-		snprintf(reason, reason_size,
-			 "golden image %s@%u was changed since it was published (%s is not what it was): put the "
-			 "original back; import changes as a new version",
-			 version->image, version->number, path);
+		reason_set(reason,
+			   "golden image %s@%u was changed since it was published (%s is not what it was): put the "
+			   "original back; import changes as a new version",
+			   version->image, version->number, path);
 	else if (err)
-		snprintf(reason, reason_size, "golden image %s@%u: %s could not be read: %s", version->image,
-			 version->number, path, strerror(-err));
+		reason_set(reason, "golden image %s@%u: %s could not be read: %s", version->image, version->number,
+			   path, strerror(-err));
 out:
 	if (fd >= 0)
 		close(fd);

@@ -32,14 +32,14 @@ const struct store_backend *store_backend_find(const struct store *store, const 
 }
 
 /* The backend of a volume; NULL, said and logged, where this server has none of that name. */
-static const struct store_backend *backend_of(const struct store *store, const struct volume *volume, char *reason,
-					      size_t reason_size)
+static const struct store_backend *backend_of(const struct store *store, const struct volume *volume,
+					      struct reason *reason)
 {
 	const struct store_backend *backend = store_backend_find(store, volume->backend);
 
 	if (!backend)
-		snprintf(reason, reason_size, "this sanbootd has no backend \"%s\", which keeps volume #%lld",
-			 volume->backend, (long long)volume->id);
+		reason_set(reason, "this sanbootd has no backend \"%s\", which keeps volume #%lld", volume->backend,
+			   (long long)volume->id);
 	return backend;
 }
 
@@ -61,22 +61,20 @@ static void name_object(struct volume *volume, const struct store_backend *backe
 		 random, backend->suffix);
 }
 
-static int check_new(const struct volume *volume, const struct image_version *version, char *reason, size_t reason_size)
+static int check_new(const struct volume *volume, const struct image_version *version, struct reason *reason)
 {
-	if (volume_kind_is_shared(volume->kind)) {
-		snprintf(reason, reason_size, "a %s volume is a golden version as it is: nothing is made for it",
-			 volume_kind_name(volume->kind));
-		return -EINVAL;
-	}
+	if (volume_kind_is_shared(volume->kind))
+		return reason_refuse(reason, -EINVAL,
+				     "a %s volume is a golden version as it is: nothing is made for it",
+				     volume_kind_name(volume->kind));
 	if (version || (volume->size_bytes && volume->size_bytes % VOLUME_UNIT_BYTES == 0 &&
 			volume->size_bytes <= STORE_SIZE_MAX))
 		return 0;
-	snprintf(reason, reason_size, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
-	return -EINVAL;
+	return reason_refuse(reason, -EINVAL, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
 }
 
 int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
-			const struct policy *policy, int64_t machine_hint, char *reason, size_t reason_size)
+			const struct policy *policy, int64_t machine_hint, struct reason *reason)
 {
 	struct volume made = *volume;
 	const struct store_backend *backend;
@@ -85,20 +83,20 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	if (!made.backend[0])
 		snprintf(made.backend, sizeof(made.backend), "%s", store_default_backend(store));
 	volume->object[0] = '\0';
-	backend = backend_of(store, &made, reason, reason_size);
+	backend = backend_of(store, &made, reason);
 	if (!backend)
 		return -EINVAL;
-	err = check_new(&made, version, reason, reason_size);
+	err = check_new(&made, version, reason);
 	if (!err)
-		err = store_check_space(store, policy, VOLUME_FIRST_BYTES, reason, reason_size);
+		err = store_check_space(store, policy, VOLUME_FIRST_BYTES, reason);
 	if (err)
 		return err;
 	name_object(&made, backend, machine_hint);
-	err = backend->create(store, &made, version, reason, reason_size);
+	err = backend->create(store, &made, version, reason);
 	if (err)
 		return err;
 	if (version && made.size_bytes)
-		err = backend->grow(store, made.object, made.size_bytes, reason, reason_size);
+		err = backend->grow(store, made.object, made.size_bytes, reason);
 	if (err) {
 		backend->delete(store, made.object);
 		return err;
@@ -108,21 +106,20 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	return 0;
 }
 
-int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, char *reason,
-		      size_t reason_size)
+int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, struct reason *reason)
 {
-	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+	const struct store_backend *backend = backend_of(store, volume, reason);
 
 	if (!backend)
 		return -EINVAL;
-	return size_bytes ? backend->grow(store, volume->object, size_bytes, reason, reason_size) : 0;
+	return size_bytes ? backend->grow(store, volume->object, size_bytes, reason) : 0;
 }
 
-int store_lift_volume(struct store *store, const struct volume *volume, char *reason, size_t reason_size)
+int store_lift_volume(struct store *store, const struct volume *volume, struct reason *reason)
 {
-	const struct store_backend *backend = backend_of(store, volume, reason, reason_size);
+	const struct store_backend *backend = backend_of(store, volume, reason);
 
-	return backend ? backend->lift(store, volume->object, reason, reason_size) : -EINVAL;
+	return backend ? backend->lift(store, volume->object, reason) : -EINVAL;
 }
 
 int store_sync_volume(struct store *store, const struct volume *volume)
@@ -157,11 +154,11 @@ void store_open_volume(struct store *store, struct loop *loop, const struct volu
 		       const struct image_version *version, const struct store_open *how,
 		       void (*opened)(void *arg, const struct disk_opened *result), void *arg)
 {
-	char reason[sizeof(((struct disk_opened *)0)->reason)];
-	const struct store_backend *backend = backend_of(store, volume, reason, sizeof(reason));
+	struct reason reason;
+	const struct store_backend *backend = backend_of(store, volume, &reason);
 
 	if (!backend)
-		disk_open_refuse(loop, reason, opened, arg);
+		disk_open_refuse(loop, reason.text, opened, arg);
 	else if (volume_kind_is_shared(volume->kind))
 		shared_open(store, backend, loop, volume, version, how, opened, arg);
 	else

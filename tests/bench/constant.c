@@ -242,12 +242,13 @@ static int run(struct loop *loop, const struct endpoint *listen)
 		.provider = &provider,
 		.first_statsn = 1,
 	};
-	char reason[256], text[PARSE_ENDPOINT_TEXT];
+	char text[PARSE_ENDPOINT_TEXT];
+	struct reason reason;
 	struct iscsi_server *server;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &server, reason, sizeof(reason))) {
-		fprintf(stderr, "constant: %s\n", reason);
+	if (iscsi_server_start(&config, &server, &reason)) {
+		fprintf(stderr, "constant: %s\n", reason.text);
 		return 1;
 	}
 	iscsi_server_endpoints(server, &bound, 1);

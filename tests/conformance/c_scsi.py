@@ -211,6 +211,8 @@ def D_SENSE_gives_descriptors_and_tells_the_others(t):
         sense = s.command(cdb(0x28, LBA, 1, 0x20), read=512).sense
         equal((sense[:4], sense[7] + 8), (bytes([0x72, ILLEGAL, 0x24, 0]), len(sense)), "INVALID FIELD IN CDB")
         equal((sense[8], sense[9], sense[12] & 0xcf, sense[13:15]), (2, 6, 0xcd, b"\0\1"), "sense key specific descriptor: byte 1, bit 5")
+        sense = s.command(cdb(0x2a, LBA, 1), read=512, write=512, data=bytes(512)).sense
+        equal(sense, bytes([0x72, ILLEGAL, 0x24, 0, 0, 0, 0, 0]), "of the transport: data in both directions")
         block = os.urandom(512)
         good(s, cdb(0x8a, LBA, 1), data=block)
         sense = s.command(cdb(0x2f, LBA, 1, 2), write=512, payload=bytes(512)).sense

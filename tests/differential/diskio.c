@@ -71,7 +71,8 @@ static void told(const char *what, int err, const char *reason)
 
 static void create(const char *args)
 {
-	char path[PATH_CHARS], backing[PATH_CHARS], format[16], reason[256] = "";
+	char path[PATH_CHARS], backing[PATH_CHARS], format[16];
+	struct reason reason = { "" };
 	struct qcow2_create how = { .path = path };
 
 	if (sscanf(args, "%255s %" SCNu64 " %255s %15s", path, &how.size_bytes, backing, format) != 4)
@@ -80,30 +81,32 @@ static void create(const char *args)
 		how.backing = backing;
 		how.backing_format = format;
 	}
-	told("created", qcow2_create(&how, reason, sizeof(reason)), reason);
+	told("created", qcow2_create(&how, &reason), reason.text);
 }
 
 static void grow(const char *args)
 {
-	char path[PATH_CHARS], reason[256] = "";
+	char path[PATH_CHARS];
+	struct reason reason = { "" };
 	uint64_t size_bytes;
 
 	if (sscanf(args, "%255s %" SCNu64, path, &size_bytes) != 2)
 		stop("grow FILE SIZE");
-	told("grown", qcow2_grow(path, size_bytes, reason, sizeof(reason)), reason);
+	told("grown", qcow2_grow(path, size_bytes, &reason), reason.text);
 }
 
 static void check(const char *args)
 {
-	char path[PATH_CHARS], reason[256] = "", answer[64];
+	char path[PATH_CHARS], answer[64];
+	struct reason reason = { "" };
 	struct qcow2_check result = { 0 };
 	int err;
 
 	if (sscanf(args, "%255s", path) != 1)
 		stop("check FILE");
-	err = qcow2_check(path, false, &result, reason, sizeof(reason));
+	err = qcow2_check(path, false, &result, &reason);
 	snprintf(answer, sizeof(answer), "checked %" PRIu64 " %" PRIu64, result.corruptions, result.leaks);
-	told(answer, err, reason);
+	told(answer, err, reason.text);
 }
 
 /* ---- the disk ---- */

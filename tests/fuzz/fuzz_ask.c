@@ -108,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						 "wait-approval.ipxe", "denied.ipxe" };
 	struct boot_ask ask = { .base_url = "http://10.0.0.1:8080" };
 	struct asker asker;
-	char reason[REASON_TEXT] = "", word[300];
+	char word[300];
+	struct reason reason = { "" };
 
 	log_set_level(LOG_LEVEL_ERROR);
 	if (!built_in && templates_new(&built_in))
@@ -122,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&data, &size, ask.client, sizeof(ask.client));
 	take(&data, &size, ask.server, sizeof(ask.server));
 	take(&data, &size, word, sizeof(word));
-	if (ask_check(&ask, &asker, reason, sizeof(reason)))
+	if (ask_check(&ask, &asker, &reason))
 		check_asker(&asker);
 	for (size_t i = 0; i < sizeof(templates) / sizeof(templates[0]); i++) {
 		struct script_values plain = { .value = { [VAR_BASE] = "http://10.0.0.1:8080",
@@ -146,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct shape want, got;
 
 		/* Not empty where the other is not: a line may depend on it. */
-		mean.value[VAR_REASON] = reason[0] ? reason : ask.product[0] ? ask.product : "x";
+		mean.value[VAR_REASON] = reason.text[0] ? reason.text : ask.product[0] ? ask.product : "x";
 		mean.value[VAR_WHERE] = ask.serial;
 		mean.value[VAR_SINCE] = ask.uuid;
 		mean.value[VAR_SERVER] = asker.server[0] ? asker.server : plain.value[VAR_SERVER];

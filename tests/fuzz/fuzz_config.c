@@ -28,7 +28,7 @@ static void make_dnsmasq_config(void)
 				    .state_dir = "/s",
 				    .runtime_dir = "/r" };
 	struct dhcp_ranges ranges;
-	char reason[1024];
+	struct reason reason;
 	struct buf text;
 
 	for (; dhcp.range_count < config.dhcp.range_count; dhcp.range_count++)
@@ -48,23 +48,23 @@ static void make_dnsmasq_config(void)
 		snprintf(networks[i].name, sizeof(networks[i].name), "%s", dhcp.interfaces[i]);
 	}
 	buf_init(&text, 1 << 20);
-	if (dhcp.mode != DHCP_FULL || !ranges_make(&dhcp, networks, &ranges, reason, sizeof(reason)))
-		if (!dnsmasq_make_config(&dhcp, networks, &ranges, &files, &text, reason, sizeof(reason)))
+	if (dhcp.mode != DHCP_FULL || !ranges_make(&dhcp, networks, &ranges, &reason))
+		if (!dnsmasq_make_config(&dhcp, networks, &ranges, &files, &text, &reason))
 			assert(!text.failed && strlen(buf_text(&text)) == text.len);
 	buf_fini(&text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char name[] = "sanbootd", path[64], reason[1024];
+	char name[] = "sanbootd", path[64];
+	struct reason reason;
 	char *argv[] = { name, path, NULL };
 	int fd = memfd_create("conf", MFD_CLOEXEC);
 
 	if (fd < 0)
 		return 0;
 	snprintf(path, sizeof(path), "--config=/proc/self/fd/%d", fd);
-	if (write(fd, data, size) == (ssize_t)size &&
-	    config_load(2, argv, &config, reason, sizeof(reason)) == CONFIG_RUN)
+	if (write(fd, data, size) == (ssize_t)size && config_load(2, argv, &config, &reason) == CONFIG_RUN)
 		make_dnsmasq_config();
 	close(fd);
 	return 0;

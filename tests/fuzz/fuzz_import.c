@@ -73,14 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct probe probe;
 	struct be64 view_size;
 	struct buf lines;
-	char reason[512];
+	struct reason reason;
 
 	if (size >= 9 && data[0] == 1) {
 		memcpy(&view_size, data + 1, sizeof(view_size));
 		view.size = be64_get(view_size) & ((1ull << 45) - 1);
 		input = (struct input){ data + 9, size - 9, true };
 	}
-	if (!probe_image(&view, "disk.img", &probe, reason, sizeof(reason)) &&
+	if (!probe_image(&view, "disk.img", &probe, &reason) &&
 	    (!probe.size_bytes || probe.size_bytes > (uint64_t)16 << 40))
 		abort();
 	buf_init(&lines, 1023);

@@ -8,8 +8,8 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "disk/engine.h"
-#include "iscsi/conn.h"
-#include "iscsi/hub.h"
+#include "iscsi/iscsi_loop.h"
+#include "iscsi/link/conn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,12 +158,12 @@ static void start(void)
 	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
 	struct iscsi_server_config config = { .loops = &loop, .loop_count = 1, .provider = &provider };
 	struct pool *pool;
-	char reason[128];
+	struct reason reason;
 
 	log_init(LOG_LEVEL_ERROR, false);
 	loop = loop_new(0);
 	if (!loop || pool_new(threads, &pool) || disk_env_new(pool, &loop, 1, &env) ||
-	    iscsi_server_start(&config, &server, reason, sizeof(reason)))
+	    iscsi_server_start(&config, &server, &reason))
 		abort();
 	loop_run_once(loop, false);
 }
@@ -179,20 +179,20 @@ static void drain(int fd)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct endpoint peer = { .len = sizeof(struct sockaddr_in), .addr.ss_family = AF_INET };
-	struct hub *hub;
+	struct iscsi_loop *at;
 	int fds[2];
 
 	if (!server)
 		start();
-	hub = &server->hubs[0];
+	at = &server->loops[0];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds))
 		abort();
-	if (conn_new(hub, fds[0], &peer))
+	if (conn_new(&at->link, fds[0], &peer))
 		abort();
 	while (size > 0) {
 		ssize_t n = write(fds[1], data, size);
 
-		if (n < 0 && list_empty(&hub->conns))
+		if (n < 0 && list_empty(&at->link.conns))
 			break;
 		if (n > 0) {
 			data += n;
@@ -206,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		drain(fds[1]);
 	}
 	close(fds[1]);
-	for (int i = 0; !list_empty(&hub->conns) || !list_empty(&hub->ending); i++) {
+	for (int i = 0; !list_empty(&at->link.conns) || !list_empty(&at->sessions.ending); i++) {
 		loop_run_once(loop, false);
 		if (i > 100000)
 			abort(); /* something of it stays for ever */

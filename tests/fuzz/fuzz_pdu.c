@@ -3,7 +3,7 @@
  * Fuzz harness: PDU framing. The first byte chooses digests and how the rest is cut into pieces; whatever the cuts, the
  * same events and the same data must come out. What was framed is built again and must frame to the same.
  */
-#include "iscsi/pdu.h"
+#include "iscsi/wire/pdu.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -37,7 +37,7 @@ void sim_fail(struct sim *sim, const char *format, ...)
 	if (sim->why[0])
 		return;
 	va_start(args, format);
-	vsnprintf(sim->why, sizeof(sim->why), format, args);
+	vsnprintf(&sim->why, format, args);
 	va_end(args);
 }
 

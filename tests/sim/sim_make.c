@@ -139,11 +139,11 @@ static void make_child(struct sim *sim, const char *backing, const char *backing
 	struct qcow2_create how = {
 		.path = sim->path, .size_bytes = sim->disk_bytes, .backing = backing, .backing_format = backing_format
 	};
-	char reason[256] = "";
+	struct reason reason = { "" };
 
 	unlink(sim->path);
-	if (qcow2_create(&how, reason, sizeof(reason)))
-		sim_fail(sim, "creating: %s", reason);
+	if (qcow2_create(&how, &reason))
+		sim_fail(sim, "creating: %s", reason.text);
 	else
 		host_load(&sim->host, sim->path);
 	sim->interrupted = SIM_MUST_NOT;
@@ -231,11 +231,11 @@ static void grow(struct sim *sim)
 {
 	uint64_t most = sim->window_count == 1 ? SIZE_MAX_BYTES / 2 : GROW_BYTES;
 	uint64_t more = (prng_below(&sim->prng, most / 512) + 1) * 512;
-	char reason[256] = "";
+	struct reason reason = { "" };
 
 	host_store(&sim->host, sim->path);
-	if (qcow2_grow(sim->path, sim->disk_bytes + more, reason, sizeof(reason)))
-		sim_fail(sim, "growing: %s", reason);
+	if (qcow2_grow(sim->path, sim->disk_bytes + more, &reason))
+		sim_fail(sim, "growing: %s", reason.text);
 	host_load(&sim->host, sim->path);
 	sim->disk_bytes += more;
 	sim_say(sim, "grown to %" PRIu64, sim->disk_bytes);
@@ -259,7 +259,7 @@ void sim_look(struct sim *sim, bool clean)
 {
 	struct qcow2_check result = { 0 };
 	uint64_t most = sim->quota_bytes + MARGIN_BYTES;
-	char reason[256] = "";
+	struct reason reason = { "" };
 	int err;
 
 	if (sim->ephemeral && sim->host.syncs)
@@ -270,9 +270,10 @@ void sim_look(struct sim *sim, bool clean)
 		sim_fail(sim, "it takes %" PRIu64 " bytes with a quota of %" PRIu64,
 			 host_allocated(&sim->host, sim->path), sim->quota_bytes);
 	host_store(&sim->host, sim->path);
-	err = qcow2_check(sim->path, false, &result, reason, sizeof(reason));
+	err = qcow2_check(sim->path, false, &result, &reason);
 	if (err || result.corruptions)
-		sim_fail(sim, "the file is corrupt (%d, %" PRIu64 " clusters): %s", err, result.corruptions, reason);
+		sim_fail(sim, "the file is corrupt (%d, %" PRIu64 " clusters): %s", err, result.corruptions,
+			 reason.text);
 	else if (clean && result.leaks && !sim->host.reap_at_close)
 		sim_fail(sim, "%" PRIu64 " clusters leak in a file that was closed", result.leaks);
 }
@@ -291,7 +292,7 @@ static bool model_agrees(struct sim *sim, const char *raw)
 		length = min_u64(sizeof(data), sim->size_bytes - at);
 		offset = sim_place(sim, at, &length);
 		ok = pread(fd, data, length, (off_t)offset) == (ssize_t)length &&
-		     model_resolve(sim->model, at, data, length, sim->why, sizeof(sim->why));
+		     model_resolve(sim->model, at, data, length, &sim->why);
 	}
 	if (fd >= 0)
 		close(fd);

@@ -89,7 +89,7 @@ struct sim {
 	unsigned life, submitted;
 	bool last; /* life */
 	unsigned idle; /* turns without anything to do */
-	char why[512]; /* what is wrong; "" so far nothing */
+	struct reason why; /* what is wrong; "" so far nothing */
 };
 
 /* The first complaint counts. */

@@ -61,7 +61,7 @@ static void ask_choose(const char *choose, char out[NAME_MAX_TEXT + 8])
 		snprintf(out, NAME_MAX_TEXT + 8, "%.*s", NAME_MAX_TEXT + 7, choose);
 }
 
-bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, size_t reason_size)
+bool ask_check(const struct boot_ask *ask, struct asker *asker, struct reason *reason)
 {
 	uint64_t attempt = 0;
 	char shown[2 * sizeof(ask->mac)];
@@ -83,11 +83,11 @@ bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, si
 		return true;
 	parse_clean_text(ask->mac, shown, sizeof(shown));
 	if (shown[0])
-		snprintf(reason, reason_size,
-			 "mac=%s is not the MAC address of a network card: six pairs of hex digits are expected",
-			 shown);
+		reason_set(reason,
+			   "mac=%s is not the MAC address of a network card: six pairs of hex digits are expected",
+			   shown);
 	else
-		snprintf(reason, reason_size,
-			 "mac= is missing: the MAC address of the network card in use is what identifies a machine");
+		reason_set(reason,
+			   "mac= is missing: the MAC address of the network card in use is what identifies a machine");
 	return false;
 }

@@ -3,6 +3,7 @@
 #ifndef BOOT_ASK_H
 #define BOOT_ASK_H
 
+#include "base/reason.h"
 #include "boot/boot.h"
 
 enum ask_platform { PLATFORM_UNKNOWN, PLATFORM_BIOS, PLATFORM_EFI };
@@ -25,6 +26,6 @@ struct asker {
  * False: not to be answered with a boot, and why, as a sentence for its screen. asker then still holds what can be used
  * for asking again (base_url, attempt, platform).
  */
-bool ask_check(const struct boot_ask *ask, struct asker *asker, char *reason, size_t reason_size);
+bool ask_check(const struct boot_ask *ask, struct asker *asker, struct reason *reason);
 
 #endif

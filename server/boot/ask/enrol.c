@@ -135,13 +135,13 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 }
 
 int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *e, struct machine *machine,
-		  char *reason, size_t reason_size)
+		  struct reason *reason)
 {
 	int err;
 
-	reason[0] = '\0';
+	reason->text[0] = '\0';
 	e->made = (struct volume){ .kind = VOLUME_SYSTEM, .version_id = e->version->id };
-	err = store_create_volume(boot->store, &e->made, e->version, e->policy, 0, reason, reason_size);
+	err = store_create_volume(boot->store, &e->made, e->version, e->policy, 0, reason);
 	if (err)
 		return err;
 	err = enrol_rows(boot, tx, e, machine);

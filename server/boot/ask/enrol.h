@@ -4,6 +4,7 @@
 #define BOOT_ENROL_H
 
 #include "ask.h"
+#include "base/reason.h"
 #include "boot/internal.h"
 
 /* What a new machine is made of. */
@@ -23,7 +24,7 @@ struct enrolment {
  * (made) where the commit fails.
  */
 int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine,
-		  char *reason, size_t reason_size);
+		  struct reason *reason);
 /* A pending boot with fresh secrets. */
 int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
 		     struct boot_record *pending);

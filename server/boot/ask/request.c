@@ -55,13 +55,9 @@ static const char *request_stranger_reason(struct request *r)
 {
 	const char *client = r->asker.client[0] ? r->asker.client : "your address";
 
-	if (r->neighbour == NEIGHBOUR_OTHER)
-		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows another MAC address for %s",
-			 client);
-	else
-		snprintf(r->reason, sizeof(r->reason), "the server's neighbour table shows no MAC address for %s",
-			 client);
-	return r->reason;
+	reason_set(&r->reason, "the server's neighbour table shows %s MAC address for %s",
+		   r->neighbour == NEIGHBOUR_OTHER ? "another" : "no", client);
+	return r->reason.text;
 }
 
 static const char *request_reason(struct request *r)
@@ -72,13 +68,12 @@ static const char *request_reason(struct request *r)
 	case DECIDE_WAIT_FAILED:
 		return r->look.machine.system.state_reason;
 	case DECIDE_WAIT_SPACE:
-		return r->reason;
+		return r->reason.text;
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
-		return r->asker.error[0] &&
-				       slots_refused(&r->boot->slots, r->look.machine.id, r->reason, sizeof(r->reason))
-			       ? r->reason
+		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, &r->reason)
+			       ? r->reason.text
 			       : NULL;
 	case DECIDE_MENU:
 		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
@@ -159,7 +154,7 @@ static void request_turn(struct request *r)
 
 static void request_busy(struct request *r, int err)
 {
-	log_error("boot: %s: %s%s%s", r->asker.mac, strerror(-err), r->reason[0] ? ": " : "", r->reason);
+	log_error("boot: %s: %s%s%s", r->asker.mac, strerror(-err), r->reason.text[0] ? ": " : "", r->reason.text);
 	request_fail(r, 503, "busy", "the server could not look into its inventory; its log says why");
 }
 
@@ -234,8 +229,8 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 		boot_note(r->boot, "warning", "flood", "server", 0,
 			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
 			  client, what, verdict->per_second, verdict->refused_count);
-	snprintf(r->reason, sizeof(r->reason), "%s asks for %s; it goes on more slowly", client, what);
-	request_fail(r, 503, "busy", r->reason);
+	reason_set(&r->reason, "%s asks for %s; it goes on more slowly", client, what);
+	request_fail(r, 503, "busy", r->reason.text);
 	return true;
 }
 
@@ -262,7 +257,7 @@ static void request_start(struct loop_msg *msg)
 	int err;
 
 	if (r->invalid) {
-		request_fail(r, 400, "invalid", r->reason);
+		request_fail(r, 400, "invalid", r->reason.text);
 		return;
 	}
 	err = neighbour_check(r->asker.client, r->asker.mac, &r->neighbour);
@@ -290,7 +285,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	r->boot = boot;
 	r->answered = answered;
 	r->arg = arg;
-	r->invalid = !ask_check(ask, &r->asker, r->reason, sizeof(r->reason));
+	r->invalid = !ask_check(ask, &r->asker, &r->reason);
 	r->msg.run = request_start;
 	boot_enter(boot);
 	verdict = flood_ask(boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());

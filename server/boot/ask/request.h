@@ -7,6 +7,7 @@
 #define BOOT_REQUEST_H
 
 #include "ask.h"
+#include "base/reason.h"
 #include "boot/internal.h"
 #include "boot/progress/turns.h"
 #include "decide.h"
@@ -27,7 +28,7 @@ struct request {
 	struct boot_session running;
 	struct turn turn; /* place 0: not asked yet, or it may go on */
 	struct enrolment enrolment;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct inventory_job job;
 	struct loop_msg msg;
 };

@@ -133,7 +133,8 @@ static int request_waiting_event(struct request *r, struct inventory_tx *tx, enu
 			 "machine", look->machine.id, odd ? look->machine.name : "",
 			 "%s%s%s waits (%s), number %lld%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
 			 r->asker.client, waiting_reason_name(reason), (long long)look->waiting.number,
-			 reason == WAIT_NO_SPACE && r->reason[0] ? ": " : "", reason == WAIT_NO_SPACE ? r->reason : "");
+			 reason == WAIT_NO_SPACE && r->reason.text[0] ? ": " : "",
+			 reason == WAIT_NO_SPACE ? r->reason.text : "");
 }
 
 static int request_write_waiting(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
@@ -175,7 +176,7 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 		.policy = &r->look.policy,
 		.actor = "machine",
 	};
-	err = enrol_machine(r->boot, tx, &r->enrolment, &r->look.machine, r->reason, sizeof(r->reason));
+	err = enrol_machine(r->boot, tx, &r->enrolment, &r->look.machine, &r->reason);
 	if (!err)
 		return boot_pending(tx, r->look.machine.id, &r->look.pending);
 	if (err != -ENOSPC)

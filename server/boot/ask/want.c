@@ -164,7 +164,7 @@ int want_look(struct inventory_tx *tx, struct entries *entries, const struct ask
 	return want_images(tx, machine, want);
 }
 
-bool want_valid(struct entries *entries, const char *text, char *reason, size_t reason_size)
+bool want_valid(struct entries *entries, const char *text, struct reason *reason)
 {
 	struct want want = { 0 };
 	char names[256];
@@ -175,8 +175,8 @@ bool want_valid(struct entries *entries, const char *text, char *reason, size_t 
 	    ((want.kind != WANT_ENTRY && want.kind != WANT_ENTRY_DISK) || want.found))
 		return true;
 	entries_names(entries, names, sizeof(names));
-	snprintf(reason, reason_size, "expected disk, cd, local, menu, a URL, or an entry (there are: %s)", names);
-	return false;
+	return reason_refuse(reason, false, "expected disk, cd, local, menu, a URL, or an entry (there are: %s)",
+			     names);
 }
 
 int want_use_once(struct inventory_tx *tx, struct machine *machine)

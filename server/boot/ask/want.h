@@ -7,6 +7,7 @@
 #define BOOT_WANT_H
 
 #include "ask.h"
+#include "base/reason.h"
 #include "boot/script/entry.h"
 #include "decide.h"
 
@@ -34,7 +35,7 @@ struct want {
 int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
 	      const struct machine *machine, struct want *want);
 /* disk, local, menu, a URL, or an entry that there is; else a sentence in reason. */
-bool want_valid(struct entries *entries, const char *text, char *reason, size_t reason_size);
+bool want_valid(struct entries *entries, const char *text, struct reason *reason);
 /* Another image would destroy nothing of this machine. */
 bool want_image_is_free(const struct machine *machine);
 /* Uses up the boot-once of a machine, with an event. Inside a write job. */

@@ -28,7 +28,7 @@ struct grow {
 	struct machine machine;
 	struct policy policy;
 	int err;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct inventory_job inventory_job;
 	struct pool_job pool_job;
 };
@@ -37,7 +37,7 @@ static void grow_end(struct grow *g, struct disk *disk)
 {
 	struct boot *boot = g->volume.boot;
 
-	g->grown(g->arg, disk, g->err, g->reason);
+	g->grown(g->arg, disk, g->err, g->reason.text);
 	free(g);
 	boot_leave(boot);
 }
@@ -49,9 +49,9 @@ static void grow_opened(void *arg, const struct disk_opened *result)
 
 	if (!result->disk) {
 		g->err = result->err;
-		snprintf(g->reason, sizeof(g->reason), "%s", result->reason);
+		reason_set(&g->reason, "%s", result->reason.text);
 		boot_note(boot, "error", "disk-unusable", "server", g->volume.machine_id, "after growing: %s",
-			  result->reason);
+			  result->reason.text);
 		disks_close_begin(&boot->disks, g->volume.volume.id);
 		disks_close_end(&boot->disks, g->volume.volume.id);
 		volume_user_free(g->volume.user);
@@ -73,8 +73,7 @@ static void grow_work(struct pool_job *job)
 {
 	struct grow *g = container_of(job, struct grow, pool_job);
 
-	g->err = store_grow_volume(g->volume.boot->store, &g->volume.volume, g->size_bytes, g->reason,
-				   sizeof(g->reason));
+	g->err = store_grow_volume(g->volume.boot->store, &g->volume.volume, g->size_bytes, &g->reason);
 }
 
 static void grow_closed(void *arg, int err)
@@ -85,8 +84,7 @@ static void grow_closed(void *arg, int err)
 	if (err) {
 		/* It says so itself when it is opened: nothing is written to it any more. */
 		g->err = err;
-		snprintf(g->reason, sizeof(g->reason), "the disk of %s could not be flushed: %s", g->machine.name,
-			 strerror(-err));
+		reason_set(&g->reason, "the disk of %s could not be flushed: %s", g->machine.name, strerror(-err));
 		grow_worked(&g->pool_job);
 		return;
 	}
@@ -113,7 +111,7 @@ static void grow_read(struct inventory_job *job, int err)
 
 	if (err) {
 		g->err = err;
-		snprintf(g->reason, sizeof(g->reason), "the inventory cannot be read: %s", strerror(-err));
+		reason_set(&g->reason, "the inventory cannot be read: %s", strerror(-err));
 		grow_end(g, g->disk);
 		return;
 	}

@@ -45,7 +45,7 @@ struct target_open {
 	unsigned count, next; /* next: to be opened */
 	unsigned closing;
 	int err;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct inventory_job job;
 	struct pool_job pool_job;
 };
@@ -61,13 +61,13 @@ static void finish(struct target_open *o, const struct boot_lun *luns, unsigned 
 	struct boot *boot = o->boot;
 
 	if (!count)
-		log_warning("machine %s: %s: %s", machine_name(o), o->only == ONLY_ALL ? "login refused" : "not attached",
-			    o->reason);
+		log_warning("machine %s: %s: %s", machine_name(o),
+			    o->only == ONLY_ALL ? "login refused" : "not attached", o->reason.text);
 	for (unsigned i = 0; i < o->count; i++) {
 		volume_unhold(&o->volumes[i]);
 		boot_trace_unref(o->volumes[i].trace);
 	}
-	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason);
+	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason.text);
 	free(o->volumes);
 	free(o);
 	boot_leave(boot);
@@ -130,7 +130,7 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 		err = read_row(tx, o, v);
 		if (err != -ENOENT)
 			continue;
-		snprintf(v->reason, sizeof(v->reason), "it is not attached any more");
+		reason_set(&v->reason, "it is not attached any more");
 		v->err = err;
 		err = 0;
 	}
@@ -143,11 +143,10 @@ static int check_boot(struct inventory_tx *tx, void *arg)
 	struct boot_record current;
 	int err = boot_current(tx, o->machine_id, &current);
 
-	if (!err && current.number == o->number && current.interrupted) {
-		snprintf(o->reason, sizeof(o->reason), "boot %llu of %s was interrupted: the machine has to boot again",
-			 (unsigned long long)o->number, o->machine.name);
-		err = -ESTALE;
-	}
+	if (!err && current.number == o->number && current.interrupted)
+		err = reason_refuse(&o->reason, -ESTALE,
+				    "boot %llu of %s was interrupted: the machine has to boot again",
+				    (unsigned long long)o->number, o->machine.name);
 	explicit_bzero(&current, sizeof(current));
 	return err == -ENOENT ? 0 : err;
 }
@@ -160,10 +159,11 @@ static bool is_vital(const struct target_open *o, const struct target_volume *v)
 
 static void left_out(struct target_open *o, const struct target_volume *v)
 {
-	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name, v->reason);
+	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name,
+		    v->reason.text);
 	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_VOLUME, 4, OPEN_EVENT_MS))
-		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s", v->lun,
-			  v->volume.name, v->reason);
+		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s",
+			  v->lun, v->volume.name, v->reason.text);
 }
 
 /* Those that cannot be opened go, or the login does: o->err. */
@@ -177,7 +177,7 @@ static void drop_failed(struct target_open *o)
 		if (!v->err || is_vital(o, v)) {
 			if (v->err && !o->err) {
 				o->err = v->err;
-				snprintf(o->reason, sizeof(o->reason), "%s", v->reason);
+				reason_set(&o->reason, "%s", v->reason.text);
 			}
 			o->volumes[kept++] = *v;
 			continue;
@@ -263,9 +263,8 @@ static void interrupted_done(struct inventory_job *job, int err)
 
 static void interrupt(struct target_open *o)
 {
-	snprintf(o->reason, sizeof(o->reason),
-		 "boot %llu of %s was interrupted by a loss of power of the server: it has to boot again",
-		 (unsigned long long)o->number, o->machine.name);
+	reason_set(&o->reason, "boot %llu of %s was interrupted by a loss of power of the server: it has to boot again",
+		   (unsigned long long)o->number, o->machine.name);
 	o->job = (struct inventory_job){ .run = interrupted_run, .done = interrupted_done, .loop = o->loop };
 	inventory_write(o->boot->inventory, &o->job);
 }
@@ -317,7 +316,7 @@ static void opened_one(struct target_volume *v)
 	struct target_open *o = v->owner;
 
 	if (!v->disk && is_vital(o, v)) {
-		snprintf(o->reason, sizeof(o->reason), "%s", v->reason);
+		reason_set(&o->reason, "%s", v->reason.text);
 		close_all(o);
 		return;
 	}
@@ -353,8 +352,7 @@ static void prepared(struct pool_job *job)
 	struct target_open *o = container_of(job, struct target_open, pool_job);
 
 	if (o->err) {
-		if (!o->reason[0])
-			snprintf(o->reason, sizeof(o->reason), "the disk cannot be opened: %s", strerror(-o->err));
+		reason_default(&o->reason, o->err, "the disk cannot be opened: %s", strerror(-o->err));
 		finish(o, NULL, 0);
 		return;
 	}

@@ -41,7 +41,7 @@ static void find_refuse(struct boot_access *access, uint16_t status, const char 
 {
 	access->machine_id = 0;
 	access->login_status = status;
-	snprintf(access->reason, sizeof(access->reason), "%s", reason);
+	reason_set(&access->reason, "%s", reason);
 }
 
 static void find_credential(struct boot_credential *c, const struct boot_record *record, const struct machine *machine,
@@ -265,7 +265,7 @@ struct target_begin {
 	uint64_t number;
 	int64_t version_id; /* another one than the machine's was chosen in its menu; 0: none */
 	struct volume given_up, made; /* ephemeral, or chosen; object "": none */
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct inventory_job job;
 };
 
@@ -281,12 +281,10 @@ static int begin_renew_system(struct target_begin *begin, struct inventory_tx *t
 	if (err)
 		return err;
 	/* iSCSI closes it first: is_ephemeral told it so. */
-	if (!disks_is_closed(&begin->boot->disks, machine->system.id)) {
-		snprintf(begin->reason, sizeof(begin->reason), "the disk of %s is still open", machine->name);
-		return -EBUSY;
-	}
-	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up, begin->reason,
-				 sizeof(begin->reason));
+	if (!disks_is_closed(&begin->boot->disks, machine->system.id))
+		return reason_refuse(&begin->reason, -EBUSY, "the disk of %s is still open", machine->name);
+	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up,
+				 &begin->reason);
 }
 
 /* The rule of now is the boot's until it ends. */
@@ -314,9 +312,9 @@ static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, con
 	explicit_bzero(&pending, sizeof(pending));
 	if (!begin->version_id || want_image_is_free(machine))
 		return 0;
-	snprintf(begin->reason, sizeof(begin->reason),
-		 "the disk of %s holds data of its own, which the chosen image would destroy", machine->name);
-	return -EEXIST;
+	return reason_refuse(&begin->reason, -EEXIST,
+			     "the disk of %s holds data of its own, which the chosen image would destroy",
+			     machine->name);
 }
 
 static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -327,11 +325,9 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (err)
 		return err;
-	if (disks_is_claimed(&begin->boot->disks, machine.system.id)) {
-		snprintf(begin->reason, sizeof(begin->reason), "somebody is changing the disk of %s just now",
-			 machine.name);
-		return -EBUSY;
-	}
+	if (disks_is_claimed(&begin->boot->disks, machine.system.id))
+		return reason_refuse(&begin->reason, -EBUSY, "somebody is changing the disk of %s just now",
+				     machine.name);
 	err = begin_choice(begin, tx, &machine);
 	if (err)
 		return err;
@@ -339,8 +335,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = begin_keep_rule(tx, &machine, begin->number);
 	if (err == -ESTALE)
-		snprintf(begin->reason, sizeof(begin->reason), "boot %llu of %s is not pending any more",
-			 (unsigned long long)begin->number, machine.name);
+		reason_set(&begin->reason, "boot %llu of %s is not pending any more", (unsigned long long)begin->number,
+			   machine.name);
 	if (!err && (machine.mode == MODE_EPHEMERAL || begin->version_id))
 		err = begin_renew_system(begin, tx, &machine);
 	machine.seen_ms = time_unix_ms();
@@ -365,10 +361,10 @@ static void begin_done(struct inventory_job *job, int err)
 		slots_note_begun(&boot->slots, begin->machine_id, begin->number);
 	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
 	if (err == -ENOSPC && slots_event_due(&boot->slots, begin->machine_id, SLOT_SPACE, 1, 60000))
-		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s", begin->reason);
-	if (err && !begin->reason[0])
-		snprintf(begin->reason, sizeof(begin->reason), "the boot could not be recorded: %s", strerror(-err));
-	begin->begun(begin->arg, err, begin->reason);
+		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s",
+			  begin->reason.text);
+	reason_default(&begin->reason, err, "the boot could not be recorded: %s", strerror(-err));
+	begin->begun(begin->arg, err, begin->reason.text);
 	free(begin);
 	boot_leave(boot);
 }

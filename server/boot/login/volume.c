@@ -120,8 +120,8 @@ bool volume_hold(struct target_volume *v)
 	v->err = disks_open_begin(&v->boot->disks, v->volume.id);
 	v->held = !v->err;
 	if (v->err)
-		snprintf(v->reason, sizeof(v->reason), "%s",
-			 v->err == -EBUSY ? "the disk is being changed or closed just now" : "out of memory");
+		reason_set(&v->reason, "%s",
+			   v->err == -EBUSY ? "the disk is being changed or closed just now" : "out of memory");
 	return v->held;
 }
 
@@ -137,11 +137,11 @@ void volume_unhold(struct target_volume *v)
 /* Invariant 7: never boot from what is not what was published. */
 static int verify(struct target_volume *v)
 {
-	int err = store_verify_version(v->boot->store, &v->version, v->reason, sizeof(v->reason));
+	int err = store_verify_version(v->boot->store, &v->version, &v->reason);
 
 	if (err && slots_event_due(&v->boot->slots, v->machine_id, SLOT_GOLDEN, 1, OPEN_EVENT_MS))
 		boot_note(v->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
-			  v->machine_id, "%s@%u: %s", v->version.image, v->version.number, v->reason);
+			  v->machine_id, "%s@%u: %s", v->version.image, v->version.number, v->reason.text);
 	return err;
 }
 
@@ -163,7 +163,7 @@ void volume_prepare(struct target_volume *v)
 
 	label(&v->volume, called, sizeof(called));
 	if (v->volume.state == VOLUME_FAILED) {
-		snprintf(v->reason, sizeof(v->reason), "%s failed: %.380s", called, v->volume.state_reason);
+		reason_set(&v->reason, "%s failed: %.380s", called, v->volume.state_reason);
 		v->err = -EIO;
 		return;
 	}
@@ -173,12 +173,10 @@ void volume_prepare(struct target_volume *v)
 		return;
 	v->err = store_sync_volume(v->boot->store, &v->volume);
 	if (v->err)
-		snprintf(v->reason, sizeof(v->reason), "%s is new and cannot be made durable: %s", called,
-			 strerror(-v->err));
+		reason_set(&v->reason, "%s is new and cannot be made durable: %s", called, strerror(-v->err));
 	else
 		v->err = inventory_write_call(v->boot->inventory, clear_fresh, v);
-	if (v->err && !v->reason[0])
-		snprintf(v->reason, sizeof(v->reason), "the inventory cannot be written: %s", strerror(-v->err));
+	reason_default(&v->reason, v->err, "the inventory cannot be written: %s", strerror(-v->err));
 }
 
 /* ---- opening ---- */
@@ -206,11 +204,12 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	v->held = false;
 	if (!v->disk) {
 		v->err = result->err ? result->err : -EIO;
-		snprintf(v->reason, sizeof(v->reason), "%s", result->reason);
+		reason_set(&v->reason, "%s", result->reason.text);
 		volume_user_free(v->user);
 		v->user = NULL;
 		if (slots_event_due(&v->boot->slots, v->machine_id, SLOT_REFUSED, 6, OPEN_EVENT_MS))
-			boot_note(v->boot, "error", "disk-unusable", "server", v->machine_id, "%s", result->reason);
+			boot_note(v->boot, "error", "disk-unusable", "server", v->machine_id, "%s",
+				  result->reason.text);
 	}
 	v->opened(v);
 }

@@ -10,6 +10,7 @@
 #ifndef BOOT_LOGIN_VOLUME_H
 #define BOOT_LOGIN_VOLUME_H
 
+#include "base/reason.h"
 #include "boot/internal.h"
 
 #include "store/store.h"
@@ -29,7 +30,7 @@ struct target_volume {
 	struct image_version version; /* id 0: none */
 	bool held;		      /* disks_open_begin was said */
 	int err; /* it cannot be opened: -errno and why */
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct boot_trace *trace; /* NULL: nobody follows; referenced */
 	struct volume_user *user; /* whom events of the disk concern */
 	struct disk *disk;	  /* NULL: it is not open */

@@ -34,15 +34,16 @@ static int approve_find(struct manage *m, struct inventory_tx *tx, struct waitin
 	if (parse_mac(m->which, m->mac)) {
 		err = waiting_by_mac(tx, m->mac, row);
 		if (err == -ENOENT && !machine_by_mac(tx, m->mac, &machine))
-			return manage_refuse(m, -EEXIST, "%s is machine %s already", m->mac, machine.name);
+			return reason_refuse(m->reason, -EEXIST, "%s is machine %s already", m->mac, machine.name);
 	} else if (parse_u64(digits, 1, INT64_MAX, &number)) {
 		err = waiting_by_number(tx, (int64_t)number, row);
 	} else {
-		return manage_refuse(m, -EINVAL, "expected a MAC address or the number that the machine shows");
+		return reason_refuse(m->reason, -EINVAL, "expected a MAC address or the number that the machine shows");
 	}
 	if (err == -ENOENT) {
 		parse_clean_text(m->which, shown, sizeof(shown));
-		return manage_refuse(m, err, "no machine waits as %s: sanbootctl machine list shows who does", shown);
+		return reason_refuse(m->reason, err, "no machine waits as %s: sanbootctl machine list shows who does",
+				     shown);
 	}
 	if (!err)
 		memcpy(m->mac, row->mac, sizeof(m->mac));
@@ -57,7 +58,7 @@ static int approve_version(struct manage *m, struct inventory_tx *tx, struct ima
 		return manage_find_version(m, tx, m->image, version);
 	err = version_default(tx, version);
 	if (err == -ENOENT)
-		return manage_refuse(m, err,
+		return reason_refuse(m->reason, err,
 				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
 	return err;
 }
@@ -69,7 +70,7 @@ static int approve_check_room(struct manage *m, struct inventory_tx *tx, const s
 
 	if (err || count < policy->max_machines)
 		return err;
-	return manage_refuse(m, -ENOSPC,
+	return reason_refuse(m->reason, -ENOSPC,
 			     "there are %u machines already: sanbootctl policy set max-machines=N raises the limit",
 			     count);
 }
@@ -98,10 +99,10 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	memcpy(asker.serial, row->serial, sizeof(asker.serial));
 	memcpy(asker.product, row->product, sizeof(asker.product));
 	memcpy(asker.client, row->address, sizeof(asker.client));
-	err = enrol_machine(m->boot, tx, &e, &m->machine, m->reason, m->reason_size);
+	err = enrol_machine(m->boot, tx, &e, &m->machine, m->reason);
 	m->made = e.made;
 	if (err == -EEXIST && m->name)
-		return manage_refuse(m, err, "there is a machine %s already", m->name);
+		return reason_refuse(m->reason, err, "there is a machine %s already", m->name);
 	return err;
 }
 
@@ -111,8 +112,8 @@ static int approve_conflict(struct manage *m, struct inventory_tx *tx, const str
 	int err;
 
 	if (m->name || m->image)
-		return manage_refuse(
-			m, -EINVAL,
+		return reason_refuse(
+			m->reason, -EINVAL,
 			"%s belongs to machine %s: it can only be told to be that one (without a name or an image)",
 			row->mac, machine->name);
 	memcpy(machine->uuid, row->uuid, sizeof(machine->uuid));
@@ -171,17 +172,15 @@ static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
 }
 
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-		 struct machine *machine, char *reason, size_t reason_size)
+		 struct machine *machine, struct reason *reason)
 {
-	struct manage m = {
-		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = which
-	};
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = which };
 	int err;
 
 	m.name = name && name[0] ? name : NULL;
 	m.image = image && image[0] ? image : NULL;
 	if (m.name && !machine_name_valid(m.name))
-		return manage_refuse(&m, -EINVAL, "name: expected letters, digits and '-', at most 63");
+		return reason_refuse(reason, -EINVAL, "name: expected letters, digits and '-', at most 63");
 	err = manage_write(&m, approve_run);
 	if (!err && machine)
 		*machine = m.machine;
@@ -201,11 +200,10 @@ static int deny_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err && err != -ENOENT)
 		return err;
 	if (err == -ENOENT && !machine_by_mac(tx, m->mac, &machine))
-		return manage_refuse(
-			m, -EEXIST,
-			"%s is machine %s: remove it (sanbootctl machine remove %s), or let it boot from its own disk "
-			"(sanbootctl machine set %s boot=local)",
-			m->mac, machine.name, machine.name, machine.name);
+		return reason_refuse(m->reason, -EEXIST,
+				     "%s is machine %s: remove it (sanbootctl machine remove %s), or let it boot from "
+				     "its own disk (sanbootctl machine set %s boot=local)",
+				     m->mac, machine.name, machine.name, machine.name);
 	err = policy_get(tx, &policy);
 	if (err)
 		return err;
@@ -227,9 +225,9 @@ static int deny_find_run(struct inventory_tx *tx, struct inventory_job *job)
 }
 
 /* A MAC, whether it waits or not; or the number of one that waits. */
-int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size)
+int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = mac };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = mac };
 	int err;
 
 	if (!parse_mac(mac, m.mac)) {

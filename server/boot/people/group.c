@@ -26,16 +26,17 @@ static int group_find(struct manage *m, struct inventory_tx *tx, struct machine_
 	int err = group_by_name(tx, m->which, group);
 
 	parse_clean_text(m->which, shown, sizeof(shown));
-	return err == -ENOENT ? manage_refuse(m, err, "there is no group %s: sanbootctl group list shows all", shown)
-			      : err;
+	return err == -ENOENT
+		       ? reason_refuse(m->reason, err, "there is no group %s: sanbootctl group list shows all", shown)
+		       : err;
 }
 
 static int group_check_name(struct manage *m, const char *name)
 {
-	return group_name_valid(name)
-		       ? 0
-		       : manage_refuse(m, -EINVAL,
-				       "a group's name is made of letters, digits, '-', '_' and '.', at most 63, and is not none");
+	return group_name_valid(name) ? 0
+				      : reason_refuse(m->reason, -EINVAL,
+						      "a group's name is made of letters, digits, '-', '_' and '.', at "
+						      "most 63, and is not none");
 }
 
 static int set_name(struct manage *m, struct machine_group *group)
@@ -53,7 +54,8 @@ static int set_priority(struct manage *m, struct machine_group *group)
 	uint64_t number;
 
 	if (!parse_u64(digits, 0, GROUP_PRIORITY_MAX, &number))
-		return manage_refuse(m, -EINVAL, "priority: expected a number from -%d to %d, higher goes first",
+		return reason_refuse(m->reason, -EINVAL,
+				     "priority: expected a number from -%d to %d, higher goes first",
 				     GROUP_PRIORITY_MAX, GROUP_PRIORITY_MAX);
 	group->priority = digits == m->value ? (int)number : -(int)number;
 	return 0;
@@ -61,10 +63,10 @@ static int set_priority(struct manage *m, struct machine_group *group)
 
 static int set_boot(struct manage *m, struct machine_group *group)
 {
-	char why[400];
+	struct reason why;
 
-	if (!want_valid(m->boot->entries, m->value, why, sizeof(why)))
-		return manage_refuse(m, -EINVAL, "boot: %s", why);
+	if (!want_valid(m->boot->entries, m->value, &why))
+		return reason_refuse(m->reason, -EINVAL, "boot: %s", why.text);
 	snprintf(group->boot, sizeof(group->boot), "%s", m->value);
 	return 0;
 }
@@ -72,7 +74,7 @@ static int set_boot(struct manage *m, struct machine_group *group)
 static int set_note(struct manage *m, struct machine_group *group)
 {
 	if (strlen(m->value) >= sizeof(group->note))
-		return manage_refuse(m, -EINVAL, "note: at most %zu bytes", sizeof(group->note) - 1);
+		return reason_refuse(m->reason, -EINVAL, "note: at most %zu bytes", sizeof(group->note) - 1);
 	snprintf(group->note, sizeof(group->note), "%s", m->value);
 	return 0;
 }
@@ -92,7 +94,7 @@ static const struct group_key *group_find_key(const char *name)
 
 static int taken_name(struct manage *m, int err, const char *name)
 {
-	return err == -EEXIST ? manage_refuse(m, err, "there is a group %s already", name) : err;
+	return err == -EEXIST ? reason_refuse(m->reason, err, "there is a group %s already", name) : err;
 }
 
 static int set_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -136,23 +138,20 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 			       "removed; %u machines were in it", change->group.machines);
 }
 
-int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason)
 {
-	struct group_change change = {
-		.manage = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = name }
-	};
+	struct group_change change = { .manage = { .boot = boot, .actor = actor, .reason = reason, .which = name } };
 	int err = group_check_name(&change.manage, name);
 
 	return err ? err : manage_write(&change.manage, add_run);
 }
 
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
-		   char *reason, size_t reason_size)
+		   struct reason *reason)
 {
 	struct group_change change = { .manage = { .boot = boot,
 						   .actor = actor,
 						   .reason = reason,
-						   .reason_size = reason_size,
 						   .which = name,
 						   .key = key,
 						   .value = value } };
@@ -160,15 +159,13 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 
 	parse_clean_text(key, shown, sizeof(shown));
 	if (!group_find_key(key))
-		return manage_refuse(&change.manage, -EINVAL, "there is no key %s: name, priority, boot, note", shown);
+		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, note", shown);
 	return manage_write(&change.manage, set_run);
 }
 
-int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, struct reason *reason)
 {
-	struct group_change change = {
-		.manage = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .which = name }
-	};
+	struct group_change change = { .manage = { .boot = boot, .actor = actor, .reason = reason, .which = name } };
 
 	return manage_write(&change.manage, remove_run);
 }

@@ -24,32 +24,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int manage_refuse(struct manage *m, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(m->reason, m->reason_size, format, args);
-	va_end(args);
-	return err;
-}
-
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job))
 {
 	const struct volume *gone;
 	int err;
 
-	m->reason[0] = '\0';
+	m->reason->text[0] = '\0';
 	m->job = (struct inventory_job){ .run = run };
 	err = inventory_write_wait(m->boot->inventory, &m->job);
 	gone = err ? &m->made : &m->given_up;
 	if (gone->object[0])
 		store_delete_object(m->boot->store, gone);
-	if (err == -ENOENT && !m->reason[0])
-		manage_refuse(m, err, "the machine has been removed meanwhile");
-	else if (err && !m->reason[0])
-		manage_refuse(m, err, "the inventory could not be changed: %s", strerror(-err));
-	return err;
+	if (err == -ENOENT)
+		reason_default(m->reason, err, "the machine has been removed meanwhile");
+	return reason_default(m->reason, err, "the inventory could not be changed: %s", strerror(-err));
 }
 
 static int manage_find_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -69,9 +57,10 @@ int manage_find(struct manage *m, const char *machine)
 	err = inventory_read_wait(m->boot->inventory, &m->job);
 	if (err == -ENOENT || err == -EINVAL) {
 		parse_clean_text(machine, shown, sizeof(shown));
-		return manage_refuse(m, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
+		return reason_refuse(m->reason, -ENOENT, "there is no machine %s: sanbootctl machine list shows all",
+				     shown);
 	}
-	return err ? manage_refuse(m, err, "the inventory cannot be read: %s", strerror(-err)) : 0;
+	return err ? reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err)) : 0;
 }
 
 static int manage_refuse_running(struct manage *m, const struct boot_session *session)
@@ -79,8 +68,8 @@ static int manage_refuse_running(struct manage *m, const struct boot_session *se
 	char where[160], since[32];
 
 	answer_session(session, where, sizeof(where), since, sizeof(since));
-	return manage_refuse(
-		m, -EBUSY,
+	return reason_refuse(
+		m->reason, -EBUSY,
 		"%s runs: %s, since %s; shut it down or, if it is gone, release it: sanbootctl machine release %s",
 		m->machine.name, where, since, m->machine.name);
 }
@@ -92,7 +81,8 @@ static int manage_check_sessions(struct manage *m)
 	int err = boot_list_sessions(m->boot, m->machine.id, &sessions);
 
 	if (err)
-		return manage_refuse(m, err, "it cannot be seen whether %s runs: %s", m->machine.name, strerror(-err));
+		return reason_refuse(m->reason, err, "it cannot be seen whether %s runs: %s", m->machine.name,
+				     strerror(-err));
 	if (sessions.count)
 		err = manage_refuse_running(m, &sessions.list[0]);
 	free(sessions.list);
@@ -112,19 +102,20 @@ int manage_begin_exclusive(struct manage *m)
 		return manage_refuse_running(m, &session);
 	left_ms = slots_resume_left_ms(slots, m->machine.id);
 	if (left_ms)
-		return manage_refuse(m, -EBUSY,
+		return reason_refuse(m->reason, -EBUSY,
 				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
 				     "gone, release it: sanbootctl machine release %s",
 				     m->machine.name, (left_ms + 999) / 1000, m->machine.name);
 	if (disks_claim(&m->boot->disks, m->machine.system.id))
-		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
+		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again",
+				     m->machine.name);
 	err = manage_check_sessions(m);
 	if (err)
 		goto out;
 	/* A disk stays open for a while after its last session. */
 	running_release(m->boot, m->machine.id, "its disk is needed by a person");
 	if (disks_wait_closed(&m->boot->disks, m->machine.system.id, BOOT_CLOSE_MS))
-		err = manage_refuse(m, -EBUSY, "the disk of %s does not close: try again, and see the log",
+		err = reason_refuse(m->reason, -EBUSY, "the disk of %s does not close: try again, and see the log",
 				    m->machine.name);
 out:
 	if (err)
@@ -159,10 +150,10 @@ int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *i
 	int err;
 
 	if (!version_name_parse(image, name, &number))
-		return manage_refuse(m, -EINVAL, "image: expected NAME or NAME@V");
+		return reason_refuse(m->reason, -EINVAL, "image: expected NAME or NAME@V");
 	err = version_find(tx, name, number, version);
 	if (err == -ENOENT)
-		return manage_refuse(m, err, "there is no %s%s: sanbootctl image list shows all", image,
+		return reason_refuse(m->reason, err, "there is no %s%s: sanbootctl image list shows all", image,
 				     number ? "" : ", or nothing of it is published");
 	return err;
 }
@@ -174,8 +165,7 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 	int err = policy_get(tx, &policy);
 
 	if (!err)
-		err = boot_renew_system(m->boot, machine, version, &policy, &m->made, &m->given_up, m->reason,
-					m->reason_size);
+		err = boot_renew_system(m->boot, machine, version, &policy, &m->made, &m->given_up, m->reason);
 	if (err)
 		return err;
 	machine->system.state = VOLUME_READY;
@@ -196,9 +186,9 @@ static int release_run(struct inventory_tx *tx, struct inventory_job *job)
 }
 
 /* The secrets go first: what is still alive must not come back with them. */
-int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_release(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
 	int err = manage_find(&m, machine);
 
 	if (!err)
@@ -244,9 +234,9 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err;
 }
 
-int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
 
 	return manage_write_exclusive(&m, machine, reset_run);
 }
@@ -322,7 +312,7 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	err = machine_by_mac(tx, m->mac, &other);
 	if (!err && other.id != m->machine.id)
-		return manage_refuse(m, -EEXIST,
+		return reason_refuse(m->reason, -EEXIST,
 				     "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s",
 				     m->mac, other.name, other.name);
 	if (!err || err == -ENOENT)
@@ -338,13 +328,13 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err;
 }
 
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
-	      size_t reason_size)
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
 
 	if (!parse_mac(new_mac, m.mac))
-		return manage_refuse(&m, -EINVAL, "the new MAC address is none: six pairs of hex digits are expected");
+		return reason_refuse(reason, -EINVAL,
+				     "the new MAC address is none: six pairs of hex digits are expected");
 	return manage_write_exclusive(&m, machine, swap_run);
 }
 
@@ -365,9 +355,9 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err;
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
 	int err = manage_find(&m, machine);
 
 	if (!err)
@@ -394,7 +384,7 @@ static int mac_add(struct manage *m, struct inventory_tx *tx)
 	int err = machine_by_mac(tx, m->mac, &other);
 
 	if (!err)
-		return manage_refuse(m, -EEXIST, "%s belongs to machine %s already", m->mac, other.name);
+		return reason_refuse(m->reason, -EEXIST, "%s belongs to machine %s already", m->mac, other.name);
 	if (err != -ENOENT)
 		return err;
 	err = machine_add_mac(tx, m->machine.id, m->mac);
@@ -408,9 +398,9 @@ static int mac_remove(struct manage *m, struct inventory_tx *tx)
 	int err = machine_remove_mac(tx, m->machine.id, m->mac);
 
 	if (err == -ENOENT)
-		return manage_refuse(m, err, "%s has no MAC address %s", m->machine.name, m->mac);
+		return reason_refuse(m->reason, err, "%s has no MAC address %s", m->machine.name, m->mac);
 	if (err == -EBUSY)
-		return manage_refuse(m, err,
+		return reason_refuse(m->reason, err,
 				     "%s is the only MAC address of %s: add another one first, or remove the machine",
 				     m->mac, m->machine.name);
 	return err;
@@ -429,14 +419,14 @@ static int mac_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err;
 }
 
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
-	     size_t reason_size)
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
+	     struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .add = add };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .add = add };
 	int err;
 
 	if (!parse_mac(mac, m.mac))
-		return manage_refuse(&m, -EINVAL, "this is no MAC address: six pairs of hex digits are expected");
+		return reason_refuse(reason, -EINVAL, "this is no MAC address: six pairs of hex digits are expected");
 	err = manage_find(&m, machine);
 	return err ? err : manage_write(&m, mac_run);
 }

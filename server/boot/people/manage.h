@@ -6,14 +6,14 @@
 #ifndef BOOT_MANAGE_H
 #define BOOT_MANAGE_H
 
+#include "base/reason.h"
 #include "boot/internal.h"
 
 /* One thing that a person asked for, as a job. */
 struct manage {
 	struct boot *boot;
 	const char *actor;
-	char *reason; /* the caller's */
-	size_t reason_size;
+	struct reason *reason;	/* the caller's */
 	struct machine machine; /* in: whose id; out: as it is afterwards */
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *key, *value;
@@ -25,8 +25,6 @@ struct manage {
 	struct inventory_job job;
 };
 
-/* The sentence goes to m->reason; returns err. */
-int manage_refuse(struct manage *m, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Runs it as a write job, waits, cleans up objects. A failure without a sentence gets one. */
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job));
 /* m->machine by name, MAC or "#id". -ENOENT with a sentence. */

@@ -3,6 +3,7 @@
 #ifndef BOOT_RESIZE_H
 #define BOOT_RESIZE_H
 
+#include "base/reason.h"
 #include "boot/internal.h"
 
 /* What is to grow, and who has it. */
@@ -20,6 +21,6 @@ struct resize_what {
  * -ENOSPC.
  */
 int resize_claimed(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
-		   char *reason, size_t reason_size);
+		   struct reason *reason);
 
 #endif

@@ -20,7 +20,7 @@ struct running_wait {
 	struct boot_sessions sessions;
 	unsigned capacity;
 	int err; /* resize, sessions */
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 static void running_wait(struct boot *boot, struct running_wait *wait)
@@ -74,45 +74,44 @@ static void running_changed(void *arg, int err, const char *reason)
 	struct running_wait *wait = arg;
 
 	wait->err = err;
-	snprintf(wait->reason, sizeof(wait->reason), "%s", reason);
+	reason_set(&wait->reason, "%s", reason);
 	sem_post(&wait->done);
 }
 
-static int running_wait_change(struct boot *boot, struct running_wait *wait, char *reason, size_t reason_size)
+static int running_wait_change(struct boot *boot, struct running_wait *wait, struct reason *reason)
 {
 	running_wait(boot, wait);
 	if (wait->err)
-		snprintf(reason, reason_size, "%s", wait->reason);
+		reason_set(reason, "%s", wait->reason.text);
 	return wait->err;
 }
 
-int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, char *reason,
-		   size_t reason_size)
+int running_resize(struct boot *boot, int64_t machine_id, unsigned lun, uint64_t size_bytes, struct reason *reason)
 {
 	struct running_wait wait = { .alive = false };
 
 	sem_init(&wait.done, 0, 0);
 	boot->runtime->resize(boot->runtime->arg, (uint64_t)machine_id, lun, size_bytes, boot->loop, running_changed,
 			      &wait);
-	return running_wait_change(boot, &wait, reason, reason_size);
+	return running_wait_change(boot, &wait, reason);
 }
 
-int running_attach(struct boot *boot, int64_t machine_id, unsigned lun, char *reason, size_t reason_size)
+int running_attach(struct boot *boot, int64_t machine_id, unsigned lun, struct reason *reason)
 {
 	struct running_wait wait = { .alive = false };
 
 	sem_init(&wait.done, 0, 0);
 	boot->runtime->attach(boot->runtime->arg, (uint64_t)machine_id, lun, boot->loop, running_changed, &wait);
-	return running_wait_change(boot, &wait, reason, reason_size);
+	return running_wait_change(boot, &wait, reason);
 }
 
-int running_detach(struct boot *boot, int64_t machine_id, unsigned lun, bool force, char *reason, size_t reason_size)
+int running_detach(struct boot *boot, int64_t machine_id, unsigned lun, bool force, struct reason *reason)
 {
 	struct running_wait wait = { .alive = false };
 
 	sem_init(&wait.done, 0, 0);
 	boot->runtime->detach(boot->runtime->arg, (uint64_t)machine_id, lun, force, boot->loop, running_changed, &wait);
-	return running_wait_change(boot, &wait, reason, reason_size);
+	return running_wait_change(boot, &wait, reason);
 }
 
 static void running_each(void *arg, const struct boot_session *session, int err)

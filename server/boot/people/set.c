@@ -25,10 +25,10 @@ static int set_name(struct manage *m, struct inventory_tx *tx)
 	int err;
 
 	if (!machine_name_valid(m->value))
-		return manage_refuse(m, -EINVAL, "name: expected letters, digits and '-', at most 63");
+		return reason_refuse(m->reason, -EINVAL, "name: expected letters, digits and '-', at most 63");
 	err = machine_by_name(tx, m->value, &other);
 	if (!err && other.id != m->machine.id)
-		return manage_refuse(m, -EEXIST, "there is a machine %s already", other.name);
+		return reason_refuse(m->reason, -EEXIST, "there is a machine %s already", other.name);
 	if (err && err != -ENOENT)
 		return err;
 	snprintf(m->machine.name, sizeof(m->machine.name), "%s", m->value);
@@ -43,7 +43,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	if (err || version.id == m->machine.system.version_id)
 		return err;
 	if (!m->machine.system.fresh && m->machine.mode != MODE_EPHEMERAL)
-		return manage_refuse(m, -EEXIST,
+		return reason_refuse(m->reason, -EEXIST,
 				     "the disk of %s holds data of its own, which another image would destroy: first "
 				     "sanbootctl machine reset %s, then this again before it boots",
 				     m->machine.name, m->machine.name);
@@ -54,14 +54,14 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 /* "": nothing of its own, which people say with a word. */
 static int set_boot_text(struct manage *m, const char *nothing, char text[BOOT_TEXT])
 {
-	char why[400];
+	struct reason why;
 
 	if (!strcmp(m->value, nothing)) {
 		text[0] = '\0';
 		return 0;
 	}
-	if (!want_valid(m->boot->entries, m->value, why, sizeof(why)))
-		return manage_refuse(m, -EINVAL, "%s: %s; %s takes it away", m->key, why, nothing);
+	if (!want_valid(m->boot->entries, m->value, &why))
+		return reason_refuse(m->reason, -EINVAL, "%s: %s; %s takes it away", m->key, why.text, nothing);
 	snprintf(text, BOOT_TEXT, "%s", m->value);
 	return 0;
 }
@@ -99,8 +99,9 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 
 	parse_clean_text(m->value, shown, sizeof(shown));
 	if (err == -ENOENT)
-		return manage_refuse(m, -EINVAL, "group: there is no group %s; make it with: sanbootctl group add %s",
-				     shown, shown);
+		return reason_refuse(m->reason, -EINVAL,
+				     "group: there is no group %s; make it with: sanbootctl group add %s", shown,
+				     shown);
 	if (!err)
 		m->machine.group_id = group.id;
 	return err;
@@ -114,8 +115,9 @@ static int set_quota(struct manage *m, struct inventory_tx *tx)
 
 	(void)tx;
 	if (strcmp(m->value, "policy") && (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(system->quota)))
-		return manage_refuse(m, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
-	return field_parse(field_by_key(volume_fields, m->key), system, m->value, m->reason, m->reason_size);
+		return reason_refuse(m->reason, -EINVAL,
+				     "quota: expected a size such as 20G (1M at least), none, or policy");
+	return field_parse(field_by_key(volume_fields, m->key), system, m->value, m->reason);
 }
 
 /* Before the inventory says so: it may be written again, from what is durable of it. */
@@ -123,7 +125,7 @@ static int lift_system(struct manage *m)
 {
 	if (m->machine.system.state != VOLUME_FAILED || strcmp(m->value, "ready"))
 		return 0;
-	return store_lift_volume(m->boot->store, &m->machine.system, m->reason, m->reason_size);
+	return store_lift_volume(m->boot->store, &m->machine.system, m->reason);
 }
 
 /* Lifts what a failed disk left behind (invariant 5): the person has looked at it. */
@@ -131,7 +133,7 @@ static int set_state(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
 	if (strcmp(m->value, "ready"))
-		return manage_refuse(m, -EINVAL, "state: only ready can be set");
+		return reason_refuse(m->reason, -EINVAL, "state: only ready can be set");
 	m->machine.system.state = VOLUME_READY;
 	m->machine.system.state_reason[0] = '\0';
 	return 0;
@@ -146,13 +148,13 @@ static int grow_system(struct manage *m)
 
 	snprintf(called, sizeof(called), "the disk of %s", m->machine.name);
 	if (disks_claim(&m->boot->disks, id))
-		return manage_refuse(m, -EBUSY, "somebody else is changing %s just now: try again", called);
+		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again", called);
 	/* Again: it may have got another object since. */
 	err = manage_find(m, m->which);
 	if (!err && m->machine.system.id != id)
-		err = manage_refuse(m, -EBUSY, "%s is another machine by now: try again", m->which);
+		err = reason_refuse(m->reason, -EBUSY, "%s is another machine by now: try again", m->which);
 	if (!err)
-		err = resize_claimed(m->boot, &what, m->value, &m->size_bytes, m->reason, m->reason_size);
+		err = resize_claimed(m->boot, &what, m->value, &m->size_bytes, m->reason);
 	disks_unclaim(&m->boot->disks, id);
 	return err;
 }
@@ -209,7 +211,7 @@ static int refuse_key(struct manage *m, const char *key)
 	for (unsigned i = 0; i < array_len(system_keys); i++)
 		len += (size_t)snprintf(keys + len, sizeof(keys) - len, "%s%s", i ? ", " : "", system_keys[i]);
 	parse_clean_text(key, shown, sizeof(shown));
-	return manage_refuse(m, -EINVAL, "there is no key %s: %s", shown, keys);
+	return reason_refuse(m->reason, -EINVAL, "there is no key %s: %s", shown, keys);
 }
 
 static int set_by_kind(struct manage *m)
@@ -217,8 +219,7 @@ static int set_by_kind(struct manage *m)
 	bool of_system;
 	const struct field *field = find_field(m->key, &of_system);
 
-	return field_parse(field, of_system ? (void *)&m->machine.system : &m->machine, m->value, m->reason,
-			   m->reason_size);
+	return field_parse(field, of_system ? (void *)&m->machine.system : &m->machine, m->value, m->reason);
 }
 
 static int set_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -240,11 +241,9 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
-	     char *reason, size_t reason_size)
+	     struct reason *reason)
 {
-	struct manage m = {
-		.boot = boot, .actor = actor, .reason = reason, .reason_size = reason_size, .key = key, .value = value
-	};
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .key = key, .value = value };
 	const struct set_rule *rule = find_rule(key);
 	bool of_system, exclusive;
 	const struct field *field = find_field(key, &of_system);

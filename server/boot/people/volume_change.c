@@ -9,29 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-int change_refuse(struct volume_change *c, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(c->reason, c->reason_size, format, args);
-	va_end(args);
-	return err;
-}
-
 int change_write(struct volume_change *c, int (*run)(struct inventory_tx *tx, void *arg))
 {
 	const struct volume *gone;
 	int err;
 
-	c->reason[0] = '\0';
+	c->reason->text[0] = '\0';
 	err = inventory_write_call(c->boot->inventory, run, c);
 	gone = err ? &c->made : &c->given_up;
 	if (gone->object[0])
 		store_delete_object(c->boot->store, gone);
-	if (err && !c->reason[0])
-		change_refuse(c, err, "the inventory could not be changed: %s", strerror(-err));
-	return err;
+	return reason_default(c->reason, err, "the inventory could not be changed: %s", strerror(-err));
 }
 
 /* ---- finding ---- */
@@ -44,7 +32,7 @@ int change_find_machine(struct volume_change *c, struct inventory_tx *tx)
 	if (err != -ENOENT && err != -EINVAL)
 		return err;
 	parse_clean_text(c->machine_text, shown, sizeof(shown));
-	return change_refuse(c, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
+	return reason_refuse(c->reason, -ENOENT, "there is no machine %s: sanbootctl machine list shows all", shown);
 }
 
 int change_find_volume(struct volume_change *c, struct inventory_tx *tx)
@@ -54,13 +42,14 @@ int change_find_volume(struct volume_change *c, struct inventory_tx *tx)
 
 	if (err == -ENOENT || err == -EINVAL) {
 		parse_clean_text(c->volume_text, shown, sizeof(shown));
-		return change_refuse(c, -ENOENT, "there is no volume %s: sanbootctl volume list shows all", shown);
+		return reason_refuse(c->reason, -ENOENT, "there is no volume %s: sanbootctl volume list shows all",
+				     shown);
 	}
 	if (!err && c->volume.kind == VOLUME_SYSTEM && !c->any_kind)
-		return change_refuse(c, -EINVAL,
-			      "%s is the system volume of a machine: it comes and goes with it (sanbootctl machine reset, "
-			      "set, swap, remove)",
-			      c->volume_text);
+		return reason_refuse(c->reason, -EINVAL,
+				     "%s is the system volume of a machine: it comes and goes with it (sanbootctl "
+				     "machine reset, set, swap, remove)",
+				     c->volume_text);
 	return err;
 }
 
@@ -96,9 +85,9 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 		if (!err)
 			err = attachment_lun(tx, c->machine.id, c->volume.id, &c->lun);
 		c->attached = !err;
-		return err == -ENOENT && !c->reason[0]
-			       ? change_refuse(c, err, "%s does not have volume %s", c->machine.name, c->volume.name)
-			       : err;
+		if (err == -ENOENT)
+			reason_default(c->reason, err, "%s does not have volume %s", c->machine.name, c->volume.name);
+		return err;
 	}
 	if (!err)
 		err = change_find_holders(c, tx, &holders);
@@ -115,9 +104,9 @@ int change_read(struct volume_change *c)
 {
 	int err;
 
-	c->reason[0] = '\0';
+	c->reason->text[0] = '\0';
 	err = inventory_read_call(c->boot->inventory, find_attached, c);
-	return err && !c->reason[0] ? change_refuse(c, err, "the inventory cannot be read: %s", strerror(-err)) : err;
+	return reason_default(c->reason, err, "the inventory cannot be read: %s", strerror(-err));
 }
 
 const char *change_called(const struct volume_change *c, char out[CALLED_TEXT])
@@ -137,10 +126,11 @@ int change_claim(struct volume_change *c)
 	int err;
 
 	if (disks_claim(disks, id))
-		return change_refuse(c, -EBUSY, "somebody else is changing %s just now: try again", change_called(c, text));
+		return reason_refuse(c->reason, -EBUSY, "somebody else is changing %s just now: try again",
+				     change_called(c, text));
 	err = change_read(c);
 	if (!err && c->volume.id != id)
-		err = change_refuse(c, -EBUSY, "%s is another volume by now: try again", c->volume_text);
+		err = reason_refuse(c->reason, -EBUSY, "%s is another volume by now: try again", c->volume_text);
 	if (err)
 		disks_unclaim(disks, id);
 	return err;

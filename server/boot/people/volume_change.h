@@ -6,6 +6,7 @@
 #ifndef BOOT_VOLUME_CHANGE_H
 #define BOOT_VOLUME_CHANGE_H
 
+#include "base/reason.h"
 #include "boot/internal.h"
 
 enum { CALLED_TEXT = NAME_MAX_TEXT + 16 };
@@ -13,8 +14,7 @@ enum { CALLED_TEXT = NAME_MAX_TEXT + 16 };
 struct volume_change {
 	struct boot *boot;
 	const char *actor;
-	char *reason; /* the caller's; after success: what to do next, or "" */
-	size_t reason_size;
+	struct reason *reason; /* the caller's; after success: what to do next, or "" */
 	/* what was asked; NULL where there is no such thing */
 	const char *volume_text, *machine_text, *key, *value;
 	const struct boot_volume_new *create;
@@ -32,8 +32,6 @@ struct volume_change {
 	struct volume made, given_up;
 };
 
-/* The sentence goes to c->reason; returns err. */
-int change_refuse(struct volume_change *c, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Runs it as a write job. A failure without a sentence gets one; what was made for it goes, or what it gave up. */
 int change_write(struct volume_change *c, int (*run)(struct inventory_tx *tx, void *arg));
 /* How the volume is called where people read of it. Returns out. */

@@ -26,15 +26,17 @@ static int check_lun(struct volume_change *c, struct inventory_tx *tx)
 
 	if (c->wanted_lun < 0) {
 		err = attachment_free_lun(tx, c->machine.id, &c->lun);
-		return err == -ENOSPC ? change_refuse(c, err, "%s has a volume at each LUN from 1 to %d already",
+		return err == -ENOSPC
+			       ? reason_refuse(c->reason, err, "%s has a volume at each LUN from 1 to %d already",
 					       c->machine.name, LUN_MAX)
-				      : err;
+			       : err;
 	}
 	if (c->wanted_lun == 0)
-		return change_refuse(c, -EINVAL, "LUN 0 is the system volume of %s: choose one from 1 to %d, or none",
-			      c->machine.name, LUN_MAX);
+		return reason_refuse(c->reason, -EINVAL,
+				     "LUN 0 is the system volume of %s: choose one from 1 to %d, or none",
+				     c->machine.name, LUN_MAX);
 	if (c->wanted_lun > LUN_MAX)
-		return change_refuse(c, -EINVAL, "LUN %d: expected 1 to %d", c->wanted_lun, LUN_MAX);
+		return reason_refuse(c->reason, -EINVAL, "LUN %d: expected 1 to %d", c->wanted_lun, LUN_MAX);
 	c->lun = (unsigned)c->wanted_lun;
 	return 0;
 }
@@ -46,20 +48,23 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 	int err = attachment_lun(tx, c->machine.id, c->volume.id, &has);
 
 	if (!err)
-		return change_refuse(c, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name, c->volume.name, has);
+		return reason_refuse(c->reason, -EEXIST, "%s has volume %s already, as LUN %u", c->machine.name,
+				     c->volume.name, has);
 	if (err == -ENOENT)
 		err = change_find_holders(c, tx, &holders);
 	if (!err && holders.count && !volume_kind_is_shared(c->volume.kind))
-		return change_refuse(c, -EBUSY, "volume %s belongs to %s (LUN %u): first sanbootctl volume detach %s",
-			      c->volume.name, c->holder.name, holders.lun, c->volume.name);
+		return reason_refuse(c->reason, -EBUSY,
+				     "volume %s belongs to %s (LUN %u): first sanbootctl volume detach %s",
+				     c->volume.name, c->holder.name, holders.lun, c->volume.name);
 	if (!err)
 		err = check_lun(c, tx);
 	if (err)
 		return err;
 	err = attachment_add(tx, c->machine.id, c->lun, c->volume.id);
 	if (err == -EEXIST)
-		return change_refuse(c, err, "LUN %u of %s is taken: sanbootctl machine show %s lists its volumes", c->lun,
-			      c->machine.name, c->machine.name);
+		return reason_refuse(c->reason, err,
+				     "LUN %u of %s is taken: sanbootctl machine show %s lists its volumes", c->lun,
+				     c->machine.name, c->machine.name);
 	return err ? err
 		   : event_add(tx, "info", "volume-attached", c->actor, c->machine.id, c->machine.name,
 			       "volume %s is LUN %u", c->volume.name, c->lun);
@@ -68,19 +73,21 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 /* After the commit: a machine that runs gets it now; how it sees it is said. */
 static void attach_running(struct volume_change *c)
 {
-	char why[REASON_TEXT];
-	int err = running_attach(c->boot, c->machine.id, c->lun, why, sizeof(why));
+	struct reason why;
+	int err = running_attach(c->boot, c->machine.id, c->lun, &why);
 
 	if (err == -ENOENT)
-		change_refuse(c, 0, "%s has volume %s as LUN %u from its next boot on", c->machine.name, c->volume.name, c->lun);
+		reason_refuse(c->reason, 0, "%s has volume %s as LUN %u from its next boot on", c->machine.name,
+			      c->volume.name, c->lun);
 	else if (err)
-		change_refuse(c, 0, "volume %s is LUN %u of %s, which runs, and could not be given it now: %.300s", c->volume.name,
-		       c->lun, c->machine.name, why);
+		reason_refuse(c->reason, 0,
+			      "volume %s is LUN %u of %s, which runs, and could not be given it now: %.300s",
+			      c->volume.name, c->lun, c->machine.name, why.text);
 	else
-		change_refuse(c, 0,
-		       "%s runs: it sees LUN %u at once where iscsid runs, else after a rescan; on Linux: for h in "
-		       "/sys/class/scsi_host/host*/scan; do echo '- - -' >$h; done",
-		       c->machine.name, c->lun);
+		reason_refuse(c->reason, 0,
+			      "%s runs: it sees LUN %u at once where iscsid runs, else after a rescan; on Linux: for h "
+			      "in /sys/class/scsi_host/host*/scan; do echo '- - -' >$h; done",
+			      c->machine.name, c->lun);
 }
 
 static int attach_run(struct inventory_tx *tx, void *arg)
@@ -94,10 +101,14 @@ static int attach_run(struct inventory_tx *tx, void *arg)
 }
 
 int boot_volume_attach(struct boot *boot, const char *volume, const char *machine, int lun, const char *actor,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .volume_text = volume, .machine_text = machine, .wanted_lun = lun,
-				   .actor = actor, .reason = reason, .reason_size = reason_size };
+	struct volume_change c = { .boot = boot,
+				   .volume_text = volume,
+				   .machine_text = machine,
+				   .wanted_lun = lun,
+				   .actor = actor,
+				   .reason = reason };
 	int err = change_write(&c, attach_run);
 
 	if (!err)
@@ -133,13 +144,13 @@ static int check_name(struct volume_change *c, struct inventory_tx *tx)
 	if (!c->create->name)
 		return choose_name(c, tx);
 	if (strlen(c->create->name) >= sizeof(c->volume.name) || !volume_name_valid(c->create->name))
-		return change_refuse(c, -EINVAL,
-			      "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the "
-			      "beginning");
+		return reason_refuse(c->reason, -EINVAL,
+				     "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' "
+				     "at the beginning");
 	snprintf(c->volume.name, sizeof(c->volume.name), "%s", c->create->name);
 	err = volume_find(tx, c->volume.name, &other);
 	if (!err)
-		return change_refuse(c, -EEXIST, "there is a volume %s already", other.name);
+		return reason_refuse(c->reason, -EEXIST, "there is a volume %s already", other.name);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -156,7 +167,7 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 		char shown[80];
 
 		parse_clean_text(c->create->from, shown, sizeof(shown));
-		return change_refuse(c, err, "there is no image %s: sanbootctl image list shows all", shown);
+		return reason_refuse(c->reason, err, "there is no image %s: sanbootctl image list shows all", shown);
 	}
 	c->volume.version_id = err ? 0 : c->version.id;
 	return err;
@@ -166,11 +177,11 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 static int create_shared(struct volume_change *c, struct inventory_tx *tx)
 {
 	if (!c->create->from)
-		return change_refuse(c, -EINVAL, "a %s volume is made from an image: say which",
-			      volume_kind_name(c->volume.kind));
+		return reason_refuse(c->reason, -EINVAL, "a %s volume is made from an image: say which",
+				     volume_kind_name(c->volume.kind));
 	if (c->create->size_bytes)
-		return change_refuse(c, -EINVAL, "a %s volume has the size of its image: leave the size out",
-			      volume_kind_name(c->volume.kind));
+		return reason_refuse(c->reason, -EINVAL, "a %s volume has the size of its image: leave the size out",
+				     volume_kind_name(c->volume.kind));
 	snprintf(c->volume.backend, sizeof(c->volume.backend), "%s", store_default_backend(c->boot->store));
 	return find_version(c, tx);
 }
@@ -181,12 +192,12 @@ static int create_data(struct volume_change *c, struct inventory_tx *tx)
 	int err = policy_get(tx, &policy);
 
 	if (c->create->from)
-		return change_refuse(c, -EINVAL, "a data volume begins empty: give it a size, such as 20G");
+		return reason_refuse(c->reason, -EINVAL, "a data volume begins empty: give it a size, such as 20G");
 	if (err)
 		return err;
 	c->volume.size_bytes = c->create->size_bytes;
 	err = store_create_volume(c->boot->store, &c->volume, NULL, &policy, c->machine_text ? c->machine.id : 0,
-				  c->reason, c->reason_size);
+				  c->reason);
 	if (!err)
 		c->made = c->volume;
 	return err;
@@ -200,9 +211,10 @@ static int create_run(struct inventory_tx *tx, void *arg)
 
 	c->volume = (struct volume){ .kind = kind };
 	if (!err && kind != VOLUME_DATA && !volume_kind_is_shared(kind))
-		return change_refuse(c, -EINVAL, "kind: expected data, shared or cd");
+		return reason_refuse(c->reason, -EINVAL, "kind: expected data, shared or cd");
 	if (!err && !c->machine_text && c->create->lun >= 0)
-		return change_refuse(c, -EINVAL, "a LUN is one of a machine: say which machine, or leave the LUN out");
+		return reason_refuse(c->reason, -EINVAL,
+				     "a LUN is one of a machine: say which machine, or leave the LUN out");
 	if (!err)
 		err = check_name(c, tx);
 	if (!err)
@@ -217,11 +229,14 @@ static int create_run(struct inventory_tx *tx, void *arg)
 }
 
 int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, const char *actor, int64_t *volume_id,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .create = create, .machine_text = create->machine,
-				   .wanted_lun = create->lun, .actor = actor, .reason = reason,
-				   .reason_size = reason_size };
+	struct volume_change c = { .boot = boot,
+				   .create = create,
+				   .machine_text = create->machine,
+				   .wanted_lun = create->lun,
+				   .actor = actor,
+				   .reason = reason };
 	int err = change_write(&c, create_run);
 
 	if (err)
@@ -240,7 +255,8 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 	int err = attachment_remove(tx, c->machine.id, c->volume.id);
 
 	if (err == -ENOENT)
-		return change_refuse(c, err, "%s does not have volume %s any more", c->machine.name, c->volume.name);
+		return reason_refuse(c->reason, err, "%s does not have volume %s any more", c->machine.name,
+				     c->volume.name);
 	return err ? err
 		   : event_add(tx, "info", "volume-detached", c->actor, c->machine.id, c->machine.name,
 			       "volume %s, which was LUN %u", c->volume.name, c->lun);
@@ -252,15 +268,15 @@ static int detach_check(struct volume_change *c, bool force)
 	unsigned left_ms = c->attached ? slots_resume_left_ms(&c->boot->slots, c->machine.id) : 0;
 
 	if (c->holders > 1)
-		return change_refuse(c, -EINVAL, "%u machines have volume %s: say which one is to lose it", c->holders,
-			      c->volume.name);
+		return reason_refuse(c->reason, -EINVAL, "%u machines have volume %s: say which one is to lose it",
+				     c->holders, c->volume.name);
 	if (!c->attached)
-		return change_refuse(c, -ENOENT, "no machine has volume %s", c->volume.name);
+		return reason_refuse(c->reason, -ENOENT, "no machine has volume %s", c->volume.name);
 	if (left_ms && !force)
-		return change_refuse(c, -EBUSY,
-			      "%s ran when the server was stopped, and may come back and go on with volume %s: wait %u s, or "
-			      "detach it by force",
-			      c->machine.name, c->volume.name, (left_ms + 999) / 1000);
+		return reason_refuse(c->reason, -EBUSY,
+				     "%s ran when the server was stopped, and may come back and go on with volume %s: "
+				     "wait %u s, or detach it by force",
+				     c->machine.name, c->volume.name, (left_ms + 999) / 1000);
 	return 0;
 }
 
@@ -271,25 +287,27 @@ static int detach_claimed(struct volume_change *c, bool force)
 
 	if (err)
 		return err;
-	err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason, c->reason_size);
+	err = running_detach(c->boot, c->machine.id, c->lun, force, c->reason);
 	if (err && err != -ENOENT)
 		return err;
 	if (!volume_kind_is_shared(c->volume.kind) && disks_wait_closed(&c->boot->disks, c->volume.id, BOOT_CLOSE_MS))
-		return change_refuse(c, -EBUSY, "volume %s does not close: try again, and see the log", c->volume.name);
+		return reason_refuse(c->reason, -EBUSY, "volume %s does not close: try again, and see the log",
+				     c->volume.name);
 	err = change_write(c, detach_run);
 	/* A shared one has no claim: who has opened it in between loses it now. */
 	if (!err && volume_kind_is_shared(c->volume.kind))
-		running_detach(c->boot, c->machine.id, c->lun, true, c->reason, c->reason_size);
+		running_detach(c->boot, c->machine.id, c->lun, true, c->reason);
 	if (!err)
-		c->reason[0] = '\0';
+		c->reason->text[0] = '\0';
 	return err;
 }
 
 int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .volume_text = volume, .machine_text = machine, .actor = actor,
-				   .reason = reason, .reason_size = reason_size };
+	struct volume_change c = {
+		.boot = boot, .volume_text = volume, .machine_text = machine, .actor = actor, .reason = reason
+	};
 	bool claim;
 	int err = change_read(&c);
 
@@ -324,11 +342,11 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 			       (unsigned long long)c->size_bytes);
 }
 
-static int resize(struct boot *boot, const char *volume, const char *size, const char *actor, char *reason,
-		  size_t reason_size)
+static int resize(struct boot *boot, const char *volume, const char *size, const char *actor, struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true,
-				   .reason = reason, .reason_size = reason_size };
+	struct volume_change c = {
+		.boot = boot, .volume_text = volume, .actor = actor, .any_kind = true, .reason = reason
+	};
 	char text[CALLED_TEXT];
 	struct resize_what what = { .volume = &c.volume, .called = text };
 	int64_t id;
@@ -342,14 +360,14 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 	change_called(&c, text);
 	what.machine_id = c.attached ? c.machine.id : 0;
 	what.lun = c.lun;
-	err = resize_claimed(boot, &what, size, &c.size_bytes, reason, reason_size);
+	err = resize_claimed(boot, &what, size, &c.size_bytes, reason);
 	if (!err)
 		err = change_write(&c, resize_run);
 	if (!err && what.online)
-		change_refuse(&c, 0,
-			      "%s runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:%u; "
-			      "do echo 1 >$d/device/rescan; done",
-			      c.machine.name, c.lun);
+		reason_set(reason,
+			   "%s runs: it sees the new size after a rescan; on Linux: for d in "
+			   "/sys/class/scsi_device/*:%u; do echo 1 >$d/device/rescan; done",
+			   c.machine.name, c.lun);
 	disks_unclaim(&boot->disks, id);
 	return err;
 }
@@ -365,11 +383,13 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = change_find_holders(c, tx, &holders);
 	if (!err && holders.count)
-		return change_refuse(c, -EBUSY, "volume %s is attached to %s%s: first sanbootctl volume detach %s", c->volume.name,
-			      c->holder.name, holders.count > 1 ? " and others" : "", c->volume.name);
+		return reason_refuse(c->reason, -EBUSY,
+				     "volume %s is attached to %s%s: first sanbootctl volume detach %s", c->volume.name,
+				     c->holder.name, holders.count > 1 ? " and others" : "", c->volume.name);
 	/* A machine that had it is gone, but has not let go of it yet. The claim keeps it closed once it is. */
 	if (!err && !disks_is_closed(&c->boot->disks, c->volume.id))
-		return change_refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
+		return reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
+				     c->volume.name);
 	if (!err)
 		err = volume_delete(tx, c->volume.id);
 	if (!err)
@@ -379,10 +399,9 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 	return err;
 }
 
-int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size)
+int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .reason = reason,
-				   .reason_size = reason_size };
+	struct volume_change c = { .boot = boot, .volume_text = volume, .actor = actor, .reason = reason };
 	int err;
 
 	err = change_read(&c);
@@ -409,17 +428,19 @@ static int set_special(struct volume_change *c, struct inventory_tx *tx, struct 
 
 	if (!strcmp(c->key, "name")) {
 		if (!volume_name_valid(c->value) || strlen(c->value) >= sizeof(volume->name))
-			return change_refuse(c, -EINVAL, "name: expected letters, digits, '-', '_' and '.', at most 63");
+			return reason_refuse(c->reason, -EINVAL,
+					     "name: expected letters, digits, '-', '_' and '.', at most 63");
 		if (!volume_find(tx, c->value, &other) && other.id != volume->id)
-			return change_refuse(c, -EEXIST, "there is a volume %s already", other.name);
+			return reason_refuse(c->reason, -EEXIST, "there is a volume %s already", other.name);
 	}
 	if (!strcmp(c->key, "quota") && strcmp(c->value, "policy") &&
 	    (!quota_parse(c->value, &bytes) || strlen(c->value) >= sizeof(volume->quota)))
-		return change_refuse(c, -EINVAL, "quota: expected a size such as 20G (1M at least), none, or policy");
+		return reason_refuse(c->reason, -EINVAL,
+				     "quota: expected a size such as 20G (1M at least), none, or policy");
 	if (strcmp(c->key, "state"))
 		return 0;
 	if (strcmp(c->value, "ready"))
-		return change_refuse(c, -EINVAL, "state: only ready can be set");
+		return reason_refuse(c->reason, -EINVAL, "state: only ready can be set");
 	volume->state_reason[0] = '\0';
 	return 0;
 }
@@ -434,7 +455,7 @@ static int set_run(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = set_special(c, tx, &volume);
 	if (!err)
-		err = field_parse(field_by_key(volume_fields, c->key), &volume, c->value, c->reason, c->reason_size);
+		err = field_parse(field_by_key(volume_fields, c->key), &volume, c->value, c->reason);
 	if (!err)
 		err = volume_update(tx, &volume);
 	parse_clean_text(c->value, shown, sizeof(shown));
@@ -453,11 +474,13 @@ static int set_closed(struct volume_change *c)
 	if (err)
 		return err;
 	if (!disks_is_closed(disks, c->volume.id))
-		err = c->attached ? change_refuse(c, -EBUSY, "volume %s is in use by %s: switch it off, or detach the volume",
-					   c->volume.name, c->machine.name)
-				  : change_refuse(c, -EBUSY, "volume %s is being closed just now: try again", c->volume.name);
+		err = c->attached ? reason_refuse(c->reason, -EBUSY,
+						  "volume %s is in use by %s: switch it off, or detach the volume",
+						  c->volume.name, c->machine.name)
+				  : reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
+						  c->volume.name);
 	else if (!strcmp(c->key, "state") && c->volume.state == VOLUME_FAILED && !strcmp(c->value, "ready"))
-		err = store_lift_volume(c->boot->store, &c->volume, c->reason, c->reason_size);
+		err = store_lift_volume(c->boot->store, &c->volume, c->reason);
 	else
 		err = 0;
 	if (!err)
@@ -467,17 +490,19 @@ static int set_closed(struct volume_change *c)
 }
 
 int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
-		    char *reason, size_t reason_size)
+		    struct reason *reason)
 {
-	struct volume_change c = { .boot = boot, .volume_text = volume, .key = key, .value = value, .actor = actor,
-				   .reason = reason, .reason_size = reason_size };
+	struct volume_change c = {
+		.boot = boot, .volume_text = volume, .key = key, .value = value, .actor = actor, .reason = reason
+	};
 	const struct field *field = field_by_key(volume_fields, key);
 	int err;
 
 	if (!strcmp(key, "size"))
-		return resize(boot, volume, value, actor, reason, reason_size);
+		return resize(boot, volume, value, actor, reason);
 	if (!field || field->kind == FIELD_REFERENCE)
-		return change_refuse(&c, -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
+		return reason_refuse(reason, -EINVAL,
+				     "a volume has no such key: name, size, quota, physical-block, state, note");
 	err = change_read(&c);
 	if (err)
 		return err;

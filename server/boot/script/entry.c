@@ -164,28 +164,25 @@ static const struct {
 	{ "menu", "yes or no", set_menu },
 };
 
-static bool parse_line(struct entry_parser *p, char *line, char *why, size_t why_size)
+static bool parse_line(struct entry_parser *p, char *line, struct reason *why)
 {
 	char *text = parse_trim(line), *name, *value, shown[80];
 
 	if (!*text || *text == '#')
 		return true;
-	if (!parse_assignment(text, &name, &value)) {
-		snprintf(why, why_size, "expected KEY = VALUE");
-		return false;
-	}
+	if (!parse_assignment(text, &name, &value))
+		return reason_refuse(why, false, "expected KEY = VALUE");
 	for (size_t i = 0; i < array_len(entry_keys); i++) {
 		if (strcmp(entry_keys[i].name, name))
 			continue;
 		if (entry_keys[i].set(p, value))
 			return true;
-		snprintf(why, why_size, "%s: expected %s", name, entry_keys[i].expected);
-		return false;
+		return reason_refuse(why, false, "%s: expected %s", name, entry_keys[i].expected);
 	}
-	snprintf(why, why_size,
-		 "there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
-		 log_escape(shown, sizeof(shown), name, strlen(name)));
-	return false;
+	return reason_refuse(
+		why, false,
+		"there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
+		log_escape(shown, sizeof(shown), name, strlen(name)));
 }
 
 /* The four files that wimboot needs stand before what the site adds. */
@@ -254,32 +251,28 @@ bool entry_parse(const char *name, const char *text, size_t len, struct entry *e
 	char line[ENTRY_VALUE_MAX + 64];
 
 	problem->line = 0;
-	if (!entry_name_valid(name)) {
-		snprintf(problem->why, sizeof(problem->why),
-			 "an entry's name is made of letters, digits, '-', '_', '.', and is not disk, local, menu, group or none");
-		return false;
-	}
+	if (!entry_name_valid(name))
+		return reason_refuse(&problem->why, false,
+				     "an entry's name is made of letters, digits, '-', '_', '.', and is not disk, "
+				     "local, menu, group or none");
 	snprintf(made.name, sizeof(made.name), "%s", name);
 	while (text < end) {
 		const char *line_end = memchr(text, '\n', (size_t)(end - text));
 		size_t line_len = (size_t)((line_end ? line_end : end) - text);
 
 		problem->line++;
-		if (line_len >= sizeof(line) || memchr(text, '\0', line_len)) {
-			snprintf(problem->why, sizeof(problem->why), "too long, or not a text");
-			return false;
-		}
+		if (line_len >= sizeof(line) || memchr(text, '\0', line_len))
+			return reason_refuse(&problem->why, false, "too long, or not a text");
 		memcpy(line, text, line_len);
 		line[line_len] = '\0';
-		if (!parse_line(&parser, line, problem->why, sizeof(problem->why)))
+		if (!parse_line(&parser, line, &problem->why))
 			return false;
 		text += line_len + 1;
 	}
 	wrong = finish(&parser);
 	if (wrong) {
 		problem->line = 0;
-		snprintf(problem->why, sizeof(problem->why), "%s", wrong);
-		return false;
+		return reason_refuse(&problem->why, false, "%s", wrong);
 	}
 	*entry = made;
 	return true;
@@ -330,8 +323,10 @@ static void load_file(void *arg, const char *name, const char *path)
 	snprintf(entry_name, sizeof(entry_name), "%.*s", (int)name_len - 5, name);
 	err = e->count == ENTRIES_MAX ? -ENOSPC : folder_read(path, ENTRY_CONF_MAX, &text, &len);
 	if (err) {
-		snprintf(problem.why, sizeof(problem.why), "%s",
-			 err == -EFBIG ? "more than 16 KiB" : err == -ENOSPC ? "more than 64 entries" : strerror(-err));
+		reason_set(&problem.why, "%s",
+			   err == -EFBIG    ? "more than 16 KiB"
+			   : err == -ENOSPC ? "more than 64 entries"
+					    : strerror(-err));
 		load_refuse(e, name, &problem);
 		return;
 	}
@@ -354,7 +349,7 @@ void entries_load(struct entries *entries, const char *folder)
 	if (folder)
 		err = folder_each(folder, load_file, entries);
 	if (err && err != -ENOENT) {
-		snprintf(problem.why, sizeof(problem.why), "%s", strerror(-err));
+		reason_set(&problem.why, "%s", strerror(-err));
 		load_refuse(entries, "", &problem);
 	}
 	pthread_rwlock_unlock(&entries->lock);

@@ -131,9 +131,8 @@ static int render_complain(const struct render *r, const char *what, const char 
 
 	snprintf(r->problem->file, sizeof(r->problem->file), "%s", r->file);
 	r->problem->line = r->line;
-	snprintf(r->problem->why, sizeof(r->problem->why), "%s: %s", what,
-		 log_escape(shown, sizeof(shown), name, name_len));
-	return -EINVAL;
+	return reason_refuse(&r->problem->why, -EINVAL, "%s: %s", what,
+			     log_escape(shown, sizeof(shown), name, name_len));
 }
 
 /* ---- values ---- */
@@ -489,8 +488,7 @@ int script_make(const struct script_source *source, const char *template, const 
 	err = render_file(&r, template);
 	if (!err && script->failed) {
 		snprintf(problem->file, sizeof(problem->file), "%s", template);
-		snprintf(problem->why, sizeof(problem->why), "the script is too long");
-		err = -ENOMEM;
+		err = reason_refuse(&problem->why, -ENOMEM, "the script is too long");
 	}
 	return err;
 }

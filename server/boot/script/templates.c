@@ -86,7 +86,7 @@ int templates_new(struct templates **templates)
 		return -ENOMEM;
 	err = set_check(&made->set, &problem);
 	if (err) {
-		log_error("script %s line %u: %s", problem.file, problem.line, problem.why);
+		log_error("script %s line %u: %s", problem.file, problem.line, problem.why.text);
 		free(made);
 		return err;
 	}
@@ -115,7 +115,7 @@ static void load_refuse(struct templates *t, const char *name, unsigned line, co
 	problem = &t->problems[t->problem_count++];
 	*problem = (struct boot_problem){ .line = line };
 	snprintf(problem->file, sizeof(problem->file), "%.100s/%.50s", t->folder, name);
-	snprintf(problem->why, sizeof(problem->why), "%s", why);
+	reason_set(&problem->why, "%s", why);
 }
 
 /* Takes the text. With the whole set checked: what includes it has to be sound too. */
@@ -132,13 +132,13 @@ static void load_take(struct templates *t, const char *name, char *text, size_t 
 		return;
 	/* A file that is broken only in the place where it is included is said to be so there. */
 	if (strcmp(problem.file, name)) {
-		char why[sizeof(problem.why)];
+		struct reason why;
 
-		snprintf(why, sizeof(why), "with it %.30s line %u is broken: %.120s", problem.file, problem.line,
-			 problem.why);
-		load_refuse(t, name, 0, why);
+		reason_set(&why, "with it %.30s line %u is broken: %.120s", problem.file, problem.line,
+			   problem.why.text);
+		load_refuse(t, name, 0, why.text);
 	} else {
-		load_refuse(t, name, problem.line, problem.why);
+		load_refuse(t, name, problem.line, problem.why.text);
 	}
 	t->set.count--;
 	free(text);
@@ -240,13 +240,14 @@ int templates_render(struct templates *templates, const char *template, const st
 	pthread_rwlock_rdlock(&templates->lock);
 	err = script_make(&source, template, values, script, &problem);
 	if (err && templates->set.count) {
-		log_error("script %s line %u: %s; the built-in one is used", problem.file, problem.line, problem.why);
+		log_error("script %s line %u: %s; the built-in one is used", problem.file, problem.line,
+			  problem.why.text);
 		buf_reset(script);
 		source.arg = &built_in;
 		err = script_make(&source, template, values, script, &problem);
 	}
 	pthread_rwlock_unlock(&templates->lock);
 	if (err)
-		log_error("script %s line %u: %s", problem.file, problem.line, problem.why);
+		log_error("script %s line %u: %s", problem.file, problem.line, problem.why.text);
 	return err;
 }

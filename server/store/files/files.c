@@ -30,40 +30,38 @@ void files_backing(const struct image_version *version, char out[FILES_BACKING_T
 /* ---- making, changing, deleting ---- */
 
 static int files_create(struct store *store, const struct volume *volume, const struct image_version *version,
-			char *reason, size_t reason_size)
+			struct reason *reason)
 {
 	char path[PATH_MAX], backing[FILES_BACKING_TEXT];
 	struct qcow2_create how = { .path = files_path(store, volume->object, path), .size_bytes = volume->size_bytes };
 
-	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file))) {
-		snprintf(reason, reason_size, "not a file name");
-		return -EINVAL;
-	}
+	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file)))
+		return reason_refuse(reason, -EINVAL, "not a file name");
 	if (version) {
 		files_backing(version, backing);
 		how.size_bytes = version->size_bytes;
 		how.backing = backing;
 		how.backing_format = version->format;
 	}
-	return qcow2_create(&how, reason, reason_size);
+	return qcow2_create(&how, reason);
 }
 
-static int files_grow(struct store *store, const char *object, uint64_t size_bytes, char *reason, size_t reason_size)
+static int files_grow(struct store *store, const char *object, uint64_t size_bytes, struct reason *reason)
 {
 	struct qcow2_info info;
 	char path[PATH_MAX];
-	int err = qcow2_read_info(files_path(store, object, path), &info, reason, reason_size);
+	int err = qcow2_read_info(files_path(store, object, path), &info, reason);
 
 	if (err || info.size_bytes >= size_bytes)
 		return err;
-	return qcow2_grow(path, size_bytes, reason, reason_size);
+	return qcow2_grow(path, size_bytes, reason);
 }
 
-static int files_lift(struct store *store, const char *object, char *reason, size_t reason_size)
+static int files_lift(struct store *store, const char *object, struct reason *reason)
 {
 	char path[PATH_MAX];
 
-	return qcow2_give_up_journal(files_path(store, object, path), reason, reason_size);
+	return qcow2_give_up_journal(files_path(store, object, path), reason);
 }
 
 static int files_sync(struct store *store, const char *object)
@@ -116,7 +114,7 @@ static void files_open(struct store *store, struct loop *loop, const struct volu
 static int files_info(struct store *store, const struct volume *volume, const struct image_version *version,
 		      struct volume_info *info)
 {
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct qcow2_info got;
 	struct stat st;
 	int err;
@@ -132,7 +130,7 @@ static int files_info(struct store *store, const struct volume *volume, const st
 	files_path(store, volume->object, info->path);
 	if (!store_file_name_valid(volume->object))
 		return -ENOENT;
-	err = qcow2_read_info(info->path, &got, reason, sizeof(reason));
+	err = qcow2_read_info(info->path, &got, &reason);
 	if (err)
 		return err == -ENOENT ? err : -EUCLEAN;
 	info->virtual_bytes = got.size_bytes;

@@ -18,15 +18,16 @@
 static bool is_sound(struct store *store, const struct volume *volume, const struct image_version *version,
 		     struct qcow2_info *info)
 {
-	char path[PATH_MAX], backing[FILES_BACKING_TEXT] = "", reason[REASON_TEXT];
+	char path[PATH_MAX], backing[FILES_BACKING_TEXT] = "";
+	struct reason reason;
 	uint64_t least = volume->size_bytes;
 
 	if (version) {
 		files_backing(version, backing);
 		least = version->size_bytes;
 	}
-	return !qcow2_read_info(files_path(store, volume->object, path), info, reason, sizeof(reason)) &&
-	       info->size_bytes >= least && !strcmp(info->backing, backing);
+	return !qcow2_read_info(files_path(store, volume->object, path), info, &reason) && info->size_bytes >= least &&
+	       !strcmp(info->backing, backing);
 }
 
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *row)
@@ -64,12 +65,13 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 /* How long the file of a new child for a disk of that size is; 0 where it cannot be told. */
 static uint64_t new_child_bytes(struct store *store, uint64_t size_bytes)
 {
-	char path[PATH_MAX], reason[REASON_TEXT];
+	char path[PATH_MAX];
+	struct reason reason;
 	struct qcow2_create how = { .path = path, .size_bytes = size_bytes };
 	struct stat st = { .st_size = 0 };
 
 	store_path(store, "tmp", "measure", path);
-	if (!qcow2_create(&how, reason, sizeof(reason)) && stat(path, &st))
+	if (!qcow2_create(&how, &reason) && stat(path, &st))
 		st.st_size = 0;
 	store_unlink(path);
 	return (uint64_t)st.st_size;
@@ -78,7 +80,8 @@ static uint64_t new_child_bytes(struct store *store, uint64_t size_bytes)
 /* The first write to a disk makes its file longer. Where only its journal is left, that is of no use to anybody. */
 bool files_is_unused(struct store *store, const char *name)
 {
-	char path[PATH_MAX], reason[REASON_TEXT];
+	char path[PATH_MAX];
+	struct reason reason;
 	struct qcow2_info info;
 	struct stat st;
 
@@ -88,6 +91,6 @@ bool files_is_unused(struct store *store, const char *name)
 		return false;
 	if (!st.st_blocks)
 		return true; /* cut down in the middle of its making */
-	return !qcow2_read_info(path, &info, reason, sizeof(reason)) && info.clean &&
+	return !qcow2_read_info(path, &info, &reason) && info.clean &&
 	       (uint64_t)st.st_size <= new_child_bytes(store, info.size_bytes);
 }

@@ -30,10 +30,10 @@ static void test_plain(void **state)
 {
 	struct boot_ask ask = plain();
 	struct asker asker;
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 
 	(void)state;
-	assert_true(ask_check(&ask, &asker, reason, sizeof(reason)));
+	assert_true(ask_check(&ask, &asker, &reason));
 	assert_string_equal(asker.mac, "52:54:00:aa:00:01");
 	assert_string_equal(asker.uuid, "5a4b0075-0000-4000-8000-000000000001");
 	assert_string_equal(asker.serial, "vm1");
@@ -60,17 +60,17 @@ static void test_macs(void **state)
 					   "52:54:00:12:34:56\n",
 					   "' OR 1=1 --" };
 	struct asker asker;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct boot_ask ask = plain();
 
 		snprintf(ask.mac, sizeof(ask.mac), "%s", bad[i]);
-		reason[0] = '\0';
-		assert_false(ask_check(&ask, &asker, reason, sizeof(reason)));
-		assert_non_null(strstr(reason, "mac="));
-		assert_null(strchr(reason, '\n'));
+		reason.text[0] = '\0';
+		assert_false(ask_check(&ask, &asker, &reason));
+		assert_non_null(strstr(reason.text, "mac="));
+		assert_null(strchr(reason.text, '\n'));
 		/* What is needed to ask again is there. */
 		assert_string_equal(asker.base_url, "http://10.0.0.1:8080");
 		assert_int_equal(asker.attempt, 7);
@@ -84,21 +84,21 @@ static void test_placeholders(void **state)
 					     "03000200-0400-0500-0006-000700080009" };
 	static const char *const serials[] = { "", " ", "To be filled by O.E.M.", "Default string", "0", "None" };
 	struct asker asker;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(uuids) / sizeof(uuids[0]); i++) {
 		struct boot_ask ask = plain();
 
 		snprintf(ask.uuid, sizeof(ask.uuid), "%s", uuids[i]);
-		assert_true(ask_check(&ask, &asker, reason, sizeof(reason)));
+		assert_true(ask_check(&ask, &asker, &reason));
 		assert_string_equal(asker.uuid, "");
 	}
 	for (size_t i = 0; i < sizeof(serials) / sizeof(serials[0]); i++) {
 		struct boot_ask ask = plain();
 
 		snprintf(ask.serial, sizeof(ask.serial), "%s", serials[i]);
-		assert_true(ask_check(&ask, &asker, reason, sizeof(reason)));
+		assert_true(ask_check(&ask, &asker, &reason));
 		assert_string_equal(asker.serial, "");
 	}
 }
@@ -107,7 +107,7 @@ static void test_nonsense(void **state)
 {
 	struct boot_ask ask = plain();
 	struct asker asker;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	(void)state;
 	memset(ask.product, 'p', sizeof(ask.product) - 1);
@@ -118,7 +118,7 @@ static void test_nonsense(void **state)
 	snprintf(ask.platform, sizeof(ask.platform), "amiga");
 	snprintf(ask.client, sizeof(ask.client), "nowhere");
 	snprintf(ask.server, sizeof(ask.server), "10.0.0.1\" ||");
-	assert_true(ask_check(&ask, &asker, reason, sizeof(reason)));
+	assert_true(ask_check(&ask, &asker, &reason));
 	assert_string_equal(asker.serial, "a?b? ?${x}");
 	assert_string_equal(asker.error, "");
 	assert_int_equal(asker.attempt, 0);
@@ -141,7 +141,7 @@ static void test_addresses(void **state)
 		{ "10.0.0.7:99999", "" },
 		{ "10.0.0.7 ", "" },
 	};
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -149,7 +149,7 @@ static void test_addresses(void **state)
 		struct asker asker;
 
 		snprintf(ask.client, sizeof(ask.client), "%s", cases[i].given);
-		assert_true(ask_check(&ask, &asker, reason, sizeof(reason)));
+		assert_true(ask_check(&ask, &asker, &reason));
 		assert_string_equal(asker.client, cases[i].host);
 	}
 }

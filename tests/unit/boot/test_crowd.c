@@ -48,9 +48,9 @@ static void test_turns(void **state)
 	world_policy(w, "max-booting", "3");
 	world_expect(w, "52:54:00:aa:00:04", "", "", "wait", "number 1 of 1");
 	{
-		char reason[REASON_TEXT];
+		struct reason reason;
 
-		assert_int_equal(boot_remove(w->boot, MAC2, "ctl", reason, sizeof(reason)), 0);
+		assert_int_equal(boot_remove(w->boot, MAC2, "ctl", &reason), 0);
 		assert_true(second != first);
 	}
 	world_expect(w, "52:54:00:aa:00:04", "", "", "sanboot", NULL);
@@ -199,12 +199,12 @@ static void test_timeline(void **state)
 static void test_timeline_of_one_that_waits(void **state)
 {
 	struct world *w = *state;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	world_policy(w, "enrol", "approve");
 	boot_seen_fetch(w->boot, "127.0.0.1", "boot.ipxe");
 	world_expect(w, MAC1, "", "", "wait", NULL);
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	expect_stages(w, world_machine(w, MAC1).id, 1, "boot-file waited script");
 }

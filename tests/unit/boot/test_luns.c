@@ -24,7 +24,7 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
 
-static char reason[REASON_TEXT], why[256];
+static struct reason reason, why;
 
 /* pc-001 and pc-002, whose first boots have begun. */
 static int setup(void **state)
@@ -48,19 +48,19 @@ static void make(struct world *w, const char *machine, const char *name, enum vo
 		what.size_bytes = 16 << 20;
 	else
 		what.from = "debian";
-	if (boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (boot_volume_create(w->boot, &what, "ctl", &id, &reason))
+		fail_msg("%s", reason.text);
 }
 
 static void attach(struct world *w, const char *volume, const char *machine)
 {
-	if (boot_volume_attach(w->boot, volume, machine, -1, "ctl", reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (boot_volume_attach(w->boot, volume, machine, -1, "ctl", &reason))
+		fail_msg("%s", reason.text);
 }
 
 static int detach(struct world *w, const char *volume, const char *machine)
 {
-	return boot_volume_detach(w->boot, volume, machine, false, "ctl", reason, sizeof(reason));
+	return boot_volume_detach(w->boot, volume, machine, false, "ctl", &reason);
 }
 
 /* Opens what pc-001 has; how many LUNs. */
@@ -68,7 +68,7 @@ static unsigned open_it(struct world *w)
 {
 	uint16_t status;
 
-	return world_open(w, 1, 1, &status, why) ? w->lun_count : 0;
+	return world_open(w, 1, 1, &status, &why) ? w->lun_count : 0;
 }
 
 static void unlink_object(struct world *w, const char *which)
@@ -89,7 +89,7 @@ static void test_order(void **state)
 	make(w, "pc-001", "tools", VOLUME_SHARED, 2);
 	make(w, "pc-001", "more", VOLUME_DATA, 3);
 	make(w, "pc-002", "other", VOLUME_DATA, 1);
-	assert_int_equal(boot_volume_set(w->boot, "data", "physical-block", "512", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_volume_set(w->boot, "data", "physical-block", "512", "ctl", &reason), 0);
 	assert_int_equal(open_it(w), array_len(numbers));
 	for (unsigned i = 0; i < array_len(numbers); i++) {
 		const struct boot_lun *lun = &w->luns[i];
@@ -108,9 +108,8 @@ static void test_order(void **state)
 			assert_string_not_equal(lun->serial, w->luns[other].serial);
 	}
 	/* Not while somebody uses it. */
-	assert_int_equal(boot_volume_set(w->boot, "data", "physical-block", "4096", "ctl", reason, sizeof(reason)),
-			 -EBUSY);
-	assert_non_null(strstr(reason, "volume data is in use by pc-001"));
+	assert_int_equal(boot_volume_set(w->boot, "data", "physical-block", "4096", "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "volume data is in use by pc-001"));
 	assert_int_equal(world_read_disk(w, w->luns[0].disk, 0), 'd');
 	assert_int_equal(world_read_disk(w, w->luns[1].disk, 0), 'd');
 	assert_int_equal(world_read_disk(w, w->luns[2].disk, 0), 0);
@@ -172,7 +171,7 @@ static void test_left_out(void **state)
 	assert_int_equal(open_it(w), 0);
 	assert_true(boot_volume_is_closed(w->boot, world_volume(w, "good").id));
 	assert_int_equal(detach(w, "lost", NULL), 0);
-	assert_int_equal(boot_volume_remove(w->boot, "lost", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_volume_remove(w->boot, "lost", "ctl", &reason), 0);
 }
 
 /* A golden image that has changed is a shared volume that has changed. */
@@ -185,7 +184,7 @@ static void test_golden_changed(void **state)
 	struct boot_volume_new what = { .machine = "pc-001", .name = "tools", .kind = VOLUME_SHARED, .lun = 1, .from = "tools" };
 	int64_t id;
 
-	assert_int_equal(boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_volume_create(w->boot, &what, "ctl", &id, &reason), 0);
 	assert_int_equal(open_it(w), 2);
 	world_close(w);
 	snprintf(path, sizeof(path), "%s/images/tools@1.raw", w->dir);
@@ -207,7 +206,7 @@ static void test_interrupted(void **state)
 	assert_int_equal(open_it(w), 3);
 	world_lose_power(w, world_volume(w, "data").object, world_lun(w, 1)->disk);
 	assert_int_equal(open_it(w), 0);
-	assert_non_null(strstr(why, "was interrupted by a loss of power"));
+	assert_non_null(strstr(why.text, "was interrupted by a loss of power"));
 	assert_int_equal(world_events(w, "boot-interrupted"), 1);
 	assert_true(boot_volume_is_closed(w->boot, 1));
 	assert_true(boot_volume_is_closed(w->boot, world_volume(w, "data").id));
@@ -219,7 +218,7 @@ static void test_interrupted(void **state)
 	assert_int_equal(world_begin(w, 1, 2), 0);
 	uint16_t status;
 
-	assert_non_null(world_open(w, 1, 2, &status, why));
+	assert_non_null(world_open(w, 1, 2, &status, &why));
 	assert_int_equal(w->lun_count, 3);
 }
 
@@ -229,12 +228,12 @@ static void test_interrupted_ephemeral(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", &reason), 0);
 	make(w, "pc-001", "data", VOLUME_DATA, 1);
 	assert_int_equal(open_it(w), 2);
 	world_lose_power(w, world_volume(w, "data").object, world_lun(w, 1)->disk);
 	assert_int_equal(open_it(w), 0);
-	assert_non_null(strstr(why, "was interrupted by a loss of power"));
+	assert_non_null(strstr(why.text, "was interrupted by a loss of power"));
 }
 
 static void test_interrupted_attached(void **state)
@@ -272,7 +271,7 @@ static void test_shared(void **state)
 	attach(w, "tools", "pc-002");
 	assert_int_equal(world_children(w), 2);
 	assert_int_equal(open_it(w), 2);
-	assert_int_equal(world_open_luns(w, 2, 1, luns, why), 3);
+	assert_int_equal(world_open_luns(w, 2, 1, luns, &why), 3);
 	/* One disk, and so one copy of what is read; also as a CD. */
 	assert_ptr_equal(luns[1].disk, world_lun(w, 1)->disk);
 	assert_ptr_equal(luns[2].disk, luns[1].disk);
@@ -290,9 +289,9 @@ static void test_shared(void **state)
 	assert_int_equal(detach(w, "tools", "pc-001"), 0);
 	assert_null(world_lun(w, 1));
 	assert_int_equal(world_write(w, delete_version, &version), -EBUSY);
-	assert_int_equal(store_remove_version(w->store, version, "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "2 shared volumes or CDs stand on it"));
-	assert_int_equal(boot_volume_remove(w->boot, "tools", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(store_remove_version(w->store, version, "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "2 shared volumes or CDs stand on it"));
+	assert_int_equal(boot_volume_remove(w->boot, "tools", "ctl", &reason), 0);
 }
 
 /* ---- who is first ---- */
@@ -313,7 +312,7 @@ static void test_claimed(void **state)
 	world_close(w);
 	assert_int_equal(disks_claim(&w->boot->disks, 1), 0);
 	assert_int_equal(open_it(w), 0);
-	assert_non_null(strstr(why, "being changed or closed just now"));
+	assert_non_null(strstr(why.text, "being changed or closed just now"));
 	disks_unclaim(&w->boot->disks, 1);
 	assert_int_equal(open_it(w), 2);
 }
@@ -321,14 +320,14 @@ static void test_claimed(void **state)
 struct detacher {
 	struct world *world;
 	int err;
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 static void *detach_thread(void *arg)
 {
 	struct detacher *d = arg;
 
-	d->err = boot_volume_detach(d->world->boot, "data", NULL, true, "ctl", d->reason, sizeof(d->reason));
+	d->err = boot_volume_detach(d->world->boot, "data", NULL, true, "ctl", &d->reason);
 	return NULL;
 }
 
@@ -372,14 +371,14 @@ struct opener {
 	struct world *world;
 	unsigned count;
 	struct boot_lun luns[8];
-	char why[256];
+	struct reason why;
 };
 
 static void *open_thread(void *arg)
 {
 	struct opener *o = arg;
 
-	o->count = world_open_luns(o->world, 1, 1, o->luns, o->why);
+	o->count = world_open_luns(o->world, 1, 1, o->luns, &o->why);
 	return NULL;
 }
 
@@ -422,7 +421,7 @@ struct mover {
 	atomic_bool stop;
 	unsigned moved;
 	int err;
-	char reason[REASON_TEXT];
+	struct reason reason;
 };
 
 /* From one machine to the other and back, as fast as it goes. */
@@ -432,10 +431,9 @@ static void *move_thread(void *arg)
 	struct boot *boot = m->world->boot;
 
 	for (unsigned i = 0; !m->stop && !m->err; i++) {
-		m->err = boot_volume_detach(boot, "data", NULL, true, "ctl", m->reason, sizeof(m->reason));
+		m->err = boot_volume_detach(boot, "data", NULL, true, "ctl", &m->reason);
 		if (!m->err)
-			m->err = boot_volume_attach(boot, "data", i % 2 ? "pc-001" : "pc-002", 1, "ctl", m->reason,
-						    sizeof(m->reason));
+			m->err = boot_volume_attach(boot, "data", i % 2 ? "pc-001" : "pc-002", 1, "ctl", &m->reason);
 		m->moved += !m->err;
 	}
 	return NULL;
@@ -457,10 +455,10 @@ static void test_moved_while_opening(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, move_thread, &m), 0);
 	for (unsigned i = 0; i < LOGINS; i++) {
 		struct boot_lun luns[8];
-		unsigned count = world_open_luns(w, 1, 1, luns, why);
+		unsigned count = world_open_luns(w, 1, 1, luns, &why);
 
 		if (!count)
-			fail_msg("%s", why);
+			fail_msg("%s", why.text);
 		if (count == 2) {
 			assert_int_equal(world_volume(w, "pc-001:1").id, luns[1].volume_id);
 			assert_int_equal(world_write_disk(w, luns[1].disk, 0, 'x', false), 0);
@@ -522,13 +520,13 @@ static void test_failed(void **state)
 	assert_int_equal(world_events(w, "disk-failed"), 1);
 	/* Whoever gets it next boots without it, until a person has looked. */
 	attach(w, "data", "pc-002");
-	assert_non_null(strstr(reason, "from its next boot on"));
+	assert_non_null(strstr(reason.text, "from its next boot on"));
 	struct boot_lun luns[8];
 
-	assert_int_equal(world_open_luns(w, 2, 1, luns, why), 1);
+	assert_int_equal(world_open_luns(w, 2, 1, luns, &why), 1);
 	world_close_luns(w, luns, 1);
-	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(world_open_luns(w, 2, 1, luns, why), 2);
+	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", &reason), 0);
+	assert_int_equal(world_open_luns(w, 2, 1, luns, &why), 2);
 	world_close_luns(w, luns, 2);
 }
 
@@ -556,7 +554,7 @@ static void test_lifted(void **state)
 	assert_int_equal(world_write(w, fail_data, NULL), 0);
 	assert_int_equal(open_it(w), 1);
 	world_close(w);
-	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_volume_set(w->boot, "data", "state", "ready", "ctl", &reason), 0);
 	assert_int_equal(access(journal, F_OK), -1);
 }
 

@@ -22,25 +22,25 @@
 #define UUID1 "5a4b0075-0000-4000-8000-000000000001"
 #define UUID2 "5a4b0075-0000-4000-8000-000000000002"
 
-static char reason[REASON_TEXT];
+static struct reason reason;
 
 static int setup(void **state)
 {
 	*state = world_new(true);
-	reason[0] = '\0';
+	reason.text[0] = '\0';
 	return 0;
 }
 
 static struct machine start(struct world *w, const char *mac)
 {
 	uint16_t status;
-	char why[256];
+	struct reason why;
 	struct machine machine;
 
 	world_expect(w, mac, UUID1, "vm1", "sanboot", NULL);
 	machine = world_machine(w, mac);
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	w->session = (struct boot_session){ .address = "10.0.0.9:1", .since_ms = 1700000000000, .boot = 1 };
 	return machine;
 }
@@ -58,14 +58,14 @@ static void test_reset(void **state)
 	struct boot_record current, pending;
 
 	run(w, true);
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "pc-001 runs: 10.0.0.9:1"));
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "pc-001 runs: 10.0.0.9:1"));
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_non_null(w->disk);
 	/* It has gone; its disk is still open for a while, and is closed for it. A newer version is taken. */
 	run(w, false);
 	world_add_image(w, "debian", 'e');
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_null(w->disk);
 	after = world_machine(w, MAC1);
 	assert_string_not_equal(after.system.object, machine.system.object);
@@ -75,8 +75,8 @@ static void test_reset(void **state)
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(current.number, 0);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "boots debian@2");
-	assert_int_equal(boot_reset(w->boot, "nobody", "ctl", reason, sizeof(reason)), -ENOENT);
-	assert_non_null(strstr(reason, "there is no machine nobody"));
+	assert_int_equal(boot_reset(w->boot, "nobody", "ctl", &reason), -ENOENT);
+	assert_non_null(strstr(reason.text, "there is no machine nobody"));
 }
 
 /* No space: the old disk stays. */
@@ -87,15 +87,15 @@ static void test_reset_no_space(void **state)
 
 	run(w, false);
 	world_policy(w, "reserve", "8000T");
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -ENOSPC);
-	assert_true(reason[0]);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -ENOSPC);
+	assert_true(reason.text[0]);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_int_equal(world_children(w), 1);
 	/* And it can be logged in to again. */
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 }
 
 static void test_swap(void **state)
@@ -104,14 +104,14 @@ static void test_swap(void **state)
 	struct machine machine = start(w, MAC1), after;
 
 	run(w, true);
-	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", &reason), -EBUSY);
 	run(w, false);
-	assert_int_equal(boot_swap(w->boot, "pc-001", "x", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC3, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_swap(w->boot, "pc-001", "x", "ctl", &reason), -EINVAL);
+	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC3, "ctl", &reason), 0);
 	/* The replacement waits already (its UUID is known then). */
 	world_policy(w, "enrol", "approve");
 	world_expect(w, MAC2, UUID2, "vm2", "wait", NULL);
-	assert_int_equal(boot_swap(w->boot, "pc-001", "52-54-00-AA-00-02", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_swap(w->boot, "pc-001", "52-54-00-AA-00-02", "ctl", &reason), 0);
 	after = world_machine(w, MAC2);
 	assert_int_equal(after.id, machine.id);
 	assert_string_equal(after.system.object, machine.system.object);
@@ -123,12 +123,12 @@ static void test_swap(void **state)
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "waits for approval");
 	world_expect(w, MAC3, "", "", "wait", "waits for approval");
 	/* To a MAC that a machine has: never. */
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), 0);
-	assert_int_equal(boot_swap(w->boot, "pc-001", MAC1, "ctl", reason, sizeof(reason)), -EEXIST);
-	assert_non_null(strstr(reason, "belongs to machine pc-002"));
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC1, "ctl", &reason), -EEXIST);
+	assert_non_null(strstr(reason.text, "belongs to machine pc-002"));
 	assert_int_equal(world_machine(w, MAC1).id == machine.id, 0);
 	/* To hardware that has never asked: its UUID is learnt when it does. */
-	assert_int_equal(boot_swap(w->boot, "pc-001", "52:54:00:aa:00:04", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_swap(w->boot, "pc-001", "52:54:00:aa:00:04", "ctl", &reason), 0);
 	assert_string_equal(world_machine(w, "pc-001").uuid, "");
 	world_expect(w, "52:54:00:aa:00:04", "5a4b0075-0000-4000-8000-000000000004", "", "sanboot", "machine pc-001");
 	assert_string_equal(world_machine(w, "pc-001").uuid, "5a4b0075-0000-4000-8000-000000000004");
@@ -140,13 +140,13 @@ static void test_remove(void **state)
 
 	start(w, MAC1);
 	run(w, true);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), -EBUSY);
 	assert_int_equal(world_machine_count(w), 1);
 	run(w, false);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), 0);
 	assert_int_equal(world_machine_count(w), 0);
 	assert_int_equal(world_children(w), 0);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), -ENOENT);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine pc-001");
 }
 
@@ -155,25 +155,24 @@ static void test_mac(void **state)
 	struct world *w = *state;
 
 	start(w, MAC1);
-	assert_int_equal(boot_mac(w->boot, "pc-001", true, "01:00:5e:00:00:01", "ctl", reason, sizeof(reason)),
-			 -EINVAL);
-	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC2, "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC2, "ctl", reason, sizeof(reason)), -EEXIST);
-	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC3, "ctl", reason, sizeof(reason)), -ENOENT);
-	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC1, "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC2, "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "only MAC address"));
+	assert_int_equal(boot_mac(w->boot, "pc-001", true, "01:00:5e:00:00:01", "ctl", &reason), -EINVAL);
+	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC2, "ctl", &reason), 0);
+	assert_int_equal(boot_mac(w->boot, "pc-001", true, MAC2, "ctl", &reason), -EEXIST);
+	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC3, "ctl", &reason), -ENOENT);
+	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC1, "ctl", &reason), 0);
+	assert_int_equal(boot_mac(w->boot, "pc-001", false, MAC2, "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "only MAC address"));
 	world_expect(w, MAC2, UUID1, "vm1", "sanboot", "machine pc-001");
 }
 
 static void set(struct world *w, const char *key, const char *value, int want)
 {
-	int err = boot_set(w->boot, "pc-001", key, value, "ctl", reason, sizeof(reason));
+	int err = boot_set(w->boot, "pc-001", key, value, "ctl", &reason);
 
 	if (err != want)
-		fail_msg("%s=%s: %d instead of %d: %s", key, value, err, want, reason);
+		fail_msg("%s=%s: %d instead of %d: %s", key, value, err, want, reason.text);
 	if (want)
-		assert_true(reason[0]);
+		assert_true(reason.text[0]);
 }
 
 static void test_set(void **state)
@@ -183,7 +182,7 @@ static void test_set(void **state)
 	char note[NOTE_TEXT + 1];
 
 	start(w, MAC1);
-	assert_int_equal(boot_approve(w->boot, MAC2, "x", NULL, "ctl", NULL, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(boot_approve(w->boot, MAC2, "x", NULL, "ctl", NULL, &reason), -ENOENT);
 	world_expect(w, MAC2, UUID2, "vm2", "sanboot", NULL);
 	memset(note, 'n', sizeof(note) - 1);
 	note[sizeof(note) - 1] = '\0';
@@ -238,13 +237,13 @@ static void test_set_size(void **state)
 	struct machine machine = start(w, MAC1);
 	uint64_t before = disk_size(w);
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
 	set(w, "size", "", -EINVAL);
 	set(w, "size", "5000", -EINVAL);
 	set(w, "size", "0", -EINVAL);
 	set(w, "size", "1M", -EINVAL);
-	assert_non_null(strstr(reason, "a disk only grows"));
+	assert_non_null(strstr(reason.text, "a disk only grows"));
 	set(w, "size", "17T", -EINVAL);
 	assert_int_equal(world_machine(w, "pc-001").system.size_bytes, 0);
 	assert_int_equal(disk_size(w), before);
@@ -266,10 +265,10 @@ static void test_set_size(void **state)
 	set(w, "size", "11G", 0);
 	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
 	assert_string_equal(world_machine(w, "pc-001").system.object, machine.system.object);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	assert_int_equal(w->disk->size_bytes, (uint64_t)11 << 30);
 	world_close(w);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_string_not_equal(world_machine(w, "pc-001").system.object, machine.system.object);
 	assert_int_equal(disk_size(w), (uint64_t)11 << 30);
 }
@@ -285,19 +284,19 @@ static void test_resume(void **state)
 	struct world *w = *state;
 	struct machine machine = start(w, MAC1);
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
 	/* Killed under two sessions; one of them had ended. */
 	session(w, machine.id, NULL);
 	session(w, machine.id, NULL);
 	session(w, machine.id, "logout");
 	world_restart(w);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "pc-001 ran when the server was stopped"));
-	assert_non_null(strstr(reason, "may come back: wait 1"));
-	assert_non_null(strstr(reason, "machine release pc-001"));
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_int_equal(boot_swap(w->boot, "pc-001", MAC3, "ctl", reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "pc-001 ran when the server was stopped"));
+	assert_non_null(strstr(reason.text, "may come back: wait 1"));
+	assert_non_null(strstr(reason.text, "machine release pc-001"));
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), -EBUSY);
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC3, "ctl", &reason), -EBUSY);
 	set(w, "mode", "ephemeral", -EBUSY);
 	set(w, "note", "does not concern the disk", 0);
 	assert_string_equal(world_machine(w, "pc-001").system.object, machine.system.object);
@@ -320,12 +319,12 @@ static void test_resume(void **state)
 	world_restart(w);
 	set(w, "mode", "ephemeral", -EBUSY);
 	/* A person knows better. */
-	assert_int_equal(boot_release(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_release(w->boot, "pc-001", "ctl", &reason), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	/* The time is over. */
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_non_null(world_open(w, machine.id, 2, &status, why));
+	assert_non_null(world_open(w, machine.id, 2, &status, &why));
 	world_close(w);
 	w->session.boot = 2;
 	session(w, machine.id, NULL);
@@ -352,9 +351,9 @@ static void test_set_image(void **state)
 	assert_string_equal(world_machine(w, MAC1).system.object, before.system.object);
 	/* Its disk holds data of its own. */
 	set(w, "image", "other", -EEXIST);
-	assert_non_null(strstr(reason, "machine reset"));
+	assert_non_null(strstr(reason.text, "machine reset"));
 	assert_string_equal(world_machine(w, MAC1).system.object, before.system.object);
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), 0);
 	set(w, "image", "other", 0);
 	after = world_machine(w, MAC1);
 	assert_int_not_equal(after.system.version_id, before.system.version_id);
@@ -391,10 +390,10 @@ static void test_sessions_unknown(void **state)
 
 	run(w, false);
 	w->sessions_err = -ENOMEM;
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -ENOMEM);
-	assert_non_null(strstr(reason, "pc-001 runs: "));
-	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", reason, sizeof(reason)), -ENOMEM);
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -ENOMEM);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -ENOMEM);
+	assert_non_null(strstr(reason.text, "pc-001 runs: "));
+	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", &reason), -ENOMEM);
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), -ENOMEM);
 	assert_non_null(w->disk);
 	assert_int_equal(w->releases, 0);
 	after = world_machine(w, MAC1);
@@ -402,7 +401,7 @@ static void test_sessions_unknown(void **state)
 	assert_int_equal(world_children(w), 1);
 	/* Nothing is left claimed. */
 	w->sessions_err = 0;
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), 0);
 }
 
 struct racer {
@@ -414,10 +413,10 @@ struct racer {
 static void *race(void *arg)
 {
 	struct racer *racer = arg;
-	char why[REASON_TEXT];
+	struct reason why;
 
-	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", "ctl", why, sizeof(why))
-				   : boot_reset(racer->world->boot, "pc-001", "ctl", why, sizeof(why));
+	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", "ctl", &why)
+				   : boot_reset(racer->world->boot, "pc-001", "ctl", &why);
 	return NULL;
 }
 

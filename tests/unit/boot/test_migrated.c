@@ -24,7 +24,7 @@
 
 enum { DUMP_BYTES = 1 << 20 };
 
-static char why[256], reason[REASON_TEXT];
+static struct reason why, reason;
 
 static void run(const char *format, const char *a, const char *b)
 {
@@ -110,45 +110,45 @@ static void test_goes_on(void **state)
 	access = world_find(w, "iqn.2026-11.org.example:sanbootd:mbyho266xl", "");
 	assert_int_equal(access.machine_id, 1);
 	assert_int_equal(access.current.boot, 1);
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "ran when the server was stopped"));
-	if (!world_open(w, 1, 1, &status, why))
-		fail_msg("%s", why);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "ran when the server was stopped"));
+	if (!world_open(w, 1, 1, &status, &why))
+		fail_msg("%s", why.text);
 	assert_int_equal(w->lun_count, 1);
 	assert_int_equal(world_read_disk(w, w->disk, 32768), 'k');
 	assert_int_equal(world_read_disk(w, w->disk, 0), 'd');
 	assert_int_equal(world_read_disk(w, w->disk, 4 << 20), 0);
 	assert_int_equal(world_write_block(w, 0, 'n', true), 0);
 	/* And can have what there was not before. */
-	assert_int_equal(boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_volume_create(w->boot, &what, "ctl", &id, &reason), 0);
 	assert_non_null(world_lun(w, 1));
 	world_close(w);
 	assert_string_equal(world_machine(w, "pc-001").system.object, machine.system.object);
-	if (!world_open(w, 3, 1, &status, why))
-		fail_msg("%s", why);
+	if (!world_open(w, 3, 1, &status, &why))
+		fail_msg("%s", why.text);
 	assert_int_equal(world_read_disk(w, w->disk, 32768), 'k');
 	world_close(w);
 	/* Whose boot was interrupted boots again, and keeps its disk. */
-	assert_null(world_open(w, 7, 1, &status, why));
-	assert_non_null(strstr(why, "interrupted"));
+	assert_null(world_open(w, 7, 1, &status, &why));
+	assert_non_null(strstr(why.text, "interrupted"));
 	world_policy(w, "enrol", "auto");
 	world_expect(w, "52:54:00:aa:00:07", "5a4b0075-0000-4000-8000-000000000007", "vm7", "sanboot", "boots debian@1");
 	assert_int_equal(world_begin(w, 7, 2), 0);
-	assert_non_null(world_open(w, 7, 2, &status, why));
+	assert_non_null(world_open(w, 7, 2, &status, &why));
 	assert_int_equal(world_read_disk(w, w->disk, 32768), 'k');
 	world_close(w);
 	/* Its next boot is of the image that was chosen. */
 	world_boots(w, 5, &current, &pending);
 	assert_int_equal(pending.version_id, 2);
 	assert_int_equal(world_begin(w, 5, 1), 0);
-	assert_non_null(world_open(w, 5, 1, &status, why));
+	assert_non_null(world_open(w, 5, 1, &status, &why));
 	assert_int_equal(world_read_disk(w, w->disk, 0), 'e');
 	world_close(w);
 	/* Who failed stays so until a person has looked; who was made larger is. */
-	assert_null(world_open(w, 6, 1, &status, why));
-	assert_non_null(strstr(why, "its disk failed: Input/output error"));
+	assert_null(world_open(w, 6, 1, &status, &why));
+	assert_non_null(strstr(why.text, "its disk failed: Input/output error"));
 	assert_int_equal(world_begin(w, 2, 1), 0);
-	assert_non_null(world_open(w, 2, 1, &status, why));
+	assert_non_null(world_open(w, 2, 1, &status, &why));
 	assert_int_equal(w->disk->size_bytes, 16 << 20);
 	assert_true(w->luns[0].physical_512);
 	world_close(w);

@@ -167,7 +167,7 @@ static void test_running(void **state)
 	struct world *w = *state;
 	struct boot_record current, pending, after;
 	struct machine machine;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	machine = world_machine(w, MAC1);
@@ -187,11 +187,11 @@ static void test_running(void **state)
 	assert_int_equal(pending.number, 0);
 	assert_string_equal(after.secret, current.secret);
 	/* People are told, too. */
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "10.0.0.99:700"));
-	assert_non_null(strstr(reason, "sanbootctl machine release pc-001"));
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "10.0.0.99:700"));
+	assert_non_null(strstr(reason.text, "sanbootctl machine release pc-001"));
 	/* Released: its secret is dead, and the one who waits gets another. */
-	assert_int_equal(boot_release(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_release(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_int_equal(w->releases, 1);
 	world_boots(w, machine.id, &after, &pending);
 	assert_int_equal(after.number, 0);
@@ -349,14 +349,14 @@ static void test_crash(void **state)
 	struct world *w = *state;
 	struct volume orphan = { .kind = VOLUME_SYSTEM };
 	struct volume_info info;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct image_version version = { .file = "debian@1.raw", .format = "raw", .size_bytes = 4 << 20 };
 	struct policy policy = { .max_machines = 1 };
 	struct machine machine;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	machine = world_machine(w, MAC1);
-	assert_int_equal(store_create_volume(w->store, &orphan, &version, &policy, 0, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(w->store, &orphan, &version, &policy, 0, &reason), 0);
 	assert_int_equal(world_children(w), 2);
 	assert_int_equal(store_volume_info(w->store, &machine.system, NULL, &info), 0);
 	assert_int_equal(unlink(info.path), 0);
@@ -369,12 +369,12 @@ static void test_crash(void **state)
 static void test_local(void **state)
 {
 	struct world *w = *state;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
 	struct reply reply;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
-	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "local", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "local", "ctl", &reason), 0);
 	world_expect(w, MAC1, UUID1, "vm1", "local", "sanboot --no-describe --drive 0x80 || exit");
 	snprintf(ask.platform, sizeof(ask.platform), "efi");
 	reply = world_ask(w, &ask);

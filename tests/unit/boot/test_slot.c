@@ -102,17 +102,17 @@ static void test_notes(void **state)
 	assert_true(slots_event_due(&slots, 7, SLOT_SPACE, 3, 3600000));
 	assert_true(slots_event_due(&slots, 8, SLOT_REFUSED, 3, 3600000));
 	assert_true(slots_event_due(&slots, 7, SLOT_REFUSED, 3, 0));
-	char why[16] = "";
+	struct reason why = { "" };
 
-	assert_false(slots_refused(&slots, 7, why, sizeof(why)));
+	assert_false(slots_refused(&slots, 7, &why));
 	slots_set_refused(&slots, 7, "a reason that is longer than what takes it");
-	assert_true(slots_refused(&slots, 7, why, sizeof(why)));
-	assert_string_equal(why, "a reason that i");
-	assert_false(slots_refused(&slots, 8, why, sizeof(why)));
+	assert_true(slots_refused(&slots, 7, &why));
+	assert_string_equal(why.text, "a reason that i");
+	assert_false(slots_refused(&slots, 8, &why));
 	slots_count_session(&slots, 7, false);
-	assert_true(slots_refused(&slots, 7, why, sizeof(why)));
+	assert_true(slots_refused(&slots, 7, &why));
 	slots_count_session(&slots, 7, true);
-	assert_false(slots_refused(&slots, 7, why, sizeof(why)));
+	assert_false(slots_refused(&slots, 7, &why));
 	slots_fini(&slots);
 }
 

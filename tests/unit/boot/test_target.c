@@ -55,7 +55,7 @@ static void test_find(void **state)
 	access = world_find(w, "iqn.2026-11.org.example:sanbootd:nobody", "whoever");
 	assert_int_equal(access.machine_id, 0);
 	assert_int_equal(access.login_status, 0x0203);
-	assert_true(access.reason[0]);
+	assert_true(access.reason.text[0]);
 	access = world_find(w, "", "");
 	assert_int_equal(access.login_status, 0x0203);
 	world_policy(w, "auth", "mutual");
@@ -78,10 +78,10 @@ static void test_find_without_boot(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct boot_access access;
 
-	assert_int_equal(boot_release(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_release(w->boot, MAC1, "ctl", &reason), 0);
 	access = world_find(w, machine.iqn, "");
 	assert_int_equal(access.machine_id, 0);
 	assert_int_equal(access.login_status, 0x0202);
@@ -97,7 +97,7 @@ static void test_find_without_boot(void **state)
 	assert_int_equal(access.pending.boot, 2);
 	/* access=many: any name, but the secret. */
 	world_policy(w, "auth", "chap");
-	assert_int_equal(boot_set(w->boot, MAC1, "access", "many", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "access", "many", "ctl", &reason), 0);
 	access = world_find(w, machine.iqn, "");
 	assert_true(access.many);
 	assert_string_equal(access.initiator, "");
@@ -115,7 +115,7 @@ static void test_interrupted(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct boot_access access;
-	char reason[256];
+	struct reason reason;
 	uint16_t status;
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
@@ -123,9 +123,9 @@ static void test_interrupted(void **state)
 	access = world_find(w, machine.iqn, "");
 	assert_int_equal(access.machine_id, 0);
 	assert_int_equal(access.login_status, 0x0202);
-	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_null(world_open(w, machine.id, 1, &status, &reason));
 	assert_int_equal(status, 0x0301);
-	assert_non_null(strstr(reason, "interrupted"));
+	assert_non_null(strstr(reason.text, "interrupted"));
 	world_policy(w, "auth", "none");
 	access = world_find(w, machine.iqn, "");
 	assert_int_equal(access.machine_id, 0);
@@ -135,7 +135,7 @@ static void test_interrupted(void **state)
 	assert_int_equal(access.current.boot, 0);
 	assert_int_equal(access.pending.boot, 2);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+	assert_non_null(world_open(w, machine.id, 2, &status, &reason));
 }
 
 static void test_power(void **state)
@@ -143,26 +143,26 @@ static void test_power(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct boot_record current, pending;
-	char reason[256];
+	struct reason reason;
 	uint16_t status;
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 	world_lose_power(w, machine.system.object, w->disk);
 	/* The boot that wrote it must not go on... */
-	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_null(world_open(w, machine.id, 1, &status, &reason));
 	assert_int_equal(status, 0x0301);
-	assert_non_null(strstr(reason, "loss of power"));
+	assert_non_null(strstr(reason.text, "loss of power"));
 	assert_int_equal(world_events(w, "boot-interrupted"), 1);
 	world_boots(w, machine.id, &current, &pending);
 	assert_true(current.interrupted);
 	assert_int_equal(world_find(w, machine.iqn, "").login_status, 0x0202);
-	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_null(world_open(w, machine.id, 1, &status, &reason));
 	/* ...and the next one may. */
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_find(w, machine.iqn, "").pending.boot, 2);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+	assert_non_null(world_open(w, machine.id, 2, &status, &reason));
 }
 
 /* The machine asked for a script before anybody opened the disk again: its new boot has lost nothing. */
@@ -171,15 +171,15 @@ static void test_power_new_boot(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct boot_record current, pending;
-	char reason[256];
+	struct reason reason;
 	uint16_t status;
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 	world_lose_power(w, machine.system.object, w->disk);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_non_null(world_open(w, machine.id, 2, &status, reason));
+	assert_non_null(world_open(w, machine.id, 2, &status, &reason));
 	world_boots(w, machine.id, &current, &pending);
 	assert_int_equal(current.number, 2);
 	assert_false(current.interrupted);
@@ -198,13 +198,13 @@ static void test_power_ephemeral(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct boot_record current, pending;
-	char reason[REASON_TEXT], why[256];
+	struct reason reason, why;
 	uint16_t status;
 
-	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", &reason), 0);
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	machine = world_machine(w, MAC1);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	world_lose_power(w, machine.system.object, w->disk);
 	assert_int_equal(world_write(w, forget_host_boot, NULL), 0);
 	world_restart(w);
@@ -230,22 +230,23 @@ static void test_lifted(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	char reason[REASON_TEXT], why[256], path[PATH_MAX], journal[PATH_MAX + 8];
+	char path[PATH_MAX], journal[PATH_MAX + 8];
+	struct reason reason, why;
 	uint16_t status;
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	world_die(w, machine.system.object, w->disk);
 	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine.system.object);
 	snprintf(journal, sizeof(journal), "%s.journal", path);
 	assert_int_equal(access(journal, F_OK), 0);
 	assert_int_equal(world_write(w, set_failed, (void *)MAC1), 0);
-	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", &reason), 0);
 	assert_int_equal(access(journal, F_OK), -1);
-	assert_null(world_open(w, machine.id, 1, &status, why));
+	assert_null(world_open(w, machine.id, 1, &status, &why));
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
-	assert_non_null(world_open(w, machine.id, 2, &status, why));
+	assert_non_null(world_open(w, machine.id, 2, &status, &why));
 }
 
 struct listed {
@@ -280,7 +281,8 @@ static void test_list(void **state)
 {
 	struct world *w = *state;
 	struct machine one = enrol(w, MAC1), two = enrol(w, MAC2);
-	char initiator[IQN_MAX_TEXT], reason[REASON_TEXT];
+	char initiator[IQN_MAX_TEXT];
+	struct reason reason;
 	struct listed listed;
 
 	enrol_initiator(two.iqn, initiator);
@@ -289,7 +291,7 @@ static void test_list(void **state)
 	assert_string_equal(listed.iqns[0], two.iqn);
 	assert_int_equal(list(w, "iqn.1993-08.org.debian:01:abc").count, 0);
 	assert_int_equal(list(w, "").count, 0);
-	assert_int_equal(boot_set(w->boot, one.name, "auth", "none", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, one.name, "auth", "none", "ctl", &reason), 0);
 	assert_int_equal(list(w, "").count, 1);
 	assert_int_equal(list(w, initiator).count, 2);
 }
@@ -298,30 +300,31 @@ static void test_open(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	char reason[256], path[PATH_MAX];
+	char path[PATH_MAX];
+	struct reason reason;
 	struct stat st;
 	uint16_t status;
 
 	assert_true(machine.system.fresh);
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 	assert_int_equal(status, 0);
 	/* Durable before the login is answered: it is not fresh any more. */
 	assert_false(world_machine(w, MAC1).system.fresh);
 	snprintf(path, sizeof(path), "%s/children/%s", w->dir, machine.system.object);
 	assert_int_equal(stat(path, &st), 0);
-	assert_null(world_open(w, machine.id, 1, &status, reason));
+	assert_null(world_open(w, machine.id, 1, &status, &reason));
 	assert_int_equal(status, 0x0301);
 	assert_int_equal(world_write_block(w, 8192, 'x', true), 0);
 	world_close(w);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 	world_restart(w);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 	/* A machine that is gone. */
 	world_close(w);
-	assert_null(world_open(w, 4711, 1, &status, reason));
+	assert_null(world_open(w, 4711, 1, &status, &reason));
 	assert_int_equal(status, 0x0301);
-	assert_true(reason[0]);
+	assert_true(reason.text[0]);
 }
 
 /* A boot keeps the rule under which it began; the next one is under that of now. */
@@ -363,7 +366,8 @@ static void test_golden_changed(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	char path[PATH_MAX], reason[256];
+	char path[PATH_MAX];
+	struct reason reason;
 	uint16_t status;
 	int fd;
 
@@ -375,32 +379,32 @@ static void test_golden_changed(void **state)
 	assert_int_equal(pwrite(fd, "garbage", 7, 100), 7);
 	close(fd);
 	for (int i = 0; i < 3; i++) {
-		assert_null(world_open(w, machine.id, 1, &status, reason));
+		assert_null(world_open(w, machine.id, 1, &status, &reason));
 		assert_int_equal(status, 0x0301);
-		assert_true(reason[0]);
+		assert_true(reason.text[0]);
 	}
 	assert_int_equal(world_events(w, "golden-changed"), 1);
 	/* Put right again, the machine goes on. */
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, "ddddddd", 7, 100), 7);
 	close(fd);
-	assert_non_null(world_open(w, machine.id, 1, &status, reason));
+	assert_non_null(world_open(w, machine.id, 1, &status, &reason));
 }
 
 static void test_ephemeral(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1), after;
-	char reason[REASON_TEXT], why[256];
+	struct reason reason, why;
 	uint16_t status;
 
 	assert_false(boot_target_is_ephemeral(w->boot, machine.id));
-	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", &reason), 0);
 	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	after = world_machine(w, MAC1);
 	assert_string_not_equal(after.system.object, machine.system.object);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	/* Its disk has to be closed before the next boot begins. */
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_equal(world_begin(w, machine.id, 2), -EBUSY);
@@ -408,7 +412,7 @@ static void test_ephemeral(void **state)
 	world_close(w);
 	assert_int_equal(world_begin(w, machine.id, 2), 0);
 	assert_string_not_equal(world_machine(w, MAC1).system.object, after.system.object);
-	assert_non_null(world_open(w, machine.id, 2, &status, why));
+	assert_non_null(world_open(w, machine.id, 2, &status, &why));
 	/* After a restart it is known again as soon as somebody logs in. */
 	world_restart(w);
 	assert_int_equal(world_children(w), 1);
@@ -420,10 +424,10 @@ static void test_ephemeral_no_space(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct boot_record current, pending;
 
-	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", &reason), 0);
 	world_policy(w, "reserve", "8000T");
 	assert_int_equal(world_begin(w, machine.id, 1), -ENOSPC);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
@@ -466,11 +470,11 @@ static void test_failed(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct boot_access access;
-	char reason[REASON_TEXT], why[256];
+	struct reason reason, why;
 	uint16_t status;
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	disk_event(w, DISK_NO_SPACE);
 	disk_event(w, DISK_NO_SPACE);
 	assert_int_equal(world_events(w, "no-space"), 1);
@@ -481,15 +485,15 @@ static void test_failed(void **state)
 	assert_int_equal(access.machine_id, 0);
 	assert_int_equal(access.login_status, 0x0301);
 	world_close(w);
-	assert_null(world_open(w, machine.id, 1, &status, why));
-	assert_non_null(strstr(why, "fdatasync failed"));
+	assert_null(world_open(w, machine.id, 1, &status, &why));
+	assert_non_null(strstr(why.text, "fdatasync failed"));
 	world_expect(w, MAC1, "", "", "wait", "its disk on the server failed");
-	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", reason, sizeof(reason)), 0);
-	assert_non_null(world_open(w, machine.id, 1, &status, why));
+	assert_int_equal(boot_set(w->boot, MAC1, "state", "ready", "ctl", &reason), 0);
+	assert_non_null(world_open(w, machine.id, 1, &status, &why));
 	disk_event(w, DISK_FAILED);
 	world_events(w, "");
 	world_close(w);
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), 0);
 	assert_int_equal(world_machine(w, MAC1).system.state, VOLUME_READY);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 }

@@ -125,8 +125,8 @@ static void test_broken(void **state)
 			snprintf(where, sizeof(where), "%s/site/%s", w->dir, name);
 			assert_int_equal(problems.count, 1);
 			assert_string_equal(problems.last.file, where);
-			if (problems.last.line != broken[i].line || !strstr(problems.last.why, broken[i].why))
-				fail_msg("%zu: line %u: %s", i, problems.last.line, problems.last.why);
+			if (problems.last.line != broken[i].line || !strstr(problems.last.why.text, broken[i].why))
+				fail_msg("%zu: line %u: %s", i, problems.last.line, problems.last.why.text);
 			assert_int_equal(world_events(w, "file-refused"), events + 1);
 		}
 		first_script(w, "SANBOOTD asks http://10.0.0.1:8080", true);
@@ -148,7 +148,7 @@ static void test_long(void **state)
 	world_site_file(w, "ipxe-scripts/boot.ipxe", text);
 	problems = reload(w);
 	assert_int_equal(problems.count, 1);
-	assert_non_null(strstr(problems.last.why, "16 KiB"));
+	assert_non_null(strstr(problems.last.why.text, "16 KiB"));
 	first_script(w, "SANBOOTD", true);
 	free(text);
 }
@@ -156,7 +156,8 @@ static void test_long(void **state)
 /* A site's template that fails with the values of a moment does not keep the machine from booting. */
 static void test_fails_later(void **state)
 {
-	char line[3000] = "", text[3100], name[64], reason[REASON_TEXT];
+	char line[3000] = "", text[3100], name[64];
+	struct reason reason;
 	struct world *w = *state;
 
 	world_site_file(w, "ipxe-scripts/sanboot.ipxe", "#!ipxe\n{{?number}}echo\necho {{server}}\n{{>ask.part}}\n");
@@ -173,7 +174,7 @@ static void test_fails_later(void **state)
 		world_site_file(w, name, "kind = chain\nurl = http://10.0.0.2/x.ipxe\n");
 	}
 	assert_int_equal(reload(w).count, 0);
-	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "menu", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "menu", "ctl", &reason), 0);
 	world_expect(w, "52:54:00:aa:00:01", "", "", "menu", "item entry:tool-29 ");
 }
 

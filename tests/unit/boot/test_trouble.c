@@ -30,7 +30,7 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
 
-static char reason[REASON_TEXT];
+static struct reason reason;
 
 static void sql(struct world *w, const char *format, ...)
 {
@@ -79,17 +79,17 @@ static struct machine enrol(struct world *w, const char *mac)
 
 static void set(struct world *w, const char *key, const char *value)
 {
-	if (boot_set(w->boot, MAC1, key, value, "ctl", reason, sizeof(reason)))
-		fail_msg("%s=%s: %s", key, value, reason);
+	if (boot_set(w->boot, MAC1, key, value, "ctl", &reason))
+		fail_msg("%s=%s: %s", key, value, reason.text);
 }
 
 static void open_disk(struct world *w, const struct machine *machine, uint64_t number)
 {
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
-	if (!world_open(w, machine->id, number, &status, why))
-		fail_msg("%s", why);
+	if (!world_open(w, machine->id, number, &status, &why))
+		fail_msg("%s", why.text);
 }
 
 /* ---- changes that do not commit ---- */
@@ -120,12 +120,12 @@ static void test_approval_without_commit(void **state)
 	world_policy(w, "enrol", "approve");
 	world_expect(w, MAC1, "", "", "wait", NULL);
 	break_commit(w, "enrolled");
-	assert_true(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, reason, sizeof(reason)) < 0);
-	assert_true(reason[0]);
+	assert_true(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason) < 0);
+	assert_true(reason.text[0]);
 	assert_int_equal(world_children(w), 0);
 	mend_commit(w);
 	world_expect(w, MAC1, "", "", "wait", NULL);
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
 }
 
 static void test_reset_without_commit(void **state)
@@ -135,8 +135,8 @@ static void test_reset_without_commit(void **state)
 
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	break_commit(w, "reset");
-	assert_true(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)) < 0);
-	assert_true(reason[0]);
+	assert_true(boot_reset(w->boot, MAC1, "ctl", &reason) < 0);
+	assert_true(reason.text[0]);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	assert_int_equal(world_children(w), 1);
 	/* The machine goes on with the disk that it has. */
@@ -192,12 +192,12 @@ static void test_late_session(void **state)
 	open_disk(w, &machine, 1);
 	w->alive = false;
 	w->sessions = 1;
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "pc-001 runs"));
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "pc-001 runs"));
 	assert_non_null(w->disk);
 	assert_string_equal(world_machine(w, MAC1).system.object, machine.system.object);
 	w->sessions = 0;
-	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), 0);
 	assert_string_not_equal(world_machine(w, MAC1).system.object, machine.system.object);
 }
 
@@ -222,7 +222,7 @@ static void test_release_and_turns(void **state)
 	world_policy(w, "max-booting", "1");
 	enrol(w, MAC1);
 	world_expect(w, MAC2, "", "", "wait", "number 1 of 1");
-	assert_int_equal(boot_release(w->boot, MAC1, "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_release(w->boot, MAC1, "ctl", &reason), 0);
 	world_expect(w, MAC2, "", "", "sanboot", NULL);
 }
 
@@ -231,12 +231,12 @@ static void test_group_names(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_group_set(w->boot, "lab", "name", "none", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_non_null(strstr(reason, "a group's name"));
-	assert_int_equal(boot_group_set(w->boot, "lab", "name", "a b", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(boot_group_set(w->boot, "lab", "name", "", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(boot_group_set(w->boot, "lab", "name", "room-3", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", &reason), 0);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "none", "ctl", &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "a group's name"));
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "a b", "ctl", &reason), -EINVAL);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "", "ctl", &reason), -EINVAL);
+	assert_int_equal(boot_group_set(w->boot, "lab", "name", "room-3", "ctl", &reason), 0);
 }
 
 /* Boards that tell a serial number and no UUID: yes to the new one is no to the old one. */
@@ -246,7 +246,7 @@ static void test_swap_without_uuids(void **state)
 
 	world_expect(w, MAC1, "", "vm1", "sanboot", NULL);
 	world_expect(w, MAC2, "", "vm1", "wait", "the UUID or serial number of machine pc-001");
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC2, "", "vm1", "sanboot", "machine pc-001");
 	world_expect(w, MAC1, "", "vm1", "wait", NULL);
 	assert_int_equal(world_machine_count(w), 1);

@@ -21,7 +21,7 @@
 #define UUID1 "5a4b0075-0000-4000-8000-000000000001"
 #define UUID2 "5a4b0075-0000-4000-8000-000000000002"
 
-static char reason[REASON_TEXT];
+static struct reason reason;
 
 /* pc-001 and pc-002, both off. */
 static int setup(void **state)
@@ -30,21 +30,21 @@ static int setup(void **state)
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	world_expect(w, MAC2, UUID2, "vm2", "sanboot", NULL);
-	reason[0] = '\0';
+	reason.text[0] = '\0';
 	*state = w;
 	return 0;
 }
 
 static void expect(int err, int want, const char *sentence)
 {
-	if (err != want || (sentence ? !strstr(reason, sentence) : reason[0] != '\0'))
-		fail_msg("%d instead of %d with \"%s\": %s", err, want, sentence ? sentence : "", reason);
+	if (err != want || (sentence ? !strstr(reason.text, sentence) : reason.text[0] != '\0'))
+		fail_msg("%d instead of %d with \"%s\": %s", err, want, sentence ? sentence : "", reason.text);
 }
 
 static int create(struct world *w, const struct boot_volume_new *what)
 {
 	int64_t id = 0;
-	int err = boot_volume_create(w->boot, what, "ctl", &id, reason, sizeof(reason));
+	int err = boot_volume_create(w->boot, what, "ctl", &id, &reason);
 
 	assert_int_equal(err == 0, id > 0);
 	return err;
@@ -67,32 +67,32 @@ static void make_data(struct world *w, const char *machine, const char *name)
 	struct boot_volume_new what = data(machine, name, 16 << 20);
 
 	if (create(w, &what))
-		fail_msg("%s", reason);
+		fail_msg("%s", reason.text);
 }
 
 static int attach(struct world *w, const char *volume, const char *machine, int lun)
 {
-	return boot_volume_attach(w->boot, volume, machine, lun, "ctl", reason, sizeof(reason));
+	return boot_volume_attach(w->boot, volume, machine, lun, "ctl", &reason);
 }
 
 static int detach(struct world *w, const char *volume, const char *machine, bool force)
 {
-	return boot_volume_detach(w->boot, volume, machine, force, "ctl", reason, sizeof(reason));
+	return boot_volume_detach(w->boot, volume, machine, force, "ctl", &reason);
 }
 
 static int take_away(struct world *w, const char *volume)
 {
-	return boot_volume_remove(w->boot, volume, "ctl", reason, sizeof(reason));
+	return boot_volume_remove(w->boot, volume, "ctl", &reason);
 }
 
 static int resize(struct world *w, const char *volume, const char *size)
 {
-	return boot_volume_set(w->boot, volume, "size", size, "ctl", reason, sizeof(reason));
+	return boot_volume_set(w->boot, volume, "size", size, "ctl", &reason);
 }
 
 static void set(struct world *w, const char *volume, const char *key, const char *value, int want, const char *sentence)
 {
-	expect(boot_volume_set(w->boot, volume, key, value, "ctl", reason, sizeof(reason)), want, sentence);
+	expect(boot_volume_set(w->boot, volume, key, value, "ctl", &reason), want, sentence);
 }
 
 /* The machine begins its boot and logs in. */
@@ -100,11 +100,11 @@ static struct machine start(struct world *w, const char *mac, uint64_t number)
 {
 	struct machine machine = world_machine(w, mac);
 	uint16_t status;
-	char why[256];
+	struct reason why;
 
 	assert_int_equal(world_begin(w, machine.id, number), 0);
-	if (!world_open(w, machine.id, number, &status, why))
-		fail_msg("%s", why);
+	if (!world_open(w, machine.id, number, &status, &why))
+		fail_msg("%s", why.text);
 	w->session = (struct boot_session){ .address = "10.0.0.9:1", .since_ms = 1700000000000, .boot = number };
 	return machine;
 }
@@ -344,18 +344,18 @@ static void test_survives(void **state)
 	assert_int_equal(world_write_disk(w, world_lun(w, 1)->disk, 8192, 'k', false), 0);
 	world_close(w);
 	data_is = world_volume(w, "data");
-	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_set(w->boot, "pc-001", "image", "other", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "image", "other", "ctl", &reason), 0);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "boots other@1");
 	start(w, MAC1, 2);
 	check_data(w, 1, &data_is);
 	/* The replacement of its hardware gets it with the rest. */
-	assert_int_equal(boot_swap(w->boot, "pc-001", "52:54:00:aa:00:77", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_swap(w->boot, "pc-001", "52:54:00:aa:00:77", "ctl", &reason), 0);
 	world_expect(w, "52:54:00:aa:00:77", "", "", "sanboot", NULL);
 	start(w, "52:54:00:aa:00:77", 3);
 	check_data(w, 1, &data_is);
 	/* A system disk for one boot only is made anew with each; not this one. */
-	assert_int_equal(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", &reason), 0);
 	for (uint64_t number = 4; number <= 5; number++) {
 		world_expect(w, "52:54:00:aa:00:77", "", "", "sanboot", NULL);
 		start(w, "52:54:00:aa:00:77", number);
@@ -365,7 +365,7 @@ static void test_survives(void **state)
 	}
 	world_restart(w);
 	/* The machine goes, and leaves it behind. */
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 2);
 	expect(detach(w, "data", NULL, false), -ENOENT, "no machine has volume data");
 	expect(attach(w, "data", "pc-002", 9), 0, "as LUN 9");

@@ -32,8 +32,8 @@ enum { ROUNDS = 30, STEPS_MAX = 40, NAMES = 6 };
 static void log_in(struct world *w, int64_t machine_id)
 {
 	struct boot_lun luns[8];
-	char why[256];
-	unsigned count = world_open_luns(w, machine_id, 1, luns, why);
+	struct reason why;
+	unsigned count = world_open_luns(w, machine_id, 1, luns, &why);
 
 	for (unsigned i = 0; i < count; i++) {
 		if (!luns[i].disk->read_only)
@@ -45,7 +45,8 @@ static void log_in(struct world *w, int64_t machine_id)
 
 static void step(struct world *w)
 {
-	char name[16], size[16], reason[REASON_TEXT];
+	char name[16], size[16];
+	struct reason reason;
 	const char *machine = rand() % 2 ? "pc-001" : "pc-002";
 	struct boot_volume_new what = { .name = name, .lun = -1, .size_bytes = 8 << 20 };
 	int64_t id;
@@ -57,30 +58,30 @@ static void step(struct world *w)
 		what.kind = VOLUME_SHARED;
 		what.size_bytes = 0;
 		what.from = "debian";
-		boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason));
+		boot_volume_create(w->boot, &what, "ctl", &id, &reason);
 		return;
 	case 1:
 	case 2:
 	case 3:
 		what.kind = VOLUME_DATA;
 		what.machine = rand() % 2 ? machine : NULL;
-		boot_volume_create(w->boot, &what, "ctl", &id, reason, sizeof(reason));
+		boot_volume_create(w->boot, &what, "ctl", &id, &reason);
 		return;
 	case 4:
-		boot_volume_attach(w->boot, name, machine, -1, "ctl", reason, sizeof(reason));
+		boot_volume_attach(w->boot, name, machine, -1, "ctl", &reason);
 		return;
 	case 5:
-		boot_volume_detach(w->boot, name, machine, true, "ctl", reason, sizeof(reason));
+		boot_volume_detach(w->boot, name, machine, true, "ctl", &reason);
 		return;
 	case 6:
-		boot_volume_set(w->boot, name, "size", size, "ctl", reason, sizeof(reason));
+		boot_volume_set(w->boot, name, "size", size, "ctl", &reason);
 		return;
 	case 7:
-		boot_volume_detach(w->boot, name, machine, true, "ctl", reason, sizeof(reason));
-		boot_volume_remove(w->boot, name, "ctl", reason, sizeof(reason));
+		boot_volume_detach(w->boot, name, machine, true, "ctl", &reason);
+		boot_volume_remove(w->boot, name, "ctl", &reason);
 		return;
 	case 8:
-		boot_reset(w->boot, machine, "ctl", reason, sizeof(reason));
+		boot_reset(w->boot, machine, "ctl", &reason);
 		return;
 	default:
 		log_in(w, 1 + rand() % 2);
@@ -154,15 +155,15 @@ static void check(struct world *w)
 {
 	struct census census = { .world = w };
 	struct boot_lun luns[8];
-	char why[256];
+	struct reason why;
 	unsigned count;
 
 	assert_int_equal(world_write(w, take_census, &census), 0);
 	assert_int_equal(world_children(w), census.objects);
 	assert_int_equal(census.discarded, 0);
-	count = world_open_luns(w, 1, 1, luns, why);
+	count = world_open_luns(w, 1, 1, luns, &why);
 	if (count != census.attached)
-		fail_msg("%u of %u volumes open: %s", count, census.attached, why);
+		fail_msg("%u of %u volumes open: %s", count, census.attached, why.text);
 	world_close_luns(w, luns, count);
 }
 

@@ -15,7 +15,7 @@
 #define MAC1 "52:54:00:aa:00:01"
 #define UUID1 "5a4b0075-0000-4000-8000-000000000001"
 
-static char reason[REASON_TEXT];
+static struct reason reason;
 
 static int setup(void **state)
 {
@@ -40,8 +40,8 @@ static int teardown(void **state)
 
 static void set(struct world *w, const char *key, const char *value)
 {
-	if (boot_set(w->boot, "pc-001", key, value, "ctl", reason, sizeof(reason)))
-		fail_msg("%s=%s: %s", key, value, reason);
+	if (boot_set(w->boot, "pc-001", key, value, "ctl", &reason))
+		fail_msg("%s=%s: %s", key, value, reason.text);
 }
 
 static void expect(struct world *w, const char *outcome, const char *in_script)
@@ -187,8 +187,8 @@ static void test_entry(void **state)
 	world_site_file(w, "entries/rescue.conf", NULL);
 	boot_reload(w->boot);
 	expect(w, "entry", "SANBOOTD machine pc-001 is to boot rescue, and the server has no such entry\n");
-	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "rescue", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_non_null(strstr(reason, "windows"));
+	assert_int_equal(boot_set(w->boot, "pc-001", "boot", "rescue", "ctl", &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "windows"));
 }
 
 static void test_menu(void **state)
@@ -236,7 +236,7 @@ static void test_choose_image(void **state)
 	struct world *w = *state;
 	struct boot_record current, pending;
 	struct machine before = world_machine(w, MAC1), machine;
-	char why[256];
+	struct reason why;
 	uint16_t status;
 
 	world_add_image(w, "other", 2);
@@ -257,7 +257,7 @@ static void test_choose_image(void **state)
 	machine = world_machine(w, MAC1);
 	assert_int_not_equal(machine.system.version_id, before.system.version_id);
 	assert_string_not_equal(machine.system.object, before.system.object);
-	assert_non_null(world_open(w, machine.id, pending.number, &status, why));
+	assert_non_null(world_open(w, machine.id, pending.number, &status, &why));
 	world_close(w);
 	before = world_machine(w, MAC1);
 	assert_false(before.system.fresh);
@@ -282,21 +282,21 @@ static void test_choose_image(void **state)
 
 static void group_set(struct world *w, const char *name, const char *key, const char *value, int want)
 {
-	int err = boot_group_set(w->boot, name, key, value, "ctl", reason, sizeof(reason));
+	int err = boot_group_set(w->boot, name, key, value, "ctl", &reason);
 
 	if (err != want)
-		fail_msg("%s %s=%s: %d instead of %d: %s", name, key, value, err, want, reason);
+		fail_msg("%s %s=%s: %d instead of %d: %s", name, key, value, err, want, reason.text);
 }
 
 static void test_groups(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", reason, sizeof(reason)), 0);
-	assert_int_equal(boot_group_add(w->boot, "Lab", "ctl", reason, sizeof(reason)), -EEXIST);
-	assert_non_null(strstr(reason, "already"));
-	assert_int_equal(boot_group_add(w->boot, "none", "ctl", reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(boot_group_add(w->boot, "a b", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(boot_group_add(w->boot, "lab", "ctl", &reason), 0);
+	assert_int_equal(boot_group_add(w->boot, "Lab", "ctl", &reason), -EEXIST);
+	assert_non_null(strstr(reason.text, "already"));
+	assert_int_equal(boot_group_add(w->boot, "none", "ctl", &reason), -EINVAL);
+	assert_int_equal(boot_group_add(w->boot, "a b", "ctl", &reason), -EINVAL);
 	group_set(w, "lab", "boot", "menu", 0);
 	group_set(w, "lab", "boot", "nothing", -EINVAL);
 	group_set(w, "lab", "priority", "-5", 0);
@@ -304,7 +304,7 @@ static void test_groups(void **state)
 	group_set(w, "lab", "priority", "-", -EINVAL);
 	group_set(w, "lab", "colour", "red", -EINVAL);
 	group_set(w, "nobody", "note", "x", -ENOENT);
-	assert_int_equal(boot_set(w->boot, "pc-001", "group", "nobody", "ctl", reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(boot_set(w->boot, "pc-001", "group", "nobody", "ctl", &reason), -EINVAL);
 	expect(w, "sanboot", NULL);
 	set(w, "group", "LAB");
 	expect(w, "menu", "item disk");
@@ -318,8 +318,8 @@ static void test_groups(void **state)
 	expect(w, "menu", NULL);
 	group_set(w, "lab", "name", "room-3", 0);
 	expect(w, "menu", NULL);
-	assert_int_equal(boot_group_remove(w->boot, "lab", "ctl", reason, sizeof(reason)), -ENOENT);
-	assert_int_equal(boot_group_remove(w->boot, "room-3", "ctl", reason, sizeof(reason)), 0);
+	assert_int_equal(boot_group_remove(w->boot, "lab", "ctl", &reason), -ENOENT);
+	assert_int_equal(boot_group_remove(w->boot, "room-3", "ctl", &reason), 0);
 	expect(w, "sanboot", NULL);
 	assert_int_equal(world_machine(w, MAC1).group_id, 0);
 }

@@ -85,14 +85,14 @@ static struct disk *begin(struct world *w, const char *mac, struct machine *mach
 	struct boot_record current, pending;
 	struct disk *disk;
 	uint16_t status;
-	char reason[256];
+	struct reason reason;
 
 	world_expect(w, mac, "", "", "sanboot", NULL);
 	*machine = world_machine(w, mac);
 	assert_true(world_boots(w, machine->id, &current, &pending));
 	*number = pending.number;
 	assert_int_equal(world_begin(w, machine->id, *number), 0);
-	disk = world_open(w, machine->id, *number, &status, reason);
+	disk = world_open(w, machine->id, *number, &status, &reason);
 	assert_non_null(disk);
 	return disk;
 }
@@ -158,7 +158,7 @@ static void test_learns_until_steady(void **state)
 	read_disk(w, disk, READ_AT, READ_BYTES);
 	/* iPXE's session has ended, the system logs in: the same boot goes on. */
 	world_close(w);
-	disk = world_open(w, machine.id, number, &(uint16_t){ 0 }, (char[256]){ "" });
+	disk = world_open(w, machine.id, number, &(uint16_t){ 0 }, &(struct reason){ "" });
 	read_disk(w, disk, READ_AT + READ_BYTES, 8192);
 	warm_steady(w->boot->warm, machine.id, number + 1); /* not this one */
 	warm_steady(w->boot->warm, machine.id, number);

@@ -119,14 +119,14 @@ struct resizing {
 	void (*resized)(void *arg, int err, const char *reason);
 	void *arg;
 	int err;
-	char reason[300];
+	struct reason reason;
 };
 
 static void resize_reply(struct loop_msg *msg)
 {
 	struct resizing *r = container_of(msg, struct resizing, msg);
 
-	r->resized(r->arg, r->err, r->reason);
+	r->resized(r->arg, r->err, r->reason.text);
 	free(r);
 }
 
@@ -139,7 +139,7 @@ static void resize_grown(void *arg, struct disk *disk, int err, const char *reas
 		r->world->disk = r->world->luns[0].disk;
 	}
 	r->err = err;
-	snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	reason_set(&r->reason, "%s", reason);
 	r->msg.run = resize_reply;
 	loop_post(r->reply_loop, &r->msg);
 }
@@ -194,7 +194,7 @@ static void runtime_release(void *world, uint64_t key, const char *why, struct l
 void world_start(struct world *w)
 {
 	static const unsigned threads[POOL_CLASSES] = { 2, 2, 2, 4 };
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 	struct boot_config config = { .iqn_prefix = "iqn.2026-11.org.example:sanbootd" };
 
 	assert_int_equal(pool_new(threads, &w->pool), 0);
@@ -204,10 +204,10 @@ void world_start(struct world *w)
 	assert_non_null(w->io);
 	assert_int_equal(loop_start(w->loop, "control"), 0);
 	assert_int_equal(loop_start(w->io, "io-0"), 0);
-	if (store_open(w->dir, w->pool, &w->store, reason, sizeof(reason)) ||
-	    inventory_open(store_inventory_path(w->store), &w->inventory, reason, sizeof(reason)) ||
-	    store_attach(w->store, w->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_open(w->dir, w->pool, &w->store, &reason) ||
+	    inventory_open(store_inventory_path(w->store), &w->inventory, &reason) ||
+	    store_attach(w->store, w->inventory, &reason))
+		fail_msg("%s", reason.text);
 	assert_int_equal(disk_env_new(w->pool, &w->io, 1, &w->disk_env), 0);
 	char scripts[96], entries[96];
 

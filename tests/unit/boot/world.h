@@ -84,7 +84,8 @@ struct volume world_volume(struct world *world, const char *which);
 
 struct boot_access world_find(struct world *world, const char *iqn, const char *initiator);
 int world_begin(struct world *world, int64_t machine_id, uint64_t number);
-struct disk *world_open(struct world *world, int64_t machine_id, uint64_t number, uint16_t *status, char reason[256]);
+struct disk *world_open(struct world *world, int64_t machine_id, uint64_t number, uint16_t *status,
+			struct reason *reason);
 void world_close(struct world *world);
 int world_write_block(struct world *world, uint64_t offset, unsigned char byte, bool flush); /* LUN 0 */
 /* 4 KiB of any disk. read: the first byte, once all are the same; -errno. */
@@ -96,7 +97,8 @@ int world_read_disk(struct world *world, struct disk *disk, uint64_t offset);
 /* What is open at a LUN of the target; NULL: nothing. */
 const struct boot_lun *world_lun(const struct world *world, unsigned number);
 /* A second target, beside that of world_open: *luns, as boot_target_open gives them; how many. */
-unsigned world_open_luns(struct world *world, int64_t machine_id, uint64_t number, struct boot_lun luns[8], char reason[256]);
+unsigned world_open_luns(struct world *world, int64_t machine_id, uint64_t number, struct boot_lun luns[8],
+			 struct reason *reason);
 void world_close_luns(struct world *world, const struct boot_lun *luns, unsigned count);
 /*
  * The server dies while disk, which keeps object, is written to: what lies on the disk then, made from what lay there

@@ -90,7 +90,7 @@ struct calling {
 	int err;
 	struct disk *disk;
 	uint16_t status;
-	char reason[256];
+	struct reason reason;
 };
 
 static void call_found(void *arg, const struct boot_access *access)
@@ -149,11 +149,11 @@ static void call_opened(void *arg, const struct boot_lun *luns, unsigned count, 
 		calling->world->lun_count = count;
 	}
 	calling->status = login_status;
-	snprintf(calling->reason, sizeof(calling->reason), "%s", reason);
+	reason_set(&calling->reason, "%s", reason);
 	sem_post(&calling->done);
 }
 
-struct disk *world_open(struct world *w, int64_t machine_id, uint64_t number, uint16_t *status, char reason[256])
+struct disk *world_open(struct world *w, int64_t machine_id, uint64_t number, uint16_t *status, struct reason *reason)
 {
 	struct calling calling = { .world = w };
 
@@ -165,7 +165,7 @@ struct disk *world_open(struct world *w, int64_t machine_id, uint64_t number, ui
 		w->disk_machine = machine_id;
 	}
 	*status = calling.status;
-	snprintf(reason, 256, "%s", calling.reason);
+	*reason = calling.reason;
 	return calling.disk;
 }
 

@@ -86,9 +86,9 @@ struct key_value {
 static int set_policy(struct inventory_tx *tx, void *arg)
 {
 	struct key_value *kv = arg;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
-	return policy_set(tx, kv->key, kv->value, reason, sizeof(reason));
+	return policy_set(tx, kv->key, kv->value, &reason);
 }
 
 void world_policy(struct world *w, const char *key, const char *value)

@@ -40,21 +40,21 @@ struct lun_change {
 	void (*changed)(void *arg, int err, const char *reason);
 	void *arg;
 	int err;
-	char reason[300];
+	struct reason reason;
 };
 
 static void change_reply(struct loop_msg *msg)
 {
 	struct lun_change *c = container_of(msg, struct lun_change, msg);
 
-	c->changed(c->arg, c->err, c->reason);
+	c->changed(c->arg, c->err, c->reason.text);
 	free(c);
 }
 
 static void change_end(struct lun_change *c, int err, const char *reason)
 {
 	c->err = err;
-	snprintf(c->reason, sizeof(c->reason), "%s", reason);
+	reason_set(&c->reason, "%s", reason);
 	c->msg.run = change_reply;
 	loop_post(c->reply_loop, &c->msg);
 }
@@ -149,7 +149,7 @@ struct second {
 	struct world *world;
 	struct boot_lun *luns;
 	unsigned count;
-	char *reason;
+	struct reason *reason;
 	sem_t done;
 };
 
@@ -163,11 +163,12 @@ static void second_opened(void *arg, const struct boot_lun *luns, unsigned count
 	if (count)
 		memcpy(second->luns, luns, count * sizeof(*luns));
 	second->count = count;
-	snprintf(second->reason, 256, "%s", reason);
+	reason_set(second->reason, "%s", reason);
 	sem_post(&second->done);
 }
 
-unsigned world_open_luns(struct world *w, int64_t machine_id, uint64_t number, struct boot_lun luns[8], char reason[256])
+unsigned world_open_luns(struct world *w, int64_t machine_id, uint64_t number, struct boot_lun luns[8],
+			 struct reason *reason)
 {
 	struct second second = { .luns = luns, .reason = reason };
 

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum config_result load(struct config *config, char *reason, const char *file_text, const char *const *flags)
+static enum config_result load(struct config *config, struct reason *reason, const char *file_text,
+			       const char *const *flags)
 {
 	char path[] = "/tmp/sanbootd-test-config-XXXXXX";
 	char *argv[16] = { (char *)"sanbootd", (char *)"--config", path };
@@ -22,10 +23,10 @@ static enum config_result load(struct config *config, char *reason, const char *
 	close(fd);
 	while (*flags)
 		argv[argc++] = (char *)*flags++;
-	reason[0] = '\0';
-	result = config_load(argc, argv, config, reason, 1024);
+	reason->text[0] = '\0';
+	result = config_load(argc, argv, config, reason);
 	/* The name of the file differs each time. */
-	for (char *at; (at = strstr(reason, path));) {
+	for (char *at; (at = strstr(reason->text, path));) {
 		memmove(at + 4, at + strlen(path), strlen(at + strlen(path)) + 1);
 		memcpy(at, "FILE", 4);
 	}
@@ -38,10 +39,11 @@ static enum config_result load(struct config *config, char *reason, const char *
 static void test_defaults(void **state)
 {
 	struct config config;
-	char reason[1024], text[PARSE_ENDPOINT_TEXT];
+	char text[PARSE_ENDPOINT_TEXT];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(load(&config, reason, "", FLAGS(NULL)), CONFIG_RUN);
+	assert_int_equal(load(&config, &reason, "", FLAGS(NULL)), CONFIG_RUN);
 	assert_string_equal(config.state_dir, "/var/lib/sanbootd");
 	assert_string_equal(config.runtime_dir, "/run/sanbootd");
 	assert_string_equal(config.ipxe_dir, "/usr/lib/ipxe");
@@ -58,14 +60,15 @@ static void test_defaults(void **state)
 static void test_file_and_flags(void **state)
 {
 	struct config config;
-	char reason[1024], text[PARSE_ENDPOINT_TEXT];
+	char text[PARSE_ENDPOINT_TEXT];
+	struct reason reason;
 	const char *file = "# a comment\n\n  state-dir = /srv/s  \nhttp = 10.0.0.1:80\nhttp=10.0.0.2:80\niscsi = 10.0.0.1:3260\nlog-level = debug\n"
 			   "dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h # of eth0\n"
 			   "dhcp-range = 10.0.1.100,10.0.1.200\ndhcp-force = yes\n"
 			   "dhcp-dns = 10.0.0.2, 10.0.0.3\t# two\ndhcp-dns=br1:none\ndhcp-router = 10.0.0.254\ndhcp-domain = a.example,b.example\n";
 
 	(void)state;
-	assert_int_equal(load(&config, reason, file,
+	assert_int_equal(load(&config, &reason, file,
 			      FLAGS("--http", "[::]:8080", "--threads=3", "--interface=br0", "--interface", "br1",
 				    "--dhcp-router", "none")),
 			 CONFIG_RUN);
@@ -119,12 +122,12 @@ static void test_refusals(void **state)
 		  "--iqn-prefix IQN.x: expected an iSCSI name without its last part, such as iqn.2026-11.org.example:sanbootd (lower case, at most 180 characters)" },
 	};
 	struct config config;
-	char reason[1024];
+	struct reason reason;
 
 	(void)state;
 	for (size_t i = 0; i < array_len(cases); i++) {
-		assert_int_equal(load(&config, reason, cases[i].file, cases[i].flags), CONFIG_BAD);
-		assert_string_equal(reason, cases[i].reason);
+		assert_int_equal(load(&config, &reason, cases[i].file, cases[i].flags), CONFIG_BAD);
+		assert_string_equal(reason.text, cases[i].reason);
 	}
 }
 
@@ -144,13 +147,13 @@ static void test_what_needs_a_restart(void **state)
 		{ "threads = 2\n", "http" },
 	};
 	struct config running, fresh;
-	char reason[1024];
+	struct reason reason;
 	struct buf names;
 
 	(void)state;
-	assert_int_equal(load(&running, reason, cases[0].file, FLAGS(NULL)), CONFIG_RUN);
+	assert_int_equal(load(&running, &reason, cases[0].file, FLAGS(NULL)), CONFIG_RUN);
 	for (size_t i = 0; i < array_len(cases); i++) {
-		assert_int_equal(load(&fresh, reason, cases[i].file, FLAGS(NULL)), CONFIG_RUN);
+		assert_int_equal(load(&fresh, &reason, cases[i].file, FLAGS(NULL)), CONFIG_RUN);
 		buf_init(&names, 1024);
 		assert_int_equal(config_needs_restart(&running, &fresh, &names), cases[i].names[0] != '\0');
 		assert_string_equal(buf_text(&names), cases[i].names);
@@ -161,12 +164,12 @@ static void test_what_needs_a_restart(void **state)
 static void test_environment(void **state)
 {
 	struct config config;
-	char reason[1024];
+	struct reason reason;
 
 	(void)state;
 	setenv("STATE_DIRECTORY", "/srv/state", 1);
 	setenv("RUNTIME_DIRECTORY", "", 1);
-	assert_int_equal(load(&config, reason, "", FLAGS(NULL)), CONFIG_RUN);
+	assert_int_equal(load(&config, &reason, "", FLAGS(NULL)), CONFIG_RUN);
 	assert_string_equal(config.state_dir, "/srv/state");
 	assert_string_equal(config.boot_files, "/srv/state/boot-files");
 	assert_string_equal(config.runtime_dir, "/run/sanbootd");
@@ -178,11 +181,11 @@ static void test_missing_file(void **state)
 {
 	char *argv[] = { (char *)"sanbootd", (char *)"--config=/nonexistent/sanbootd.conf" };
 	struct config config;
-	char reason[1024];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(config_load(2, argv, &config, reason, sizeof(reason)), CONFIG_BAD);
-	assert_string_equal(reason,
+	assert_int_equal(config_load(2, argv, &config, &reason), CONFIG_BAD);
+	assert_string_equal(reason.text,
 			    "cannot read the configuration file /nonexistent/sanbootd.conf: No such file or directory");
 }
 

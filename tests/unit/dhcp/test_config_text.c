@@ -36,7 +36,7 @@ static const struct dhcp_config site = {
 	.range_count = 2,
 };
 
-static int make_of(const struct dhcp_config *config, struct buf *text, char *reason)
+static int make_of(const struct dhcp_config *config, struct buf *text, struct reason *reason)
 {
 	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"),
 				     network("br1", "10.78.0.1", "255.255.0.0") };
@@ -46,13 +46,13 @@ static int make_of(const struct dhcp_config *config, struct buf *text, char *rea
 	int err;
 
 	buf_init(text, 1 << 16);
-	reason[0] = '\0';
-	err = config->mode == DHCP_FULL ? ranges_make(config, n, &ranges, reason, 512) : 0;
-	return err ? err : dnsmasq_make_config(config, n, &ranges, &files, text, reason, 512);
+	reason->text[0] = '\0';
+	err = config->mode == DHCP_FULL ? ranges_make(config, n, &ranges, reason) : 0;
+	return err ? err : dnsmasq_make_config(config, n, &ranges, &files, text, reason);
 }
 
 /* The same with br0 alone. */
-static int make(enum dhcp_mode mode, const char *range, struct buf *text, char *reason)
+static int make(enum dhcp_mode mode, const char *range, struct buf *text, struct reason *reason)
 {
 	struct dhcp_config config = site;
 
@@ -89,10 +89,10 @@ static void assert_accepted(const struct buf *text)
 static void test_full(void **state)
 {
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(make(DHCP_FULL, "10.77.0.100,10.77.0.199", &text, reason), 0);
+	assert_int_equal(make(DHCP_FULL, "10.77.0.100,10.77.0.199", &text, &reason), 0);
 	assert_line(&text, "port=0");
 	assert_line(&text, "bind-dynamic");
 	assert_line(&text, "except-interface=lo");
@@ -132,10 +132,10 @@ static void test_full(void **state)
 static void test_proxy(void **state)
 {
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(make(DHCP_PROXY, NULL, &text, reason), 0);
+	assert_int_equal(make(DHCP_PROXY, NULL, &text, &reason), 0);
 	assert_line(&text, "dhcp-range=10.77.0.0,proxy");
 	assert_line(&text, "dhcp-pxe-vendor=PXEClient,HTTPClient");
 	assert_line(&text, "pxe-service=tag:!ipxe,0,\"sanbootd\",undionly.kpxe");
@@ -154,10 +154,10 @@ static void test_proxy(void **state)
 static void test_off(void **state)
 {
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(make(DHCP_OFF, NULL, &text, reason), 0);
+	assert_int_equal(make(DHCP_OFF, NULL, &text, &reason), 0);
 	assert_line(&text, "enable-tftp");
 	assert_line(&text, "tftp-root=/tmp/tftp/br0,br0");
 	assert_null(strstr(buf_text(&text), "\ndhcp-"));
@@ -170,7 +170,7 @@ static void test_networks(void **state)
 {
 	struct dhcp_config config = site;
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
 	config.mode = DHCP_FULL;
@@ -183,8 +183,8 @@ static void test_networks(void **state)
 	config.options[6] = (struct dhcp_option){ DHCP_OPTION_DOMAIN, "lab.example.org,example.org" };
 	config.options[7] = (struct dhcp_option){ DHCP_OPTION_DOMAIN, "br1:Cell-2.example.org" };
 	config.option_count = 8;
-	if (make_of(&config, &text, reason))
-		fail_msg("%s", reason);
+	if (make_of(&config, &text, &reason))
+		fail_msg("%s", reason.text);
 	assert_line(&text, "interface=br0");
 	assert_line(&text, "interface=br1");
 	assert_line(&text, "dhcp-range=tag:ours,10.77.0.100,10.77.0.199,255.255.255.0,12h");
@@ -234,7 +234,7 @@ static void test_bad_ranges(void **state)
 	};
 	struct dhcp_config config = site;
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
 	config.mode = DHCP_FULL;
@@ -242,8 +242,8 @@ static void test_bad_ranges(void **state)
 		for (config.range_count = 0; config.range_count < 3 && cases[i].ranges[config.range_count];
 		     config.range_count++)
 			config.ranges[config.range_count] = cases[i].ranges[config.range_count];
-		assert_int_equal(make_of(&config, &text, reason), -EINVAL);
-		assert_string_equal(reason, cases[i].reason);
+		assert_int_equal(make_of(&config, &text, &reason), -EINVAL);
+		assert_string_equal(reason.text, cases[i].reason);
 		buf_fini(&text);
 	}
 }
@@ -286,15 +286,15 @@ static void test_bad_options(void **state)
 	struct dhcp_config config = site;
 	const char *expected;
 	struct buf text;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
 	config.mode = DHCP_FULL;
 	for (size_t i = 0; i < array_len(cases); i++) {
 		memcpy(config.options, cases[i].options, sizeof(cases[i].options));
 		config.option_count = cases[i].options[1].text ? 2 : 1;
-		assert_int_equal(make_of(&config, &text, reason), -EINVAL);
-		assert_string_equal(reason, cases[i].reason);
+		assert_int_equal(make_of(&config, &text, &reason), -EINVAL);
+		assert_string_equal(reason.text, cases[i].reason);
 		buf_fini(&text);
 	}
 	for (size_t i = 0; i < array_len(malformed); i++)
@@ -306,11 +306,11 @@ static void test_bad_options(void **state)
 static void test_no_such_interface(void **state)
 {
 	struct dhcp_network n;
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(dhcp_network_find("nosuch0", &n, reason, sizeof(reason)), -ENODEV);
-	assert_string_equal(reason, "there is no network interface \"nosuch0\"; ip link shows those there are");
+	assert_int_equal(dhcp_network_find("nosuch0", &n, &reason), -ENODEV);
+	assert_string_equal(reason.text, "there is no network interface \"nosuch0\"; ip link shows those there are");
 }
 
 static void test_offers(void **state)

@@ -74,48 +74,49 @@ static void test_choice(void **state)
 {
 	const struct place *place = *state;
 	struct boot_files files;
-	char reason[512], wanted[512];
+	char wanted[512];
+	struct reason reason;
 
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), -ENOENT);
 	snprintf(wanted, sizeof(wanted),
 		 "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", place->dir);
-	assert_string_equal(reason, wanted);
+	assert_string_equal(reason.text, wanted);
 
 	put(place, "ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[0], "");
 	assert_string_equal(files.name[2], "ipxe.efi");
 	put(place, "snponly.efi", "");
 	make_folder(place, "arm64");
 	put(place, "arm64/ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[2], "snponly.efi");
 	assert_string_equal(files.name[3], "arm64/ipxe.efi");
 	assert_false(files.shim);
-	assert_int_equal(boot_files_find("/nonexistent", &files, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(boot_files_find("/nonexistent", &files, &reason), -ENOENT);
 }
 
 static void test_shims(void **state)
 {
 	const struct place *place = *state;
 	struct boot_files files;
-	char reason[512];
+	struct reason reason;
 
 	put(place, "undionly.kpxe", "");
 	put(place, "other-shimx64.efi", ""); /* what it would start is not there */
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
 	assert_false(files.shim);
 	assert_string_equal(files.name[2], "");
 	put(place, "ipxe-shimx64.efi", "");
 	put(place, "ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
 	assert_true(files.shim);
 	assert_string_equal(files.name[2], "ipxe-shimx64.efi");
 	put(place, "snponly-shimx64.efi", "");
 	put(place, "snponly.efi", "");
 	put(place, "x y-shimx64.efi", ""); /* no name for a configuration */
 	put(place, "x y.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[2], "snponly-shimx64.efi");
 }
 
@@ -143,7 +144,8 @@ static void read_file(const struct place *place, const char *name, char *text, s
 static void test_tftp_root(void **state)
 {
 	const struct place *place = *state;
-	char ipxe[128], text[1024], reason[512], path[300];
+	char ipxe[128], text[1024], path[300];
+	struct reason reason;
 	struct dhcp_config config = {
 		.ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script
 	};
@@ -155,8 +157,8 @@ static void test_tftp_root(void **state)
 	put(place, "ipxe/undionly.kpxe", "undi");
 	put(place, "ipxe/boot.ipxe", "not this one");
 	inet_pton(AF_INET, "10.77.0.1", &network.address);
-	assert_int_equal(boot_files_find(ipxe, &files, reason, sizeof(reason)), 0);
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(ipxe, &files, &reason), 0);
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/undionly.kpxe", text, sizeof(text));
 	assert_string_equal(text, "undi");
 	read_file(place, "tftp/br0/boot.ipxe", text, sizeof(text));
@@ -166,13 +168,13 @@ static void test_tftp_root(void **state)
 
 	put(place, "ipxe/snponly.efi", "");
 	put(place, "ipxe/snponly-shimx64.efi", "");
-	assert_int_equal(boot_files_find(ipxe, &files, reason, sizeof(reason)), 0);
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(boot_files_find(ipxe, &files, &reason), 0);
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
 	assert_memory_equal(text, "#!ipxe\n", 7);
 	assert_non_null(strstr(text, "\nchain --replace --autofree tftp://10.77.0.1/boot.ipxe"));
 	put(place, "ipxe/autoexec.ipxe", "the site's"); /* wins, and is not written to */
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, reason, sizeof(reason)), 0);
+	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
 	assert_string_equal(text, "the site's");
 	read_file(place, "ipxe/autoexec.ipxe", text, sizeof(text));
@@ -285,15 +287,16 @@ static void test_solicitations(void **state)
 static void test_words(void **state)
 {
 	const struct place *place = *state;
-	char path[300], reason[512];
+	char path[300];
+	struct reason reason;
 
 	put(place, "good", "port=0\n");
 	put(place, "bad", "port=0\nno-such-option\n");
 	snprintf(path, sizeof(path), "%s/good", place->dir);
-	assert_int_equal(command_test(path, reason, sizeof(reason)), 0);
+	assert_int_equal(command_test(path, &reason), 0);
 	snprintf(path, sizeof(path), "%s/bad", place->dir);
-	assert_int_equal(command_test(path, reason, sizeof(reason)), -EINVAL);
-	assert_non_null(strstr(reason, "dnsmasq refuses its configuration: dnsmasq: bad option at line 2 of "));
+	assert_int_equal(command_test(path, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "dnsmasq refuses its configuration: dnsmasq: bad option at line 2 of "));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_place, remove_place)

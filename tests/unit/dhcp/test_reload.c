@@ -25,7 +25,7 @@ struct site {
 	struct inventory *inventory;
 	struct dhcp_config config;
 	struct dhcp *dhcp;
-	char reason[1024];
+	struct reason reason;
 };
 
 static bool run(const char *command)
@@ -49,7 +49,7 @@ static int set_up(void **state)
 	snprintf(site->file, sizeof(site->file), "%s/inventory.db", site->dir);
 	site->loop = loop_new(0);
 	loop_start(site->loop, "control");
-	if (inventory_open(site->file, &site->inventory, site->reason, sizeof(site->reason)))
+	if (inventory_open(site->file, &site->inventory, &site->reason))
 		return -1;
 	site->config = (struct dhcp_config){
 		.mode = DHCP_FULL,
@@ -123,8 +123,8 @@ static bool dhcp_served(void)
 
 static int reload(struct site *site, const struct dhcp_config *config)
 {
-	site->reason[0] = '\0';
-	return dhcp_reload(site->dhcp, config, site->reason, sizeof(site->reason));
+	site->reason.text[0] = '\0';
+	return dhcp_reload(site->dhcp, config, &site->reason);
 }
 
 /* Nothing of a refused configuration is in force, and dnsmasq was not even restarted. */
@@ -133,7 +133,7 @@ static void check_refused(struct site *site, const struct dhcp_config *config, i
 	int pid = pid_of(site);
 
 	assert_int_equal(reload(site, config), err);
-	assert_non_null(strstr(site->reason, reason));
+	assert_non_null(strstr(site->reason.text, reason));
 	assert_int_equal(pid_of(site), pid);
 	assert_true(is(site, DHCP_FULL, "up"));
 }
@@ -148,8 +148,8 @@ static void test_reload(void **state)
 		test_skip("a network namespace of its own needs root");
 		return;
 	}
-	if (dhcp_start(&site->config, &site->dhcp, site->reason, sizeof(site->reason)))
-		fail_msg("%s", site->reason);
+	if (dhcp_start(&site->config, &site->dhcp, &site->reason))
+		fail_msg("%s", site->reason.text);
 	assert_true(is(site, DHCP_FULL, "up"));
 	pid = pid_of(site);
 
@@ -209,13 +209,13 @@ static void test_goes_back(void **state)
 		return;
 	}
 	site->config.mode = DHCP_OFF;
-	assert_int_equal(dhcp_start(&site->config, &site->dhcp, site->reason, sizeof(site->reason)), 0);
+	assert_int_equal(dhcp_start(&site->config, &site->dhcp, &site->reason), 0);
 	snprintf(command, sizeof(command),
 		 "python3 -c 'import socket, os\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind((\"0.0.0.0\", 67))\n"
 		 "if os.fork(): os._exit(0)\nimport time\ntime.sleep(60)' >/dev/null 2>&1");
 	assert_true(run(command));
 	assert_int_equal(reload(site, &other), -EIO);
-	assert_non_null(strstr(site->reason, "UDP port 67 is taken by python3"));
+	assert_non_null(strstr(site->reason.text, "UDP port 67 is taken by python3"));
 	assert_true(is(site, DHCP_OFF, "up"));
 	assert_true(owner_of_udp_port(67, owner, sizeof(owner)));
 	snprintf(command, sizeof(command), "kill %d", atoi(strstr(owner, "(process ") + 9));

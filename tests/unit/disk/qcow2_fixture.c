@@ -30,10 +30,10 @@ void make_child(struct fixture *fx, const char *name, uint64_t size_bytes, const
 	struct qcow2_create how = {
 		.path = fixture_path(fx, name), .size_bytes = size_bytes, .backing = backing, .backing_format = format
 	};
-	char reason[256];
+	struct reason reason;
 
-	if (qcow2_create(&how, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (qcow2_create(&how, &reason))
+		fail_msg("%s", reason.text);
 }
 
 struct disk *open_child_how(struct fixture *fx, const struct disk_open *how, bool *interrupted)
@@ -61,7 +61,7 @@ void open_is_refused(struct fixture *fx, const char *name, int err, const char *
 	struct disk_opened result;
 
 	assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
-	if (result.err != err || !strstr(result.reason, word) || !strstr(result.reason, fx->dir))
+	if (result.err != err || !strstr(result.reason.text, word) || !strstr(result.reason.text, fx->dir))
 		fail_msg("err %d, \"%s\" instead of %d, \"%s\"", result.err, result.reason, err, word);
 }
 

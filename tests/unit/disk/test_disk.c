@@ -367,7 +367,7 @@ static void test_formats(void **state)
 	fixture_put(how.path, 0, "QFI\xfb", 4, M);
 	assert_null(fixture_open(fx, open_unknown, &how, &result));
 	assert_int_equal(result.err, -EINVAL);
-	assert_non_null(strstr(result.reason, "vhdx"));
+	assert_non_null(strstr(result.reason.text, "vhdx"));
 	/* Raw is raw, whatever it begins with. */
 	disk = fixture_open(fx, open_by_format, &how, &result);
 	assert_non_null(disk);

@@ -27,18 +27,19 @@ static void test_create(void **state)
 	struct fixture *fx = *state;
 	struct qcow2_check check;
 	struct qcow2_info info;
-	char reason[256], name[32];
+	char name[32];
+	struct reason reason;
 
 	make_golden(fx, "golden", 4096);
 	for (size_t i = 0; i < array_len(sizes); i++) {
 		snprintf(name, sizeof(name), "child%zu", i);
 		make_child(fx, name, sizes[i], sizes[i] > 4096 ? "golden" : NULL, "raw");
 		assert_true(allocated_of(fx, name) <= 64 * KIB);
-		assert_int_equal(qcow2_read_info(fixture_path(fx, name), &info, reason, sizeof(reason)), 0);
+		assert_int_equal(qcow2_read_info(fixture_path(fx, name), &info, &reason), 0);
 		assert_int_equal(info.size_bytes, sizes[i]);
 		assert_string_equal(info.backing, sizes[i] > 4096 ? "golden" : "");
 		assert_true(info.clean);
-		assert_int_equal(qcow2_check(fixture_path(fx, name), false, &check, reason, sizeof(reason)), 0);
+		assert_int_equal(qcow2_check(fixture_path(fx, name), false, &check, &reason), 0);
 		assert_int_equal(check.corruptions | check.leaks, 0);
 		qemu_is_content(fx, name);
 		shell_works(fx, "qemu-img info --backing-chain %s | grep '(%llu bytes)'", name,
@@ -50,18 +51,19 @@ static void test_create(void **state)
 
 static void create_fails(struct fixture *fx, struct qcow2_create how, int err, const char *word)
 {
-	char reason[256] = "";
+	struct reason reason = { "" };
 
 	how.path = fixture_path(fx, "refused");
-	assert_int_equal(qcow2_create(&how, reason, sizeof(reason)), err);
-	assert_non_null(strstr(reason, word));
+	assert_int_equal(qcow2_create(&how, &reason), err);
+	assert_non_null(strstr(reason.text, word));
 	assert_false(exists(fx, "refused"));
 }
 
 static void test_create_refused(void **state)
 {
 	struct fixture *fx = *state;
-	char reason[256], long_name[1100];
+	char long_name[1100];
+	struct reason reason;
 	struct qcow2_create again = { .size_bytes = MIB };
 
 	create_fails(fx, (struct qcow2_create){ .size_bytes = 0 }, -EINVAL, "multiple of 512");
@@ -77,7 +79,7 @@ static void test_create_refused(void **state)
 		     -EINVAL, "relative");
 	make_child(fx, "once", MIB, NULL, NULL);
 	again.path = fixture_path(fx, "once");
-	assert_int_equal(qcow2_create(&again, reason, sizeof(reason)), -EEXIST);
+	assert_int_equal(qcow2_create(&again, &reason), -EEXIST);
 }
 
 /* The longest name that there can be, which does not fit into the first sector. */
@@ -426,7 +428,7 @@ static void test_grow(void **state)
 	struct model_disk model;
 	unsigned seed = 9;
 	struct disk *disk;
-	char reason[256];
+	struct reason reason;
 
 	make_golden(fx, "golden", 4 * MIB + 512);
 	make_child(fx, "child", 5 * MIB + 512, "golden", "raw");
@@ -435,10 +437,10 @@ static void test_grow(void **state)
 	disk = open_child(fx, "child");
 	for (int i = 0; i < 60; i++)
 		model_disk_change(fx, disk, &model, &seed);
-	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, &reason), -EBUSY);
 	assert_int_equal(fixture_close(fx, disk), 0);
-	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 4 * MIB, reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 4 * MIB, &reason), -EINVAL);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 12 * MIB, &reason), 0);
 	model.size_bytes = 12 * MIB;
 	qemu_is_content(fx, "child");
 	disk = open_child(fx, "child");
@@ -446,7 +448,7 @@ static void test_grow(void **state)
 	model_disk_compare(fx, disk, &model);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	/* To the last byte that we do. */
-	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 16ull << 40, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_grow(fixture_path(fx, "child"), 16ull << 40, &reason), 0);
 	qemu_is_content(fx, "child");
 	disk = open_child(fx, "child");
 	assert_int_equal(fixture_write(fx, disk, (16ull << 40) - 4096, model.bytes, 4096, true), 0);

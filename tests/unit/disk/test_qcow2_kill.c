@@ -336,19 +336,19 @@ static void test_replay(void **state)
 	struct disk_opened result;
 	struct qcow2_check check;
 	struct qcow2_info info;
-	char reason[256];
+	struct reason reason;
 	struct disk *disk;
 
-	assert_int_equal(qcow2_read_info(path, &info, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_read_info(path, &info, &reason), 0);
 	assert_false(info.clean);
-	assert_int_equal(qcow2_check(path, true, &check, reason, sizeof(reason)), -EBUSY);
-	assert_int_equal(qcow2_grow(path, 16 * MIB, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(qcow2_check(path, true, &check, &reason), -EBUSY);
+	assert_int_equal(qcow2_grow(path, 16 * MIB, &reason), -EBUSY);
 	assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
-	assert_non_null(strstr(result.reason, "not closed properly"));
+	assert_non_null(strstr(result.reason.text, "not closed properly"));
 	disk = open_again(fx, false);
 	assert_int_equal(look(fx, disk), 4);
 	assert_int_equal(fixture_close(fx, disk), 0);
-	assert_int_equal(qcow2_read_info(path, &info, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_read_info(path, &info, &reason), 0);
 	assert_true(info.clean);
 	assert_int_not_equal(access(fixture_path(fx, "child.journal"), F_OK), 0);
 	qemu_is_content(fx, "child");

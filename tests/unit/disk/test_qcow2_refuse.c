@@ -66,7 +66,7 @@ static void test_other_geometry(void **state)
 	};
 	struct fixture *fx = *state;
 	struct qcow2_check check;
-	char reason[256];
+	struct reason reason;
 
 	for (size_t i = 0; i < array_len(other); i++) {
 		shell_works(fx, "rm -f child && qemu-img create -q -f qcow2 -o %s child 64M", other[i].options);
@@ -82,8 +82,8 @@ static void test_other_geometry(void **state)
 			"qemu-img convert -c -f raw -O qcow2 -o cluster_size=128k,extended_l2=on raw child");
 	open_is_refused(fx, "child", -ENOTSUP, "compressed clusters");
 	open_is_refused(fx, "child", -ENOTSUP, "import");
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), -ENOTSUP);
-	assert_non_null(strstr(reason, "import"));
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), -ENOTSUP);
+	assert_non_null(strstr(reason.text, "import"));
 	make_child(fx, "crypt", MIB, NULL, NULL);
 	put32(fx, "crypt", 32, 2);
 	open_is_refused(fx, "crypt", -ENOTSUP, "encrypted");
@@ -173,7 +173,7 @@ static void test_header(void **state)
 	make_golden(fx, "golden", MIB);
 	for (size_t i = 0; i < array_len(wrong); i++) {
 		struct qcow2_check check;
-		char reason[256];
+		struct reason reason;
 
 		unlink(fixture_path(fx, "child"));
 		make_child(fx, "child", MIB, "golden", "raw");
@@ -182,9 +182,8 @@ static void test_header(void **state)
 		else
 			put64(fx, "child", wrong[i].offset, wrong[i].value);
 		open_is_refused(fx, "child", wrong[i].err, wrong[i].word);
-		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)),
-				 wrong[i].err);
-		assert_non_null(strstr(reason, wrong[i].word));
+		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), wrong[i].err);
+		assert_non_null(strstr(reason.text, wrong[i].word));
 	}
 }
 
@@ -214,15 +213,15 @@ static void forget_marks(struct fixture *fx)
 static void is_corrupt(struct fixture *fx, const char *word)
 {
 	struct qcow2_check check = { 0 };
-	char reason[256] = "";
+	struct reason reason = { "" };
 	int err;
 
 	forget_marks(fx);
 	open_is_refused(fx, "child", -EUCLEAN, word);
-	err = qcow2_check(fixture_path(fx, "child"), true, &check, reason, sizeof(reason));
+	err = qcow2_check(fixture_path(fx, "child"), true, &check, &reason);
 	if (err ? err != -EUCLEAN : !check.corruptions)
 		fail_msg("check finds nothing wrong (%d)", err);
-	assert_non_null(strstr(reason, word));
+	assert_non_null(strstr(reason.text, word));
 }
 
 static void test_tables(void **state)
@@ -276,7 +275,7 @@ static void test_oversized(void **state)
 	struct qcow2_check check;
 	struct rusage before, after;
 	struct disk *disk;
-	char reason[256];
+	struct reason reason;
 
 	make_child(fx, "child", 16ull << 40, NULL, NULL);
 	getrusage(RUSAGE_SELF, &before);
@@ -290,7 +289,7 @@ static void test_oversized(void **state)
 	if (!disk)
 		fail_msg("%s", result.reason);
 	assert_int_equal(fixture_close(fx, disk), 0);
-	assert_int_equal(qcow2_check(how.path, true, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(how.path, true, &check, &reason), 0);
 	/* Longer than any child: refused before memory is taken for it. */
 	if (fixture_shell(fx, "cp --sparse=always child %s && truncate -s 4E %s", longer, longer)) {
 		unlink(longer);
@@ -301,7 +300,7 @@ static void test_oversized(void **state)
 	assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
 	unlink(longer);
 	assert_int_equal(result.err, -ENOTSUP);
-	assert_non_null(strstr(result.reason, "longer than a disk of 16 TiB can be"));
+	assert_non_null(strstr(result.reason.text, "longer than a disk of 16 TiB can be"));
 	getrusage(RUSAGE_SELF, &after);
 	printf("# opening and checking the longest files took %ld KiB\n", after.ru_maxrss - before.ru_maxrss);
 #ifndef __SANITIZE_ADDRESS__
@@ -327,7 +326,7 @@ static void test_truncated(void **state)
 		assert_int_equal(truncate(how.path, (off_t)end), 0);
 		assert_null(fixture_open(fx, qcow2_disk_open, &how, &result));
 		assert_int_equal(result.err, -EUCLEAN);
-		assert_non_null(strstr(result.reason, "child"));
+		assert_non_null(strstr(result.reason.text, "child"));
 	}
 }
 
@@ -358,22 +357,22 @@ static void test_refcounts(void **state)
 	struct be16 count = be16_put(0), leak = be16_put(1);
 	uint64_t table, data;
 	struct disk *disk;
-	char reason[256];
+	struct reason reason;
 
 	make_golden(fx, "golden", 64 * MIB);
 	make_used(fx, &table, &data);
 	fixture_put(fixture_path(fx, "child"), 3 * CLUSTER + data / CLUSTER * 2, &count, 2, 0);
 	fixture_put(fixture_path(fx, "child"), 3 * CLUSTER + (data / CLUSTER + 5) * 2, &leak, 2, 0);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	assert_int_equal(check.corruptions, 1);
 	assert_int_equal(check.leaks, 1);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), true, &check, reason, sizeof(reason)), 0);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), true, &check, &reason), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	assert_int_equal(check.leaks, 0);
 	forget_marks(fx);
 	disk = open_child(fx, "child");
 	assert_int_equal(fixture_close(fx, disk), 0);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	assert_int_equal(check.corruptions | check.leaks, 0);
 	qemu_is_content(fx, "child");
 }
@@ -391,7 +390,7 @@ static void test_garbage(void **state)
 		struct disk_open how = { .path = fixture_path(fx, "child"), .read_only = round % 2 };
 		struct disk_opened result;
 		struct qcow2_check check;
-		char reason[256];
+		struct reason reason;
 		struct disk *disk;
 
 		make_used(fx, &table, &data);
@@ -406,10 +405,10 @@ static void test_garbage(void **state)
 		}
 		if (round % 3)
 			forget_marks(fx);
-		qcow2_check(fixture_path(fx, "child"), round % 5 == 0, &check, reason, sizeof(reason));
+		qcow2_check(fixture_path(fx, "child"), round % 5 == 0, &check, &reason);
 		disk = fixture_open(fx, qcow2_disk_open, &how, &result);
 		if (!disk) {
-			assert_non_null(strstr(result.reason, fx->dir));
+			assert_non_null(strstr(result.reason.text, fx->dir));
 			continue;
 		}
 		if (disk->size_bytes >= 3 * CLUSTER) {

@@ -236,7 +236,7 @@ static void test_sync_fails(void **state)
 	struct qcow2_check check;
 	struct disk_info info;
 	struct disk *disk;
-	char reason[256];
+	struct reason reason;
 	bool interrupted;
 
 	prepare(fx);
@@ -264,17 +264,17 @@ static void test_sync_fails(void **state)
 	}
 	assert_int_not_equal(fixture_close(fx, disk), 0);
 	/* No map entry was written since: at most leaks. */
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	assert_int_equal(check.corruptions, 0);
 	/* A person lifts it: on from what was durable, told to whoever opens it next. */
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(qcow2_give_up_journal(fixture_path(fx, "child"), reason, sizeof(reason)), 0);
+		assert_int_equal(qcow2_give_up_journal(fixture_path(fx, "child"), &reason), 0);
 	disk = open_child_how(fx, &how, &interrupted);
 	assert_true(interrupted);
 	assert_int_equal(fixture_read(fx, disk, 0, back, sizeof(back)), 0);
 	assert_memory_equal(back, data, sizeof(data));
 	assert_int_equal(fixture_write(fx, disk, 2 * MIB, data, sizeof(data), true), 0);
-	assert_int_equal(qcow2_give_up_journal(fixture_path(fx, "child"), reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(qcow2_give_up_journal(fixture_path(fx, "child"), &reason), -EBUSY);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	qemu_is_content(fx, "child");
 }
@@ -493,12 +493,12 @@ static void test_discard_all(void **state)
 	struct fixture *fx = *state;
 	struct qcow2_check check;
 	unsigned char back[4096];
-	char reason[256];
+	struct reason reason;
 	unsigned count;
 	struct disk *disk;
 
 	make_full(fx, "child", size_bytes);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	assert_int_equal(check.corruptions | check.leaks, 0);
 	assert_true(check.allocated_clusters >= size_bytes / QCOW2_CLUSTER_BYTES);
 	disk = open_child(fx, "child");
@@ -509,14 +509,14 @@ static void test_discard_all(void **state)
 	assert_int_equal(fixture_write(fx, disk, size_bytes / 2, back, 512, false), 0);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	/* A close leaves to the next open what would hold it up. */
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), true, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), true, &check, &reason), 0);
 	assert_int_equal(check.corruptions, 0);
-	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 	/* What a close has no time for is the next one's; it gets on. */
 	for (uint64_t left = check.leaks; left; left = check.leaks) {
 		assert_int_equal(check.corruptions, 0);
 		assert_int_equal(fixture_close(fx, open_child(fx, "child")), 0);
-		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, reason, sizeof(reason)), 0);
+		assert_int_equal(qcow2_check(fixture_path(fx, "child"), false, &check, &reason), 0);
 		assert_true(check.leaks < left);
 	}
 	assert_int_equal(check.corruptions | check.leaks, 0);

@@ -46,8 +46,8 @@ static int open_fails(struct fixture *fx, const char *name, const char *word)
 	struct disk_opened result;
 
 	assert_null(fixture_open(fx, raw_disk_open, &how, &result));
-	assert_non_null(strstr(result.reason, word));
-	assert_non_null(strstr(result.reason, fx->dir));
+	assert_non_null(strstr(result.reason.text, word));
+	assert_non_null(strstr(result.reason.text, fx->dir));
 	return result.err;
 }
 

@@ -61,7 +61,8 @@ static void test_trace_of_a_disk(void **state)
 {
 	struct fixture *fx = *state;
 	static char data[256 * K], back[256 * K];
-	char reason[256], golden[96], child[96];
+	char golden[96], child[96];
+	struct reason reason;
 	struct qcow2_create create = {
 		.path = child, .size_bytes = 8 * M, .backing = "golden", .backing_format = "raw"
 	};
@@ -73,7 +74,7 @@ static void test_trace_of_a_disk(void **state)
 	snprintf(child, sizeof(child), "%s", fixture_path(fx, "child"));
 	fixture_pattern(data, sizeof(data), 0, 1);
 	fixture_put(golden, 1 * M, data, sizeof(data), 8 * M);
-	assert_int_equal(qcow2_create(&create, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_create(&create, &reason), 0);
 	how.trace = boot_trace_new(8 * M);
 	assert_non_null(how.trace);
 	disk = fixture_open(fx, qcow2_disk_open, &how, &result);

@@ -118,17 +118,17 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
 	return 0;
 }
 
-static int finish(char *reason, size_t reason_size)
+static int finish(struct reason *reason)
 {
 	int err = fake_boot.fail;
 
 	if (err)
-		snprintf(reason, reason_size, "the fake refuses");
+		reason_set(reason, "the fake refuses");
 	return err;
 }
 
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-		 struct machine *machine, char *reason, size_t reason_size)
+		 struct machine *machine, struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve %s name=%s image=%s by %s", which,
@@ -137,40 +137,39 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
 	if (fake_boot.fail_at && strcmp(which, fake_boot.fail_at))
 		return 0;
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
 #define SIMPLE(verb, what)                                                                                             \
 	(void)boot;                                                                                                    \
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor);                     \
-	return finish(reason, reason_size)
+	return finish(reason)
 
-int boot_deny(struct boot *boot, const char *mac, const char *actor, char *reason, size_t reason_size)
+int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason)
 {
 	SIMPLE("deny", mac);
 }
 
-int boot_release(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_release(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
 	SIMPLE("release", machine);
 }
 
-int boot_reset(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
 	SIMPLE("reset", machine);
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, char *reason, size_t reason_size)
+int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
 	SIMPLE("remove", machine);
 }
 
-int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, char *reason,
-	      size_t reason_size)
+int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "swap %s %s by %s", machine, new_mac, actor);
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
 /* What a new name does: from then on the old one is nobody's. */
@@ -203,40 +202,40 @@ static int rename_group(struct inventory_tx *tx, void *arg)
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
-	     char *reason, size_t reason_size)
+	     struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set %s %s=%s by %s", machine, key, value, actor);
 	if (!strcmp(key, "name"))
 		return inventory_write_call(fake_boot.inventory, rename_machine, &(struct renaming){ machine, value });
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor, char *reason,
-	     size_t reason_size)
+int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
+	     struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine,
 		 add ? "add" : "remove", mac, actor);
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
-int boot_group_add(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason)
 {
 	SIMPLE("group-add", name);
 }
 
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
-		   char *reason, size_t reason_size)
+		   struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "group-set %s %s=%s by %s", name, key, value, actor);
 	if (!strcmp(key, "name"))
 		return inventory_write_call(fake_boot.inventory, rename_group, &(struct renaming){ name, value });
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
-int boot_group_remove(struct boot *boot, const char *name, const char *actor, char *reason, size_t reason_size)
+int boot_group_remove(struct boot *boot, const char *name, const char *actor, struct reason *reason)
 {
 	SIMPLE("group-remove", name);
 }
@@ -256,7 +255,9 @@ void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *f
 
 void boot_each_problem(struct boot *boot, void (*each)(void *arg, const struct boot_problem *problem), void *arg)
 {
-	struct boot_problem problem = { .file = "/etc/sanbootd/entries/x.conf", .line = 3, .why = "there is no key" };
+	struct boot_problem problem = { .file = "/etc/sanbootd/entries/x.conf",
+					.line = 3,
+					.why = { "there is no key" } };
 
 	(void)boot;
 	each(arg, &problem);
@@ -271,50 +272,50 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 }
 
 int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, const char *actor, int64_t *volume_id,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "create %s %s on %s lun=%d size=%llu from %s by %s",
 		 volume_kind_name(create->kind), create->name ? create->name : "-", create->machine ? create->machine : "-",
 		 create->lun, (unsigned long long)create->size_bytes, create->from ? create->from : "-", actor);
 	*volume_id = fake_boot.volume_id;
-	snprintf(reason, reason_size, "rescan");
-	return finish(reason, reason_size);
+	reason_set(reason, "rescan");
+	return finish(reason);
 }
 
 int boot_volume_attach(struct boot *boot, const char *volume, const char *machine, int lun, const char *actor,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "attach %s to %s lun=%d by %s", volume, machine, lun,
 		 actor);
-	snprintf(reason, reason_size, "rescan");
-	return finish(reason, reason_size);
+	reason_set(reason, "rescan");
+	return finish(reason);
 }
 
 int boot_volume_detach(struct boot *boot, const char *volume, const char *machine, bool force, const char *actor,
-		       char *reason, size_t reason_size)
+		       struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "detach %s from %s%s by %s", volume,
 		 machine ? machine : "-", force ? " by force" : "", actor);
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
-int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, char *reason, size_t reason_size)
+int boot_volume_remove(struct boot *boot, const char *volume, const char *actor, struct reason *reason)
 {
 	SIMPLE("remove-volume", volume);
 }
 
 int boot_volume_set(struct boot *boot, const char *volume, const char *key, const char *value, const char *actor,
-		    char *reason, size_t reason_size)
+		    struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "set-volume %s %s=%s by %s", volume, key, value,
 		 actor);
 	if (!strcmp(key, "size"))
-		snprintf(reason, reason_size, "grow the file system");
-	return finish(reason, reason_size);
+		reason_set(reason, "grow the file system");
+	return finish(reason);
 }
 
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
@@ -343,13 +344,11 @@ int boot_list_sessions(struct boot *boot, int64_t machine_id, struct boot_sessio
 /* ---- store/ ---- */
 
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
-		 uint64_t *id, char *reason, size_t reason_size)
+		 uint64_t *id, struct reason *reason)
 {
 	(void)store;
-	if (strstr(path, "missing")) {
-		snprintf(reason, reason_size, "%s: there is no such file", path);
-		return -ENOENT;
-	}
+	if (strstr(path, "missing"))
+		return reason_refuse(reason, -ENOENT, "%s: there is no such file", path);
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name,
 		 use == IMPORT_AS_DEFAULT ? " default" : use == IMPORT_FOR_VOLUMES ? " for volumes" : "", actor);
 	fake_import =
@@ -368,12 +367,12 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 	return 0;
 }
 
-int store_remove_version(struct store *store, int64_t version_id, const char *actor, char *reason, size_t reason_size)
+int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
 {
 	(void)store;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove version %lld by %s", (long long)version_id,
 		 actor);
-	return finish(reason, reason_size);
+	return finish(reason);
 }
 
 uint64_t store_version_allocated(struct store *store, const struct image_version *version)

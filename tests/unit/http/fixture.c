@@ -63,15 +63,16 @@ int fixture_start(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct endpoint loopback;
 	struct http_config config = { .boot_endpoints = &loopback, .boot_endpoint_count = 1, .facts = fake_facts };
-	char path[128], reason[512] = "";
+	char path[128];
+	struct reason reason = { "" };
 
 	snprintf(f->dir, sizeof(f->dir), "/tmp/unit-http.XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
 	log_init(LOG_LEVEL_ERROR, false);
 	snprintf(path, sizeof(path), "%s/inventory.db", f->dir);
-	if (inventory_open(path, &f->inventory, reason, sizeof(reason))) {
-		fprintf(stderr, "%s\n", reason);
+	if (inventory_open(path, &f->inventory, &reason)) {
+		fprintf(stderr, "%s\n", reason.text);
 		return -1;
 	}
 	snprintf(f->control, sizeof(f->control), "%s/control.sock", f->dir);
@@ -93,8 +94,8 @@ int fixture_start(void **state)
 	config.control_path = f->control;
 	config.ipxe_dir = f->ipxe_dir;
 	config.boot_files = f->boot_files;
-	if (http_start(&config, &f->http, reason, sizeof(reason))) {
-		fprintf(stderr, "%s\n", reason);
+	if (http_start(&config, &f->http, &reason)) {
+		fprintf(stderr, "%s\n", reason.text);
 		return -1;
 	}
 	snprintf(f->address, sizeof(f->address), "%s", http_address(f->http));

@@ -89,17 +89,18 @@ static void test_the_password_is_set_once(void **state)
 	struct fixture *f = *state, before = *f, after = *f;
 	struct endpoint any;
 	struct http_config config = { .inventory = f->inventory, .boot_endpoints = &any, .boot_endpoint_count = 1 };
-	char reason[512] = "", body[256], cookie[256];
+	char body[256], cookie[256];
+	struct reason reason = { "" };
 
 	parse_endpoint("127.0.0.1:0", &any);
-	assert_int_equal(http_start(&config, &before.http, reason, sizeof(reason)), 0);
+	assert_int_equal(http_start(&config, &before.http, &reason), 0);
 	snprintf(before.address, sizeof(before.address), "%s", http_address(before.http));
 	setup_body(&before, "another one", body);
 	set_up(f, cookie);
 	assert_int_equal(status_of(&before, VIA_TCP, "POST", "/api/v1/setup", "", body), 409);
 	http_stop(before.http);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}"), 200);
-	assert_int_equal(http_start(&config, &after.http, reason, sizeof(reason)), 0);
+	assert_int_equal(http_start(&config, &after.http, &reason), 0);
 	assert_string_equal(http_setup_url(after.http), "");
 	http_stop(after.http);
 }

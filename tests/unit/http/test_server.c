@@ -307,13 +307,13 @@ static void test_port_taken(void **state)
 	struct fixture *f = *state;
 	struct endpoint taken;
 	struct http_config config = { .inventory = f->inventory, .boot_endpoints = &taken, .boot_endpoint_count = 1 };
-	char reason[512] = "";
+	struct reason reason = { "" };
 	struct http *second;
 
 	assert_true(parse_endpoint(f->address, &taken));
-	assert_int_equal(http_start(&config, &second, reason, sizeof(reason)), -EADDRINUSE);
-	assert_non_null(strstr(reason, "--http"));
-	assert_non_null(strstr(reason, "ss -ltnp"));
+	assert_int_equal(http_start(&config, &second, &reason), -EADDRINUSE);
+	assert_non_null(strstr(reason.text, "--http"));
+	assert_non_null(strstr(reason.text, "ss -ltnp"));
 }
 
 static void test_pages_elsewhere(void **state)
@@ -326,10 +326,10 @@ static void test_pages_elsewhere(void **state)
 				      .boot_endpoint_count = 1,
 				      .web_endpoints = &any,
 				      .web_endpoint_count = 1 };
-	char reason[512] = "";
+	struct reason reason = { "" };
 
 	parse_endpoint("127.0.0.1:0", &any);
-	assert_int_equal(http_start(&config, &other.http, reason, sizeof(reason)), 0);
+	assert_int_equal(http_start(&config, &other.http, &reason), 0);
 	snprintf(other.address, sizeof(other.address), "%s", http_address(other.http));
 	expect_status(&other, VIA_TCP, "GET", "/boot.ipxe", 200);
 	expect_status(&other, VIA_TCP, "GET", "/login", 404);
@@ -347,11 +347,12 @@ static void test_stop_with_requests_waiting(void **state)
 	struct endpoint any;
 	struct http_config config = { .inventory = f->inventory, .boot_endpoints = &any, .boot_endpoint_count = 1 };
 	static const char request[] = "GET /boot?mac=52:54:00:00:00:05 HTTP/1.1\r\nHost: x\r\n\r\n";
-	char reason[512] = "", got[64] = "";
+	char got[64] = "";
+	struct reason reason = { "" };
 	int fds[20];
 
 	parse_endpoint("127.0.0.1:0", &any);
-	assert_int_equal(http_start(&config, &other.http, reason, sizeof(reason)), 0);
+	assert_int_equal(http_start(&config, &other.http, &reason), 0);
 	snprintf(other.address, sizeof(other.address), "%s", http_address(other.http));
 	for (size_t i = 0; i < array_len(fds); i++) {
 		fds[i] = connect_to(&other, VIA_TCP);

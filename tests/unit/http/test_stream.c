@@ -182,10 +182,10 @@ static void test_streams_end_with_the_server(void **state)
 	struct fixture other = *f;
 	struct http_config config = { .inventory = f->inventory, .control_path = other.control };
 	static struct reader reader;
-	char reason[512] = "";
+	struct reason reason = { "" };
 
 	snprintf(other.control, sizeof(other.control), "%s/second.sock", f->dir);
-	assert_int_equal(http_start(&config, &other.http, reason, sizeof(reason)), 0);
+	assert_int_equal(http_start(&config, &other.http, &reason), 0);
 	open_stream(&other, &reader, "", "");
 	http_stop(other.http);
 	while (recv(reader.fd, reader.got, sizeof(reader.got), 0) > 0)

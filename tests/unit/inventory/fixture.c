@@ -10,10 +10,10 @@
 
 static void must_open(struct fixture *f)
 {
-	char reason[512] = "";
+	struct reason reason = { "" };
 
-	if (inventory_open(f->path, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open(f->path, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 }
 
 int fixture_setup(void **state)

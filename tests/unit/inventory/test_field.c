@@ -93,24 +93,24 @@ static void test_parse(void **state)
 		     { "block", "4096", 0 },
 		     { "colour", "blue", 2 } };
 	struct thing thing = { .flag = false };
-	char reason[128] = "untouched";
+	struct reason reason = { "untouched" };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++) {
-		assert_int_equal(field_parse(of(good[i].key), &thing, good[i].value, reason, sizeof(reason)), 0);
+		assert_int_equal(field_parse(of(good[i].key), &thing, good[i].value, &reason), 0);
 		assert_int_equal(field_get(of(good[i].key), &thing), good[i].want);
 	}
-	assert_int_equal(field_parse(of("text"), &thing, "seven b", reason, sizeof(reason)), 0);
+	assert_int_equal(field_parse(of("text"), &thing, "seven b", &reason), 0);
 	assert_string_equal(thing.text, "seven b");
-	assert_int_equal(field_parse(of("text"), &thing, "disk", reason, sizeof(reason)), 0);
+	assert_int_equal(field_parse(of("text"), &thing, "disk", &reason), 0);
 	assert_string_equal(thing.text, "disk"); /* a word of another field's */
-	assert_int_equal(field_parse(of("text"), &thing, "", reason, sizeof(reason)), 0);
+	assert_int_equal(field_parse(of("text"), &thing, "", &reason), 0);
 	assert_string_equal(thing.text, "");
-	assert_int_equal(field_parse(of("boot"), &thing, "menu", reason, sizeof(reason)), 0);
+	assert_int_equal(field_parse(of("boot"), &thing, "menu", &reason), 0);
 	assert_string_equal(thing.word_text, "menu");
-	assert_int_equal(field_parse(of("boot"), &thing, "disk", reason, sizeof(reason)), 0);
+	assert_int_equal(field_parse(of("boot"), &thing, "disk", &reason), 0);
 	assert_string_equal(thing.word_text, "");
-	assert_string_equal(reason, "untouched");
+	assert_string_equal(reason.text, "untouched");
 }
 
 static void test_refuse(void **state)
@@ -129,13 +129,13 @@ static void test_refuse(void **state)
 		{ "group", "lab", "group: cannot be set" },
 	};
 	struct thing thing = { .text = "before", .flag = true, .colour = BLUE }, before = thing;
-	char reason[128];
+	struct reason reason;
 
 	(void)state;
 	memcpy(&thing, &before, sizeof(thing));
 	for (size_t i = 0; i < array_len(bad); i++) {
-		assert_int_equal(field_parse(of(bad[i].key), &thing, bad[i].value, reason, sizeof(reason)), -EINVAL);
-		assert_string_equal(reason, bad[i].why);
+		assert_int_equal(field_parse(of(bad[i].key), &thing, bad[i].value, &reason), -EINVAL);
+		assert_string_equal(reason.text, bad[i].why);
 	}
 	assert_memory_equal(&thing, &before, sizeof(thing));
 	assert_null(field_by_key(things, "id")); /* shown, but not set */

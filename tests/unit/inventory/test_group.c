@@ -175,19 +175,19 @@ static void test_migration(void **state)
 		"INSERT INTO machine VALUES (2, 'disk-one', 'iqn.2', '', '', '', 1, 0, 0, '', 0, 0, 0, '', 'c2', 1, '', 1, 1, 0, 0);";
 	struct asset first[2] = { *asset_find(assets_db, "schema.sql"), { 0 } };
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 	sqlite3 *db;
 
 	inventory_close(f->inventory);
 	f->inventory = NULL;
 	assert_int_equal(unlink(f->path), 0);
-	assert_int_equal(inventory_open_table(f->path, first, &f->inventory, reason, sizeof(reason)), 0);
+	assert_int_equal(inventory_open_table(f->path, first, &f->inventory, &reason), 0);
 	inventory_close(f->inventory);
 	f->inventory = NULL;
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), 0);
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), 0);
 	assert_int_equal(in_read(f, old_machine, NULL), 0);
 }
 

@@ -52,9 +52,9 @@ static const struct asset dangling_2[] = {
 	{ 0, 0, 0 },
 };
 
-static int open_table(struct fixture *f, const struct asset *table, char reason[512])
+static int open_table(struct fixture *f, const struct asset *table, struct reason *reason)
 {
-	return inventory_open_table(f->path, table, &f->inventory, reason, 512);
+	return inventory_open_table(f->path, table, &f->inventory, reason);
 }
 
 /* One number out of the file, as somebody else reads it. */
@@ -102,27 +102,27 @@ static void close_it(struct fixture *f)
 static void test_from_old(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(open_table(f, version_1, reason), 0);
+	assert_int_equal(open_table(f, version_1, &reason), 0);
 	close_it(f);
 	assert_int_equal(ask(f, "PRAGMA user_version"), 1);
-	assert_int_equal(open_table(f, version_3, reason), 0);
+	assert_int_equal(open_table(f, version_3, &reason), 0);
 	close_it(f);
 	assert_int_equal(ask(f, "PRAGMA user_version"), 3);
 	assert_int_equal(ask(f, "SELECT z FROM a WHERE x = 'one'"), 7);
 	assert_int_equal(ask(f, "SELECT count(*) FROM b"), 1); /* no cascade while the table was made again */
-	assert_int_equal(open_table(f, version_3, reason), 0);
+	assert_int_equal(open_table(f, version_3, &reason), 0);
 	close_it(f);
 }
 
 static void test_from_nothing(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 	struct stat st;
 
-	assert_int_equal(open_table(f, version_3, reason), 0);
+	assert_int_equal(open_table(f, version_3, &reason), 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	close_it(f);
@@ -133,95 +133,97 @@ static void test_from_nothing(void **state)
 static void test_newer(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(open_table(f, version_3, reason), 0);
+	assert_int_equal(open_table(f, version_3, &reason), 0);
 	close_it(f);
-	assert_int_equal(open_table(f, version_1, reason), -EPROTONOSUPPORT);
-	assert_non_null(strstr(reason, "newer sanbootd"));
-	assert_non_null(strstr(reason, "3"));
+	assert_int_equal(open_table(f, version_1, &reason), -EPROTONOSUPPORT);
+	assert_non_null(strstr(reason.text, "newer sanbootd"));
+	assert_non_null(strstr(reason.text, "3"));
 }
 
 static void test_broken_migration(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(open_table(f, version_1, reason), 0);
+	assert_int_equal(open_table(f, version_1, &reason), 0);
 	close_it(f);
-	assert_int_not_equal(open_table(f, broken_2, reason), 0);
-	assert_non_null(strstr(reason, "0002-broken.sql"));
-	assert_non_null(strstr(reason, "nonsense"));
-	assert_int_equal(open_table(f, dangling_2, reason), -EUCLEAN);
-	assert_non_null(strstr(reason, "refer to nothing"));
+	assert_int_not_equal(open_table(f, broken_2, &reason), 0);
+	assert_non_null(strstr(reason.text, "0002-broken.sql"));
+	assert_non_null(strstr(reason.text, "nonsense"));
+	assert_int_equal(open_table(f, dangling_2, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "refer to nothing"));
 	/* Nothing of either is left. */
 	assert_int_equal(ask(f, "PRAGMA user_version"), 1);
 	assert_int_equal(ask(f, "SELECT count(*) FROM a WHERE x = 'one'"), 1);
 	assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_master WHERE name = 'c'"), 0);
-	assert_int_equal(open_table(f, version_1, reason), 0);
+	assert_int_equal(open_table(f, version_1, &reason), 0);
 	close_it(f);
 }
 
 static void test_foreign(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 	FILE *file;
 
 	change(f, "CREATE TABLE theirs (x)");
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), -EUCLEAN);
-	assert_non_null(strstr(reason, "another program"));
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "another program"));
 	assert_int_equal(ask(f, "SELECT count(*) FROM theirs"), 0);
 	assert_int_equal(unlink(f->path), 0);
 
 	/* Ours by its mark, and of no version: schema.sql is not run over somebody's tables. */
 	change(f, "CREATE TABLE theirs (x); PRAGMA application_id = 1396854612");
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), -EUCLEAN);
-	assert_non_null(strstr(reason, "no version"));
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "no version"));
 	assert_int_equal(unlink(f->path), 0);
 
 	file = fopen(f->path, "w");
 	for (int i = 0; i < 5000; i++)
 		fputs("this is no database\n", file);
 	fclose(file);
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), -EUCLEAN);
-	assert_non_null(strstr(reason, "damaged"));
-	assert_non_null(strstr(reason, "backup"));
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "damaged"));
+	assert_non_null(strstr(reason.text, "backup"));
 }
 
 static void test_corrupt(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512], garbage[4096];
+	char garbage[4096];
+	struct reason reason;
 	int fd;
 
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), 0);
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), 0);
 	close_it(f);
 	memset(garbage, 0x5a, sizeof(garbage));
 	fd = open(f->path, O_RDWR | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, garbage, sizeof(garbage), 4096 * 3), sizeof(garbage));
 	close(fd);
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), -EUCLEAN);
-	assert_non_null(strstr(reason, "damaged"));
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "damaged"));
 }
 
 static void test_unreachable(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512], path[128];
+	char path[128];
+	struct reason reason;
 
 	snprintf(path, sizeof(path), "%s/no/such/folder.db", f->dir);
-	assert_int_equal(inventory_open(path, &f->inventory, reason, sizeof(reason)), -ENOENT);
-	assert_non_null(strstr(reason, path));
+	assert_int_equal(inventory_open(path, &f->inventory, &reason), -ENOENT);
+	assert_non_null(strstr(reason.text, path));
 }
 
 /* The schema as it is compiled in: tables and indexes are there, and it is STRICT throughout. */
 static void test_real_schema(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(inventory_open(f->path, &f->inventory, reason, sizeof(reason)), 0);
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), 0);
 	close_it(f);
 	assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
 				"AND sql NOT LIKE '%STRICT'"),

@@ -149,7 +149,7 @@ static void make_old(struct fixture *f)
 {
 	struct asset table[32];
 	size_t count = 0;
-	char reason[512];
+	struct reason reason;
 
 	for (const struct asset *asset = assets_db; asset->name; asset++) {
 		if (strncmp(asset->name, "migrations/", 11) || strtoul(asset->name + 11, NULL, 10) <= OLD_VERSION)
@@ -157,18 +157,18 @@ static void make_old(struct fixture *f)
 		assert_true(count < array_len(table));
 	}
 	table[count] = (struct asset){ 0 };
-	if (inventory_open_table(f->path, table, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open_table(f->path, table, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 	inventory_close(f->inventory);
 	f->inventory = NULL;
 }
 
 static void open_it(struct fixture *f)
 {
-	char reason[512];
+	struct reason reason;
 
-	if (inventory_open(f->path, &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open(f->path, &f->inventory, &reason))
+		fail_msg("%s", reason.text);
 }
 
 static void close_it(struct fixture *f)

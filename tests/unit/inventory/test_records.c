@@ -236,7 +236,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 		{ "max-booting", "-1" },
 	};
-	char all[1024] = "", reason[256] = "", value[16] = "";
+	char all[1024] = "", value[16] = "";
+	struct reason reason = { "" };
 	struct policy p;
 
 	(void)arg;
@@ -249,21 +250,21 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(p.max_machines, 256);
 	assert_int_equal(p.reserve_percent, 5);
 	assert_int_equal(p.reserve_bytes, 0);
-	assert_int_equal(policy_set(tx, "no-such", "x", reason, sizeof(reason)), -ENOENT);
-	assert_non_null(strstr(reason, "name-pattern"));
+	assert_int_equal(policy_set(tx, "no-such", "x", &reason), -ENOENT);
+	assert_non_null(strstr(reason.text, "name-pattern"));
 	for (size_t i = 0; i < array_len(bad); i++) {
-		assert_int_equal(policy_set(tx, bad[i][0], bad[i][1], reason, sizeof(reason)), -EINVAL);
-		assert_non_null(strstr(reason, " must be "));
+		assert_int_equal(policy_set(tx, bad[i][0], bad[i][1], &reason), -EINVAL);
+		assert_non_null(strstr(reason.text, " must be "));
 	}
-	assert_int_equal(policy_set(tx, "enrol", "approve", reason, sizeof(reason)), 0);
-	assert_int_equal(policy_set(tx, "auth", "none", reason, sizeof(reason)), 0);
-	assert_int_equal(policy_set(tx, "mode", "ephemeral", reason, sizeof(reason)), 0);
-	assert_int_equal(policy_set(tx, "reserve", "20G", reason, sizeof(reason)), 0);
-	assert_int_equal(policy_set(tx, "max-machines", "1", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "enrol", "approve", &reason), 0);
+	assert_int_equal(policy_set(tx, "auth", "none", &reason), 0);
+	assert_int_equal(policy_set(tx, "mode", "ephemeral", &reason), 0);
+	assert_int_equal(policy_set(tx, "reserve", "20G", &reason), 0);
+	assert_int_equal(policy_set(tx, "max-machines", "1", &reason), 0);
 	assert_int_equal(p.max_booting, 512);
 	assert_int_equal(p.quota_bytes, 0);
-	assert_int_equal(policy_set(tx, "quota", "20M", reason, sizeof(reason)), 0);
-	assert_int_equal(policy_set(tx, "max-booting", "0", reason, sizeof(reason)), 0);
+	assert_int_equal(policy_set(tx, "quota", "20M", &reason), 0);
+	assert_int_equal(policy_set(tx, "max-booting", "0", &reason), 0);
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_APPROVE);
 	assert_int_equal(p.auth, AUTH_NONE);

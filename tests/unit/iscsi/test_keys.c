@@ -4,8 +4,8 @@
  */
 #include "base/buf.h"
 #include "cmocka_all.h"
-#include "iscsi/keys.h"
-#include "iscsi/negotiate.h"
+#include "iscsi/wire/keys.h"
+#include "iscsi/login/negotiate.h"
 
 #include <stdio.h>
 #include <string.h>

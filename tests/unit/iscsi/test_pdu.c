@@ -3,9 +3,9 @@
 #include "base/crc32c.h"
 #include "base/secret.h"
 #include "cmocka_all.h"
-#include "iscsi/chap.h"
-#include "iscsi/chunks.h"
-#include "iscsi/pdu.h"
+#include "iscsi/login/chap.h"
+#include "iscsi/link/chunks.h"
+#include "iscsi/wire/pdu.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Memory for what receives bring, and Data-Out that stays in it. */
 #include "cmocka_all.h"
-#include "iscsi/chunks.h"
-#include "iscsi/rx_pool.h"
+#include "iscsi/link/chunks.h"
+#include "iscsi/link/rx_pool.h"
 
 #include <string.h>
 

@@ -50,7 +50,7 @@ static void stop(struct iscsi_server *server)
 	iscsi_server_free(server);
 }
 
-static int start(const char *listen, struct iscsi_server **server, char reason[256])
+static int start(const char *listen, struct iscsi_server **server, struct reason *reason)
 {
 	struct endpoint endpoint;
 	struct iscsi_server_config config = {
@@ -58,17 +58,17 @@ static int start(const char *listen, struct iscsi_server **server, char reason[2
 	};
 
 	assert_true(parse_endpoint(listen, &endpoint));
-	return iscsi_server_start(&config, server, reason, 256);
+	return iscsi_server_start(&config, server, reason);
 }
 
 static void test_start_and_stop(void **state)
 {
 	struct iscsi_server *server;
 	struct endpoint bound;
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	assert_int_equal(start("127.0.0.1:0", &server, &reason), 0);
 	assert_int_equal(iscsi_server_endpoints(server, &bound, 1), 1);
 	assert_int_not_equal(endpoint_port(&bound), 0);
 	for (int i = 0; i < 3; i++)
@@ -79,10 +79,10 @@ static void test_start_and_stop(void **state)
 static void test_stop_before_the_loops_ran(void **state)
 {
 	struct iscsi_server *server;
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	assert_int_equal(start("127.0.0.1:0", &server, &reason), 0);
 	stop(server);
 }
 
@@ -100,30 +100,31 @@ static bool have_ipv6(void)
 static void test_ipv6(void **state)
 {
 	struct iscsi_server *server;
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
 	if (!have_ipv6()) {
 		test_skip("this machine has no ::1");
 		return;
 	}
-	assert_int_equal(start("[::1]:0", &server, reason), 0);
+	assert_int_equal(start("[::1]:0", &server, &reason), 0);
 	stop(server);
 }
 
 static void test_port_taken(void **state)
 {
 	struct iscsi_server *first, *second;
-	char reason[256], text[PARSE_ENDPOINT_TEXT];
+	char text[PARSE_ENDPOINT_TEXT];
+	struct reason reason;
 	struct endpoint bound;
 
 	(void)state;
-	assert_int_equal(start("127.0.0.1:0", &first, reason), 0);
+	assert_int_equal(start("127.0.0.1:0", &first, &reason), 0);
 	iscsi_server_endpoints(first, &bound, 1);
 	endpoint_format(&bound, text);
-	assert_true(start(text, &second, reason) < 0);
-	assert_non_null(strstr(reason, text));
-	assert_non_null(strstr(reason, "--iscsi"));
+	assert_true(start(text, &second, &reason) < 0);
+	assert_non_null(strstr(reason.text, text));
+	assert_non_null(strstr(reason.text, "--iscsi"));
 	stop(first);
 }
 
@@ -157,11 +158,11 @@ static void test_questions_about_nobody(void **state)
 {
 	struct iscsi_server *server;
 	struct seen seen = { .alive = true };
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
-	iscsi_server_probe(server, 7, 1000, loops[1], on_probed, &seen);
+	assert_int_equal(start("127.0.0.1:0", &server, &reason), 0);
+	iscsi_server_check_alive(server, 7, 1000, loops[1], on_probed, &seen);
 	iscsi_server_release(server, 8, "test", loops[0], on_released, &seen);
 	iscsi_server_sessions(server, 0, loops[1], on_session, &seen);
 	iscsi_server_sessions(server, 9, loops[0], on_session, &seen);
@@ -177,7 +178,7 @@ static void test_questions_about_nobody(void **state)
 struct changed {
 	unsigned count;
 	int err;
-	char reason[300];
+	struct reason reason;
 };
 
 static void on_changed(void *arg, int err, const char *reason)
@@ -186,7 +187,7 @@ static void on_changed(void *arg, int err, const char *reason)
 
 	changed->count++;
 	changed->err = err;
-	strcpy(changed->reason, reason);
+	strcpy(changed->reason.text, reason);
 }
 
 /* Whom nobody has opened nothing can be attached to; what cannot be a LUN is said to be none. */
@@ -197,10 +198,10 @@ static void test_changes_of_nobody(void **state)
 		int err;
 	} luns[] = { { 1, -ENOENT }, { 255, -ENOENT }, { 0, -EINVAL }, { 256, -EINVAL }, { UINT_MAX, -EINVAL } };
 	struct iscsi_server *server;
-	char reason[256];
+	struct reason reason;
 
 	(void)state;
-	assert_int_equal(start("127.0.0.1:0", &server, reason), 0);
+	assert_int_equal(start("127.0.0.1:0", &server, &reason), 0);
 	for (size_t i = 0; i < sizeof(luns) / sizeof(luns[0]); i++) {
 		struct changed changed[3] = { 0 };
 
@@ -212,7 +213,7 @@ static void test_changes_of_nobody(void **state)
 		for (int kind = 0; kind < 3; kind++) {
 			assert_int_equal(changed[kind].count, 1);
 			assert_int_equal(changed[kind].err, luns[i].lun || kind < 2 ? luns[i].err : -ENOENT);
-			assert_int_equal(changed[kind].err == -EINVAL, changed[kind].reason[0] != '\0');
+			assert_int_equal(changed[kind].err == -EINVAL, changed[kind].reason.text[0] != '\0');
 		}
 	}
 	stop(server);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/util.h"
 #include "scsi/sense.h"
 
 static uint8_t block_b[512];
@@ -281,6 +282,66 @@ static void test_events(void **state)
 	fake_disk_free(second);
 }
 
+/* What the transport refuses has the sense of its logical unit, in the format that is set there. */
+static void test_transport_errors(void **state)
+{
+	static const struct {
+		enum scsi_transport_error why;
+		unsigned key, code;
+	} errors[] = {
+		{ SCSI_UNEXPECTED_DATA, SENSE_ABORTED_COMMAND, 0x0c0c },
+		{ SCSI_WRONG_DATA_AMOUNT, SENSE_ABORTED_COMMAND, 0x0c0d },
+		{ SCSI_DATA_CORRUPTED, SENSE_ABORTED_COMMAND, 0x4705 },
+		{ SCSI_BIDIRECTIONAL, SENSE_ILLEGAL_REQUEST, 0x2400 },
+		{ SCSI_NO_MEMORY, SENSE_HARDWARE_ERROR, 0x4400 },
+	};
+	struct rig *rig = *state;
+	struct fake_disk *second = fake_disk_new(1 << 20);
+	struct cmd cmd;
+
+	for (unsigned i = 0; i < 2 * array_len(errors); i++) {
+		bool descriptor = i % 2;
+
+		rig->target->lus[0]->mode.d_sense = descriptor;
+		cmd_prepare_write(rig, &cmd, 0, 5, block_b);
+		scsi_task_fail(&cmd.task, errors[i / 2].why);
+		assert_int_equal(cmd.done, 1);
+		assert_false(cmd.task.aborted);
+		assert_int_equal(cmd.task.sense[0], descriptor ? 0x72 : 0x70);
+		assert_int_equal(cmd.task.sense_len, descriptor ? 8 : 18);
+		assert_sense(answer_of(&cmd.task), errors[i / 2].key, errors[i / 2].code);
+		cmd_release(&cmd);
+		assert_int_equal(rig->fake->pending, 0);
+	}
+	/* its unit has gone since, and with it what was set there */
+	assert_int_equal(scsi_target_add_lun(rig->target, 5, &second->disk, NULL), 0);
+	rig->target->lus[5]->mode.d_sense = true;
+	cmd_prepare_lun(rig, &cmd, 0, 5, CDB(0x2a, 0, 0, 0, 0, 0, 0, 0, 1));
+	scsi_target_hold(rig->target, 5);
+	assert_int_equal(scsi_target_remove_lun(rig->target, 5), 0);
+	scsi_task_fail(&cmd.task, SCSI_DATA_CORRUPTED);
+	assert_int_equal(cmd.task.sense[0], 0x70);
+	cmd_release(&cmd);
+	fake_disk_free(second);
+}
+
+static void test_is_read(void **state)
+{
+	static const struct {
+		uint8_t cdb[16];
+		bool is;
+	} commands[] = { { { 0x08 }, true },  { { 0x28 }, true },  { { 0xa8 }, true },	{ { 0x88 }, true },
+			 { { 0x25 }, false }, { { 0x2a }, false }, { { 0x2f }, false }, { { 0xee }, false } };
+	struct rig *rig = *state;
+	struct cmd cmd;
+
+	for (unsigned i = 0; i < array_len(commands); i++) {
+		cmd_prepare(rig, &cmd, 0, commands[i].cdb, 16);
+		assert_int_equal(scsi_task_is_read(&cmd.task), commands[i].is);
+		cmd_release(&cmd);
+	}
+}
+
 /* The disk goes away under its nexuses and comes back larger; what came meanwhile then runs. */
 static void test_hold(void **state)
 {
@@ -450,6 +511,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_attentions, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_capacity_changed, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_transport_errors, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_is_read, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_hold, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_cleared, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_task_set_full, setup, rig_teardown),

@@ -43,7 +43,7 @@ struct call {
 	const struct image_version *version;
 	struct disk *disk;
 	int err;
-	char reason[256];
+	struct reason reason;
 	sem_t done;
 };
 
@@ -53,7 +53,7 @@ static void call_opened(void *arg, const struct disk_opened *result)
 
 	call->disk = result->disk;
 	call->err = result->err;
-	snprintf(call->reason, sizeof(call->reason), "%s", result->reason);
+	reason_set(&call->reason, "%s", result->reason.text);
 	sem_post(&call->done);
 }
 
@@ -71,8 +71,8 @@ static void open_run(struct loop_msg *msg)
 	store_open_volume(call->store, call->loop, call->volume, call->version, &how, call_opened, call);
 }
 
-struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *volume, const struct image_version *version,
-			int *err, char reason[256])
+struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *volume,
+			const struct image_version *version, int *err, struct reason *reason)
 {
 	struct call call = { .msg.run = open_run, .store = d->f->store, .env = d->env, .loop = d->loops[loop],
 			     .volume = volume, .version = version };
@@ -81,7 +81,7 @@ struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *vol
 	loop_post(d->loops[loop], &call.msg);
 	call_wait(&call);
 	*err = call.err;
-	memcpy(reason, call.reason, sizeof(call.reason));
+	*reason = call.reason;
 	assert_true((call.disk != NULL) != (call.err != 0));
 	return call.disk;
 }

@@ -17,8 +17,8 @@ struct disks {
 void disks_start(struct disks *disks, struct fixture *f);
 void disks_stop(struct disks *disks);
 /* *err and *reason where it is NULL. */
-struct disk *disks_open(struct disks *disks, unsigned loop, const struct volume *volume, const struct image_version *version,
-			int *err, char reason[256]);
+struct disk *disks_open(struct disks *disks, unsigned loop, const struct volume *volume,
+			const struct image_version *version, int *err, struct reason *reason);
 int disks_close(struct disks *disks, struct disk *disk);
 /* 4 KiB. read: the first byte, once all are the same; -errno. */
 int disks_write(struct disk *disk, uint64_t offset, unsigned char byte);

@@ -26,17 +26,17 @@ struct fixture *fixture_new(void)
 void fixture_open(struct fixture *f)
 {
 	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 2 };
-	char reason[512] = "";
+	struct reason reason = { "" };
 
 	assert_int_equal(pool_new(threads, &f->pool), 0);
-	if (store_open(f->state, f->pool, &f->store, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_open(f->state, f->pool, &f->store, &reason))
+		fail_msg("%s", reason.text);
 	if (f->backends)
 		f->store->backends = f->backends;
-	if (inventory_open(store_inventory_path(f->store), &f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
-	if (store_attach(f->store, f->inventory, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (inventory_open(store_inventory_path(f->store), &f->inventory, &reason))
+		fail_msg("%s", reason.text);
+	if (store_attach(f->store, f->inventory, &reason))
+		fail_msg("%s", reason.text);
 }
 
 void fixture_close(struct fixture *f)
@@ -189,11 +189,11 @@ void import_wait(struct fixture *f, uint64_t id, struct import_status *status)
 struct import_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use)
 {
 	struct import_status status = { 0 };
-	char reason[512] = "";
+	struct reason reason = { "" };
 	uint64_t id;
 
-	if (store_import(f->store, path, name, use, "test", &id, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_import(f->store, path, name, use, "test", &id, &reason))
+		fail_msg("%s", reason.text);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 		import_wait(f, id, &status);
 	return status;
@@ -250,7 +250,8 @@ static int enrol_run(struct inventory_tx *tx, void *arg)
 {
 	struct enrolment *e = arg;
 	struct machine *m = &e->machine;
-	char mac[PARSE_MAC_TEXT], reason[512];
+	char mac[PARSE_MAC_TEXT];
+	struct reason reason;
 	struct policy policy;
 
 	if (policy_get(tx, &policy))
@@ -260,7 +261,7 @@ static int enrol_run(struct inventory_tx *tx, void *arg)
 	snprintf(m->iqn, sizeof(m->iqn), "iqn.2026-11.test:%u", e->n);
 	snprintf(mac, sizeof(mac), "52:54:00:00:%02x:%02x", e->n >> 8 & 255, e->n & 255);
 	m->system.version_id = e->version->id;
-	if (store_create_volume(e->f->store, &m->system, e->version, &policy, e->n, reason, sizeof(reason)))
+	if (store_create_volume(e->f->store, &m->system, e->version, &policy, e->n, &reason))
 		return -EIO;
 	return machine_insert(tx, m, mac);
 }

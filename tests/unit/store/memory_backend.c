@@ -88,16 +88,14 @@ static int read_golden(struct store *store, const struct image_version *version,
 }
 
 static int memory_create(struct store *store, const struct volume *volume, const struct image_version *version,
-			 char *reason, size_t reason_size)
+			 struct reason *reason)
 {
 	uint64_t size_bytes = version ? version->size_bytes : volume->size_bytes;
 	struct object *made;
 	int err = 0;
 
-	if (find(volume->object)) {
-		snprintf(reason, reason_size, "%s is there already", volume->object);
-		return -EEXIST;
-	}
+	if (find(volume->object))
+		return reason_refuse(reason, -EEXIST, "%s is there already", volume->object);
 	made = calloc(1, sizeof(*made));
 	assert(made);
 	snprintf(made->name, sizeof(made->name), "%s", volume->object);
@@ -107,7 +105,7 @@ static int memory_create(struct store *store, const struct volume *volume, const
 	if (version)
 		err = read_golden(store, version, made->bytes);
 	if (err) {
-		snprintf(reason, reason_size, "%s: %s", version->file, strerror(-err));
+		reason_set(reason, "%s: %s", version->file, strerror(-err));
 		free(made->bytes);
 		free(made);
 		return err;
@@ -119,15 +117,13 @@ static int memory_create(struct store *store, const struct volume *volume, const
 	return 0;
 }
 
-static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, char *reason, size_t reason_size)
+static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, struct reason *reason)
 {
 	struct object *object = find(name);
 
 	(void)store;
-	if (!object) {
-		snprintf(reason, reason_size, "%s is missing", name);
-		return -ENOENT;
-	}
+	if (!object)
+		return reason_refuse(reason, -ENOENT, "%s is missing", name);
 	assert(!object->open);
 	if (size_bytes <= object->size_bytes)
 		return 0;
@@ -138,11 +134,10 @@ static int memory_grow(struct store *store, const char *name, uint64_t size_byte
 	return 0;
 }
 
-static int memory_lift(struct store *store, const char *name, char *reason, size_t reason_size)
+static int memory_lift(struct store *store, const char *name, struct reason *reason)
 {
 	(void)store;
 	(void)reason;
-	(void)reason_size;
 	return find(name) ? 0 : -ENOENT;
 }
 
@@ -308,8 +303,8 @@ static void memory_open(struct store *store, struct loop *loop, const struct vol
 			free(o->memory->bytes);
 	}
 	if (o->result.err) {
-		snprintf(o->result.reason, sizeof(o->result.reason), "%s: %s", volume->object[0] ? volume->object : version->file,
-			 strerror(-o->result.err));
+		reason_set(&o->result.reason, "%s: %s", volume->object[0] ? volume->object : version->file,
+			   strerror(-o->result.err));
 		free(o->memory);
 	}
 	loop_post(loop, &o->msg);

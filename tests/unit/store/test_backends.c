@@ -69,10 +69,10 @@ static struct image_version golden(struct fixture *f)
 
 static struct volume made(struct fixture *f, struct volume volume, const struct image_version *version)
 {
-	char reason[REASON_TEXT];
+	struct reason reason;
 
-	if (store_create_volume(f->store, &volume, version, &no_reserve, 3, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_create_volume(f->store, &volume, version, &no_reserve, 3, &reason))
+		fail_msg("%s", reason.text);
 	assert_string_equal(volume.backend, backend(f)->name);
 	assert_true(volume.object[0] && volume.fresh);
 	return volume;
@@ -122,14 +122,14 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 {
 	uint64_t size_bytes = version ? version->size_bytes : volume.size_bytes;
 	unsigned count = objects(f);
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct disk *disk;
 	struct store_space space;
 	int err;
 
 	check_info(f, &volume, size_bytes, true);
 	assert_int_equal(store_sync_volume(f->store, &volume), 0);
-	disk = disks_open(d, 0, &volume, version, &err, reason);
+	disk = disks_open(d, 0, &volume, version, &err, &reason);
 	assert_non_null(disk);
 	assert_int_equal(disk->size_bytes, size_bytes);
 	assert_false(disk->read_only);
@@ -141,17 +141,17 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 	assert_int_equal(disks_write(disk, size_bytes, 'x'), -EINVAL);
 	assert_int_equal(objects(f), count); /* what a backend keeps beside it while it is open is none */
 	/* One at a time. */
-	assert_null(disks_open(d, 1, &volume, version, &err, reason));
+	assert_null(disks_open(d, 1, &volume, version, &err, &reason));
 	assert_int_equal(err, -EBUSY);
-	assert_true(reason[0]);
+	assert_true(reason.text[0]);
 	assert_int_equal(disks_close(d, disk), 0);
 	check_info(f, &volume, size_bytes, true);
 	/* It grows, and what is added reads as zeroes; never the other way. */
-	assert_int_equal(store_grow_volume(f->store, &volume, size_bytes + (1 << 20), reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_volume(f->store, &volume, 0, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_volume(f->store, &volume, 4096, reason, sizeof(reason)), 0);
-	assert_int_equal(store_lift_volume(f->store, &volume, reason, sizeof(reason)), 0);
-	disk = disks_open(d, 1, &volume, version, &err, reason);
+	assert_int_equal(store_grow_volume(f->store, &volume, size_bytes + (1 << 20), &reason), 0);
+	assert_int_equal(store_grow_volume(f->store, &volume, 0, &reason), 0);
+	assert_int_equal(store_grow_volume(f->store, &volume, 4096, &reason), 0);
+	assert_int_equal(store_lift_volume(f->store, &volume, &reason), 0);
+	disk = disks_open(d, 1, &volume, version, &err, &reason);
 	assert_non_null(disk);
 	assert_int_equal(disk->size_bytes, size_bytes + (1 << 20));
 	assert_int_equal(disks_read(disk, 8192), 'x');
@@ -162,11 +162,11 @@ static void check_life(struct fixture *f, struct disks *d, struct volume volume,
 	/* Deleted, and once more, which is fine. */
 	store_delete_object(f->store, &volume);
 	store_delete_object(f->store, &volume);
-	assert_null(disks_open(d, 0, &volume, version, &err, reason));
+	assert_null(disks_open(d, 0, &volume, version, &err, &reason));
 	assert_int_equal(err, -ENOENT);
-	assert_true(reason[0]);
+	assert_true(reason.text[0]);
 	assert_int_equal(store_sync_volume(f->store, &volume), -ENOENT);
-	assert_int_equal(store_grow_volume(f->store, &volume, 1 << 20, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_grow_volume(f->store, &volume, 1 << 20, &reason), -ENOENT);
 }
 
 static void of_life(struct fixture *f)
@@ -174,12 +174,12 @@ static void of_life(struct fixture *f)
 	struct image_version version = golden(f);
 	struct volume data = make_data(f), other = make_data(f), system = make_system(f, &version);
 	struct volume_info info;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct disks d;
 
 	assert_string_not_equal(data.object, other.object);
-	assert_int_equal(backend(f)->create(f->store, &data, NULL, reason, sizeof(reason)), -EEXIST);
-	assert_true(reason[0]);
+	assert_int_equal(backend(f)->create(f->store, &data, NULL, &reason), -EEXIST);
+	assert_true(reason.text[0]);
 	assert_int_equal(objects(f), 3);
 	disks_start(&d, f);
 	check_life(f, &d, data, NULL, 0);
@@ -202,11 +202,11 @@ static void of_larger(struct fixture *f)
 
 static void refuse(struct fixture *f, struct volume volume, const struct image_version *version)
 {
-	char reason[REASON_TEXT] = "";
+	struct reason reason = { "" };
 
 	snprintf(volume.object, sizeof(volume.object), "x");
-	assert_int_equal(store_create_volume(f->store, &volume, version, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
-	assert_true(reason[0]);
+	assert_int_equal(store_create_volume(f->store, &volume, version, &no_reserve, 3, &reason), -EINVAL);
+	assert_true(reason.text[0]);
 	assert_string_equal(volume.object, "");
 	assert_int_equal(objects(f), 0);
 }
@@ -229,7 +229,7 @@ static void of_golden(struct fixture *f)
 	struct image_version version = golden(f);
 	struct volume shared = { .kind = VOLUME_SHARED, .version_id = version.id };
 	struct volume_info info;
-	char reason[256];
+	struct reason reason;
 	struct disk *disk;
 	struct disks d;
 	int err;
@@ -240,7 +240,7 @@ static void of_golden(struct fixture *f)
 	assert_int_equal(info.allocated_bytes, 0);
 	assert_true(info.clean);
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, &shared, &version, &err, reason);
+	disk = disks_open(&d, 0, &shared, &version, &err, &reason);
 	assert_non_null(disk);
 	assert_true(disk->read_only);
 	assert_int_equal(disks_read(disk, GOLDEN_BYTES - 4096), 'g');
@@ -255,20 +255,20 @@ static void of_unknown_backend(struct fixture *f)
 {
 	struct volume volume = { .id = 7, .kind = VOLUME_DATA, .backend = "tape", .object = "x", .size_bytes = 4096 };
 	struct volume_info info;
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct disks d;
 	int err;
 
 	disks_start(&d, f);
-	assert_null(disks_open(&d, 0, &volume, NULL, &err, reason));
+	assert_null(disks_open(&d, 0, &volume, NULL, &err, &reason));
 	assert_int_equal(err, -EINVAL);
-	assert_non_null(strstr(reason, "no backend \"tape\", which keeps volume #7"));
+	assert_non_null(strstr(reason.text, "no backend \"tape\", which keeps volume #7"));
 	disks_stop(&d);
-	assert_int_equal(store_create_volume(f->store, &volume, NULL, &no_reserve, 0, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_create_volume(f->store, &volume, NULL, &no_reserve, 0, &reason), -EINVAL);
 	assert_string_equal(volume.object, "");
 	snprintf(volume.object, sizeof(volume.object), "x");
-	assert_int_equal(store_grow_volume(f->store, &volume, 8192, reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(store_lift_volume(f->store, &volume, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_grow_volume(f->store, &volume, 8192, &reason), -EINVAL);
+	assert_int_equal(store_lift_volume(f->store, &volume, &reason), -EINVAL);
 	assert_int_equal(store_sync_volume(f->store, &volume), -EINVAL);
 	assert_int_equal(store_volume_info(f->store, &volume, NULL, &info), -ENOENT);
 	store_delete_object(f->store, &volume); /* says so, and nothing else */
@@ -311,13 +311,13 @@ static struct volume now(struct fixture *f, const struct volume *volume)
 
 static void write_to(struct fixture *f, const struct volume *volume)
 {
-	char reason[256];
+	struct reason reason;
 	struct disks d;
 	struct disk *disk;
 	int err;
 
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, volume, NULL, &err, reason);
+	disk = disks_open(&d, 0, volume, NULL, &err, &reason);
 	assert_non_null(disk);
 	assert_int_equal(disks_write(disk, 1 << 20, 'w'), 0);
 	assert_int_equal(disks_close(&d, disk), 0);
@@ -326,13 +326,13 @@ static void write_to(struct fixture *f, const struct volume *volume)
 
 static int read_from(struct fixture *f, const struct volume *volume)
 {
-	char reason[256];
+	struct reason reason;
 	struct disks d;
 	struct disk *disk;
 	int err;
 
 	disks_start(&d, f);
-	disk = disks_open(&d, 0, volume, NULL, &err, reason);
+	disk = disks_open(&d, 0, volume, NULL, &err, &reason);
 	assert_non_null(disk);
 	err = disks_read(disk, 1 << 20);
 	assert_int_equal(disks_close(&d, disk), 0);
@@ -382,11 +382,11 @@ static void of_both(struct fixture *f)
 {
 	const struct store_backend *second = f->backends[1];
 	struct volume one = with_row(f, make_data(f), "one", false), other = one;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	write_to(f, &one);
 	snprintf(other.backend, sizeof(other.backend), "%s", second->name);
-	assert_int_equal(second->create(f->store, &other, NULL, reason, sizeof(reason)), 0);
+	assert_int_equal(second->create(f->store, &other, NULL, &reason), 0);
 	other = with_row(f, other, "other", false);
 	assert_int_equal(read_from(f, &other), 0);
 	assert_int_equal(in_write(f, delete_volume, &other.id), 0);

@@ -280,11 +280,11 @@ static void test_removed_with_its_image(void **state)
 	struct fixture *f = *state;
 	struct image_version version = import_disk(f);
 	struct boot_trace *trace;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
 	learn_file(f, &version, 10, 5);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 2);
-	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", &reason), 0);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 	/* Who learns of it too late leaves nothing. */
 	trace = trace_of((const uint32_t[]){ 1, 1, 0, NO_MORE });

@@ -38,20 +38,20 @@ static void test_child(void **state)
 	struct image_version version = golden(f);
 	struct policy all = { .reserve_percent = 90, .reserve_bytes = 1ull << 60 };
 	struct volume child = system_volume(&version), other = child, none = { .backend = "files", .object = "m-none.qcow2" };
-	char reason[512] = "";
+	struct reason reason = { "" };
 	struct volume_info info;
 
-	assert_int_equal(store_create_volume(f->store, &child, &version, &all, 7, reason, sizeof(reason)), -ENOSPC);
-	assert_non_null(strstr(reason, "reserve"));
+	assert_int_equal(store_create_volume(f->store, &child, &version, &all, 7, &reason), -ENOSPC);
+	assert_non_null(strstr(reason.text, "reserve"));
 	assert_string_equal(child.object, "");
-	assert_int_equal(store_create_volume(f->store, &child, &version, &no_reserve, 7, reason, sizeof(reason)), 0);
-	assert_int_equal(store_create_volume(f->store, &other, &version, &no_reserve, 7, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(f->store, &child, &version, &no_reserve, 7, &reason), 0);
+	assert_int_equal(store_create_volume(f->store, &other, &version, &no_reserve, 7, &reason), 0);
 	assert_string_equal(child.backend, "files");
 	assert_true(child.fresh);
 	assert_string_not_equal(child.object, other.object);
 	assert_int_equal(strncmp(child.object, "m7-", 3), 0);
 	assert_true(store_file_name_valid(child.object));
-	assert_int_equal(store_files.create(f->store, &child, &version, reason, sizeof(reason)), -EEXIST);
+	assert_int_equal(store_files.create(f->store, &child, &version, &reason), -EEXIST);
 	store_delete_object(f->store, &other);
 	assert_int_equal(store_sync_volume(f->store, &child), 0);
 	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), 0);
@@ -61,13 +61,13 @@ static void test_child(void **state)
 	assert_string_equal(info.format, "qcow2");
 	assert_string_equal(info.path, in_state(f, "children", child.object));
 	/* It grows; what is added reads as zeroes. Never the other way. */
-	assert_int_equal(store_grow_volume(f->store, &child, 0, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_volume(f->store, &child, 4096, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_volume(f->store, &child, 100 << 20, reason, sizeof(reason)), 0);
-	assert_int_equal(store_grow_volume(f->store, &child, 80 << 20, reason, sizeof(reason)), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 0, &reason), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 4096, &reason), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 100 << 20, &reason), 0);
+	assert_int_equal(store_grow_volume(f->store, &child, 80 << 20, &reason), 0);
 	assert_int_equal(store_volume_info(f->store, &child, NULL, &info), 0);
 	assert_int_equal(info.virtual_bytes, 100 << 20);
-	assert_int_equal(store_grow_volume(f->store, &none, 1 << 20, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_grow_volume(f->store, &none, 1 << 20, &reason), -ENOENT);
 	run_command("qemu-img check -q -f qcow2 %s", info.path);
 	run_command("qemu-img compare -q -f qcow2 -F raw %s %s", info.path, input(f, "golden.raw"));
 	make_file(in_state(f, "children", "x.journal"), "", 0, 0);
@@ -78,7 +78,7 @@ static void test_child(void **state)
 	assert_int_equal(store_sync_volume(f->store, &child), -ENOENT);
 	/* No way out of the folder. */
 	strcpy(child.object, "../x");
-	assert_int_equal(store_files.create(f->store, &child, &version, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_files.create(f->store, &child, &version, &reason), -EINVAL);
 	strcpy(child.object, "../images/golden@1.raw");
 	store_delete_object(f->store, &child);
 	assert_int_equal(access(in_state(f, "images", "golden@1.raw"), F_OK), 0);
@@ -93,26 +93,26 @@ static void test_data(void **state)
 	struct fixture *f = *state;
 	struct volume data = { .kind = VOLUME_DATA, .size_bytes = 20 << 20 }, bad = { .kind = VOLUME_DATA },
 		      shared = { .kind = VOLUME_SHARED, .version_id = 1 };
-	char reason[512] = "";
+	struct reason reason = { "" };
 	struct volume_info info;
 
-	assert_int_equal(store_create_volume(f->store, &data, NULL, &no_reserve, 3, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(f->store, &data, NULL, &no_reserve, 3, &reason), 0);
 	assert_int_equal(strncmp(data.object, "d3-", 3), 0);
 	assert_int_equal(store_volume_info(f->store, &data, NULL, &info), 0);
 	assert_int_equal(info.virtual_bytes, 20 << 20);
 	run_command("qemu-img check -q -f qcow2 %s", info.path);
 	run_command("qemu-io -r -f qcow2 -c 'read -P 0 0 20M' %s | grep -q '^read'", info.path);
-	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
-	assert_non_null(strstr(reason, "size: expected"));
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "size: expected"));
 	bad.size_bytes = 4097;
-	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, &reason), -EINVAL);
 	bad.size_bytes = (17ull << 40);
-	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, &reason), -EINVAL);
 	strcpy(bad.backend, "tape");
 	bad.size_bytes = 1 << 20;
-	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
-	assert_non_null(strstr(reason, "tape"));
-	assert_int_equal(store_create_volume(f->store, &shared, NULL, &no_reserve, 3, reason, sizeof(reason)), -EINVAL);
+	assert_int_equal(store_create_volume(f->store, &bad, NULL, &no_reserve, 3, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "tape"));
+	assert_int_equal(store_create_volume(f->store, &shared, NULL, &no_reserve, 3, &reason), -EINVAL);
 	assert_int_equal(count_entries(in_state(f, "children", "")), 1);
 }
 
@@ -151,35 +151,35 @@ static void test_verify(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f), before = version;
 	const char *path = in_state(f, "images", version.file);
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	/* Another time, the same bytes: hashed, and remembered. */
 	run_command("touch %s", path);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	version = get_version(f, "golden", 1);
 	assert_int_not_equal(version.mtime_ns, before.mtime_ns);
-	assert_int_equal(store_verify_version(f->store, &before, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &before, &reason), 0);
 	/* Another inode, the same bytes: a backup that was put back. */
 	run_command("cp %s %s.new && mv -f %s.new %s", path, path, path, path);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	version = get_version(f, "golden", 1);
 	assert_int_not_equal(version.inode, before.inode);
 	/* One byte. */
 	rewrite(path, "x", 30 << 20);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
-	assert_non_null(strstr(reason, "golden@1 was changed"));
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ESTALE);
+	assert_non_null(strstr(reason.text, "golden@1 was changed"));
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ESTALE);
 	/* Put right again. */
 	run_command("cp %s %s", input(f, "golden.raw"), path);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	run_command("truncate -s +512 %s", path);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ESTALE);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ENOENT);
 	assert_int_equal(store_version_allocated(f->store, &version), 0);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ESTALE);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ESTALE);
 }
 
 struct verifier {
@@ -191,9 +191,9 @@ struct verifier {
 static void *verify_thread(void *arg)
 {
 	struct verifier *v = arg;
-	char reason[512];
+	struct reason reason;
 
-	v->err = store_verify_version(v->f->store, &v->version, reason, sizeof(reason));
+	v->err = store_verify_version(v->f->store, &v->version, &reason);
 	return NULL;
 }
 
@@ -250,7 +250,7 @@ static void test_lock_left_behind(void **state)
 {
 	struct fixture *f = *state;
 	struct store *second;
-	char reason[512];
+	struct reason reason;
 	pid_t dead = fork();
 
 	if (!dead)
@@ -259,7 +259,7 @@ static void test_lock_left_behind(void **state)
 	fixture_close(f);
 	lock_left = lock_as(f, getpid());
 	assert_int_equal(pool_new((const unsigned[POOL_CLASSES]){ 1, 1, 1, 1 }, &f->pool), 0);
-	assert_int_equal(store_open(f->state, f->pool, &second, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(store_open(f->state, f->pool, &second, &reason), -EBUSY);
 	assert_true(lock_left >= 0);
 	pool_free(f->pool);
 	close(lock_left);
@@ -272,12 +272,13 @@ static void test_lock(void **state)
 {
 	struct fixture *f = *state;
 	struct store *second;
-	char reason[512], pid[32];
+	char pid[32];
+	struct reason reason;
 
-	assert_int_equal(store_open(f->state, f->pool, &second, reason, sizeof(reason)), -EBUSY);
+	assert_int_equal(store_open(f->state, f->pool, &second, &reason), -EBUSY);
 	snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
-	assert_non_null(strstr(reason, pid));
-	assert_non_null(strstr(reason, "--state-dir"));
+	assert_non_null(strstr(reason.text, pid));
+	assert_non_null(strstr(reason.text, "--state-dir"));
 	fixture_close(f);
 	fixture_open(f); /* it goes with the process, not with the file */
 }
@@ -285,28 +286,30 @@ static void test_lock(void **state)
 static void test_bad_state_dir(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512], path[600];
+	char path[600];
+	struct reason reason;
 	struct store *store;
 
 	make_file(input(f, "file"), "", 0, 0);
-	assert_int_equal(store_open(input(f, "file"), f->pool, &store, reason, sizeof(reason)), -ENOTDIR);
-	assert_int_equal(store_open(input(f, "no/such"), f->pool, &store, reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_open(input(f, "file"), f->pool, &store, &reason), -ENOTDIR);
+	assert_int_equal(store_open(input(f, "no/such"), f->pool, &store, &reason), -ENOENT);
 	memset(path, 'x', sizeof(path) - 1);
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(store_open(path, f->pool, &store, reason, sizeof(reason)), -ENAMETOOLONG);
+	assert_int_equal(store_open(path, f->pool, &store, &reason), -ENAMETOOLONG);
 }
 
 static void test_no_qemu_img(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512] = "", *path = strdup(getenv("PATH"));
+	char *path = strdup(getenv("PATH"));
+	struct reason reason = { "" };
 	struct store *store;
 
 	/* /usr/bin is always searched: only where it is not there can it be missing. */
 	if (!access("/usr/bin/qemu-img", X_OK)) {
 		assert_int_equal(setenv("PATH", "", 1), 0);
-		assert_int_equal(store_open(input(f, "other"), f->pool, &store, reason, sizeof(reason)), 0);
+		assert_int_equal(store_open(input(f, "other"), f->pool, &store, &reason), 0);
 		store_close(store);
 		assert_int_equal(setenv("PATH", path, 1), 0);
 	}
@@ -332,15 +335,15 @@ static void test_orphans(void **state)
 	struct image_version version = golden(f);
 	struct machine machine = enrol(f, &version, 1);
 	struct volume volume = system_volume(&version);
-	char reason[512];
+	struct reason reason;
 
 	/* An enrolment that did not commit: its child was never written to. */
 	strcpy(volume.object, "unused.qcow2");
-	assert_int_equal(store_files.create(f->store, &volume, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_files.create(f->store, &volume, &version, &reason), 0);
 	make_file(in_state(f, "children", "cut.qcow2"), "", 0, 0);
 	/* Somebody's data, under an older inventory. */
 	strcpy(volume.object, "data.qcow2");
-	assert_int_equal(store_files.create(f->store, &volume, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_files.create(f->store, &volume, &version, &reason), 0);
 	write_to_child(f, "data.qcow2");
 	make_file(in_state(f, "children", "data.qcow2.journal"), "journal", 7, 7);
 	make_file(in_state(f, "children", "gone.qcow2.journal"), "journal", 7, 7);
@@ -368,13 +371,14 @@ static void test_discarded(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct machine one = enrol(f, &version, 1), two = enrol(f, &version, 2);
-	char old[NAME_MAX_TEXT], reason[512];
+	char old[NAME_MAX_TEXT];
+	struct reason reason;
 
 	write_to_child(f, one.system.object);
 	write_to_child(f, two.system.object);
 	assert_int_equal(in_write(f, delete_machine, &one.id), 0);
 	memcpy(old, two.system.object, sizeof(old));
-	assert_int_equal(store_create_volume(f->store, &two.system, &version, &no_reserve, 2, reason, sizeof(reason)), 0);
+	assert_int_equal(store_create_volume(f->store, &two.system, &version, &no_reserve, 2, &reason), 0);
 	put_machine(f, &two);
 	reopen(f);
 	assert_int_equal(access(in_state(f, "children", one.system.object), F_OK), -1);
@@ -490,13 +494,13 @@ static void test_remove_in_use(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct machine machine = enrol(f, &version, 1);
-	char reason[512];
+	struct reason reason;
 
-	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "1 machines"));
+	assert_int_equal(store_remove_version(f->store, version.id, "test", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "1 machines"));
 	assert_int_equal(access(in_state(f, "images", version.file), F_OK), 0);
 	assert_int_equal(in_write(f, delete_machine, &machine.id), 0);
-	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", &reason), 0);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 	reopen(f);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);

@@ -176,16 +176,16 @@ static void test_bad_calls(void **state)
 {
 	struct fixture *f = *state;
 	struct import_status status;
-	char reason[512];
+	struct reason reason;
 	uint64_t id;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
-	assert_int_equal(store_import(f->store, input(f, "none.raw"), "x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "none.raw"), "x", IMPORT_FOR_MACHINES, "test", &id, &reason),
 			 -ENOENT);
-	assert_int_equal(store_import(f->store, "a.raw", "x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)), -EINVAL);
-	assert_int_equal(store_import(f->store, input(f, "a.raw"), "../x", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, "a.raw", "x", IMPORT_FOR_MACHINES, "test", &id, &reason), -EINVAL);
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "../x", IMPORT_FOR_MACHINES, "test", &id, &reason),
 			 -EINVAL);
-	assert_int_equal(store_import(f->store, input(f, "a.raw"), "", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "", IMPORT_FOR_MACHINES, "test", &id, &reason),
 			 -EINVAL);
 	assert_int_equal(store_import_status(f->store, 0, &status), -ENOENT);
 	assert_int_equal(store_import_status(f->store, 7, &status), -ENOENT);
@@ -198,7 +198,7 @@ static void test_versions(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version;
-	char reason[512];
+	struct reason reason;
 
 	make_disk(input(f, "a.raw"), 2 << 20, 1);
 	make_disk(input(f, "b.raw"), 2 << 20, 2);
@@ -209,8 +209,8 @@ static void test_versions(void **state)
 	assert_int_equal(version.state, VERSION_READY);
 	check_version(f, &version, input(f, "b.raw"));
 	assert_true(store_version_allocated(f->store, &version) > 0);
-	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), 0);
-	assert_int_equal(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)), -ENOENT);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", &reason), 0);
+	assert_int_equal(store_remove_version(f->store, version.id, "test", &reason), -ENOENT);
 	assert_int_equal(access(in_state(f, "images", "golden@2.raw"), F_OK), -1);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 	/* A number is not used again, nor the name of a file that lies there. */
@@ -248,9 +248,9 @@ static void test_input_in_use(void **state)
 
 static int reserve_all(struct inventory_tx *tx, void *arg)
 {
-	char reason[256];
+	struct reason reason;
 
-	return policy_set(tx, "reserve", arg, reason, sizeof(reason));
+	return policy_set(tx, "reserve", arg, &reason);
 }
 
 static void test_no_space(void **state)
@@ -267,13 +267,13 @@ static void test_many_at_once(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t ids[40];
-	char reason[512];
+	struct reason reason;
 	unsigned accepted = 0;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
 	for (unsigned i = 0; i < array_len(ids); i++) {
-		int err = store_import(f->store, input(f, "a.raw"), "many", IMPORT_FOR_MACHINES, "test", &ids[accepted], reason,
-				       sizeof(reason));
+		int err = store_import(f->store, input(f, "a.raw"), "many", IMPORT_FOR_MACHINES, "test", &ids[accepted],
+				       &reason);
 
 		if (!err)
 			accepted++;
@@ -298,7 +298,7 @@ static void test_close_early(void **state)
 {
 	struct fixture *f = *state;
 	struct import_status status = { 0 };
-	char reason[512];
+	struct reason reason;
 	uint64_t id;
 
 	run_command("cd %s && truncate -s 64G big.raw && printf x | dd of=big.raw bs=1 seek=1000000 conv=notrunc "
@@ -306,7 +306,7 @@ static void test_close_early(void **state)
 		    "qemu-img convert -f raw -O qcow2 big.raw big.qcow2",
 		    f->dir);
 	assert_int_equal(
-		store_import(f->store, input(f, "big.qcow2"), "big", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)), 0);
+		store_import(f->store, input(f, "big.qcow2"), "big", IMPORT_FOR_MACHINES, "test", &id, &reason), 0);
 	while (status.stage < IMPORT_CONVERTING)
 		import_wait(f, id, &status);
 	fixture_close(f);
@@ -358,7 +358,8 @@ static void test_progress(void **state)
 {
 	struct fixture *f = *state;
 	struct import_status status = { 0 };
-	char script[1024], reason[512];
+	char script[1024];
+	struct reason reason;
 	uint64_t id;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
@@ -370,7 +371,7 @@ static void test_progress(void **state)
 		 "while [ ! -e %s ]; do sleep 0.05; done\necho 'qemu-img: the end' >&2; exit 1\n",
 		 input(f, "go"));
 	fake_qemu_img(f, script);
-	assert_int_equal(store_import(f->store, input(f, "a.qcow2"), "a", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)),
+	assert_int_equal(store_import(f->store, input(f, "a.qcow2"), "a", IMPORT_FOR_MACHINES, "test", &id, &reason),
 			 0);
 	while (status.stage != IMPORT_FAILED && status.percent != 12)
 		import_wait(f, id, &status);
@@ -387,13 +388,13 @@ static void test_progress(void **state)
 static void import_until_killed(struct fixture *f, const char *path, int told)
 {
 	struct import_status status = { 0 };
-	char reason[512];
+	struct reason reason;
 	uint64_t id;
 
 	fixture_open(f);
 	for (;;) {
 		status = (struct import_status){ 0 };
-		if (store_import(f->store, path, "golden", IMPORT_FOR_MACHINES, "test", &id, reason, sizeof(reason)))
+		if (store_import(f->store, path, "golden", IMPORT_FOR_MACHINES, "test", &id, &reason))
 			_exit(1);
 		while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 			import_wait(f, id, &status);

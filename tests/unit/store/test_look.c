@@ -62,12 +62,12 @@ static struct memory load(const char *path)
 	return memory;
 }
 
-static int probe(struct memory *memory, const char *name, struct probe *result, char reason[512])
+static int probe(struct memory *memory, const char *name, struct probe *result, struct reason *reason)
 {
 	struct view view = view_of(memory);
 
-	reason[0] = '\0';
-	return probe_image(&view, name, result, reason, 512);
+	reason->text[0] = '\0';
+	return probe_image(&view, name, result, reason);
 }
 
 /* ---- probe ---- */
@@ -89,7 +89,7 @@ static void test_probe_vhd(void **state)
 	struct fixture *f = *state;
 	struct memory m;
 	struct probe result;
-	char reason[512];
+	struct reason reason;
 	uint8_t *footer;
 
 	make_disk(input(f, "a.raw"), 8 << 20, 1);
@@ -98,36 +98,36 @@ static void test_probe_vhd(void **state)
 		    "f.vhd",
 		    f->dir);
 	m = load(input(f, "a.vhd"));
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), 0);
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), 0);
 	assert_int_equal(result.format, FORMAT_VHD);
 	assert_int_equal(result.size_bytes, 8 << 20);
 	/* A differencing disk. */
 	m.data[63] = 4;
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), -EINVAL);
-	assert_non_null(strstr(reason, "checksum"));
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "checksum"));
 	vhd_sign(m.data);
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), -EINVAL);
-	assert_non_null(strstr(reason, "differencing VHD"));
-	assert_non_null(strstr(reason, "Merge"));
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "differencing VHD"));
+	assert_non_null(strstr(reason.text, "Merge"));
 	m.data[63] = 9;
 	vhd_sign(m.data);
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), -EINVAL);
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), -EINVAL);
 	/* A block beyond the end. */
 	m.data[63] = 3;
 	vhd_sign(m.data);
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), 0);
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), 0);
 	memcpy(m.data + 1536, "\x00\x10\x00\x00", 4);
-	assert_int_equal(probe(&m, "a.vhd", &result, reason), -EINVAL);
-	assert_non_null(strstr(reason, "cut off"));
+	assert_int_equal(probe(&m, "a.vhd", &result, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "cut off"));
 	free(m.data);
 
 	m = load(input(f, "f.vhd"));
-	assert_int_equal(probe(&m, "f.vhd", &result, reason), 0);
+	assert_int_equal(probe(&m, "f.vhd", &result, &reason), 0);
 	assert_int_equal(result.size_bytes, 8 << 20);
 	footer = m.data + m.size - 512;
 	footer[48] = 1; /* larger than 16 TiB, and than the file */
 	vhd_sign(footer);
-	assert_int_equal(probe(&m, "f.vhd", &result, reason), -EINVAL);
+	assert_int_equal(probe(&m, "f.vhd", &result, &reason), -EINVAL);
 	free(m.data);
 }
 
@@ -144,35 +144,35 @@ static void test_probe_vhdx(void **state)
 	struct fixture *f = *state;
 	struct memory m;
 	struct probe result;
-	char reason[512];
+	struct reason reason;
 	uint8_t *region, *entry;
 	uint32_t offset;
 
 	make_disk(input(f, "a.raw"), 8 << 20, 1);
 	run_command("cd %s && qemu-img convert -f raw -O vhdx a.raw a.vhdx", f->dir);
 	m = load(input(f, "a.vhdx"));
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), 0);
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), 0);
 	assert_int_equal(result.format, FORMAT_VHDX);
 	assert_int_equal(result.size_bytes, 8 << 20);
 	region = find_bytes(&m, "metadata", 8);
 	entry = find_bytes(&m, "\x37\x67\xa1\xca\x36\xfa\x43\x4d", 8); /* file parameters */
 	memcpy(&offset, entry + 16, 4);
 	region[offset + 4] |= 2; /* has a parent */
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), -EINVAL);
-	assert_non_null(strstr(reason, "differencing VHDX"));
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "differencing VHDX"));
 	region[offset + 4] &= (uint8_t)~2;
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), 0);
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), 0);
 	entry = find_bytes(&m, "\x1d\xbf\x41\x81\x6f\xa9\x09\x47", 8); /* logical sector size */
 	memcpy(&offset, entry + 16, 4);
 	memcpy(region + offset, "\x00\x10\x00\x00", 4);
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), -EINVAL);
-	assert_non_null(strstr(reason, "4096"));
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "4096"));
 	/* The second copy of the region table is as good as the first; without both it is damaged. */
 	memcpy(region + offset, "\x00\x02\x00\x00", 4);
 	memset(m.data + (192 << 10), 0, 16);
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), 0);
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), 0);
 	memset(m.data + (256 << 10), 0, 16);
-	assert_int_equal(probe(&m, "a.vhdx", &result, reason), -EINVAL);
+	assert_int_equal(probe(&m, "a.vhdx", &result, &reason), -EINVAL);
 	free(m.data);
 }
 
@@ -204,26 +204,26 @@ static void test_probe_magic(void **state)
 	};
 	struct memory m = { .size = 4096 };
 	struct probe result;
-	char reason[512];
+	struct reason reason;
 
 	(void)state;
 	m.data = malloc(m.size);
 	for (size_t i = 0; i < array_len(known); i++) {
 		memset(m.data, 0, m.size);
 		memcpy(m.data + known[i].offset, known[i].magic, known[i].len);
-		assert_int_equal(probe(&m, "x.raw", &result, reason), -EINVAL);
-		if (!strstr(reason, known[i].says))
-			fail_msg("%.*s: %s", 4, known[i].magic, reason);
+		assert_int_equal(probe(&m, "x.raw", &result, &reason), -EINVAL);
+		if (!strstr(reason.text, known[i].says))
+			fail_msg("%.*s: %s", 4, known[i].magic, reason.text);
 	}
 	memset(m.data, 0, m.size);
-	assert_int_equal(probe(&m, "x.raw", &result, reason), 0);
+	assert_int_equal(probe(&m, "x.raw", &result, &reason), 0);
 	assert_int_equal(result.format, FORMAT_RAW);
 	assert_int_equal(result.size_bytes, 4096);
-	assert_int_equal(probe(&m, "x.VHDX", &result, reason), -EINVAL);
+	assert_int_equal(probe(&m, "x.VHDX", &result, &reason), -EINVAL);
 	m.size = 3;
-	assert_int_equal(probe(&m, "x", &result, reason), 0);
+	assert_int_equal(probe(&m, "x", &result, &reason), 0);
 	m.size = 0;
-	assert_int_equal(probe(&m, "x", &result, reason), -EINVAL);
+	assert_int_equal(probe(&m, "x", &result, &reason), -EINVAL);
 	free(m.data);
 }
 
@@ -248,11 +248,11 @@ static void test_probe_cut(void **state)
 		struct memory m, cut;
 		struct probe whole, result;
 		unsigned refused = 0;
-		char reason[512];
+		struct reason reason;
 
 		run_command("qemu-img convert -f raw -O %s %s %s", formats[i].name, input(f, "a.raw"), input(f, "x"));
 		m = load(input(f, "x"));
-		assert_int_equal(probe(&m, "x", &whole, reason), 0);
+		assert_int_equal(probe(&m, "x", &whole, &reason), 0);
 		assert_int_equal(whole.format, formats[i].format);
 		assert_in_range(whole.size_bytes, 2 << 20, 3 << 20);
 		for (size_t size = 1; size < m.size; size += size < 2048 ? 1 : size / 7) {
@@ -260,11 +260,11 @@ static void test_probe_cut(void **state)
 
 			cut = (struct memory){ malloc(size), size };
 			memcpy(cut.data, m.data, size);
-			err = probe(&cut, "x", &result, reason);
+			err = probe(&cut, "x", &result, &reason);
 			free(cut.data);
 			if (err) {
 				assert_int_equal(err, -EINVAL);
-				assert_true(reason[0]);
+				assert_true(reason.text[0]);
 				refused++;
 			} else if (result.format == FORMAT_RAW) {
 				assert_true(size < formats[i].magic_bytes);

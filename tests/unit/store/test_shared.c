@@ -65,12 +65,12 @@ static int teardown(void **state)
 
 static struct disk *open_on(struct shared *s, unsigned loop)
 {
-	char reason[256];
+	struct reason reason;
 	int err;
-	struct disk *disk = disks_open(&s->d, loop, &s->volume, &s->version, &err, reason);
+	struct disk *disk = disks_open(&s->d, loop, &s->volume, &s->version, &err, &reason);
 
 	if (!disk)
-		fail_msg("%s", reason);
+		fail_msg("%s", reason.text);
 	return disk;
 }
 
@@ -103,14 +103,14 @@ static void test_users(void **state)
 	struct image_version other = import_filled(s->f, "other", 'o');
 	struct volume of_other = { .kind = VOLUME_SHARED, .backend = "files", .version_id = other.id };
 	struct disk *first = open_on(s, 0), *second = open_on(s, 0), *third, *elsewhere = open_on(s, 1), *another;
-	char reason[256];
+	struct reason reason;
 	int err;
 
 	assert_ptr_equal(first, second);
 	assert_ptr_not_equal(first, elsewhere);
-	third = disks_open(&s->d, 0, &as_cd, &s->version, &err, reason);
+	third = disks_open(&s->d, 0, &as_cd, &s->version, &err, &reason);
 	assert_ptr_equal(first, third);
-	another = disks_open(&s->d, 0, &of_other, &other, &err, reason);
+	another = disks_open(&s->d, 0, &of_other, &other, &err, &reason);
 	assert_ptr_not_equal(first, another);
 	assert_int_equal(disks_read(another, 0), 'o');
 	assert_int_equal(disks_read(elsewhere, 0), 'g');
@@ -140,7 +140,7 @@ struct turn {
 	unsigned opens, again; /* how many are opened; and once more, by those who are told that it failed */
 	atomic_uint opened, failed, closed;
 	struct disk *disks[64];
-	char reason[256];
+	struct reason reason;
 	sem_t done;
 };
 
@@ -153,7 +153,7 @@ static void turn_opened(void *arg, const struct disk_opened *result)
 		t->disks[t->opened++] = result->disk;
 	} else {
 		t->failed++;
-		snprintf(t->reason, sizeof(t->reason), "%s", result->reason);
+		reason_set(&t->reason, "%s", result->reason.text);
 	}
 	if (!result->disk && t->again) {
 		t->again--;
@@ -254,7 +254,7 @@ static void test_missing(void **state)
 	turn(&t, s);
 	assert_int_equal(t.opened, 0);
 	assert_int_equal(t.failed, 5);
-	assert_non_null(strstr(t.reason, s->version.file));
+	assert_non_null(strstr(t.reason.text, s->version.file));
 	/* It is back. */
 	assert_int_equal(rename(away, path), 0);
 	t = (struct turn){ .opens = 1 };
@@ -330,19 +330,20 @@ static void test_remove_version(void **state)
 	struct shared *s = *state;
 	struct store *store = s->f->store;
 	struct volume cd = { .kind = VOLUME_CD, .name = "cd", .backend = "files", .version_id = s->version.id };
-	char reason[REASON_TEXT];
+	struct reason reason;
 	struct machine machine;
 
 	assert_int_equal(in_write(s->f, insert_volume, &cd), 0);
-	assert_int_equal(store_remove_version(store, s->version.id, "test", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "golden@1 is in use: 0 machines were made from it, and 1 shared volumes or CDs"));
+	assert_int_equal(store_remove_version(store, s->version.id, "test", &reason), -EBUSY);
+	assert_non_null(
+		strstr(reason.text, "golden@1 is in use: 0 machines were made from it, and 1 shared volumes or CDs"));
 	assert_int_equal(access(in_state(s->f, "images", s->version.file), F_OK), 0);
 	machine = enrol(s->f, &s->version, 1);
-	assert_int_equal(store_remove_version(store, s->version.id, "test", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "1 machines were made from it"));
+	assert_int_equal(store_remove_version(store, s->version.id, "test", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "1 machines were made from it"));
 	assert_int_equal(in_write(s->f, delete_volume, &cd.id), 0);
-	assert_int_equal(store_remove_version(store, s->version.id, "test", reason, sizeof(reason)), -EBUSY);
-	assert_non_null(strstr(reason, "0 shared volumes"));
+	assert_int_equal(store_remove_version(store, s->version.id, "test", &reason), -EBUSY);
+	assert_non_null(strstr(reason.text, "0 shared volumes"));
 	assert_int_equal(get_version(s->f, "golden", 1).machines, machine.id != 0);
 }
 
@@ -397,9 +398,9 @@ static void test_first_import_for_volumes(void **state)
 {
 	struct shared *s = *state;
 	struct image_version version;
-	char reason[REASON_TEXT];
+	struct reason reason;
 
-	assert_int_equal(store_remove_version(s->f->store, s->version.id, "test", reason, sizeof(reason)), 0);
+	assert_int_equal(store_remove_version(s->f->store, s->version.id, "test", &reason), 0);
 	import_again(s, "iso", IMPORT_FOR_VOLUMES);
 	assert_int_equal(in_write(s->f, read_default, &version), -ENOENT);
 	import_again(s, "debian", IMPORT_FOR_MACHINES);

@@ -122,13 +122,13 @@ static void test_removal_without_commit(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
-	char reason[512] = "";
+	struct reason reason = { "" };
 
 	break_commit(f, "image-removed");
-	assert_true(store_remove_version(f->store, version.id, "test", reason, sizeof(reason)) < 0);
-	assert_true(reason[0]);
+	assert_true(store_remove_version(f->store, version.id, "test", &reason) < 0);
+	assert_true(reason.text[0]);
 	assert_true(same_content(in_state(f, "images", version.file), input(f, "golden.raw")));
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 	mend_commit(f);
 }
@@ -250,12 +250,12 @@ static void test_make_default(void **state)
 	struct fixture *f = *state;
 	struct image_version first = golden(f);
 	struct import_status status = { 0 };
-	char reason[512];
+	struct reason reason;
 	uint64_t id;
 
 	assert_true(first.is_default);
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
-	assert_int_equal(store_import(f->store, input(f, "a.raw"), "a", true, "test", &id, reason, sizeof(reason)), 0);
+	assert_int_equal(store_import(f->store, input(f, "a.raw"), "a", true, "test", &id, &reason), 0);
 	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
 		import_wait(f, id, &status);
 	assert_true(get_version(f, "a", 1).is_default);
@@ -282,11 +282,11 @@ static void test_written_zeroes(void **state)
 
 static uint64_t queue(struct fixture *f, const char *file, const char *name)
 {
-	char reason[512] = "";
+	struct reason reason = { "" };
 	uint64_t id;
 
-	if (store_import(f->store, input(f, file), name, false, "test", &id, reason, sizeof(reason)))
-		fail_msg("%s", reason);
+	if (store_import(f->store, input(f, file), name, false, "test", &id, &reason))
+		fail_msg("%s", reason.text);
 	return id;
 }
 
@@ -363,15 +363,14 @@ static void test_reserve(void **state)
 	struct fixture *f = *state;
 	struct store_space space;
 	struct policy policy = { .reserve_bytes = 1 };
-	char reason[512];
+	struct reason reason;
 
 	assert_int_equal(store_get_space(f->store, NULL, &space), 0);
 	policy.reserve_bytes = space.free_bytes / 2;
-	assert_int_equal(store_check_space(f->store, &policy, 0, reason, sizeof(reason)), 0);
+	assert_int_equal(store_check_space(f->store, &policy, 0, &reason), 0);
 	/* What is added counts, too. */
-	assert_int_equal(store_check_space(f->store, &policy, space.free_bytes / 4 * 3, reason, sizeof(reason)),
-			 -ENOSPC);
-	assert_int_equal(store_check_space(f->store, &policy, UINT64_MAX / 2, reason, sizeof(reason)), -ENOSPC);
+	assert_int_equal(store_check_space(f->store, &policy, space.free_bytes / 4 * 3, &reason), -ENOSPC);
+	assert_int_equal(store_check_space(f->store, &policy, UINT64_MAX / 2, &reason), -ENOSPC);
 }
 
 static void test_tmp_is_ours(void **state)
@@ -392,7 +391,8 @@ static void test_tmp_is_ours(void **state)
 static void test_qemu_img_beside_us(void **state)
 {
 	struct fixture *f = *state;
-	char reason[512], before[PATH_MAX], *path = strdup(getenv("PATH"));
+	char before[PATH_MAX], *path = strdup(getenv("PATH"));
+	struct reason reason;
 	struct store *store;
 
 	make_file(input(f, "qemu-img"), "#!/bin/sh\n", 10, 10);
@@ -400,7 +400,7 @@ static void test_qemu_img_beside_us(void **state)
 	assert_non_null(getcwd(before, sizeof(before)));
 	assert_int_equal(chdir(f->dir), 0);
 	assert_int_equal(setenv("PATH", ".:/usr/bin", 1), 0);
-	assert_int_equal(store_open(input(f, "other"), f->pool, &store, reason, sizeof(reason)), 0);
+	assert_int_equal(store_open(input(f, "other"), f->pool, &store, &reason), 0);
 	assert_int_equal(store->qemu_img[0], '/');
 	store_close(store);
 	assert_int_equal(chdir(before), 0);
@@ -413,13 +413,13 @@ static void test_verify_again(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
-	char reason[512];
+	struct reason reason;
 
 	run_command("touch %s", in_state(f, "images", version.file));
 	f->store->closing = true;
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), -ECANCELED);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), -ECANCELED);
 	f->store->closing = false;
-	assert_int_equal(store_verify_version(f->store, &version, reason, sizeof(reason)), 0);
+	assert_int_equal(store_verify_version(f->store, &version, &reason), 0);
 }
 
 /* ---- after a start ---- */
@@ -477,7 +477,7 @@ static void test_made_again(void **state)
 	struct machine missing = enrol(f, &version, 1), wrong = enrol(f, &version, 2);
 	struct volume_info child;
 	struct qcow2_info info;
-	char reason[512];
+	struct reason reason;
 
 	make_disk(input(f, "other.raw"), 8 << 20, 4);
 	other = import_version(f, input(f, "other.raw"), "other");
@@ -485,11 +485,11 @@ static void test_made_again(void **state)
 	put_machine(f, &missing);
 	assert_int_equal(unlink(in_state(f, "children", missing.system.object)), 0);
 	assert_int_equal(unlink(in_state(f, "children", wrong.system.object)), 0);
-	assert_int_equal(store_files.create(f->store, &wrong.system, &other, reason, sizeof(reason)), 0);
+	assert_int_equal(store_files.create(f->store, &wrong.system, &other, &reason), 0);
 	reopen(f);
 	assert_int_equal(store_volume_info(f->store, &missing.system, NULL, &child), 0);
 	assert_int_equal(child.virtual_bytes, 16 << 20);
-	assert_int_equal(qcow2_read_info(in_state(f, "children", wrong.system.object), &info, reason, sizeof(reason)), 0);
+	assert_int_equal(qcow2_read_info(in_state(f, "children", wrong.system.object), &info, &reason), 0);
 	assert_string_equal(info.backing, "../images/golden@1.raw");
 }
 
