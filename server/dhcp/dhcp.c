@@ -123,8 +123,8 @@ int dhcp_reload(struct dhcp *d, const struct dhcp_config *config, struct reason 
 			return 0;
 		}
 		process_stop(d);
-		if (put_in_force(d, d->plan, why, sizeof(why)))
-			log_error("dnsmasq with the configuration that was in force: %s", why);
+		if (put_in_force(d, d->plan, &why))
+			log_error("dnsmasq with the configuration that was in force: %s", why.text);
 	}
 	plan_free(plan);
 	return err;
