@@ -30,7 +30,7 @@ const struct command commands[] = {
 	{ "image remove", "NAME[@V]", 1, 1, "delete an image or a version that no machine uses",
 	  "sanbootctl image remove debian@1 --yes", run_image_remove },
 
-	{ "machine list", "", 0, 0, "machines, and those who wait", "sanbootctl machine list",
+	{ "machine list", "", 0, 0, "machines, and those that wait for approval", "sanbootctl machine list",
 	  run_machine_list },
 	{ "machine show", "M", 1, 1, "all about a machine (its name or one of its MACs)",
 	  "sanbootctl machine show pc-001", run_machine_show },

@@ -48,7 +48,7 @@ static void print_volumes(const json_t *volumes, const json_t *sharing)
 			    (long long)get_number(sharing, "saved_percent"));
 }
 
-/* Addresses that were given to who is no machine: some of them by name. */
+/* Addresses that were given to hosts that are not enrolled: some of them by name. */
 static void print_leases(const json_t *leases)
 {
 	unsigned others = 0;

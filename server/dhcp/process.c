@@ -22,7 +22,7 @@ enum {
 	TFTP_PORT = 69
 };
 
-/* Its words, and what they do not say: who has the port. */
+/* dnsmasq's own words, and the program that has the port, which they do not name. */
 static void explain(const char *line, char *text, size_t text_size)
 {
 	unsigned port = strstr(line, "DHCP") ? DHCP_PORT : TFTP_PORT;

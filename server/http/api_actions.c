@@ -161,7 +161,7 @@ void handle_approve(struct request *request)
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
 		reply_errno(request, approval.err, approval.reason.text,
-			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list"
+			    approval.err == -ENOENT ? "see the machines that wait with: sanbootctl machine list"
 						    : hint_of(approval.err, approval.reason.text));
 	else
 		reply_json(request, 200,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
+ * The API: machines, and those that wait for a person. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
  * files are looked up after it, outside of any transaction.
  */
 #include "http/api_machines.h"
@@ -259,7 +259,7 @@ static void add_disk(struct http *http, const struct machine_ref *ref, bool deta
 	/* The system volume is its LUN 0, and the first. */
 	lun = json_array_get(json_object_get(ref->json, "luns"), 0);
 	if (err)
-		json_object_set_new(lun, "bytes", json_null()); /* nobody knows */
+		json_object_set_new(lun, "bytes", json_null()); /* not known */
 	else
 		set_bytes(lun, &info, detail);
 }
@@ -342,7 +342,7 @@ void handle_machine(struct request *request)
 	}
 }
 
-/* ---- who waits ---- */
+/* ---- machines that wait ---- */
 
 struct waiting_job {
 	struct inventory_job job;

@@ -18,8 +18,8 @@ void api_arriving(struct boot *boot, json_t *machine);
 
 /*
  * Gives each machine "lease": {"address", "expires_ms": 0 for ever}, or null. machines: all of them, or those that
- * matter. leases: where it is not NULL, all of dhcp's are added to it, with "machine": a name, or null for who is not
- * enrolled.
+ * matter. leases: where it is not NULL, all of dhcp's are added to it, with "machine": a name, or null where it is
+ * not enrolled.
  */
 void api_join_leases(const struct dhcp_status *dhcp, const json_t *machines, json_t *leases);
 

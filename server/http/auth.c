@@ -119,7 +119,7 @@ bool auth_has_password(struct http *http)
 	return !inventory_read_wait(http->config.inventory, &token.job) && token.password[0];
 }
 
-/* ---- who asks ---- */
+/* ---- authentication ---- */
 
 static bool check_bearer(struct request *request)
 {
@@ -350,7 +350,7 @@ static void end_setup(struct http *http)
 	pthread_mutex_unlock(&http->lock);
 }
 
-/* Whoever may still listen comes back by itself and is asked again who it is. */
+/* A client that may still listen connects again, and is authenticated again. */
 static void end_streams(struct http *http)
 {
 	pthread_mutex_lock(&http->lock);
@@ -396,7 +396,7 @@ void handle_password(struct request *request)
 		end_setup(request->http);
 		end_streams(request->http);
 		if (request->session && !request->authorization && !(request->serves & SERVES_CONTROL))
-			begin_session(request, hash); /* whoever changed it stays logged in */
+			begin_session(request, hash); /* the person who changed it stays logged in */
 		else
 			reply_json(request, 200, json_pack("{s:b}", "set", true));
 	}

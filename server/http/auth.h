@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who asks: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person
+ * Authentication of a request: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person
  * who has logged in with the administrator's password (a cookie). Private to the folder; on workers, since it reads the
  * inventory.
  *

@@ -51,7 +51,7 @@ enum request_state {
 	REQUEST_ARRIVING,
 	REQUEST_SUSPENDED, /* on a worker, or with boot/ */
 	REQUEST_ANSWERED,  /* reply is complete */
-	REQUEST_GIVEN_UP,  /* the deadline passed: 503; reply still belongs to whoever works on it */
+	REQUEST_GIVEN_UP,  /* the deadline passed: 503; reply still belongs to the handler */
 	REQUEST_GONE,	   /* libmicrohttpd is done with it */
 };
 

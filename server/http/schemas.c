@@ -28,7 +28,7 @@ const struct schema schema_removed = {
 	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image")),
 };
 
-/* ---- who asks ---- */
+/* ---- logins and tokens ---- */
 
 const struct schema schema_login = {
 	.name = "Password", MEMBERS(M("password", TEXT)), .example = "{\"password\": \"correct horse\"}"

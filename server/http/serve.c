@@ -9,7 +9,7 @@
  *                                         |
  *                                         +--deadline, stop--> GIVEN_UP (503) -> GONE
  *
- * A request is referred to by libmicrohttpd until it is GONE, and by whoever works on it. Callbacks run on the
+ * A request is referred to by libmicrohttpd until it is GONE, and by its handler while that works on it. Callbacks run on the
  * listener's thread, and never block.
  */
 #include "http/serve.h"
