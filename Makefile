@@ -32,10 +32,10 @@ USES_iscsi := iscsi scsi disk base
 USES_inventory := inventory assets base
 USES_store := store inventory disk assets base
 USES_boot := boot store inventory disk assets base
-USES_http := http boot store inventory disk assets base
+USES_http := http boot dhcp store inventory disk assets base
 USES_dhcp := dhcp inventory assets base
 USES_ctl := ctl assets base
-USES_daemon := daemon dhcp http boot store iscsi scsi inventory disk assets base
+USES_daemon := daemon http dhcp boot store iscsi scsi inventory disk assets base
 FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
 ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
 

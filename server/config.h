@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/reason.h"
+#include "base/reason.h"
 #include "dhcp/dhcp.h"
 
 #include <stdbool.h>
@@ -58,6 +59,8 @@ enum config_result { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_BAD };
  * and what was expected. The environment gives STATE_DIRECTORY and RUNTIME_DIRECTORY, as systemd sets them.
  */
 enum config_result config_load(int argc, char *const argv[], struct config *config, struct reason *reason);
+/* The names of the options that differ and that no reload puts in force: is there one? The limit of names is the caller's. */
+bool config_needs_restart(const struct config *running, const struct config *fresh, struct buf *names);
 /* The text of --help. */
 void config_help(struct buf *text);
 

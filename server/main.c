@@ -13,6 +13,7 @@
 #include "boot/boot.h"
 #include "config.h"
 #include "dhcp/dhcp.h"
+#include "dhcp/status.h"
 #include "disk/disk.h"
 #include "http/http.h"
 #include "inventory/inventory.h"
@@ -170,25 +171,16 @@ static int start_targets(struct daemon *d)
 	return 0;
 }
 
-/* For GET /api/v1/status; HTTP's threads. */
-static void add_status(void *arg, struct buf *json)
+/* For the API; HTTP's threads. */
+static void get_facts(void *arg, struct http_facts *facts)
 {
 	struct daemon *d = arg;
 	struct dhcp *dhcp = atomic_load(&d->dhcp);
-	struct endpoint bound[CONFIG_ENDPOINTS_MAX];
-	char text[PARSE_ENDPOINT_TEXT];
-	unsigned count = iscsi_server_endpoints(d->provider.server, bound, CONFIG_ENDPOINTS_MAX);
 
-	buf_printf(json, "{\"version\": \"%s\", \"started_ms\": %lld, \"portals\": [", SANBOOTD_VERSION,
-		   (long long)d->started_ms);
-	for (unsigned i = 0; i < count; i++)
-		buf_printf(json, "%s\"%s\"", i ? ", " : "", endpoint_format(&bound[i], text));
-	buf_add_string(json, "], \"dhcp\": ");
+	*facts = (struct http_facts){ .version = SANBOOTD_VERSION, .started_ms = d->started_ms };
+	facts->portal_count = iscsi_server_endpoints(d->provider.server, facts->portals, HTTP_PORTALS_MAX);
 	if (dhcp)
-		dhcp_status(dhcp, json);
-	else
-		buf_add_string(json, "{\"mode\": \"off\"}");
-	buf_add_string(json, "}");
+		dhcp_get_status(dhcp, &facts->dhcp);
 }
 
 static int start_http(struct daemon *d)
@@ -206,8 +198,8 @@ static int start_http(struct daemon *d)
 		.control_path = control,
 		.ipxe_dir = d->config.ipxe_dir,
 		.boot_files = d->config.boot_files,
-		.status = add_status,
-		.status_arg = d,
+		.facts = get_facts,
+		.facts_arg = d,
 	};
 
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
@@ -378,7 +370,7 @@ static void reload_dhcp(struct daemon *d, const struct config *fresh)
 		log_error("DHCP goes on as it was: %s", reason.text);
 		return;
 	}
-	memcpy(&d->config.dhcp, &fresh->dhcp, sizeof(fresh->dhcp)); /* padding too */
+	d->config.dhcp = fresh->dhcp;
 }
 
 /* SIGHUP: what can change without disturbing a session does; for the rest a restart is asked for. */
@@ -386,6 +378,7 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 {
 	struct config *fresh = malloc(sizeof(*fresh));
 	struct reason reason;
+	struct buf names;
 
 	if (!fresh)
 		return;
@@ -398,11 +391,13 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	d->config.log_level = fresh->log_level;
 	reload_dhcp(d, fresh);
 	boot_reload(d->boot);
-	memcpy(fresh->file, d->config.file, sizeof(fresh->file));
-	if (memcmp(fresh, &d->config, sizeof(*fresh)))
-		log_warning("configuration read again: log level, DHCP, scripts and entries are in force; other changes need a restart, which running machines ride out");
+	buf_init(&names, 1024);
+	if (config_needs_restart(&d->config, fresh, &names))
+		log_warning("configuration read again; changes of %s need a restart, which running machines ride out",
+			    buf_text(&names));
 	else
 		log_info("configuration read again");
+	buf_fini(&names);
 	free(fresh);
 }
 

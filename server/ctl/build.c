@@ -7,7 +7,7 @@
  * cannot be guessed.
  */
 #include "base/assets.h"
-#include "base/parse.h"
+#include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/image.h"
 #include "ctl/table.h"
@@ -47,22 +47,16 @@ static void on_signal(int number)
 static int check_options(const struct ctl *ctl)
 {
 	static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-	const char *size = ctl->options[OPTION_SIZE];
-	uint64_t mib;
 
 	if (!ctl->options[OPTION_NAME]) {
 		ctl_fail("for example: sanbootctl image build debian --name debian",
-			 "say how it shall be called: --name NAME");
+			 "say what to call it: --name NAME");
 		return EXIT_USAGE;
 	}
 	if (ctl->options[OPTION_NAME][strspn(ctl->options[OPTION_NAME], name_characters)] ||
 	    strlen(ctl->options[OPTION_NAME]) > 60) {
 		ctl_fail("for example --name debian", "--name '%s': letters, digits, '-', '_' and '.'",
 			 ctl->options[OPTION_NAME]);
-		return EXIT_USAGE;
-	}
-	if (size && !parse_u64(size, 1024, 64 << 20, &mib)) {
-		ctl_fail("for example --size 16384", "--size '%s': a number of MiB, at least 1024", size);
 		return EXIT_USAGE;
 	}
 	if (ctl->url)
@@ -124,22 +118,17 @@ static void clean_up(struct build *build)
 /* In the child: does not return. */
 static void exec_script(const struct build *build, int out)
 {
-	static const struct {
-		enum option option;
-		const char *name;
-	} passed[] = { { OPTION_SUITE, "--suite" },
-		       { OPTION_SIZE, "--size" },
-		       { OPTION_PROFILE, "--profile" },
-		       { OPTION_WORK, "--work" },
-		       { OPTION_MIRROR, "--mirror" } };
+	static const enum option passed[] = { OPTION_SUITE, OPTION_SIZE, OPTION_PROFILE, OPTION_WORK, OPTION_MIRROR };
+	char names[array_len(passed)][32];
 	const char *argv[16] = { "bash", build->script, "--out", build->out };
 	int null = open("/dev/null", O_RDONLY), n = 4;
 
-	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
-		if (!build->ctl->options[passed[i].option])
+	for (size_t i = 0; i < array_len(passed); i++) {
+		if (!build->ctl->options[passed[i]])
 			continue;
-		argv[n++] = passed[i].name;
-		argv[n++] = build->ctl->options[passed[i].option];
+		snprintf(names[i], sizeof(names[i]), "--%s", option_name(passed[i]));
+		argv[n++] = names[i];
+		argv[n++] = build->ctl->options[passed[i]];
 	}
 	/* By environment: arguments can be seen by everybody. */
 	if (build->ctl->options[OPTION_ROOT_PASSWORD])

@@ -7,167 +7,121 @@
 enum { MANY = CTL_ARGS_MAX };
 
 const struct command commands[] = {
-	{ "status", "", 0, 0, 0, "what runs, what waits, how much room there is", "sanbootctl status", run_status },
+	{ "status", "", 0, 0, "what runs, what waits, how much room there is", "sanbootctl status", run_status },
 
 	{ "image build debian", "", 0, 0,
-	  TAKES(OPTION_NAME) | TAKES(OPTION_SUITE) | TAKES(OPTION_PROFILE) | TAKES(OPTION_SIZE) |
-		  TAKES(OPTION_ROOT_PASSWORD) | TAKES(OPTION_MIRROR) | TAKES(OPTION_WORK) | TAKES(OPTION_DEFAULT),
 	  "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
-	{ "image import", "FILE", 1, 1, TAKES(OPTION_NAME) | TAKES(OPTION_DEFAULT),
+	{ "image import", "FILE", 1, 1,
 	  "take a raw, qcow2, VHD, VHDX or VMDK file as golden image",
 	  "sanbootctl image import debian.qcow2 --name debian --default", run_image_import },
-	{ "image list", "", 0, 0, 0, "golden images, what they cost, who uses them", "sanbootctl image list",
+	{ "image list", "", 0, 0, "golden images, what they cost, who uses them", "sanbootctl image list",
 	  run_image_list },
-	{ "image show", "NAME[@V]", 1, 1, 0, "all about an image or one of its versions",
+	{ "image show", "NAME[@V]", 1, 1, "all about an image or one of its versions",
 	  "sanbootctl image show debian@1", run_image_show },
-	{ "image versions", "NAME", 1, 1, 0, "the versions of an image", "sanbootctl image versions debian",
+	{ "image versions", "NAME", 1, 1, "the versions of an image", "sanbootctl image versions debian",
 	  run_image_versions },
-	{ "image publish", "NAME@V", 1, 1, 0, "make a version the one that new machines get",
+	{ "image publish", "NAME@V", 1, 1, "make a version the one that new machines get",
 	  "sanbootctl image publish debian@2", run_image_publish },
-	{ "image default", "NAME", 1, 1, 0, "make an image the one that new machines get",
+	{ "image default", "NAME", 1, 1, "make an image the one that new machines get",
 	  "sanbootctl image default debian", run_image_default },
-	{ "image remove", "NAME[@V]", 1, 1, 0, "delete an image or a version that no machine uses",
+	{ "image remove", "NAME[@V]", 1, 1, "delete an image or a version that no machine uses",
 	  "sanbootctl image remove debian@1 --yes", run_image_remove },
 
-	{ "machine list", "", 0, 0, TAKES(OPTION_WAITING), "machines, and those who wait", "sanbootctl machine list",
+	{ "machine list", "", 0, 0, "machines, and those that wait for approval", "sanbootctl machine list",
 	  run_machine_list },
-	{ "machine show", "M", 1, 1, TAKES(OPTION_SECRETS), "all about a machine (its name or one of its MACs)",
+	{ "machine show", "M", 1, 1, "all about a machine (its name or one of its MACs)",
 	  "sanbootctl machine show pc-001", run_machine_show },
 	{ "machine approve", "MAC...|NUMBER...|--all", 0, MANY,
-	  TAKES(OPTION_ALL) | TAKES(OPTION_NAME) | TAKES(OPTION_IMAGE),
 	  "let waiting machines in; the number is on their screen",
 	  "sanbootctl machine approve 3 --name office-1\nsanbootctl machine approve --all", run_machine_approve },
-	{ "machine deny", "MAC", 1, 1, 0, "refuse a waiting machine: it boots locally",
+	{ "machine deny", "MAC", 1, 1, "refuse a waiting machine: it boots locally",
 	  "sanbootctl machine deny 52:54:00:12:34:56", run_machine_deny },
-	{ "machine release", "M", 1, 1, 0, "end the sessions of a machine that is gone",
+	{ "machine release", "M", 1, 1, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
-	{ "machine set", "M KEY=VALUE...", 2, MANY, 0,
+	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
 	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup", run_machine_set },
-	{ "machine mac add", "M MAC", 2, 2, 0, "another network card of a machine",
+	{ "machine mac add", "M MAC", 2, 2, "another network card of a machine",
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
-	{ "machine mac remove", "M MAC", 2, 2, 0, "a network card that is gone",
+	{ "machine mac remove", "M MAC", 2, 2, "a network card that is gone",
 	  "sanbootctl machine mac remove pc-001 52:54:00:12:34:57", run_machine_mac_remove },
-	{ "machine reset", "M", 1, 1, 0, "an empty disk again, of the newest published version",
+	{ "machine reset", "M", 1, 1, "an empty disk again, of the newest published version",
 	  "sanbootctl machine reset pc-001 --yes", run_machine_reset },
-	{ "machine snapshot", "M LABEL", 2, 2, 0, "keep what is on its disk now, under a name; at once, while it is off",
+	{ "machine snapshot", "M LABEL", 2, 2, "keep what is on its disk now, under a name; at once, while it is off",
 	  "sanbootctl machine snapshot pc-001 before-update", run_snapshot_take },
-	{ "machine snapshots", "M", 1, 1, 0, "its snapshots, and what they take", "sanbootctl machine snapshots pc-001", run_snapshot_list },
-	{ "machine restore", "M LABEL", 2, 2, 0, "go back to a snapshot; what is there now is kept as another one",
+	{ "machine snapshots", "M", 1, 1, "its snapshots, and what they take", "sanbootctl machine snapshots pc-001", run_snapshot_list },
+	{ "machine restore", "M LABEL", 2, 2, "go back to a snapshot; what is there now is kept as another one",
 	  "sanbootctl machine restore pc-001 before-update --yes", run_snapshot_restore },
-	{ "machine snapshot-remove", "M LABEL", 2, 2, 0, "delete a snapshot", "sanbootctl machine snapshot-remove pc-001 before-update --yes",
+	{ "machine snapshot-remove", "M LABEL", 2, 2, "delete a snapshot", "sanbootctl machine snapshot-remove pc-001 before-update --yes",
 	  run_snapshot_remove },
-	{ "machine swap", "M NEW-MAC", 2, 2, 0, "give the disk to the hardware that replaces it",
+	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
-	{ "machine remove", "M", 1, 1, 0, "forget a machine and delete the disk that it boots from",
+	{ "machine remove", "M", 1, 1, "forget a machine and delete the disk that it boots from",
 	  "sanbootctl machine remove pc-001 --yes", run_machine_remove },
 
 	{ "volume create", "", 0, 0,
-	  TAKES(OPTION_MACHINE) | TAKES(OPTION_SIZE) | TAKES(OPTION_LUN) | TAKES(OPTION_KIND) | TAKES(OPTION_NAME) |
-		  TAKES(OPTION_SHARED) | TAKES(OPTION_FROM),
 	  "a second disk for a machine, or a read-only disk or CD for many",
 	  "sanbootctl volume create --machine pc-001 --size 20G\n"
 	  "sanbootctl volume create --shared tools --from /srv/tools.qcow2\n"
 	  "sanbootctl volume create --machine pc-001 --kind cd --from /srv/setup.iso",
 	  run_volume_create },
-	{ "volume list", "", 0, 0, TAKES(OPTION_ALL), "second disks, shared disks and CDs, and who has them",
+	{ "volume list", "", 0, 0, "second disks, shared disks and CDs, and who has them",
 	  "sanbootctl volume list", run_volume_list },
-	{ "volume show", "V", 1, 1, 0, "all about a volume: its name, #number, or MACHINE:LUN",
+	{ "volume show", "V", 1, 1, "all about a volume: its name, #number, or MACHINE:LUN",
 	  "sanbootctl volume show pc-001:1", run_volume_show },
-	{ "volume attach", "V M", 2, 2, TAKES(OPTION_LUN), "give a volume to a machine, also while it runs",
+	{ "volume attach", "V M", 2, 2, "give a volume to a machine, also while it runs",
 	  "sanbootctl volume attach tools pc-001\nsanbootctl volume attach tools pc-002 --lun 7", run_volume_attach },
-	{ "volume detach", "V [M]", 1, 2, TAKES(OPTION_FORCE),
+	{ "volume detach", "V [M]", 1, 2,
 	  "take a volume from a machine (unmount it there first); what is on it stays",
 	  "sanbootctl volume detach tools pc-001", run_volume_detach },
-	{ "volume resize", "V SIZE", 2, 2, 0, "a larger volume, also while it is in use",
+	{ "volume resize", "V SIZE", 2, 2, "a larger volume, also while it is in use",
 	  "sanbootctl volume resize pc-001-data 40G", run_volume_resize },
-	{ "volume set", "V KEY=VALUE...", 2, MANY, 0, "change name, note, size, quota, physical-block, state=ready",
+	{ "volume set", "V KEY=VALUE...", 2, MANY, "change name, note, size, quota, physical-block, state=ready",
 	  "sanbootctl volume set pc-001-data name=scratch quota=30G", run_volume_set },
-	{ "volume snapshot", "V LABEL", 2, 2, 0, "keep what is on it now, under a name; at once, while it is off",
+	{ "volume snapshot", "V LABEL", 2, 2, "keep what is on it now, under a name; at once, while it is off",
 	  "sanbootctl volume snapshot pc-001-data before-update", run_snapshot_take },
-	{ "volume snapshots", "V", 1, 1, 0, "its snapshots, and what they take", "sanbootctl volume snapshots pc-001-data", run_snapshot_list },
-	{ "volume restore", "V LABEL", 2, 2, 0, "go back to a snapshot; what is there now is kept as another one",
+	{ "volume snapshots", "V", 1, 1, "its snapshots, and what they take", "sanbootctl volume snapshots pc-001-data", run_snapshot_list },
+	{ "volume restore", "V LABEL", 2, 2, "go back to a snapshot; what is there now is kept as another one",
 	  "sanbootctl volume restore pc-001-data before-update --yes", run_snapshot_restore },
-	{ "volume snapshot-remove", "V LABEL", 2, 2, 0, "delete a snapshot", "sanbootctl volume snapshot-remove pc-001-data before-update --yes",
+	{ "volume snapshot-remove", "V LABEL", 2, 2, "delete a snapshot", "sanbootctl volume snapshot-remove pc-001-data before-update --yes",
 	  run_snapshot_remove },
-	{ "volume copy", "V NAME", 2, 2, 0, "another volume with the same on it, while it is closed",
+	{ "volume copy", "V NAME", 2, 2, "another volume with the same on it, while it is closed",
 	  "sanbootctl volume copy pc-001-data scratch", run_volume_copy },
-	{ "volume remove", "V", 1, 1, 0, "delete a volume that no machine has, with what is on it",
+	{ "volume remove", "V", 1, 1, "delete a volume that no machine has, with what is on it",
 	  "sanbootctl volume remove pc-001-data --yes", run_volume_remove },
 
-	{ "group list", "", 0, 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
-	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, 0, "a new group: boot=disk|local|menu|ENTRY|URL, priority, note",
+	{ "group list", "", 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
+	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, "a new group: boot=disk|local|menu|ENTRY|URL, priority, note",
 	  "sanbootctl group add lab boot=menu", run_group_add },
-	{ "group set", "NAME KEY=VALUE...", 2, MANY, 0,
+	{ "group set", "NAME KEY=VALUE...", 2, MANY,
 	  "change name, boot, note, priority (higher goes first, where machines take turns)",
 	  "sanbootctl group set lab priority=10", run_group_set },
-	{ "group remove", "NAME", 1, 1, 0, "its machines are in no group then", "sanbootctl group remove lab",
+	{ "group remove", "NAME", 1, 1, "its machines are in no group then", "sanbootctl group remove lab",
 	  run_group_remove },
 
-	{ "policy show", "", 0, 0, 0, "what happens to machines nobody has seen", "sanbootctl policy show",
+	{ "policy show", "", 0, 0, "what happens to machines nobody has seen", "sanbootctl policy show",
 	  run_policy_show },
-	{ "policy set", "KEY=VALUE...", 1, MANY, 0, "change it", "sanbootctl policy set enrol=approve max-machines=500",
+	{ "policy set", "KEY=VALUE...", 1, MANY, "change it", "sanbootctl policy set enrol=approve max-machines=500",
 	  run_policy_set },
 
-	{ "events", "", 0, 0, TAKES(OPTION_FOLLOW) | TAKES(OPTION_MACHINE) | TAKES(OPTION_MAX),
+	{ "events", "", 0, 0,
 	  "what happened, newest last", "sanbootctl events --follow", run_events },
 
-	{ "dhcp-snippet", "isc|kea|dnsmasq|windows|openwrt|routeros", 1, 1, TAKES(OPTION_SERVER),
+	{ "dhcp-snippet", "isc|kea|dnsmasq|windows|openwrt|routeros", 1, 1,
 	  "what to put into the DHCP server that is there", "sanbootctl dhcp-snippet isc --server 10.0.0.1",
 	  run_dhcp_snippet },
 
-	{ "token create", "NAME", 1, 1, TAKES(OPTION_DAYS), "a token for the API, shown once",
+	{ "token create", "NAME", 1, 1, "a token for the API, shown once",
 	  "sanbootctl token create monitoring --days 365", run_token_create },
-	{ "token remove", "TOKEN", 1, 1, 0, "end a token", "sanbootctl token remove TOKEN", run_token_remove },
-	{ "password", "", 0, 0, 0, "set the administrator's password of the pages", "sanbootctl password",
+	{ "token remove", "TOKEN", 1, 1, "end a token", "sanbootctl token remove TOKEN", run_token_remove },
+	{ "password", "", 0, 0, "set the administrator's password of the pages", "sanbootctl password",
 	  run_password },
-	{ NULL, NULL, 0, 0, 0, NULL, NULL, NULL },
-};
-
-static const char global_help[] = "  --json             JSON, for programs\n"
-				  "  --yes              do not ask before something is destroyed\n"
-				  "  --runtime-dir DIR  where sanbootd's control.sock is (default: /run/sanbootd)\n"
-				  "  --url URL          another host's sanbootd, for example http://10.0.0.1:8080\n"
-				  "  --token TOKEN      with --url; better: in the environment as SANBOOTD_TOKEN\n"
-				  "  --version, --help  also after a command\n";
-
-static const struct {
-	enum option option;
-	const char *text;
-	const char *group; /* where it means something else than elsewhere; such rows come first */
-} option_help[] = {
-	{ OPTION_MACHINE, "--machine M        the machine that gets it", "volume" },
-	{ OPTION_SIZE, "--size SIZE        of an empty disk, such as 20G; it takes room as it is filled", "volume" },
-	{ OPTION_NAME, "--name NAME        its name (default: made from the machine's)", "volume" },
-	{ OPTION_ALL, "--all              also the disks that machines boot from", "volume" },
-	{ OPTION_NAME, "--name NAME        its name", NULL },
-	{ OPTION_DEFAULT, "--default          new machines get it", NULL },
-	{ OPTION_SUITE, "--suite SUITE      Debian's release (default: bookworm)", NULL },
-	{ OPTION_PROFILE, "--profile PROFILE  minimal, demo or test (default: minimal)", NULL },
-	{ OPTION_SIZE, "--size MIB         size of the disk that machines see", NULL },
-	{ OPTION_ROOT_PASSWORD, "--root-password P  of the image; or in the environment as ROOT_PASSWORD", NULL },
-	{ OPTION_MIRROR, "--mirror URL       where Debian's packages come from", NULL },
-	{ OPTION_WORK, "--work DIR         for downloads and the finished file", NULL },
-	{ OPTION_ALL, "--all              all that wait for approval", NULL },
-	{ OPTION_IMAGE, "--image IMAGE      another image than the default one", NULL },
-	{ OPTION_WAITING, "--waiting          only those who wait", NULL },
-	{ OPTION_SECRETS, "--secrets          with the CHAP secrets of its boots", NULL },
-	{ OPTION_FOLLOW, "--follow           go on with what happens from now", NULL },
-	{ OPTION_MACHINE, "--machine M        only of this machine", NULL },
-	{ OPTION_MAX, "--max N            how many (default: 50)", NULL },
-	{ OPTION_SERVER,
-	  "--server ADDR      sanbootd as the machines reach it (default: where it says that it listens)", NULL },
-	{ OPTION_DAYS, "--days N           how long it is valid (default: 365)", NULL },
-	{ OPTION_LUN, "--lun N            1 to 255 (default: the lowest that is free)", NULL },
-	{ OPTION_KIND, "--kind KIND        data (default), or cd", NULL },
-	{ OPTION_SHARED, "--shared NAME      a read-only disk for any number of machines", NULL },
-	{ OPTION_FROM, "--from FILE|IMAGE  what is on it: a file, which is imported first, or IMAGE[@V]", NULL },
-	{ OPTION_FORCE, "--force            also while it is in use: what the machine has not written yet is lost", NULL },
+	{ NULL, NULL, 0, 0, NULL, NULL, NULL },
 };
 
 static bool in_group(const struct command *command, const char *group)
@@ -177,30 +131,16 @@ static bool in_group(const struct command *command, const char *group)
 	return !strncmp(command->words, group, len) && (!command->words[len] || command->words[len] == ' ');
 }
 
-/* The texts of the options that a command takes, each once. */
-static void help_options(FILE *out, const struct command *command)
-{
-	unsigned rest = command->takes;
-
-	fprintf(out, "\nOptions:\n");
-	for (size_t i = 0; i < sizeof(option_help) / sizeof(option_help[0]); i++) {
-		const char *group = option_help[i].group;
-
-		if (!(rest & TAKES(option_help[i].option)) || (group && !in_group(command, group)))
-			continue;
-		fprintf(out, "  %s\n", option_help[i].text);
-		rest &= ~TAKES(option_help[i].option);
-	}
-}
-
 static void help_command(FILE *out, const struct command *command)
 {
 	const char *line = command->example;
 
 	fprintf(out, "sanbootctl %s%s%s%s\n\n  %s\n", command->words, command->args[0] ? " " : "", command->args,
-		command->takes ? " [OPTION...]" : "", command->does);
-	if (command->takes)
-		help_options(out, command);
+		option_of(command, NULL) ? " [OPTION...]" : "", command->does);
+	if (option_of(command, NULL)) {
+		fprintf(out, "\nOptions:\n");
+		option_help(out, command);
+	}
 	fprintf(out, "\nExample:\n");
 	while (*line) {
 		int len = (int)strcspn(line, "\n");
@@ -228,5 +168,7 @@ void ctl_help(FILE *out, const struct ctl *ctl)
 		else
 			fprintf(out, "  %-34s  %s\n", left, command->does);
 	}
-	fprintf(out, "\nOptions:\n%s\nMore about one of them: sanbootctl COMMAND --help\n", global_help);
+	fprintf(out, "\nOptions:\n");
+	option_help(out, NULL);
+	fprintf(out, "\nMore about one of them: sanbootctl COMMAND --help\n");
 }

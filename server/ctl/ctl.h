@@ -16,8 +16,16 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
 enum { CTL_ARGS_MAX = 4096 };
 
-/* Options of commands; each command says which it takes. */
 enum option {
+	/* of every command */
+	OPTION_RUNTIME_DIR,
+	OPTION_URL,
+	OPTION_TOKEN,
+	OPTION_JSON,
+	OPTION_YES,
+	OPTION_HELP,
+	OPTION_VERSION,
+	/* of those that options.c names */
 	OPTION_NAME,
 	OPTION_IMAGE,
 	OPTION_SUITE,
@@ -43,7 +51,16 @@ enum option {
 	OPTIONS,
 };
 
-#define TAKES(option) (1U << (option))
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER };
+
+struct option_row {
+	enum option option;
+	const char *name, *argument; /* "size", "MIB"; NULL for a flag */
+	enum option_kind kind;
+	unsigned min, max;    /* of a number */
+	const char *commands; /* "volume create|volume attach": those that take it; NULL: every one */
+	const char *help;
+};
 
 struct ctl {
 	const char *runtime_dir, *url, *token;
@@ -51,6 +68,7 @@ struct ctl {
 	const struct command *command; /* NULL where only --help or --version was asked */
 	const char *group;	       /* --help for a group: "machine" */
 	const char *options[OPTIONS];  /* flags: "" when given; NULL: not given */
+	unsigned numbers[OPTIONS];     /* of those that are numbers; 0: not given */
 	const char *args[CTL_ARGS_MAX];
 	unsigned arg_count;
 };
@@ -59,13 +77,22 @@ struct command {
 	const char *words; /* "machine mac add" */
 	const char *args;  /* "M MAC" */
 	unsigned min, max; /* of args */
-	unsigned takes;
 	const char *does;
 	const char *example; /* lines */
 	int (*run)(const struct ctl *ctl);
 };
 
 extern const struct command commands[]; /* ends with words NULL */
+
+/* The first row with this name; NULL: there is no such option. */
+const struct option_row *option_find(const char *name, size_t len);
+const char *option_name(enum option option);
+/* The options that a command takes (NULL: those of every command), one after the other; last NULL: the first. */
+const struct option_row *option_of(const struct command *command, const struct option_row *last);
+/* Does the command take this option that was given, and such a value? Says so where not. */
+bool option_check(struct ctl *ctl, enum option option);
+/* The help lines of option_of's. */
+void option_help(FILE *out, const struct command *command);
 
 /* Says what is wrong on standard error and returns false. */
 bool ctl_parse(int argc, char *const argv[], struct ctl *ctl);

@@ -3,7 +3,7 @@
  * sanbootctl dhcp-snippet: what to put into the DHCP server that a site already has. In the templates @A is the
  * server's address, @U its base URL, @B, @I, @X and @R the boot files of BIOS, UEFI IA32, x64 and arm64.
  *
- * Common to all: who already is iPXE gets the script (else iPXE would load itself for ever), by HTTP where it can;
+ * Common to all: a client that is iPXE already gets the script (else iPXE would load itself for ever), by HTTP where it can;
  * everybody else gets the iPXE for its architecture (option 93), as a URL where the firmware said HTTPClient, which
  * then has to come back as option 60.
  */

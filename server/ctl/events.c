@@ -78,13 +78,14 @@ static int64_t find_machine(const struct ctl *ctl)
 /* Prints what has happened; the id of the last in *last_id. */
 static int list_events(const struct ctl *ctl, bool lines, int64_t *last_id)
 {
-	const char *max = ctl->options[OPTION_MAX], *machine = ctl->options[OPTION_MACHINE];
+	const unsigned max = ctl->numbers[OPTION_MAX];
+	const char *machine = ctl->options[OPTION_MACHINE];
 	char *escaped = machine ? curl_easy_escape(NULL, machine, 0) : NULL;
 	json_t *answer, *event;
 	char path[512];
 	size_t i;
 
-	snprintf(path, sizeof(path), "/api/v1/events?max=%lld%s%s", max ? atoll(max) : EVENTS_DEFAULT,
+	snprintf(path, sizeof(path), "/api/v1/events?max=%u%s%s", max ? max : EVENTS_DEFAULT,
 		 escaped ? "&machine=" : "", escaped ? escaped : "");
 	curl_free(escaped);
 	if (!client_call(ctl, "GET", path, NULL, &answer))

@@ -135,7 +135,7 @@ int run_image_import(const struct ctl *ctl)
 
 	if (!ctl->options[OPTION_NAME]) {
 		ctl_fail("for example: sanbootctl image import debian.qcow2 --name debian",
-			 "say how it shall be called: --name NAME");
+			 "say what to call it: --name NAME");
 		return EXIT_USAGE;
 	}
 	if (ctl->url)

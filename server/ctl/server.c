@@ -51,7 +51,7 @@ static void print_volumes(const json_t *volumes, const json_t *snapshots, const 
 			    (long long)get_number(sharing, "saved_percent"));
 }
 
-/* Addresses that were given to who is no machine: some of them by name. */
+/* Addresses that were given to hosts that are not enrolled: some of them by name. */
 static void print_leases(const json_t *leases)
 {
 	unsigned others = 0;
@@ -181,8 +181,8 @@ int run_policy_set(const struct ctl *ctl)
 
 int run_token_create(const struct ctl *ctl)
 {
-	const char *days = ctl->options[OPTION_DAYS];
-	json_t *body = json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? atoll(days) : 365));
+	const unsigned days = ctl->numbers[OPTION_DAYS];
+	json_t *body = json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? days : 365));
 	char until[TABLE_TEXT];
 	json_t *answer;
 	int code = client_do(ctl, "POST", "/api/v1/tokens", body, &answer);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { HOLDERS_SHOWN = 3, IMAGE_NAME_TEXT = 64, LUN_MAX = 255 };
+enum { HOLDERS_SHOWN = 3, IMAGE_NAME_TEXT = 64 };
 
 /* ---- lists ---- */
 
@@ -150,24 +150,10 @@ static int usage(const struct ctl *ctl, const char *text)
 	return EXIT_USAGE;
 }
 
-/* --lun into the body. False, and it is said: it is none. */
-static bool add_lun(const struct ctl *ctl, json_t *body)
+static void add_lun(const struct ctl *ctl, json_t *body)
 {
-	const char *text = ctl->options[OPTION_LUN];
-	char *end;
-	long lun;
-
-	if (!text)
-		return true;
-	errno = 0;
-	lun = strtol(text, &end, 10);
-	if (errno || end == text || *end || lun < 1 || lun > LUN_MAX) {
-		ctl_fail(lun == 0 && end != text && !*end ? "LUN 0 is the disk that the machine boots from" : "",
-			 "--lun: expected a number from 1 to %d", LUN_MAX);
-		return false;
-	}
-	json_object_set_new(body, "lun", json_integer(lun));
-	return true;
+	if (ctl->numbers[OPTION_LUN])
+		json_object_set_new(body, "lun", json_integer(ctl->numbers[OPTION_LUN]));
 }
 
 /* The answer's hint: what to do next. */
@@ -358,10 +344,8 @@ int run_volume_create(const struct ctl *ctl)
 		return usage(ctl, wrong);
 	body = json_pack("{s:s, s:s*, s:s*, s:s*}", "kind", kind, "name", volume_name(ctl), "machine",
 			 ctl->options[OPTION_MACHINE], "size", ctl->options[OPTION_SIZE]);
-	if (add_lun(ctl, body))
-		return create(ctl, body);
-	json_decref(body);
-	return EXIT_USAGE;
+	add_lun(ctl, body);
+	return create(ctl, body);
 }
 
 /* ---- one request each ---- */
@@ -370,10 +354,8 @@ int run_volume_attach(const struct ctl *ctl)
 {
 	json_t *body = json_pack("{s:s}", "machine", ctl->args[1]);
 
-	if (add_lun(ctl, body))
-		return act(ctl, "POST", "attach", body, "attached");
-	json_decref(body);
-	return EXIT_USAGE;
+	add_lun(ctl, body);
+	return act(ctl, "POST", "attach", body, "attached");
 }
 
 int run_volume_detach(const struct ctl *ctl)

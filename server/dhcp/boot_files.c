@@ -114,25 +114,3 @@ void boot_files_log_missing(const char *directory, const struct boot_files *file
 			log_info("%s machines cannot boot: there is no %s in %s (%s)", boot_kinds[k].machines,
 				 boot_kinds[k].names[0], directory, boot_kinds[k].source);
 }
-
-void boot_files_json(const struct boot_files *files, struct buf *json)
-{
-	const char *comma = "";
-
-	buf_add_string(json, "\"boot_files\": [");
-	for (unsigned k = 0; k < BOOT_KINDS; k++)
-		if (files->name[k][0]) {
-			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\"}", comma, boot_kinds[k].machines,
-				   files->name[k]);
-			comma = ", ";
-		}
-	comma = "";
-	buf_add_string(json, "], \"missing_boot_files\": [");
-	for (unsigned k = 0; k < BOOT_KINDS; k++)
-		if (!files->name[k][0]) {
-			buf_printf(json, "%s{\"machines\": \"%s\", \"file\": \"%s\", \"source\": \"%s\"}", comma,
-				   boot_kinds[k].machines, boot_kinds[k].names[0], boot_kinds[k].source);
-			comma = ", ";
-		}
-	buf_add_string(json, "]");
-}

@@ -38,7 +38,5 @@ int boot_files_find(const char *directory, struct boot_files *files, struct reas
 bool boot_file_name_safe(const char *name);
 /* Logs what is missing, once, with where it comes from. */
 void boot_files_log_missing(const char *directory, const struct boot_files *files);
-/* "boot_files": [{"machines", "file"}], "missing_boot_files": [{"machines", "file", "source"}] */
-void boot_files_json(const struct boot_files *files, struct buf *json);
 
 #endif

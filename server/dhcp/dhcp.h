@@ -98,12 +98,6 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, struct reas
 int dhcp_reload(struct dhcp *dhcp, const struct dhcp_config *config, struct reason *reason);
 /* The inventory has changed: writes the host file again if it differs, and tells dnsmasq. Any thread. */
 void dhcp_refresh(struct dhcp *dhcp);
-/*
- * {"mode", "state", "pid", "restarts", "message": dnsmasq's last words, "interfaces": [], "tftp": true,
- *  "boot_files": [{"machines", "file"}], "missing_boot_files": [{"machines", "file", "source"}],
- *  "leases": [{"mac", "address", "name", "expires_ms"}]: in full mode} Any thread; reads the lease file.
- */
-void dhcp_status(struct dhcp *dhcp, struct buf *json_object);
 /* Ends dnsmasq and waits for it; frees. */
 void dhcp_stop(struct dhcp *dhcp);
 

@@ -18,9 +18,6 @@
 enum {
 	SCRIPT_MAX_BYTES = 1 << 16,
 	LINKS_MAX = 512,
-	LEASES_MAX = 16384,
-	LEASE_MAX_BYTES = 1024,
-	LEASES_MAX_BYTES = 2 << 20
 };
 
 int files_write(const char *path, const struct buf *text, struct reason *reason)
@@ -208,54 +205,4 @@ int files_prepare_leases(const struct dhcp_config *config, const struct passwd *
 				     strerror(errno));
 	}
 	return 0;
-}
-
-/* A word of the lease file; what JSON would have to escape is left out: dnsmasq writes none of it. */
-static void add_word(struct buf *json, const char *word)
-{
-	for (; *word; word++)
-		if (*word >= ' ' && *word < 127 && *word != '"' && *word != '\\')
-			buf_add(json, word, 1);
-}
-
-bool files_lease_json(const char *line, struct buf *json)
-{
-	size_t digits = strspn(line, "0123456789");
-	char mac[64], address[64], name[256];
-	struct in_addr parsed;
-	long long expires;
-
-	/* EXPIRY MAC ADDRESS NAME CLIENT-ID; what is no IPv4 lease has no such address. */
-	if (digits < 1 || digits > 12 || sscanf(line, "%lld %63s %63s %255s", &expires, mac, address, name) != 4 ||
-	    inet_pton(AF_INET, address, &parsed) != 1)
-		return false;
-	buf_add_string(json, "{\"mac\": \"");
-	add_word(json, mac);
-	buf_printf(json, "\", \"address\": \"%s\", \"name\": \"", address);
-	add_word(json, strcmp(name, "*") ? name : "");
-	buf_printf(json, "\", \"expires_ms\": %lld}", expires * 1000);
-	return true;
-}
-
-void files_leases_json(const char *state_dir, struct buf *json)
-{
-	char path[DHCP_PATH_BYTES], line[2048];
-	size_t begun = json->len;
-	unsigned count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/dnsmasq/leases", state_dir);
-	file = fopen(path, "re");
-	buf_add_string(json, "\"leases\": [");
-	while (file && count < LEASES_MAX && json->len - begun < LEASES_MAX_BYTES && fgets(line, sizeof(line), file)) {
-		struct buf lease;
-
-		buf_init(&lease, LEASE_MAX_BYTES);
-		if (files_lease_json(line, &lease) && !lease.failed)
-			buf_printf(json, "%s%s", count++ ? ", " : "", buf_text(&lease));
-		buf_fini(&lease);
-	}
-	buf_add_string(json, "]");
-	if (file)
-		fclose(file);
 }

@@ -29,12 +29,5 @@ int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_net
  * ours.
  */
 int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, struct reason *reason);
-/* A line of the lease file, in which machines have named themselves, as a member of that list; false: it is none. */
-bool files_lease_json(const char *line, struct buf *json);
-/*
- * "leases": [{"mac", "address", "name", "expires_ms"}] from the lease file: at most 16384 and 2 MiB, 0: never expires.
- * Any thread.
- */
-void files_leases_json(const char *state_dir, struct buf *json);
 
 #endif

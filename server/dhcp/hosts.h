@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dnsmasq's host file: who is known, by which name, with which address. Private to dhcp/. */
+/* dnsmasq's host file: the machines that are known, their names and addresses. Private to dhcp/. */
 #ifndef DHCP_HOSTS_H
 #define DHCP_HOSTS_H
 

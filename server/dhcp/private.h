@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What dhcp.c and refresh.c share. Private to them.
+ * What dhcp.c, process.c, refresh.c and status.c share. Private to them.
  *
  * Threads: the supervisor, the answers to IPv6 router solicitations and `hangup_due` live on the loop. The host file is
  * written by one inventory job at a time (`refreshing`, `again`: under the mutex). `plan` is changed by the main thread
@@ -16,6 +16,7 @@
 #include "dhcp/files.h"
 #include "dhcp/plan.h"
 #include "dhcp/router.h"
+#include "dhcp/status.h"
 #include "dhcp/supervisor.h"
 #include "dhcp/watch.h"
 #include "inventory/inventory.h"
@@ -41,13 +42,22 @@ struct dhcp {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t wake;
 	enum supervisor_state state;
-	char line[512]; /* dnsmasq's last words */
+	char line[DHCP_MESSAGE_TEXT]; /* dnsmasq's last words */
 	unsigned restarts;
 	int pid, refresh_err;
 	bool refreshing, again, hanging_up, stopping, freed;
 };
 
-/* Main thread, once. */
+struct passwd;
+
+/* process.c; main thread, once. */
+void process_init(struct dhcp *d);
+/* Starts dnsmasq for a plan, as user (NULL: ours), and waits until it is up. 0 or -errno with its own words. */
+int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *user, struct reason *reason);
+/* Ends it, where it runs, and waits for that. */
+void process_stop(struct dhcp *d);
+
+/* refresh.c; main thread, once. */
 void refresh_init(struct dhcp *d);
 /* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
 int refresh_write(struct dhcp *d, struct reason *reason);

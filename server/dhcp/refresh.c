@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The host file in step with the inventory: see private.h. One job reads the inventory and writes the file where that
- * is another than before; then the loop tells dnsmasq (SIGHUP). Who asks while a job is under way has it run once more.
+ * is another than before; then the loop tells dnsmasq (SIGHUP). A change that comes while a job is under way has it run once more.
  */
 #include "dhcp/private.h"
 

@@ -43,7 +43,7 @@ static void answer(struct no_router *r, struct sockaddr_in6 *asker)
 	/* Everything 0: no hop limit, no flags, lifetime 0, no timers, no options. The kernel fills the checksum in. */
 	struct nd_router_advert advert = { .nd_ra_type = ND_ROUTER_ADVERT };
 
-	/* Who has no address yet hears only what all nodes hear: ff02::1. */
+	/* A node without an address receives only what is sent to all nodes: ff02::1. */
 	if (IN6_IS_ADDR_UNSPECIFIED(&asker->sin6_addr))
 		asker->sin6_addr = (struct in6_addr){ .s6_addr = { 0xff, 0x02, [15] = 1 } };
 	asker->sin6_scope_id = r->index;

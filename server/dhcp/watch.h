@@ -2,7 +2,7 @@
 /*
  * What machines do, read from what dnsmasq logs (log-dhcp): they ask, are given an address, fetch a file.
  *
- * Its lines hold words of whoever is on the network; dnsmasq prints only their printable characters, and each kind of
+ * Its lines hold words that come from the network; dnsmasq prints only their printable characters, and each kind of
  * line is known by how it begins. Memory is fixed, whatever is sent: one exchange that is being told, and a table of
  * addresses in which newer ones replace older ones. Only firmware and iPXE are reported: an operating system that
  * renews its lease is no boot. Private to dhcp/; one thread.

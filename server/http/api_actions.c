@@ -140,16 +140,14 @@ static const char *text_or_null(const json_t *body, const char *key)
 
 void handle_approve(struct request *request)
 {
-	json_t *body = request_json(request);
-	json_t *list = body ? approval_list(request, body) : NULL;
+	const json_t *body = request->json;
+	json_t *list = approval_list(request, body);
 	struct approval approval = { .http = request->http, .actor = request->actor };
 	json_t *which;
 	size_t i;
 
-	if (!list) {
-		json_decref(body);
+	if (!list)
 		return;
-	}
 	approval.name = text_or_null(body, "name");
 	approval.image = text_or_null(body, "image");
 	approval.approved = json_array();
@@ -163,7 +161,7 @@ void handle_approve(struct request *request)
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
 		reply_errno(request, approval.err, approval.reason.text,
-			    approval.err == -ENOENT ? "see who waits with: sanbootctl machine list"
+			    approval.err == -ENOENT ? "see the machines that wait with: sanbootctl machine list"
 						    : hint_of(approval.err, approval.reason.text));
 	else
 		reply_json(request, 200,
@@ -171,23 +169,16 @@ void handle_approve(struct request *request)
 	json_decref(approval.approved);
 	json_decref(approval.failed);
 	json_decref(list);
-	json_decref(body);
 }
 
 /* A MAC out of the body, in its one notation; false, and it is answered, where it is none. */
 static bool body_mac(struct request *request, char mac[PARSE_MAC_TEXT])
 {
-	json_t *body = request_json(request);
-	bool good;
-
-	if (!body)
-		return false;
-	good = parse_mac(api_text(body, "mac"), mac);
-	if (!good)
-		reply_error(request, 400, "for example {\"mac\": \"52:54:00:12:34:56\"}",
-			    "\"mac\" must be the MAC address of a network card");
-	json_decref(body);
-	return good;
+	if (parse_mac(api_text(request->json, "mac"), mac))
+		return true;
+	reply_error(request, 400, "for example {\"mac\": \"52:54:00:12:34:56\"}",
+		    "\"mac\" must be the MAC address of a network card");
+	return false;
 }
 
 void handle_deny(struct request *request)
@@ -295,14 +286,10 @@ static bool set_keys(struct request *request, const json_t *body, struct reason 
 
 void handle_machine_set(struct request *request)
 {
-	json_t *body = request_json(request);
 	struct reason hint = { "" };
 
-	if (!body)
-		return;
-	if (!json_object_size(body))
+	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"note\": \"third row\"}", "no key was given");
-	else if (set_keys(request, body, &hint))
+	else if (set_keys(request, request->json, &hint))
 		api_reply_machine(request, hint.text);
-	json_decref(body);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: groups of machines, and the entries that machines may boot. */
+/* The API: groups of machines. */
 #include "http/api.h"
 
 #include "base/util.h"
@@ -100,32 +100,23 @@ void handle_group_add(struct request *request)
 {
 	char name[REQUEST_PARAM_TEXT];
 	struct reason reason = { "" };
-	json_t *body = request_json(request);
 	int err;
 
-	if (!body)
-		return;
-	text_copy(name, sizeof(name), api_text(body, "name"));
+	text_copy(name, sizeof(name), api_text(request->json, "name"));
 	err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
 	if (err)
 		reply_errno(request, err, reason.text,
 			    name[0] ? "" : "for example {\"name\": \"lab\", \"boot\": \"menu\"}");
-	else if (set_keys(request, body, name, true))
+	else if (set_keys(request, request->json, name, true))
 		reply_group(request, name);
-	json_decref(body);
 }
 
 void handle_group_set(struct request *request)
 {
-	json_t *body = request_json(request);
-
-	if (!body)
-		return;
-	if (!json_object_size(body))
+	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"priority\": 10}", "no key was given");
-	else if (set_keys(request, body, request->params[0], false))
+	else if (set_keys(request, request->json, request->params[0], false))
 		reply_group(request, request->params[0]);
-	json_decref(body);
 }
 
 void handle_group_remove(struct request *request)
@@ -137,36 +128,4 @@ void handle_group_remove(struct request *request)
 		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 200, json_pack("{s:o}", "removed", text_json(request->params[0])));
-}
-
-/* ---- files of the site's own ---- */
-
-static void add_entry(void *arg, const char *name, const char *title, bool menu)
-{
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", text_json(name), "title", text_json(title),
-					     "menu", menu));
-}
-
-static void add_template(void *arg, const char *file)
-{
-	json_array_append_new(arg, text_json(file));
-}
-
-static void add_problem(void *arg, const struct boot_problem *problem)
-{
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:o}", "file", text_json(problem->file), "line",
-					     problem->line ? json_integer(problem->line) : json_null(), "reason",
-					     text_json(problem->why.text)));
-}
-
-void api_add_site(struct http *http, json_t *status)
-{
-	json_t *entries = json_array(), *templates = json_array(), *problems = json_array();
-
-	boot_each_entry(http->config.boot, add_entry, entries);
-	boot_each_template(http->config.boot, add_template, templates);
-	boot_each_problem(http->config.boot, add_problem, problems);
-	json_object_set_new(status, "entries", entries);
-	json_object_set_new(status, "templates", templates);
-	json_object_set_new(status, "problems", problems);
 }

@@ -138,23 +138,19 @@ void handle_image(struct request *request)
 
 void handle_image_import(struct request *request)
 {
-	json_t *body = request_json(request);
+	const json_t *body = request->json;
+	const char *path = api_text(body, "path"), *name = api_text(body, "name");
 	struct reason reason = { "" };
-	const char *path, *name;
 	uint64_t id;
 	int err;
 
-	if (!body)
-		return;
-	path = api_text(body, "path");
-	name = api_text(body, "name");
 	if (path[0] != '/' || !image_name_valid(name)) {
 		reply_error(request, 400,
 			    "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
 			    path[0] != '/'
 				    ? "path must be the absolute path of a file on the server"
 				    : "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
-		goto out;
+		return;
 	}
 	err = store_import(request->http->config.store, path, name,
 			   json_is_true(json_object_get(body, "default"))  ? IMPORT_AS_DEFAULT
@@ -165,8 +161,6 @@ void handle_image_import(struct request *request)
 		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 202, json_pack("{s:I, s:s}", "import", (json_int_t)id, "name", name));
-out:
-	json_decref(body);
 }
 
 struct version_job {

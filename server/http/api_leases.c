@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The API: which machine has which DHCP lease. The leases are dnsmasq's, in what main says of itself; the machines are
- * the inventory's.
+ * The API: which machine has which DHCP lease. The leases are dnsmasq's; the machines are the inventory's.
  */
-#include "http/api.h"
+#include "http/api_machines.h"
 
-#include "http/json.h"
+#include "http/text.h"
 
 /* By MAC, each machine (borrowed). */
 static json_t *machines_by_mac(const json_t *machines)
@@ -20,28 +19,34 @@ static json_t *machines_by_mac(const json_t *machines)
 }
 
 /* Does a lease end after the one that the machine has? 0: never ends. */
-static bool ends_later(const json_t *lease, const json_t *other)
+static bool ends_later(const struct dhcp_lease *lease, const json_t *other)
 {
-	json_int_t a = json_integer_value(json_object_get(lease, "expires_ms")),
-		   b = json_integer_value(json_object_get(other, "expires_ms"));
+	json_int_t theirs = json_integer_value(json_object_get(other, "expires_ms"));
 
-	return !json_is_object(other) || (b && (!a || a > b));
+	return !json_is_object(other) || (theirs && (!lease->expires_ms || lease->expires_ms > theirs));
 }
 
-void api_join_leases(const json_t *main_status, const json_t *machines)
+void api_join_leases(const struct dhcp_status *dhcp, const json_t *machines, json_t *leases)
 {
-	json_t *by_mac = machines_by_mac(machines), *machine, *lease;
-	size_t i;
+	json_t *by_mac = machines_by_mac(machines), *machine;
+	size_t m;
 
-	json_array_foreach(machines, i, machine)
+	json_array_foreach(machines, m, machine)
 		json_object_set_new(machine, "lease", json_null());
-	json_array_foreach(json_object_get(json_object_get(main_status, "dhcp"), "leases"), i, lease) {
-		machine = json_object_get(by_mac, api_text(lease, "mac"));
-		json_object_set(lease, "machine", machine ? json_object_get(machine, "name") : json_null());
+	for (unsigned i = 0; i < dhcp->lease_count; i++) {
+		const struct dhcp_lease *lease = &dhcp->leases[i];
+
+		machine = json_object_get(by_mac, lease->mac);
+		if (leases)
+			json_array_append_new(leases,
+					      json_pack("{s:s, s:s, s:o, s:I, s:O}", "mac", lease->mac, "address",
+							lease->address, "name", text_json(lease->name), "expires_ms",
+							(json_int_t)lease->expires_ms, "machine",
+							machine ? json_object_get(machine, "name") : json_null()));
 		if (machine && ends_later(lease, json_object_get(machine, "lease")))
 			json_object_set_new(machine, "lease",
-					    json_pack("{s:O, s:O}", "address", json_object_get(lease, "address"),
-						      "expires_ms", json_object_get(lease, "expires_ms")));
+					    json_pack("{s:s, s:I}", "address", lease->address, "expires_ms",
+						      (json_int_t)lease->expires_ms));
 	}
 	json_decref(by_mac);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The API: machines and who waits. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
+ * The API: machines, and those that wait for a person. What the inventory knows is read in one job; sessions (asked of the I/O loops) and
  * files are looked up after it, outside of any transaction.
  */
-#include "http/api.h"
+#include "http/api_machines.h"
 
 #include "base/util.h"
 #include "boot/boot.h"
@@ -260,7 +260,7 @@ static void add_disk(struct http *http, const struct machine_ref *ref, bool deta
 	/* The system volume is its LUN 0, and the first. */
 	lun = json_array_get(json_object_get(ref->json, "luns"), 0);
 	if (err)
-		json_object_set_new(lun, "bytes", json_null()); /* nobody knows */
+		json_object_set_new(lun, "bytes", json_null()); /* not known */
 	else
 		set_bytes(lun, &info, detail);
 }
@@ -292,7 +292,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
 	struct boot_sessions sessions;
-	json_t *status, *portals;
+	struct http_facts facts;
+	json_t *portals;
 
 	/* One question for all of them: each costs a round trip through every I/O loop. */
 	if (!err)
@@ -303,8 +304,8 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		free(job.luns);
 		return err;
 	}
-	status = api_main_status(http);
-	portals = api_portals(status);
+	api_get_facts(http, &facts);
+	portals = api_portals(&facts);
 	for (unsigned i = 0; i < job.count; i++) {
 		add_sessions(&job.refs[i], &sessions);
 		add_disk(http, &job.refs[i], detail);
@@ -315,9 +316,9 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 		json_object_set(job.refs[i].json, "portals", portals);
 	}
 	add_lun_sizes(http, &job);
-	api_join_leases(status, job.machines);
+	api_join_leases(&facts.dhcp, job.machines, NULL);
 	json_decref(portals);
-	json_decref(status);
+	api_facts_free(&facts);
 	free(sessions.list);
 	free(job.refs);
 	free(job.luns);
@@ -361,7 +362,7 @@ void handle_machine(struct request *request)
 	api_reply_machine(request, "");
 }
 
-/* ---- who waits ---- */
+/* ---- machines that wait ---- */
 
 struct waiting_job {
 	struct inventory_job job;

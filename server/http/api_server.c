@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The API: the server as a whole, its policy, its events. */
 #include "http/api.h"
+#include "http/api_machines.h"
 
 #include "base/util.h"
 #include "http/json.h"
-#include "http/listen.h"
 #include "http/routes.h"
 #include "http/stream.h"
 #include "http/text.h"
@@ -16,83 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Thousands of leases are told in full. */
-enum { EVENTS_MAX = 1000, EVENTS_DEFAULT = 100, MAIN_STATUS_MAX = 4 << 20 };
-
-bool api_read(struct request *request, struct inventory_job *job, const char *what)
-{
-	int err = inventory_read_wait(request->http->config.inventory, job);
-
-	if (err)
-		reply_errno(request, err, what, "see sanbootd's log");
-	return !err;
-}
-
-const char *api_text(const json_t *body, const char *key)
-{
-	const char *text = json_string_value(json_object_get(body, key));
-
-	return text ? text : "";
-}
-
-bool api_scalar_text(const json_t *value, char *out, size_t out_size)
-{
-	int len;
-
-	if (json_is_string(value))
-		len = snprintf(out, out_size, "%s", json_string_value(value));
-	else if (json_is_integer(value))
-		len = snprintf(out, out_size, "%lld", (long long)json_integer_value(value));
-	else if (json_is_boolean(value))
-		len = snprintf(out, out_size, "%s", json_is_true(value) ? "true" : "false");
-	else
-		return false;
-	return len >= 0 && (size_t)len < out_size;
-}
-
-bool api_value_text(struct request *request, const char *key, const json_t *value, char text[NOTE_TEXT])
-{
-	if (api_scalar_text(value, text, NOTE_TEXT))
-		return true;
-	reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
-	return false;
-}
-
-json_t *api_main_status(struct http *http)
-{
-	json_t *status = NULL;
-	struct buf text;
-
-	buf_init(&text, MAIN_STATUS_MAX);
-	if (http->config.status)
-		http->config.status(http->config.status_arg, &text);
-	if (text.len && !text.failed)
-		status = json_loadb(text.data, text.len, 0, NULL);
-	buf_fini(&text);
-	if (!json_is_object(status)) {
-		json_decref(status);
-		status = json_object();
-	}
-	return status;
-}
-
-json_t *api_portals(const json_t *main_status)
-{
-	json_t *portals = json_array();
-	json_t *portal;
-	size_t i;
-
-	json_array_foreach(json_object_get(main_status, "portals"), i, portal) {
-		struct endpoint bound, address;
-		char text[PARSE_ENDPOINT_TEXT];
-
-		if (!json_is_string(portal) || !parse_endpoint(json_string_value(portal), &bound))
-			continue;
-		listen_public_address(&bound, &address);
-		json_array_append_new(portals, json_string(endpoint_format(&address, text)));
-	}
-	return portals;
-}
+enum { EVENTS_MAX = 1000, EVENTS_DEFAULT = 100 };
 
 /* ---- status ---- */
 
@@ -156,11 +80,82 @@ static json_t *machine_counts(const json_t *machines)
 			 "off", (int)off, "failed", (int)failed);
 }
 
+/* ---- files of the site's own ---- */
+
+static void add_entry(void *arg, const char *name, const char *title, bool menu)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", text_json(name), "title", text_json(title),
+					     "menu", menu));
+}
+
+static void add_template(void *arg, const char *file)
+{
+	json_array_append_new(arg, text_json(file));
+}
+
+static void add_problem(void *arg, const struct boot_problem *problem)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:o}", "file", text_json(problem->file), "line",
+					     problem->line ? json_integer(problem->line) : json_null(), "reason",
+					     text_json(problem->why.text)));
+}
+
+static void add_site(struct http *http, json_t *status)
+{
+	json_t *entries = json_array(), *templates = json_array(), *problems = json_array();
+
+	boot_each_entry(http->config.boot, add_entry, entries);
+	boot_each_template(http->config.boot, add_template, templates);
+	boot_each_problem(http->config.boot, add_problem, problems);
+	json_object_set_new(status, "entries", entries);
+	json_object_set_new(status, "templates", templates);
+	json_object_set_new(status, "problems", problems);
+}
+
+/* What main knows of itself, and of dnsmasq. */
+static json_t *facts_json(const struct http_facts *facts, const json_t *machines)
+{
+	json_t *portals = json_array(), *dhcp = dhcp_json(&facts->dhcp);
+
+	for (unsigned i = 0; i < facts->portal_count; i++) {
+		char text[PARSE_ENDPOINT_TEXT];
+
+		json_array_append_new(portals, json_string(endpoint_format(&facts->portals[i], text)));
+	}
+	if (facts->dhcp.mode == DHCP_FULL) {
+		json_object_set_new(dhcp, "leases", json_array());
+		api_join_leases(&facts->dhcp, machines, json_object_get(dhcp, "leases"));
+	}
+	return json_pack("{s:s, s:I, s:o, s:o}", "version", facts->version, "started_ms", (json_int_t)facts->started_ms,
+			 "portals", portals, "dhcp", dhcp);
+}
+
+/* What was counted: of machines, images and volumes; and the room that is left. */
+static void add_counts(json_t *status, const struct counts_job *counts, const json_t *machines,
+		       const struct store_space *space)
+{
+	json_object_set_new(status, "machines", machine_counts(machines));
+	json_object_set_new(status, "waiting", json_integer(counts->waiting));
+	json_object_set_new(status, "images",
+			    json_pack("{s:i, s:i, s:o}", "names", (int)counts->images, "versions", (int)counts->versions,
+				      "default", json_text_or_null(counts->default_image)));
+	json_object_set_new(status, "space",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space->total_bytes,
+				      "free_bytes", (json_int_t)space->free_bytes, "reserve_bytes",
+				      (json_int_t)space->reserve_bytes, "images_bytes", (json_int_t)space->images_bytes,
+				      "children_bytes", (json_int_t)space->volumes_bytes));
+	json_object_set_new(status, "volumes", usage_volumes_json(&counts->usage));
+	json_object_set_new(status, "snapshots", usage_snapshots_json(&counts->usage));
+	json_object_set_new(status, "sharing", usage_sharing_json(&counts->usage));
+	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts->policy.enrol)));
+}
+
 void handle_status(struct request *request)
 {
 	struct http *http = request->http;
 	struct counts_job counts = { .job.run = run_counts };
 	struct store_space space;
+	struct http_facts facts;
 	json_t *status, *machines;
 	int err;
 
@@ -177,27 +172,15 @@ void handle_status(struct request *request)
 		goto out;
 	}
 	usage_measure(http, machines, &counts.usage);
-	status = api_main_status(http);
-	api_join_leases(status, machines);
+	api_get_facts(http, &facts);
+	status = facts_json(&facts, machines);
+	api_facts_free(&facts);
 	json_object_set_new(status, "now_ms", json_integer(time_unix_ms()));
 	json_object_set_new(status, "uptime_s",
 			    json_integer((json_int_t)((time_monotonic_ms() - http->started_ms) / 1000)));
 	json_object_set_new(status, "http", json_string(http_address(http)));
-	json_object_set_new(status, "machines", machine_counts(machines));
-	json_object_set_new(status, "waiting", json_integer(counts.waiting));
-	json_object_set_new(status, "images",
-			    json_pack("{s:i, s:i, s:o}", "names", (int)counts.images, "versions", (int)counts.versions,
-				      "default", json_text_or_null(counts.default_image)));
-	json_object_set_new(status, "space",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space.total_bytes,
-				      "free_bytes", (json_int_t)space.free_bytes, "reserve_bytes",
-				      (json_int_t)space.reserve_bytes, "images_bytes", (json_int_t)space.images_bytes,
-				      "children_bytes", (json_int_t)space.volumes_bytes));
-	json_object_set_new(status, "volumes", usage_volumes_json(&counts.usage));
-	json_object_set_new(status, "snapshots", usage_snapshots_json(&counts.usage));
-	json_object_set_new(status, "sharing", usage_sharing_json(&counts.usage));
-	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts.policy.enrol)));
-	api_add_site(http, status);
+	add_counts(status, &counts, machines, &space);
+	add_site(http, status);
 	json_decref(machines);
 	reply_json(request, 200, status);
 out:
@@ -263,16 +246,12 @@ void handle_policy_set(struct request *request)
 	struct policy_job policy = { .job.run = run_policy_set, .actor = request->actor };
 	int err;
 
-	policy.values = request_json(request);
-	if (!policy.values)
-		return;
+	policy.values = request->json;
 	if (!json_object_size(policy.values)) {
 		reply_error(request, 400, "for example {\"enrol\": \"approve\"}", "no policy key was given");
-		json_decref(policy.values);
 		return;
 	}
 	err = inventory_write_wait(request->http->config.inventory, &policy.job);
-	json_decref(policy.values);
 	if (err)
 		reply_error(request, err == -ENOENT ? 400 : reply_status_of(err),
 			    "see the keys and their values with: sanbootctl policy show", "%s",

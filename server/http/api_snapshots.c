@@ -134,15 +134,7 @@ static void change(struct request *request, bool machine, change_snapshot *run, 
 /* With the label out of the body. */
 static void change_by_body(struct request *request, bool machine, change_snapshot *run, const char *verb, unsigned status)
 {
-	json_t *body = request_json(request);
-
-	if (!body)
-		return;
-	if (!json_is_string(json_object_get(body, "label")))
-		reply_error(request, 400, "for example {\"label\": \"before-update\"}", "say how the snapshot is called");
-	else
-		change(request, machine, run, api_text(body, "label"), verb, status);
-	json_decref(body);
+	change(request, machine, run, api_text(request->json, "label"), verb, status);
 }
 
 void handle_machine_snapshot(struct request *request)
@@ -177,25 +169,16 @@ void handle_volume_snapshot_remove(struct request *request)
 
 void handle_volume_copy(struct request *request)
 {
-	json_t *body = request_json(request);
 	struct reason reason = { "" };
 	char id[32];
 	int64_t volume_id = 0;
-	int err;
+	int err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(request->json, "name"), request->actor,
+				   &volume_id, &reason);
 
-	if (!body)
-		return;
-	if (!json_is_string(json_object_get(body, "name"))) {
-		reply_error(request, 400, "for example {\"name\": \"data-copy\"}", "say how the copy is called");
-		goto out;
-	}
-	err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(body, "name"), request->actor, &volume_id, &reason);
 	if (err) {
 		reply_errno(request, err, reason.text, "");
-	} else {
-		snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-		api_reply_volume(request, 201, id, reason.text);
+		return;
 	}
-out:
-	json_decref(body);
+	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
+	api_reply_volume(request, 201, id, reason.text);
 }

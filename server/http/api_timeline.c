@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The timeline of a boot as JSON, and where it is stuck. Inside a read job. */
-#include "http/api.h"
+#include "http/api_machines.h"
 
 #include "boot/boot.h"
 #include "http/text.h"

@@ -234,22 +234,6 @@ static bool body_kind(struct request *request, const json_t *body, enum volume_k
 	return false;
 }
 
-/* Each member that is there is a text. */
-static bool body_texts(struct request *request, const json_t *body)
-{
-	static const char *const keys[] = { "machine", "name", "kind", "image" };
-
-	for (size_t i = 0; i < array_len(keys); i++) {
-		const json_t *value = json_object_get(body, keys[i]);
-
-		if (value && !json_is_null(value) && !json_is_string(value)) {
-			reply_error(request, 400, "", "%s: expected a text", keys[i]);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void create_volume(struct request *request, const struct boot_volume_new *create)
 {
 	char id[SIZE_TEXT];
@@ -267,47 +251,34 @@ static void create_volume(struct request *request, const struct boot_volume_new 
 
 void handle_volume_create(struct request *request)
 {
-	json_t *body = request_json(request);
-	struct boot_volume_new create;
+	const json_t *body = request->json;
+	struct boot_volume_new create = { .machine = json_string_value(json_object_get(body, "machine")),
+					  .name = json_string_value(json_object_get(body, "name")),
+					  .from = json_string_value(json_object_get(body, "image")) };
 
-	if (!body)
-		return;
-	create = (struct boot_volume_new){ .machine = json_string_value(json_object_get(body, "machine")),
-					   .name = json_string_value(json_object_get(body, "name")),
-					   .from = json_string_value(json_object_get(body, "image")) };
 	if (!json_object_size(body))
 		reply_error(request, 400,
 			    "for example {\"machine\": \"pc-001\", \"size\": \"20G\"}, or {\"name\": \"tools\", \"kind\": "
 			    "\"shared\", \"image\": \"tools@1\"}",
 			    "say which volume to make");
-	else if (body_texts(request, body) && body_kind(request, body, &create.kind) &&
-		 body_lun(request, body, &create.lun) && body_size(request, body, &create.size_bytes))
+	else if (body_kind(request, body, &create.kind) && body_lun(request, body, &create.lun) &&
+		 body_size(request, body, &create.size_bytes))
 		create_volume(request, &create);
-	json_decref(body);
 }
 
 void handle_volume_attach(struct request *request)
 {
-	json_t *body = request_json(request);
-	const char *machine = body ? api_text(body, "machine") : "";
 	struct reason reason = { "" };
-	int lun, err;
+	int err, lun;
 
-	if (!body)
+	if (!body_lun(request, request->json, &lun))
 		return;
-	if (!machine[0]) {
-		reply_error(request, 400, "for example {\"machine\": \"pc-001\"}", "say which machine is to have it");
-		goto out;
-	}
-	if (!body_lun(request, body, &lun))
-		goto out;
-	err = boot_volume_attach(request->http->config.boot, request->params[0], machine, lun, request->actor, &reason);
+	err = boot_volume_attach(request->http->config.boot, request->params[0], api_text(request->json, "machine"), lun,
+				 request->actor, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
 		api_reply_volume(request, 200, request->params[0], reason.text);
-out:
-	json_decref(body);
 }
 
 /* For afterwards: MACHINE:LUN does not name it any more once that machine has lost it. */
@@ -341,23 +312,19 @@ static const char *loser(const struct request *request, const json_t *body, char
 
 void handle_volume_detach(struct request *request)
 {
-	json_t *body = request_json(request);
+	const json_t *body = request->json;
 	char machine[REQUEST_PARAM_TEXT], id[SIZE_TEXT];
 	struct reason reason = { "" };
 	int err;
 
-	if (!body)
+	if (!find_id(request, id))
 		return;
-	if (!body_texts(request, body) || !find_id(request, id))
-		goto out;
 	err = boot_volume_detach(request->http->config.boot, request->params[0], loser(request, body, machine),
 				 json_is_true(json_object_get(body, "force")), request->actor, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
 		api_reply_volume(request, 200, id, reason.text);
-out:
-	json_decref(body);
 }
 
 void handle_volume_remove(struct request *request)
@@ -407,14 +374,10 @@ static bool set_keys(struct request *request, const json_t *body, struct reason 
 
 void handle_volume_set(struct request *request)
 {
-	json_t *body = request_json(request);
 	struct reason hint = { "" };
 
-	if (!body)
-		return;
-	if (!json_object_size(body))
+	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"size\": \"40G\"}", "no key was given");
-	else if (set_keys(request, body, &hint))
+	else if (set_keys(request, request->json, &hint))
 		api_reply_volume(request, 200, request->params[0], hint.text);
-	json_decref(body);
 }

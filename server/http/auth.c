@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/util.h"
+#include "http/api.h"
 #include "http/limiter.h"
 #include "http/routes.h"
 #include "http/stream.h"
@@ -118,7 +119,7 @@ bool auth_has_password(struct http *http)
 	return !inventory_read_wait(http->config.inventory, &token.job) && token.password[0];
 }
 
-/* ---- who asks ---- */
+/* ---- authentication ---- */
 
 static bool check_bearer(struct request *request)
 {
@@ -152,10 +153,41 @@ static bool check_same_site(struct request *request)
 	return false;
 }
 
+static void reply_too_often(struct request *request, unsigned seconds)
+{
+	reply_error(request, 429, "wait a moment", "too many attempts");
+	request->reply.retry_after_s = seconds;
+}
+
+/* Public requests that change something: JSON, which no form of another site can send. */
+static bool check_public_post(struct request *request)
+{
+	const char *type = request->content_type ? request->content_type : "";
+
+	if (request->ours || !strncasecmp(type, "application/json", strlen("application/json")))
+		return true;
+	reply_error(request, 415, "send \"Content-Type: application/json\"", "the body must be JSON");
+	return false;
+}
+
+static bool check_attempt(struct request *request)
+{
+	unsigned wait_s;
+
+	if (!check_public_post(request))
+		return false;
+	wait_s = limiter_try(request->http->limiter, request->client, time_monotonic_ms());
+	if (wait_s)
+		reply_too_often(request, wait_s);
+	return !wait_s;
+}
+
 bool auth_check(struct request *request)
 {
 	bool reads = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
 
+	if (request->route->access == ACCESS_PUBLIC)
+		return reads || check_attempt(request);
 	if (request->serves & SERVES_CONTROL) {
 		snprintf(request->actor, sizeof(request->actor), "ctl");
 		return true;
@@ -193,35 +225,6 @@ static bool hash_password(struct http *http, const char *password, const char *s
 	return hash;
 }
 
-static void reply_too_often(struct request *request, unsigned seconds)
-{
-	reply_error(request, 429, "wait a moment", "too many attempts");
-	request->reply.retry_after_s = seconds;
-}
-
-/* Public requests that change something: JSON, which no form of another site can send. */
-static bool check_public_post(struct request *request)
-{
-	const char *type = request->content_type ? request->content_type : "";
-
-	if (request->ours || !strncasecmp(type, "application/json", strlen("application/json")))
-		return true;
-	reply_error(request, 415, "send \"Content-Type: application/json\"", "the body must be JSON");
-	return false;
-}
-
-static bool check_attempt(struct request *request)
-{
-	unsigned wait_s;
-
-	if (!check_public_post(request))
-		return false;
-	wait_s = limiter_try(request->http->limiter, request->client, time_monotonic_ms());
-	if (wait_s)
-		reply_too_often(request, wait_s);
-	return !wait_s;
-}
-
 static void begin_session(struct request *request, const char *password_hash)
 {
 	struct token_job token = { .job.run = run_insert,
@@ -241,13 +244,6 @@ static void begin_session(struct request *request, const char *password_hash)
 		 AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d", session, SESSION_HOURS * 3600);
 	explicit_bzero(session, sizeof(session));
 	reply_json(request, 200, json_pack("{s:s}", "user", "admin"));
-}
-
-static const char *text_member(const json_t *body, const char *key)
-{
-	const char *text = json_string_value(json_object_get(body, key));
-
-	return text ? text : "";
 }
 
 static void log_in(struct request *request, const char *password)
@@ -283,15 +279,7 @@ static void log_in(struct request *request, const char *password)
 
 void handle_login(struct request *request)
 {
-	json_t *body;
-
-	if (!check_attempt(request))
-		return;
-	body = request_json(request);
-	if (!body)
-		return;
-	log_in(request, text_member(body, "password"));
-	json_decref(body);
+	log_in(request, api_text(request->json, "password"));
 }
 
 struct password_job {
@@ -362,7 +350,7 @@ static void end_setup(struct http *http)
 	pthread_mutex_unlock(&http->lock);
 }
 
-/* Whoever may still listen comes back by itself and is asked again who it is. */
+/* A client that may still listen connects again, and is authenticated again. */
 static void end_streams(struct http *http)
 {
 	pthread_mutex_lock(&http->lock);
@@ -387,42 +375,31 @@ void handle_logout(struct request *request)
 void handle_setup(struct request *request)
 {
 	char hash[PASSWORD_HASH_TEXT];
-	json_t *body;
 
-	if (!check_attempt(request))
-		return;
-	body = request_json(request);
-	if (!body)
-		return;
 	snprintf(request->actor, sizeof(request->actor), "web:setup");
-	if (!auth_setup_token_fits(request->http, text_member(body, "token"))) {
+	if (!auth_setup_token_fits(request->http, api_text(request->json, "token"))) {
 		reply_error(request, 403,
 			    "use the address from sanbootd's latest start, or run on the server: sanbootctl password",
 			    "this one-time address is not valid any more");
-	} else if (set_password(request, text_member(body, "password"), true, hash)) {
+	} else if (set_password(request, api_text(request->json, "password"), true, hash)) {
 		end_setup(request->http);
 		limiter_forget(request->http->limiter, request->client);
 		begin_session(request, hash);
 	}
-	json_decref(body);
 }
 
 void handle_password(struct request *request)
 {
 	char hash[PASSWORD_HASH_TEXT];
-	json_t *body = request_json(request);
 
-	if (!body)
-		return;
-	if (set_password(request, text_member(body, "password"), false, hash)) {
+	if (set_password(request, api_text(request->json, "password"), false, hash)) {
 		end_setup(request->http);
 		end_streams(request->http);
 		if (request->session && !request->authorization && !(request->serves & SERVES_CONTROL))
-			begin_session(request, hash); /* whoever changed it stays logged in */
+			begin_session(request, hash); /* the person who changed it stays logged in */
 		else
 			reply_json(request, 200, json_pack("{s:b}", "set", true));
 	}
-	json_decref(body);
 }
 
 /* ---- API tokens ---- */
@@ -436,20 +413,15 @@ void handle_token_create(struct request *request)
 {
 	struct token_job token = { .job.run = run_insert };
 	char text[AUTH_TOKEN_CHARS + 1];
-	json_t *body = request_json(request);
-	const char *label;
-	int64_t days = 365;
+	const char *label = api_text(request->json, "name");
+	const json_t *given = json_object_get(request->json, "days");
+	const int64_t days = json_is_integer(given) ? json_integer_value(given) : 365;
 	int err;
 
-	if (!body)
-		return;
-	label = text_member(body, "name");
-	if (json_is_integer(json_object_get(body, "days")))
-		days = json_integer_value(json_object_get(body, "days"));
 	if (!label_is_valid(label) || days < 1 || days > 3650) {
 		reply_error(request, 400, "for example {\"name\": \"monitoring\", \"days\": 365}",
 			    "a token needs a name (letters, digits, '-', '_', '.') and 1 to 3650 days");
-		goto out;
+		return;
 	}
 	secret_text(text, AUTH_TOKEN_CHARS);
 	auth_hash(text, token.hash);
@@ -458,7 +430,7 @@ void handle_token_create(struct request *request)
 	err = inventory_write_wait(request->http->config.inventory, &token.job);
 	if (err) {
 		reply_errno(request, err, "the token could not be stored", "");
-		goto out;
+		return;
 	}
 	inventory_event(request->http->config.inventory, "info", "token-created", request->actor, 0, label,
 			"an API token was made");
@@ -466,19 +438,14 @@ void handle_token_create(struct request *request)
 		request, 201,
 		json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms", (json_int_t)token.expires_ms));
 	explicit_bzero(text, sizeof(text));
-out:
-	json_decref(body);
 }
 
 void handle_token_delete(struct request *request)
 {
 	struct token_job token = { .job.run = run_delete };
-	json_t *body = request_json(request);
 	int err;
 
-	if (!body)
-		return;
-	auth_hash(text_member(body, "token"), token.hash);
+	auth_hash(api_text(request->json, "token"), token.hash);
 	err = inventory_write_wait(request->http->config.inventory, &token.job);
 	if (err) {
 		reply_errno(request, err, err == -ENOENT ? "there is no such token" : "", "");
@@ -488,5 +455,4 @@ void handle_token_delete(struct request *request)
 				"an API token was removed");
 		reply_json(request, 200, json_pack("{s:b}", "removed", true));
 	}
-	json_decref(body);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who asks: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person
+ * Authentication of a request: the control socket (everything, by file permission), an API token ("Authorization: Bearer"), or a person
  * who has logged in with the administrator's password (a cookie). Private to the folder; on workers, since it reads the
  * inventory.
  *
@@ -17,7 +17,10 @@
 
 enum { AUTH_HASH_TEXT = 65, AUTH_TOKEN_CHARS = 40, AUTH_PASSWORD_MIN = 8, AUTH_PASSWORD_MAX = 256 };
 
-/* Sets request->actor; or answers 401 or 403 and returns false. */
+/*
+ * May this request do what its route does? Sets request->actor; or answers 401 or 403 and returns false. Where anybody
+ * may, attempts to change something are counted: 415, 429.
+ */
 bool auth_check(struct request *request);
 /* As auth_check by cookie, but for pages: no answer, no actor. */
 bool auth_has_session(struct request *request);

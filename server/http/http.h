@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/parse.h"
 #include "base/reason.h"
+#include "dhcp/status.h"
 
 #include <stddef.h>
 
@@ -17,6 +18,16 @@ struct http;
 struct inventory;
 struct store;
 struct disk_env;
+
+enum { HTTP_PORTALS_MAX = 16 };
+
+struct http_facts {
+	const char *version;
+	int64_t started_ms;
+	struct endpoint portals[HTTP_PORTALS_MAX]; /* of iSCSI, as they are bound */
+	unsigned portal_count;
+	struct dhcp_status dhcp;
+};
 
 struct http_config {
 	struct boot *boot;
@@ -31,11 +42,11 @@ struct http_config {
 	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
 	const char *boot_files;	  /* what entries load, under /boot-files/PATH; NULL: nothing */
 	/*
-	 * For status and the pages: one JSON object of what main knows ({"version", "started_ms", "portals":
-	 * ["ADDR:PORT"], "dhcp": {"mode", "state"}}); called on HTTP's workers, several at once. NULL: nothing.
+	 * Fills in what main knows, and HTTP does not; HTTP frees what is in it. Called on HTTP's workers, several at
+	 * once.
 	 */
-	void (*status)(void *arg, struct buf *json_object);
-	void *status_arg;
+	void (*facts)(void *arg, struct http_facts *facts);
+	void *facts_arg;
 };
 
 /* -errno with a sentence in reason (port taken: which, and how to find by whom). */

@@ -154,3 +154,33 @@ json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
 			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
 	return json;
 }
+
+json_t *dhcp_json(const struct dhcp_status *dhcp)
+{
+	json_t *json = json_pack("{s:s}", "mode", dhcp_mode_name(dhcp->mode)), *interfaces = json_array(),
+	       *there = json_array(), *missing = json_array();
+
+	for (unsigned i = 0; i < dhcp->interface_count; i++)
+		json_array_append_new(interfaces, json_string(dhcp->interfaces[i]));
+	for (unsigned k = 0; k < BOOT_KINDS; k++) {
+		const struct boot_kind *kind = &boot_kinds[k];
+		const char *file = dhcp->files.name[k];
+
+		if (file[0])
+			json_array_append_new(there, json_pack("{s:s, s:o}", "machines", kind->machines, "file",
+							       text_json(file)));
+		else
+			json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "machines", kind->machines, "file",
+								 kind->names[0], "source", kind->source));
+	}
+	if (dhcp->state)
+		json_object_update_new(json, json_pack("{s:s, s:i, s:i, s:o, s:O, s:b}", "state", dhcp->state, "pid", dhcp->pid,
+						       "restarts", (int)dhcp->restarts, "message", text_json(dhcp->message),
+						       "interfaces", interfaces, "tftp", dhcp->tftp));
+	if (dhcp->tftp)
+		json_object_update_new(json, json_pack("{s:O, s:O}", "boot_files", there, "missing_boot_files", missing));
+	json_decref(interfaces);
+	json_decref(there);
+	json_decref(missing);
+	return json;
+}

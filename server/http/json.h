@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Records of the inventory and of boot/ as JSON. Private to the folder; any thread; each returns a new reference, NULL
+ * Records of the inventory, of boot/ and of dhcp/ as JSON. Private to the folder; any thread; each returns a new reference, NULL
  * without memory.
  */
 #ifndef HTTP_JSON_H
 #define HTTP_JSON_H
 
 #include "boot/boot.h"
+#include "dhcp/status.h"
 #include "inventory/inventory.h"
 
 #include <jansson.h>
@@ -30,5 +31,7 @@ json_t *boot_record_json(const struct boot_record *boot, bool secrets);
 json_t *boot_session_json(const struct boot_session *session);
 json_t *waiting_json(const struct waiting *waiting);
 json_t *version_json(const struct image_version *version, uint64_t allocated_bytes);
+/* Without the leases, which need the machines. */
+json_t *dhcp_json(const struct dhcp_status *dhcp);
 
 #endif

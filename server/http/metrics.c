@@ -3,7 +3,7 @@
 #include "base/util.h"
 #include "boot/boot.h"
 #include "disk/disk.h"
-#include "http/api.h"
+#include "http/api_machines.h"
 #include "http/boot_paths.h"
 #include "http/routes.h"
 #include "http/usage.h"

@@ -51,6 +51,7 @@ static void request_free(struct request *request)
 		close(request->reply.fd);
 	if (request->reply.stream)
 		stream_free(request->reply.stream);
+	json_decref(request->json);
 	buf_fini(&request->body);
 	buf_fini(&request->reply.body);
 	free(request);

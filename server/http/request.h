@@ -51,7 +51,7 @@ enum request_state {
 	REQUEST_ARRIVING,
 	REQUEST_SUSPENDED, /* on a worker, or with boot/ */
 	REQUEST_ANSWERED,  /* reply is complete */
-	REQUEST_GIVEN_UP,  /* the deadline passed: 503; reply still belongs to whoever works on it */
+	REQUEST_GIVEN_UP,  /* the deadline passed: 503; reply still belongs to the handler */
 	REQUEST_GONE,	   /* libmicrohttpd is done with it */
 };
 
@@ -65,6 +65,7 @@ struct request {
 	struct request_arg args[REQUEST_ARGS_MAX];
 	unsigned arg_count;
 	struct buf body;
+	json_t *json; /* the body, checked against its schema; NULL where the route takes none */
 	/* headers; NULL where missing */
 	char *host, *origin, *fetch_site, *authorization, *session, *accept, *last_event_id, *content_type;
 	bool ours;			  /* "X-Sanbootd: 1" */

@@ -1,86 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Every path that is answered, in one table. Literal paths stand before patterns that would match them too. */
+/* Finds the route of a request: route_table.h has them. */
 #include "http/routes.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { BOOT = SERVES_BOOT, WEB = SERVES_WEB | SERVES_CONTROL, ANY = SERVES_BOOT | SERVES_WEB | SERVES_CONTROL };
+enum {
+	LISTENERS_BOOT = SERVES_BOOT,
+	LISTENERS_WEB = SERVES_WEB | SERVES_CONTROL,
+	LISTENERS_ANY = SERVES_BOOT | SERVES_WEB | SERVES_CONTROL
+};
 
-static const struct route routes[] = {
-	{ "GET", "/boot", BOOT, ACCESS_PUBLIC, RUN_LATER, handle_boot },
-	{ "GET", "/boot.ipxe", BOOT, ACCESS_PUBLIC, RUN_NOW, handle_first_script },
-	{ "GET", "/boot/taken", BOOT, ACCESS_PUBLIC, RUN_LATER, handle_boot_taken },
-	{ "GET", BOOT_FILES_PATH "*", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_boot_file },
-	{ "GET", "/ipxe/{}", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_ipxe_file },
-	{ "GET", "/ipxe/{}/{}", BOOT, ACCESS_PUBLIC, RUN_WORKER, handle_ipxe_file },
-	{ "GET", "/healthz", ANY, ACCESS_PUBLIC, RUN_WORKER, handle_health },
-	{ "GET", "/metrics", ANY, ACCESS_PUBLIC, RUN_WORKER, handle_metrics },
-
-	{ "GET", "/", WEB, ACCESS_PUBLIC, RUN_WORKER, handle_index },
-	{ "GET", "/app.css", WEB, ACCESS_PUBLIC, RUN_NOW, handle_asset },
-	{ "GET", "/app.js", WEB, ACCESS_PUBLIC, RUN_NOW, handle_asset },
-	{ "GET", "/enter.js", WEB, ACCESS_PUBLIC, RUN_NOW, handle_asset },
-	{ "GET", "/icon.svg", WEB, ACCESS_PUBLIC, RUN_NOW, handle_asset },
-	{ "GET", "/login", WEB, ACCESS_PUBLIC, RUN_WORKER, handle_login_page },
-	{ "GET", "/setup", WEB, ACCESS_PUBLIC, RUN_WORKER, handle_setup_page },
-
-	{ "POST", "/api/v1/login", WEB, ACCESS_PUBLIC, RUN_WORKER, handle_login },
-	{ "POST", "/api/v1/setup", WEB, ACCESS_PUBLIC, RUN_WORKER, handle_setup },
-	{ "POST", "/api/v1/logout", WEB, ACCESS_LOGIN, RUN_WORKER, handle_logout },
-	{ "POST", "/api/v1/password", WEB, ACCESS_LOGIN, RUN_WORKER, handle_password },
-	{ "POST", "/api/v1/tokens", WEB, ACCESS_LOGIN, RUN_WORKER, handle_token_create },
-	{ "DELETE", "/api/v1/tokens", WEB, ACCESS_LOGIN, RUN_WORKER, handle_token_delete },
-
-	{ "GET", "/api/v1/status", WEB, ACCESS_LOGIN, RUN_WORKER, handle_status },
-	{ "GET", "/api/v1/policy", WEB, ACCESS_LOGIN, RUN_WORKER, handle_policy_get },
-	{ "PATCH", "/api/v1/policy", WEB, ACCESS_LOGIN, RUN_WORKER, handle_policy_set },
-	{ "GET", "/api/v1/events", WEB, ACCESS_LOGIN, RUN_WORKER, handle_events },
-	{ "GET", "/api/v1/waiting", WEB, ACCESS_LOGIN, RUN_WORKER, handle_waiting },
-
-	{ "GET", "/api/v1/groups", WEB, ACCESS_LOGIN, RUN_WORKER, handle_groups },
-	{ "POST", "/api/v1/groups", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_add },
-	{ "GET", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group },
-	{ "PATCH", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_set },
-	{ "DELETE", "/api/v1/groups/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_group_remove },
-
-	{ "GET", "/api/v1/images", WEB, ACCESS_LOGIN, RUN_WORKER, handle_images },
-	{ "POST", "/api/v1/images", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image_import },
-	{ "GET", "/api/v1/imports/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_import },
-	{ "GET", "/api/v1/images/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image },
-	{ "DELETE", "/api/v1/images/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image_remove },
-	{ "POST", "/api/v1/images/{}/publish", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image_publish },
-	{ "POST", "/api/v1/images/{}/default", WEB, ACCESS_LOGIN, RUN_WORKER, handle_image_default },
-
-	{ "GET", "/api/v1/machines", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machines },
-	{ "POST", "/api/v1/machines/approve", WEB, ACCESS_LOGIN, RUN_WORKER, handle_approve },
-	{ "POST", "/api/v1/machines/deny", WEB, ACCESS_LOGIN, RUN_WORKER, handle_deny },
-	{ "GET", "/api/v1/machines/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine },
-	{ "PATCH", "/api/v1/machines/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_set },
-	{ "DELETE", "/api/v1/machines/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_remove },
-	{ "POST", "/api/v1/machines/{}/release", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_release },
-	{ "POST", "/api/v1/machines/{}/reset", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_reset },
-	{ "POST", "/api/v1/machines/{}/swap", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_swap },
-	{ "POST", "/api/v1/machines/{}/macs", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_add },
-	{ "GET", "/api/v1/machines/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshots },
-	{ "POST", "/api/v1/machines/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshot },
-	{ "DELETE", "/api/v1/machines/{}/snapshots/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_snapshot_remove },
-	{ "POST", "/api/v1/machines/{}/restore", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_restore },
-	{ "DELETE", "/api/v1/machines/{}/macs/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_machine_mac_remove },
-
-	{ "GET", "/api/v1/volumes", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volumes },
-	{ "POST", "/api/v1/volumes", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_create },
-	{ "GET", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume },
-	{ "PATCH", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_set },
-	{ "DELETE", "/api/v1/volumes/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_remove },
-	{ "POST", "/api/v1/volumes/{}/attach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_attach },
-	{ "POST", "/api/v1/volumes/{}/detach", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_detach },
-	{ "GET", "/api/v1/volumes/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshots },
-	{ "POST", "/api/v1/volumes/{}/snapshots", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshot },
-	{ "DELETE", "/api/v1/volumes/{}/snapshots/{}", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_snapshot_remove },
-	{ "POST", "/api/v1/volumes/{}/restore", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_restore },
-	{ "POST", "/api/v1/volumes/{}/copy", WEB, ACCESS_LOGIN, RUN_WORKER, handle_volume_copy },
-	{ NULL, NULL, 0, ACCESS_PUBLIC, RUN_NOW, NULL },
+#define ROUTE(method, path, serves, access, run, handle)                                                               \
+	{ method, path, LISTENERS_##serves, ACCESS_##access, RUN_##run, handle, NULL, NULL, 0, NULL },
+#define API(method, path, access, handle, takes, status, answer, does)                                                 \
+	{ method, API_PATH path,  LISTENERS_WEB,  ACCESS_##access, RUN_WORKER,                                          \
+	  handle, &schema_##takes, &schema_##answer, status,	     does },
+const struct route routes[] = {
+#include "http/route_table.h"
+	{ 0 },
 };
 
 enum match { MATCH_NO, MATCH_YES, MATCH_LONG };
@@ -95,7 +33,7 @@ static enum match match_path(const char *pattern, const char *path, char params[
 
 		if (!strcmp(pattern, "*"))
 			return *path ? match : MATCH_NO;
-		if (strncmp(pattern, "{}", 2)) {
+		if (*pattern != '{') {
 			if (*pattern++ != *path++)
 				return MATCH_NO;
 			continue;
@@ -111,7 +49,7 @@ static enum match match_path(const char *pattern, const char *path, char params[
 		}
 		n++;
 		path += len;
-		pattern += 2;
+		pattern = strchr(pattern, '}') + 1;
 	}
 	return *path ? MATCH_NO : match;
 }

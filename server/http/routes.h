@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of routes, and the handlers that it names. Private to the folder. */
+/* The table of routes, and the handlers and schemas that it names. Private to the folder. */
 #ifndef HTTP_ROUTES_H
 #define HTTP_ROUTES_H
 
 #include "http/request.h"
+#include "http/schema.h"
 
 /* Who may: anybody; or a logged-in person, a token or the control socket. */
 enum access { ACCESS_PUBLIC, ACCESS_LOGIN };
@@ -15,15 +16,22 @@ enum run {
 };
 
 #define BOOT_FILES_PATH "/boot-files/"
+#define API_PATH	"/api/v1"
 
 struct route {
 	const char *method;
-	const char *pattern; /* "{}" matches one segment, which becomes a parameter; "*" at the end all that follows */
+	const char *pattern; /* route_table.h says what it may hold */
 	unsigned serves;     /* on which listeners */
 	enum access access;
 	enum run run;
 	void (*handle)(struct request *request);
+	/* of the API only */
+	const struct schema *takes, *answer; /* schema_nothing: nothing is looked at; NULL: no route of the API */
+	unsigned status;		     /* when all went well */
+	const char *does;
 };
+
+extern const struct route routes[]; /* ends without a pattern */
 
 /*
  * The route for a method and a path; parameters are copied into the request. NULL, and the answer is set: 404, 405 with
@@ -31,76 +39,12 @@ struct route {
  */
 const struct route *route_find(struct request *request, const char *method, const char *path);
 
-/* pages.c */
-void handle_index(struct request *request);
-void handle_asset(struct request *request);
-void handle_login_page(struct request *request);
-void handle_setup_page(struct request *request);
-void handle_health(struct request *request);
-void handle_ipxe_file(struct request *request);
-void handle_boot_file(struct request *request);
-/* boot_paths.c */
-void handle_first_script(struct request *request);
-void handle_boot(struct request *request);
-void handle_boot_taken(struct request *request);
-/* auth.c */
-void handle_login(struct request *request);
-void handle_logout(struct request *request);
-void handle_setup(struct request *request);
-void handle_password(struct request *request);
-void handle_token_create(struct request *request);
-void handle_token_delete(struct request *request);
-/* api_server.c */
-void handle_status(struct request *request);
-void handle_policy_get(struct request *request);
-void handle_policy_set(struct request *request);
-void handle_events(struct request *request);
-/* api_images.c */
-void handle_images(struct request *request);
-void handle_image(struct request *request);
-void handle_image_import(struct request *request);
-void handle_import(struct request *request);
-void handle_image_publish(struct request *request);
-void handle_image_default(struct request *request);
-void handle_image_remove(struct request *request);
-/* api_machines.c */
-void handle_machines(struct request *request);
-void handle_machine(struct request *request);
-void handle_waiting(struct request *request);
-/* api_actions.c */
-void handle_approve(struct request *request);
-void handle_deny(struct request *request);
-void handle_machine_set(struct request *request);
-void handle_machine_remove(struct request *request);
-void handle_machine_release(struct request *request);
-void handle_machine_reset(struct request *request);
-void handle_machine_swap(struct request *request);
-void handle_machine_mac_add(struct request *request);
-void handle_machine_mac_remove(struct request *request);
-/* api_groups.c */
-void handle_groups(struct request *request);
-void handle_group(struct request *request);
-void handle_group_add(struct request *request);
-void handle_group_set(struct request *request);
-void handle_group_remove(struct request *request);
-/* api_volumes.c */
-void handle_volumes(struct request *request);
-void handle_volume(struct request *request);
-void handle_volume_create(struct request *request);
-void handle_volume_set(struct request *request);
-void handle_volume_attach(struct request *request);
-void handle_volume_detach(struct request *request);
-void handle_volume_remove(struct request *request);
-void handle_machine_snapshots(struct request *request);
-void handle_machine_snapshot(struct request *request);
-void handle_machine_restore(struct request *request);
-void handle_machine_snapshot_remove(struct request *request);
-void handle_volume_snapshots(struct request *request);
-void handle_volume_snapshot(struct request *request);
-void handle_volume_restore(struct request *request);
-void handle_volume_snapshot_remove(struct request *request);
-void handle_volume_copy(struct request *request);
-/* metrics.c */
-void handle_metrics(struct request *request);
+#define ROUTE(method, path, serves, access, run, handle) void handle(struct request *request);
+#define API(method, path, access, handle, takes, status, answer, does)                                                 \
+	void handle(struct request *request);                                                                           \
+	extern const struct schema schema_##takes, schema_##answer;
+#include "http/route_table.h"
+#undef ROUTE
+#undef API
 
 #endif

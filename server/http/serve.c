@@ -9,7 +9,7 @@
  *                                         |
  *                                         +--deadline, stop--> GIVEN_UP (503) -> GONE
  *
- * A request is referred to by libmicrohttpd until it is GONE, and by whoever works on it. Callbacks run on the
+ * A request is referred to by libmicrohttpd until it is GONE, and by its handler while that works on it. Callbacks run on the
  * listener's thread, and never block.
  */
 #include "http/serve.h"
@@ -50,7 +50,7 @@ static void work(struct pool_job *job)
 {
 	struct request *request = container_of(job, struct request, job);
 
-	if (request->route->access == ACCESS_PUBLIC || auth_check(request))
+	if (auth_check(request) && schema_take_body(request))
 		request->route->handle(request);
 	if (!request->reply.status)
 		reply_error(request, 500, "", "nothing was answered");

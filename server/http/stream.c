@@ -277,7 +277,7 @@ static void streams_tell(struct http *http, bool changed)
 	}
 }
 
-/* Until somebody listens. Whoever begins to listen asks for the present state by himself. */
+/* Until a client listens. A client that begins to listen asks for the present state itself. */
 static void streams_sleep(struct http *http)
 {
 	pthread_mutex_lock(&http->lock);

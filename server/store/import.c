@@ -88,8 +88,6 @@ void import_fini(struct store *store)
 
 static int import_open(const char *path, int *fd, struct reason *reason)
 {
-	int err;
-
 	if (path[0] != '/' || strlen(path) >= PATH_MAX)
 		return reason_refuse(
 			reason, -EINVAL,
@@ -97,8 +95,7 @@ static int import_open(const char *path, int *fd, struct reason *reason)
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (*fd >= 0)
 		return 0;
-	err = reason_refuse(reason, -errno, "%.300s: %s", path, strerror(errno));
-	return err == -ENOENT ? -ENOENT : -EINVAL;
+	return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "%.300s: %s", path, strerror(errno));
 }
 
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
@@ -106,7 +103,7 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 {
 	struct import *import;
 	bool start;
-	int fd, err;
+	int fd = -1, err;
 
 	if (!image_name_valid(name))
 		return reason_refuse(reason, -EINVAL,

@@ -85,7 +85,7 @@ static const struct disk_ops constant_ops = {
 static void find(void *arg, const char *iqn, const char *initiator, struct loop *reply_loop,
 		 void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg)
 {
-	struct iscsi_access access = { .login_status = 0x0203, .reason = "no such target" };
+	struct iscsi_access access = { .login_status = 0x0203, .reason = { "no such target" } };
 	const char *number = strrchr(iqn, ':');
 
 	(void)arg;
@@ -242,12 +242,12 @@ static int run(struct loop *loop, const struct endpoint *listen)
 		.provider = &provider,
 		.first_statsn = 1,
 	};
-	char text[PARSE_ENDPOINT_TEXT];
 	struct reason reason;
+	char text[PARSE_ENDPOINT_TEXT];
 	struct iscsi_server *server;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &server, &reason)) {
+	if (iscsi_server_start(&config, &server, &reason))) {
 		fprintf(stderr, "constant: %s\n", reason.text);
 		return 1;
 	}

@@ -29,42 +29,6 @@ void crc_init(void)
 	hwcrc = __builtin_cpu_supports("sse4.2");
 #endif
 }
-void crc_init(void)
-{
-	for (int i = 0; i < 256; i++) {
-		uint32_t c = i;
-		for (int k = 0; k < 8; k++)
-			c = c & 1 ? 0x82f63b78u ^ (c >> 1) : c >> 1;
-		crctab[i] = c;
-	}
-#ifdef __x86_64__
-	hwcrc = __builtin_cpu_supports("sse4.2");
-#endif
-}
-#ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t crc_hw(uint32_t c, const uint8_t *p, size_t n)
-{
-	uint64_t c8 = c, v;
-	for (; n >= 8; n -= 8, p += 8) {
-		memcpy(&v, p, 8);
-		c8 = _mm_crc32_u64(c8, v);
-	}
-	for (c = c8; n; n--)
-		c = _mm_crc32_u8(c, *p++);
-	return c;
-}
-void crc_init(void)
-{
-	for (int i = 0; i < 256; i++) {
-		uint32_t c = i;
-		for (int k = 0; k < 8; k++)
-			c = c & 1 ? 0x82f63b78u ^ (c >> 1) : c >> 1;
-		crctab[i] = c;
-	}
-#ifdef __x86_64__
-	hwcrc = __builtin_cpu_supports("sse4.2");
-#endif
-}
 #ifdef __x86_64__
 __attribute__((target("sse4.2"))) static uint32_t crc_hw(uint32_t c, const uint8_t *p, size_t n)
 {

@@ -5,6 +5,28 @@ import threading
 
 from e2e import *
 
+
+def unlike(document, schema, value, where):
+    """What of a value a schema of the document does not describe; as much of JSON Schema as that document uses."""
+    while "$ref" in schema or "anyOf" in schema:
+        if "anyOf" in schema and value is None:
+            return []
+        schema = schema["anyOf"][0] if "anyOf" in schema else document["components"]["schemas"][schema["$ref"].split("/")[-1]]
+    kinds = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", type(None): "null"}
+    wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if kinds[type(value)] not in wanted:
+        return [f"{where}: {value!r} is not {wanted}"]
+    if isinstance(value, list):
+        return [bad for i, item in enumerate(value) for bad in unlike(document, schema["items"], item, f"{where}[{i}]")]
+    if not isinstance(value, dict):
+        return []
+    bad = [f"{where}: {key} is missing" for key in schema.get("required", []) if key not in value]
+    for key, member in value.items():
+        described = schema.get("properties", {}).get(key, schema.get("additionalProperties", {"type": kinds[type(member)]}))
+        bad += unlike(document, described, member, f"{where}.{key}") if described else [f"{where}.{key} is not described"]
+    return bad
+
+
 with Suite() as t:
     server = Server(t.lan).tiny()
     vm = VM(t.lan, 1)
@@ -38,6 +60,16 @@ with Suite() as t:
         vm.tick(2)
         vm.no_errors()
         equal(len(server.machines()), 1, "number of machines")
+
+    with t.case("every GET of the API answers as openapi.json says"):
+        document = server.api("openapi.json")
+        names = {"{machine}": m["name"], "{volume}": m["name"] + ":0", "{image}": m["image"], "{import}": "1"}
+        asked = [path for path in document["paths"] if "get" in document["paths"][path] and "{group}" not in path]
+        for path in asked:
+            said = server.api(re.sub(r"\{\w+\}", lambda name: names[name.group()], path).removeprefix("/api/v1/"))
+            schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            equal(unlike(document, schema, said, path), [], "what is not as described")
+        true(len(asked) > 10, "too few paths")
 
     with t.case("a second boot keeps the data"):
         wrote = vm.ask("write 3", r"E2E-WROTE (\w+)").group(1)

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > ENTRY_CONF_MAX)
 		return 0;
 	if (!entry_parse("fuzz", (const char *)data, size, &entry, &problem)) {
-		if (!problem.why[0])
+		if (!problem.why.text[0])
 			abort();
 		return 0;
 	}

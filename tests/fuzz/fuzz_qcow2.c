@@ -412,7 +412,7 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	(void)arg;
 	finished = true;
 	opened_disk = result->disk;
-	if (!result->disk && (!result->reason[0] || result->err >= 0))
+	if (!result->disk && (!result->reason.text[0] || result->err >= 0))
 		abort();
 }
 

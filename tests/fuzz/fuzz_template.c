@@ -49,7 +49,7 @@ static char *make(const struct script_source *source, const struct script_values
 
 	buf_init(&script, 1 << 22);
 	err = script_make(source, "menu.ipxe", values, &script, &problem);
-	if (err && !problem.why[0])
+	if (err && !problem.why.text[0])
 		abort();
 	if (err) {
 		buf_fini(&script);
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > TEMPLATE_MAX)
 		return 0;
 	if (script_check(&source, "menu.ipxe", &problem)) {
-		if (!problem.file[0] || !problem.why[0])
+		if (!problem.file[0] || !problem.why.text[0])
 			abort();
 		return 0;
 	}

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/reason.h"
 #include "base/util.h"
 
 enum { SECTOR = 512, WORDS = SECTOR / 8, ZERO = 0, GOLDEN = 1, FIRST_WRITE = 2, GARBAGE = UINT32_MAX };
@@ -325,8 +324,8 @@ static bool snapshot_allows(const struct model *model, const struct model_snapsh
 	return false;
 }
 
-bool model_check(const struct model *model, const struct model_snapshot *snapshot, const unsigned char *data,
-		 struct reason *why)
+bool model_check(const struct model *model, const struct model_snapshot *snapshot, const unsigned char *data, char *why,
+		 size_t why_size)
 {
 	for (uint64_t i = 0; i < snapshot->length / SECTOR; i++) {
 		uint64_t sector = snapshot->offset / SECTOR + i;
@@ -334,9 +333,9 @@ bool model_check(const struct model *model, const struct model_snapshot *snapsho
 
 		if (snapshot_allows(model, snapshot, i, content_of(data + i * SECTOR, sector)))
 			continue;
-		reason_set(why, "offset %llu reads as %s, expected write %u", (unsigned long long)sector * SECTOR,
-			   content_name(data + i * SECTOR, sector, name),
-			   snapshot->versions[snapshot->first[i + 1] - 1].write);
+		snprintf(why, why_size, "offset %llu reads as %s, expected write %u",
+			 (unsigned long long)sector * SECTOR, content_name(data + i * SECTOR, sector, name),
+			 snapshot->versions[snapshot->first[i + 1] - 1].write);
 		return false;
 	}
 	return true;
@@ -427,7 +426,8 @@ static bool resolve_sector(struct model *model, uint64_t index, uint32_t content
 	return true;
 }
 
-bool model_resolve(struct model *model, uint64_t offset, const unsigned char *data, uint64_t length, struct reason *why)
+bool model_resolve(struct model *model, uint64_t offset, const unsigned char *data, uint64_t length, char *why,
+		   size_t why_size)
 {
 	uint32_t crash_write = write_new(model, offset, length, MODEL_NEW);
 
@@ -441,9 +441,9 @@ bool model_resolve(struct model *model, uint64_t offset, const unsigned char *da
 
 		if (resolve_sector(model, sector, content_of(data + at, sector), crash_write))
 			continue;
-		n = (size_t)reason_set(why, "after a %s offset %llu reads as %s, not as one of these writes:",
-				       s->pending & PENDING_CUT ? "power cut" : "crash that lost nothing",
-				       (unsigned long long)sector * SECTOR, content_name(data + at, sector, name));
+		n = (size_t)snprintf(why, why_size, "after a %s offset %llu reads as %s, not as one of these writes:",
+				     s->pending & PENDING_CUT ? "power cut" : "crash that lost nothing",
+				     (unsigned long long)sector * SECTOR, content_name(data + at, sector, name));
 		for (unsigned i = 0; i < s->count && n < why_size; i++)
 			n += (size_t)snprintf(why + n, why_size - n, " %u%s", s->versions[i].write,
 					      is_acknowledged(model, &s->versions[i]) ? "" : "?");

@@ -37,7 +37,7 @@ void sim_fail(struct sim *sim, const char *format, ...)
 	if (sim->why[0])
 		return;
 	va_start(args, format);
-	vsnprintf(&sim->why, format, args);
+	vsnprintf(sim->why, sizeof(sim->why), format, args);
 	va_end(args);
 }
 
@@ -179,9 +179,9 @@ static bool open_disk(struct sim *sim)
 		sim_turn(sim);
 	sim->disk = sim->opening.disk;
 	if (sim->opening.err) {
-		sim_say(sim, "not opened: %s", sim->opening.reason);
+		sim_say(sim, "not opened: %s", sim->opening.reason.text);
 		if (!sim->host.crashed && !sim->sync_failed && !sim->careless)
-			sim_fail(sim, "opening failed: %s", sim->opening.reason);
+			sim_fail(sim, "opening failed: %s", sim->opening.reason.text);
 		return false;
 	}
 	sim_say(sim, "opened%s", sim->opening.interrupted ? ", interrupted" : "");

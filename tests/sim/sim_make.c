@@ -292,7 +292,7 @@ static bool model_agrees(struct sim *sim, const char *raw)
 		length = min_u64(sizeof(data), sim->size_bytes - at);
 		offset = sim_place(sim, at, &length);
 		ok = pread(fd, data, length, (off_t)offset) == (ssize_t)length &&
-		     model_resolve(sim->model, at, data, length, &sim->why);
+		     model_resolve(sim->model, at, data, length, sim->why, sizeof(sim->why));
 	}
 	if (fd >= 0)
 		close(fd);

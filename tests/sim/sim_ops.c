@@ -64,15 +64,15 @@ static void read_answered(struct sim_op *op)
 {
 	struct sim *sim = op->sim;
 	const struct disk_request *req = &op->req;
-	struct reason why;
+	char why[400];
 
 	op->state = SIM_LENT;
 	if (!gather(req, op->data))
 		sim_fail(sim, "a read of %llu bytes lent another number", (unsigned long long)req->length);
-	else if (op->verifies && !model_resolve(sim->model, op->at, op->data, req->length, &why))
-		sim_fail(sim, "%s", why.text);
-	else if (!op->verifies && !model_check(sim->model, &op->snapshot, op->data, &why))
-		sim_fail(sim, "%s", why.text);
+	else if (op->verifies && !model_resolve(sim->model, op->at, op->data, req->length, why, sizeof(why)))
+		sim_fail(sim, "%s", why);
+	else if (!op->verifies && !model_check(sim->model, &op->snapshot, op->data, why, sizeof(why)))
+		sim_fail(sim, "%s", why);
 }
 
 /* A hole of the golden image, or nothing at all, is known not to be there from the first time that one asks. */

@@ -89,7 +89,7 @@ struct sim {
 	unsigned life, submitted;
 	bool last; /* life */
 	unsigned idle; /* turns without anything to do */
-	struct reason why; /* what is wrong; "" so far nothing */
+	char why[512]; /* what is wrong; "" so far nothing */
 };
 
 /* The first complaint counts. */

@@ -12,13 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-bool iscsi_is_ipxe(const uint8_t isid[6])
-{
-	static const uint8_t ipxe[4] = { 0x40, 0x00, 0x27, 0x23 };
-
-	return !memcmp(isid, ipxe, sizeof(ipxe));
-}
-
 static void login_free(struct login *login)
 {
 	if (login->access)

@@ -22,6 +22,13 @@
 #define REFUSE(code, why) ((struct refusal){ code, why })
 static const struct refusal no_refusal;
 
+bool iscsi_is_ipxe(const uint8_t isid[6])
+{
+	static const uint8_t ipxe[4] = { 0x40, 0x00, 0x27, 0x23 };
+
+	return !memcmp(isid, ipxe, sizeof(ipxe));
+}
+
 static const char *get(const struct login *login, const char *name)
 {
 	return keys_get(buf_text(&login->text), login->text.len, name);

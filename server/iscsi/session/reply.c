@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a session sends, and how it is numbered (RFC 7143 §4.2.2): see session.h. Reject and asynchronous messages
- * (§11.17, §11.9), and the end that follows an answer.
+ * What a session says: PDUs and their numbers (RFC 7143 §4.2.2), Reject and asynchronous messages (§11.17, §11.9), the
+ * end that follows an answer; and what the provider is told. See session.h.
  *
  * ExpCmdSN is the next command that will be taken in order; MaxCmdSN leaves room for what the window still holds, and
  * never goes back. ExpStatSN is not held against anybody: with ErrorRecoveryLevel 0 nothing depends on it, and iPXE runs
@@ -127,4 +127,34 @@ void async_request_logout(struct session *session, unsigned seconds)
 	bhs->event = ASYNC_LOGOUT;
 	bhs->parameter3 = be16_put((uint16_t)seconds);
 	conn_queue(session->conn, out);
+}
+
+/* ---- what the provider is told ---- */
+
+void session_info(const struct session *session, struct iscsi_session_info *info)
+{
+	uint64_t heard_ms = session->conn ? session->conn->last_rx_ms : session->heard_ms;
+
+	*info = (struct iscsi_session_info){
+		.key = session->port ? session->port->key : 0,
+		.boot = session->boot,
+		.ipxe = session->ipxe,
+		.since_unix_ms = session->since_unix_ms,
+		.bytes_read = session->bytes_read,
+		.bytes_written = session->bytes_written,
+		.commands = session->commands,
+		.heard_unix_ms = time_unix_ms() - (int64_t)(time_monotonic_ms() - heard_ms),
+	};
+	memcpy(info->initiator, session->initiator, sizeof(info->initiator));
+	memcpy(info->address, session->address, sizeof(info->address));
+}
+
+void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session))
+{
+	struct iscsi_session_info info;
+
+	if (!event)
+		return;
+	session_info(session, &info);
+	event(session->loop->provider->arg, &info);
 }

@@ -164,34 +164,6 @@ struct session *session_of(const struct conn *conn)
 	return conn->user == &session_user ? conn->user_arg : NULL;
 }
 
-void session_info(const struct session *session, struct iscsi_session_info *info)
-{
-	uint64_t heard_ms = session->conn ? session->conn->last_rx_ms : session->heard_ms;
-
-	*info = (struct iscsi_session_info){
-		.key = session->port ? session->port->key : 0,
-		.boot = session->boot,
-		.ipxe = session->ipxe,
-		.since_unix_ms = session->since_unix_ms,
-		.bytes_read = session->bytes_read,
-		.bytes_written = session->bytes_written,
-		.commands = session->commands,
-		.heard_unix_ms = time_unix_ms() - (int64_t)(time_monotonic_ms() - heard_ms),
-	};
-	memcpy(info->initiator, session->initiator, sizeof(info->initiator));
-	memcpy(info->address, session->address, sizeof(info->address));
-}
-
-void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session))
-{
-	struct iscsi_session_info info;
-
-	if (!event)
-		return;
-	session_info(session, &info);
-	event(session->loop->provider->arg, &info);
-}
-
 /* ---- ending ---- */
 
 static void tell_ended(const struct session *session)

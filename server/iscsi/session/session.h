@@ -184,9 +184,6 @@ void session_lost(void *session, const char *why);
 void session_finish_all(struct session_loop *loop);
 /* Whose session a connection is; NULL: it is in its login, or at its end. */
 struct session *session_of(const struct conn *conn);
-void session_info(const struct session *session, struct iscsi_session_info *info);
-/* An event of the provider's, which may be NULL. */
-void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session));
 
 /* ---- order.c ---- */
 /* For struct conn_user: a header, a whole PDU. */
@@ -265,5 +262,8 @@ void async_request_logout(struct session *session, unsigned seconds);
 void session_end(struct session *session, const char *why);
 /* Sends what is queued before. */
 void session_end_after_sending(struct session *session, const char *why);
+void session_info(const struct session *session, struct iscsi_session_info *info);
+/* An event of the provider's, which may be NULL. */
+void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session));
 
 #endif

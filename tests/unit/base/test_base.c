@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/pool.h"
+#include "base/reason.h"
 #include "base/secret.h"
 #include "base/util.h"
 
@@ -61,6 +62,29 @@ static void test_buf(void **state)
 	assert_int_equal(buf.len, 1000);
 	assert_null(buf_take(&buf));
 	buf_fini(&buf);
+}
+
+static void test_reason(void **state)
+{
+	static char longer[sizeof(struct reason) + 8];
+	struct reason reason = { "" };
+
+	(void)state;
+	assert_int_equal(reason_default(&reason, 0, "nothing is wrong"), 0);
+	assert_string_equal(reason.text, "");
+	assert_int_equal(reason_default(&reason, -5, "no %s", "disk"), -5);
+	assert_string_equal(reason.text, "no disk");
+	assert_int_equal(reason_default(&reason, -6, "another"), -6);
+	assert_string_equal(reason.text, "no disk");
+	reason_append(&reason, ", no %s", "machine");
+	assert_string_equal(reason.text, "no disk, no machine");
+	assert_int_equal(reason_refuse(&reason, -7, "a %s", "refusal"), -7);
+	assert_string_equal(reason.text, "a refusal");
+	memset(longer, 'x', sizeof(longer) - 1);
+	reason_append(&reason, "%s", longer);
+	reason_append(&reason, "no room");
+	assert_int_equal(strlen(reason.text), sizeof(reason.text) - 1);
+	assert_memory_equal(reason.text, "a refusalxxx", 12);
 }
 
 static void test_crc32c(void **state)
@@ -417,6 +441,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_be),	   cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_crc32c),	   cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_loop_posts_to_itself),

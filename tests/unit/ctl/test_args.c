@@ -53,6 +53,14 @@ static void test_commands(void **state)
 	assert_int_equal(ctl.arg_count, 0);
 	assert_true(parse("image build debian --name d --suite trixie --size 2048", &ctl));
 	assert_string_equal(ctl.options[OPTION_SUITE], "trixie");
+	assert_int_equal(ctl.numbers[OPTION_SIZE], 2048);
+	/* The same name, another meaning. */
+	assert_true(parse("volume create --machine m --size 20G --lun 255", &ctl));
+	assert_string_equal(ctl.options[OPTION_SIZE], "20G");
+	assert_int_equal(ctl.numbers[OPTION_SIZE], 0);
+	assert_int_equal(ctl.numbers[OPTION_LUN], 255);
+	assert_true(parse("token create t", &ctl));
+	assert_int_equal(ctl.numbers[OPTION_DAYS], 0);
 }
 
 static void test_refusals(void **state)
@@ -77,6 +85,13 @@ static void test_refusals(void **state)
 		"image build",
 		"image build fedora",
 		"machine mac",
+		"image build debian --name d --size 1023",
+		"image build debian --name d --size 20G",
+		"token create t --days 0",
+		"token create t --days 3651",
+		"events --max 1001",
+		"events --max many",
+		"volume attach v m --size 20G",
 	};
 
 	(void)state;
@@ -103,6 +118,70 @@ static void test_help(void **state)
 		assert_true(ctl.help || ctl.version);
 	}
 	assert_false(parse("bogus --help", &ctl));
+}
+
+/* Every option is taken by some command, and all rows of a name are flags or none is. */
+static void test_options(void **state)
+{
+	bool taken[OPTIONS] = { false };
+	const struct option_row *row = NULL;
+
+	(void)state;
+	while ((row = option_of(NULL, row)))
+		taken[row->option] = true;
+	for (const struct command *command = commands; command->words; command++) {
+		while ((row = option_of(command, row))) {
+			const struct option_row *first = option_find(row->name, strlen(row->name));
+
+			taken[row->option] = true;
+			assert_int_equal(first->option, row->option);
+			assert_string_equal(option_name(row->option), row->name);
+			assert_int_equal(!first->argument, !row->argument);
+			assert_int_equal(row->kind == OPTION_FLAG, !row->argument);
+			for (const char *word = row->commands; word; word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL) {
+				const struct command *c = commands;
+
+				while (c->words && strncmp(c->words, word, strcspn(word, "|")))
+					c++;
+				if (!c->words)
+					fail_msg("--%s: there is no command %s", row->name, word);
+			}
+		}
+	}
+	for (unsigned i = 0; i < OPTIONS; i++)
+		if (!taken[i])
+			fail_msg("no command takes option %u", i);
+}
+
+static void help_text(const char *line, char *text, size_t size)
+{
+	FILE *out = tmpfile();
+
+	assert_true(parse(line, &ctl));
+	ctl_help(out, &ctl);
+	rewind(out);
+	text[fread(text, 1, size - 1, out)] = '\0';
+	fclose(out);
+}
+
+/* A command's help has its own options, in its own words; that of everything has those of every command. */
+static void test_help_of_options(void **state)
+{
+	char text[16384];
+
+	(void)state;
+	help_text("volume create --help", text, sizeof(text));
+	assert_non_null(strstr(text, "--size SIZE        of an empty disk"));
+	assert_non_null(strstr(text, "--lun N            1 to 255; default"));
+	assert_null(strstr(text, "MIB"));
+	assert_null(strstr(text, "--json"));
+	help_text("image build debian --help", text, sizeof(text));
+	assert_non_null(strstr(text, "--size MIB         1024 to 67108864; size of the disk"));
+	help_text("image list --help", text, sizeof(text));
+	assert_null(strstr(text, "Options:"));
+	help_text("--help", text, sizeof(text));
+	assert_non_null(strstr(text, "--runtime-dir DIR  where"));
+	assert_null(strstr(text, "--lun"));
 }
 
 /* Every command has an example, and its example is a command that is taken. */
@@ -143,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commands), cmocka_unit_test(test_refusals),    cmocka_unit_test(test_help),
+		cmocka_unit_test(test_options),	 cmocka_unit_test(test_help_of_options),
 		cmocka_unit_test(test_examples), cmocka_unit_test(test_environment),
 	};
 

@@ -131,6 +131,52 @@ static void test_refusals(void **state)
 	}
 }
 
+/* What a reload cannot put in force is named, and nothing else is. */
+static void test_what_needs_a_restart(void **state)
+{
+	static const struct {
+		const char *file, *names;
+	} cases[] = {
+		{ "threads = 2\nhttp = 10.0.0.1:80\n", "" },
+		/* The same, said in another way. */
+		{ "threads = 7\nthreads = 2\nstate-dir = /a/longer/one\nstate-dir = /var/lib/sanbootd\nhttp = 10.0.0.1:80\n", "" },
+		{ "threads = 2\nhttp = 10.0.0.1:80\nlog-level = debug\ndhcp = full\ninterface = br0\n"
+		  "dhcp-range = 10.0.0.9,10.0.0.10\ndhcp-dns = none\n",
+		  "" },
+		{ "threads = 3\nhttp = 10.0.0.1:80\nhttp = 10.0.0.2:80\nentries = /e\n", "http, entries, threads" },
+		{ "threads = 2\n", "http" },
+	};
+	struct config running, fresh;
+	struct reason reason;
+	struct buf names;
+
+	(void)state;
+	assert_int_equal(load(&running, &reason, cases[0].file, FLAGS(NULL)), CONFIG_RUN);
+	for (size_t i = 0; i < array_len(cases); i++) {
+		assert_int_equal(load(&fresh, &reason, cases[i].file, FLAGS(NULL)), CONFIG_RUN);
+		buf_init(&names, 1024);
+		assert_int_equal(config_needs_restart(&running, &fresh, &names), cases[i].names[0] != '\0');
+		assert_string_equal(buf_text(&names), cases[i].names);
+		buf_fini(&names);
+	}
+}
+
+static void test_environment(void **state)
+{
+	struct config config;
+	struct reason reason;
+
+	(void)state;
+	setenv("STATE_DIRECTORY", "/srv/state", 1);
+	setenv("RUNTIME_DIRECTORY", "", 1);
+	assert_int_equal(load(&config, &reason, "", FLAGS(NULL)), CONFIG_RUN);
+	assert_string_equal(config.state_dir, "/srv/state");
+	assert_string_equal(config.boot_files, "/srv/state/boot-files");
+	assert_string_equal(config.runtime_dir, "/run/sanbootd");
+	unsetenv("STATE_DIRECTORY");
+	unsetenv("RUNTIME_DIRECTORY");
+}
+
 static void test_missing_file(void **state)
 {
 	char *argv[] = { (char *)"sanbootd", (char *)"--config=/nonexistent/sanbootd.conf" };
@@ -158,6 +204,12 @@ static void test_help_names_every_flag(void **state)
 	config_help(&text);
 	for (size_t i = 0; i < array_len(flags); i++)
 		assert_non_null(strstr(buf_text(&text), flags[i]));
+	/* Defaults, what may be repeated and what a reload takes are the table's. */
+	assert_non_null(strstr(buf_text(&text), "boot scripts and boot files; repeatable (default 0.0.0.0:8080)\n"));
+	assert_non_null(strstr(buf_text(&text), "(default $STATE_DIRECTORY or /var/lib/sanbootd)\n"));
+	assert_non_null(strstr(buf_text(&text), "I/O loops (default one per core)\n"));
+	assert_non_null(strstr(buf_text(&text), "\n  dhcp, interface, dhcp-range, dhcp-router, dhcp-dns, dhcp-ntp, "
+						"dhcp-domain, dhcp-force, log-level\n"));
 	buf_fini(&text);
 }
 
@@ -167,6 +219,8 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_file_and_flags),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_what_needs_a_restart),
+		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_missing_file),
 		cmocka_unit_test(test_help_names_every_flag),
 	};

@@ -20,14 +20,29 @@
 
 enum { ANSWER_TIMEOUT_MS = 30000 };
 
-static void fake_status(void *arg, struct buf *json)
+static void fake_facts(void *arg, struct http_facts *facts)
 {
+	static const struct dhcp_lease leases[] = {
+		{ "52:54:00:00:01:01", "10.0.0.7", "pc-001", 5000 },
+		{ "52:54:00:00:01:01", "10.0.0.8", "pc-001", 9000 },
+		{ "02:00:00:00:00:09", "10.0.0.9", "", 0 },
+	};
+
 	(void)arg;
-	buf_add_string(json,
-		       "{\"version\": \"test\", \"portals\": [\"127.0.0.1:3260\"], \"dhcp\": {\"mode\": \"full\", \"leases\": ["
-		       "{\"mac\": \"52:54:00:00:01:01\", \"address\": \"10.0.0.7\", \"name\": \"pc-001\", \"expires_ms\": 5000}, "
-		       "{\"mac\": \"52:54:00:00:01:01\", \"address\": \"10.0.0.8\", \"name\": \"pc-001\", \"expires_ms\": 9000}, "
-		       "{\"mac\": \"02:00:00:00:00:09\", \"address\": \"10.0.0.9\", \"name\": \"\", \"expires_ms\": 0}]}}");
+	*facts = (struct http_facts){ .version = "test", .started_ms = 1, .portal_count = 1 };
+	parse_endpoint("127.0.0.1:3260", &facts->portals[0]);
+	facts->dhcp = (struct dhcp_status){ .mode = DHCP_FULL,
+					    .state = "up",
+					    .pid = 7,
+					    .restarts = 2,
+					    .message = "it said \"so\"",
+					    .interfaces = { "br0" },
+					    .interface_count = 1,
+					    .tftp = true,
+					    .files.name = { "undionly.kpxe" },
+					    .leases = malloc(sizeof(leases)),
+					    .lease_count = array_len(leases) };
+	memcpy(facts->dhcp.leases, leases, sizeof(leases));
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -47,7 +62,7 @@ int fixture_start(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct endpoint loopback;
-	struct http_config config = { .boot_endpoints = &loopback, .boot_endpoint_count = 1, .status = fake_status };
+	struct http_config config = { .boot_endpoints = &loopback, .boot_endpoint_count = 1, .facts = fake_facts };
 	char path[128];
 	struct reason reason = { "" };
 

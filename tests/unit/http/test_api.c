@@ -13,7 +13,7 @@
 static void test_status(void **state)
 {
 	json_t *status = api_get(*state, "/api/v1/status");
-	json_t *machines = json_object_get(status, "machines"), *leases;
+	json_t *machines = json_object_get(status, "machines"), *leases, *dhcp = json_object_get(status, "dhcp");
 
 	assert_string_equal(text_of(status, "version"), "test");
 	assert_int_equal(json_integer_value(json_object_get(machines, "total")), 2);
@@ -23,7 +23,24 @@ static void test_status(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "images"), "versions")), 1);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "space"), "free_bytes")), 60LL << 30);
 	assert_string_equal(text_of(json_object_get(status, "images"), "default"), "debian");
-	leases = json_object_get(json_object_get(status, "dhcp"), "leases");
+	assert_string_equal(text_of(dhcp, "mode"), "full");
+	assert_string_equal(text_of(dhcp, "state"), "up");
+	assert_string_equal(text_of(dhcp, "message"), "it said \"so\"");
+	assert_int_equal(json_integer_value(json_object_get(dhcp, "pid")), 7);
+	assert_int_equal(json_integer_value(json_object_get(dhcp, "restarts")), 2);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(dhcp, "interfaces"), 0)), "br0");
+	assert_true(json_is_true(json_object_get(dhcp, "tftp")));
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "machines"), "BIOS");
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "file"), "undionly.kpxe");
+	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 1);
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "file"), "snponly.efi");
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "source"),
+			    "apt install ipxe");
+	leases = json_object_get(dhcp, "leases");
+	assert_int_equal(json_array_size(leases), 3);
+	assert_string_equal(text_of(json_array_get(leases, 1), "address"), "10.0.0.8");
+	assert_string_equal(text_of(json_array_get(leases, 1), "name"), "pc-001");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(leases, 1), "expires_ms")), 9000);
 	assert_string_equal(text_of(json_array_get(leases, 0), "machine"), "pc-001");
 	assert_true(json_is_null(json_object_get(json_array_get(leases, 2), "machine"))); /* nobody that we know */
 	json_decref(status);

@@ -202,7 +202,7 @@ static void test_no_default_password(void **state)
 
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"\"}"), 403);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"admin\"}"), 403);
-	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{}"), 403);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{}"), 400);
 }
 
 static void test_login_and_logout(void **state)
@@ -213,7 +213,7 @@ static void test_login_and_logout(void **state)
 
 	set_up(f, cookie);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"wrong\"}"), 401);
-	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": 5}"), 401);
+	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": 5}"), 400);
 	answer = ask(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}");
 	assert_int_equal(answer.status, 200);
 	cookie_of(&answer, second);

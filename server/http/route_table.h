@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every path that is answered. No include guard: routes.h makes the list of handlers from it, routes.c the table, and
+ * from that come the check of what is sent (schema.c) and /api/v1/openapi.json (openapi.c).
+ *
+ * ROUTE(method, path, listeners, access, where it runs, handler): for machines, monitoring and pages
+ * API(method, path under /api/v1, access, handler, what it takes, status, what it answers, what it does): schemas.c has
+ * the schemas; a GET takes its query, everything else a body.
+ *
+ * "{name}" matches one segment, which becomes a parameter; "*" at the end all that follows. Literal paths stand before
+ * patterns that would match them too.
+ */
+ROUTE("GET", "/boot", BOOT, PUBLIC, LATER, handle_boot)
+ROUTE("GET", "/boot.ipxe", BOOT, PUBLIC, NOW, handle_first_script)
+ROUTE("GET", "/boot/taken", BOOT, PUBLIC, LATER, handle_boot_taken)
+ROUTE("GET", BOOT_FILES_PATH "*", BOOT, PUBLIC, WORKER, handle_boot_file)
+ROUTE("GET", "/ipxe/{file}", BOOT, PUBLIC, WORKER, handle_ipxe_file)
+ROUTE("GET", "/ipxe/{directory}/{file}", BOOT, PUBLIC, WORKER, handle_ipxe_file)
+ROUTE("GET", "/healthz", ANY, PUBLIC, WORKER, handle_health)
+ROUTE("GET", "/metrics", ANY, PUBLIC, WORKER, handle_metrics)
+
+ROUTE("GET", "/", WEB, PUBLIC, WORKER, handle_index)
+ROUTE("GET", "/app.css", WEB, PUBLIC, NOW, handle_asset)
+ROUTE("GET", "/app.js", WEB, PUBLIC, NOW, handle_asset)
+ROUTE("GET", "/enter.js", WEB, PUBLIC, NOW, handle_asset)
+ROUTE("GET", "/icon.svg", WEB, PUBLIC, NOW, handle_asset)
+ROUTE("GET", "/login", WEB, PUBLIC, WORKER, handle_login_page)
+ROUTE("GET", "/setup", WEB, PUBLIC, WORKER, handle_setup_page)
+
+API("POST", "/login", PUBLIC, handle_login, login, 200, user, "Log in as administrator: the answer sets a cookie")
+API("POST", "/setup", PUBLIC, handle_setup, setup, 200, user, "Set the first password, with the one-time token")
+API("POST", "/logout", LOGIN, handle_logout, nothing, 200, empty, "End this login")
+API("POST", "/password", LOGIN, handle_password, login, 200, password_set, "Set the administrator's password")
+API("POST", "/tokens", LOGIN, handle_token_create, token_new, 201, token, "Make an API token, which is shown once")
+API("DELETE", "/tokens", LOGIN, handle_token_delete, token_end, 200, removed, "End an API token")
+
+API("GET", "/openapi.json", LOGIN, handle_openapi, nothing, 200, any, "This document")
+API("GET", "/status", LOGIN, handle_status, nothing, 200, status, "What runs, what waits, how much room there is")
+API("GET", "/policy", LOGIN, handle_policy_get, nothing, 200, policy, "What happens to machines nobody has seen")
+API("PATCH", "/policy", LOGIN, handle_policy_set, policy, 200, policy, "Change policies")
+API("GET", "/events", LOGIN, handle_events, events_query, 200, events,
+    "What happened, oldest first; with Accept: text/event-stream what happens from now on, too")
+API("GET", "/waiting", LOGIN, handle_waiting, nothing, 200, waiting_list, "Machines that wait for a person's word")
+
+API("GET", "/groups", LOGIN, handle_groups, nothing, 200, groups, "Groups of machines")
+API("POST", "/groups", LOGIN, handle_group_add, group_new, 200, group, "Make a group")
+API("GET", "/groups/{group}", LOGIN, handle_group, nothing, 200, group, "A group")
+API("PATCH", "/groups/{group}", LOGIN, handle_group_set, group_set, 200, group, "Change a group")
+API("DELETE", "/groups/{group}", LOGIN, handle_group_remove, nothing, 200, removed, "Remove a group")
+
+API("GET", "/images", LOGIN, handle_images, nothing, 200, images, "Golden images and their versions")
+API("POST", "/images", LOGIN, handle_image_import, import_new, 202, import_begun,
+    "Import a file of the server's as an image; its state is under /imports")
+API("GET", "/imports/{import}", LOGIN, handle_import, nothing, 200, import, "How far an import is")
+API("GET", "/images/{image}", LOGIN, handle_image, nothing, 200, image, "An image, or with @VERSION one version")
+API("DELETE", "/images/{image}", LOGIN, handle_image_remove, nothing, 200, removed,
+    "Delete an image, or with @VERSION one version")
+API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, nothing, 200, published,
+    "Make a version the one that new machines get")
+API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
+    "Make an image the one that new machines get")
+
+API("GET", "/machines", LOGIN, handle_machines, nothing, 200, machines, "All machines")
+API("POST", "/machines/approve", LOGIN, handle_approve, approve, 200, approved, "Let waiting machines in")
+API("POST", "/machines/deny", LOGIN, handle_deny, mac, 200, done, "Refuse a waiting machine")
+API("GET", "/machines/{machine}", LOGIN, handle_machine, machine_query, 200, machine,
+    "A machine, by its name or one of its MACs, with its boots and events")
+API("PATCH", "/machines/{machine}", LOGIN, handle_machine_set, machine_set, 200, machine, "Change a machine")
+API("DELETE", "/machines/{machine}", LOGIN, handle_machine_remove, nothing, 200, removed,
+    "Forget a machine, and delete the disk that it boots from")
+API("POST", "/machines/{machine}/release", LOGIN, handle_machine_release, nothing, 200, done,
+    "End the sessions of a machine")
+API("POST", "/machines/{machine}/reset", LOGIN, handle_machine_reset, nothing, 200, done,
+    "Give a machine an empty disk, of the newest published version")
+API("POST", "/machines/{machine}/swap", LOGIN, handle_machine_swap, mac, 200, done,
+    "Give a machine's disk to the hardware that replaces it")
+API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
+API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
+    "Remove a network card")
+API("GET", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshots, nothing, 200, snapshots,
+    "The snapshots of the disk that a machine boots from")
+API("POST", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshot, snapshot_new, 201, snapshot_done,
+    "Keep what is on its disk now, while it is off")
+API("DELETE", "/machines/{machine}/snapshots/{label}", LOGIN, handle_machine_snapshot_remove, nothing, 200, snapshot_done,
+    "Delete a snapshot")
+API("POST", "/machines/{machine}/restore", LOGIN, handle_machine_restore, snapshot_new, 200, snapshot_done,
+    "Go back to a snapshot; what is there now is kept as another one")
+
+API("GET", "/volumes", LOGIN, handle_volumes, nothing, 200, volumes, "All volumes")
+API("POST", "/volumes", LOGIN, handle_volume_create, volume_new, 201, volume, "Make a volume")
+API("GET", "/volumes/{volume}", LOGIN, handle_volume, nothing, 200, volume,
+    "A volume, by its name, #number, or MACHINE:LUN")
+API("PATCH", "/volumes/{volume}", LOGIN, handle_volume_set, volume_set, 200, volume, "Change a volume")
+API("DELETE", "/volumes/{volume}", LOGIN, handle_volume_remove, nothing, 200, removed, "Delete a volume")
+API("POST", "/volumes/{volume}/attach", LOGIN, handle_volume_attach, attach, 200, volume,
+    "Give a volume to a machine")
+API("POST", "/volumes/{volume}/detach", LOGIN, handle_volume_detach, detach, 200, volume,
+    "Take a volume from a machine")
+API("GET", "/volumes/{volume}/snapshots", LOGIN, handle_volume_snapshots, nothing, 200, snapshots,
+    "The snapshots of a volume")
+API("POST", "/volumes/{volume}/snapshots", LOGIN, handle_volume_snapshot, snapshot_new, 201, snapshot_done,
+    "Keep what is on it now, while it is off")
+API("DELETE", "/volumes/{volume}/snapshots/{label}", LOGIN, handle_volume_snapshot_remove, nothing, 200, snapshot_done,
+    "Delete a snapshot")
+API("POST", "/volumes/{volume}/restore", LOGIN, handle_volume_restore, snapshot_new, 200, snapshot_done,
+    "Go back to a snapshot; what is there now is kept as another one")
+API("POST", "/volumes/{volume}/copy", LOGIN, handle_volume_copy, volume_copy, 201, volume,
+    "Make another volume with the same on it")

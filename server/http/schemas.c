@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the API takes and answers: data only. The fields of machines and volumes are the inventory's (inventory/field.h);
+ * json.c and api_*.c make the answers, and the tests hold every GET to what stands here.
+ */
+#include "http/routes.h"
+
+#define MEMBERS(...) .members = (const struct schema_member[]){ __VA_ARGS__, { 0 } }
+/* A member: its name and kinds, and .of = and .help = where there is something to say. */
+#define M(name_, kinds_, ...) { .name = name_, .kinds = kinds_, __VA_ARGS__ }
+
+/* ---- general ---- */
+
+const struct schema schema_nothing = { 0 };
+const struct schema schema_any = { 0 };
+const struct schema schema_empty = { .name = "Empty" };
+const struct schema schema_error = {
+	.name = "Error",
+	MEMBERS(M("error", TEXT, .help = "what is wrong"), M("hint", TEXT, .help = "what to do about it")),
+};
+const struct schema schema_done = {
+	.name = "Done",
+	MEMBERS(M("denied", TEXT | OPTIONAL), M("released", TEXT | OPTIONAL), M("reset", TEXT | OPTIONAL),
+		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL)),
+};
+const struct schema schema_removed = {
+	.name = "Removed",
+	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image")),
+};
+
+/* ---- logins and tokens ---- */
+
+const struct schema schema_login = {
+	.name = "Password", MEMBERS(M("password", TEXT)), .example = "{\"password\": \"correct horse\"}"
+};
+const struct schema schema_setup = {
+	.name = "Setup",
+	MEMBERS(M("token", TEXT, .help = "of the one-time address"), M("password", TEXT)),
+	.example = "{\"token\": \"...\", \"password\": \"correct horse\"}",
+};
+const struct schema schema_user = { .name = "User", MEMBERS(M("user", TEXT)) };
+const struct schema schema_password_set = {
+	.name = "PasswordSet", MEMBERS(M("set", BOOL | OPTIONAL), M("user", TEXT | OPTIONAL, .help = "who goes on by cookie"))
+};
+const struct schema schema_token_new = {
+	.name = "TokenNew",
+	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing")),
+	.example = "{\"name\": \"monitoring\", \"days\": 365}",
+};
+const struct schema schema_token = {
+	.name = "Token", MEMBERS(M("name", TEXT), M("token", TEXT), M("expires_ms", NUMBER))
+};
+const struct schema schema_token_end = { .name = "TokenEnd", MEMBERS(M("token", TEXT)), .example = "{\"token\": \"...\"}" };
+
+/* ---- events ---- */
+
+const struct schema schema_events_query = {
+	.name = "EventsQuery",
+	MEMBERS(M("after", NUMBER | OPTIONAL, .help = "only those behind this id; else the last"),
+		M("max", NUMBER | OPTIONAL, .help = "1 to 1000, 100 where it is missing"),
+		M("machine", TEXT | OPTIONAL, .help = "only of this machine")),
+};
+static const struct schema event = {
+	.name = "Event",
+	MEMBERS(M("id", NUMBER), M("at_ms", NUMBER), M("level", TEXT), M("kind", TEXT), M("actor", TEXT),
+		M("machine_id", NUMBER | NOTHING), M("object", TEXT | NOTHING), M("text", TEXT)),
+};
+const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST, .of = &event)) };
+
+/* ---- the server ---- */
+
+static const struct schema named_file = {
+	.name = "BootFile", MEMBERS(M("machines", TEXT), M("file", TEXT), M("source", TEXT | OPTIONAL))
+};
+static const struct schema dhcp_lease = {
+	.name = "DhcpLease",
+	MEMBERS(M("mac", TEXT), M("address", TEXT), M("name", TEXT), M("expires_ms", NUMBER, .help = "0: never"),
+		M("machine", TEXT | NOTHING, .help = "null: not enrolled")),
+};
+static const struct schema dhcp = {
+	.name = "Dhcp",
+	MEMBERS(M("mode", TEXT), M("state", TEXT | OPTIONAL, .help = "of dnsmasq"), M("pid", NUMBER | OPTIONAL),
+		M("restarts", NUMBER | OPTIONAL), M("message", TEXT | OPTIONAL, .help = "dnsmasq's last words"),
+		M("interfaces", LIST | OPTIONAL), M("tftp", BOOL | OPTIONAL),
+		M("boot_files", LIST | OPTIONAL, .of = &named_file), M("missing_boot_files", LIST | OPTIONAL, .of = &named_file),
+		M("leases", LIST | OPTIONAL, .of = &dhcp_lease)),
+};
+static const struct schema machine_counts = {
+	.name = "MachineCounts", MEMBERS(M("total", NUMBER), M("running", NUMBER), M("off", NUMBER), M("failed", NUMBER))
+};
+static const struct schema image_counts = {
+	.name = "ImageCounts", MEMBERS(M("names", NUMBER), M("versions", NUMBER), M("default", TEXT | NOTHING))
+};
+static const struct schema space = {
+	.name = "Space",
+	MEMBERS(M("total_bytes", NUMBER), M("free_bytes", NUMBER), M("reserve_bytes", NUMBER),
+		M("images_bytes", NUMBER), M("children_bytes", NUMBER)),
+};
+static const struct schema volume_use = { .name = "VolumeUse", MEMBERS(M("count", NUMBER), M("bytes", NUMBER)) };
+static const struct schema sharing = {
+	.name = "Sharing",
+	MEMBERS(M("full_copies_bytes", NUMBER), M("stored_bytes", NUMBER), M("saved_bytes", NUMBER),
+		M("saved_percent", NUMBER)),
+};
+static const struct schema boot_entry = {
+	.name = "Entry", MEMBERS(M("name", TEXT), M("title", TEXT), M("menu", BOOL, .help = "is it in the menu?"))
+};
+static const struct schema problem = {
+	.name = "Problem", MEMBERS(M("file", TEXT), M("line", NUMBER | NOTHING), M("reason", TEXT))
+};
+const struct schema schema_status = {
+	.name = "Status",
+	MEMBERS(M("version", TEXT), M("started_ms", NUMBER), M("now_ms", NUMBER), M("uptime_s", NUMBER),
+		M("http", TEXT), M("portals", LIST), M("dhcp", OBJECT, .of = &dhcp), M("machines", OBJECT, .of = &machine_counts),
+		M("waiting", NUMBER), M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
+		M("volumes", MAP, .of = &volume_use, .help = "by kind"),
+		M("snapshots", OBJECT, .of = &volume_use), M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT),
+		M("entries", LIST, .of = &boot_entry), M("templates", LIST),
+		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why")),
+};
+const struct schema schema_policy = { .name = "Policy", .open = true, .example = "{\"enrol\": \"approve\"}" };
+
+/* ---- machines that wait ---- */
+
+static const struct schema waiting = {
+	.name = "Waiting",
+	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
+		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("address", TEXT | NOTHING),
+		M("reason", TEXT), M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
+		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),
+};
+const struct schema schema_waiting_list = { .name = "WaitingList", MEMBERS(M("waiting", LIST, .of = &waiting)) };
+const struct schema schema_mac = {
+	.name = "Mac", MEMBERS(M("mac", TEXT)), .example = "{\"mac\": \"52:54:00:12:34:56\"}"
+};
+const struct schema schema_approve = {
+	.name = "Approve",
+	MEMBERS(M("macs", LIST | OPTIONAL), M("numbers", LIST | OPTIONAL), M("mac", TEXT | OPTIONAL),
+		M("all", BOOL | OPTIONAL, .help = "all that wait for approval"),
+		M("name", TEXT | OPTIONAL, .help = "of the one that is approved"), M("image", TEXT | OPTIONAL)),
+	.example = "{\"macs\": [\"52:54:00:12:34:56\"]}",
+};
+static const struct schema refused = { .name = "NotApproved", MEMBERS(M("which", TEXT), M("error", TEXT)) };
+#define MACHINE_OF_SYSTEM                                                                                              \
+	M("state", TEXT), M("state_reason", TEXT | NOTHING), M("physical_block", NUMBER), M("quota", TEXT)
+static const struct schema new_machine = {
+	.name = "NewMachine", MEMBERS(MACHINE_OF_SYSTEM, M("which", TEXT, .help = "as it was named")), .fields = machine_fields
+};
+const struct schema schema_approved = {
+	.name = "Approved", MEMBERS(M("approved", LIST, .of = &new_machine), M("failed", LIST, .of = &refused))
+};
+
+/* ---- machines ---- */
+
+static const struct schema stage = { .name = "Stage", MEMBERS(M("stage", TEXT), M("at_ms", NUMBER), M("detail", TEXT)) };
+static const struct schema stuck = {
+	.name = "Stuck",
+	MEMBERS(M("stage", TEXT), M("next", TEXT, .help = "the stage that did not come"), M("since_ms", NUMBER),
+		M("why", TEXT), M("hint", TEXT)),
+};
+static const struct schema boot = {
+	.name = "Boot",
+	MEMBERS(M("number", NUMBER), M("state", TEXT), M("mac", TEXT | NOTHING), M("address", TEXT | NOTHING),
+		M("issued_ms", NUMBER | NOTHING), M("started_ms", NUMBER | NOTHING), M("ended_ms", NUMBER | NOTHING),
+		M("interrupted", BOOL), M("secret", TEXT | NOTHING | OPTIONAL),
+		M("reverse_secret", TEXT | NOTHING | OPTIONAL), M("timeline", LIST, .of = &stage),
+		M("stuck", OBJECT | NOTHING, .of = &stuck)),
+};
+static const struct schema lun = {
+	.name = "Lun",
+	MEMBERS(M("lun", NUMBER), M("kind", TEXT), M("bytes", NUMBER | NOTHING), M("block_bytes", NUMBER),
+		M("physical_block_bytes", NUMBER), M("volume", TEXT | NOTHING), M("volume_kind", TEXT),
+		M("volume_id", NUMBER), M("read_only", BOOL), M("state", TEXT),
+		M("allocated_bytes", NUMBER | OPTIONAL)),
+};
+static const struct schema session = {
+	.name = "Session",
+	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("ipxe", BOOL), M("since_ms", NUMBER),
+		M("boot", NUMBER), M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
+};
+static const struct schema disk = {
+	.name = "Disk",
+	MEMBERS(M("path", TEXT), M("format", TEXT), M("virtual_bytes", NUMBER), M("allocated_bytes", NUMBER),
+		M("clean", BOOL, .help = "closed: other tools may read it"), M("error", TEXT | OPTIONAL)),
+};
+static const struct schema lease = {
+	.name = "Lease", MEMBERS(M("address", TEXT), M("expires_ms", NUMBER, .help = "0: never"))
+};
+static const struct schema snapshot = {
+	.name = "Snapshot",
+	MEMBERS(M("label", TEXT), M("created_ms", NUMBER), M("automatic", BOOL, .help = "what was there before a restore"),
+		M("removed", BOOL, .help = "it goes once nothing stands on it"),
+		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
+		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
+};
+const struct schema schema_snapshots = { .name = "Snapshots", MEMBERS(M("snapshots", LIST, .of = &snapshot)) };
+const struct schema schema_snapshot_new = {
+	.name = "SnapshotNew", MEMBERS(M("label", TEXT)), .example = "{\"label\": \"before-update\"}"
+};
+const struct schema schema_snapshot_done = {
+	.name = "SnapshotDone",
+	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
+		M("hint", TEXT, .help = "what to know or do next")),
+};
+const struct schema schema_machine = {
+	.name = "Machine",
+	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST), M("last_boot_ms", NUMBER | NOTHING),
+		M("stuck", OBJECT | NOTHING, .of = &stuck), M("group", TEXT | NOTHING),
+		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
+		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
+		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk),
+		M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
+		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
+		M("snapshots", LIST | OPTIONAL, .of = &snapshot), M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
+		M("boots", LIST | OPTIONAL, .of = &boot), M("events", LIST | OPTIONAL, .of = &event),
+		M("user", TEXT | OPTIONAL, .help = "its name for CHAP, with the secrets")),
+	.fields = machine_fields,
+};
+const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machine_query = {
+	.name = "MachineQuery", MEMBERS(M("secrets", NUMBER | OPTIONAL, .help = "1: with the CHAP secrets of its boots"))
+};
+const struct schema schema_machine_set = {
+	.name = "MachineSet",
+	MEMBERS(M("image", SCALAR | OPTIONAL), M("group", SCALAR | OPTIONAL), M("size", SCALAR | OPTIONAL),
+		M("quota", SCALAR | OPTIONAL), M("physical-block", SCALAR | OPTIONAL),
+		M("state", SCALAR | OPTIONAL, .help = "ready")),
+	.fields = machine_fields,
+	.set = true,
+	.open = true,
+	.example = "{\"note\": \"third row\"}",
+};
+
+/* ---- groups ---- */
+
+const struct schema schema_group = {
+	.name = "Group",
+	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
+		M("machines", NUMBER, .help = "how many")),
+};
+const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
+const struct schema schema_group_new = {
+	.name = "GroupNew",
+	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
+		M("note", TEXT | OPTIONAL)),
+	.open = true,
+	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
+};
+const struct schema schema_group_set = {
+	.name = "GroupSet",
+	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
+		M("note", TEXT | OPTIONAL)),
+	.open = true,
+	.example = "{\"priority\": 10}",
+};
+
+/* ---- images ---- */
+
+static const struct schema version = {
+	.name = "ImageVersion",
+	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
+		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
+		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
+		M("warnings", LIST), M("boots_learnt", NUMBER), M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
+};
+const struct schema schema_image = {
+	.name = "Image",
+	MEMBERS(M("name", TEXT), M("default", BOOL), M("published", NUMBER | NOTHING, .help = "the newest of them"),
+		M("machines", NUMBER), M("allocated_bytes", NUMBER), M("versions", LIST, .of = &version)),
+};
+const struct schema schema_images = { .name = "Images", MEMBERS(M("images", LIST, .of = &schema_image)) };
+const struct schema schema_import_new = {
+	.name = "ImportNew",
+	MEMBERS(M("path", TEXT, .help = "of a file on the server"), M("name", TEXT),
+		M("default", BOOL | OPTIONAL, .help = "new machines get it"),
+		M("volume", BOOL | OPTIONAL, .help = "it is for volumes: machines never get it by themselves")),
+	.example = "{\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
+};
+const struct schema schema_import_begun = { .name = "ImportBegun", MEMBERS(M("import", NUMBER), M("name", TEXT)) };
+const struct schema schema_import = {
+	.name = "Import",
+	MEMBERS(M("import", NUMBER), M("stage", TEXT, .help = "in the end done or failed"), M("name", TEXT),
+		M("percent", NUMBER), M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
+		M("warnings", LIST)),
+};
+const struct schema schema_published = {
+	.name = "Published",
+	MEMBERS(M("published", TEXT), M("new_machines_get", TEXT), M("machines_on_other_versions", NUMBER),
+		M("hint", TEXT)),
+};
+const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
+
+/* ---- volumes ---- */
+
+static const struct schema holder = {
+	.name = "VolumeMachine", MEMBERS(M("machine", TEXT), M("machine_id", NUMBER), M("lun", NUMBER))
+};
+const struct schema schema_volume = {
+	.name = "Volume",
+	MEMBERS(M("label", TEXT, .help = "its name, or MACHINE:0"), M("machines", LIST, .of = &holder),
+		M("image", TEXT | NOTHING), M("read_only", BOOL), M("virtual_bytes", NUMBER),
+		M("allocated_bytes", NUMBER), M("format", TEXT | NOTHING), M("path", TEXT | NOTHING),
+		M("clean", BOOL, .help = "closed: other tools may read it"), M("error", TEXT | OPTIONAL),
+		M("snapshots", LIST | OPTIONAL, .of = &snapshot, .help = "of one volume"),
+		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change")),
+	.fields = volume_fields,
+};
+const struct schema schema_volumes = { .name = "Volumes", MEMBERS(M("volumes", LIST, .of = &schema_volume)) };
+const struct schema schema_volume_new = {
+	.name = "VolumeNew",
+	MEMBERS(M("machine", TEXT | OPTIONAL, .help = "that gets it"), M("name", TEXT | OPTIONAL),
+		M("kind", TEXT | OPTIONAL, .help = "data (where it is missing), shared or cd"),
+		M("image", TEXT | OPTIONAL, .help = "what is on it: IMAGE or IMAGE@VERSION"),
+		M("size", TEXT | NUMBER | OPTIONAL, .help = "such as 20G, or bytes"),
+		M("lun", NUMBER | OPTIONAL, .help = "1 to 255; else the lowest that is free")),
+	.example = "{\"machine\": \"pc-001\", \"size\": \"20G\"}",
+};
+const struct schema schema_volume_set = {
+	.name = "VolumeSet", .fields = volume_fields, .set = true, .open = true, .example = "{\"size\": \"40G\"}"
+};
+const struct schema schema_volume_copy = { .name = "VolumeCopy", MEMBERS(M("name", TEXT)), .example = "{\"name\": \"scratch\"}" };
+const struct schema schema_attach = {
+	.name = "Attach",
+	MEMBERS(M("machine", TEXT), M("lun", NUMBER | OPTIONAL, .help = "1 to 255; else the lowest that is free")),
+	.example = "{\"machine\": \"pc-001\"}",
+};
+const struct schema schema_detach = {
+	.name = "Detach",
+	MEMBERS(M("machine", TEXT | OPTIONAL, .help = "that loses it, where several have it"),
+		M("force", BOOL | OPTIONAL, .help = "also while it is in use")),
+	.example = "{\"machine\": \"pc-001\"}",
+};
