@@ -81,7 +81,7 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 		 void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg)
 {
 	struct testd *testd = arg;
-	struct iscsi_access access = { .login_status = 0x0203, .reason = "no such target" };
+	struct iscsi_access access = { .login_status = 0x0203, .reason = { "no such target" } };
 
 	(void)initiator;
 	(void)reply_loop;
