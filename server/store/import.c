@@ -106,7 +106,7 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 {
 	struct import *import;
 	bool start;
-	int fd, err;
+	int fd = -1, err;
 
 	if (!image_name_valid(name))
 		return reason_refuse(reason, -EINVAL,
