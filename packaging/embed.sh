@@ -8,7 +8,7 @@ echo '#include "base/assets.h"'
 n=0
 files=$(find "$folder" -type f ! -name '*.md' ! -name '.*' | LC_ALL=C sort)
 for f in $files; do
-	echo "static const unsigned char file_$n[] = {"
+	echo "static const unsigned char file_${n}[] = {"
 	od -An -v -tx1 "$f" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
 	echo "0 };"
 	n=$((n + 1))

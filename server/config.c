@@ -40,7 +40,8 @@ static bool config_set_line(struct config *config, char *line, uint64_t *seen, s
 	option = config_option(name, strlen(name));
 	if (!option || !option->kind)
 		return reason_refuse(why, false,
-				     "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes", name);
+				     "unknown key \"%s\"; the keys are the flags of sanbootd --help without the dashes",
+				     name);
 	expected = config_take(config, option, value, seen);
 	return expected ? reason_refuse(why, false, "%s = %s: expected %s", name, value, expected) : true;
 }
@@ -155,9 +156,8 @@ static void config_defaults(struct config *config)
 
 static bool config_check_whole(struct config *config, struct reason *reason)
 {
-	if (!config->boot_files[0] &&
-	    snprintf(config->boot_files, sizeof(config->boot_files), "%s/boot-files", config->state_dir) >=
-		    (int)sizeof(config->boot_files))
+	if (!config->boot_files[0] && snprintf(config->boot_files, sizeof(config->boot_files), "%s/boot-files",
+					       config->state_dir) >= (int)sizeof(config->boot_files))
 		config->boot_files[0] = '\0'; /* no file is below it then */
 	if (config->dhcp.mode != DHCP_OFF && !config->dhcp.interface_count)
 		reason_set(reason, "--dhcp %s needs --interface NAME: the network in which the machines are",
@@ -199,8 +199,8 @@ enum config_result config_load(int argc, char *const argv[], struct config *conf
 bool config_needs_restart(const struct config *running, const struct config *fresh, struct buf *names)
 {
 	for (const struct option *option = config_options; option->name; option++) {
-		if (!option->live && memcmp((const char *)running + option->offset, (const char *)fresh + option->offset,
-					    option->size))
+		if (!option->live &&
+		    memcmp((const char *)running + option->offset, (const char *)fresh + option->offset, option->size))
 			buf_printf(names, "%s%s", names->len ? ", " : "", option->name);
 	}
 	return names->len;
@@ -209,8 +209,7 @@ bool config_needs_restart(const struct config *running, const struct config *fre
 static void help_option(struct buf *text, const struct option *option)
 {
 	buf_printf(text, "  --%s%s%s\n        %s%s", option->name, option->argument ? " " : "",
-		   option->argument ? option->argument : "", option->help,
-		   option->count ? "; repeatable" : "");
+		   option->argument ? option->argument : "", option->help, option->count ? "; repeatable" : "");
 	if (option->environment)
 		buf_printf(text, " (default $%s or %s)", option->environment, option->standard);
 	else if (option->standard || option->otherwise)
@@ -222,8 +221,10 @@ void config_help(struct buf *text)
 {
 	const char *separator = "";
 
-	buf_add_string(text, "sanbootd boots diskless machines from one golden image: DHCP, iPXE scripts and iSCSI disks from one program.\n\n"
-			     "usage: sanbootd [FLAG]...\n\n");
+	buf_add_string(
+		text,
+		"sanbootd boots diskless machines from one golden image: DHCP, iPXE scripts and iSCSI disks from one program.\n\n"
+		"usage: sanbootd [FLAG]...\n\n");
 	for (const struct option *option = config_options; option->name; option++)
 		help_option(text, option);
 	buf_add_string(text,

@@ -47,7 +47,7 @@ struct config {
 	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
 	char iqn_prefix[CONFIG_TEXT_MAX];
 	struct config_dhcp dhcp;
-	unsigned threads; /* I/O loops, at least 1 */
+	unsigned threads;     /* I/O loops, at least 1 */
 	uint64_t cache_bytes; /* golden cache; 0: none */
 	enum log_level log_level;
 };

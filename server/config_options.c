@@ -22,8 +22,7 @@ static bool copy_text(char *to, size_t size, const char *value)
 
 	if (len == 0 || len >= size)
 		return false;
-	memset(to, 0, size); /* members are compared */
-	memcpy(to, value, len);
+	strncpy(to, value, size); /* zeroes behind it: members are compared */
 	return true;
 }
 
@@ -75,7 +74,7 @@ static bool take_dhcp_mode(struct config *config, const struct option *option, c
 static bool add_text(struct config *config, const struct option *option, const char *value)
 {
 	unsigned *count = (unsigned *)((char *)config + option->count);
-	char (*texts)[CONFIG_TEXT_MAX] = member_of(config, option);
+	char(*texts)[CONFIG_TEXT_MAX] = member_of(config, option);
 
 	return *count < option->size / CONFIG_TEXT_MAX && copy_text(texts[*count], CONFIG_TEXT_MAX, value) && ++*count;
 }
@@ -172,24 +171,29 @@ const struct option config_options[] = {
 	  .help = "boot scripts and boot files" },
 	{ "web", "ADDR:PORT", &an_endpoint, LIST(web, web.count), .otherwise = "same as --http",
 	  .help = "the pages and the API, on addresses of their own" },
-	{ "iscsi", "ADDR:PORT", &an_endpoint, LIST(iscsi, iscsi.count), .standard = "0.0.0.0:3260", .help = "iSCSI portals" },
+	{ "iscsi", "ADDR:PORT", &an_endpoint, LIST(iscsi, iscsi.count), .standard = "0.0.0.0:3260",
+	  .help = "iSCSI portals" },
 	{ "advertise", "HOST", &a_host, MEMBER(advertise), .otherwise = "the IPv4 address that the client reached",
 	  .help = "what scripts name as the server" },
 	{ "iqn-prefix", "PREFIX", &a_prefix, MEMBER(iqn_prefix),
 	  .otherwise = "iqn.2026-11.<reversed host name>:sanbootd", .help = "first part of all target names" },
 	{ "dhcp", "off|proxy|full", &a_mode, MEMBER(dhcp.mode), .standard = "off", .live = true,
 	  .help = "supervised dnsmasq: none, beside an existing DHCP server, or being it" },
-	{ "interface", "NAME", &an_interface, LIST(dhcp.interfaces, dhcp.interface_count), .live = true, .help = "where dnsmasq serves" },
+	{ "interface", "NAME", &an_interface, LIST(dhcp.interfaces, dhcp.interface_count), .live = true,
+	  .help = "where dnsmasq serves" },
 	{ "dhcp-range", "FIRST,LAST[,LEASE]", &a_range, LIST(dhcp.ranges, dhcp.range_count), .live = true,
 	  .help = "with --dhcp full: addresses to give out on the interface in whose network they lie, and for how long (12h)" },
-	{ "dhcp-router", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count), .dhcp_option = DHCP_OPTION_ROUTER,
-	  .otherwise = "none", .live = true, .help = "with --dhcp full: the router that machines of its network are told" },
-	{ "dhcp-dns", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count), .dhcp_option = DHCP_OPTION_DNS,
-	  .otherwise = "none", .live = true, .help = "with --dhcp full: name servers, on all interfaces or one" },
-	{ "dhcp-ntp", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count), .dhcp_option = DHCP_OPTION_NTP,
-	  .otherwise = "none", .live = true, .help = "with --dhcp full: time servers, on all interfaces or one" },
-	{ "dhcp-domain", "[INTERFACE:]NAME,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count), .dhcp_option = DHCP_OPTION_DOMAIN,
-	  .otherwise = "none", .live = true,
+	{ "dhcp-router", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count),
+	  .dhcp_option = DHCP_OPTION_ROUTER, .otherwise = "none", .live = true,
+	  .help = "with --dhcp full: the router that machines of its network are told" },
+	{ "dhcp-dns", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count),
+	  .dhcp_option = DHCP_OPTION_DNS, .otherwise = "none", .live = true,
+	  .help = "with --dhcp full: name servers, on all interfaces or one" },
+	{ "dhcp-ntp", "[INTERFACE:]ADDR,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count),
+	  .dhcp_option = DHCP_OPTION_NTP, .otherwise = "none", .live = true,
+	  .help = "with --dhcp full: time servers, on all interfaces or one" },
+	{ "dhcp-domain", "[INTERFACE:]NAME,...|none", &a_dhcp_option, LIST(dhcp.options, dhcp.option_count),
+	  .dhcp_option = DHCP_OPTION_DOMAIN, .otherwise = "none", .live = true,
 	  .help = "with --dhcp full: the domain, and after it further ones to search, on all interfaces or one" },
 	{ "dhcp-force", NULL, &yes_or_no, MEMBER(dhcp.force), .live = true,
 	  .help = "with --dhcp full: start although another DHCP server answered" },

@@ -136,9 +136,7 @@ static struct iscsi_lun to_iscsi(const struct boot_lun *from)
 /* What boot needs to close or grow it. */
 static struct boot_lun to_boot(const struct iscsi_lun *from)
 {
-	return (struct boot_lun){
-		.number = from->number, .volume_id = (int64_t)from->volume, .disk = from->disk
-	};
+	return (struct boot_lun){ .number = from->number, .volume_id = (int64_t)from->volume, .disk = from->disk };
 }
 
 struct opening {

@@ -10,10 +10,18 @@
 
 #include <stdint.h>
 
-struct be16 { uint8_t b[2]; };
-struct be24 { uint8_t b[3]; };
-struct be32 { uint8_t b[4]; };
-struct be64 { uint8_t b[8]; };
+struct be16 {
+	uint8_t b[2];
+};
+struct be24 {
+	uint8_t b[3];
+};
+struct be32 {
+	uint8_t b[4];
+};
+struct be64 {
+	uint8_t b[8];
+};
 
 static inline uint16_t be16_get(struct be16 v)
 {

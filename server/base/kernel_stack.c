@@ -95,9 +95,9 @@ int sleep_trace_open(struct sleep_trace *trace, enum sleep_kind kind)
 		return -errno;
 	snprintf(filter, sizeof(filter), "prev_state & %d", kind);
 	/* One page more: the ring's header. */
-	ring = ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) ?
-		       MAP_FAILED :
-		       mmap(NULL, ring_bytes() + (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ring = ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) ? MAP_FAILED :
+							      mmap(NULL, ring_bytes() + (size_t)sysconf(_SC_PAGESIZE),
+								   PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (ring == MAP_FAILED) {
 		err = -errno;
 		close(fd);

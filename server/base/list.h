@@ -14,7 +14,7 @@ struct list {
 /* The element that embeds link as member. */
 #define list_entry(link, type, member) container_of(link, type, member)
 /* The body may remove the element it is at, and no other. */
-#define list_each(at, following, head)                                                                             \
+#define list_each(at, following, head) \
 	for (struct list *at = (head)->next, *following = at->next; at != (head); at = following, following = at->next)
 
 static inline void list_init(struct list *head)

@@ -23,10 +23,10 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)                                                                                            \
-	do {                                                                                                      \
-		if (log_enabled(LOG_LEVEL_DEBUG))                                                                 \
-			log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                  \
+#define log_debug(...)                                           \
+	do {                                                     \
+		if (log_enabled(LOG_LEVEL_DEBUG))                \
+			log_write(LOG_LEVEL_DEBUG, __VA_ARGS__); \
 	} while (0)
 
 /* "error" ... "debug" -> level; false where it is none of them. */

@@ -37,8 +37,8 @@ struct loop {
 	uv_idle_t awake; /* active: spin.looking */
 	uv_prepare_t turn_ends;
 	struct spin spin;
-	uint64_t began_ns; /* this turn's work for peers, unless spin.looking */
-	bool works;	   /* in this turn, for peers */
+	uint64_t began_ns;	 /* this turn's work for peers, unless spin.looking */
+	bool works;		 /* in this turn, for peers */
 	bool (*look)(void *arg); /* or NULL */
 	void *look_arg;
 	pthread_mutex_t mutex;

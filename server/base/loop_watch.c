@@ -61,8 +61,9 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 /* Page faults and changes of the address space. A call has many wrappers: __x64_sys_brk, __do_sys_brk. */
 static bool is_memory_map(const char *function)
 {
-	static const char *const names[] = { "exc_page_fault", "do_user_addr_fault", "do_page_fault", "handle_mm_fault",
-					     "vm_mmap_pgoff", "__vm_munmap", "do_mprotect_pkey", "do_madvise" };
+	static const char *const names[] = { "exc_page_fault",	 "do_user_addr_fault", "do_page_fault",
+					     "handle_mm_fault",	 "vm_mmap_pgoff",      "__vm_munmap",
+					     "do_mprotect_pkey", "do_madvise" };
 	static const char *const calls[] = { "sys_brk",	   "sys_mmap",	   "sys_munmap",
 					     "sys_mremap", "sys_mprotect", "sys_madvise" };
 	const char *call = strstr(function, "sys_");
@@ -130,8 +131,8 @@ static void format_stack(const struct kernel_stack *stack, char *out, size_t siz
 
 		if (!dladdr((void *)at, &info) || !info.dli_fname)
 			continue;
-		len += (size_t)snprintf(out + len, size - len, "%s%s+0x%llx", said++ ? " " : "; by ", basename(info.dli_fname),
-					(unsigned long long)(at - (uint64_t)info.dli_fbase));
+		len += (size_t)snprintf(out + len, size - len, "%s%s+0x%llx", said++ ? " " : "; by ",
+					basename(info.dli_fname), (unsigned long long)(at - (uint64_t)info.dli_fbase));
 	}
 }
 
@@ -144,7 +145,8 @@ static void report(struct loop_watch *watch, const char *what, const struct kern
 		return;
 	watch->quiet_until_ms = now_ms + QUIET_MS;
 	format_stack(stack, text, sizeof(text));
-	log_error("loop %s waited %s:%s", watch->name, what, stack->kernel_count ? text : " (the kernel does not say where)");
+	log_error("loop %s waited %s:%s", watch->name, what,
+		  stack->kernel_count ? text : " (the kernel does not say where)");
 }
 
 /* ---- looking ---- */

@@ -68,7 +68,7 @@ struct boot_config {
 	struct pool *pool;
 	struct loop *loop; /* where boot/ does its own sequencing */
 	const char *iqn_prefix;
-	const char *advertise; /* NULL: the address that the client reached */
+	const char *advertise;	  /* NULL: the address that the client reached */
 	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
 	const char *entries;	  /* entries/NAME.conf; NULL: none */
 };
@@ -106,9 +106,9 @@ struct boot_ask {
 	char platform[16];  /* pcbios, efi */
 	char buildarch[16]; /* i386, x86_64, arm64 */
 	char version[64];
-	char error[32];	     /* errno of a failed sanboot */
-	char attempt[16];    /* how often the script has asked again */
-	char choose[80];     /* what was chosen in its menu */
+	char error[32];			  /* errno of a failed sanboot */
+	char attempt[16];		  /* how often the script has asked again */
+	char choose[80];		  /* what was chosen in its menu */
 	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
 	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
@@ -197,12 +197,12 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
 /* ---- volumes that people make: blocking, as above. reason, after success: what to do next, or "" ---- */
 
 struct boot_volume_new {
-	const char *machine; /* it is attached to; NULL: to none */
-	const char *name;    /* NULL: one is made */
+	const char *machine;   /* it is attached to; NULL: to none */
+	const char *name;      /* NULL: one is made */
 	enum volume_kind kind; /* data, shared, cd */
-	int lun;	     /* -1: the lowest that is free */
-	uint64_t size_bytes; /* data */
-	const char *from;    /* shared, cd: NAME (its newest version, published or not) or NAME@V */
+	int lun;	       /* -1: the lowest that is free */
+	uint64_t size_bytes;   /* data */
+	const char *from;      /* shared, cd: NAME (its newest version, published or not) or NAME@V */
 };
 
 /* -EINVAL, -EEXIST (name or LUN taken), -ENOENT (no such machine or image), -ENOSPC. */
@@ -231,13 +231,17 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
  * volume has written becomes a layer, at once and whatever its size; only where layers lie eight deep a copy is made, which takes its
  * time. -EINVAL (the label; a shared volume or CD; an ephemeral machine), -EEXIST (the label), -ENOENT.
  */
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
+		       struct reason *reason);
 /* The volume is as it was. What was there before is kept as an automatic snapshot, of which the last three stay. */
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
+			  struct reason *reason);
 /* Also while the volume is in use. Where something stands on it, its object goes when nothing does any more. */
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
+			 struct reason *reason);
 /* A data volume of that name with what is on a closed data volume now. Nobody has it yet. -EINVAL, -EEXIST, -ENOSPC, -EBUSY. */
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason);
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
+		     struct reason *reason);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */

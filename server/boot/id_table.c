@@ -21,14 +21,16 @@ void *id_table_find(const struct id_table *table, int64_t id)
 
 void *id_table_get(struct id_table *table, int64_t id, size_t size)
 {
-	struct id_entry **at = find_link(table, id);
+	struct id_entry **at = find_link(table, id), *made;
 
 	if (*at)
-		return *at;
-	*at = calloc(1, size);
-	if (*at)
-		(*at)->id = id;
-	return *at;
+		return *at; // cppcheck-suppress identicalInnerCondition ; the loop that ends so is find_link's
+	made = calloc(1, size);
+	if (made) {
+		made->id = id;
+		*at = made;
+	}
+	return made;
 }
 
 void id_table_remove(struct id_table *table, int64_t id)

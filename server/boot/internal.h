@@ -19,13 +19,13 @@ struct turns;
 struct warm;
 
 enum {
-	BOOT_SEEN_MS = 60000,	  /* how old "last seen" may be before it is written again */
-	BOOT_PROBE_MS = 5000,	  /* how long a running machine has to answer */
-	BOOT_RESUME_MS = 120000,  /* how long after the server's start a machine that ran has to log in again */
-	BOOT_CLOSE_MS = 20000,	  /* how long a released child may take to close */
-	BOOT_SHORT_ID = 10,	  /* characters of a target's id: 50 bits */
-	BOOT_SECRET_CHARS = 16,	  /* 80 bits; Windows takes 12 to 16 */
-	BOOT_ASK_SECONDS = 5,	  /* until a waiting machine asks again */
+	BOOT_SEEN_MS = 60000,	 /* how old "last seen" may be before it is written again */
+	BOOT_PROBE_MS = 5000,	 /* how long a running machine has to answer */
+	BOOT_RESUME_MS = 120000, /* how long after the server's start a machine that ran has to log in again */
+	BOOT_CLOSE_MS = 20000,	 /* how long a released child may take to close */
+	BOOT_SHORT_ID = 10,	 /* characters of a target's id: 50 bits */
+	BOOT_SECRET_CHARS = 16,	 /* 80 bits; Windows takes 12 to 16 */
+	BOOT_ASK_SECONDS = 5,	 /* until a waiting machine asks again */
 	BOOT_PORTALS_MAX = 16,
 	BOOT_URIS_MAX = 8,	  /* that a script names, where multipath is asked for */
 	LOGIN_NOT_FOUND = 0x0203, /* RFC 7143 §11.13.5 */
@@ -51,8 +51,8 @@ struct boot {
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;
 
-	struct slots slots; /* by machine */
-	struct disks disks; /* by volume */
+	struct slots slots;   /* by machine */
+	struct disks disks;   /* by volume */
 	atomic_bool stopping; /* sessions that end from now on do so because the server stops */
 	struct stages *stages;
 	struct turns *turns;

@@ -27,8 +27,8 @@ static int note_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct note *note = container_of(job, struct note, job);
 	struct machine machine;
-	int err = note->machine_id ? machine_by_id(tx, note->machine_id, &machine)
-				   : machine_by_iqn(tx, note->iqn, &machine);
+	int err = note->machine_id ? machine_by_id(tx, note->machine_id, &machine) :
+				     machine_by_iqn(tx, note->iqn, &machine);
 
 	if (err && err != -ENOENT)
 		return err;

@@ -11,7 +11,7 @@ struct slot {
 	bool ephemeral;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
-	char refused[200]; /* "": not since the last session */
+	char refused[200];	  /* "": not since the last session */
 	uint64_t resume_until_ms; /* 0: none */
 	struct {
 		uint64_t since_ms; /* monotonic; 0: none yet */

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Text with macros in it, laid out as what it says.
+// clang-format off
 #define ISC_HTTP(arch, file)                                          \
 	"    } elsif option client-arch = " arch " {\n"               \
 	"        option vendor-class-identifier \"HTTPClient\";\n" \
@@ -160,6 +162,7 @@ static const char routeros[] =
 	ROUTEROS_PXE("efi64-9", "00009", "@X") ROUTEROS_PXE("arm64", "00011", "@R") ROUTEROS_HTTP("http-efi32", "00015", "@I")
 	ROUTEROS_HTTP("http-efi64", "00016", "@X") ROUTEROS_HTTP("http-arm64", "00019", "@R");
 
+// clang-format on
 static const struct {
 	const char *name, *text;
 } templates[] = {

@@ -113,8 +113,7 @@ int image_import(const struct ctl *ctl, const char *path)
 	return code;
 }
 
-int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name,
-			    char version[IMAGE_VERSION_TEXT])
+int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name, char version[IMAGE_VERSION_TEXT])
 {
 	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
 	int code = EXIT_REFUSED;
@@ -150,7 +149,8 @@ int run_image_import(const struct ctl *ctl)
 
 static void print_versions(const json_t *images)
 {
-	struct table *table = table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "VOLUMES", "CREATED", " ", NULL);
+	struct table *table =
+		table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "VOLUMES", "CREATED", " ", NULL);
 	json_t *image, *version;
 	size_t i, v;
 
@@ -168,9 +168,9 @@ static void print_versions(const json_t *images)
 			snprintf(count, sizeof(count), "%lld", (long long)get_number(version, "volumes"));
 			table_add(table, count);
 			table_add(table, table_time(created, get_number(version, "created_ms")));
-			table_add(table, newest && json_is_true(json_object_get(image, "default"))
-						 ? "new machines get this one"
-						 : " ");
+			table_add(table, newest && json_is_true(json_object_get(image, "default")) ?
+						 "new machines get this one" :
+						 " ");
 		}
 	}
 	table_print(table);

@@ -133,8 +133,9 @@ static void print_volumes(const json_t *machine)
 
 		if (!get_number(lun, "lun"))
 			continue;
-		print_field(name, "LUN %lld %s: %s, %s%s%s%s", (long long)get_number(lun, "lun"), get_text(lun, "volume"),
-			    get_text(lun, "volume_kind"), table_bytes(size, get_number(lun, "bytes")), own ? ", " : "",
+		print_field(name, "LUN %lld %s: %s, %s%s%s%s", (long long)get_number(lun, "lun"),
+			    get_text(lun, "volume"), get_text(lun, "volume_kind"),
+			    table_bytes(size, get_number(lun, "bytes")), own ? ", " : "",
 			    own ? table_bytes(used, get_number(lun, "allocated_bytes")) : ", read-only",
 			    own ? " used" : "");
 		if (!strcmp(get_text(lun, "state"), "failed"))
@@ -154,7 +155,8 @@ static void print_snapshots(const json_t *machine)
 
 		if (json_is_true(json_object_get(snapshot, "removed")))
 			continue;
-		print_field(name, "%s, %s, %s used", get_text(snapshot, "label"), table_time(taken, get_number(snapshot, "created_ms")),
+		print_field(name, "%s, %s, %s used", get_text(snapshot, "label"),
+			    table_time(taken, get_number(snapshot, "created_ms")),
 			    table_bytes(used, get_number(snapshot, "allocated_bytes")));
 		name = "";
 	}
@@ -381,10 +383,11 @@ int run_machine_reset(const struct ctl *ctl)
 
 int run_machine_remove(const struct ctl *ctl)
 {
-	if (!ctl_confirm(ctl,
-			 "The machine %s is forgotten, and the disk that it boots from deleted; its other volumes stay. Go "
-			 "on?",
-			 ctl->args[0]))
+	if (!ctl_confirm(
+		    ctl,
+		    "The machine %s is forgotten, and the disk that it boots from deleted; its other volumes stay. Go "
+		    "on?",
+		    ctl->args[0]))
 		return EXIT_REFUSED;
 	return act(ctl, "DELETE", NULL, NULL, "removed");
 }

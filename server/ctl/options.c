@@ -12,10 +12,12 @@
  * or none is.
  */
 static const struct option_row rows[] = {
-	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "image build debian|image import|machine approve", "its name" },
+	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "image build debian|image import|machine approve",
+	  "its name" },
 	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "volume create",
 	  "its name (default: made from the machine's)" },
-	{ OPTION_DEFAULT, "default", NULL, OPTION_FLAG, 0, 0, "image build debian|image import", "new machines get it" },
+	{ OPTION_DEFAULT, "default", NULL, OPTION_FLAG, 0, 0, "image build debian|image import",
+	  "new machines get it" },
 	{ OPTION_SUITE, "suite", "SUITE", OPTION_TEXT, 0, 0, "image build debian",
 	  "Debian's release (default: bookworm)" },
 	{ OPTION_PROFILE, "profile", "PROFILE", OPTION_TEXT, 0, 0, "image build debian",
@@ -24,7 +26,8 @@ static const struct option_row rows[] = {
 	  "size of the disk that machines see, for example 16384" },
 	{ OPTION_ROOT_PASSWORD, "root-password", "P", OPTION_TEXT, 0, 0, "image build debian",
 	  "of the image; or in the environment as ROOT_PASSWORD" },
-	{ OPTION_MIRROR, "mirror", "URL", OPTION_TEXT, 0, 0, "image build debian", "where Debian's packages come from" },
+	{ OPTION_MIRROR, "mirror", "URL", OPTION_TEXT, 0, 0, "image build debian",
+	  "where Debian's packages come from" },
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
@@ -130,8 +133,8 @@ bool option_check(struct ctl *ctl, enum option option)
 	if (row->kind != OPTION_NUMBER)
 		return true;
 	if (!parse_u64(value, row->min, row->max, &number)) {
-		fprintf(stderr, "sanbootctl: --%s %s: expected a number from %u to %u\n  %s\n", row->name, value, row->min,
-			row->max, row->help);
+		fprintf(stderr, "sanbootctl: --%s %s: expected a number from %u to %u\n  %s\n", row->name, value,
+			row->min, row->max, row->help);
 		return false;
 	}
 	ctl->numbers[option] = (unsigned)number;

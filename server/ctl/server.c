@@ -34,9 +34,11 @@ static void print_volumes(const json_t *volumes, const json_t *snapshots, const 
 		long long count = get_number(use, "count");
 
 		if (count && len < sizeof(line))
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%lld %s%s%s%s", len ? ", " : "", count,
-						kind, get_number(use, "bytes") ? " (" : "",
-						get_number(use, "bytes") ? table_bytes(bytes, get_number(use, "bytes")) : "",
+			len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%lld %s%s%s%s", len ? ", " : "",
+						count, kind, get_number(use, "bytes") ? " (" : "",
+						get_number(use, "bytes") ?
+							table_bytes(bytes, get_number(use, "bytes")) :
+							"",
 						get_number(use, "bytes") ? ")" : "");
 	}
 	if (len)
@@ -114,7 +116,8 @@ static void print_status(const json_t *status)
 	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
-	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"), json_object_get(status, "sharing"));
+	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"),
+		      json_object_get(status, "sharing"));
 	print_space(json_object_get(status, "space"));
 	json_array_foreach(json_object_get(status, "entries"), i, portal)
 		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));

@@ -113,7 +113,8 @@ static void print_volume(const json_t *volume)
 		print_field("size", "%s, read-only", size);
 	else
 		print_field("size", "%s of %s, %s", table_bytes(used, get_number(volume, "allocated_bytes")), size,
-			    json_is_true(json_object_get(volume, "clean")) ? "closed" : "in use, or not closed cleanly");
+			    json_is_true(json_object_get(volume, "clean")) ? "closed" :
+									     "in use, or not closed cleanly");
 	print_field("file", "%s (%s)", get_text(volume, "path"), get_text(volume, "format"));
 	if (error[0])
 		print_field("", "%s", error);
@@ -286,13 +287,15 @@ static int create(const struct ctl *ctl, json_t *body)
 	code = client_do(ctl, "POST", "/api/v1/volumes", body, &volume);
 	if (code != EXIT_DONE) {
 		if (imported[0])
-			fprintf(stderr, "  %s was imported and stays: use it with --from %s, or sanbootctl image remove %s\n",
+			fprintf(stderr,
+				"  %s was imported and stays: use it with --from %s, or sanbootctl image remove %s\n",
 				imported, imported, imported);
 		return code;
 	}
 	if (!ctl->json) {
 		machines = json_object_get(volume, "machines");
-		printf("volume %s is made%s%s\n", get_text(volume, "label"), imported[0] ? ", from image " : "", imported);
+		printf("volume %s is made%s%s\n", get_text(volume, "label"), imported[0] ? ", from image " : "",
+		       imported);
 		print_hint(volume);
 		if (!json_array_size(machines))
 			printf("give it to a machine with: sanbootctl volume attach %s M\n", get_text(volume, "label"));

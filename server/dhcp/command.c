@@ -107,7 +107,7 @@ int command_test(const char *conf_path, struct reason *reason)
 {
 	char conf[COMMAND_TEXT], said[512], shown[sizeof(said) * 4];
 	const char *dnsmasq = find_dnsmasq(reason), *words;
-	char *argv[] = { (char *)(uintptr_t)dnsmasq, (char *)(uintptr_t)"--test", conf, NULL };
+	char *argv[] = { (char *)(uintptr_t)dnsmasq, (char *)(uintptr_t) "--test", conf, NULL };
 	int err, status = 0;
 
 	if (!dnsmasq)

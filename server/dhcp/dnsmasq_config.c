@@ -36,8 +36,10 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 		for (const char *const *arch = kind->arches; *arch; arch++)
 			buf_printf(text, "dhcp-match=set:%s,option:client-arch,%s\n", kind->tag, *arch);
 		if (kind->http_arch)
-			buf_printf(text, "dhcp-match=set:http,option:client-arch,%s\ndhcp-match=set:http-%s,option:client-arch,%s\n", kind->http_arch,
-				   kind->tag, kind->http_arch);
+			buf_printf(
+				text,
+				"dhcp-match=set:http,option:client-arch,%s\ndhcp-match=set:http-%s,option:client-arch,%s\n",
+				kind->http_arch, kind->tag, kind->http_arch);
 	}
 }
 

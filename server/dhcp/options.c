@@ -67,12 +67,13 @@ static bool take_apart(enum dhcp_option_kind kind, const char *text, struct valu
 	if (!strcmp(text, "none"))
 		return true;
 	do {
-		char *value = values->list[values->count];
+		char *value;
 
 		text += strspn(text, " ");
 		len = strcspn(text, ", ");
 		if (values->count == VALUES_MAX || len >= VALUE_TEXT)
 			return false;
+		value = values->list[values->count];
 		memcpy(value, text, len);
 		if (!valid_value(kind, value))
 			return false;

@@ -24,16 +24,16 @@
 #include <pthread.h>
 
 struct dhcp {
-	struct plan *plan;	       /* in force */
+	struct plan *plan; /* in force */
 	struct inventory *inventory;
 	struct loop *loop;
-	struct supervisor *supervisor; /* the loop's */
-	struct watch watch;	       /* the loop's */
+	struct supervisor *supervisor;			       /* the loop's */
+	struct watch watch;				       /* the loop's */
 	void (*seen)(void *arg, const struct dhcp_seen *seen); /* the loop's, as what follows */
 	void *seen_arg;
 	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
-	uint64_t exhausted_ms;	       /* the loop's: when that was said last */
-	bool hangup_due;	       /* the loop's: to tell dnsmasq when it is up */
+	uint64_t exhausted_ms;				   /* the loop's: when that was said last */
+	bool hangup_due;				   /* the loop's: to tell dnsmasq when it is up */
 	char hosts_path[DHCP_PATH_BYTES];
 	struct buf hosts; /* what was written last; the job's */
 	struct inventory_job job;

@@ -35,8 +35,9 @@ static void explain(const char *line, char *text, size_t text_size)
 		snprintf(text, text_size, "%s; UDP port %u is taken by %s: stop it, or use another --dhcp mode", line,
 			 port, owner);
 	else
-		snprintf(text, text_size, "%s; another program has UDP port %u (ss -ulpn 'sport = :%u' names it): stop it, or use another --dhcp mode", line,
-			 port, port);
+		snprintf(text, text_size,
+			 "%s; another program has UDP port %u (ss -ulpn 'sport = :%u' names it): stop it, or use another --dhcp mode",
+			 line, port, port);
 }
 
 static void on_state(void *arg, enum supervisor_state state, const char *line)
@@ -93,11 +94,12 @@ static void on_exhausted(void *arg, const char *interface, const char *mac, unsi
 	if (d->exhausted_ms && now - d->exhausted_ms < EXHAUSTED_EVERY_MS)
 		return;
 	d->exhausted_ms = now;
-	inventory_event(d->inventory, "warning", "dhcp-exhausted", "server", 0, interface,
-			"no address is left on %s for %s: in the last two minutes %u packets came from MACs that are neither "
-			"enrolled nor waiting. Somebody invents MACs, or --dhcp-range is too small; enrolled machines keep "
-			"their addresses",
-			interface, mac, strangers);
+	inventory_event(
+		d->inventory, "warning", "dhcp-exhausted", "server", 0, interface,
+		"no address is left on %s for %s: in the last two minutes %u packets came from MACs that are neither "
+		"enrolled nor waiting. Somebody invents MACs, or --dhcp-range is too small; enrolled machines keep "
+		"their addresses",
+		interface, mac, strangers);
 }
 
 struct start_call {
@@ -117,8 +119,8 @@ static void start_on_loop(void *arg)
 		int err = no_router_start(d->loop, config->interfaces[i], &d->no_routers[i]);
 
 		if (err)
-			log_warning("iPXE will wait 13 s for an IPv6 router on %s: cannot tell it that there is none: %s", config->interfaces[i],
-				    strerror(-err));
+			log_warning("iPXE will wait 13 s for an IPv6 router on %s: cannot tell it that there is none: %s",
+				    config->interfaces[i], strerror(-err));
 	}
 	d->seen = config->seen;
 	d->seen_arg = config->seen_arg;

@@ -23,8 +23,8 @@ struct dhcp_status {
 	char message[DHCP_MESSAGE_TEXT]; /* dnsmasq's last words, printable ASCII */
 	char interfaces[DHCP_INTERFACES_MAX][DHCP_INTERFACE_TEXT];
 	unsigned interface_count;
-	bool tftp;		 /* boot files are served by it */
-	struct boot_files files; /* which ones, where it is so */
+	bool tftp;		   /* boot files are served by it */
+	struct boot_files files;   /* which ones, where it is so */
 	struct dhcp_lease *leases; /* in full mode, at most 16384 */
 	unsigned lease_count;
 };

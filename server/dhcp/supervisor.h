@@ -30,9 +30,9 @@ enum supervisor_state {
 };
 
 struct supervisor_config {
-	const char *name;	  /* for the log */
-	const char *const *argv;  /* NULL ends; copied */
-	const char *ready_text;	  /* a line of standard error that contains it means: up */
+	const char *name;			   /* for the log */
+	const char *const *argv;		   /* NULL ends; copied */
+	const char *ready_text;			   /* a line of standard error that contains it means: up */
 	unsigned first_delay_ms, longest_delay_ms; /* back-off: doubles with each exit, begins anew after a minute up */
 	struct loop *loop;
 	/* Each change of state, on the loop; line: the last one that the child printed, "" none. */

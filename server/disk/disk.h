@@ -31,12 +31,12 @@ enum disk_op {
 };
 
 enum {
-	DISK_BLOCK_BYTES = 512,	      /* offsets and lengths are multiples of it */
-	DISK_PHYSICAL_BYTES = 4096,   /* what costs nothing extra */
-	DISK_CHAIN_MAX = 8,	      /* files in a backing chain */
-	DISK_REQUEST_MAX = 4u << 20,  /* most bytes of one read or write; the other ops take any length */
-	DISK_FLUSHES = 64,	      /* disks that flush at a time */
-	DISK_SYNC_WORKERS = 16,	      /* what the pool should have for them */
+	DISK_BLOCK_BYTES = 512,	     /* offsets and lengths are multiples of it */
+	DISK_PHYSICAL_BYTES = 4096,  /* what costs nothing extra */
+	DISK_CHAIN_MAX = 8,	     /* files in a backing chain */
+	DISK_REQUEST_MAX = 4u << 20, /* most bytes of one read or write; the other ops take any length */
+	DISK_FLUSHES = 64,	     /* disks that flush at a time */
+	DISK_SYNC_WORKERS = 16,	     /* what the pool should have for them */
 };
 
 /* What DISK_STATUS found: adjacent extents, in order. */
@@ -47,8 +47,8 @@ struct disk_extent {
 
 struct disk_request {
 	enum disk_op op;
-	bool fua;   /* WRITE, WRITE_ZEROES, DISCARD: durable before done */
-	bool unmap; /* WRITE_ZEROES: give the space back */
+	bool fua;      /* WRITE, WRITE_ZEROES, DISCARD: durable before done */
+	bool unmap;    /* WRITE_ZEROES: give the space back */
 	bool allocate; /* WRITE: takes its space even where it changes nothing, so that a later one cannot lack it */
 	uint64_t offset, length; /* bytes; 0, 0 for FLUSH */
 	/*
@@ -80,8 +80,8 @@ struct disk_request {
 
 /* What a disk tells its owner, unasked, on its loop; the owner logs it. text is for people, borrowed. */
 enum disk_event {
-	DISK_FAILED,	/* a sync failed: writes and flushes fail from now on, reads go on (invariant 5) */
-	DISK_NO_SPACE,	/* writes cannot be stored at present (invariant 6) */
+	DISK_FAILED,   /* a sync failed: writes and flushes fail from now on, reads go on (invariant 5) */
+	DISK_NO_SPACE, /* writes cannot be stored at present (invariant 6) */
 };
 
 struct disk_info {

@@ -299,7 +299,7 @@ static unsigned class_of(size_t bytes)
 
 	assert(bytes > 0 && bytes <= DISK_REQUEST_MAX);
 	while (((size_t)DISK_PHYSICAL_BYTES << class) < bytes)
-		class++;
+		class ++;
 	return class;
 }
 

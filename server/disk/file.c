@@ -45,19 +45,19 @@ struct real_file {
 	struct disk_env *env;
 	int fd;
 	bool read_only, no_sync;
-	bool no_nowait;		   /* the file system has no RWF_NOWAIT */
-	uint64_t end;		   /* the size, with what we wrote since */
-	uint64_t written_ms;	   /* when the last write ended */
-	unsigned changing;	   /* writes, punches, allocations at workers */
-	unsigned punching;	   /* of them punches */
-	struct dirty dirty;	   /* written, and neither synced nor written back */
-	uint64_t sync_bytes;	   /* dirty.bytes when the running sync or writeback began */
+	bool no_nowait;	     /* the file system has no RWF_NOWAIT */
+	uint64_t end;	     /* the size, with what we wrote since */
+	uint64_t written_ms; /* when the last write ended */
+	unsigned changing;   /* writes, punches, allocations at workers */
+	unsigned punching;   /* of them punches */
+	struct dirty dirty;  /* written, and neither synced nor written back */
+	uint64_t sync_bytes; /* dirty.bytes when the running sync or writeback began */
 	uint64_t writeback_bytes;
 	bool syncing, writing_back; /* at a worker, or on the way there or back */
 	atomic_bool at_pages;	    /* a worker's sync or writeback is in the kernel */
 	atomic_bool writing_now;    /* the loop's write is */
-	bool closed;		   /* and only the running writeback keeps it */
-	int sync_error;		   /* sticks */
+	bool closed;		    /* and only the running writeback keeps it */
+	int sync_error;		    /* sticks */
 	struct pool_lane lane;
 	struct pool_job writeback_job, close_job;
 };

@@ -28,7 +28,7 @@ enum file_op {
 	FILE_SYNC,  /* fdatasync: everything whose done ran before the submission is durable; one at a time: sync.h */
 	FILE_PUNCH, /* the range reads as zeroes and takes no space */
 	FILE_ALLOCATE, /* fallocate with KEEP_SIZE: later writes there do not fail for space; EOPNOTSUPP where unknown */
-	FILE_STATUS, /* which parts of the range hold data (SEEK_DATA); the end of the file is a hole */
+	FILE_STATUS,   /* which parts of the range hold data (SEEK_DATA); the end of the file is a hole */
 };
 
 struct file_request {
@@ -36,8 +36,8 @@ struct file_request {
 	uint64_t offset, length;
 	const struct iovec *iov; /* READ: filled; WRITE: borrowed until done */
 	int iov_count;
-	bool overwrites; /* WRITE: all of the range has been written before; a hint */
-	int result; /* 0 or -errno */
+	bool overwrites;       /* WRITE: all of the range has been written before; a hint */
+	int result;	       /* 0 or -errno */
 	uint64_t error_offset; /* READ with EIO: the first byte that could not be had */
 	/* STATUS: the caller's array, filled as struct disk_request says */
 	struct disk_extent *extents;
@@ -85,10 +85,10 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	struct loop *loop;
-	uint64_t size_bytes; /* at open */
-	uint64_t inode; /* of a read-only one; 0: not known */
+	uint64_t size_bytes;	     /* at open */
+	uint64_t inode;		     /* of a read-only one; 0: not known */
 	struct golden_image *golden; /* what memory holds of it; NULL: not cached */
-	struct hole_map *holes; /* of a read-only one; NULL: not known */
+	struct hole_map *holes;	     /* of a read-only one; NULL: not known */
 };
 
 /*

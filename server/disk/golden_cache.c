@@ -40,7 +40,7 @@ enum {
 struct golden_slot {
 	atomic_uint pins;
 	atomic_ushort valid; /* a bit for each page */
-	atomic_bool used; /* since the hand last came by */
+	atomic_bool used;    /* since the hand last came by */
 };
 
 static_assert(GOLDEN_SLOT_BYTES / GOLDEN_PAGE_BYTES <= 8 * sizeof(unsigned short), "a bit for each page");
@@ -363,7 +363,8 @@ struct golden_slot *golden_slot_pin(struct golden_image *image, uint64_t offset,
 		return NULL;
 	if (!atomic_load_explicit(&slot->used, memory_order_relaxed))
 		atomic_store_explicit(&slot->used, true, memory_order_relaxed);
-	*data = image->cache->memory + (size_t)(slot - image->cache->slots) * GOLDEN_SLOT_BYTES + offset % GOLDEN_SLOT_BYTES;
+	*data = image->cache->memory + (size_t)(slot - image->cache->slots) * GOLDEN_SLOT_BYTES +
+		offset % GOLDEN_SLOT_BYTES;
 	*valid = (atomic_load_explicit(&slot->valid, memory_order_acquire) & pages) == pages;
 	return slot;
 }

@@ -17,7 +17,7 @@ struct hole_map {
 	struct hole_maps *maps;
 	struct hole_map *next;
 	unsigned refs;
-	struct stat st; /* which file this is, and which state of it */
+	struct stat st;	    /* which file this is, and which state of it */
 	struct hole *holes; /* in order */
 	unsigned count, room;
 };

@@ -52,12 +52,12 @@ struct journal {
 	struct journal_owner owner;
 	uint64_t generation;
 	char boot_id[40];
-	unsigned half;	     /* the present one */
-	uint64_t epoch;	     /* of the present half; each use of a half has its own */
-	unsigned used;	     /* slots of the present half */
-	unsigned room;	     /* of them there are so many */
-	bool other_free;     /* everything in the other half is in the maps, durably */
-	bool moved;	     /* halves changed since the flush began */
+	unsigned half;	 /* the present one */
+	uint64_t epoch;	 /* of the present half; each use of a half has its own */
+	unsigned used;	 /* slots of the present half */
+	unsigned room;	 /* of them there are so many */
+	bool other_free; /* everything in the other half is in the maps, durably */
+	bool moved;	 /* halves changed since the flush began */
 	struct journal_change *queue;
 	unsigned queue_first, queue_count, queue_room;
 	uint64_t added, written; /* changes ever */
@@ -65,9 +65,9 @@ struct journal {
 	bool posted, writing, closing;
 	struct journal_waiter *poison; /* who wants it, until told */
 	bool poisoned;
-	int error;   /* for ever */
-	int refused; /* what is queued now will not be written */
-	bool gap;    /* such a change was, so what came before it must not be trusted to have been superseded */
+	int error;	/* for ever */
+	int refused;	/* what is queued now will not be written */
+	bool gap;	/* such a change was, so what came before it must not be trusted to have been superseded */
 	unsigned batch; /* changes in the write that is in flight */
 	struct loop_msg msg;
 	struct file_request io;

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-
 /* ---- lists ---- */
 
 int qcow2_runs_add(struct qcow2_runs *list, uint64_t first, uint64_t count)

@@ -74,8 +74,8 @@ struct qcow2_piece {
 	unsigned pins;	/* requests that will come back to it */
 	unsigned used;	/* owner->age when it was last looked at */
 	bool dirty;
-	bool reserved;	/* has its space in the file */
-	bool busy;	/* being loaded or reserved */
+	bool reserved; /* has its space in the file */
+	bool busy;     /* being loaded or reserved */
 	struct file_request io;
 	struct iovec iov;
 };
@@ -84,12 +84,12 @@ struct qcow2_piece {
 struct qcow2_pieces {
 	struct file *file;
 	const char *path;
-	const uint64_t *offsets;	/* of each table in the file, in its 56 bits; 0: there is none */
+	const uint64_t *offsets; /* of each table in the file, in its 56 bits; 0: there is none */
 	unsigned table_count;
-	struct qcow2_piece ***tables; /* [table][piece], both made when first needed */
+	struct qcow2_piece ***tables;	   /* [table][piece], both made when first needed */
 	struct qcow2_piece *clean, *dirty; /* rings; clean: the oldest first */
 	unsigned clean_count, dirty_count;
-	unsigned age; /* flushes so far */
+	unsigned age;	      /* flushes so far */
 	uint64_t limit_bytes; /* entries point below it */
 	bool told_corrupt;
 };
@@ -165,7 +165,7 @@ struct qcow2_hold {
 	uint64_t first, last; /* 4 KiB blocks, last excluded */
 	bool changes;
 	bool waiting;
-	struct qcow2_hold *next, *prev; /* all, as they came */
+	struct qcow2_hold *next, *prev;		   /* all, as they came */
 	struct qcow2_hold *blocked, *blocked_next; /* those that wait for this one */
 	void (*granted)(struct qcow2_hold *hold);
 };
@@ -232,16 +232,16 @@ struct qcow2_writer {
 	uint64_t promised; /* bytes */
 	struct qcow2_piece *pinned[2];
 	unsigned pinned_count;
-	uint64_t start, end; /* what is written: offset and length, with filled edges */
+	uint64_t start, end;	       /* what is written: offset and length, with filled edges */
 	struct qcow2_reader *fills[2]; /* NULL: that edge needs none */
-	struct iovec *pieces; /* fill, iov, fill; or iov itself */
+	struct iovec *pieces;	       /* fill, iov, fill; or iov itself */
 	int piece_count;
 	struct file_request *io; /* those that go to workers */
 	struct iovec *io_iov;
 	unsigned pending; /* fills or io */
 	int error;
 	struct journal_waiter journal_waiter;
-	bool same, asked;  /* qcow2_same.c: there is nothing to write; the file system below was asked, */
+	bool same, asked;	       /* qcow2_same.c: there is nothing to write; the file system below was asked, */
 	uint64_t hole_start, hole_end; /* and has nothing between these */
 	/* not initialised */
 	struct file_request first_io[2];
@@ -383,7 +383,7 @@ struct qcow2 {
 	struct file *file;			   /* of the child */
 	struct syncs syncs;			   /* of file */
 	struct qcow2_header header;		   /* of the child */
-	struct boot_trace *trace; /* of layer 1, while the machine boots; NULL: none */
+	struct boot_trace *trace;		   /* of layer 1, while the machine boots; NULL: none */
 	bool ephemeral;
 	uint64_t quota_bytes;
 	uint64_t promised_bytes; /* of the quota, to writes under way */
@@ -407,9 +407,9 @@ struct qcow2 {
 	uint64_t *reftable; /* offsets of refcount blocks */
 	unsigned block_count;
 	struct qcow2_pieces refcounts;
-	uint64_t free_hint;	/* no cluster below it is free */
-	uint64_t end_bytes;	/* the file reaches to here, and clusters below may be used */
-	uint64_t virgin_bytes;	/* beyond it nothing was ever written */
+	uint64_t free_hint;    /* no cluster below it is free */
+	uint64_t end_bytes;    /* the file reaches to here, and clusters below may be used */
+	uint64_t virgin_bytes; /* beyond it nothing was ever written */
 	bool growing;
 	struct qcow2_waiters grow_waiters;
 	struct file_request grow_io;
@@ -454,7 +454,7 @@ struct qcow2 {
 	int fail_err;
 	struct journal_waiter fail_journal;
 	struct qcow2_waiters fail_waiters;
-	bool full;	   /* told so */
+	bool full; /* told so */
 	bool full_posted;
 	struct loop_msg full_msg;
 	struct qcow2_flushing flush;

@@ -21,12 +21,12 @@ enum {
 	QCOW2_SUBCLUSTER_BYTES = 1 << QCOW2_SUBCLUSTER_BITS,
 	QCOW2_SUBCLUSTERS = 32, /* per cluster */
 	QCOW2_REFCOUNT_ORDER = 4,
-	QCOW2_L2_ENTRIES = QCOW2_CLUSTER_BYTES / 16, /* per L2 table */
+	QCOW2_L2_ENTRIES = QCOW2_CLUSTER_BYTES / 16,   /* per L2 table */
 	QCOW2_TABLE_ENTRIES = QCOW2_CLUSTER_BYTES / 8, /* 8-byte entries per cluster of an L1 or refcount table */
-	QCOW2_REFCOUNTS = QCOW2_CLUSTER_BYTES / 2, /* per refcount block */
-	QCOW2_PIECE_BYTES = 4096, /* metadata is read and written in such pieces */
+	QCOW2_REFCOUNTS = QCOW2_CLUSTER_BYTES / 2,     /* per refcount block */
+	QCOW2_PIECE_BYTES = 4096,		       /* metadata is read and written in such pieces */
 	QCOW2_PIECES = QCOW2_CLUSTER_BYTES / QCOW2_PIECE_BYTES, /* per table */
-	QCOW2_PIECE_ENTRIES = QCOW2_PIECE_BYTES / 16, /* L2 entries per piece */
+	QCOW2_PIECE_ENTRIES = QCOW2_PIECE_BYTES / 16,		/* L2 entries per piece */
 	QCOW2_PIECE_REFCOUNTS = QCOW2_PIECE_BYTES / 2,
 	QCOW2_BACKING_MAX = 1023, /* bytes of a backing file name */
 	QCOW2_HEADER_MIN = 104,
@@ -39,7 +39,7 @@ enum {
 	QCOW2_REFTABLE_CLUSTERS_MAX = 64,
 };
 
-#define QCOW2_TABLE_SPAN ((uint64_t)QCOW2_L2_ENTRIES * QCOW2_CLUSTER_BYTES)   /* guest bytes per L2 table: 1 GiB */
+#define QCOW2_TABLE_SPAN ((uint64_t)QCOW2_L2_ENTRIES * QCOW2_CLUSTER_BYTES)    /* guest bytes per L2 table: 1 GiB */
 #define QCOW2_PIECE_SPAN ((uint64_t)QCOW2_PIECE_ENTRIES * QCOW2_CLUSTER_BYTES) /* guest bytes per L2 piece: 32 MiB */
 #define QCOW2_SIZE_MAX ((uint64_t)16 << 40)
 /*

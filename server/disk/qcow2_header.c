@@ -283,9 +283,8 @@ int qcow2_header_parse(const uint8_t *data, size_t data_len, uint64_t file_bytes
 	if (err)
 		return err;
 	if (header->backing[0] && !header->backing_format[0])
-		return reason_refuse(
-			reason, -ENOTSUP,
-			"does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
+		return reason_refuse(reason, -ENOTSUP,
+				     "does not say of which format its backing file is; `qemu-img rebase -u -F` says it");
 	return 0;
 }
 

@@ -17,7 +17,7 @@ struct qcow2_header {
 	uint64_t size_bytes;
 	uint64_t l1_offset, reftable_offset;
 	uint32_t l1_size, reftable_clusters;
-	uint64_t incompatible, compatible; /* as read; only DIRTY and EXTENDED_L2 get past the parser */
+	uint64_t incompatible, compatible;   /* as read; only DIRTY and EXTENDED_L2 get past the parser */
 	char backing[QCOW2_BACKING_MAX + 1]; /* "" where there is none */
 	char backing_format[8];		     /* "raw" or "qcow2"; "" without a backing file */
 	/*

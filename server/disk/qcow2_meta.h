@@ -97,5 +97,4 @@ int qcow2_open_closed(const char *path, bool write, struct file **file, struct r
 /* What nobody may touch now: a journal still holds changes of it. 0 or -EBUSY. */
 int qcow2_refuse_open(struct qcow2_meta *meta);
 
-
 #endif

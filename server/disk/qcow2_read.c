@@ -27,7 +27,8 @@ static int add_extent(struct qcow2_reader *r, const struct qcow2_extent *extent)
 {
 	struct qcow2_extent *last = r->extent_count ? &r->extents[r->extent_count - 1] : NULL;
 
-	if (last && !last->slot && !extent->slot && last->file == extent->file && (!last->file || last->offset + last->length == extent->offset)) {
+	if (last && !last->slot && !extent->slot && last->file == extent->file &&
+	    (!last->file || last->offset + last->length == extent->offset)) {
 		last->length += extent->length;
 		return 0;
 	}

@@ -471,8 +471,8 @@ static int step_bits(struct qcow2_writer *w)
  */
 static int writer_step(struct qcow2_writer *w)
 {
-	static int (*const steps[])(struct qcow2_writer *w) = { step_same, step_begin, step_map,
-								step_fill, step_data,  step_bits };
+	static int (*const steps[])(struct qcow2_writer * w) = { step_same, step_begin, step_map,
+								 step_fill, step_data,	step_bits };
 
 	while (w->step < STEP_END) {
 		bool again = w->step <= STEP_MAP;

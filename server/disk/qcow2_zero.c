@@ -316,8 +316,8 @@ void qcow2_submit_zero(struct qcow2 *q, struct disk_request *req)
 	z->give_back = req->op == DISK_DISCARD || req->unmap;
 	z->middle = align_up(req->offset, QCOW2_SUBCLUSTER_BYTES);
 	/* The last block of the disk may be cut short; nobody sees the rest of it. */
-	z->middle_end = end == q->disk.size_bytes ? align_up(end, QCOW2_SUBCLUSTER_BYTES)
-						   : align_down(end, QCOW2_SUBCLUSTER_BYTES);
+	z->middle_end = end == q->disk.size_bytes ? align_up(end, QCOW2_SUBCLUSTER_BYTES) :
+						    align_down(end, QCOW2_SUBCLUSTER_BYTES);
 	z->waiter.run = zero_run;
 	z->journal_waiter.done = zero_journaled;
 	z->hold = (struct qcow2_hold){

@@ -24,8 +24,8 @@ struct syncs {
 	struct file *file;
 	struct file_request io;
 	bool running;
-	int error;			       /* sticks */
-	struct file_request *served;	       /* by the running one */
+	int error;			    /* sticks */
+	struct file_request *served;	    /* by the running one */
 	struct file_request *first, **last; /* wait for the next */
 };
 

@@ -123,8 +123,8 @@ static json_t *approval_list(struct request *request, const json_t *body)
 	}
 	if (json_array_size(list) > APPROVE_MAX || (json_array_size(list) > 1 && json_object_get(body, "name"))) {
 		reply_error(request, 400, "",
-			    json_array_size(list) > APPROVE_MAX ? "too many machines at once"
-								: "several machines cannot get the same name");
+			    json_array_size(list) > APPROVE_MAX ? "too many machines at once" :
+								  "several machines cannot get the same name");
 		goto fail;
 	}
 	return list;
@@ -161,8 +161,8 @@ void handle_approve(struct request *request)
 	}
 	if (approval.err && !json_array_size(approval.approved) && json_array_size(list) == 1)
 		reply_errno(request, approval.err, approval.reason.text,
-			    approval.err == -ENOENT ? "see the machines that wait with: sanbootctl machine list"
-						    : hint_of(approval.err, approval.reason.text));
+			    approval.err == -ENOENT ? "see the machines that wait with: sanbootctl machine list" :
+						      hint_of(approval.err, approval.reason.text));
 	else
 		reply_json(request, 200,
 			   json_pack("{s:O, s:O}", "approved", approval.approved, "failed", approval.failed));

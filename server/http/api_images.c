@@ -87,9 +87,9 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 		json_object_set_new(image, "published", json_integer(version->number));
 	json_object_set_new(image, "machines",
 			    json_integer(json_integer_value(json_object_get(image, "machines")) + version->machines));
-	json_object_set_new(
-		image, "allocated_bytes",
-		json_integer(json_integer_value(json_object_get(image, "allocated_bytes")) + (json_int_t)bytes));
+	json_object_set_new(image, "allocated_bytes",
+			    json_integer(json_integer_value(json_object_get(image, "allocated_bytes")) +
+					 (json_int_t)bytes));
 }
 
 static json_t *images_json(struct http *http, const struct versions_job *versions)
@@ -147,15 +147,15 @@ void handle_image_import(struct request *request)
 	if (path[0] != '/' || !image_name_valid(name)) {
 		reply_error(request, 400,
 			    "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
-			    path[0] != '/'
-				    ? "path must be the absolute path of a file on the server"
-				    : "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
+			    path[0] != '/' ?
+				    "path must be the absolute path of a file on the server" :
+				    "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
 		return;
 	}
 	err = store_import(request->http->config.store, path, name,
-			   json_is_true(json_object_get(body, "default"))  ? IMPORT_AS_DEFAULT
-			   : json_is_true(json_object_get(body, "volume")) ? IMPORT_FOR_VOLUMES
-									   : IMPORT_FOR_MACHINES,
+			   json_is_true(json_object_get(body, "default")) ? IMPORT_AS_DEFAULT :
+			   json_is_true(json_object_get(body, "volume"))  ? IMPORT_FOR_VOLUMES :
+									    IMPORT_FOR_MACHINES,
 			   request->actor, &id, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
@@ -273,8 +273,8 @@ void handle_image_publish(struct request *request)
 		   json_pack("{s:s, s:s, s:i, s:s}", "published", text, "new_machines_get", newest,
 			     "machines_on_other_versions", (int)publish.older, "hint",
 			     publish.older ? "machines keep the version that they were made from until they are reset "
-					     "(sanbootctl machine reset M)"
-					   : ""));
+					     "(sanbootctl machine reset M)" :
+					     ""));
 }
 
 struct default_job {
@@ -287,8 +287,8 @@ static int run_default(struct inventory_tx *tx, struct inventory_job *job)
 	struct default_job *wanted = container_of(job, struct default_job, job);
 	int err = image_set_default(tx, wanted->image);
 
-	return err ? err
-		   : event_add(tx, "info", "image-default", wanted->actor, 0, wanted->image, "new machines get %s",
+	return err ? err :
+		     event_add(tx, "info", "image-default", wanted->actor, 0, wanted->image, "new machines get %s",
 			       wanted->image);
 }
 
@@ -324,14 +324,14 @@ static bool versions_are_free(struct request *request, const struct versions_job
 
 		if (!version->machines && version->volumes) {
 			reply_error(request, 409, "remove them first; see them with: sanbootctl volume list",
-				    "%u volume%s on %s@%u", version->volumes, version->volumes == 1 ? " stands" : "s stand",
-				    version->image, version->number);
+				    "%u volume%s on %s@%u", version->volumes,
+				    version->volumes == 1 ? " stands" : "s stand", version->image, version->number);
 			return false;
 		}
 		if (!version->machines && version->snapshots) {
 			reply_error(request, 409, "remove them first; see them with: sanbootctl machine snapshots M",
-				    "%u snapshot%s on %s@%u", version->snapshots, version->snapshots == 1 ? " stands" : "s stand",
-				    version->image, version->number);
+				    "%u snapshot%s on %s@%u", version->snapshots,
+				    version->snapshots == 1 ? " stands" : "s stand", version->image, version->number);
 			return false;
 		}
 		if (!version->machines)

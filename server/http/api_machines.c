@@ -56,7 +56,7 @@ struct boots_arg {
 	struct inventory_tx *tx;
 	json_t *boots;
 	bool secrets;
-	json_t *shown; /* the newest boot that has a timeline; borrowed */
+	json_t *shown;	 /* the newest boot that has a timeline; borrowed */
 	int64_t last_ms; /* when the last boot that began did so */
 };
 
@@ -137,9 +137,12 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 
 	json = json_pack("{s:i, s:s, s:I, s:i, s:i, s:o, s:s, s:I, s:b, s:s}", "lun", (int)lun, "kind",
 			 cd ? "cd-rom" : "disk", "bytes", (json_int_t)bytes, "block_bytes", cd ? CD_BLOCK : DISK_BLOCK,
-			 "physical_block_bytes", cd ? CD_BLOCK : volume->physical_512 ? 512 : 4096, "volume",
-			 json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind), "volume_id",
-			 (json_int_t)volume->id, "read_only", shared, "state",
+			 "physical_block_bytes",
+			 cd		      ? CD_BLOCK :
+			 volume->physical_512 ? 512 :
+						4096,
+			 "volume", json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind),
+			 "volume_id", (json_int_t)volume->id, "read_only", shared, "state",
 			 volume->state == VOLUME_FAILED ? "failed" : "ready");
 	if (json_array_append_new(machines->machine_luns, json))
 		return -ENOMEM;
@@ -185,9 +188,9 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	if (machines->secrets) {
 		const char *colon = strrchr(machine->iqn, ':');
 
-		json_object_set_new(
-			json, "user",
-			json_string(colon ? colon + 1 : machine->iqn)); /* CHAP's name: the target's short id */
+		json_object_set_new(json, "user",
+				    json_string(colon ? colon + 1 :
+							machine->iqn)); /* CHAP's name: the target's short id */
 	}
 	return event_each(machines->tx, -1, machine->id, EVENTS_SHOWN, add_event, events);
 }

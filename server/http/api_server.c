@@ -137,8 +137,8 @@ static void add_counts(json_t *status, const struct counts_job *counts, const js
 	json_object_set_new(status, "machines", machine_counts(machines));
 	json_object_set_new(status, "waiting", json_integer(counts->waiting));
 	json_object_set_new(status, "images",
-			    json_pack("{s:i, s:i, s:o}", "names", (int)counts->images, "versions", (int)counts->versions,
-				      "default", json_text_or_null(counts->default_image)));
+			    json_pack("{s:i, s:i, s:o}", "names", (int)counts->images, "versions",
+				      (int)counts->versions, "default", json_text_or_null(counts->default_image)));
 	json_object_set_new(status, "space",
 			    json_pack("{s:I, s:I, s:I, s:I, s:I}", "total_bytes", (json_int_t)space->total_bytes,
 				      "free_bytes", (json_int_t)space->free_bytes, "reserve_bytes",
@@ -199,8 +199,8 @@ struct policy_job {
 static int read_policy_value(void *arg, const char *key, const char *value)
 {
 	uint64_t number;
-	bool count = (!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) &&
-		     parse_u64(value, 0, UINT32_MAX, &number);
+	bool count =
+		(!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) && parse_u64(value, 0, UINT32_MAX, &number);
 
 	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : text_json(value));
 }

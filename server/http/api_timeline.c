@@ -15,8 +15,8 @@ struct stages_arg {
 static int add_stage(void *arg, const struct boot_stage_record *record)
 {
 	struct stages_arg *stages = arg;
-	json_t *json = json_pack("{s:s, s:I}", "stage", boot_stage_name(record->stage), "at_ms",
-				 (json_int_t)record->at_ms);
+	json_t *json =
+		json_pack("{s:s, s:I}", "stage", boot_stage_name(record->stage), "at_ms", (json_int_t)record->at_ms);
 
 	if (json)
 		json_object_set_new(json, "detail", text_json(record->detail));

@@ -33,8 +33,8 @@ struct volumes_job {
 	const char *which; /* NULL: all */
 	struct inventory_tx *tx;
 	json_t *volumes;
-	json_t *machines; /* of the volume at hand; borrowed */
-	char machine[NAME_MAX_TEXT];	  /* its last one; "" */
+	json_t *machines;	     /* of the volume at hand; borrowed */
+	char machine[NAME_MAX_TEXT]; /* its last one; "" */
 	struct volume_ref *refs;
 	unsigned count;
 };
@@ -50,9 +50,9 @@ static int add_holder(void *arg, int64_t machine_id, unsigned lun)
 	memcpy(volumes->machine, machine.name, sizeof(volumes->machine));
 	return json_array_append_new(volumes->machines,
 				     json_pack("{s:s, s:I, s:i}", "machine", machine.name, "machine_id",
-					       (json_int_t)machine_id, "lun", (int)lun))
-		       ? -ENOMEM
-		       : 0;
+					       (json_int_t)machine_id, "lun", (int)lun)) ?
+		       -ENOMEM :
+		       0;
 }
 
 /* The parts of a volume that lie in other tables. */
@@ -111,8 +111,8 @@ static void add_stored(struct http *http, const struct volume_ref *ref)
 {
 	const bool shared = volume_kind_is_shared(ref->volume.kind);
 	struct volume_info info = { 0 };
-	int err = shared && !ref->version.id ? -ENOENT
-					     : store_volume_info(http->config.store, &ref->volume,
+	int err = shared && !ref->version.id ? -ENOENT :
+					       store_volume_info(http->config.store, &ref->volume,
 								 ref->version.id ? &ref->version : NULL, &info);
 
 	json_object_set_new(ref->json, "virtual_bytes", json_integer((json_int_t)info.virtual_bytes));
@@ -273,8 +273,8 @@ void handle_volume_attach(struct request *request)
 
 	if (!body_lun(request, request->json, &lun))
 		return;
-	err = boot_volume_attach(request->http->config.boot, request->params[0], api_text(request->json, "machine"), lun,
-				 request->actor, &reason);
+	err = boot_volume_attach(request->http->config.boot, request->params[0], api_text(request->json, "machine"),
+				 lun, request->actor, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
@@ -291,8 +291,7 @@ static bool find_id(struct request *request, char id[SIZE_TEXT])
 		reply_unread(request, request->params[0], err);
 		return false;
 	}
-	snprintf(id, SIZE_TEXT, "#%lld",
-		 (long long)json_integer_value(json_object_get(json_array_get(list, 0), "id")));
+	snprintf(id, SIZE_TEXT, "#%lld", (long long)json_integer_value(json_object_get(json_array_get(list, 0), "id")));
 	json_decref(list);
 	return true;
 }

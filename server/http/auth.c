@@ -298,8 +298,8 @@ static int run_set_password(struct inventory_tx *tx, struct inventory_job *job)
 	if (password->only_first && !setting_get(tx, "admin-password", there, sizeof(there)) && there[0])
 		return -EEXIST;
 	err = setting_set(tx, "admin-password", password->hash);
-	return err ? err
-		   : event_add(tx, "info", "password-set", password->actor, 0, "admin",
+	return err ? err :
+		     event_add(tx, "info", "password-set", password->actor, 0, "admin",
 			       "the administrator's password was set; all logins ended");
 }
 
@@ -323,8 +323,8 @@ static bool set_password(struct request *request, const char *password, bool onl
 	err = inventory_write_wait(request->http->config.inventory, &job.job);
 	if (err) {
 		reply_errno(request, err,
-			    err == -EEXIST ? "an administrator password is set already"
-					   : "the password could not be stored",
+			    err == -EEXIST ? "an administrator password is set already" :
+					     "the password could not be stored",
 			    err == -EEXIST ? "log in at /login; forgotten? on the server: sanbootctl password" : "");
 		return false;
 	}
@@ -434,9 +434,9 @@ void handle_token_create(struct request *request)
 	}
 	inventory_event(request->http->config.inventory, "info", "token-created", request->actor, 0, label,
 			"an API token was made");
-	reply_json(
-		request, 201,
-		json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms", (json_int_t)token.expires_ms));
+	reply_json(request, 201,
+		   json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms",
+			     (json_int_t)token.expires_ms));
 	explicit_bzero(text, sizeof(text));
 }
 

@@ -33,7 +33,7 @@ struct http_config {
 	struct boot *boot;
 	struct inventory *inventory;
 	struct store *store;
-	struct disk_env *disk_env; /* for what /metrics says of the golden cache; NULL: nothing */
+	struct disk_env *disk_env;	       /* for what /metrics says of the golden cache; NULL: nothing */
 	const struct endpoint *boot_endpoints; /* --http */
 	unsigned boot_endpoint_count;
 	const struct endpoint *web_endpoints; /* --web; count 0: the same as boot's */

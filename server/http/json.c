@@ -52,9 +52,7 @@ static json_t *field_json(const struct field *field, const void *record)
 
 	switch (field->kind) {
 	case FIELD_TEXT:
-		return text[0]		? text_json(text)
-		       : field->nothing ? json_string(field->nothing)
-					: json_null();
+		return text[0] ? text_json(text) : field->nothing ? json_string(field->nothing) : json_null();
 	case FIELD_TIME:
 		return json_time_or_null(field_get(field, record));
 	case FIELD_BOOL:
@@ -150,8 +148,9 @@ json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
 			 (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready", "file",
 			 text_json(v->file), "format", text_json(v->format), "size_bytes", (json_int_t)v->size_bytes,
 			 "allocated_bytes", (json_int_t)allocated_bytes, "sha256", json_text_or_null(v->sha256),
-			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms", (json_int_t)v->created_ms, "source",
-			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
+			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
+			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
+			 json_lines(v->warnings));
 	return json;
 }
 
@@ -174,11 +173,13 @@ json_t *dhcp_json(const struct dhcp_status *dhcp)
 								 kind->names[0], "source", kind->source));
 	}
 	if (dhcp->state)
-		json_object_update_new(json, json_pack("{s:s, s:i, s:i, s:o, s:O, s:b}", "state", dhcp->state, "pid", dhcp->pid,
-						       "restarts", (int)dhcp->restarts, "message", text_json(dhcp->message),
-						       "interfaces", interfaces, "tftp", dhcp->tftp));
+		json_object_update_new(json, json_pack("{s:s, s:i, s:i, s:o, s:O, s:b}", "state", dhcp->state, "pid",
+						       dhcp->pid, "restarts", (int)dhcp->restarts, "message",
+						       text_json(dhcp->message), "interfaces", interfaces, "tftp",
+						       dhcp->tftp));
 	if (dhcp->tftp)
-		json_object_update_new(json, json_pack("{s:O, s:O}", "boot_files", there, "missing_boot_files", missing));
+		json_object_update_new(json,
+				       json_pack("{s:O, s:O}", "boot_files", there, "missing_boot_files", missing));
 	json_decref(interfaces);
 	json_decref(there);
 	json_decref(missing);

@@ -131,8 +131,10 @@ static void write_cache(struct buf *out, struct disk_env *env)
 	gauge(out, "golden_cache_used_bytes", "Memory that golden data takes.", info.used_bytes);
 	head(out, "golden_read_bytes_total", "counter",
 	     "Read of golden images by machines, by whether the golden cache had it.");
-	buf_printf(out, "sanbootd_golden_read_bytes_total{cache=\"hit\"} %llu\nsanbootd_golden_read_bytes_total{cache=\"miss\"} %llu\n",
-		   (unsigned long long)info.hit_bytes, (unsigned long long)info.miss_bytes);
+	buf_printf(
+		out,
+		"sanbootd_golden_read_bytes_total{cache=\"hit\"} %llu\nsanbootd_golden_read_bytes_total{cache=\"miss\"} %llu\n",
+		(unsigned long long)info.hit_bytes, (unsigned long long)info.miss_bytes);
 }
 
 static void write_http(struct buf *out, struct http *http)
@@ -150,8 +152,7 @@ static void write_http(struct buf *out, struct http *http)
 	streams = http->stream_count;
 	pthread_mutex_unlock(&http->lock);
 	gauge(out, "http_event_streams", "Open event streams.", streams);
-	gauge(out, "uptime_seconds", "Seconds since the start.",
-	      (time_monotonic_ms() - http->started_ms) / 1000);
+	gauge(out, "uptime_seconds", "Seconds since the start.", (time_monotonic_ms() - http->started_ms) / 1000);
 }
 
 /* Fills the body; or answers why not. */

@@ -122,8 +122,8 @@ static json_t *parameters_json(const struct route *route, json_t *schemas)
 
 	for (const char *at = strchr(route->pattern, '{'); at; at = strchr(at + 1, '{'))
 		json_array_append_new(parameters.list,
-				      json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", at + 1, strcspn(at + 1, "}"), "in", "path",
-						"required", 1, "schema", "type", "string"));
+				      json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", at + 1, strcspn(at + 1, "}"), "in",
+						"path", "required", 1, "schema", "type", "string"));
 	if (!strcmp(route->method, "GET"))
 		schema_each(route->takes, add_query, &parameters);
 	return parameters.list;
@@ -160,9 +160,9 @@ static void add_route(const struct route *route, json_t *paths, json_t *schemas)
 	}
 	answer = json_pack("{s:s, s:o}", "description", "done", "content", content_json(route->answer, schemas));
 	snprintf(status, sizeof(status), "%u", route->status);
-	operation = json_pack("{s:s, s:s, s:o, s:{s:o, s:{s:s}}}", "operationId", id, "summary", route->does, "parameters",
-			      parameters_json(route, schemas), "responses", status, answer, "default", "$ref",
-			      "#/components/responses/Error");
+	operation = json_pack("{s:s, s:s, s:o, s:{s:o, s:{s:s}}}", "operationId", id, "summary", route->does,
+			      "parameters", parameters_json(route, schemas), "responses", status, answer, "default",
+			      "$ref", "#/components/responses/Error");
 	if (route->takes->name && strcmp(route->method, "GET"))
 		json_object_set_new(operation, "requestBody",
 				    json_pack("{s:o}", "content", content_json(route->takes, schemas)));
@@ -182,9 +182,10 @@ void handle_openapi(struct request *request)
 	reply_json(request, 200,
 		   json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:[{s:[]}, {s:[]}],"
 			     " s:{s:o, s:{s:{s:s, s:o}}, s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}}}",
-			     "openapi", "3.1.0", "info", "title", "sanbootd", "version", SANBOOTD_VERSION, "description",
-			     about, "paths", paths, "security", "token", "cookie", "components", "schemas", schemas,
-			     "responses", "Error", "description", "refused or failed: why, and what to do", "content",
-			     error, "securitySchemes", "token", "type", "http", "scheme", "bearer", "cookie", "type",
-			     "apiKey", "in", "cookie", "name", AUTH_COOKIE));
+			     "openapi", "3.1.0", "info", "title", "sanbootd", "version", SANBOOTD_VERSION,
+			     "description", about, "paths", paths, "security", "token", "cookie", "components",
+			     "schemas", schemas, "responses", "Error", "description",
+			     "refused or failed: why, and what to do", "content", error, "securitySchemes", "token",
+			     "type", "http", "scheme", "bearer", "cookie", "type", "apiKey", "in", "cookie", "name",
+			     AUTH_COOKIE));
 }

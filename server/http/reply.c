@@ -71,8 +71,9 @@ static void add_headers(struct request *request, struct MHD_Response *response)
 
 static struct MHD_Response *make_gave_up(void)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		sizeof(gave_up_json) - 1, (void *)(uintptr_t)gave_up_json, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(sizeof(gave_up_json) - 1, (void *)(uintptr_t)gave_up_json,
+						MHD_RESPMEM_PERSISTENT);
 
 	if (response) {
 		add(response, "Content-Type", "application/json");

@@ -81,8 +81,8 @@ API("GET", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshots, not
     "The snapshots of the disk that a machine boots from")
 API("POST", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshot, snapshot_new, 201, snapshot_done,
     "Keep what is on its disk now, while it is off")
-API("DELETE", "/machines/{machine}/snapshots/{label}", LOGIN, handle_machine_snapshot_remove, nothing, 200, snapshot_done,
-    "Delete a snapshot")
+API("DELETE", "/machines/{machine}/snapshots/{label}", LOGIN, handle_machine_snapshot_remove, nothing, 200,
+    snapshot_done, "Delete a snapshot")
 API("POST", "/machines/{machine}/restore", LOGIN, handle_machine_restore, snapshot_new, 200, snapshot_done,
     "Go back to a snapshot; what is there now is kept as another one")
 
@@ -92,8 +92,7 @@ API("GET", "/volumes/{volume}", LOGIN, handle_volume, nothing, 200, volume,
     "A volume, by its name, #number, or MACHINE:LUN")
 API("PATCH", "/volumes/{volume}", LOGIN, handle_volume_set, volume_set, 200, volume, "Change a volume")
 API("DELETE", "/volumes/{volume}", LOGIN, handle_volume_remove, nothing, 200, removed, "Delete a volume")
-API("POST", "/volumes/{volume}/attach", LOGIN, handle_volume_attach, attach, 200, volume,
-    "Give a volume to a machine")
+API("POST", "/volumes/{volume}/attach", LOGIN, handle_volume_attach, attach, 200, volume, "Give a volume to a machine")
 API("POST", "/volumes/{volume}/detach", LOGIN, handle_volume_detach, detach, 200, volume,
     "Take a volume from a machine")
 API("GET", "/volumes/{volume}/snapshots", LOGIN, handle_volume_snapshots, nothing, 200, snapshots,

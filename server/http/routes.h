@@ -16,7 +16,7 @@ enum run {
 };
 
 #define BOOT_FILES_PATH "/boot-files/"
-#define API_PATH	"/api/v1"
+#define API_PATH "/api/v1"
 
 struct route {
 	const char *method;
@@ -40,8 +40,8 @@ extern const struct route routes[]; /* ends without a pattern */
 const struct route *route_find(struct request *request, const char *method, const char *path);
 
 #define ROUTE(method, path, serves, access, run, handle) void handle(struct request *request);
-#define API(method, path, access, handle, takes, status, answer, does)                                                 \
-	void handle(struct request *request);                                                                           \
+#define API(method, path, access, handle, takes, status, answer, does) \
+	void handle(struct request *request);                          \
 	extern const struct schema schema_##takes, schema_##answer;
 #include "http/route_table.h"
 #undef ROUTE

@@ -5,9 +5,19 @@
  */
 #include "http/routes.h"
 
-#define MEMBERS(...) .members = (const struct schema_member[]){ __VA_ARGS__, { 0 } }
+#define MEMBERS(...)                              \
+	.members = (const struct schema_member[]) \
+	{                                         \
+		__VA_ARGS__,                      \
+		{                                 \
+			0                         \
+		}                                 \
+	}
 /* A member: its name and kinds, and .of = and .help = where there is something to say. */
-#define M(name_, kinds_, ...) { .name = name_, .kinds = kinds_, __VA_ARGS__ }
+#define M(name_, kinds_, ...)                               \
+	{                                                   \
+		.name = name_, .kinds = kinds_, __VA_ARGS__ \
+	}
 
 /* ---- general ---- */
 
@@ -30,27 +40,28 @@ const struct schema schema_removed = {
 
 /* ---- logins and tokens ---- */
 
-const struct schema schema_login = {
-	.name = "Password", MEMBERS(M("password", TEXT)), .example = "{\"password\": \"correct horse\"}"
-};
+const struct schema schema_login = { .name = "Password",
+				     MEMBERS(M("password", TEXT)),
+				     .example = "{\"password\": \"correct horse\"}" };
 const struct schema schema_setup = {
 	.name = "Setup",
 	MEMBERS(M("token", TEXT, .help = "of the one-time address"), M("password", TEXT)),
 	.example = "{\"token\": \"...\", \"password\": \"correct horse\"}",
 };
 const struct schema schema_user = { .name = "User", MEMBERS(M("user", TEXT)) };
-const struct schema schema_password_set = {
-	.name = "PasswordSet", MEMBERS(M("set", BOOL | OPTIONAL), M("user", TEXT | OPTIONAL, .help = "who goes on by cookie"))
-};
+const struct schema schema_password_set = { .name = "PasswordSet",
+					    MEMBERS(M("set", BOOL | OPTIONAL),
+						    M("user", TEXT | OPTIONAL, .help = "who goes on by cookie")) };
 const struct schema schema_token_new = {
 	.name = "TokenNew",
 	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing")),
 	.example = "{\"name\": \"monitoring\", \"days\": 365}",
 };
-const struct schema schema_token = {
-	.name = "Token", MEMBERS(M("name", TEXT), M("token", TEXT), M("expires_ms", NUMBER))
-};
-const struct schema schema_token_end = { .name = "TokenEnd", MEMBERS(M("token", TEXT)), .example = "{\"token\": \"...\"}" };
+const struct schema schema_token = { .name = "Token",
+				     MEMBERS(M("name", TEXT), M("token", TEXT), M("expires_ms", NUMBER)) };
+const struct schema schema_token_end = { .name = "TokenEnd",
+					 MEMBERS(M("token", TEXT)),
+					 .example = "{\"token\": \"...\"}" };
 
 /* ---- events ---- */
 
@@ -69,9 +80,8 @@ const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST
 
 /* ---- the server ---- */
 
-static const struct schema named_file = {
-	.name = "BootFile", MEMBERS(M("machines", TEXT), M("file", TEXT), M("source", TEXT | OPTIONAL))
-};
+static const struct schema named_file = { .name = "BootFile",
+					  MEMBERS(M("machines", TEXT), M("file", TEXT), M("source", TEXT | OPTIONAL)) };
 static const struct schema dhcp_lease = {
 	.name = "DhcpLease",
 	MEMBERS(M("mac", TEXT), M("address", TEXT), M("name", TEXT), M("expires_ms", NUMBER, .help = "0: never"),
@@ -82,12 +92,13 @@ static const struct schema dhcp = {
 	MEMBERS(M("mode", TEXT), M("state", TEXT | OPTIONAL, .help = "of dnsmasq"), M("pid", NUMBER | OPTIONAL),
 		M("restarts", NUMBER | OPTIONAL), M("message", TEXT | OPTIONAL, .help = "dnsmasq's last words"),
 		M("interfaces", LIST | OPTIONAL), M("tftp", BOOL | OPTIONAL),
-		M("boot_files", LIST | OPTIONAL, .of = &named_file), M("missing_boot_files", LIST | OPTIONAL, .of = &named_file),
+		M("boot_files", LIST | OPTIONAL, .of = &named_file),
+		M("missing_boot_files", LIST | OPTIONAL, .of = &named_file),
 		M("leases", LIST | OPTIONAL, .of = &dhcp_lease)),
 };
-static const struct schema machine_counts = {
-	.name = "MachineCounts", MEMBERS(M("total", NUMBER), M("running", NUMBER), M("off", NUMBER), M("failed", NUMBER))
-};
+static const struct schema machine_counts = { .name = "MachineCounts",
+					      MEMBERS(M("total", NUMBER), M("running", NUMBER), M("off", NUMBER),
+						      M("failed", NUMBER)) };
 static const struct schema image_counts = {
 	.name = "ImageCounts", MEMBERS(M("names", NUMBER), M("versions", NUMBER), M("default", TEXT | NOTHING))
 };
@@ -105,17 +116,17 @@ static const struct schema sharing = {
 static const struct schema boot_entry = {
 	.name = "Entry", MEMBERS(M("name", TEXT), M("title", TEXT), M("menu", BOOL, .help = "is it in the menu?"))
 };
-static const struct schema problem = {
-	.name = "Problem", MEMBERS(M("file", TEXT), M("line", NUMBER | NOTHING), M("reason", TEXT))
-};
+static const struct schema problem = { .name = "Problem",
+				       MEMBERS(M("file", TEXT), M("line", NUMBER | NOTHING), M("reason", TEXT)) };
 const struct schema schema_status = {
 	.name = "Status",
 	MEMBERS(M("version", TEXT), M("started_ms", NUMBER), M("now_ms", NUMBER), M("uptime_s", NUMBER),
-		M("http", TEXT), M("portals", LIST), M("dhcp", OBJECT, .of = &dhcp), M("machines", OBJECT, .of = &machine_counts),
-		M("waiting", NUMBER), M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
-		M("volumes", MAP, .of = &volume_use, .help = "by kind"),
-		M("snapshots", OBJECT, .of = &volume_use), M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT),
-		M("entries", LIST, .of = &boot_entry), M("templates", LIST),
+		M("http", TEXT), M("portals", LIST), M("dhcp", OBJECT, .of = &dhcp),
+		M("machines", OBJECT, .of = &machine_counts), M("waiting", NUMBER),
+		M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
+		M("volumes", MAP, .of = &volume_use, .help = "by kind"), M("snapshots", OBJECT, .of = &volume_use),
+		M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT), M("entries", LIST, .of = &boot_entry),
+		M("templates", LIST),
 		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why")),
 };
 const struct schema schema_policy = { .name = "Policy", .open = true, .example = "{\"enrol\": \"approve\"}" };
@@ -126,13 +137,14 @@ static const struct schema waiting = {
 	.name = "Waiting",
 	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
 		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("address", TEXT | NOTHING),
-		M("reason", TEXT), M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
+		M("reason", TEXT),
+		M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
 		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),
 };
 const struct schema schema_waiting_list = { .name = "WaitingList", MEMBERS(M("waiting", LIST, .of = &waiting)) };
-const struct schema schema_mac = {
-	.name = "Mac", MEMBERS(M("mac", TEXT)), .example = "{\"mac\": \"52:54:00:12:34:56\"}"
-};
+const struct schema schema_mac = { .name = "Mac",
+				   MEMBERS(M("mac", TEXT)),
+				   .example = "{\"mac\": \"52:54:00:12:34:56\"}" };
 const struct schema schema_approve = {
 	.name = "Approve",
 	MEMBERS(M("macs", LIST | OPTIONAL), M("numbers", LIST | OPTIONAL), M("mac", TEXT | OPTIONAL),
@@ -141,18 +153,19 @@ const struct schema schema_approve = {
 	.example = "{\"macs\": [\"52:54:00:12:34:56\"]}",
 };
 static const struct schema refused = { .name = "NotApproved", MEMBERS(M("which", TEXT), M("error", TEXT)) };
-#define MACHINE_OF_SYSTEM                                                                                              \
+#define MACHINE_OF_SYSTEM \
 	M("state", TEXT), M("state_reason", TEXT | NOTHING), M("physical_block", NUMBER), M("quota", TEXT)
-static const struct schema new_machine = {
-	.name = "NewMachine", MEMBERS(MACHINE_OF_SYSTEM, M("which", TEXT, .help = "as it was named")), .fields = machine_fields
-};
+static const struct schema new_machine = { .name = "NewMachine",
+					   MEMBERS(MACHINE_OF_SYSTEM, M("which", TEXT, .help = "as it was named")),
+					   .fields = machine_fields };
 const struct schema schema_approved = {
 	.name = "Approved", MEMBERS(M("approved", LIST, .of = &new_machine), M("failed", LIST, .of = &refused))
 };
 
 /* ---- machines ---- */
 
-static const struct schema stage = { .name = "Stage", MEMBERS(M("stage", TEXT), M("at_ms", NUMBER), M("detail", TEXT)) };
+static const struct schema stage = { .name = "Stage",
+				     MEMBERS(M("stage", TEXT), M("at_ms", NUMBER), M("detail", TEXT)) };
 static const struct schema stuck = {
 	.name = "Stuck",
 	MEMBERS(M("stage", TEXT), M("next", TEXT, .help = "the stage that did not come"), M("since_ms", NUMBER),
@@ -175,28 +188,28 @@ static const struct schema lun = {
 };
 static const struct schema session = {
 	.name = "Session",
-	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("ipxe", BOOL), M("since_ms", NUMBER),
-		M("boot", NUMBER), M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
+	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("ipxe", BOOL), M("since_ms", NUMBER), M("boot", NUMBER),
+		M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
 };
 static const struct schema disk = {
 	.name = "Disk",
 	MEMBERS(M("path", TEXT), M("format", TEXT), M("virtual_bytes", NUMBER), M("allocated_bytes", NUMBER),
 		M("clean", BOOL, .help = "closed: other tools may read it"), M("error", TEXT | OPTIONAL)),
 };
-static const struct schema lease = {
-	.name = "Lease", MEMBERS(M("address", TEXT), M("expires_ms", NUMBER, .help = "0: never"))
-};
+static const struct schema lease = { .name = "Lease",
+				     MEMBERS(M("address", TEXT), M("expires_ms", NUMBER, .help = "0: never")) };
 static const struct schema snapshot = {
 	.name = "Snapshot",
-	MEMBERS(M("label", TEXT), M("created_ms", NUMBER), M("automatic", BOOL, .help = "what was there before a restore"),
+	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
+		M("automatic", BOOL, .help = "what was there before a restore"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
 		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
 };
 const struct schema schema_snapshots = { .name = "Snapshots", MEMBERS(M("snapshots", LIST, .of = &snapshot)) };
-const struct schema schema_snapshot_new = {
-	.name = "SnapshotNew", MEMBERS(M("label", TEXT)), .example = "{\"label\": \"before-update\"}"
-};
+const struct schema schema_snapshot_new = { .name = "SnapshotNew",
+					    MEMBERS(M("label", TEXT)),
+					    .example = "{\"label\": \"before-update\"}" };
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -208,18 +221,19 @@ const struct schema schema_machine = {
 		M("stuck", OBJECT | NOTHING, .of = &stuck), M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
-		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk),
-		M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
+		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
+		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
 		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
-		M("snapshots", LIST | OPTIONAL, .of = &snapshot), M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
+		M("snapshots", LIST | OPTIONAL, .of = &snapshot),
+		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
 		M("boots", LIST | OPTIONAL, .of = &boot), M("events", LIST | OPTIONAL, .of = &event),
 		M("user", TEXT | OPTIONAL, .help = "its name for CHAP, with the secrets")),
 	.fields = machine_fields,
 };
 const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
-const struct schema schema_machine_query = {
-	.name = "MachineQuery", MEMBERS(M("secrets", NUMBER | OPTIONAL, .help = "1: with the CHAP secrets of its boots"))
-};
+const struct schema schema_machine_query = { .name = "MachineQuery",
+					     MEMBERS(M("secrets", NUMBER | OPTIONAL,
+						       .help = "1: with the CHAP secrets of its boots")) };
 const struct schema schema_machine_set = {
 	.name = "MachineSet",
 	MEMBERS(M("image", SCALAR | OPTIONAL), M("group", SCALAR | OPTIONAL), M("size", SCALAR | OPTIONAL),
@@ -261,7 +275,8 @@ static const struct schema version = {
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
-		M("warnings", LIST), M("boots_learnt", NUMBER), M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
+		M("warnings", LIST), M("boots_learnt", NUMBER),
+		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
 };
 const struct schema schema_image = {
 	.name = "Image",
@@ -292,9 +307,8 @@ const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("
 
 /* ---- volumes ---- */
 
-static const struct schema holder = {
-	.name = "VolumeMachine", MEMBERS(M("machine", TEXT), M("machine_id", NUMBER), M("lun", NUMBER))
-};
+static const struct schema holder = { .name = "VolumeMachine",
+				      MEMBERS(M("machine", TEXT), M("machine_id", NUMBER), M("lun", NUMBER)) };
 const struct schema schema_volume = {
 	.name = "Volume",
 	MEMBERS(M("label", TEXT, .help = "its name, or MACHINE:0"), M("machines", LIST, .of = &holder),
@@ -318,7 +332,9 @@ const struct schema schema_volume_new = {
 const struct schema schema_volume_set = {
 	.name = "VolumeSet", .fields = volume_fields, .set = true, .open = true, .example = "{\"size\": \"40G\"}"
 };
-const struct schema schema_volume_copy = { .name = "VolumeCopy", MEMBERS(M("name", TEXT)), .example = "{\"name\": \"scratch\"}" };
+const struct schema schema_volume_copy = { .name = "VolumeCopy",
+					   MEMBERS(M("name", TEXT)),
+					   .example = "{\"name\": \"scratch\"}" };
 const struct schema schema_attach = {
 	.name = "Attach",
 	MEMBERS(M("machine", TEXT), M("lun", NUMBER | OPTIONAL, .help = "1 to 255; else the lowest that is free")),

@@ -340,14 +340,16 @@ int serve_start(struct listener *listener)
 {
 	const bool control = listener->serves & SERVES_CONTROL;
 
-	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle,
-		listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		control ? 0U : (unsigned)HTTP_CONNECTIONS_PER_ADDRESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)HTTP_MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S,
-		MHD_OPTION_URI_LOG_CALLBACK, uri_seen, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, listener,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_event, listener, MHD_OPTION_END);
+	listener->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+				 NULL, handle, listener, MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+				 MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+				 (unsigned)HTTP_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				 control ? 0U : (unsigned)HTTP_CONNECTIONS_PER_ADDRESS,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY_PER_CONNECTION,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_URI_LOG_CALLBACK,
+				 uri_seen, listener, MHD_OPTION_NOTIFY_COMPLETED, completed, listener,
+				 MHD_OPTION_NOTIFY_CONNECTION, connection_event, listener, MHD_OPTION_END);
 	return listener->daemon ? 0 : -EIO;
 }
 

@@ -19,7 +19,7 @@ struct usage_version;
 struct usage {
 	unsigned count[VOLUME_KINDS];
 	uint64_t bytes[VOLUME_KINDS]; /* of their own: a shared volume or a CD takes nothing beyond its image */
-	unsigned snapshots;	  /* those that are removed, and stay for a while, as well */
+	unsigned snapshots;	      /* those that are removed, and stay for a while, as well */
 	uint64_t snapshots_bytes;
 	/* Golden images in use: what they take, and what they would take with a copy for each machine that reads them. */
 	uint64_t once_bytes, copied_bytes;

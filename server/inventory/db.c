@@ -190,11 +190,11 @@ bool text_valid(const char *text, size_t len)
 	const unsigned char *s = (const unsigned char *)text, *end = s + len;
 
 	while (s < end) {
-		unsigned more = *s < 0x80	      ? 0
-				: (*s & 0xe0) == 0xc0 ? 1
-				: (*s & 0xf0) == 0xe0 ? 2
-				: (*s & 0xf8) == 0xf0 ? 3
-						      : 4;
+		unsigned more = *s < 0x80	    ? 0 :
+				(*s & 0xe0) == 0xc0 ? 1 :
+				(*s & 0xf0) == 0xe0 ? 2 :
+				(*s & 0xf8) == 0xf0 ? 3 :
+						      4;
 		uint32_t point = more ? *s & (0x3fu >> more) : *s;
 
 		if (more == 4 || (size_t)(end - s) <= more)

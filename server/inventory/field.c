@@ -62,7 +62,10 @@ static int parse_word(const struct field *field, const char *const *words, void 
 			field_put(field, record, i);
 			return 0;
 		}
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ",
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+					!i	     ? "" :
+					words[i + 1] ? ", " :
+						       " or ",
 					words[i]);
 		assert(len < sizeof(list));
 	}

@@ -24,18 +24,18 @@ enum field_kind {
 };
 
 enum field_right {
-	FIELD_FIXED,		 /* nobody changes it once the record is there */
-	FIELD_BY_SERVER,	 /* people cannot set it */
-	FIELD_BY_PEOPLE,	 /* at any time */
+	FIELD_FIXED,		  /* nobody changes it once the record is there */
+	FIELD_BY_SERVER,	  /* people cannot set it */
+	FIELD_BY_PEOPLE,	  /* at any time */
 	FIELD_BY_PEOPLE_WHEN_OFF, /* not while somebody has the disk */
 };
 
 struct field {
 	const char *column;
 	enum field_kind kind;
-	size_t offset, size;	  /* of the member */
-	const char *json;	  /* NULL: not shown */
-	const char *key;	  /* what people set it by; NULL: they cannot */
+	size_t offset, size; /* of the member */
+	const char *json;    /* NULL: not shown */
+	const char *key;     /* what people set it by; NULL: they cannot */
 	enum field_right right;
 	const char *nothing;	  /* TEXT: the word that takes it away, and that JSON shows instead of ""; NULL: null */
 	const char *const *words; /* ends in NULL */

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <strings.h>
 
-#define GROUP_COLUMNS            \
+#define GROUP_COLUMNS \
 	"id, name, priority, boot, note, (SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
 
 static void group_read(struct query *q, struct machine_group *g)

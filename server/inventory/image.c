@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION_COLUMNS                                                                                            \
-	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, " \
-	"image_version.created_ms, source, warnings, is_default, "                                                 \
+#define VERSION_COLUMNS                                                                                               \
+	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, "    \
+	"image_version.created_ms, source, warnings, is_default, "                                                    \
 	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                   \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "             \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                     \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                    \
 	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
@@ -85,8 +85,7 @@ int version_newest(struct inventory_tx *tx, const char *image, struct image_vers
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? ORDER BY number DESC LIMIT 1");
+	query_begin(&q, tx, "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? ORDER BY number DESC LIMIT 1");
 	query_bind_text(&q, image, NAME_MAX_TEXT);
 	return version_one(&q, version);
 }

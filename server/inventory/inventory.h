@@ -71,7 +71,7 @@ enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLIC
 /* ---- volumes: design.md, "Volumes" ---- */
 
 enum volume_kind {
-	VOLUME_SYSTEM,	 /* what a machine boots from: a differencing child of a golden version; LUN 0, one for each machine */
+	VOLUME_SYSTEM, /* what a machine boots from: a differencing child of a golden version; LUN 0, one for each machine */
 	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
 	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
 	VOLUME_CD,	 /* the same as a CD-ROM */
@@ -89,12 +89,13 @@ struct volume {
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
 	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
-	char serial[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
-	int64_t snapshot_id;	    /* the snapshot that its object stands on (snapshot.h); 0: its version, or nothing */
-	int64_t version_id;	    /* the golden version that it was made from, or is; 0: none */
-	uint64_t size_bytes;	    /* at least so much, whatever its version has; 0: as that */
+	char serial
+		[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
+	int64_t snapshot_id;	/* the snapshot that its object stands on (snapshot.h); 0: its version, or nothing */
+	int64_t version_id;	/* the golden version that it was made from, or is; 0: none */
+	uint64_t size_bytes;	/* at least so much, whatever its version has; 0: as that */
 	char quota[QUOTA_TEXT]; /* the most that it may take in its backend: a size, or none; "": as policy says */
-	bool physical_512; /* it says that a physical block has 512 bytes, for old systems; else 4096 */
+	bool physical_512;	/* it says that a physical block has 512 bytes, for old systems; else 4096 */
 	enum volume_state state;
 	char state_reason[REASON_TEXT];
 	bool fresh; /* never opened for a login: it may be made again if a loss of power damaged it */
@@ -104,24 +105,24 @@ struct volume {
 
 struct machine {
 	int64_t id;
-	char name[NAME_MAX_TEXT];  /* host name: letters, digits, '-'; unique */
-	char iqn[IQN_MAX_TEXT];	   /* fixed at enrolment; unique */
+	char name[NAME_MAX_TEXT];   /* host name: letters, digits, '-'; unique */
+	char iqn[IQN_MAX_TEXT];	    /* fixed at enrolment; unique */
 	char uuid[PARSE_UUID_TEXT]; /* "" not known or a placeholder */
-	char serial[SERIAL_TEXT];  /* "" likewise */
-	char product[SERIAL_TEXT]; /* manufacturer and product, as the machine said; for people */
+	char serial[SERIAL_TEXT];   /* "" likewise */
+	char product[SERIAL_TEXT];  /* manufacturer and product, as the machine said; for people */
 	enum machine_mode mode;
 	enum auth_kind auth;
 	bool access_many;
 	char note[NOTE_TEXT];
 	char address[PARSE_ENDPOINT_TEXT]; /* the IPv4 address that it keeps; "" not yet known */
 	int64_t created_ms, seen_ms;
-	bool no_gateway; /* keep the gateway out of the iBFT */
-	int64_t group_id; /* 0: none */
-	char boot[BOOT_TEXT];	   /* disk, local, menu, an entry's name, a URL; "": its group's, and without that disk */
-	char boot_once[BOOT_TEXT]; /* the same, for the next boot alone; "": none */
+	bool no_gateway;      /* keep the gateway out of the iBFT */
+	int64_t group_id;     /* 0: none */
+	char boot[BOOT_TEXT]; /* disk, local, menu, an entry's name, a URL; "": its group's, and without that disk */
+	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
-	bool multipath; /* its script names every portal */
-	struct volume system; /* LUN 0; its own row, which comes and goes with the machine's */
+	bool multipath;			   /* its script names every portal */
+	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
@@ -197,7 +198,8 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
  * go, whatever crash comes between. Other objects that no volume names may be somebody's data, say after an old backup
  * of the inventory.
  */
-int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg);
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved,
+		   int (*each)(void *arg, const char *object), void *arg);
 /* For one that is about to be made: given up as well, but until the next start told only to who asks for the reserved. */
 int object_reserve(struct inventory_tx *tx, const char *backend, const char *object);
 /* Given up no more, or gone. */
@@ -242,8 +244,8 @@ struct boot_record {
 	char mac[PARSE_MAC_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
 	int64_t issued_ms, started_ms, ended_ms; /* 0: not yet */
-	bool interrupted; /* its unflushed writes were lost with the server's power: no more logins (invariant 4) */
-	int64_t version_id; /* chosen in a menu: the login makes its disk anew from this one; 0: none */
+	bool interrupted;    /* its unflushed writes were lost with the server's power: no more logins (invariant 4) */
+	int64_t version_id;  /* chosen in a menu: the login makes its disk anew from this one; 0: none */
 	bool running;	     /* had sessions when the server last knew; what a restart interrupts */
 	enum auth_kind auth; /* the rule under which it began, which it keeps; AUTH_POLICY: not known */
 };
@@ -285,7 +287,7 @@ enum waiting_reason {
 	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial: offered as a replacement */
 	WAIT_NO_IMAGE,
 	WAIT_NO_SPACE,
-	WAIT_FULL, /* max-machines reached */
+	WAIT_FULL,   /* max-machines reached */
 	WAIT_DENIED, /* a person said no */
 };
 
@@ -323,17 +325,17 @@ struct image_version {
 	char file[128];		  /* in images/ */
 	char format[16];	  /* "raw"; "qcow2" after a promotion */
 	uint64_t size_bytes;
-	char sha256[65];	  /* lower-case hex, of the whole content, when published */
-	uint64_t inode;		  /* a change of inode or mtime triggers a new hash (invariant 7) */
+	char sha256[65]; /* lower-case hex, of the whole content, when published */
+	uint64_t inode;	 /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];   /* what it was imported from; for people */
+	char source[256];    /* what it was imported from; for people */
 	char warnings[1024]; /* lines: why a clone might not boot */
-	bool is_default;    /* its image is the default one */
-	bool is_newest;	    /* of its image the one that was published last; only read */
-	unsigned machines; /* how many have a system volume that was made from it */
-	unsigned volumes;  /* how many others stand on it */
-	unsigned snapshots; /* how many stand on it, or stood when they were taken */
+	bool is_default;     /* its image is the default one */
+	bool is_newest;	     /* of its image the one that was published last; only read */
+	unsigned machines;   /* how many have a system volume that was made from it */
+	unsigned volumes;    /* how many others stand on it */
+	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -367,11 +369,11 @@ struct policy {
 	enum auth_kind auth; /* NONE, CHAP or MUTUAL */
 	enum machine_mode mode;
 	unsigned max_machines, max_waiting;
-	unsigned max_booting; /* machines at a time between their script and a steady system; 0: no limit */
-	uint64_t reserve_bytes;	  /* where reserve is a size */
-	unsigned reserve_percent; /* where reserve_bytes is 0 */
-	uint64_t quota_bytes;	  /* most that a child may take; 0: no bound */
-	unsigned menu_timeout;	  /* seconds; 0: a menu waits */
+	unsigned max_booting;		  /* machines at a time between their script and a steady system; 0: no limit */
+	uint64_t reserve_bytes;		  /* where reserve is a size */
+	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
+	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
+	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
 
@@ -401,10 +403,10 @@ int token_delete(struct inventory_tx *tx, const char *hash);
 struct event {
 	int64_t id;
 	int64_t at_ms;
-	char level[8];	/* info, warning, error */
-	char kind[32];	/* "enrolled", "boot-started", "login-refused", ... */
-	char actor[64]; /* "machine", "ctl", "web:admin", "server" */
-	int64_t machine_id; /* 0: none */
+	char level[8];		    /* info, warning, error */
+	char kind[32];		    /* "enrolled", "boot-started", "login-refused", ... */
+	char actor[64];		    /* "machine", "ctl", "web:admin", "server" */
+	int64_t machine_id;	    /* 0: none */
 	char object[NAME_MAX_TEXT]; /* the name of the machine, image or policy key */
 	char text[REASON_TEXT];
 };

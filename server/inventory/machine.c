@@ -20,37 +20,37 @@ enum {
 
 /* In this order stand the fields in every statement: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
-#define MACHINE_FIELDS(F)                                                                      \
-	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
-	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                     \
-	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                                 \
-	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                               \
-	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)            \
-	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, auth_kind_words)                        \
-	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)                \
-	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                                   \
-	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                               \
-	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                         \
-	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                               \
-	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)                 \
-	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                           \
-	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                                 \
-	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                    \
-	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                            \
+#define MACHINE_FIELDS(F)                                                           \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                        \
+	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                          \
+	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                      \
+	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                    \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words) \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, auth_kind_words)             \
+	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)     \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                        \
+	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                    \
+	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)              \
+	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                    \
+	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)      \
+	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
+	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
+	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
 	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */
-#define MACHINE_SELECT                                                                                        \
+#define MACHINE_SELECT                                                                                         \
 	"SELECT machine.id" MACHINE_FIXED(MACHINE_COLUMN) MACHINE_FIELDS(MACHINE_COLUMN) VOLUME_JOINED_COLUMNS \
-	" FROM machine JOIN attachment ON attachment.machine_id = machine.id AND attachment.lun = 0 "          \
-	"JOIN volume ON volume.id = attachment.volume_id "
+		" FROM machine JOIN attachment ON attachment.machine_id = machine.id AND attachment.lun = 0 "  \
+		"JOIN volume ON volume.id = attachment.volume_id "
 
 static const char *const access_words[] = { "one", "many", NULL };
 
 const struct field machine_fields[] = {
 	MACHINE_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) MACHINE_FIXED(MACHINE_ROW)
-	MACHINE_FIELDS(MACHINE_ROW){ 0 },
+		MACHINE_FIELDS(MACHINE_ROW){ 0 },
 };
 
 static void machine_read(struct query *q, struct machine *m)
@@ -134,7 +134,8 @@ int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *m
 
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_SELECT "WHERE machine.serial = ? AND machine.serial <> ''", serial, SERIAL_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE machine.serial = ? AND machine.serial <> ''", serial,
+			       SERIAL_TEXT, machine);
 }
 
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)
@@ -190,8 +191,9 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 	if (!machine_valid(machine) || !machine->iqn[0] || system.kind != VOLUME_SYSTEM)
 		return -EINVAL;
 	query_begin(&q, tx,
-		    "INSERT INTO machine (id" MACHINE_FIXED(RECORD_SQL_COLUMN) MACHINE_FIELDS(RECORD_SQL_COLUMN)
-		    ") VALUES (NULL" MACHINE_FIXED(RECORD_SQL_VALUE) MACHINE_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
+		    "INSERT INTO machine (id" MACHINE_FIXED(RECORD_SQL_COLUMN)
+			    MACHINE_FIELDS(RECORD_SQL_COLUMN) ") VALUES (NULL" MACHINE_FIXED(RECORD_SQL_VALUE)
+				    MACHINE_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
 	record_bind_insert(&q, machine_fields, machine);
 	err = query_number(&q, &id);
 	if (!err)

@@ -17,22 +17,22 @@ void event_log(const struct event *event);
  * A volume's fields, in the order in which they stand in every statement (record.h); here, because a machine is read
  * together with its system volume.
  */
-#define VOLUME_FIXED(F)                                                                        \
-	F(kind, WORD, "kind", NULL, FIXED, NULL, volume_kind_words)                            \
-	F(backend, TEXT, "backend", NULL, FIXED, NULL, NULL)                                   \
-	F(serial, TEXT, NULL, NULL, FIXED, NULL, NULL)                                         \
+#define VOLUME_FIXED(F)                                             \
+	F(kind, WORD, "kind", NULL, FIXED, NULL, volume_kind_words) \
+	F(backend, TEXT, "backend", NULL, FIXED, NULL, NULL)        \
+	F(serial, TEXT, NULL, NULL, FIXED, NULL, NULL)              \
 	F(created_ms, TIME, "created_ms", NULL, FIXED, NULL, NULL)
-#define VOLUME_FIELDS(F)                                                                       \
-	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
-	F(object, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                     \
-	F(version_id, REFERENCE, NULL, "image", BY_PEOPLE_WHEN_OFF, NULL, NULL)                \
-	F(snapshot_id, REFERENCE, NULL, NULL, BY_SERVER, NULL, NULL)                           \
-	F(size_bytes, NUMBER, NULL, "size", BY_PEOPLE, NULL, NULL)                             \
-	F(quota, TEXT, "quota", "quota", BY_PEOPLE, "policy", NULL)                            \
+#define VOLUME_FIELDS(F)                                                                                        \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                                    \
+	F(object, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                                      \
+	F(version_id, REFERENCE, NULL, "image", BY_PEOPLE_WHEN_OFF, NULL, NULL)                                 \
+	F(snapshot_id, REFERENCE, NULL, NULL, BY_SERVER, NULL, NULL)                                            \
+	F(size_bytes, NUMBER, NULL, "size", BY_PEOPLE, NULL, NULL)                                              \
+	F(quota, TEXT, "quota", "quota", BY_PEOPLE, "policy", NULL)                                             \
 	F(physical_512, BYTES_OF, "physical_block", "physical-block", BY_PEOPLE_WHEN_OFF, NULL, physical_words) \
-	F(state, WORD, "state", "state", BY_PEOPLE_WHEN_OFF, NULL, volume_state_words)         \
-	F(state_reason, TEXT, "state_reason", NULL, BY_SERVER, NULL, NULL)                     \
-	F(fresh, BOOL, "fresh", NULL, BY_SERVER, NULL, NULL)                                   \
+	F(state, WORD, "state", "state", BY_PEOPLE_WHEN_OFF, NULL, volume_state_words)                          \
+	F(state_reason, TEXT, "state_reason", NULL, BY_SERVER, NULL, NULL)                                      \
+	F(fresh, BOOL, "fresh", NULL, BY_SERVER, NULL, NULL)                                                    \
 	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)
 #define VOLUME_COLUMN(column, ...) ", volume." #column
 /* Behind other columns; read by record_read with volume_fields. */

@@ -15,15 +15,15 @@
 #include "inventory/field.h"
 
 /* One row of the table, for struct record; the member is called as its column. */
-#define RECORD_ROW(record, column_, kind_, json_, key_, right_, nothing_, words_)                                   \
-	{ .column = #column_,                                                                                        \
-	  .kind = FIELD_##kind_,                                                                                     \
-	  .offset = offsetof(struct record, column_),                                                                \
-	  .size = sizeof(((struct record *)0)->column_),                                                             \
-	  .json = json_,                                                                                             \
-	  .key = key_,                                                                                               \
-	  .right = FIELD_##right_,                                                                                   \
-	  .nothing = nothing_,                                                                                       \
+#define RECORD_ROW(record, column_, kind_, json_, key_, right_, nothing_, words_) \
+	{ .column = #column_,                                                     \
+	  .kind = FIELD_##kind_,                                                  \
+	  .offset = offsetof(struct record, column_),                             \
+	  .size = sizeof(((struct record *)0)->column_),                          \
+	  .json = json_,                                                          \
+	  .key = key_,                                                            \
+	  .right = FIELD_##right_,                                                \
+	  .nothing = nothing_,                                                    \
 	  .words = words_ },
 
 /* Pieces of SQL, one for each field: behind "SELECT id", "INSERT INTO t (id", "VALUES (NULL", "UPDATE t SET id = id". */

@@ -63,7 +63,8 @@ int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label,
 	return snapshot_one(&q, snapshot);
 }
 
-int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot), void *arg)
+int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot),
+		  void *arg)
 {
 	struct snapshot snapshot;
 	struct query q;
@@ -95,9 +96,10 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 
 	if (!snapshot_label_valid(snapshot->label))
 		return -EINVAL;
-	query_begin(&q, tx,
-		    "INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING id");
+	query_begin(
+		&q, tx,
+		"INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING id");
 	query_bind(&q, snapshot->volume_id);
 	query_bind_text(&q, snapshot->label, sizeof(snapshot->label));
 	query_bind_text(&q, snapshot->object, sizeof(snapshot->object));
@@ -133,11 +135,12 @@ static int snapshots_drop(struct inventory_tx *tx, int64_t volume_id, const char
 	return query_run(&q);
 }
 
-#define GIVE_UP(condition)                                                                                               \
+#define GIVE_UP(condition)                                                                                                       \
 	"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot JOIN volume ON " \
-	"volume.id = volume_id WHERE volume_id = ?" condition " ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
+	"volume.id = volume_id WHERE volume_id = ?" condition                                                                    \
+	" ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
 #define DROP(condition) "DELETE FROM snapshot WHERE volume_id = ?" condition
-#define NOTHING_STANDS_ON_IT                                                                              \
+#define NOTHING_STANDS_ON_IT                                                                                    \
 	" AND removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id)" \
 	" AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
 

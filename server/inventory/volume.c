@@ -26,8 +26,7 @@ static const char *const physical_words[] = { "4096", "512", NULL };
 static const char *const volume_state_words[] = { [VOLUME_READY] = "ready", [VOLUME_FAILED] = "failed", NULL };
 
 const struct field volume_fields[] = {
-	VOLUME_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) VOLUME_FIXED(VOLUME_ROW)
-	VOLUME_FIELDS(VOLUME_ROW){ 0 },
+	VOLUME_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) VOLUME_FIXED(VOLUME_ROW) VOLUME_FIELDS(VOLUME_ROW){ 0 },
 };
 
 bool volume_kind_is_shared(enum volume_kind kind)
@@ -93,7 +92,8 @@ static int volume_by_lun(struct inventory_tx *tx, const char *machine_text, size
 	if (err)
 		return err;
 	query_begin(&q, tx,
-		    VOLUME_SELECT "JOIN attachment ON attachment.volume_id = volume.id WHERE machine_id = ? AND lun = ?");
+		    VOLUME_SELECT
+		    "JOIN attachment ON attachment.volume_id = volume.id WHERE machine_id = ? AND lun = ?");
 	query_bind(&q, machine.id);
 	query_bind(&q, (int64_t)lun);
 	return volume_one(&q, volume);
@@ -109,9 +109,9 @@ int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume
 	if (!colon && text[0] == '#')
 		return parse_u64(text + 1, 1, INT64_MAX, &number) ? volume_by_id(tx, (int64_t)number, volume) : -ENOENT;
 	if (colon)
-		return parse_u64(colon + 1, 0, LUN_MAX, &number)
-			       ? volume_by_lun(tx, text, (size_t)(colon - text), number, volume)
-			       : -ENOENT;
+		return parse_u64(colon + 1, 0, LUN_MAX, &number) ?
+			       volume_by_lun(tx, text, (size_t)(colon - text), number, volume) :
+			       -ENOENT;
 	query_begin(&q, tx, VOLUME_SELECT "WHERE lower(name) = lower(?) AND name <> ''");
 	query_bind_text(&q, text, NAME_MAX_TEXT);
 	return volume_one(&q, volume);
@@ -168,7 +168,8 @@ int object_reserve(struct inventory_tx *tx, const char *backend, const char *obj
 }
 
 /* What a snapshot has taken over stays. */
-static int object_discard_unless_layer(struct inventory_tx *tx, int64_t volume_id, const char *backend, const char *object)
+static int object_discard_unless_layer(struct inventory_tx *tx, int64_t volume_id, const char *backend,
+				       const char *object)
 {
 	struct query q;
 	int64_t layers;
@@ -194,8 +195,9 @@ int volume_insert(struct inventory_tx *tx, struct volume *volume)
 	if (!made.serial[0] && made.kind != VOLUME_SYSTEM)
 		memcpy(made.serial, made.object, strcspn(made.object, "."));
 	query_begin(&q, tx,
-		    "INSERT INTO volume (id" VOLUME_FIXED(RECORD_SQL_COLUMN) VOLUME_FIELDS(RECORD_SQL_COLUMN)
-		    ") VALUES (NULL" VOLUME_FIXED(RECORD_SQL_VALUE) VOLUME_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
+		    "INSERT INTO volume (id" VOLUME_FIXED(RECORD_SQL_COLUMN)
+			    VOLUME_FIELDS(RECORD_SQL_COLUMN) ") VALUES (NULL" VOLUME_FIXED(RECORD_SQL_VALUE)
+				    VOLUME_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
 	record_bind_insert(&q, volume_fields, &made);
 	err = query_number(&q, &made.id);
 	if (!err)
@@ -357,16 +359,18 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
 
 /* ---- objects given up ---- */
 
-int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg)
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved,
+		   int (*each)(void *arg, const char *object), void *arg)
 {
 	char object[NAME_MAX_TEXT];
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx,
-		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND at_ms <= ? AND NOT EXISTS (SELECT 1 FROM volume "
-		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) AND NOT EXISTS (SELECT 1 FROM "
-		    "snapshot WHERE snapshot.object = given_up.object) ORDER BY object");
+	query_begin(
+		&q, tx,
+		"SELECT object FROM discarded_object AS given_up WHERE backend = ? AND at_ms <= ? AND NOT EXISTS (SELECT 1 FROM volume "
+		"WHERE volume.backend = given_up.backend AND volume.object = given_up.object) AND NOT EXISTS (SELECT 1 FROM "
+		"snapshot WHERE snapshot.object = given_up.object) ORDER BY object");
 	query_bind_text(&q, backend, BACKEND_TEXT);
 	query_bind(&q, reserved ? RESERVED_MS : RESERVED_MS - 1);
 	while (!stop && query_row(&q)) {

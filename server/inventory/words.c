@@ -9,17 +9,16 @@ const char *const auth_kind_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };
 const char *const volume_kind_words[] = {
-	[VOLUME_SYSTEM] = "system", [VOLUME_DATA] = "data", [VOLUME_SHARED] = "shared", [VOLUME_CD] = "cd",
-	[VOLUME_WHO_AM_I] = "who-am-i", NULL
+	[VOLUME_SYSTEM] = "system", [VOLUME_DATA] = "data",	    [VOLUME_SHARED] = "shared",
+	[VOLUME_CD] = "cd",	    [VOLUME_WHO_AM_I] = "who-am-i", NULL
 };
 static const char *const enrol_words[] = {
 	[ENROL_AUTO] = "auto", [ENROL_APPROVE] = "approve", [ENROL_DENY] = "deny", NULL
 };
-static const char *const reason_words[] = {
-	[WAIT_APPROVAL] = "approval", [WAIT_CONFLICT] = "conflict", [WAIT_SWAP] = "swap",
-	[WAIT_NO_IMAGE] = "no-image", [WAIT_NO_SPACE] = "no-space", [WAIT_FULL] = "full",
-	[WAIT_DENIED] = "denied",     NULL
-};
+static const char *const reason_words[] = { [WAIT_APPROVAL] = "approval", [WAIT_CONFLICT] = "conflict",
+					    [WAIT_SWAP] = "swap",	  [WAIT_NO_IMAGE] = "no-image",
+					    [WAIT_NO_SPACE] = "no-space", [WAIT_FULL] = "full",
+					    [WAIT_DENIED] = "denied",	  NULL };
 
 static const char *word(const char *const *words, unsigned value)
 {

@@ -110,7 +110,8 @@ static bool is_idle(const struct conn *conn, const struct session *session)
 /* design.md: tasks in hand finish; initiators that were asked to log out get a moment to do so. */
 static void stop_tick(struct iscsi_loop *at, uint64_t now_ms)
 {
-	list_each(link, next, &at->link.conns) {
+	list_each(link, next, &at->link.conns)
+	{
 		struct conn *conn = list_entry(link, struct conn, link);
 		const struct session *session = session_of(conn);
 
@@ -132,7 +133,8 @@ void iscsi_loop_stop(struct iscsi_loop *at)
 	link_wake(&at->link);
 	at->stop_deadline_ms = now_ms + server->drain_ms;
 	at->stop_polite_ms = now_ms + min_u64(server->drain_ms, STOP_POLITE_MS);
-	list_each(link, next, &at->link.conns) {
+	list_each(link, next, &at->link.conns)
+	{
 		struct conn *conn = list_entry(link, struct conn, link);
 		struct session *session = session_of(conn);
 

@@ -26,8 +26,8 @@ enum iscsi_auth { ISCSI_AUTH_NONE, ISCSI_AUTH_CHAP, ISCSI_AUTH_MUTUAL };
 
 /* One boot that may log in, and with what. */
 struct iscsi_credential {
-	uint64_t boot; /* grows with each boot of a machine; 0: none */
-	bool pending;  /* its first login begins it */
+	uint64_t boot;	      /* grows with each boot of a machine; 0: none */
+	bool pending;	      /* its first login begins it */
 	enum iscsi_auth auth; /* the rule that this boot began under, and keeps; pending: the target's */
 	char user[64], secret[ISCSI_SECRET_MAX + 1];
 	char reverse_user[64], reverse_secret[ISCSI_SECRET_MAX + 1]; /* mutual */

@@ -48,7 +48,8 @@ void iscsi_server_free(struct iscsi_server *server);
  * alive (session NULL). Any thread.
  */
 void iscsi_server_check_alive(struct iscsi_server *server, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
-			void (*answered)(void *arg, bool alive, const struct iscsi_session_info *session), void *arg);
+			      void (*answered)(void *arg, bool alive, const struct iscsi_session_info *session),
+			      void *arg);
 /* Ends all sessions of a target and closes its disk; released runs on reply_loop when that has happened. Any thread. */
 void iscsi_server_release(struct iscsi_server *server, uint64_t key, const char *why, struct loop *reply_loop,
 			  void (*released)(void *arg), void *arg);

@@ -52,7 +52,8 @@ static void session_list_visit(struct loop_msg *msg)
 {
 	struct session_list *list = container_of(msg, struct session_list, msg);
 
-	list_each(link, next, &list->server->loops[list->at].link.conns) {
+	list_each(link, next, &list->server->loops[list->at].link.conns)
+	{
 		const struct session *session = session_of(list_entry(link, struct conn, link));
 
 		if (session && session->port && (!list->key || session->port->key == list->key))

@@ -23,8 +23,8 @@ struct task_state;
 
 enum {
 	SCSI_LUNS = 256,
-	SCSI_TASK_SET_MAX = 1024,    /* commands of one logical unit at a time: beyond it TASK SET FULL */
-	SCSI_PARAMETERS_MAX = 65536, /* most bytes of a parameter list or of parameter data */
+	SCSI_TASK_SET_MAX = 1024,      /* commands of one logical unit at a time: beyond it TASK SET FULL */
+	SCSI_PARAMETERS_MAX = 65536,   /* most bytes of a parameter list or of parameter data */
 	SCSI_BLOCK = DISK_BLOCK_BYTES, /* of a disk: block commands but READ are for disks only */
 	SCSI_CDROM_SHIFT = 11,
 	SCSI_PHYSICAL_BLOCKS = DISK_PHYSICAL_BYTES / DISK_BLOCK_BYTES,
@@ -92,14 +92,14 @@ struct scsi_lu {
 	struct scsi_target *target;
 	unsigned number;
 	enum scsi_device_type type;
-	uint8_t opcode_types; /* OPCODE_DISK... of type */
-	uint8_t block_shift;  /* 2^n bytes a logical block */
+	uint8_t opcode_types;	   /* OPCODE_DISK... of type */
+	uint8_t block_shift;	   /* 2^n bytes a logical block */
 	uint8_t physical_exponent; /* 2^n logical blocks are said to be a physical one */
 	bool read_only;
-	uint32_t born; /* target->removals when it came */
+	uint32_t born;			  /* target->removals when it came */
 	char serial[SCSI_SERIAL_MAX + 1]; /* its own; "": made of the target's */
-	struct disk *disk; /* NULL while it is closed */
-	uint64_t blocks; /* logical blocks */
+	struct disk *disk;		  /* NULL while it is closed */
+	uint64_t blocks;		  /* logical blocks */
 	struct mode_values mode, saved_mode;
 	struct reservations reservations;
 	/* since when the disk has had no space (time_monotonic_ms); 0: it has some */
@@ -121,9 +121,9 @@ struct scsi_nexus {
 	struct scsi_nexus *next, *prev;
 	char *port_name;
 	void *user;
-	unsigned tasks;		/* decoded and not done */
-	bool preempted;		/* a PREEMPT AND ABORT is about to abort its tasks */
-	uint16_t ua[SCSI_LUNS]; /* a bit for each enum unit_attention that is pending */
+	unsigned tasks;		    /* decoded and not done */
+	bool preempted;		    /* a PREEMPT AND ABORT is about to abort its tasks */
+	uint16_t ua[SCSI_LUNS];	    /* a bit for each enum unit_attention that is pending */
 	bool media_told[SCSI_LUNS]; /* GET EVENT STATUS NOTIFICATION has named the medium as new (mmc.c) */
 };
 

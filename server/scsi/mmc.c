@@ -41,12 +41,12 @@ static const struct feature {
 	uint8_t data[8];
 } features[] = {
 	{ 0x0000, ALWAYS, 0, 8, { 0, PROFILE_DVD_ROM, 0, 0, 0, PROFILE_CD_ROM, 0, 0 } }, /* profiles; see put_feature */
-	{ 0x0001, ALWAYS, 2, 8, { 0, 0, 0, 1 } },				 /* core: SCSI family */
-	{ 0x0002, ALWAYS, 1, 4, { 0x02 } },					 /* morphing: OCEVENT */
+	{ 0x0001, ALWAYS, 2, 8, { 0, 0, 0, 1 } },					 /* core: SCSI family */
+	{ 0x0002, ALWAYS, 1, 4, { 0x02 } },						 /* morphing: OCEVENT */
 	{ 0x0003, ALWAYS, 0, 4, { 0x21 } }, /* removable medium: a tray that cannot be opened; LOCK */
 	{ 0x0010, ON_CD | ON_DVD, 0, 8, { 0, 0, 0x08, 0, 0, 1, 0x01 } }, /* random readable: 2048 bytes, 1 block, PP */
-	{ 0x001d, ON_CD, 0, 0, { 0 } },				 /* multi-read */
-	{ 0x001e, ON_CD, 2, 4, { 0 } },				 /* CD read: no C2, no CD text */
+	{ 0x001d, ON_CD, 0, 0, { 0 } },					 /* multi-read */
+	{ 0x001e, ON_CD, 2, 4, { 0 } },					 /* CD read: no C2, no CD text */
 	{ 0x001f, ON_DVD, 1, 4, { 0 } },				 /* DVD read */
 	{ 0x0100, ALWAYS, 0, 0, { 0 } },				 /* power management */
 };
@@ -139,7 +139,7 @@ void mmc_get_event_status(struct task_state *st)
 	news = (classes & 1 << EVENT_MEDIA) && !*told;
 	class = news ? (unsigned)EVENT_MEDIA : (unsigned)__builtin_ctz(classes);
 	out[1] = 6;
-	out[2] = (uint8_t)class;
+	out[2] = (uint8_t) class;
 	if (class == EVENT_MEDIA) {
 		out[4] = news ? MEDIA_NEW : 0;
 		out[5] = MEDIA_PRESENT;

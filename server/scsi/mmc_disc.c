@@ -133,9 +133,9 @@ void mmc_read_disc_information(struct task_state *st)
 	if (!out)
 		return;
 	out[1] = 32;
-	out[2] = 0x0e;			     /* last session and disc are complete */
+	out[2] = 0x0e;			       /* last session and disc are complete */
 	out[3] = out[4] = out[5] = out[6] = 1; /* first track; sessions; first and last track of the last one */
-	out[7] = 0x20;			     /* URU: unrestricted use */
+	out[7] = 0x20;			       /* URU: unrestricted use */
 	task_data(st, 34);
 }
 

@@ -39,12 +39,16 @@
 #define RETURNS(name) .unit = UNIT_ALLOCATION, .run = (name)
 #define TAKES(name) .unit = UNIT_PARAMETERS, .run = (name)
 /* The two commands with service actions that look alike. */
-#define PR_IN(action, handler, name) \
-	{ "PERSISTENT RESERVE IN: " name, DISK, 0x5e, action, 10, LEN(7, 2), RETURNS(handler), \
-	  USAGE(0, 0, 0, 0, 0, 0, ALL_2) }
-#define PR_OUT(action, name) \
-	{ "PERSISTENT RESERVE OUT: " name, DISK, 0x5f, action, 10, LEN(5, 4), TAKES(pr_out), .reserve = RESERVE_ITSELF, \
-	  USAGE(0, 0xff, 0, 0, ALL_4) }
+#define PR_IN(action, handler, name)                                                                 \
+	{                                                                                            \
+		"PERSISTENT RESERVE IN: " name, DISK, 0x5e, action, 10, LEN(7, 2), RETURNS(handler), \
+			USAGE(0, 0, 0, 0, 0, 0, ALL_2)                                               \
+	}
+#define PR_OUT(action, name)                                                                       \
+	{                                                                                          \
+		"PERSISTENT RESERVE OUT: " name, DISK, 0x5f, action, 10, LEN(5, 4), TAKES(pr_out), \
+			.reserve = RESERVE_ITSELF, USAGE(0, 0xff, 0, 0, ALL_4)                     \
+	}
 
 const struct opcode opcode_table[] = {
 	{ "TEST UNIT READY", BOTH, 0x00, NO_ACTION, 6, .run = spc_test_unit_ready, .flags = OP_WELL_KNOWN, USAGE(0) },
@@ -69,9 +73,10 @@ const struct opcode opcode_table[] = {
 	  USAGE(0x01, 0, 0x0f, 0xf7) },
 	{ "RECEIVE DIAGNOSTIC RESULTS", BOTH, 0x1c, NO_ACTION, 6, LEN(3, 2), RETURNS(spc_receive_diagnostic),
 	  .reserve = RESERVE_READ, USAGE(0x01, 0xff, ALL_2) },
-	{ "SEND DIAGNOSTIC", BOTH, 0x1d, NO_ACTION, 6, .reserve = RESERVE_WRITE, .run = spc_send_diagnostic, USAGE(0x17) },
-	{ "PREVENT ALLOW MEDIUM REMOVAL", DISK, 0x1e, NO_ACTION, 6, .reserve = RESERVE_PREVENT, .run = spc_prevent_allow,
-	  USAGE(0, 0, 0, 0x01) },
+	{ "SEND DIAGNOSTIC", BOTH, 0x1d, NO_ACTION, 6, .reserve = RESERVE_WRITE, .run = spc_send_diagnostic,
+	  USAGE(0x17) },
+	{ "PREVENT ALLOW MEDIUM REMOVAL", DISK, 0x1e, NO_ACTION, 6, .reserve = RESERVE_PREVENT,
+	  .run = spc_prevent_allow, USAGE(0, 0, 0, 0x01) },
 	{ "PREVENT ALLOW MEDIUM REMOVAL", CD, 0x1e, NO_ACTION, 6, .reserve = RESERVE_PREVENT, .run = spc_prevent_allow,
 	  USAGE(0, 0, 0, 0x03) },
 	{ "READ CAPACITY(10)", BOTH, 0x25, NO_ACTION, 10, .unit = UNIT_EIGHT_BYTES, .run = sbc_read_capacity_10,
@@ -82,8 +87,8 @@ const struct opcode opcode_table[] = {
 	{ "VERIFY(10)", DISK, 0x2f, NO_ACTION, BLOCKS_10(0x16), VERIFIES },
 	{ "PRE-FETCH(10)", DISK, 0x34, NO_ACTION, BLOCKS_10(0x02), FETCHES },
 	{ "SYNCHRONIZE CACHE(10)", DISK, 0x35, NO_ACTION, BLOCKS_10(0x06), FLUSHES },
-	{ "READ DEFECT DATA(10)", DISK, 0x37, NO_ACTION, 10, LEN(7, 2), RETURNS(sbc_read_defects_10), .reserve = RESERVE_READ,
-	  USAGE(0, 0x1f, 0, 0, 0, 0, ALL_2) },
+	{ "READ DEFECT DATA(10)", DISK, 0x37, NO_ACTION, 10, LEN(7, 2), RETURNS(sbc_read_defects_10),
+	  .reserve = RESERVE_READ, USAGE(0, 0x1f, 0, 0, 0, 0, ALL_2) },
 	{ "WRITE SAME(10)", DISK, 0x41, NO_ACTION, BLOCKS_10(0x18), REPEATS },
 	{ "UNMAP", DISK, 0x42, NO_ACTION, 10, LEN(7, 2), TAKES(sbc_unmap), .reserve = RESERVE_WRITE, .flags = OP_WRITES,
 	  USAGE(0x01, 0, 0, 0, 0, GROUP, ALL_2) },
@@ -133,22 +138,22 @@ const struct opcode opcode_table[] = {
 	{ "WRITE SAME(16)", DISK, 0x93, NO_ACTION, BLOCKS_16(0x19), REPEATS },
 	{ "READ CAPACITY(16)", DISK, 0x9e, 0x10, 16, LEN(10, 4), RETURNS(sbc_read_capacity_16), .flags = OP_LEGACY,
 	  USAGE(0, 0, 0, 0, 0, 0, 0, 0, 0, ALL_4) },
-	{ "GET LBA STATUS", DISK, 0x9e, 0x12, 16, LBA(2, 8), LEN(10, 4), RETURNS(sbc_get_lba_status), .reserve = RESERVE_READ,
-	  USAGE(0, ALL_8, ALL_4) },
+	{ "GET LBA STATUS", DISK, 0x9e, 0x12, 16, LBA(2, 8), LEN(10, 4), RETURNS(sbc_get_lba_status),
+	  .reserve = RESERVE_READ, USAGE(0, ALL_8, ALL_4) },
 	{ "REPORT LUNS", BOTH, 0xa0, NO_ACTION, 12, LEN(6, 4), RETURNS(spc_report_luns),
 	  .flags = OP_NO_ATTENTION | OP_WELL_KNOWN | OP_LEGACY, USAGE(0, 0xff, 0, 0, 0, ALL_4) },
 	{ "REPORT SUPPORTED OPERATION CODES", BOTH, 0xa3, 0x0c, 12, LEN(6, 4), RETURNS(spc_report_opcodes),
 	  .reserve = RESERVE_READ, USAGE(0, 0x87, 0xff, ALL_2, ALL_4) },
-	{ "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", BOTH, 0xa3, 0x0d, 12, LEN(6, 4), RETURNS(spc_report_task_management),
-	  .reserve = RESERVE_READ, USAGE(0, 0x80, 0, 0, 0, ALL_4) },
+	{ "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", BOTH, 0xa3, 0x0d, 12, LEN(6, 4),
+	  RETURNS(spc_report_task_management), .reserve = RESERVE_READ, USAGE(0, 0x80, 0, 0, 0, ALL_4) },
 	{ "READ(12)", BOTH, 0xa8, NO_ACTION, BLOCKS_12(0x18), READS(sbc_read) },
 	{ "WRITE(12)", DISK, 0xaa, NO_ACTION, BLOCKS_12(0x18), WRITES(sbc_write) },
 	{ "READ DISC STRUCTURE", CD, 0xad, NO_ACTION, 12, LEN(8, 2), RETURNS(mmc_read_disc_structure),
 	  USAGE(0x0f, ALL_4, 0xff, 0xff, ALL_2, 0xc0) },
 	{ "WRITE AND VERIFY(12)", DISK, 0xae, NO_ACTION, BLOCKS_12(0x12), WRITES(sbc_write_and_verify) },
 	{ "VERIFY(12)", DISK, 0xaf, NO_ACTION, BLOCKS_12(0x16), VERIFIES },
-	{ "READ DEFECT DATA(12)", DISK, 0xb7, NO_ACTION, 12, LEN(6, 4), RETURNS(sbc_read_defects_12), .reserve = RESERVE_READ,
-	  USAGE(0x1f, 0, 0, 0, 0, ALL_4) },
+	{ "READ DEFECT DATA(12)", DISK, 0xb7, NO_ACTION, 12, LEN(6, 4), RETURNS(sbc_read_defects_12),
+	  .reserve = RESERVE_READ, USAGE(0x1f, 0, 0, 0, 0, ALL_4) },
 	{ "MECHANISM STATUS", CD, 0xbd, NO_ACTION, 12, LEN(8, 2), RETURNS(mmc_mechanism_status),
 	  USAGE(0, 0, 0, 0, 0, 0, 0, ALL_2) },
 	{ "READ CD", CD, 0xbe, NO_ACTION, 12, LBA(2, 4), LEN(6, 3), READS(mmc_read_cd),

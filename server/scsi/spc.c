@@ -166,8 +166,8 @@ void spc_log_sense(struct task_state *st)
 		page->code |= 0x40; /* SPF */
 		page->subpage = subpage;
 	}
-	len = code == LOG_PAGE_LIST ? log_list((uint8_t *)(page + 1), subpage != 0)
-				    : log_provisioning(st, (uint8_t *)(page + 1));
+	len = code == LOG_PAGE_LIST ? log_list((uint8_t *)(page + 1), subpage != 0) :
+				      log_provisioning(st, (uint8_t *)(page + 1));
 	page->length = be16_put((uint16_t)len);
 	task_data(st, sizeof(*page) + len);
 }

@@ -26,8 +26,8 @@ struct task_state {
 	const struct opcode *op; /* NULL: no such command */
 	enum task_phase phase;
 	uint32_t removals; /* target->removals when lun was looked up */
-	bool bad;     /* the CDB is: error says why */
-	bool aborted; /* done will say so */
+	bool bad;	   /* the CDB is: error says why */
+	bool aborted;	   /* done will say so */
 	bool in_set, barrier;
 	struct sense error;
 
@@ -40,14 +40,14 @@ struct task_state {
 	struct disk_request req;
 	bool lent; /* req is a read whose pieces have not been given back */
 	void (*next)(struct task_state *st);
-	uint64_t progress;	 /* blocks done, or whatever the handler counts */
-	uint64_t chunk;		 /* blocks in hand */
-	unsigned item, item_count; /* of a parameter list: the one in hand, and how many there are */
-	bool allocate; /* its WRITEs take their space, whatever they write */
+	uint64_t progress;		     /* blocks done, or whatever the handler counts */
+	uint64_t chunk;			     /* blocks in hand */
+	unsigned item, item_count;	     /* of a parameter list: the one in hand, and how many there are */
+	bool allocate;			     /* its WRITEs take their space, whatever they write */
 	void (*then)(struct task_state *st); /* what follows a loop of requests */
-	uint8_t *buffer;	 /* freed with the task */
-	struct iovec *iov;	 /* freed with the task */
-	struct iovec *write_iov; /* what a WRITE takes: task->out, or iov */
+	uint8_t *buffer;		     /* freed with the task */
+	struct iovec *iov;		     /* freed with the task */
+	struct iovec *write_iov;	     /* what a WRITE takes: task->out, or iov */
 	int write_count;
 	struct disk_extent *extents; /* what STATUS fills; freed with the task */
 	unsigned extent_max;

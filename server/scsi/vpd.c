@@ -195,10 +195,14 @@ static size_t vpd_provisioning(const struct task_state *st, uint8_t *out)
 enum { DISK = OPCODE_DISK, BOTH = OPCODE_DISK | OPCODE_CDROM };
 
 static const struct vpd_page vpd_pages[] = {
-	{ 0x00, vpd_supported, BOTH, true },	    { 0x80, vpd_serial, BOTH, false },
-	{ 0x83, vpd_identification, BOTH, false },  { 0x86, vpd_extended, BOTH, false },
-	{ 0x8f, vpd_copy, DISK, false },	    { 0xb0, vpd_block_limits, DISK, false },
-	{ 0xb1, vpd_characteristics, DISK, false }, { 0xb2, vpd_provisioning, DISK, false },
+	{ 0x00, vpd_supported, BOTH, true },
+	{ 0x80, vpd_serial, BOTH, false },
+	{ 0x83, vpd_identification, BOTH, false },
+	{ 0x86, vpd_extended, BOTH, false },
+	{ 0x8f, vpd_copy, DISK, false },
+	{ 0xb0, vpd_block_limits, DISK, false },
+	{ 0xb1, vpd_characteristics, DISK, false },
+	{ 0xb2, vpd_provisioning, DISK, false },
 };
 
 static bool vpd_has(const struct task_state *st, const struct vpd_page *page)

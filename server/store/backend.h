@@ -16,9 +16,9 @@
 /* A volume at the start, when objects and rows have to agree again. */
 struct reclaim_volume {
 	struct volume volume;
-	int64_t machine_id; /* 0: no machine has it, or several */
+	int64_t machine_id;	   /* 0: no machine has it, or several */
 	char owner[NAME_MAX_TEXT]; /* for people: the machine's name, or the volume's own */
-	bool ephemeral; /* its machine needs it for one boot only */
+	bool ephemeral;		   /* its machine needs it for one boot only */
 	char layer[NAME_MAX_TEXT]; /* the object of the snapshot that it stands on; "": none */
 };
 
@@ -31,7 +31,7 @@ struct reclaim_rows {
 };
 
 struct store_backend {
-	const char *name; /* volume.backend */
+	const char *name;   /* volume.backend */
 	const char *suffix; /* of the names of its objects */
 	/*
 	 * Makes the object that volume->object names, of volume->kind: a differencing child of the version, or an empty
@@ -60,7 +60,7 @@ struct store_backend {
 	/* A volume without an object is its version. Sets format and path also where it fails. */
 	int (*info)(struct store *store, const struct volume *volume, const struct image_version *version,
 		    struct volume_info *info);
-	void (*delete)(struct store *store, const char *object);
+	void (*remove)(struct store *store, const char *object);
 	/* All objects that there are, known or not. each returns 0 to go on. */
 	int (*list)(struct store *store, int (*each)(void *arg, const char *object), void *arg);
 	/* Bytes that all its objects take. */

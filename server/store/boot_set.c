@@ -213,11 +213,13 @@ int boot_set_encode(const struct boot_set *set, const struct image_version *vers
 	size_t body = file_size(set->run_count) - sizeof(struct file_end);
 	uint8_t *bytes = calloc(1, file_size(set->run_count));
 	struct file_header *header = (void *)bytes;
-	struct file_run *runs = (void *)(bytes + sizeof(*header));
-	struct file_end *end = (void *)(bytes + body);
+	struct file_run *runs;
+	struct file_end *end;
 
 	if (!bytes)
 		return -ENOMEM;
+	runs = (void *)(bytes + sizeof(*header));
+	end = (void *)(bytes + body);
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = be32_put(SET_VERSION);
 	header->block_bytes = be32_put(BOOT_BLOCK_BYTES);

@@ -18,9 +18,9 @@ struct boot_trace;
 struct image_version;
 
 enum {
-	BOOT_SET_BOOTS = 8,	   /* the newest boot counts one in so many */
-	BOOT_SET_NEEDED = 64,	   /* score */
-	BOOT_SET_RUNS_MAX = 65536, /* beyond it the least needed blocks are forgotten */
+	BOOT_SET_BOOTS = 8,	       /* the newest boot counts one in so many */
+	BOOT_SET_NEEDED = 64,	       /* score */
+	BOOT_SET_RUNS_MAX = 65536,     /* beyond it the least needed blocks are forgotten */
 	BOOT_SET_BLOCKS_MAX = 1 << 19, /* 4 GiB: a boot that reads more is not learnt from */
 };
 

@@ -46,7 +46,7 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 	int err = store_read(store, read_discarded, &d);
 
 	for (size_t i = 0; i < d.names.count && !err; i++)
-		backend->delete(store, d.names.list[i]);
+		backend->remove(store, d.names.list[i]);
 	if (!err && d.names.count)
 		err = store_write(store, forget_discarded, &d);
 	names_free(&d.names);

@@ -204,9 +204,9 @@ static void long_name_add(struct long_name *name, const uint8_t *raw)
 	for (unsigned i = 0; i < LONG_CHARS; i++) {
 		unsigned c = (unsigned)(raw[at[i]] | raw[at[i] + 1] << 8);
 
-		name->text[(number - 1) * LONG_CHARS + i] = (char)(c == 0 || c == 0xffff   ? '\0'
-								   : c >= 0x20 && c < 0x7f ? (int)c
-											   : '?');
+		name->text[(number - 1) * LONG_CHARS + i] = (char)(c == 0 || c == 0xffff ? '\0' :
+								   c >= 0x20 && c < 0x7f ? (int)c :
+											   '?');
 	}
 }
 
@@ -233,8 +233,8 @@ bool fat_next(struct fat_file *folder, struct fat_entry *entry)
 		if (folder->fat->bits == 32)
 			entry->cluster |= (uint32_t)(raw[20] | raw[21] << 8) << 16;
 		if (!entry->folder)
-			entry->size = raw[28] | (uint32_t)raw[29] << 8 | (uint32_t)raw[30] << 16 |
-				      (uint32_t)raw[31] << 24;
+			entry->size =
+				raw[28] | (uint32_t)raw[29] << 8 | (uint32_t)raw[30] << 16 | (uint32_t)raw[31] << 24;
 		if (name.valid && !name.next && name.checksum == short_checksum(raw) &&
 		    strlen(name.text) < sizeof(entry->name))
 			memcpy(entry->name, name.text, strlen(name.text) + 1);

@@ -277,8 +277,9 @@ void image_warnings(const struct view *view, uint64_t original_bytes, struct buf
 		return;
 	}
 	if (is_cd(view)) {
-		say(lines, "It is a CD (ISO 9660): give it to machines as one, with sanbootctl volume create --kind cd, "
-			   "not as the disk that they boot from.");
+		say(lines,
+		    "It is a CD (ISO 9660): give it to machines as one, with sanbootctl volume create --kind cd, "
+		    "not as the disk that they boot from.");
 		return;
 	}
 	signature = sector[MBR_SIGNATURE_AT] == 0x55 && sector[MBR_SIGNATURE_AT + 1] == 0xaa;

@@ -205,10 +205,9 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 		err = convert_size(&how, &qemu_size, &reason);
 	/* Were it to see less of the disk than we, the rest would be zeroes. It counts in whole blocks. */
 	if (!err && qemu_size != align_up(probe->size_bytes, 512) && qemu_size != align_down(probe->size_bytes, 512))
-		err = reason_refuse(
-			&reason, -EUCLEAN,
-			"holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
-			(unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
+		err = reason_refuse(&reason, -EUCLEAN,
+				    "holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
+				    (unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
 	if (!err && ftruncate(work->out, (off_t)size))
 		return work_fail_pass(work, -errno);
 	if (!err)
@@ -354,8 +353,8 @@ static int work_run(struct work *work)
 	work->out = open_tmp(work, ".raw", work->tmp);
 	if (work->out < 0)
 		return work->out;
-	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size)
-					 : work_convert(work, &st, in_size, &probe, size);
+	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) :
+					   work_convert(work, &st, in_size, &probe, size);
 	if (err)
 		return err;
 	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
@@ -389,8 +388,8 @@ static void work_finish(struct work *work, int err)
 		snprintf(status->text, sizeof(status->text), "%s", work->reason.text);
 	} else {
 		snprintf(status->text, sizeof(status->text), "%s@%u%s", work->version.image, work->version.number,
-			 work->version.state == VERSION_PUBLISHED ? " is published"
-								  : " is ready; publish it to give it to new machines");
+			 work->version.state == VERSION_PUBLISHED ? " is published" :
+								    " is ready; publish it to give it to new machines");
 		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
 		status->version_id = work->version.id;
 	}

@@ -167,8 +167,7 @@ int store_learn_boot(struct store *store, const struct image_version *version, c
 	return err;
 }
 
-void store_get_boot_set_info(const struct store *store, const struct image_version *version,
-			     struct boot_set_info *info)
+void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info)
 {
 	struct boot_set set;
 

@@ -7,7 +7,6 @@
 
 enum { NAMES_MAX = 1 << 20 };
 
-
 void names_add(struct names *names, const char *name)
 {
 	char **list = names->list;

@@ -134,9 +134,8 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 			uint32_t sector = be32_get(table[i]);
 
 			if (sector != (uint32_t)VHD_UNUSED && (uint64_t)sector * 512 + block > view->size)
-				return reason_refuse(
-					reason, -EINVAL,
-					"is cut off: blocks of its disk lie beyond its end. Copy it again");
+				return reason_refuse(reason, -EINVAL,
+						     "is cut off: blocks of its disk lie beyond its end. Copy it again");
 		}
 		at += count * sizeof(table[0]);
 		entries -= count;

@@ -48,7 +48,7 @@ struct reclaim {
 	size_t layer_count, layer_capacity;
 	struct names version_files;
 	struct inventory_tx *tx; /* while rows are read */
-	bool same_boot; /* the host has not started again since: what was written is still there */
+	bool same_boot;		 /* the host has not started again since: what was written is still there */
 	char boot_id[BOOT_ID_TEXT];
 };
 
@@ -289,9 +289,9 @@ int reclaim_make_again(struct store *store, const struct reclaim_volume *volume,
 	struct reason reason;
 	int err;
 
-	backend->delete(store, v->object);
-	err = volume->layer[0] ? backend->snapshot(store, v, volume->layer, &reason)
-			       : backend->create(store, v, version, &reason);
+	backend->remove(store, v->object);
+	err = volume->layer[0] ? backend->snapshot(store, v, volume->layer, &reason) :
+				 backend->create(store, v, version, &reason);
 	if (!err && v->size_bytes)
 		err = backend->grow(store, v->object, v->size_bytes, &reason);
 	if (err)
@@ -351,10 +351,16 @@ static void check_layer(struct reclaim *r, const struct store_backend *backend, 
 	memcpy(as_was.object, snapshot->object, sizeof(as_was.object));
 	if (backend->info(r->store, &as_was, NULL, &info) != -ENOENT)
 		return;
-	log_error("store: %s: %s of its snapshot %s is missing: put it back (a backup)", row->owner, info.path, snapshot->label);
+	log_error("store: %s: %s of its snapshot %s is missing: put it back (a backup)", row->owner, info.path,
+		  snapshot->label);
 	inventory_event(r->store->inventory, "error", "snapshot-missing", "server", row->machine_id, row->owner,
-			"what snapshot %s keeps is missing: put %.300s back (a backup), or remove the snapshot", snapshot->label,
-			info.path);
+			"what snapshot %s keeps is missing: put %.300s back (a backup), or remove the snapshot",
+			snapshot->label, info.path);
+}
+
+static bool is_kept_by(const struct reclaim_volume *volume, const struct store_backend *backend)
+{
+	return !strcmp(volume->volume.backend, backend->name);
 }
 
 struct unknown {
@@ -375,7 +381,7 @@ static void reclaim_object(struct store *store, const struct store_backend *back
 {
 	if (backend->is_unused(store, object)) {
 		log_info("store: %s: %s: removed, what made it had not been completed", backend->name, object);
-		backend->delete(store, object);
+		backend->remove(store, object);
 		return;
 	}
 	log_warning("store: %s: %s belongs to no volume (is the inventory older than it?): delete it by hand if nobody "
@@ -391,11 +397,11 @@ static int reclaim_unknown(struct reclaim *r, const struct store_backend *backen
 	int err;
 
 	for (size_t i = 0; i < r->volume_count; i++) {
-		if (!strcmp(r->volumes[i].volume.backend, backend->name))
+		if (is_kept_by(&r->volumes[i], backend))
 			names_add(&unknown.known, r->volumes[i].volume.object);
 	}
 	for (size_t i = 0; i < r->layer_count; i++) {
-		if (!strcmp(r->volumes[r->layers[i].volume].volume.backend, backend->name))
+		if (is_kept_by(&r->volumes[r->layers[i].volume], backend))
 			names_add(&unknown.known, r->layers[i].snapshot.object);
 	}
 	names_sort(&unknown.known);
@@ -422,13 +428,13 @@ static int reclaim_backend(struct reclaim *r, const struct store_backend *backen
 		goto out;
 	}
 	for (size_t i = 0; i < r->volume_count; i++) {
-		if (!strcmp(r->volumes[i].volume.backend, backend->name))
+		if (is_kept_by(&r->volumes[i], backend))
 			rows.volumes[rows.count++] = r->volumes[i];
 	}
 	for (size_t i = 0; i < rows.count; i++)
 		backend->reclaim(r->store, &rows, &rows.volumes[i]);
 	for (size_t i = 0; i < r->layer_count; i++) {
-		if (!strcmp(r->volumes[r->layers[i].volume].volume.backend, backend->name))
+		if (is_kept_by(&r->volumes[r->layers[i].volume], backend))
 			check_layer(r, backend, &r->layers[i]);
 	}
 	err = reclaim_unknown(r, backend);

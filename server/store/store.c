@@ -100,8 +100,8 @@ static int space_get(const char *dir, const struct policy *policy, struct store_
 	*space = (struct store_space){ .total_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize,
 				       .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize };
 	if (policy)
-		space->reserve_bytes = policy->reserve_bytes ? policy->reserve_bytes
-							     : space->total_bytes / 100 * policy->reserve_percent;
+		space->reserve_bytes = policy->reserve_bytes ? policy->reserve_bytes :
+							       space->total_bytes / 100 * policy->reserve_percent;
 	return 0;
 }
 

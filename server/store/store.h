@@ -56,8 +56,8 @@ struct import_status {
 	char name[NAME_MAX_TEXT];
 	unsigned percent;
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
-	int64_t version_id;	/* DONE */
-	char warnings[1024];	/* DONE: lines */
+	int64_t version_id;		  /* DONE */
+	char warnings[1024];		  /* DONE: lines */
 };
 
 /*
@@ -143,15 +143,15 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
  * what a crash leaves is removed at the next start unless a volume has it by then; whoever gives it to one forgets that
  * (discarded_forget) in the same job.
  */
-int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy, int64_t machine_hint,
-		      struct reason *reason);
+int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		      int64_t machine_hint, struct reason *reason);
 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;
 	uint64_t layers_bytes; /* allocated by the layers that it stands on */
-	bool clean;	   /* closed: other tools may open it */
-	char format[16];   /* how other tools call what it is */
-	char path[4096];   /* where they find it */
+	bool clean;	       /* closed: other tools may open it */
+	char format[16];       /* how other tools call what it is */
+	char path[4096];       /* where they find it */
 };
 /*
  * What is known of a volume without opening it (works while it is open). version: that of version_id; may be NULL for a
@@ -162,8 +162,8 @@ int store_volume_info(struct store *store, const struct volume *volume, const st
 
 struct store_open {
 	struct disk_env *env;
-	bool ephemeral;	      /* never synced; thrown away after a loss of power */
-	uint64_t quota_bytes; /* most that it may take; 0: no bound */
+	bool ephemeral;		  /* never synced; thrown away after a loss of power */
+	uint64_t quota_bytes;	  /* most that it may take; 0: no bound */
 	struct boot_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
 	void (*on_event)(void *arg, enum disk_event event, const char *text);
 	void *event_arg;

@@ -67,8 +67,8 @@ static int check_new(const struct volume *volume, const struct image_version *ve
 		return reason_refuse(reason, -EINVAL,
 				     "a %s volume is a golden version as it is: nothing is made for it",
 				     volume_kind_name(volume->kind));
-	if (version || (volume->size_bytes && volume->size_bytes % VOLUME_UNIT_BYTES == 0 &&
-			volume->size_bytes <= STORE_SIZE_MAX))
+	if (version ||
+	    (volume->size_bytes && volume->size_bytes % VOLUME_UNIT_BYTES == 0 && volume->size_bytes <= STORE_SIZE_MAX))
 		return 0;
 	return reason_refuse(reason, -EINVAL, "size: expected a multiple of 4 KiB from 4K to 16T, such as 20G");
 }
@@ -98,7 +98,7 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 	if (version && made.size_bytes)
 		err = backend->grow(store, made.object, made.size_bytes, reason);
 	if (err) {
-		backend->delete(store, made.object);
+		backend->remove(store, made.object);
 		return err;
 	}
 	made.fresh = true;
@@ -108,7 +108,8 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 
 /* A new object beside those that a volume has or had. */
 static const struct store_backend *begin_beside(struct store *store, struct volume *volume, uint64_t more_bytes,
-						const struct policy *policy, int64_t machine_hint, int *err, struct reason *reason)
+						const struct policy *policy, int64_t machine_hint, int *err,
+						struct reason *reason)
 {
 	const struct store_backend *backend = backend_of(store, volume, reason);
 
@@ -121,13 +122,13 @@ static const struct store_backend *begin_beside(struct store *store, struct volu
 }
 
 /* It is made: as large as it has to be, and nobody's yet. */
-static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made, struct volume *volume,
-		      struct reason *reason)
+static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made,
+		      struct volume *volume, struct reason *reason)
 {
 	int err = made->size_bytes ? backend->grow(store, made->object, made->size_bytes, reason) : 0;
 
 	if (err) {
-		backend->delete(store, made->object);
+		backend->remove(store, made->object);
 		return err;
 	}
 	*volume = *made;
@@ -157,8 +158,8 @@ static int reserve_object(struct inventory_tx *tx, void *arg)
 	return object_reserve(tx, volume->backend, volume->object);
 }
 
-int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy, int64_t machine_hint,
-		      struct reason *reason)
+int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		      int64_t machine_hint, struct reason *reason)
 {
 	struct volume made = *volume, source = *volume;
 	const struct store_backend *backend;
@@ -171,8 +172,8 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 		reason_set(reason, "%.300s cannot be read: %s", info.path, strerror(-err));
 		return err;
 	}
-	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy, machine_hint, &err,
-			       reason);
+	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy,
+			       machine_hint, &err, reason);
 	if (!backend)
 		return err;
 	err = store_write(store, reserve_object, &made);
@@ -215,7 +216,7 @@ void store_delete_object(struct store *store, const struct volume *volume)
 	const struct store_backend *backend = store_backend_find(store, volume->backend);
 
 	if (backend && volume->object[0])
-		backend->delete(store, volume->object);
+		backend->remove(store, volume->object);
 	else
 		log_error("store: an object without a name or a backend (\"%s\") was to be deleted", volume->backend);
 }

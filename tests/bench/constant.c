@@ -98,8 +98,8 @@ static void find(void *arg, const char *iqn, const char *initiator, struct loop 
 	found(found_arg, &access);
 }
 
-static void list(void *arg, const char *initiator, struct loop *reply_loop, void (*each)(void *each_arg, const char *iqn, int err),
-		 void *each_arg)
+static void list(void *arg, const char *initiator, struct loop *reply_loop,
+		 void (*each)(void *each_arg, const char *iqn, int err), void *each_arg)
 {
 	(void)arg;
 	(void)initiator;
@@ -183,7 +183,8 @@ static void session_ended(void *arg, const struct iscsi_session_info *session, c
 	(void)why;
 }
 
-static void login_refused(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address, const char *why)
+static void login_refused(void *arg, uint64_t key, const char *iqn, const char *initiator, const char *address,
+			  const char *why)
 {
 	(void)arg;
 	(void)key;
@@ -247,10 +248,11 @@ static int run(struct loop *loop, const struct endpoint *listen)
 	struct iscsi_server *server;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &server, &reason))) {
-		fprintf(stderr, "constant: %s\n", reason.text);
-		return 1;
-	}
+	if (iscsi_server_start(&config, &server, &reason)))
+		{
+			fprintf(stderr, "constant: %s\n", reason.text);
+			return 1;
+		}
 	iscsi_server_endpoints(server, &bound, 1);
 	printf("ready iscsi=%s\n", endpoint_format(&bound, text));
 	fflush(stdout);

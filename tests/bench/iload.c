@@ -26,9 +26,25 @@
 
 const char *const kind_name[NKIND] = { "read", "write", "flush" };
 struct options opt = {
-	.initiator_format = "iqn.2026-01.test.iload:%04d", .port = "3260", .n = 1, .q = 32, .mix = 100, .loginpar = 32, .loops = 1,
-	.barrier = 1, .trunc = 1, .imm = 1, .bs = 4096, .mrdsl = 262144, .mbl = 262144, .fbl = 65536, .maxr2t = 1, .tunit = 512,
-	.rnd = true, .seed = 1, .secs = 10,
+	.initiator_format = "iqn.2026-01.test.iload:%04d",
+	.port = "3260",
+	.n = 1,
+	.q = 32,
+	.mix = 100,
+	.loginpar = 32,
+	.loops = 1,
+	.barrier = 1,
+	.trunc = 1,
+	.imm = 1,
+	.bs = 4096,
+	.mrdsl = 262144,
+	.mbl = 262144,
+	.fbl = 65536,
+	.maxr2t = 1,
+	.tunit = 512,
+	.rnd = true,
+	.seed = 1,
+	.secs = 10,
 };
 struct session *sessions;
 struct error_counts errors;

@@ -109,8 +109,7 @@ struct op_stats {
 struct options {
 	const char *host, *port, *target, *target_format, *initiator_format, *list, *user, *secret, *trace, *json,
 		*base;
-	int first, n, q, mix, lun, loginpar, loops, pids[MAXPID], npid, poll, verify, partition, barrier, trunc,
-		quiet;
+	int first, n, q, mix, lun, loginpar, loops, pids[MAXPID], npid, poll, verify, partition, barrier, trunc, quiet;
 	int hd, dd, ir2t, imm, fua;
 	uint32_t bs, mrdsl, mbl, fbl, maxr2t, tunit, sync;
 	bool rnd, pass;

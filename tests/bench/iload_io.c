@@ -310,8 +310,8 @@ void do_recv(struct session *s)
 {
 	for (int rounds = 0; rounds < 4; rounds++) {
 		bool discard = opt.trunc && s->rxs == RX_DATA && !s->sink && !s->dd && s->dleft >= 8192;
-		ssize_t r = discard ? recv(s->fd, rxbuf, s->dleft, MSG_DONTWAIT | MSG_TRUNC)
-				    : recv(s->fd, rxbuf, rxmax, MSG_DONTWAIT);
+		ssize_t r = discard ? recv(s->fd, rxbuf, s->dleft, MSG_DONTWAIT | MSG_TRUNC) :
+				      recv(s->fd, rxbuf, rxmax, MSG_DONTWAIT);
 		if (r < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (r <= 0) {

@@ -64,7 +64,7 @@ static void fill(struct session *s, struct slot *k, bool check)
 /* ---- buffers: a command has one only while bytes are in it, so that a thousand sessions fit into memory ---- */
 static struct spare {
 	struct spare *next;
-} *spares;
+} * spares;
 
 void buffer_take(struct slot *k)
 {
@@ -399,7 +399,12 @@ static bool parse_record(const char *line, struct trace_entry *entry)
 
 	if (sscanf(line, "%c,%llu,%u,%u", &op, &lba, &blocks, &fua) != 4 || !strchr("RWF", op))
 		return false;
-	*entry = (struct trace_entry){ .lba = lba, .n = blocks, .kind = op == 'R' ? READ : op == 'W' ? WRITE : FLUSH, .fua = fua };
+	*entry = (struct trace_entry){ .lba = lba,
+				       .n = blocks,
+				       .kind = op == 'R' ? READ :
+					       op == 'W' ? WRITE :
+							   FLUSH,
+				       .fua = fua };
 	return true;
 }
 

@@ -114,16 +114,16 @@ static int open_any(int folder, const char *path, int flags, va_list args)
 	return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-#define OPEN(name, folder, ...)                                                                                         \
-	int name(__VA_ARGS__, int flags, ...)                                                                           \
-	{                                                                                                               \
-		va_list args;                                                                                           \
-		int fd;                                                                                                 \
-                                                                                                                        \
-		va_start(args, flags);                                                                                  \
-		fd = open_any(folder, path, flags, args);                                                               \
-		va_end(args);                                                                                           \
-		return fd;                                                                                              \
+#define OPEN(name, folder, ...)                           \
+	int name(__VA_ARGS__, int flags, ...)             \
+	{                                                 \
+		va_list args;                             \
+		int fd;                                   \
+                                                          \
+		va_start(args, flags);                    \
+		fd = open_any(folder, path, flags, args); \
+		va_end(args);                             \
+		return fd;                                \
 	}
 
 OPEN(open, AT_FDCWD, const char *path)

@@ -184,8 +184,11 @@ static void run(struct testd *testd, const struct endpoint *listen)
 int main(int argc, char **argv)
 {
 	static const unsigned threads[POOL_CLASSES] = { 1, 1, 1, 1 };
-	struct testd testd = { .size_bytes = 256 << 20, .loop_count = 2, .mutex = PTHREAD_MUTEX_INITIALIZER,
-			       .stop_mutex = PTHREAD_MUTEX_INITIALIZER, .stop_cond = PTHREAD_COND_INITIALIZER };
+	struct testd testd = { .size_bytes = 256 << 20,
+			       .loop_count = 2,
+			       .mutex = PTHREAD_MUTEX_INITIALIZER,
+			       .stop_mutex = PTHREAD_MUTEX_INITIALIZER,
+			       .stop_cond = PTHREAD_COND_INITIALIZER };
 	const char *listen = "127.0.0.1:0";
 	struct endpoint endpoint;
 	struct pool *pool;

@@ -23,8 +23,8 @@ struct machine {
 	const char *name;
 	enum iscsi_auth auth, begun_under;
 	bool many, listed, needs_closed, physical_512;
-	uint16_t refused; /* by find */
-	uint16_t unopened; /* by open */
+	uint16_t refused;      /* by find */
+	uint16_t unopened;     /* by open */
 	const char *initiator; /* the only one */
 	uint64_t boot, pending;
 	uint64_t size_bytes; /* once it has grown */

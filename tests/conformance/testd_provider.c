@@ -410,8 +410,8 @@ const struct iscsi_provider testd_provider = {
 /* ---- what testd changes ---- */
 
 /* Whatever was there keeps its memory where it is the same volume again. */
-void set_volume(struct testd *testd, struct machine *machine, unsigned lun, const char *kind,
-		       uint64_t size_bytes, const char *serial)
+void set_volume(struct testd *testd, struct machine *machine, unsigned lun, const char *kind, uint64_t size_bytes,
+		const char *serial)
 {
 	struct volume *volume;
 
@@ -421,7 +421,7 @@ void set_volume(struct testd *testd, struct machine *machine, unsigned lun, cons
 		volume = volume_of(machine, 0);
 	assert(volume);
 	if (size_bytes && (!volume->memory || strcmp(volume->serial, serial))) {
-		volume->memory = zeroed(2 * size_bytes); /* room to grow */
+		volume->memory = zeroed(2 * size_bytes);	   /* room to grow */
 		for (uint64_t at = 0; at < size_bytes; at += 2048) /* so that blocks can be told apart */
 			memcpy((char *)volume->memory + at, &at, sizeof(at));
 	}

@@ -307,4 +307,3 @@ int host_file_open(struct host *host, struct host_file *inode, struct loop *loop
 	*file = &h->file;
 	return 0;
 }
-

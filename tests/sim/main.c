@@ -25,10 +25,10 @@
 #include "sim_trace.h"
 
 static const struct option long_options[] = {
-	{ "format", required_argument, NULL, 'f' },   { "seed", required_argument, NULL, 's' },
+	{ "format", required_argument, NULL, 'f' },    { "seed", required_argument, NULL, 's' },
 	{ "histories", required_argument, NULL, 'n' }, { "ops", required_argument, NULL, 'o' },
 	{ "lives", required_argument, NULL, 'l' },     { "qemu", required_argument, NULL, 'q' },
-	{ "boot", required_argument, NULL, 'b' },	{ "progress", no_argument, NULL, 'p' },
+	{ "boot", required_argument, NULL, 'b' },      { "progress", no_argument, NULL, 'p' },
 	{ "verbose", no_argument, NULL, 'v' },	       { NULL, 0, NULL, 0 },
 };
 

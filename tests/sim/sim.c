@@ -155,8 +155,8 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 	/*
 	 * The journal says so to the next process, where the child had its first change and the journal can be written.
 	 */
-	sim->must_fail = sim->must_fail || (sim->format->maps && sim->changed && sim->host.sync_failed &&
-					    !sim->write_errors);
+	sim->must_fail =
+		sim->must_fail || (sim->format->maps && sim->changed && sim->host.sync_failed && !sim->write_errors);
 	if (sim->must_fail && !sim->last && prng_percent(&sim->prng, 30))
 		host_plan_crash(&sim->host, HOST_KILL, prng_below(&sim->prng, 4) + 1);
 }

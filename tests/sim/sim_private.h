@@ -10,7 +10,7 @@
 #include "sim_trace.h"
 
 enum {
-	SIM_DEPTH = 32,		  /* most requests at once */
+	SIM_DEPTH = 32,		   /* most requests at once */
 	SIM_REQUEST_MAX = 2 << 20, /* bytes */
 	SIM_EXTENTS = 16,
 	SIM_PIECES = 3, /* of a write's memory */
@@ -30,8 +30,8 @@ struct sim_op {
 	struct disk_request req;
 	struct sim *sim;
 	enum sim_state state;
-	uint64_t at, length; /* of the request, as the model counts */
-	uint32_t write; /* the model's number */
+	uint64_t at, length;  /* of the request, as the model counts */
+	uint32_t write;	      /* the model's number */
 	enum model_kind kind; /* of a write */
 	uint64_t flush_time;
 	bool failed_before; /* the disk had said DISK_FAILED when this was submitted */
@@ -75,11 +75,11 @@ struct sim {
 	enum { SIM_NO_TURN, SIM_WAITS, SIM_HAS_TURN } other_flushes;
 
 	struct disk *disk;
-	bool careless;		/* whatever it answers is right */
-	bool disk_failed;	/* DISK_FAILED in this life */
-	bool changed;		/* a change was acknowledged in this life */
-	bool must_fail;		/* DISK_FAILED was told, and only a power cut may forget it */
-	bool sync_failed;	/* in an earlier one: it may refuse to open */
+	bool careless;	  /* whatever it answers is right */
+	bool disk_failed; /* DISK_FAILED in this life */
+	bool changed;	  /* a change was acknowledged in this life */
+	bool must_fail;	  /* DISK_FAILED was told, and only a power cut may forget it */
+	bool sync_failed; /* in an earlier one: it may refuse to open */
 	/* What the next open that succeeds may say. SIM_MUST: or else nothing is missing. */
 	enum { SIM_MAY, SIM_MUST, SIM_MUST_NOT } interrupted;
 	bool opened, closed;
@@ -87,7 +87,7 @@ struct sim {
 	int close_err;
 	struct sim_op ops[SIM_DEPTH];
 	unsigned life, submitted;
-	bool last; /* life */
+	bool last;     /* life */
 	unsigned idle; /* turns without anything to do */
 	char why[512]; /* what is wrong; "" so far nothing */
 };

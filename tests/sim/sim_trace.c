@@ -44,8 +44,8 @@ bool sim_trace_read(const char *path, struct sim_trace *trace)
 		if (!ok)
 			fprintf(stderr, "%s:%u: not op,lba,blocks,fua\n", path, number);
 		else
-			trace->end = max_u64(trace->end,
-					     trace->ops[trace->count].offset + trace->ops[trace->count].length);
+			trace->end =
+				max_u64(trace->end, trace->ops[trace->count].offset + trace->ops[trace->count].length);
 		trace->count += ok;
 	}
 	if (ok && !trace->count) {

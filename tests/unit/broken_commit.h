@@ -31,10 +31,11 @@ __attribute__((format(printf, 2, 3))) static inline void inventory_sql(struct st
 /* What records an event of this kind runs to its end, and then does not commit. */
 static inline void break_commit(struct store *store, const char *kind)
 {
-	inventory_sql(store,
-		      "CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
-		      "CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never VALUES (-1); END",
-		      kind);
+	inventory_sql(
+		store,
+		"CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
+		"CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never VALUES (-1); END",
+		kind);
 }
 
 static inline void mend_commit(struct store *store)

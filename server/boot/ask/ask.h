@@ -10,12 +10,12 @@ enum ask_platform { PLATFORM_UNKNOWN, PLATFORM_BIOS, PLATFORM_EFI };
 
 struct asker {
 	char mac[PARSE_MAC_TEXT];
-	char uuid[PARSE_UUID_TEXT]; /* "" where it is missing, malformed or a placeholder */
-	char serial[SERIAL_TEXT];   /* likewise */
-	char product[SERIAL_TEXT];  /* manufacturer and product, for people */
-	char error[32];		    /* errno of a failed sanboot: hex digits and 'x' only; "" none */
+	char uuid[PARSE_UUID_TEXT];	/* "" where it is missing, malformed or a placeholder */
+	char serial[SERIAL_TEXT];	/* likewise */
+	char product[SERIAL_TEXT];	/* manufacturer and product, for people */
+	char error[32];			/* errno of a failed sanboot: hex digits and 'x' only; "" none */
 	char choose[NAME_MAX_TEXT + 8]; /* of its menu: disk, local, image:NAME, entry:NAME; "" nothing */
-	unsigned attempt;	    /* how often its script has asked again */
+	unsigned attempt;		/* how often its script has asked again */
 	enum ask_platform platform;
 	char client[PARSE_ENDPOINT_TEXT]; /* its address without a port; "" where the caller did not know */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, without a port */

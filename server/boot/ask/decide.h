@@ -20,11 +20,11 @@ struct decide_facts {
 	bool twin;     /* not known, but its UUID or serial belongs to a machine */
 	bool denied;   /* a person said no to this MAC */
 	enum decide_want want; /* known */
-	bool failed;   /* known: its disk failed */
-	bool running;  /* known: a session of its current boot answered just now */
-	bool full;     /* max-machines is reached */
-	bool image;    /* there is an image that a new machine could get */
-	bool no_space; /* making a child was tried just now and failed for lack of space */
+	bool failed;	       /* known: its disk failed */
+	bool running;	       /* known: a session of its current boot answered just now */
+	bool full;	       /* max-machines is reached */
+	bool image;	       /* there is an image that a new machine could get */
+	bool no_space;	       /* making a child was tried just now and failed for lack of space */
 	enum enrol_kind enrol;
 };
 
@@ -35,7 +35,7 @@ enum decision {
 	DECIDE_MENU,
 	DECIDE_ENTRY,
 	DECIDE_ENTRY_DISK, /* with the pending boot's secret */
-	DECIDE_DENY,  /* say so, and boot from its own disk */
+	DECIDE_DENY,	   /* say so, and boot from its own disk */
 	DECIDE_WAIT_STRANGER,
 	DECIDE_WAIT_CONFLICT,
 	DECIDE_WAIT_SWAP,

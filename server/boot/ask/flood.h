@@ -34,7 +34,7 @@ struct flood;
 
 struct flood_verdict {
 	bool refused;
-	bool event; /* and it is time to say so: */
+	bool event;		/* and it is time to say so: */
 	unsigned refused_count; /* of this address since the last event */
 	unsigned per_second;	/* how often it asks just now */
 };

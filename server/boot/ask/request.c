@@ -72,9 +72,9 @@ static const char *request_reason(struct request *r)
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
-		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, &r->reason)
-			       ? r->reason.text
-			       : NULL;
+		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, &r->reason) ?
+			       r->reason.text :
+			       NULL;
 	case DECIDE_MENU:
 		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
 	case DECIDE_DENY:
@@ -226,9 +226,10 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 	if (!verdict->refused)
 		return false;
 	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
-		boot_note(r->boot, "warning", "flood", "server", 0,
-			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
-			  client, what, verdict->per_second, verdict->refused_count);
+		boot_note(
+			r->boot, "warning", "flood", "server", 0,
+			"%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
+			client, what, verdict->per_second, verdict->refused_count);
 	reason_set(&r->reason, "%s asks for %s; it goes on more slowly", client, what);
 	request_fail(r, 503, "busy", r->reason.text);
 	return true;

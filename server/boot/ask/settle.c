@@ -54,8 +54,8 @@ static bool request_must_write_known(const struct request *r, int64_t now)
 
 	return (decision_opens_disk(r->decision) &&
 		(!r->look.pending.number || r->look.pending.version_id != r->look.want.version_id)) ||
-	       request_row_is_over(r) ||
-	       now - machine.seen_ms >= BOOT_SEEN_MS || request_learn(r, &machine) || request_wants_address(r);
+	       request_row_is_over(r) || now - machine.seen_ms >= BOOT_SEEN_MS || request_learn(r, &machine) ||
+	       request_wants_address(r);
 }
 
 bool request_must_write(const struct request *r)

@@ -8,7 +8,6 @@
  */
 #include "want.h"
 
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -187,7 +186,7 @@ int want_use_once(struct inventory_tx *tx, struct machine *machine)
 	memcpy(used, machine->boot_once, sizeof(used));
 	machine->boot_once[0] = '\0';
 	err = machine_update(tx, machine);
-	return err ? err
-		   : event_add(tx, "info", "boot-once", "machine", machine->id, machine->name,
+	return err ? err :
+		     event_add(tx, "info", "boot-once", "machine", machine->id, machine->name,
 			       "it has taken boot-once=%s: its next boot is as always", used);
 }

@@ -15,13 +15,13 @@ enum { WANT_IMAGES_MAX = 24 };
 
 struct want {
 	enum decide_want kind;
-	bool once;	       /* boot-once says so */
-	bool chosen;	       /* in the menu */
-	char text[BOOT_TEXT];  /* an entry's name, or a URL */
-	bool found;	       /* there is such an entry, or it is a URL */
-	struct entry entry;    /* where found; a URL is one of kind chain without a name */
-	unsigned cd_lun;       /* WANT_DISK: it boots from this CD, its disk beside it; 0: from its disk */
-	int64_t version_id;    /* an image was chosen: a disk of it; 0: none was */
+	bool once;	      /* boot-once says so */
+	bool chosen;	      /* in the menu */
+	char text[BOOT_TEXT]; /* an entry's name, or a URL */
+	bool found;	      /* there is such an entry, or it is a URL */
+	struct entry entry;   /* where found; a URL is one of kind chain without a name */
+	unsigned cd_lun;      /* WANT_DISK: it boots from this CD, its disk beside it; 0: from its disk */
+	int64_t version_id;   /* an image was chosen: a disk of it; 0: none was */
 	/* WANT_MENU: images that may be chosen, their newest published versions */
 	struct {
 		char name[NAME_MAX_TEXT];

@@ -65,7 +65,8 @@ static void grow_worked(struct pool_job *job)
 	struct target_volume *v = &g->volume;
 	struct store_open how = volume_how(v);
 
-	store_open_volume(v->boot->store, v->loop, &v->volume, v->version.id ? &v->version : NULL, &how, grow_opened, g);
+	store_open_volume(v->boot->store, v->loop, &v->volume, v->version.id ? &v->version : NULL, &how, grow_opened,
+			  g);
 }
 
 /* On a worker. */

@@ -392,7 +392,8 @@ struct lun_open {
 	void *arg;
 };
 
-static void lun_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status, const char *reason)
+static void lun_opened(void *arg, const struct boot_lun *luns, unsigned count, uint16_t login_status,
+		       const char *reason)
 {
 	struct lun_open *one = arg;
 
@@ -410,12 +411,9 @@ void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, s
 	if (!o || !one)
 		abort();
 	*one = (struct lun_open){ opened, arg };
-	*o = (struct target_open){ .boot = boot,
-				   .loop = loop,
-				   .opened = lun_opened,
-				   .arg = one,
-				   .machine_id = machine_id,
-				   .only = (int)lun };
+	*o = (struct target_open){
+		.boot = boot, .loop = loop, .opened = lun_opened, .arg = one, .machine_id = machine_id, .only = (int)lun
+	};
 	open_begin(o);
 }
 

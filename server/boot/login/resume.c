@@ -81,9 +81,9 @@ static int load_run(struct inventory_tx *tx, struct inventory_job *job)
 
 int resume_load(struct boot *boot)
 {
-	struct resume_load load = {
-		.job = { .run = load_run }, .boot = boot, .until_ms = time_monotonic_ms() + BOOT_RESUME_MS
-	};
+	struct resume_load load = { .job = { .run = load_run },
+				    .boot = boot,
+				    .until_ms = time_monotonic_ms() + BOOT_RESUME_MS };
 
 	return inventory_read_wait(boot->inventory, &load.job);
 }

@@ -263,7 +263,7 @@ struct target_begin {
 	void *arg;
 	int64_t machine_id;
 	uint64_t number;
-	int64_t version_id; /* another one than the machine's was chosen in its menu; 0: none */
+	int64_t version_id;	      /* another one than the machine's was chosen in its menu; 0: none */
 	struct volume given_up, made; /* ephemeral, or chosen; object "": none */
 	struct reason reason;
 	struct inventory_job job;

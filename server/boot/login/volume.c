@@ -60,9 +60,9 @@ static int failure_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err == -ENOENT)
 		return event_add(tx, "error", "disk-failed", "server", 0, volume.name, "%s failed: %.380s", called,
 				 failure->text);
-	return err ? err
-		   : event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s failed: %.380s", called,
-			       failure->text);
+	return err ? err :
+		     event_add(tx, "error", "disk-failed", "server", machine.id, machine.name, "%s failed: %.380s",
+			       called, failure->text);
 }
 
 static void failure_done(struct inventory_job *job, int err)
@@ -97,7 +97,8 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 
 	if (event == DISK_FAILED)
 		mark_failed(user, text);
-	else if (event == DISK_NO_SPACE && slots_event_due(&boot->slots, user->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
+	else if (event == DISK_NO_SPACE &&
+		 slots_event_due(&boot->slots, user->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
 		boot_note(boot, "error", "no-space", "server", user->machine_id, "%s", text);
 }
 

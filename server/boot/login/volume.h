@@ -29,12 +29,12 @@ struct target_volume {
 	struct volume volume;
 	struct image_version version; /* id 0: none */
 	bool held;		      /* disks_open_begin was said */
-	int err; /* it cannot be opened: -errno and why */
+	int err;		      /* it cannot be opened: -errno and why */
 	struct reason reason;
 	struct boot_trace *trace; /* NULL: nobody follows; referenced */
 	struct volume_user *user; /* whom events of the disk concern */
 	struct disk *disk;	  /* NULL: it is not open */
-	bool interrupted; /* it lost writes with the server's power */
+	bool interrupted;	  /* it lost writes with the server's power */
 	void (*opened)(struct target_volume *volume);
 	void *owner;
 };

@@ -26,15 +26,15 @@ static int group_find(struct manage *m, struct inventory_tx *tx, struct machine_
 	int err = group_by_name(tx, m->which, group);
 
 	parse_clean_text(m->which, shown, sizeof(shown));
-	return err == -ENOENT
-		       ? reason_refuse(m->reason, err, "there is no group %s: sanbootctl group list shows all", shown)
-		       : err;
+	return err == -ENOENT ?
+		       reason_refuse(m->reason, err, "there is no group %s: sanbootctl group list shows all", shown) :
+		       err;
 }
 
 static int group_check_name(struct manage *m, const char *name)
 {
-	return group_name_valid(name) ? 0
-				      : reason_refuse(m->reason, -EINVAL,
+	return group_name_valid(name) ? 0 :
+					reason_refuse(m->reason, -EINVAL,
 						      "a group's name is made of letters, digits, '-', '_' and '.', at "
 						      "most 63, and is not none");
 }
@@ -133,8 +133,8 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 
 	if (!err)
 		err = group_delete(tx, change->group.id);
-	return err ? err
-		   : event_add(tx, "info", "group-removed", m->actor, 0, change->group.name,
+	return err ? err :
+		     event_add(tx, "info", "group-removed", m->actor, 0, change->group.name,
 			       "removed; %u machines were in it", change->group.machines);
 }
 
@@ -149,12 +149,9 @@ int boot_group_add(struct boot *boot, const char *name, const char *actor, struc
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason)
 {
-	struct group_change change = { .manage = { .boot = boot,
-						   .actor = actor,
-						   .reason = reason,
-						   .which = name,
-						   .key = key,
-						   .value = value } };
+	struct group_change change = {
+		.manage = { .boot = boot, .actor = actor, .reason = reason, .which = name, .key = key, .value = value }
+	};
 	char shown[80];
 
 	parse_clean_text(key, shown, sizeof(shown));

@@ -26,10 +26,10 @@ static int check_lun(struct volume_change *c, struct inventory_tx *tx)
 
 	if (c->wanted_lun < 0) {
 		err = attachment_free_lun(tx, c->machine.id, &c->lun);
-		return err == -ENOSPC
-			       ? reason_refuse(c->reason, err, "%s has a volume at each LUN from 1 to %d already",
-					       c->machine.name, LUN_MAX)
-			       : err;
+		return err == -ENOSPC ?
+			       reason_refuse(c->reason, err, "%s has a volume at each LUN from 1 to %d already",
+					     c->machine.name, LUN_MAX) :
+			       err;
 	}
 	if (c->wanted_lun == 0)
 		return reason_refuse(c->reason, -EINVAL,
@@ -65,8 +65,8 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 		return reason_refuse(c->reason, err,
 				     "LUN %u of %s is taken: sanbootctl machine show %s lists its volumes", c->lun,
 				     c->machine.name, c->machine.name);
-	return err ? err
-		   : event_add(tx, "info", "volume-attached", c->actor, c->machine.id, c->machine.name,
+	return err ? err :
+		     event_add(tx, "info", "volume-attached", c->actor, c->machine.id, c->machine.name,
 			       "volume %s is LUN %u", c->volume.name, c->lun);
 }
 
@@ -257,8 +257,8 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 	if (err == -ENOENT)
 		return reason_refuse(c->reason, err, "%s does not have volume %s any more", c->machine.name,
 				     c->volume.name);
-	return err ? err
-		   : event_add(tx, "info", "volume-detached", c->actor, c->machine.id, c->machine.name,
+	return err ? err :
+		     event_add(tx, "info", "volume-detached", c->actor, c->machine.id, c->machine.name,
 			       "volume %s, which was LUN %u", c->volume.name, c->lun);
 }
 
@@ -336,8 +336,8 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 		return err;
 	volume.size_bytes = c->size_bytes;
 	err = volume_update(tx, &volume);
-	return err ? err
-		   : event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0,
+	return err ? err :
+		     event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0,
 			       volume.kind == VOLUME_SYSTEM ? c->machine.name : volume.name, "%llu bytes",
 			       (unsigned long long)c->size_bytes);
 }
@@ -456,9 +456,9 @@ static int set_run(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = volume_update(tx, &volume);
 	parse_clean_text(c->value, shown, sizeof(shown));
-	return err ? err
-		   : event_add(tx, "info", "volume-set", c->actor, c->attached ? c->machine.id : 0, c->volume.name, "%s=%s",
-			       c->key, shown);
+	return err ? err :
+		     event_add(tx, "info", "volume-set", c->actor, c->attached ? c->machine.id : 0, c->volume.name,
+			       "%s=%s", c->key, shown);
 }
 
 /* Under a claim, for what may only change while nobody has it open. */
@@ -473,8 +473,8 @@ static int set_closed(struct volume_change *c)
 	if (!disks_is_closed(disks, c->volume.id))
 		err = c->attached ? reason_refuse(c->reason, -EBUSY,
 						  "volume %s is in use by %s: switch it off, or detach the volume",
-						  c->volume.name, c->machine.name)
-				  : reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
+						  c->volume.name, c->machine.name) :
+				    reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
 						  c->volume.name);
 	else if (!strcmp(c->key, "state") && c->volume.state == VOLUME_FAILED && !strcmp(c->value, "ready"))
 		err = store_lift_volume(c->boot->store, &c->volume, c->reason);

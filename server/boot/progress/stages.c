@@ -22,7 +22,7 @@ struct stages {
 	struct boot *boot;
 	struct timeline *timeline;
 	uv_timer_t timer;
-	bool started; /* the main thread's */
+	bool started;	   /* the main thread's */
 	atomic_bool awake; /* the timer runs, or wake is on its way */
 	struct loop_msg wake;
 	bool open; /* the timer may be used; the loop's */
@@ -41,8 +41,8 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 	const struct boot_stage_record *r = &change->record;
 	const char *hint = timeline_hint(r->stage);
 	struct machine machine = { 0 };
-	int err = r->machine_id ? machine_by_id(tx, r->machine_id, &machine)
-				: machine_by_mac(tx, change->mac, &machine);
+	int err =
+		r->machine_id ? machine_by_id(tx, r->machine_id, &machine) : machine_by_mac(tx, change->mac, &machine);
 
 	if (err && err != -ENOENT)
 		return err;
@@ -110,8 +110,8 @@ static void asking_each(void *arg, const struct boot_session *session, int err)
 	}
 	/* Where those were not all, nobody knows: it is asked again later. */
 	if (!err)
-		timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number,
-				    asking->heard_ms, time_unix_ms());
+		timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
+				    time_unix_ms());
 	stages_changed(boot->stages);
 	free(asking);
 	boot_leave(boot);

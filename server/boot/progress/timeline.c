@@ -101,8 +101,7 @@ void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, co
 	track = track_get(t, machine_id, number);
 	track->seen_ms = now_ms;
 	/* Not only another attempt of the same power-on. Behind an address may be others. */
-	if (by_mac || !track->at_ms[STAGE_SCRIPT] ||
-	    now_ms - track->at_ms[STAGE_SCRIPT] > 10 * TIMELINE_LOGIN_MS) {
+	if (by_mac || !track->at_ms[STAGE_SCRIPT] || now_ms - track->at_ms[STAGE_SCRIPT] > 10 * TIMELINE_LOGIN_MS) {
 		*track = (struct track){ .machine_id = machine_id, .number = number, .seen_ms = now_ms };
 		snprintf(track->mac, sizeof(track->mac), "%s", mac);
 		change_add(t, TIMELINE_CLEAR, track, STAGE_DHCP);

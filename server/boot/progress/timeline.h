@@ -28,16 +28,16 @@
 enum {
 	TIMELINE_TRACKS = 1024,
 	TIMELINE_ARRIVALS = 1024,
-	TIMELINE_CHANGES = 4096, /* not yet taken */
-	TIMELINE_FILE_MS = 60000,	 /* DHCP -> boot file */
-	TIMELINE_SCRIPT_MS = 60000,	 /* boot file -> script */
-	TIMELINE_LOGIN_MS = 60000,	 /* script -> iPXE's login */
-	TIMELINE_READ_MS = 60000,	 /* iPXE's login -> first read */
-	TIMELINE_SILENCE_MS = 30000,	 /* of iPXE's session: its loader is done */
-	TIMELINE_KERNEL_MS = 120000,	 /* loader done -> kernel's login */
-	TIMELINE_UNSTEADY_MS = 180000,	 /* kernel's login -> steady */
+	TIMELINE_CHANGES = 4096,       /* not yet taken */
+	TIMELINE_FILE_MS = 60000,      /* DHCP -> boot file */
+	TIMELINE_SCRIPT_MS = 60000,    /* boot file -> script */
+	TIMELINE_LOGIN_MS = 60000,     /* script -> iPXE's login */
+	TIMELINE_READ_MS = 60000,      /* iPXE's login -> first read */
+	TIMELINE_SILENCE_MS = 30000,   /* of iPXE's session: its loader is done */
+	TIMELINE_KERNEL_MS = 120000,   /* loader done -> kernel's login */
+	TIMELINE_UNSTEADY_MS = 180000, /* kernel's login -> steady */
 	TIMELINE_STEADY_MS = 20000,
-	TIMELINE_GAP_MS = 120000,	 /* quiet for so long: another power-on */
+	TIMELINE_GAP_MS = 120000, /* quiet for so long: another power-on */
 	TIMELINE_FORGET_MS = 3600000,
 };
 
@@ -82,8 +82,8 @@ void timeline_problem(struct timeline *timeline, int64_t machine_id, const char 
 void timeline_session_began(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe,
 			    const char *address, int64_t now_ms);
 /* heard_ms: when the session's peer was heard of last. */
-void timeline_session_ended(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe,
-			    int64_t heard_ms, const char *why);
+void timeline_session_ended(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe, int64_t heard_ms,
+			    const char *why);
 void timeline_first_read(struct timeline *timeline, int64_t machine_id, uint64_t number, int64_t now_ms);
 /* heard_ms 0: it has no session of iPXE (any more). */
 void timeline_ipxe_heard(struct timeline *timeline, int64_t machine_id, uint64_t number, int64_t heard_ms,

@@ -28,11 +28,11 @@ struct track {
 	char mac[PARSE_MAC_TEXT];
 	int64_t at_ms[BOOT_STAGES]; /* 0: not reached */
 	int64_t seen_ms;
-	int64_t due_ms;	      /* the next look; 0: none */
-	int64_t steady_ms;    /* steady then; 0: no session of the system */
+	int64_t due_ms;	   /* the next look; 0: none */
+	int64_t steady_ms; /* steady then; 0: no session of the system */
 	int64_t ipxe_heard_ms;
 	unsigned system_sessions;
-	bool told; /* that it is stuck */
+	bool told;     /* that it is stuck */
 	bool explains; /* the problem is the cause */
 	char problem[256];
 };

@@ -2,7 +2,6 @@
 /* Slots and tickets: see turns.h. The mutex guards all of it; a scan of the table is all that happens under it. */
 #include "turns.h"
 
-
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -20,18 +20,18 @@
 
 enum {
 	TURNS_TICKETS = 4096,
-	TURNS_LOGIN_MS = 60000,	  /* a slot without a login for so long is free */
-	TURNS_IDLE_MS = 30000,	  /* and one whose sessions have been gone for so long */
-	TURNS_BOOT_MS = 180000,	  /* the longest that a boot keeps its slot */
+	TURNS_LOGIN_MS = 60000,	   /* a slot without a login for so long is free */
+	TURNS_IDLE_MS = 30000,	   /* and one whose sessions have been gone for so long */
+	TURNS_BOOT_MS = 180000,	   /* the longest that a boot keeps its slot */
 	TURNS_PATIENCE_MS = 20000, /* without asking, a ticket is void */
-	TURNS_AGE_MS = 300000,	  /* having waited for so long comes before priority */
+	TURNS_AGE_MS = 300000,	   /* having waited for so long comes before priority */
 };
 
 struct turns;
 
 struct turn {
-	bool now;	 /* it may boot */
-	unsigned place;	 /* else: 1 is next */
+	bool now;	  /* it may boot */
+	unsigned place;	  /* else: 1 is next */
 	unsigned waiting; /* how many wait, itself included */
 };
 

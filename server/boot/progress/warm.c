@@ -19,7 +19,7 @@ enum { WARM_DONE_KEPT = 64 };
 
 /* A boot whose reads are noted. */
 struct followed {
-	int64_t machine_id; /* 0: free */
+	int64_t machine_id;	       /* 0: free */
 	uint64_t first_number, number; /* of boots: several, where its disk stayed open through them */
 	uint64_t since_ms;
 	struct image_version version;
@@ -36,12 +36,12 @@ struct done {
 struct warm {
 	struct boot *boot;
 	atomic_bool stop;
-	atomic_ullong bytes; /* read ahead since the start */
+	atomic_ullong bytes;   /* read ahead since the start */
 	pthread_mutex_t mutex; /* guards all below */
 	struct followed followed[WARM_FOLLOWED];
 	struct image_version queue[WARM_QUEUE];
 	unsigned queue_count;
-	bool reading;		 /* queue_job is under way, with queue[0] */
+	bool reading; /* queue_job is under way, with queue[0] */
 	struct done done[WARM_DONE_KEPT];
 	unsigned next_done;
 	struct pool_job queue_job;

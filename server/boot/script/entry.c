@@ -179,10 +179,9 @@ static bool parse_line(struct entry_parser *p, char *line, struct reason *why)
 			return true;
 		return reason_refuse(why, false, "%s: expected %s", name, entry_keys[i].expected);
 	}
-	return reason_refuse(
-		why, false,
-		"there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
-		log_escape(shown, sizeof(shown), name, strlen(name)));
+	return reason_refuse(why, false,
+			     "there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
+			     log_escape(shown, sizeof(shown), name, strlen(name)));
 }
 
 /* The four files that wimboot needs stand before what the site adds. */
@@ -324,9 +323,9 @@ static void load_file(void *arg, const char *name, const char *path)
 	err = e->count == ENTRIES_MAX ? -ENOSPC : folder_read(path, ENTRY_CONF_MAX, &text, &len);
 	if (err) {
 		reason_set(&problem.why, "%s",
-			   err == -EFBIG    ? "more than 16 KiB"
-			   : err == -ENOSPC ? "more than 64 entries"
-					    : strerror(-err));
+			   err == -EFBIG  ? "more than 16 KiB" :
+			   err == -ENOSPC ? "more than 64 entries" :
+					    strerror(-err));
 		load_refuse(e, name, &problem);
 		return;
 	}

@@ -351,8 +351,7 @@ static int line_list(const char *at, const char *line_end)
 	return -1;
 }
 
-static int render_pieces(struct render *r, const char *at, const char *line_end, uint64_t set, int list,
-			 unsigned item)
+static int render_pieces(struct render *r, const char *at, const char *line_end, uint64_t set, int list, unsigned item)
 {
 	const char *next, *name_end;
 	int err;
@@ -408,8 +407,10 @@ static int check_bytes(const struct render *r, const char *line, const char *lin
 {
 	for (const char *at = line; at < line_end; at++)
 		if (((unsigned char)*at < 0x20 && *at != '\t') || *at == 0x7f)
-			return render_complain(r, *at == '\r' ? "lines end with CR and LF, iPXE needs LF alone"
-							     : "a control character", at, 1);
+			return render_complain(r,
+					       *at == '\r' ? "lines end with CR and LF, iPXE needs LF alone" :
+							     "a control character",
+					       at, 1);
 	return 0;
 }
 

@@ -17,7 +17,8 @@
 
 enum { TEMPLATES_MAX = 64, PROBLEMS_MAX = 32 };
 
-struct template {
+struct template
+{
 	char name[TEMPLATE_NAME_MAX];
 	char *text;
 	size_t len;

@@ -21,8 +21,8 @@ void templates_free(struct templates *templates);
 void templates_load(struct templates *templates, const char *folder);
 /* In order of name: the files in force, by their path; what was refused. */
 void templates_each(struct templates *templates, void (*each)(void *arg, const char *file), void *arg);
-void templates_each_problem(struct templates *templates,
-			    void (*each)(void *arg, const struct boot_problem *problem), void *arg);
+void templates_each_problem(struct templates *templates, void (*each)(void *arg, const struct boot_problem *problem),
+			    void *arg);
 /*
  * 0, or -EINVAL, -ENOMEM: logged (script_make). Where a site's template fails with these values the built-in one
  * is used.

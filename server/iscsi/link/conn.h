@@ -74,13 +74,13 @@ struct conn {
 	bool poll_open;
 	int events;
 	uint64_t last_rx_ms;
-	uint64_t receives; /* how often something came */
+	uint64_t receives;    /* how often something came */
 	uint64_t deadline_ms; /* closed then; 0: never */
 	const char *deadline_why;
 
 	struct pdu_in in;
 	enum conn_sink sink;
-	void *sink_to;			/* SINK_USER: for user->take */
+	void *sink_to;		       /* SINK_USER: for user->take */
 	size_t sink_offset, sink_left; /* bytes of it */
 	struct buf segment;	       /* the data segment, for SINK_SEGMENT */
 	uint8_t *unread;

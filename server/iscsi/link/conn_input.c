@@ -18,7 +18,7 @@
 enum {
 	DIRECT_MIN = 8192, /* bytes still to come that make a direct receive worth while */
 	DIRECT_PIECES = 8,
-	ACK_BELOW = 8192,      /* bytes of a receive; the kernel acknowledges by itself what is some segments long */
+	ACK_BELOW = 8192, /* bytes of a receive; the kernel acknowledges by itself what is some segments long */
 };
 
 /* Whether PDUs may be parsed at present. */
@@ -315,7 +315,8 @@ uint64_t conn_tick_all(struct link_loop *loop, uint64_t now_ms)
 {
 	uint64_t next_ms = UINT64_MAX;
 
-	list_each(link, next, &loop->conns) {
+	list_each(link, next, &loop->conns)
+	{
 		struct conn *conn = list_entry(link, struct conn, link);
 
 		if (conn->deadline_ms && now_ms >= conn->deadline_ms)

@@ -44,7 +44,7 @@ struct link_loop {
 	struct spares pdus;
 	struct rx_pool rx;
 	uv_timer_t tick;
-	bool resting;			     /* the tick is far away, or off */
+	bool resting;			   /* the tick is far away, or off */
 	unsigned log_left, log_suppressed; /* lines that peers may still cause until the next tick */
 };
 

@@ -66,7 +66,8 @@ static void make_room(struct link_loop *loop, const struct endpoint *peer)
 
 	if (loop->login_count < PORTAL_LOGINS_PER_ADDRESS)
 		return;
-	list_each(link, next, &loop->conns) {
+	list_each(link, next, &loop->conns)
+	{
 		struct conn *conn = list_entry(link, struct conn, link);
 
 		if (!conn->counted)

@@ -62,7 +62,7 @@ void login_refuse(struct login *login, uint16_t status, const char *reason)
 	struct bhs_login_response *bhs;
 	struct pdu_out *out;
 	bool told = link_log(conn->loop, "iscsi: %s: login refused (0x%04x): %s%s%s", conn->peer_text, status, reason,
-			    login->initiator[0] ? ", initiator " : "", login->initiator);
+			     login->initiator[0] ? ", initiator " : "", login->initiator);
 
 	/* A peer that is refused all day must fill neither the log nor the inventory. */
 	if (told && provider->login_refused)
@@ -129,8 +129,8 @@ static void enter_full_feature(struct login *login)
 
 static struct refusal operational(struct login *login)
 {
-	const char *wrong = negotiate(&login->negotiation, NEGOTIATE_LOGIN, buf_text(&login->text), login->text.len,
-				      &login->reply);
+	const char *wrong =
+		negotiate(&login->negotiation, NEGOTIATE_LOGIN, buf_text(&login->text), login->text.len, &login->reply);
 
 	if (wrong)
 		return (struct refusal){ LOGIN_INITIATOR_ERROR, wrong };
@@ -400,8 +400,11 @@ static void login_pdu(void *arg)
 
 int login_new(struct conn *conn, const struct login_service *service)
 {
-	static const struct conn_user user = { .receive_bytes = LOGIN_RECEIVE_BYTES, .ack_at_once = true,
-					       .header = login_header, .pdu = login_pdu, .lost = login_lost };
+	static const struct conn_user user = { .receive_bytes = LOGIN_RECEIVE_BYTES,
+					       .ack_at_once = true,
+					       .header = login_header,
+					       .pdu = login_pdu,
+					       .lost = login_lost };
 	struct login *login = calloc(1, sizeof(*login));
 
 	if (!login)

@@ -67,8 +67,8 @@ struct login {
 	uint8_t flags; /* of the request in hand */
 	struct buf text, reply;
 	struct negotiation negotiation;
-	bool declared;	/* our MaxRecvDataSegmentLength has been sent */
-	bool announced; /* our TargetPortalGroupTag has been sent */
+	bool declared;		     /* our MaxRecvDataSegmentLength has been sent */
+	bool announced;		     /* our TargetPortalGroupTag has been sent */
 	struct iscsi_access *access; /* what the provider said; NULL in discovery */
 	enum security_state security;
 	bool authenticated;

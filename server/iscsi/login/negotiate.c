@@ -26,9 +26,9 @@ enum kind {
 };
 
 enum {
-	LEADING_ONLY = 1,	/* §13: LO, only in the first login of a session */
-	NOT_IN_DISCOVERY = 2,	/* irrelevant when SessionType=Discovery */
-	FULL_ONLY = 4,		/* FFPO */
+	LEADING_ONLY = 1,     /* §13: LO, only in the first login of a session */
+	NOT_IN_DISCOVERY = 2, /* irrelevant when SessionType=Discovery */
+	FULL_ONLY = 4,	      /* FFPO */
 };
 
 #define AT(field) offsetof(struct iscsi_params, field)
@@ -84,10 +84,19 @@ _Static_assert(array_len(rules) <= 32, "struct negotiation keeps one bit for eac
 void negotiation_init(struct negotiation *negotiation)
 {
 	*negotiation = (struct negotiation){ .params = {
-		.initial_r2t = 1, .immediate_data = 1, .max_send_data = DEFAULT_RECV_DATA, .max_burst = 262144,
-		.first_burst = 65536, .max_r2ts = 1, .time2wait = 2, .time2retain = 20, .max_connections = 1,
-		.pdu_in_order = 1, .sequence_in_order = 1, .protocol_level = 1,
-	} };
+						     .initial_r2t = 1,
+						     .immediate_data = 1,
+						     .max_send_data = DEFAULT_RECV_DATA,
+						     .max_burst = 262144,
+						     .first_burst = 65536,
+						     .max_r2ts = 1,
+						     .time2wait = 2,
+						     .time2retain = 20,
+						     .max_connections = 1,
+						     .pdu_in_order = 1,
+						     .sequence_in_order = 1,
+						     .protocol_level = 1,
+					     } };
 }
 
 static uint32_t *result_of(struct iscsi_params *params, const struct rule *rule)

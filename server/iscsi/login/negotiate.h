@@ -15,8 +15,8 @@
 struct buf;
 
 enum {
-	DEFAULT_RECV_DATA = 8192,    /* §13.12 */
-	MAX_BURST = (1u << 24) - 1,  /* most that we agree to, bytes */
+	DEFAULT_RECV_DATA = 8192,   /* §13.12 */
+	MAX_BURST = (1u << 24) - 1, /* most that we agree to, bytes */
 	MAX_FIRST_BURST = 262144,
 	MAX_R2TS = 8,
 };

@@ -74,8 +74,8 @@ static struct refusal choose_method(struct login *login)
 		login->security = SECURITY_DONE;
 		return no_refusal;
 	}
-	return wants_chap ? REFUSE(LOGIN_AUTHENTICATION_FAILED, "CHAP is needed, and the initiator does not offer it")
-			  : REFUSE(LOGIN_AUTHENTICATION_FAILED,
+	return wants_chap ? REFUSE(LOGIN_AUTHENTICATION_FAILED, "CHAP is needed, and the initiator does not offer it") :
+			    REFUSE(LOGIN_AUTHENTICATION_FAILED,
 				   "the initiator insists on a secret, and the target has none");
 }
 
@@ -124,10 +124,10 @@ static struct refusal answer_reverse(struct login *login)
 	uint64_t id;
 
 	if (!id_text && !challenge_text)
-		return credential->auth == ISCSI_AUTH_MUTUAL
-			       ? REFUSE(LOGIN_AUTHENTICATION_FAILED,
-					"mutual CHAP is needed, and the initiator asks no proof of us")
-			       : no_refusal;
+		return credential->auth == ISCSI_AUTH_MUTUAL ?
+			       REFUSE(LOGIN_AUTHENTICATION_FAILED,
+				      "mutual CHAP is needed, and the initiator asks no proof of us") :
+			       no_refusal;
 	if (!id_text || !challenge_text)
 		return REFUSE(LOGIN_MISSING_PARAMETER, "CHAP_I or CHAP_C without the other");
 	if (!parse_number(id_text, 0, 255, &id) || !chap_decode(challenge_text, theirs, sizeof(theirs), &len))
@@ -184,9 +184,9 @@ struct refusal security_step(struct login *login)
 	case SECURITY_DONE:
 		break;
 	}
-	return chap_keys || get(login, "AuthMethod")
-		       ? REFUSE(LOGIN_INITIATOR_ERROR, "security keys after the security negotiation")
-		       : no_refusal;
+	return chap_keys || get(login, "AuthMethod") ?
+		       REFUSE(LOGIN_INITIATOR_ERROR, "security keys after the security negotiation") :
+		       no_refusal;
 }
 
 /* server.h: under auth none iPXE begins the pending boot; others belong to the current one. */

@@ -260,7 +260,8 @@ static void abort_now(struct iscsi_task *task)
 		return;
 	}
 	/* One that waits for its turn leaves its number behind. */
-	list_each(link, next, &session->held) {
+	list_each(link, next, &session->held)
+	{
 		struct held *held = list_entry(link, struct held, link);
 
 		if (held->task == task)
@@ -275,7 +276,8 @@ void session_abort_tasks(struct session *session, bool (*match)(const struct isc
 	struct iscsi_task *victim;
 
 	/* All are marked first: aborting one must not start another that is next. */
-	list_each(link, next, &session->tasks) {
+	list_each(link, next, &session->tasks)
+	{
 		struct iscsi_task *task = list_entry(link, struct iscsi_task, link);
 
 		if (task->state == TASK_ANSWERING || task->aborted || !match(task, arg))
@@ -286,7 +288,8 @@ void session_abort_tasks(struct session *session, bool (*match)(const struct isc
 	/* Any of these steps may free any task: from the start each time. */
 	do {
 		victim = NULL;
-		list_each(link, next, &session->tasks) {
+		list_each(link, next, &session->tasks)
+		{
 			struct iscsi_task *task = list_entry(link, struct iscsi_task, link);
 
 			if (!task->aborted || task->abort_asked)

@@ -230,7 +230,8 @@ void session_pdu(void *arg)
 
 void session_drop_held(struct session *session)
 {
-	list_each(link, next, &session->held) {
+	list_each(link, next, &session->held)
+	{
 		struct held *held = list_entry(link, struct held, link);
 
 		list_remove(link);

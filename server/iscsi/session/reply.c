@@ -77,7 +77,7 @@ void session_reject(struct session *session, uint8_t reason, const struct bhs *r
 
 	/* iPXE closes when it sees one; it never does what is rejected here. */
 	link_log(session->loop->link, "iscsi: %s, %s: opcode 0x%02x rejected, reason 0x%02x", session->address,
-		session->initiator, rejected->opcode & OP_MASK, reason);
+		 session->initiator, rejected->opcode & OP_MASK, reason);
 	if (++session->rejects > SESSION_REJECTS_MAX) {
 		session_end(session, "too many protocol errors");
 		return;

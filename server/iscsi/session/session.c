@@ -79,8 +79,8 @@ static uint16_t next_tsih(struct target_port *port)
 		if (++port->last_tsih == 0)
 			port->last_tsih = 1; /* 0 asks for a new session */
 		used = false;
-		list_each(link, next, &port->sessions)
-			used |= list_entry(link, struct session, link)->tsih == port->last_tsih;
+		list_each(link, next, &port->sessions) used |=
+			list_entry(link, struct session, link)->tsih == port->last_tsih;
 	} while (used);
 	return port->last_tsih;
 }
@@ -196,8 +196,7 @@ static void session_maybe_finish(struct session *session)
 
 void session_finish_all(struct session_loop *loop)
 {
-	list_each(link, next, &loop->ending)
-		session_maybe_finish(list_entry(link, struct session, ending_link));
+	list_each(link, next, &loop->ending) session_maybe_finish(list_entry(link, struct session, ending_link));
 }
 
 static bool match_all(const struct iscsi_task *task, const void *arg)

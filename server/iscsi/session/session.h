@@ -60,8 +60,8 @@ struct iscsi_task {
 	struct list ready_link; /* session->ready or session->solicit */
 	enum iscsi_task_state state;
 	bool immediate, decoded, aborted, abort_asked;
-	bool read, write;  /* the command's R and W bits */
-	bool unsolicited;  /* Data-Out PDUs without R2T are still to come (F bit) */
+	bool read, write;		  /* the command's R and W bits */
+	bool unsolicited;		  /* Data-Out PDUs without R2T are still to come (F bit) */
 	enum scsi_transport_error failed; /* it will not be executed, and what still comes for it is dropped */
 	uint32_t itt, cmdsn;
 	uint64_t serial;       /* order of arrival at the target */
@@ -73,9 +73,9 @@ struct iscsi_task {
 	uint32_t r2tsn;
 	unsigned r2t_count;
 	uint32_t reserved_in, reserved_out; /* bytes of session->in_flight_in and _out that are its own */
-	uint32_t answers;     /* R2T and Data-In PDUs sent: ExpDataSN */
-	bool answered;	      /* its place in the window is free again */
-	unsigned pdus;	      /* queued */
+	uint32_t answers;		    /* R2T and Data-In PDUs sent: ExpDataSN */
+	bool answered;			    /* its place in the window is free again */
+	unsigned pdus;			    /* queued */
 	struct r2t r2ts[MAX_R2TS];
 	struct data_out data;
 	struct scsi_task scsi;
@@ -142,7 +142,7 @@ struct session {
 	unsigned tmf_count; /* task management requests without a response yet */
 	struct list held;   /* struct held, by CmdSN */
 	size_t held_bytes;
-	bool ignored; /* the PDU in hand is outside the window */
+	bool ignored;		      /* the PDU in hand is outside the window */
 	struct iscsi_task *receiving; /* the command whose PDU is in hand */
 
 	struct list tasks;
@@ -156,8 +156,8 @@ struct session {
 
 	/* text negotiation, text.c */
 	uint32_t text_itt, text_ttt;
-	bool text_final;			/* the request in hand may end it */
-	char text_wanted[ISCSI_NAME_MAX + 1];	/* SendTargets: only this one; "" all */
+	bool text_final;		      /* the request in hand may end it */
+	char text_wanted[ISCSI_NAME_MAX + 1]; /* SendTargets: only this one; "" all */
 	struct buf text, text_reply;
 	size_t text_reply_at;
 

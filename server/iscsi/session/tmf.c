@@ -66,8 +66,7 @@ static void respond(struct session *session, uint32_t itt, uint8_t response)
 static void abort_in_all(struct target_port *port, bool (*match)(const struct iscsi_task *, const void *),
 			 const struct tmf *tmf)
 {
-	list_each(link, next, &port->sessions)
-		session_abort_tasks(list_entry(link, struct session, link), match, tmf);
+	list_each(link, next, &port->sessions) session_abort_tasks(list_entry(link, struct session, link), match, tmf);
 }
 
 /* §11.6.1: the task is there; it never came, and will not; or it is over. */
@@ -172,10 +171,12 @@ void tmf_request(struct session *session, const struct bhs_task_request *bhs)
 /* Whether tasks that were aborted before it came, or by it, are still there. Later ones do not concern it. */
 static bool must_wait(const struct target_port *port, const struct tmf *tmf)
 {
-	list_each(link, next, &port->sessions) {
+	list_each(link, next, &port->sessions)
+	{
 		const struct session *session = list_entry(link, struct session, link);
 
-		list_each(task_link, task_next, &session->tasks) {
+		list_each(task_link, task_next, &session->tasks)
+		{
 			const struct iscsi_task *task = list_entry(task_link, struct iscsi_task, link);
 
 			if (task->aborted && task->serial < tmf->serial)
@@ -207,7 +208,8 @@ static void complete(struct target_port *port, const struct tmf *tmf)
 	if (tmf->function != TMF_TARGET_COLD_RESET)
 		return;
 	/* §11.5.1: all sessions end; who asked for it gets the response first. */
-	list_each(link, next, &port->sessions) {
+	list_each(link, next, &port->sessions)
+	{
 		struct session *each = list_entry(link, struct session, link);
 
 		if (each == session)
@@ -235,7 +237,8 @@ void tmf_forget_session(struct session *session)
 {
 	if (!session->port)
 		return;
-	list_each(link, next, &session->port->tmfs) {
+	list_each(link, next, &session->port->tmfs)
+	{
 		struct tmf *tmf = list_entry(link, struct tmf, link);
 
 		if (tmf->session == session) {

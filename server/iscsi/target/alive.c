@@ -83,7 +83,8 @@ static bool check_step(struct target_loop *loop, struct alive_check *check, uint
 	bool late = now_ms - check->started_ms >= check->timeout_ms, silent = false;
 
 	if (target) {
-		list_each(link, next, &target->port.sessions) {
+		list_each(link, next, &target->port.sessions)
+		{
 			struct session *session = list_entry(link, struct session, link);
 
 			if (session->ending)
@@ -106,7 +107,8 @@ static bool check_step(struct target_loop *loop, struct alive_check *check, uint
 
 void alive_tick(struct target_loop *loop, uint64_t now_ms)
 {
-	list_each(link, next, &loop->checks) {
+	list_each(link, next, &loop->checks)
+	{
 		struct alive_check *check = list_entry(link, struct alive_check, link);
 
 		if (!check_step(loop, check, now_ms))
@@ -118,7 +120,8 @@ void alive_tick(struct target_loop *loop, uint64_t now_ms)
 
 void alive_end_all(struct target_loop *loop)
 {
-	list_each(link, next, &loop->checks) {
+	list_each(link, next, &loop->checks)
+	{
 		struct alive_check *check = list_entry(link, struct alive_check, link);
 
 		answer_check(check, NULL);
@@ -139,7 +142,8 @@ static void start(struct loop_msg *msg)
 		free(check);
 		return;
 	}
-	list_each(link, next, &target->port.sessions) {
+	list_each(link, next, &target->port.sessions)
+	{
 		struct session *session = list_entry(link, struct session, link);
 
 		if (!session->ending)
@@ -156,8 +160,13 @@ void alive_ask(struct target_loop *loop, uint64_t key, unsigned timeout_ms, stru
 
 	if (!check)
 		abort();
-	*check = (struct alive_check){ .msg.run = start, .loop = loop, .key = key, .timeout_ms = timeout_ms,
-				       .reply_loop = reply_loop, .callback = answered, .arg = arg };
+	*check = (struct alive_check){ .msg.run = start,
+				       .loop = loop,
+				       .key = key,
+				       .timeout_ms = timeout_ms,
+				       .reply_loop = reply_loop,
+				       .callback = answered,
+				       .arg = arg };
 	list_init(&check->link);
 	loop_post(loop->io, &check->msg);
 }

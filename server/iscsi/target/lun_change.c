@@ -154,9 +154,8 @@ static void on_lun_opened(void *arg, const struct iscsi_lun *lun, int err, const
 
 static bool session_uses(const struct session *session, unsigned lun)
 {
-	list_each(link, next, &session->tasks)
-		if (list_entry(link, struct iscsi_task, link)->scsi.medium == (int)lun)
-			return true;
+	list_each(link, next,
+		  &session->tasks) if (list_entry(link, struct iscsi_task, link)->scsi.medium == (int)lun) return true;
 	return false;
 }
 
@@ -165,16 +164,16 @@ static bool lun_in_use(const struct target *target, unsigned lun)
 {
 	uint64_t used_ms = target->port.used_ms[lun];
 
-	list_each(link, next, &target->port.sessions)
-		if (session_uses(list_entry(link, struct session, link), lun))
-			return true;
+	list_each(link, next,
+		  &target->port.sessions) if (session_uses(list_entry(link, struct session, link), lun)) return true;
 	return used_ms && !list_empty(&target->port.sessions) &&
 	       time_monotonic_ms() - used_ms < target->loop->lun_in_use_ms;
 }
 
 static void end_users(struct target *target, unsigned lun)
 {
-	list_each(link, next, &target->port.sessions) {
+	list_each(link, next, &target->port.sessions)
+	{
 		struct session *session = list_entry(link, struct session, link);
 
 		if (session_uses(session, lun))
@@ -335,7 +334,8 @@ void lun_change(struct target_loop *loop, const struct lun_request *wanted)
 	list_init(&change->link);
 	if (wanted->lun >= ISCSI_LUNS || (!wanted->lun && wanted->kind != LUN_GROW))
 		change_end(change, -EINVAL,
-			   wanted->lun ? "a LUN is a number from 0 to 255" : "LUN 0 is the machine's own disk, and stays");
+			   wanted->lun ? "a LUN is a number from 0 to 255" :
+					 "LUN 0 is the machine's own disk, and stays");
 	else
 		loop_post(loop->io, &change->msg);
 }

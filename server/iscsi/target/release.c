@@ -70,8 +70,12 @@ void release_ask(struct target_loop *loop, uint64_t key, const char *why, struct
 
 	if (!release)
 		abort(); /* somebody waits for it, and there is no other way to tell him */
-	*release = (struct release){ .msg.run = release_start, .loop = loop, .key = key, .reply_loop = reply_loop,
-				     .released = released, .arg = arg };
+	*release = (struct release){ .msg.run = release_start,
+				     .loop = loop,
+				     .key = key,
+				     .reply_loop = reply_loop,
+				     .released = released,
+				     .arg = arg };
 	snprintf(release->why, sizeof(release->why), "%s", why);
 	loop_post(loop->io, &release->msg);
 }

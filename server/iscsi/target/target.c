@@ -41,7 +41,8 @@ struct target *target_find(struct target_loop *loop, uint64_t key)
 {
 	struct list *bucket = &loop->targets[key % TARGET_BUCKETS];
 
-	list_each(link, next, bucket) {
+	list_each(link, next, bucket)
+	{
 		struct target *target = list_entry(link, struct target, link);
 
 		if (target->port.key == key)
@@ -104,8 +105,7 @@ static void target_free(struct target *target)
 
 void target_end_sessions(struct target *target, const char *why)
 {
-	list_each(link, next, &target->port.sessions)
-		session_end(list_entry(link, struct session, link), why);
+	list_each(link, next, &target->port.sessions) session_end(list_entry(link, struct session, link), why);
 }
 
 /* ---- admission ---- */
@@ -130,7 +130,8 @@ static void on_begun(void *arg, int err, const char *reason)
 		return;
 	}
 	snprintf(text, sizeof(text), "the boot could not begin: %s", reason ? reason : "unknown");
-	list_each(link, next, &target->waiting) {
+	list_each(link, next, &target->waiting)
+	{
 		struct login *login = list_entry(link, struct login, waiting_link);
 
 		if (login->boot == target->begin_boot)
@@ -168,7 +169,8 @@ static bool begin_step(struct target *target, const struct login *login)
 
 static struct session *find_session(struct target *target, const struct login *login)
 {
-	list_each(link, next, &target->port.sessions) {
+	list_each(link, next, &target->port.sessions)
+	{
 		struct session *session = list_entry(link, struct session, link);
 
 		if (!memcmp(session->isid, login->isid, sizeof(session->isid)) &&
@@ -183,7 +185,8 @@ static uint16_t check_bounds(struct target *target, const struct login *login, c
 {
 	unsigned count = 0;
 
-	list_each(link, next, &target->port.sessions) {
+	list_each(link, next, &target->port.sessions)
+	{
 		const struct session *session = list_entry(link, struct session, link);
 
 		if (session->ending)
@@ -355,7 +358,8 @@ bool target_tick_all(struct target_loop *loop, bool all)
 	bool any = false;
 
 	for (int i = 0; i < TARGET_BUCKETS; i++) {
-		list_each(link, next, &loop->targets[i]) {
+		list_each(link, next, &loop->targets[i])
+		{
 			struct target *target = list_entry(link, struct target, link);
 
 			if (!all && !target->close_after_ms && list_empty(&target->changes))

@@ -44,17 +44,17 @@ struct target {
 	struct list link;      /* loop->targets[] */
 	struct list kick_link; /* loop->kicked */
 	enum target_state state;
-	uint64_t boot;	       /* whose sessions these are; 0: not known yet, or without boots */
-	bool beginning;	       /* provider->begin was asked */
+	uint64_t boot;	/* whose sessions these are; 0: not known yet, or without boots */
+	bool beginning; /* provider->begin was asked */
 	bool many;
 	struct iscsi_lun *luns; /* while OPENING (from the answer on), OPEN, CLOSING, LOST */
 	unsigned lun_count;
-	unsigned saves;	      /* provider->save_state was asked */
-	struct list waiting;  /* struct login */
-	struct list releases; /* struct release, release.c: who waits until it is closed */
-	struct list changes;  /* struct lun_change, lun_change.c: LUNs that come, go, grow; one after the other */
+	unsigned saves;		 /* provider->save_state was asked */
+	struct list waiting;	 /* struct login */
+	struct list releases;	 /* struct release, release.c: who waits until it is closed */
+	struct list changes;	 /* struct lun_change, lun_change.c: LUNs that come, go, grow; one after the other */
 	uint64_t close_after_ms; /* the grace ends then; 0: not running */
-	uint64_t begin_boot; /* which boot provider->begin was asked about */
+	uint64_t begin_boot;	 /* which boot provider->begin was asked about */
 };
 
 void target_loop_init(struct target_loop *loop, struct link_loop *link, struct session_loop *sessions,

@@ -68,8 +68,7 @@ static enum pdu_event header_next(struct pdu_in *in, const uint8_t **at, size_t 
 		if (in->have == in->need)
 			break;
 	}
-	if (in->header_digest &&
-	    !digest_matches(in->header + in->header_len, crc32c(0, in->header, in->header_len)))
+	if (in->header_digest && !digest_matches(in->header + in->header_len, crc32c(0, in->header, in->header_len)))
 		return PDU_BAD_HEADER_DIGEST;
 	in->data_len = in->data_left = be24_get(bhs->data_len);
 	if (in->data_len > in->max_data)

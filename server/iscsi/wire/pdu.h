@@ -40,11 +40,11 @@ struct pdu_in {
 
 	enum pdu_state state;
 	bool data_digest_bad;
-	uint32_t data_len;	/* of this PDU */
-	uint32_t data_left;	/* still to come */
-	uint32_t crc;		/* of the data so far */
-	uint32_t header_len;	/* BHS and AHS, once known */
-	uint32_t need, have;	/* of header, or of trailer */
+	uint32_t data_len;   /* of this PDU */
+	uint32_t data_left;  /* still to come */
+	uint32_t crc;	     /* of the data so far */
+	uint32_t header_len; /* BHS and AHS, once known */
+	uint32_t need, have; /* of header, or of trailer */
 	uint32_t pad;
 	uint8_t trailer[3 + DIGEST_BYTES];
 	uint8_t header[PDU_HEADER_MAX];

@@ -49,8 +49,8 @@ static int files_create(struct store *store, const struct volume *volume, const 
 /* A file and those below it that are files of children/. 0 or -errno. */
 struct chain {
 	struct qcow2_info info; /* of the uppermost */
-	unsigned depth; /* with the golden version */
-	uint64_t layers_bytes; /* what those between the uppermost and the golden version take */
+	unsigned depth;		/* with the golden version */
+	uint64_t layers_bytes;	/* what those between the uppermost and the golden version take */
 };
 
 static int read_chain(struct store *store, const char *object, struct chain *chain, struct reason *reason)
@@ -62,9 +62,9 @@ static int read_chain(struct store *store, const char *object, struct chain *cha
 	*chain = (struct chain){ .info = info, .depth = 1 };
 	/* A circle ends, too: it is too deep. */
 	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
-		err = store_file_name_valid(info.backing)
-			      ? qcow2_read_info(files_path(store, info.backing, path), &info, reason)
-			      : -EUCLEAN;
+		err = store_file_name_valid(info.backing) ?
+			      qcow2_read_info(files_path(store, info.backing, path), &info, reason) :
+			      -EUCLEAN;
 		if (!err)
 			chain->layers_bytes += info.allocated_bytes;
 	}
@@ -88,7 +88,8 @@ static int files_snapshot(struct store *store, const struct volume *volume, cons
 		err = -EBUSY;
 	}
 	if (!err && chain.depth >= DISK_CHAIN_MAX) {
-		reason_set(reason, "%.300s has %u files below it already", files_path(store, layer, path), chain.depth - 1);
+		reason_set(reason, "%.300s has %u files below it already", files_path(store, layer, path),
+			   chain.depth - 1);
 		err = -EMLINK;
 	}
 	if (!err) {
@@ -151,7 +152,7 @@ static int files_sync(struct store *store, const char *object)
 	return err ? err : store_sync_path(store_path(store, "children", NULL, path));
 }
 
-static void files_delete(struct store *store, const char *object)
+static void files_remove(struct store *store, const char *object)
 {
 	char path[PATH_MAX], journal[NAME_MAX_TEXT + 16];
 
@@ -275,7 +276,7 @@ const struct store_backend store_files = {
 	.lift = files_lift,
 	.sync = files_sync,
 	.info = files_info,
-	.delete = files_delete,
+	.remove = files_remove,
 	.list = files_list,
 	.used_bytes = files_used_bytes,
 	.reclaim = files_reclaim,

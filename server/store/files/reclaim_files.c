@@ -29,8 +29,8 @@ static bool is_sound(struct store *store, const struct reclaim_volume *row, cons
 	}
 	if (row->layer[0])
 		snprintf(backing, sizeof(backing), "%s", row->layer);
-	return !qcow2_read_info(files_path(store, volume->object, path), info, &reason) &&
-	       info->size_bytes >= least && !strcmp(info->backing, backing);
+	return !qcow2_read_info(files_path(store, volume->object, path), info, &reason) && info->size_bytes >= least &&
+	       !strcmp(info->backing, backing);
 }
 
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *row)
@@ -59,10 +59,10 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 	}
 	if (access(files_path(store, volume->object, path), F_OK) && errno == ENOENT && volume->state == VOLUME_READY)
 		reclaim_record(store, row, true,
-			       volume->kind == VOLUME_SYSTEM
-				       ? "its disk is missing in children/: put the file back (a backup), or reset the "
-					 "machine"
-				       : "its file is missing in children/: put it back (a backup), or remove the volume");
+			       volume->kind == VOLUME_SYSTEM ?
+				       "its disk is missing in children/: put the file back (a backup), or reset the "
+				       "machine" :
+				       "its file is missing in children/: put it back (a backup), or remove the volume");
 }
 
 /* How long the file of a new child for a disk of that size is; 0 where it cannot be told. */

@@ -32,7 +32,12 @@ static void test_be(void **state)
 	assert_true(be32_get(be32_put(0x89abcdef)) == 0x89abcdef);
 	assert_true(be64_get(be64_put(0x89abcdef01234567ull)) == 0x89abcdef01234567ull);
 	assert_int_equal(be32_put(0x01020304).b[0], 1);
-	assert_int_equal(sizeof(struct { struct be16 a; struct be64 b; struct be24 c; }), 13);
+	assert_int_equal(sizeof(struct {
+				 struct be16 a;
+				 struct be64 b;
+				 struct be24 c;
+			 }),
+			 13);
 }
 
 static void test_buf(void **state)
@@ -345,7 +350,10 @@ static void test_pool(void **state)
 	assert_int_equal(pool_new(threads, &pool), 0);
 	for (int i = 0; i < COUNT; i++) {
 		all[i] = (struct work){ { .work = work_run, .done = work_done, .loop = loop, .lane = &lane },
-					&running, &peak, &finished, 0 };
+					&running,
+					&peak,
+					&finished,
+					0 };
 		pool_submit(pool, POOL_READ, &all[i].job);
 	}
 	while (atomic_load(&finished) < COUNT)
@@ -401,7 +409,9 @@ static void test_pool_begins_ahead(void **state)
 	sem_init(&gate, 0, 0);
 	assert_int_equal(pool_new(threads, &pool), 0);
 	for (size_t i = 0; i < array_len(all); i++) {
-		all[i] = (struct ahead){ { .work = ahead_work, .ahead = ahead_begin }, NULL, NULL, (char)('a' + i), order };
+		all[i] = (struct ahead){
+			{ .work = ahead_work, .ahead = ahead_begin }, NULL, NULL, (char)('a' + i), order
+		};
 		/* e has nothing to do ahead, so it does not make f wait for one worker to come to it. */
 		if (i == 4)
 			all[i].job.ahead = NULL;
@@ -440,12 +450,17 @@ static void test_pool_free_runs_the_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_be),	   cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_be),
+		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_reason),
-		cmocka_unit_test(test_crc32c),	   cmocka_unit_test(test_secret),
-		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_loop_posts_to_itself),
-		cmocka_unit_test(test_loop_run_own), cmocka_unit_test(test_loop_stops_when_empty),
+		cmocka_unit_test(test_crc32c),
+		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_log_escape),
+		cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_loop_without_thread),
+		cmocka_unit_test(test_loop_posts_to_itself),
+		cmocka_unit_test(test_loop_run_own),
+		cmocka_unit_test(test_loop_stops_when_empty),
 		cmocka_unit_test(test_fd_table_has_room),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_pool_begins_ahead),

@@ -185,7 +185,7 @@ static void test_disk_read(void **state)
 	deed->run = read_page;
 	on_loop("io-7", deed);
 	assert_true(waited("for a disk:"));
-	assert_non_null(strstr(log_text, " io_schedule ")); /* where in the kernel */
+	assert_non_null(strstr(log_text, " io_schedule "));	 /* where in the kernel */
 	assert_non_null(strstr(log_text, "test_loop_watch+0x")); /* and who called it */
 	/* Now it is in memory. */
 	on_loop("io-7", deed);

@@ -187,12 +187,10 @@ static void test_clean_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_trim),	  cmocka_unit_test(test_assignment),
-		cmocka_unit_test(test_clean_text), cmocka_unit_test(test_u64),
-		cmocka_unit_test(test_number),	  cmocka_unit_test(test_size),
-		cmocka_unit_test(test_percent),	  cmocka_unit_test(test_mac),
-		cmocka_unit_test(test_uuid),	  cmocka_unit_test(test_serial),
-		cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_trim),	cmocka_unit_test(test_assignment), cmocka_unit_test(test_clean_text),
+		cmocka_unit_test(test_u64),	cmocka_unit_test(test_number),	   cmocka_unit_test(test_size),
+		cmocka_unit_test(test_percent), cmocka_unit_test(test_mac),	   cmocka_unit_test(test_uuid),
+		cmocka_unit_test(test_serial),	cmocka_unit_test(test_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

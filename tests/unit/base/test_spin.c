@@ -176,7 +176,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_near_peer), cmocka_unit_test(test_far_peer), cmocka_unit_test(test_too_late),
-		cmocka_unit_test(test_goes_away), cmocka_unit_test(test_loop), cmocka_unit_test(test_look),
+		cmocka_unit_test(test_goes_away), cmocka_unit_test(test_loop),	   cmocka_unit_test(test_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,8 +213,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_turns), TEST(test_priority_of_a_group), TEST(test_flood), TEST(test_timeline),
-		TEST(test_timeline_of_one_that_waits),
+		TEST(test_turns),    TEST(test_priority_of_a_group),	    TEST(test_flood),
+		TEST(test_timeline), TEST(test_timeline_of_one_that_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

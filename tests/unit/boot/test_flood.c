@@ -154,8 +154,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_256_behind_one_router), TEST(test_thousands_of_macs), TEST(test_all_addresses_together),
-		TEST(test_asking_without_end),	  TEST(test_events),		TEST(test_addresses),
+		TEST(test_256_behind_one_router),
+		TEST(test_thousands_of_macs),
+		TEST(test_all_addresses_together),
+		TEST(test_asking_without_end),
+		TEST(test_events),
+		TEST(test_addresses),
 		TEST(test_known_behind_the_same_address),
 	};
 

@@ -181,7 +181,9 @@ static void test_golden_changed(void **state)
 	char path[256], command[400];
 
 	world_add_image(w, "tools", 't');
-	struct boot_volume_new what = { .machine = "pc-001", .name = "tools", .kind = VOLUME_SHARED, .lun = 1, .from = "tools" };
+	struct boot_volume_new what = {
+		.machine = "pc-001", .name = "tools", .kind = VOLUME_SHARED, .lun = 1, .from = "tools"
+	};
 	int64_t id;
 
 	assert_int_equal(boot_volume_create(w->boot, &what, "ctl", &id, &reason), 0);
@@ -473,7 +475,6 @@ static void test_moved_while_opening(void **state)
 	print_message("%u moves, %u of %u logins had it\n", m.moved, with, LOGINS);
 	assert_true(m.moved > 0);
 }
-
 
 static int find_failed(struct inventory_tx *tx, void *arg)
 {

@@ -250,7 +250,9 @@ static void test_set_size(void **state)
 	/* while it runs */
 	assert_int_equal(world_write_block(w, 8192, 0x55, true), 0);
 	set(w, "size", "10G", 0);
-	assert_non_null(strstr(reason.text, "pc-001 runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:0;"));
+	assert_non_null(strstr(
+		reason.text,
+		"pc-001 runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:0;"));
 	assert_non_null(w->disk);
 	assert_int_equal(w->disk->size_bytes, (uint64_t)10 << 30);
 	assert_false(boot_volume_is_closed(w->boot, machine.system.id));
@@ -416,8 +418,8 @@ static void *race(void *arg)
 	struct racer *racer = arg;
 	struct reason why;
 
-	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", "ctl", &why)
-				   : boot_reset(racer->world->boot, "pc-001", "ctl", &why);
+	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", "ctl", &why) :
+				     boot_reset(racer->world->boot, "pc-001", "ctl", &why);
 	return NULL;
 }
 
@@ -449,11 +451,16 @@ static void test_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_reset),     TEST(test_reset_no_space),
-		TEST(test_swap),      TEST(test_remove),
-		TEST(test_mac),	      TEST(test_set),
-		TEST(test_set_size),  TEST(test_resume),
-		TEST(test_set_image), TEST(test_sessions),
+		TEST(test_reset),
+		TEST(test_reset_no_space),
+		TEST(test_swap),
+		TEST(test_remove),
+		TEST(test_mac),
+		TEST(test_set),
+		TEST(test_set_size),
+		TEST(test_resume),
+		TEST(test_set_image),
+		TEST(test_sessions),
 		TEST(test_sessions_unknown),
 		TEST(test_race),
 	};

@@ -70,7 +70,8 @@ static void make_child(struct world *w, const char *file)
 	char path[96];
 
 	snprintf(path, sizeof(path), "children/%s", file);
-	run("cd '%s' && qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=128k -b ../images/debian@1.raw -F raw '%s'", w->dir, path);
+	run("cd '%s' && qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=128k -b ../images/debian@1.raw -F raw '%s'",
+	    w->dir, path);
 	run("cd '%s' && qemu-io -f qcow2 -c 'write -q -P 107 32k 4k' '%s'", w->dir, path);
 }
 
@@ -83,10 +84,10 @@ static int setup(void **state)
 	make_golden(w, "debian@1.raw", "d");
 	make_golden(w, "debian@2.raw", "e");
 	make_golden(w, "alpine@1.raw", "a");
-	make_child(w, "m-nmyfqsum3l43.qcow2");  /* pc-001 */
+	make_child(w, "m-nmyfqsum3l43.qcow2");	/* pc-001 */
 	make_child(w, "m3-nprx5fgyydsr.qcow2"); /* pc-003, for one boot only */
-	make_child(w, "m-5wesly5jnqkc.qcow2");  /* pc-007, whose boot was interrupted */
-	make_child(w, "m-njh2ihssv2je.qcow2");  /* given up */
+	make_child(w, "m-5wesly5jnqkc.qcow2");	/* pc-007, whose boot was interrupted */
+	make_child(w, "m-njh2ihssv2je.qcow2");	/* given up */
 	world_start(w);
 	*state = w;
 	return 0;
@@ -132,7 +133,8 @@ static void test_goes_on(void **state)
 	assert_null(world_open(w, 7, 1, &status, &why));
 	assert_non_null(strstr(why.text, "interrupted"));
 	world_policy(w, "enrol", "auto");
-	world_expect(w, "52:54:00:aa:00:07", "5a4b0075-0000-4000-8000-000000000007", "vm7", "sanboot", "boots debian@1");
+	world_expect(w, "52:54:00:aa:00:07", "5a4b0075-0000-4000-8000-000000000007", "vm7", "sanboot",
+		     "boots debian@1");
 	assert_int_equal(world_begin(w, 7, 2), 0);
 	assert_non_null(world_open(w, 7, 2, &status, &why));
 	assert_int_equal(world_read_disk(w, w->disk, 32768), 'k');

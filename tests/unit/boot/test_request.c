@@ -425,22 +425,10 @@ static void test_prefix(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_machine),
-		TEST(test_restart),
-		TEST(test_invalid),
-		TEST(test_same_moment),
-		TEST(test_many),
-		TEST(test_running),
-		TEST(test_crashed),
-		TEST(test_auth),
-		TEST(test_quiet),
-		TEST(test_sanboot_error),
-		TEST(test_stranger),
-		TEST(test_ipv6),
-		TEST(test_crash),
-		TEST(test_local),
-		TEST(test_first_script),
-		TEST(test_prefix),
+		TEST(test_new_machine), TEST(test_restart),	  TEST(test_invalid),	   TEST(test_same_moment),
+		TEST(test_many),	TEST(test_running),	  TEST(test_crashed),	   TEST(test_auth),
+		TEST(test_quiet),	TEST(test_sanboot_error), TEST(test_stranger),	   TEST(test_ipv6),
+		TEST(test_crash),	TEST(test_local),	  TEST(test_first_script), TEST(test_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

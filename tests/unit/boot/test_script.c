@@ -43,14 +43,16 @@ static struct script_values all(void)
 					       [VAR_WHERE] = "10.0.0.9",
 					       [VAR_SINCE] = "noon",
 					       [VAR_REASON] = "because",
-					       [VAR_URIS] = "iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc",
+					       [VAR_URIS] =
+						       "iscsi:10.0.0.1::3260:0:iqn.2026-11.org.example:sanbootd:abc",
 					       [VAR_TOKEN] = "t0k3n",
 					       [VAR_ENTRY] = "installer",
 					       [VAR_TITLE] = "An installer",
 					       [VAR_KERNEL] = "http://10.0.0.1:8080/boot-files/linux",
 					       [VAR_CMDLINE] = "console=ttyS0 -- x",
 					       [VAR_URL] = "http://10.0.0.2/x.ipxe?a=b&c=d",
-					       [VAR_INITRD] = "http://10.0.0.1:8080/boot-files/a\nhttp://10.0.0.1:8080/boot-files/b\n",
+					       [VAR_INITRD] =
+						       "http://10.0.0.1:8080/boot-files/a\nhttp://10.0.0.1:8080/boot-files/b\n",
 					       [VAR_FILE] = "http://10.0.0.1:8080/boot-files/w/BCD\n",
 					       [VAR_FILE_NAME] = "BCD\n",
 					       [VAR_ITEM] = "disk\nlocal\n",
@@ -235,7 +237,8 @@ static void test_lists(void **state)
 	assert_true(has_line(script, "item disk Its disk"));
 	assert_true(has_line(script, "item local Local_ disk"));
 	assert_true(has_line(script, "item --gap -- because"));
-	assert_true(has_line(script, "choose --default disk --timeout 10000 sanbootd-choose || set sanbootd-choose disk"));
+	assert_true(
+		has_line(script, "choose --default disk --timeout 10000 sanbootd-choose || set sanbootd-choose disk"));
 	free(script);
 	values.value[VAR_ITEM] = values.value[VAR_ITEM_TITLE] = values.value[VAR_TIMEOUT] = values.value[VAR_REASON] =
 		NULL;
@@ -348,8 +351,9 @@ static void test_first(void **state)
 	char *script = render("boot.ipxe", &values);
 
 	(void)state;
-	assert_non_null(strstr(
-		script, "chain --replace --autofree http://10.0.0.1:8080/boot?mac=${netX/mac:hexhyp}&uuid=${uuid}&"));
+	assert_non_null(
+		strstr(script,
+		       "chain --replace --autofree http://10.0.0.1:8080/boot?mac=${netX/mac:hexhyp}&uuid=${uuid}&"));
 	assert_non_null(strstr(script, "undionly.kpxe"));
 	free(script);
 }

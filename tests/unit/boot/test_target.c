@@ -519,13 +519,21 @@ static void test_notes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_find), TEST(test_rule_changes),	   TEST(test_find_without_boot),
-		TEST(test_interrupted),	   TEST(test_power),
-		TEST(test_power_new_boot), TEST(test_power_ephemeral),
-		TEST(test_lifted),	   TEST(test_list),
-		TEST(test_open),	   TEST(test_golden_changed),
-		TEST(test_ephemeral),	   TEST(test_ephemeral_no_space),
-		TEST(test_failed),	   TEST(test_notes),
+		TEST(test_find),
+		TEST(test_rule_changes),
+		TEST(test_find_without_boot),
+		TEST(test_interrupted),
+		TEST(test_power),
+		TEST(test_power_new_boot),
+		TEST(test_power_ephemeral),
+		TEST(test_lifted),
+		TEST(test_list),
+		TEST(test_open),
+		TEST(test_golden_changed),
+		TEST(test_ephemeral),
+		TEST(test_ephemeral_no_space),
+		TEST(test_failed),
+		TEST(test_notes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -484,7 +484,8 @@ static void test_many_portals(void **state)
 
 static void test_entry_paths(void **state)
 {
-	static const char *const bad[] = { "../x", "a/../b", "a//b", "/x", "a/.b", ".x", "a:b", "-x", "a/", "a/-b", "a b" };
+	static const char *const bad[] = { "../x", "a/../b", "a//b", "/x",   "a/.b", ".x",
+					   "a:b",  "-x",     "a/",   "a/-b", "a b" };
 	char text[128];
 	struct boot_problem problem = { 0 };
 	struct entry entry;

@@ -225,7 +225,8 @@ static void test_attach(void **state)
 	expect(attach(w, "data", "pc-001", 300), -EINVAL, "LUN 300: expected 1 to 255");
 	expect(attach(w, "Data", "PC-001", 5), 0, "pc-001 has volume data as LUN 5 from its next boot on");
 	expect(attach(w, "data", "pc-001", 6), -EEXIST, "pc-001 has volume data already, as LUN 5");
-	expect(attach(w, "data", "pc-002", -1), -EBUSY, "volume data belongs to pc-001 (LUN 5): first sanbootctl volume detach");
+	expect(attach(w, "data", "pc-002", -1), -EBUSY,
+	       "volume data belongs to pc-001 (LUN 5): first sanbootctl volume detach");
 	expect(attach(w, "tools", "pc-001", 5), -EEXIST, "LUN 5 of pc-001 is taken");
 	expect(attach(w, "tools", MAC1, -1), 0, "as LUN 1");
 	expect(attach(w, "tools", "pc-002", 255), 0, "as LUN 255");
@@ -252,7 +253,8 @@ static void test_running(void **state)
 	struct volume volume;
 
 	make_data(w, NULL, "data");
-	expect(attach(w, "data", "pc-001", 3), 0, "pc-001 runs: it sees LUN 3 at once where iscsid runs, else after a rescan; on Linux: ");
+	expect(attach(w, "data", "pc-001", 3), 0,
+	       "pc-001 runs: it sees LUN 3 at once where iscsid runs, else after a rescan; on Linux: ");
 	lun = world_lun(w, 3);
 	assert_non_null(lun);
 	volume = world_volume(w, "data");
@@ -301,7 +303,8 @@ static void test_running_failed(void **state)
 	volume = world_volume(w, "data");
 	snprintf(path, sizeof(path), "%s/children/%s", w->dir, volume.object);
 	assert_int_equal(unlink(path), 0);
-	expect(attach(w, "data", "pc-001", -1), 0, "volume data is LUN 1 of pc-001, which runs, and could not be given it now: ");
+	expect(attach(w, "data", "pc-001", -1), 0,
+	       "volume data is LUN 1 of pc-001, which runs, and could not be given it now: ");
 	assert_null(world_lun(w, 1));
 	assert_true(boot_volume_is_closed(w->boot, volume.id));
 	expect(detach(w, "data", NULL, false), 0, NULL);
@@ -426,7 +429,8 @@ static void test_set(void **state)
 	make_data(w, "pc-001", "other");
 	memset(note, 'n', sizeof(note) - 1);
 	note[sizeof(note) - 1] = '\0';
-	set(w, "data", "colour", "red", -EINVAL, "a volume has no such key: name, size, quota, physical-block, state, note");
+	set(w, "data", "colour", "red", -EINVAL,
+	    "a volume has no such key: name, size, quota, physical-block, state, note");
 	set(w, "data", "image", "debian", -EINVAL, "a volume has no such key");
 	set(w, "data", "kind", "cd", -EINVAL, "a volume has no such key");
 	set(w, "data", "name", "a:b", -EINVAL, "name: expected letters");

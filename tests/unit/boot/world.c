@@ -168,8 +168,14 @@ static void runtime_resize(void *world, uint64_t key, unsigned lun, uint64_t siz
 	struct resizing *r = calloc(1, sizeof(*r));
 
 	assert_non_null(r);
-	*r = (struct resizing){ .msg.run = resize_on_io, .world = world, .key = key, .lun = lun, .size_bytes = size_bytes,
-				.reply_loop = reply_loop, .resized = resized, .arg = arg };
+	*r = (struct resizing){ .msg.run = resize_on_io,
+				.world = world,
+				.key = key,
+				.lun = lun,
+				.size_bytes = size_bytes,
+				.reply_loop = reply_loop,
+				.resized = resized,
+				.arg = arg };
 	loop_post(r->world->io, &r->msg);
 }
 
@@ -221,10 +227,13 @@ void world_start(struct world *w)
 	config.pool = w->pool;
 	config.loop = w->loop;
 	assert_int_equal(boot_new(&config, &w->boot), 0);
-	w->runtime = (struct boot_runtime){
-		.arg = w, .probe = runtime_probe, .release = runtime_release, .sessions = runtime_sessions,
-		.resize = runtime_resize, .attach = world_attach, .detach = world_detach
-	};
+	w->runtime = (struct boot_runtime){ .arg = w,
+					    .probe = runtime_probe,
+					    .release = runtime_release,
+					    .sessions = runtime_sessions,
+					    .resize = runtime_resize,
+					    .attach = world_attach,
+					    .detach = world_detach };
 	boot_set_runtime(w->boot, &w->runtime, 3260);
 }
 

@@ -129,7 +129,11 @@ static void change(struct lun_change what, void (*run)(struct loop_msg *msg))
 void world_attach(void *world, uint64_t key, unsigned lun, struct loop *reply_loop,
 		  void (*attached)(void *arg, int err, const char *reason), void *arg)
 {
-	change((struct lun_change){ .world = world, .key = key, .lun = lun, .reply_loop = reply_loop, .changed = attached,
+	change((struct lun_change){ .world = world,
+				    .key = key,
+				    .lun = lun,
+				    .reply_loop = reply_loop,
+				    .changed = attached,
 				    .arg = arg },
 	       attach_on_io);
 }
@@ -137,8 +141,13 @@ void world_attach(void *world, uint64_t key, unsigned lun, struct loop *reply_lo
 void world_detach(void *world, uint64_t key, unsigned lun, bool force, struct loop *reply_loop,
 		  void (*detached)(void *arg, int err, const char *reason), void *arg)
 {
-	change((struct lun_change){ .world = world, .key = key, .lun = lun, .force = force, .reply_loop = reply_loop,
-				    .changed = detached, .arg = arg },
+	change((struct lun_change){ .world = world,
+				    .key = key,
+				    .lun = lun,
+				    .force = force,
+				    .reply_loop = reply_loop,
+				    .changed = detached,
+				    .arg = arg },
 	       detach_on_io);
 }
 

@@ -138,7 +138,8 @@ static void test_options(void **state)
 			assert_string_equal(option_name(row->option), row->name);
 			assert_int_equal(!first->argument, !row->argument);
 			assert_int_equal(row->kind == OPTION_FLAG, !row->argument);
-			for (const char *word = row->commands; word; word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL) {
+			for (const char *word = row->commands; word;
+			     word = strchr(word, '|') ? strchr(word, '|') + 1 : NULL) {
 				const struct command *c = commands;
 
 				while (c->words && strncmp(c->words, word, strcspn(word, "|")))
@@ -221,9 +222,13 @@ static void test_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_commands), cmocka_unit_test(test_refusals),    cmocka_unit_test(test_help),
-		cmocka_unit_test(test_options),	 cmocka_unit_test(test_help_of_options),
-		cmocka_unit_test(test_examples), cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_help_of_options),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,8 @@ static void test_without_asking_the_server(void **state)
 	assert_int_equal(server_run(&nobody, "machine approve 1 --all"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "machine set pc nonsense"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image import /etc/hostname"), EXIT_USAGE);
-	assert_int_equal(server_run(&nobody, "image import /etc/hostname --name x --url http://127.0.0.1:1"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "image import /etc/hostname --name x --url http://127.0.0.1:1"),
+			 EXIT_REFUSED);
 	assert_int_equal(server_run(&nobody, "image build debian"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image build debian --name a/b"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image build debian --name a --size 10"), EXIT_USAGE);

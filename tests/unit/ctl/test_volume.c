@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #define NO_VOLUMES OK("{\"volumes\": []}")
-#define MADE                                                                                                          \
-	"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n{\"label\": \"scratch\", \"machines\": [{\"machine\": "     \
+#define MADE                                                                                                      \
+	"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n{\"label\": \"scratch\", \"machines\": [{\"machine\": " \
 	"\"pc-001\", \"lun\": 1}], \"hint\": \"rescan it\"}"
-#define LIST                                                                                                         \
-	"{\"volumes\": [{\"id\": 1, \"kind\": \"system\", \"label\": \"pc-001:0\", \"name\": null}, {\"id\": 4, "     \
+#define LIST                                                                                                           \
+	"{\"volumes\": [{\"id\": 1, \"kind\": \"system\", \"label\": \"pc-001:0\", \"name\": null}, {\"id\": 4, "      \
 	"\"kind\": \"shared\", \"label\": \"tools\", \"name\": \"tools\", \"state\": \"ready\", \"read_only\": true, " \
 	"\"virtual_bytes\": 1048576, \"image\": \"tools@1\", \"machines\": [{\"machine\": \"a\", \"lun\": 1}, "        \
 	"{\"machine\": \"b\", \"lun\": 2}, {\"machine\": \"c\", \"lun\": 3}, {\"machine\": \"d\", \"lun\": 4}]}]}"
@@ -92,10 +92,11 @@ static void test_create_from_a_file(void **state)
 /* A CD without a name: its image is called as the file. */
 static void test_create_a_cd(void **state)
 {
-	struct server server = { .answers = { OK("{\"name\": \"pc-001\", \"luns\": [{\"lun\": 0}]}"),
-					      "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
-					      OK("{\"stage\": \"done\", \"version\": \"host.conf@1\"}"),
-					      "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"no\"}" } };
+	struct server server = { .answers = {
+					 OK("{\"name\": \"pc-001\", \"luns\": [{\"lun\": 0}]}"),
+					 "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
+					 OK("{\"stage\": \"done\", \"version\": \"host.conf@1\"}"),
+					 "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"no\"}" } };
 	struct server by_image = { .answers = { MADE } };
 	char *said;
 	int code;

@@ -34,7 +34,11 @@ static enum config_result load(struct config *config, struct reason *reason, con
 	return result;
 }
 
-#define FLAGS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define FLAGS(...)                \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
 
 static void test_defaults(void **state)
 {
@@ -62,10 +66,11 @@ static void test_file_and_flags(void **state)
 	struct config config;
 	char text[PARSE_ENDPOINT_TEXT];
 	struct reason reason;
-	const char *file = "# a comment\n\n  state-dir = /srv/s  \nhttp = 10.0.0.1:80\nhttp=10.0.0.2:80\niscsi = 10.0.0.1:3260\nlog-level = debug\n"
-			   "dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h # of eth0\n"
-			   "dhcp-range = 10.0.1.100,10.0.1.200\ndhcp-force = yes\n"
-			   "dhcp-dns = 10.0.0.2, 10.0.0.3\t# two\ndhcp-dns=br1:none\ndhcp-router = 10.0.0.254\ndhcp-domain = a.example,b.example\n";
+	const char *file =
+		"# a comment\n\n  state-dir = /srv/s  \nhttp = 10.0.0.1:80\nhttp=10.0.0.2:80\niscsi = 10.0.0.1:3260\nlog-level = debug\n"
+		"dhcp = full\ninterface = eth0\ndhcp-range = 10.0.0.100,10.0.0.200,1h # of eth0\n"
+		"dhcp-range = 10.0.1.100,10.0.1.200\ndhcp-force = yes\n"
+		"dhcp-dns = 10.0.0.2, 10.0.0.3\t# two\ndhcp-dns=br1:none\ndhcp-router = 10.0.0.254\ndhcp-domain = a.example,b.example\n";
 
 	(void)state;
 	assert_int_equal(load(&config, &reason, file,
@@ -98,27 +103,43 @@ static void test_refusals(void **state)
 		const char *flags[4];
 		const char *reason;
 	} cases[] = {
-		{ "stat-dir = /x\n", { NULL }, "FILE:1: unknown key \"stat-dir\"; the keys are the flags of sanbootd --help without the dashes" },
+		{ "stat-dir = /x\n",
+		  { NULL },
+		  "FILE:1: unknown key \"stat-dir\"; the keys are the flags of sanbootd --help without the dashes" },
 		{ "\nstate-dir /x\n", { NULL }, "FILE:2: expected KEY = VALUE" },
-		{ "http = localhost:80\n", { NULL },
+		{ "http = localhost:80\n",
+		  { NULL },
 		  "FILE:1: http = localhost:80: expected ADDR:PORT with a numeric address, such as 0.0.0.0:8080 or [::]:8080 (at most 16 of them)" },
-		{ "config = /x\n", { NULL }, "FILE:1: unknown key \"config\"; the keys are the flags of sanbootd --help without the dashes" },
+		{ "config = /x\n",
+		  { NULL },
+		  "FILE:1: unknown key \"config\"; the keys are the flags of sanbootd --help without the dashes" },
 		{ "", { "--dhcp", "maybe" }, "--dhcp maybe: expected off, proxy or full" },
-		{ "", { "--cache-size", "1000T" }, "--cache-size 1000T: expected a size such as 2G, less than the machine's memory, or 0 for none" },
+		{ "",
+		  { "--cache-size", "1000T" },
+		  "--cache-size 1000T: expected a size such as 2G, less than the machine's memory, or 0 for none" },
 		{ "", { "--threads", "0" }, "--threads 0: expected a number from 1 to 256" },
 		{ "", { "--threads" }, "--threads needs a value: N" },
 		{ "", { "--bogus" }, "unknown flag --bogus; see sanbootd --help" },
 		{ "", { "bogus" }, "unexpected argument \"bogus\"; see sanbootd --help" },
 		{ "", { "--state-dir", "relative" }, "--state-dir relative: expected an absolute path" },
-		{ "", { "--dhcp", "proxy" }, "--dhcp proxy needs --interface NAME: the network in which the machines are" },
-		{ "dhcp=full\ninterface=eth0\n", { NULL }, "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out" },
-		{ "dhcp-range = 10.0.0.9\n", { NULL },
+		{ "",
+		  { "--dhcp", "proxy" },
+		  "--dhcp proxy needs --interface NAME: the network in which the machines are" },
+		{ "dhcp=full\ninterface=eth0\n",
+		  { NULL },
+		  "--dhcp full needs --dhcp-range FIRST,LAST: the addresses to give out" },
+		{ "dhcp-range = 10.0.0.9\n",
+		  { NULL },
 		  "FILE:1: dhcp-range = 10.0.0.9: expected FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)" },
-		{ "dhcp-dns = dns.example\n", { NULL },
+		{ "dhcp-dns = dns.example\n",
+		  { NULL },
 		  "FILE:1: dhcp-dns = dns.example: expected IPv4 addresses, such as 10.0.0.2,10.0.0.3 or eth1:10.0.0.2, or none" },
-		{ "", { "--dhcp-domain", "-x" }, "--dhcp-domain -x: expected domain names, such as lab.example.org or eth1:lab.example.org, or none" },
+		{ "",
+		  { "--dhcp-domain", "-x" },
+		  "--dhcp-domain -x: expected domain names, such as lab.example.org or eth1:lab.example.org, or none" },
 		{ "", { "--dhcp-force" }, "--dhcp-force makes sense only with --dhcp full" },
-		{ "", { "--iqn-prefix", "IQN.x" },
+		{ "",
+		  { "--iqn-prefix", "IQN.x" },
 		  "--iqn-prefix IQN.x: expected an iSCSI name without its last part, such as iqn.2026-11.org.example:sanbootd (lower case, at most 180 characters)" },
 	};
 	struct config config;
@@ -139,7 +160,8 @@ static void test_what_needs_a_restart(void **state)
 	} cases[] = {
 		{ "threads = 2\nhttp = 10.0.0.1:80\n", "" },
 		/* The same, said in another way. */
-		{ "threads = 7\nthreads = 2\nstate-dir = /a/longer/one\nstate-dir = /var/lib/sanbootd\nhttp = 10.0.0.1:80\n", "" },
+		{ "threads = 7\nthreads = 2\nstate-dir = /a/longer/one\nstate-dir = /var/lib/sanbootd\nhttp = 10.0.0.1:80\n",
+		  "" },
 		{ "threads = 2\nhttp = 10.0.0.1:80\nlog-level = debug\ndhcp = full\ninterface = br0\n"
 		  "dhcp-range = 10.0.0.9,10.0.0.10\ndhcp-dns = none\n",
 		  "" },

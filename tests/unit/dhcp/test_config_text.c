@@ -328,11 +328,11 @@ static void test_offers(void **state)
 	assert_int_equal(dhcp_parse_offer(packet, sizeof(packet), 0x11223344, &server), 1);
 	assert_int_equal(ntohl(server.s_addr), 0x0a000009);
 	assert_int_equal(dhcp_parse_offer(packet, sizeof(packet), 0x11223345, &server), 0); /* another's */
-	packet[242] = 5; /* an ACK */
+	packet[242] = 5;								    /* an ACK */
 	assert_int_equal(dhcp_parse_offer(packet, sizeof(packet), 0x11223344, &server), 0);
 	packet[242] = 2;
 	assert_int_equal(dhcp_parse_offer(packet, 239, 0x11223344, &server), 0); /* cut */
-	packet[241] = 255; /* an option longer than the packet */
+	packet[241] = 255;							 /* an option longer than the packet */
 	assert_int_equal(dhcp_parse_offer(packet, sizeof(packet), 0x11223344, &server), 0);
 }
 

@@ -274,7 +274,7 @@ static void test_solicitations(void **state)
 	assert_true(no_router_valid(packet, 16, 255));
 	assert_false(no_router_valid(packet, 16, 64)); /* from behind a router */
 	assert_false(no_router_valid(packet, 7, 255));
-	assert_false(no_router_valid(packet, 9, 255));  /* half an option */
+	assert_false(no_router_valid(packet, 9, 255)); /* half an option */
 	assert_false(no_router_valid(packet, 15, 255));
 	assert_false(no_router_valid(packet, 24, 255)); /* an option of no length */
 	packet[1] = 1;

@@ -159,8 +159,10 @@ static void test_hangup_and_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_up_and_stopped),	cmocka_unit_test(test_restarts_after_a_kill),
-		cmocka_unit_test(test_backs_off_and_keeps_the_reason), cmocka_unit_test(test_missing_program),
+		cmocka_unit_test(test_up_and_stopped),
+		cmocka_unit_test(test_restarts_after_a_kill),
+		cmocka_unit_test(test_backs_off_and_keeps_the_reason),
+		cmocka_unit_test(test_missing_program),
 		cmocka_unit_test(test_hangup_and_garbage),
 	};
 

@@ -216,7 +216,10 @@ static void test_exhausted(void **state)
 	feed(rig, lines, array_len(lines));
 	assert_string_equal(rig->text, "br0 02:00:00:00:00:0e 2");
 	assert_int_equal(rig->count, 1);
-	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 6 DHCPDISCOVER(an-interface-too-long) 10.0.0.1 02:00:00:00:00:0f no address available", 61000);
+	watch_line(
+		&rig->watch,
+		"dnsmasq-dhcp[90]: 6 DHCPDISCOVER(an-interface-too-long) 10.0.0.1 02:00:00:00:00:0f no address available",
+		61000);
 	assert_string_equal(rig->text, " 02:00:00:00:00:0f 3");
 	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 7 DHCPDISCOVER(br1) 02:00:00:00:00:0f no address available", 181000);
 	assert_string_equal(rig->text, "br1 02:00:00:00:00:0f 1");

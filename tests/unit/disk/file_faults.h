@@ -24,16 +24,16 @@
 #include "skip.h"
 
 static struct {
-	atomic_int interrupts;	 /* so many calls fail with EINTR */
-	atomic_ulong most_bytes; /* of one call; 0: no bound */
-	atomic_long bad_offset;	 /* reads that touch this byte fail with EIO; -1: none */
-	atomic_int write_error;	 /* of every write; 0: none */
-	atomic_int sync_error;	 /* of the next sync; 0: none */
-	atomic_int syncs;	 /* how many ran */
-	atomic_int blocked;	 /* syncs wait while it is not 0 */
+	atomic_int interrupts;	     /* so many calls fail with EINTR */
+	atomic_ulong most_bytes;     /* of one call; 0: no bound */
+	atomic_long bad_offset;	     /* reads that touch this byte fail with EIO; -1: none */
+	atomic_int write_error;	     /* of every write; 0: none */
+	atomic_int sync_error;	     /* of the next sync; 0: none */
+	atomic_int syncs;	     /* how many ran */
+	atomic_int blocked;	     /* syncs wait while it is not 0 */
 	atomic_int syncing, writing; /* calls that are in the kernel */
-	atomic_int overlaps;	 /* of a sync and a write */
-	atomic_ulong wide_writes; /* that reach from one 16 KiB of the file into the next */
+	atomic_int overlaps;	     /* of a sync and a write */
+	atomic_ulong wide_writes;    /* that reach from one 16 KiB of the file into the next */
 } faults = { .bad_offset = -1 };
 
 static inline int faults_reset(void **state)
@@ -162,8 +162,8 @@ static inline int run_range(struct fixture *fx, struct file *file, enum file_op 
 	return fixture_file_run(fx, file, &req);
 }
 
-static inline int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data, size_t length,
-		    uint64_t *error_offset)
+static inline int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data,
+			   size_t length, uint64_t *error_offset)
 {
 	/* Three pieces, so that the iovec is walked. */
 	struct iovec iov[3] = { { data, 100 }, { (char *)data + 100, 0 }, { (char *)data + 100, length - 100 } };

@@ -55,7 +55,9 @@ static struct file *open_written(struct fixture *fx, const char *name, unsigned 
 	struct iovec iov = { data, sizeof(data) };
 
 	for (unsigned i = 0; i < megabytes; i++) {
-		struct file_request req = { .op = FILE_WRITE, .offset = (uint64_t)i * M, .length = M, .iov = &iov, .iov_count = 1 };
+		struct file_request req = {
+			.op = FILE_WRITE, .offset = (uint64_t)i * M, .length = M, .iov = &iov, .iov_count = 1
+		};
 
 		assert_int_equal(fixture_file_run(fx, file, &req), 0);
 	}
@@ -130,7 +132,8 @@ static void test_room_of_the_kernel(void **state)
 	FILE *vmstat = fopen(fixture_path(fx, "vmstat"), "w");
 
 	assert_non_null(vmstat);
-	fprintf(vmstat, "nr_free_pages 99999\nnr_dirty %d\nnr_writeback %d\nnr_dirty_threshold 99999\n", DIRTY, WRITEBACK);
+	fprintf(vmstat, "nr_free_pages 99999\nnr_dirty %d\nnr_writeback %d\nnr_dirty_threshold 99999\n", DIRTY,
+		WRITEBACK);
 	fprintf(vmstat, "nr_dirty_background_threshold %d\n", THRESHOLD);
 	assert_int_equal(fclose(vmstat), 0);
 	set_budget(fx, 4 * M, fixture_path(fx, "vmstat"));

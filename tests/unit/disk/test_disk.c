@@ -53,14 +53,12 @@ static void keeper_close(struct disk *disk, void (*closed)(void *arg, int err), 
 static const struct disk_ops keeper_ops = {
 	.name = "keeper", .submit = keeper_submit, .release = keeper_release, .info = keeper_info, .close = keeper_close
 };
-static const struct disk_ops ordering_ops = {
-	.name = "ordering",
-	.orders = true,
-	.submit = keeper_submit,
-	.release = keeper_release,
-	.info = keeper_info,
-	.close = keeper_close
-};
+static const struct disk_ops ordering_ops = { .name = "ordering",
+					      .orders = true,
+					      .submit = keeper_submit,
+					      .release = keeper_release,
+					      .info = keeper_info,
+					      .close = keeper_close };
 
 static struct keeper *keeper_new(struct fixture *fx, const struct disk_ops *ops, const struct disk_open *how)
 {
@@ -395,10 +393,14 @@ static void test_buffers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_checks),		    cmocka_unit_test(test_order),
-		cmocka_unit_test(test_engine_that_orders), cmocka_unit_test(test_buffers_are_bounded),
-		cmocka_unit_test(test_close_waits),	    cmocka_unit_test(test_events),
-		cmocka_unit_test(test_buffers),		    cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_engine_that_orders),
+		cmocka_unit_test(test_buffers_are_bounded),
+		cmocka_unit_test(test_close_waits),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_buffers),
+		cmocka_unit_test(test_formats),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

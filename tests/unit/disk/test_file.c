@@ -104,7 +104,9 @@ static void test_read_now_not_beside_a_punch(void **state)
 	static char data[M], back[64 * K];
 	struct iovec iov = { back, sizeof(back) };
 	bool done = false;
-	struct file_request punch = { .op = FILE_PUNCH, .offset = M / 2, .length = M / 2, .done = on_done, .user = &done };
+	struct file_request punch = {
+		.op = FILE_PUNCH, .offset = M / 2, .length = M / 2, .done = on_done, .user = &done
+	};
 
 	if (skip_without_read_now(fx))
 		return;

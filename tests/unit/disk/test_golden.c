@@ -234,8 +234,13 @@ static void test_children_read_through_it(void **state)
 		struct disk_open how = { 0 };
 
 		snprintf(name, sizeof(name), "child%d", i);
-		assert_int_equal(fixture_shell(fx, "qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,lazy_refcounts=off -b golden.raw "
-						   "-F raw %s %u", name, (unsigned)SIZE), 0);
+		assert_int_equal(
+			fixture_shell(
+				fx,
+				"qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,lazy_refcounts=off -b golden.raw "
+				"-F raw %s %u",
+				name, (unsigned)SIZE),
+			0);
 		how.path = fixture_path(fx, name);
 		disks[i] = fixture_open(fx, qcow2_disk_open, &how, &result);
 		assert_non_null(disks[i]);

@@ -43,7 +43,7 @@ static void test_create(void **state)
 		assert_int_equal(check.corruptions | check.leaks, 0);
 		qemu_is_content(fx, name);
 		shell_works(fx, "qemu-img info --backing-chain %s | grep '(%llu bytes)'", name,
-					       (unsigned long long)sizes[i]);
+			    (unsigned long long)sizes[i]);
 		assert_int_equal(fixture_shell(fx, "qemu-img info %s | grep 'backing file format: raw'", name),
 				 sizes[i] > 4096 ? 0 : 1);
 	}
@@ -228,8 +228,9 @@ static void test_allocate(void **state)
 	static char zeroes[MIB];
 	struct fixture *fx = *state;
 	struct iovec iov = { zeroes, sizeof(zeroes) };
-	struct disk_request req = { .op = DISK_WRITE, .offset = 3 * MIB, .length = MIB, .iov = &iov, .iov_count = 1,
-				    .allocate = true };
+	struct disk_request req = {
+		.op = DISK_WRITE, .offset = 3 * MIB, .length = MIB, .iov = &iov, .iov_count = 1, .allocate = true
+	};
 	struct disk *disk;
 	uint64_t fresh;
 
@@ -301,7 +302,7 @@ static void change_by_qemu(struct fixture *fx, const char *name, struct model_di
 	memset(model->bytes + offset, (int)fill, length);
 	snprintf(what, sizeof(what), fill ? "write -P %u" : "write -z -u", fill);
 	shell_works(fx, "qemu-io -f qcow2 -d unmap -c '%s %llu %llu' %s", what, (unsigned long long)offset,
-				       (unsigned long long)length, name);
+		    (unsigned long long)length, name);
 }
 
 /* And we read what QEMU wrote into our child, and go on. */
@@ -345,7 +346,7 @@ static void test_made_by_qemu(void **state)
 
 	make_golden(fx, "golden", 8 * MIB);
 	shell_works(fx, "qemu-img create -q -f qcow2 -o cluster_size=128k,extended_l2=on,backing_file=golden,"
-					   "backing_fmt=raw,lazy_refcounts=on child 40G");
+			"backing_fmt=raw,lazy_refcounts=on child 40G");
 	model_disk_init(fx, &model, 8 * MIB, "golden");
 	change_by_qemu(fx, "child", &model, &seed);
 	disk = open_child(fx, "child");

@@ -23,7 +23,7 @@
 #include "disk/qcow2_header.h"
 
 static unsigned syncs, full_syncs; /* calls of fdatasync and of fsync so far */
-static unsigned wide_writes; /* of more than 16 KiB */
+static unsigned wide_writes;	   /* of more than 16 KiB */
 static bool sync_fails;
 static bool disk_full; /* writes that make a file take more fail */
 enum { MARKS_WORK, MARKS_STOP, MARKS_STOPPED, MARKS_FAIL };

@@ -293,12 +293,9 @@ static void test_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_hole_is_the_zero_region),
-		cmocka_unit_test(test_writable),
-		cmocka_unit_test(test_status),
-		cmocka_unit_test(test_opening_fails),
-		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_golden),	      cmocka_unit_test(test_hole_is_the_zero_region),
+		cmocka_unit_test(test_writable),      cmocka_unit_test(test_status),
+		cmocka_unit_test(test_opening_fails), cmocka_unit_test(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

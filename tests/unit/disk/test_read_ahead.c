@@ -145,7 +145,10 @@ static uint64_t resident(const char *path, uint64_t offset, uint64_t length)
 }
 
 static const struct read_ahead_range some[] = {
-	{ 0, 64 * K }, { 128 * K, 8 * K }, { 1 * M, 2 * M + 24 * K }, { 6 * M, 64 * K },
+	{ 0, 64 * K },
+	{ 128 * K, 8 * K },
+	{ 1 * M, 2 * M + 24 * K },
+	{ 6 * M, 64 * K },
 };
 enum { SOME_BYTES = 2 * M + 160 * K };
 
@@ -282,7 +285,10 @@ static void test_layer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_trace), TEST(test_trace_of_a_disk), TEST(test_page_cache), TEST(test_bounds),
+		cmocka_unit_test(test_trace),
+		TEST(test_trace_of_a_disk),
+		TEST(test_page_cache),
+		TEST(test_bounds),
 		TEST(test_layer),
 	};
 

@@ -140,9 +140,9 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	return finish(reason);
 }
 
-#define SIMPLE(verb, what)                                                                                             \
-	(void)boot;                                                                                                    \
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor);                     \
+#define SIMPLE(verb, what)                                                                         \
+	(void)boot;                                                                                \
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor); \
 	return finish(reason)
 
 int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason)
@@ -276,8 +276,9 @@ int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, 
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "create %s %s on %s lun=%d size=%llu from %s by %s",
-		 volume_kind_name(create->kind), create->name ? create->name : "-", create->machine ? create->machine : "-",
-		 create->lun, (unsigned long long)create->size_bytes, create->from ? create->from : "-", actor);
+		 volume_kind_name(create->kind), create->name ? create->name : "-",
+		 create->machine ? create->machine : "-", create->lun, (unsigned long long)create->size_bytes,
+		 create->from ? create->from : "-", actor);
 	*volume_id = fake_boot.volume_id;
 	reason_set(reason, "rescan");
 	return finish(reason);
@@ -307,28 +308,32 @@ int boot_volume_remove(struct boot *boot, const char *volume, const char *actor,
 	SIMPLE("remove-volume", volume);
 }
 
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
+		       struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "snapshot %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
+			  struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "restore %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
+			 struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove-snapshot %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason)
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
+		     struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "copy %s %s by %s", volume, name, actor);
@@ -379,7 +384,10 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	if (strstr(path, "missing"))
 		return reason_refuse(reason, -ENOENT, "%s: there is no such file", path);
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "import %s as %s%s by %s", path, name,
-		 use == IMPORT_AS_DEFAULT ? " default" : use == IMPORT_FOR_VOLUMES ? " for volumes" : "", actor);
+		 use == IMPORT_AS_DEFAULT  ? " default" :
+		 use == IMPORT_FOR_VOLUMES ? " for volumes" :
+					     "",
+		 actor);
 	fake_import =
 		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);

@@ -259,7 +259,8 @@ static int fill(struct inventory_tx *tx, void *arg)
 	strcpy(version.warnings, "no UEFI default loader");
 	err = version_insert(tx, &version);
 	for (int i = 1; i <= 2 && !err; i++) {
-		struct machine machine = { .created_ms = 1, .system = { .version_id = version.id, .backend = "files" } };
+		struct machine machine = { .created_ms = 1,
+					   .system = { .version_id = version.id, .backend = "files" } };
 		struct boot_record boot = { .issued_ms = 5 };
 		char mac[PARSE_MAC_TEXT];
 

@@ -111,7 +111,9 @@ static void test_a_body_without_end(void **state)
 	struct buf text;
 
 	buf_init(&text, 16 << 20);
-	buf_add_string(&text, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
+	buf_add_string(
+		&text,
+		"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 100; i++) {
 		buf_add_string(&text, "10000\r\n");
 		for (int j = 0; j < 0x10000; j += 16)

@@ -21,7 +21,8 @@ static void test_status(void **state)
 	assert_int_equal(json_integer_value(json_object_get(status, "waiting")), 3);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "images"), "names")), 1);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "images"), "versions")), 1);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "space"), "free_bytes")), 60LL << 30);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(status, "space"), "free_bytes")),
+			 60LL << 30);
 	assert_string_equal(text_of(json_object_get(status, "images"), "default"), "debian");
 	assert_string_equal(text_of(dhcp, "mode"), "full");
 	assert_string_equal(text_of(dhcp, "state"), "up");
@@ -33,7 +34,8 @@ static void test_status(void **state)
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "machines"), "BIOS");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "file"), "undionly.kpxe");
 	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 1);
-	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "file"), "snponly.efi");
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "file"),
+			    "snponly.efi");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "source"),
 			    "apt install ipxe");
 	leases = json_object_get(dhcp, "leases");
@@ -61,7 +63,8 @@ static void test_machines(void **state)
 	assert_true(json_is_false(json_object_get(json_object_get(first, "disk"), "clean"))); /* it runs */
 	assert_true(json_is_true(json_object_get(json_object_get(json_array_get(list, 1), "disk"), "clean")));
 	assert_null(strstr(json_string_value(json_object_get(first, "iqn")), "secret"));
-	assert_string_equal(text_of(json_object_get(first, "lease"), "address"), "10.0.0.8"); /* the one that ends later */
+	assert_string_equal(text_of(json_object_get(first, "lease"), "address"),
+			    "10.0.0.8"); /* the one that ends later */
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "lease"), "expires_ms")), 9000);
 	assert_true(json_is_null(json_object_get(json_array_get(list, 1), "lease")));
 	json_decref(answer);
@@ -154,7 +157,9 @@ static void test_timeline(void **state)
 	assert_int_equal(inventory_do(f, put_stages, NULL), 0);
 	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "script ipxe-login 3500 because do this");
 	machine = api_get(f, "/api/v1/machines/pc-001");
-	assert_int_equal(json_array_size(json_object_get(json_array_get(json_object_get(machine, "boots"), 0), "timeline")), 2);
+	assert_int_equal(json_array_size(
+				 json_object_get(json_array_get(json_object_get(machine, "boots"), 0), "timeline")),
+			 2);
 	json_decref(machine);
 	/* Switched on again, and not so far yet; an older sight is none. */
 	fake_boot.arriving = (struct boot_stage_record){ .stage = STAGE_BOOT_FILE, .at_ms = 3000, .detail = "x" };
@@ -233,7 +238,8 @@ static void test_actions(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/approve", "{\"numbers\": [3]}"), 507);
 	fake_boot.fail = 0;
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/approve", "{}"), 400);
-	assert_int_equal(api_change(f, "POST", "/api/v1/machines/approve", "{\"numbers\": [1, 2], \"name\": \"x\"}"), 400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/machines/approve", "{\"numbers\": [1, 2], \"name\": \"x\"}"),
+			 400);
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/deny", "{\"mac\": \"no\"}"), 400);
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/deny", "not json"), 400);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001", "{\"note\": [1]}"), 400);
@@ -341,9 +347,9 @@ static void test_imports(void **state)
 	struct fixture *f = *state;
 	json_t *status;
 
-	assert_int_equal(
-		api_change(f, "POST", "/api/v1/images", "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\", \"default\": true}"),
-		202);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images",
+				    "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\", \"default\": true}"),
+			 202);
 	assert_string_equal(fake_boot.last_call, "import /srv/a.qcow2 as a default by ctl");
 	status = api_get(f, "/api/v1/imports/7");
 	assert_string_equal(text_of(status, "stage"), "converting");
@@ -371,7 +377,8 @@ static void test_policy(void **state)
 	assert_string_equal(text_of(policy, "enrol"), "auto");
 	assert_int_equal(json_integer_value(json_object_get(policy, "max-machines")), 256);
 	json_decref(policy);
-	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"approve\", \"max-machines\": 7}"), 200);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"approve\", \"max-machines\": 7}"),
+			 200);
 	/* All or nothing. */
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"enrol\": \"deny\", \"max-machines\": \"many\"}"),
 			 400);

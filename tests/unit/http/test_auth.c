@@ -134,22 +134,38 @@ static void test_login_page(void **state)
 static void test_the_api_is_closed(void **state)
 {
 	static const char *const requests[][2] = {
-		{ "POST", "logout" },		  { "POST", "password" },
-		{ "POST", "tokens" },		  { "DELETE", "tokens" },
-		{ "GET", "status" },		  { "GET", "policy" },
-		{ "PATCH", "policy" },		  { "GET", "events" },
-		{ "GET", "waiting" },		  { "GET", "groups" },
-		{ "POST", "groups" },		  { "GET", "groups/x" },
-		{ "PATCH", "groups/x" },	  { "DELETE", "groups/x" },
-		{ "GET", "images" },		  { "POST", "images" },
-		{ "GET", "imports/7" },		  { "GET", "images/x" },
-		{ "DELETE", "images/x" },	  { "POST", "images/x/publish" },
-		{ "POST", "images/x/default" },	  { "GET", "machines" },
-		{ "POST", "machines/approve" },	  { "POST", "machines/deny" },
-		{ "GET", "machines/x" },	  { "PATCH", "machines/x" },
-		{ "DELETE", "machines/x" },	  { "POST", "machines/x/release" },
-		{ "POST", "machines/x/reset" },	  { "POST", "machines/x/swap" },
-		{ "POST", "machines/x/macs" },	  { "DELETE", "machines/x/macs/52:54:00:00:00:01" },
+		{ "POST", "logout" },
+		{ "POST", "password" },
+		{ "POST", "tokens" },
+		{ "DELETE", "tokens" },
+		{ "GET", "status" },
+		{ "GET", "policy" },
+		{ "PATCH", "policy" },
+		{ "GET", "events" },
+		{ "GET", "waiting" },
+		{ "GET", "groups" },
+		{ "POST", "groups" },
+		{ "GET", "groups/x" },
+		{ "PATCH", "groups/x" },
+		{ "DELETE", "groups/x" },
+		{ "GET", "images" },
+		{ "POST", "images" },
+		{ "GET", "imports/7" },
+		{ "GET", "images/x" },
+		{ "DELETE", "images/x" },
+		{ "POST", "images/x/publish" },
+		{ "POST", "images/x/default" },
+		{ "GET", "machines" },
+		{ "POST", "machines/approve" },
+		{ "POST", "machines/deny" },
+		{ "GET", "machines/x" },
+		{ "PATCH", "machines/x" },
+		{ "DELETE", "machines/x" },
+		{ "POST", "machines/x/release" },
+		{ "POST", "machines/x/reset" },
+		{ "POST", "machines/x/swap" },
+		{ "POST", "machines/x/macs" },
+		{ "DELETE", "machines/x/macs/52:54:00:00:00:01" },
 		{ "HEAD", "machines/x" },
 	};
 	struct fixture *f = *state;
@@ -282,8 +298,9 @@ static void test_a_new_password_ends_logins(void **state)
 	char cookie[256];
 
 	set_up(f, cookie);
-	assert_int_equal(
-		status_of(f, VIA_CONTROL, "POST", "/api/v1/password", "", "{\"password\": \"battery staple\"}"), 200);
+	assert_int_equal(status_of(f, VIA_CONTROL, "POST", "/api/v1/password", "",
+				   "{\"password\": \"battery staple\"}"),
+			 200);
 	assert_int_equal(status_of(f, VIA_TCP, "GET", "/api/v1/status", cookie, NULL), 401);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"correct horse\"}"), 401);
 	assert_int_equal(status_of(f, VIA_TCP, "POST", "/api/v1/login", "", "{\"password\": \"battery staple\"}"), 200);
@@ -336,7 +353,8 @@ static void test_what_is_recorded(void **state)
 	assert_int_equal(status_of(f, VIA_CONTROL, "DELETE", "/api/v1/tokens", "", body), 200);
 	assert_int_equal(status_of(f, VIA_CONTROL, "DELETE", "/api/v1/tokens", "", body), 404);
 	assert_int_equal(inventory_do(f, list_events, events), 0);
-	assert_string_equal(events, "password-set by web:setup;login-refused by web;token-created by ctl;token-removed by ctl;");
+	assert_string_equal(events,
+			    "password-set by web:setup;login-refused by web;token-created by ctl;token-removed by ctl;");
 }
 
 static void expect_days(struct fixture *f, const char *body, int days)

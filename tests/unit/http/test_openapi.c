@@ -65,8 +65,8 @@ static const json_t *follow(const char *ref)
 static bool type_fits(const json_t *type, const json_t *value)
 {
 	static const char *const names[] = {
-		[JSON_OBJECT] = "object",   [JSON_ARRAY] = "array",   [JSON_STRING] = "string", [JSON_INTEGER] = "integer",
-		[JSON_REAL] = "number",	    [JSON_TRUE] = "boolean", [JSON_FALSE] = "boolean", [JSON_NULL] = "null",
+		[JSON_OBJECT] = "object", [JSON_ARRAY] = "array",  [JSON_STRING] = "string", [JSON_INTEGER] = "integer",
+		[JSON_REAL] = "number",	  [JSON_TRUE] = "boolean", [JSON_FALSE] = "boolean", [JSON_NULL] = "null",
 	};
 	const char *is = names[json_typeof(value)];
 	json_t *one;
@@ -84,7 +84,8 @@ static void expect_fit(const char *where, const json_t *schema, const json_t *va
 
 static void expect_object(const char *where, const json_t *schema, const json_t *value)
 {
-	const json_t *properties = json_object_get(schema, "properties"), *more = json_object_get(schema, "additionalProperties");
+	const json_t *properties = json_object_get(schema, "properties"),
+		     *more = json_object_get(schema, "additionalProperties");
 	json_t *one;
 	const char *key;
 	size_t i;
@@ -132,8 +133,9 @@ static void expect_fit(const char *where, const json_t *schema, const json_t *va
 /* A path with what there is in the fixture. */
 static void fill_in(const char *pattern, char *path, size_t size)
 {
-	static const char *const values[][2] = { { "{machine}", "pc-001" }, { "{group}", "lab" },  { "{image}", "debian@1" },
-						 { "{import}", "7" },	    { "{volume}", "tools" }, { "{mac}", "52:54:00:00:01:01" } };
+	static const char *const values[][2] = { { "{machine}", "pc-001" }, { "{group}", "lab" },
+						 { "{image}", "debian@1" }, { "{import}", "7" },
+						 { "{volume}", "tools" },   { "{mac}", "52:54:00:00:01:01" } };
 	size_t len = 0;
 
 	while (*pattern && len + 1 < size) {
@@ -170,10 +172,12 @@ static void test_every_route_is_described(void **state)
 			continue;
 		for (size_t i = 0; route->method[i]; i++)
 			method[i] = (char)(route->method[i] | 0x20);
-		operation = json_object_get(json_object_get(json_object_get(document, "paths"), route->pattern), method);
+		operation =
+			json_object_get(json_object_get(json_object_get(document, "paths"), route->pattern), method);
 		if (!operation)
 			fail_msg("%s %s is not described", route->method, route->pattern);
-		assert_non_null(schema_in(json_object_iter_value(json_object_iter(json_object_get(operation, "responses")))));
+		assert_non_null(
+			schema_in(json_object_iter_value(json_object_iter(json_object_get(operation, "responses")))));
 		/* Who needs no login is said to. */
 		assert_int_equal(json_is_array(json_object_get(operation, "security")), route->access == ACCESS_PUBLIC);
 		count++;
@@ -235,7 +239,8 @@ static void test_bodies_are_held_to_what_is_described(void **state)
 
 	json_object_foreach(json_object_get(document, "paths"), pattern, path) {
 		for (size_t i = 0; i < array_len(methods); i++) {
-			const json_t *content = json_object_get(json_object_get(path, methods[i]), "requestBody"), *schema;
+			const json_t *content = json_object_get(json_object_get(path, methods[i]), "requestBody"),
+				     *schema;
 			const char *method = i == 0 ? "POST" : i == 1 ? "PATCH" : "DELETE", *first;
 			char address[256], body[256];
 

@@ -279,7 +279,7 @@ static void test_what_a_machine_asks(void **state)
 {
 	struct http http = { 0 };
 	struct request *request = make_request(&http, SERVES_BOOT);
-	static const char *const others[] = { "manufacturer", "product", "asset", "platform",
+	static const char *const others[] = { "manufacturer", "product", "asset",   "platform",
 					      "buildarch",    "version", "attempt", "choose" };
 	struct boot_ask ask;
 	char long_serial[500];

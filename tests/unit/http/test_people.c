@@ -209,8 +209,9 @@ static void test_what_a_machine_is(void **state)
 
 static int second_version(struct inventory_tx *tx, void *arg)
 {
-	struct image_version version = { .number = 2, .size_bytes = 8 << 20, .image = "debian", .file = "debian@2.raw",
-					 .format = "raw" };
+	struct image_version version = {
+		.number = 2, .size_bytes = 8 << 20, .image = "debian", .file = "debian@2.raw", .format = "raw"
+	};
 
 	(void)arg;
 	return version_insert(tx, &version);

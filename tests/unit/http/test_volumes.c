@@ -108,9 +108,12 @@ static void test_one(void **state)
 {
 	static const struct {
 		const char *path, *label;
-	} cases[] = { { "scratch", "scratch" },	 { "SCRATCH", "scratch" },    { "%233", "scratch" }, { "pc-001:1", "scratch" },
-		      { "pc-001:0", "pc-001:0" }, { "pc-002%3A7", "tools" }, { "%232", "pc-002:0" } };
-	static const char *const none[] = { "nothing", "%2399", "%23x", "pc-001:9", "nobody:0", "pc-001:256", ":", "%22" };
+	} cases[] = { { "scratch", "scratch" },	 { "SCRATCH", "scratch" },   { "%233", "scratch" },
+		      { "pc-001:1", "scratch" }, { "pc-001:0", "pc-001:0" }, { "pc-002%3A7", "tools" },
+		      { "%232", "pc-002:0" } };
+	static const char *const none[] = {
+		"nothing", "%2399", "%23x", "pc-001:9", "nobody:0", "pc-001:256", ":", "%22"
+	};
 	char path[128];
 
 	for (size_t i = 0; i < array_len(cases); i++) {
@@ -130,7 +133,8 @@ static void test_one(void **state)
 
 static void test_luns_of_a_machine(void **state)
 {
-	json_t *machine = api_get(*state, "/api/v1/machines/pc-001"), *luns = json_object_get(machine, "luns"), *lun, *list;
+	json_t *machine = api_get(*state, "/api/v1/machines/pc-001"), *luns = json_object_get(machine, "luns"), *lun,
+	       *list;
 
 	assert_int_equal(json_array_size(luns), 4);
 	lun = json_array_get(luns, 0);
@@ -253,8 +257,8 @@ static void test_changes(void **state)
 	} cases[] = {
 		{ "POST", "/api/v1/volumes/spare/attach", "{\"machine\": \"pc-002\", \"lun\": 3}",
 		  "attach spare to pc-002 lun=3 by ctl", "rescan" },
-		{ "POST", "/api/v1/volumes/%236/attach", "{\"machine\": \"pc-002\"}", "attach #6 to pc-002 lun=-1 by ctl",
-		  "rescan" },
+		{ "POST", "/api/v1/volumes/%236/attach", "{\"machine\": \"pc-002\"}",
+		  "attach #6 to pc-002 lun=-1 by ctl", "rescan" },
 		{ "POST", "/api/v1/volumes/tools/detach", "{\"machine\": \"pc-002\", \"force\": true}",
 		  "detach tools from pc-002 by force by ctl", "" },
 		{ "POST", "/api/v1/volumes/scratch/detach", NULL, "detach scratch from - by ctl", "" },
@@ -287,7 +291,8 @@ static void test_changes(void **state)
 	assert_string_equal(text_of(answer, "removed"), "spare");
 	json_decref(answer);
 	json_decref(change(state, "POST", "/api/v1/volumes/spare/attach", "{}", 400));
-	json_decref(change(state, "POST", "/api/v1/volumes/spare/attach", "{\"machine\": \"pc-001\", \"lun\": \"x\"}", 400));
+	json_decref(change(state, "POST", "/api/v1/volumes/spare/attach", "{\"machine\": \"pc-001\", \"lun\": \"x\"}",
+			   400));
 	json_decref(change(state, "POST", "/api/v1/volumes/nothing/detach", "{}", 404));
 	json_decref(change(state, "POST", "/api/v1/volumes/spare/detach", "{\"machine\": 1}", 400));
 	json_decref(change(state, "PATCH", "/api/v1/volumes/spare", "{}", 400));
@@ -393,7 +398,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status_counts_by_kind, start_with_volumes, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_metrics_count_by_kind, start_with_volumes, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_volumes_without_machines, start_with_volumes, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_without_a_login_there_is_nothing, start_with_volumes, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_without_a_login_there_is_nothing, start_with_volumes,
+						fixture_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

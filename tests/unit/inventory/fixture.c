@@ -76,10 +76,10 @@ int64_t make_version(struct inventory_tx *tx, unsigned number)
 
 struct machine make_machine(unsigned n, int64_t version_id)
 {
-	struct machine m = {
-		.auth = AUTH_POLICY, .created_ms = 1, .seen_ms = 2,
-		.system = { .version_id = version_id, .backend = "files", .fresh = true }
-	};
+	struct machine m = { .auth = AUTH_POLICY,
+			     .created_ms = 1,
+			     .seen_ms = 2,
+			     .system = { .version_id = version_id, .backend = "files", .fresh = true } };
 
 	snprintf(m.name, sizeof(m.name), "pc-%03u", n);
 	snprintf(m.iqn, sizeof(m.iqn), "iqn.2026-11.test:%u", n);

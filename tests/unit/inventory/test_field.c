@@ -26,12 +26,11 @@ struct thing {
 
 static const char *const colours[] = { "red", "green", "blue", NULL }, *const blocks[] = { "4096", "512", NULL };
 
-#define ROW(column_, kind_, ...)                                                                                      \
-	{ .column = #column_,                                                                                         \
-	  .kind = kind_,                                                                                              \
-	  .offset = offsetof(struct thing, column_),                                                                  \
-	  .size = sizeof(((struct thing *)0)->column_),                                                               \
-	  __VA_ARGS__ }
+#define ROW(column_, kind_, ...)                                                              \
+	{                                                                                     \
+		.column = #column_, .kind = kind_, .offset = offsetof(struct thing, column_), \
+		.size = sizeof(((struct thing *)0)->column_), __VA_ARGS__                     \
+	}
 
 static const struct field things[] = {
 	ROW(id, FIELD_NUMBER, .json = "id"),
@@ -150,7 +149,8 @@ static void check_table(const struct field *table)
 	for (const struct field *field = table; field->column; field++) {
 		for (const struct field *other = table; other != field; other++) {
 			assert_string_not_equal(other->column, field->column);
-			assert_true(other->offset + other->size <= field->offset || field->offset + field->size <= other->offset);
+			assert_true(other->offset + other->size <= field->offset ||
+				    field->offset + field->size <= other->offset);
 			if (other->key && field->key)
 				assert_string_not_equal(other->key, field->key);
 			if (other->json && field->json)
@@ -163,7 +163,8 @@ static void check_table(const struct field *table)
 		if (field->kind == FIELD_NUMBER || field->kind == FIELD_TIME || field->kind == FIELD_REFERENCE)
 			assert_int_equal(field->size, sizeof(int64_t));
 		/* Who may change it, and what they set it by, go together. */
-		assert_int_equal(field->key != NULL, field->right == FIELD_BY_PEOPLE || field->right == FIELD_BY_PEOPLE_WHEN_OFF);
+		assert_int_equal(field->key != NULL,
+				 field->right == FIELD_BY_PEOPLE || field->right == FIELD_BY_PEOPLE_WHEN_OFF);
 	}
 }
 

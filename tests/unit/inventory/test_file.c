@@ -174,7 +174,8 @@ static void test_policy_of_others(void **state)
 	struct fixture *f = *state;
 	struct policy policy;
 
-	change(f, "INSERT INTO policy VALUES ('enrol', 'sometimes'), ('of-a-later-version', '1'), ('max-machines', '7')");
+	change(f,
+	       "INSERT INTO policy VALUES ('enrol', 'sometimes'), ('of-a-later-version', '1'), ('max-machines', '7')");
 	assert_int_equal(in_read(f, read_policy, &policy), 0);
 	assert_int_equal(policy.enrol, ENROL_AUTO);
 	assert_int_equal(policy.max_machines, 7);

@@ -75,7 +75,8 @@ static char *rows(struct fixture *f, const char *sql)
 		for (int i = 0; i < sqlite3_column_count(stmt); i++) {
 			const unsigned char *column = sqlite3_column_text(stmt, i);
 
-			len += (size_t)snprintf(text + len, TEXT_BYTES - len, "%s|", column ? (const char *)column : "NULL");
+			len += (size_t)snprintf(text + len, TEXT_BYTES - len, "%s|",
+						column ? (const char *)column : "NULL");
 			assert_true(len < TEXT_BYTES);
 		}
 		len += (size_t)snprintf(text + len, TEXT_BYTES - len, "\n");
@@ -89,7 +90,8 @@ static char *rows(struct fixture *f, const char *sql)
 /* Everything that the file holds, of whatever version. free(3). */
 static char *everything(struct fixture *f)
 {
-	char *tables = rows(f, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"), *rest = tables, *line;
+	char *tables = rows(f, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"), *rest = tables,
+	     *line;
 	char *text = calloc(1, TEXT_BYTES);
 	size_t len = 0;
 
@@ -193,13 +195,17 @@ static void check_migration(struct fixture *f)
 static void test_dump_is_schema_6(void **state)
 {
 	/* Steps of ALTER TABLE and the shell's .dump leave white space and the order of making different. */
-	static const char shape[] = "SELECT m.name, c.name, c.type, c.\"notnull\", c.dflt_value, c.pk FROM sqlite_master AS m, "
-				    "pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' "
-				    "ORDER BY m.name, c.cid",
-			  indexes[] = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name",
-			  references[] = "SELECT m.name, k.* FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS k "
-					 "WHERE m.type = 'table' ORDER BY m.name, k.id";
-	static const char *const what[] = { shape, indexes, references, "PRAGMA user_version", "PRAGMA application_id" };
+	static const char shape[] =
+		"SELECT m.name, c.name, c.type, c.\"notnull\", c.dflt_value, c.pk FROM sqlite_master AS m, "
+		"pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' "
+		"ORDER BY m.name, c.cid",
+			  indexes[] =
+				  "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name",
+			  references[] =
+				  "SELECT m.name, k.* FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS k "
+				  "WHERE m.type = 'table' ORDER BY m.name, k.id";
+	static const char *const what[] = { shape, indexes, references, "PRAGMA user_version",
+					    "PRAGMA application_id" };
 	struct fixture *f = *state;
 	char *made[array_len(what)];
 
@@ -293,35 +299,40 @@ static void fill_crowd(struct fixture *f)
 {
 	char sql[2048];
 
-	old_file_sql(f, "INSERT INTO image (id, name, is_default, last_number) VALUES (4, 'debian', 1, 2);"
-		   "INSERT INTO image_version VALUES (3, 4, 1, 1, 'debian@1.raw', 'raw', 4194304, 'aa', 1, 2, 3, '', ''),"
-		   "(5, 4, 2, 2, 'debian@2.raw', 'raw', 4194304, 'bb', 1, 2, 3, '', '');"
-		   "INSERT INTO machine_group (id, name) VALUES (2, 'lab');");
-	snprintf(sql, sizeof(sql),
-		 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
-		 "INSERT INTO machine (name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, "
-		 "access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, last_boot, group_id, boot, "
-		 "size_bytes, physical_512, quota) SELECT 'pc-' || i, 'iqn.2026-11.test:' || i, '', 's' || i, 'product', "
-		 "CASE i %% 2 WHEN 0 THEN 3 ELSE 5 END, i / 2 %% 2, i / 4 %% 2, CASE i / 4 %% 2 WHEN 0 THEN '' ELSE 'why ' || i END, "
-		 "i %% 4, i / 8 %% 2, 'note ' || i, 'm' || i || '-child.qcow2', i / 16 %% 2, '10.0.0.' || i, 1000 + i, 2000 + i, "
-		 "i / 32 %% 2, i %% 3, CASE i %% 5 WHEN 0 THEN 2 END, '', CASE i %% 3 WHEN 0 THEN 0 ELSE i * 1048576 END, "
-		 "i / 3 %% 2, CASE i %% 6 WHEN 0 THEN '' WHEN 1 THEN 'none' ELSE i || 'G' END FROM n",
-		 CROWD);
+	old_file_sql(
+		f,
+		"INSERT INTO image (id, name, is_default, last_number) VALUES (4, 'debian', 1, 2);"
+		"INSERT INTO image_version VALUES (3, 4, 1, 1, 'debian@1.raw', 'raw', 4194304, 'aa', 1, 2, 3, '', ''),"
+		"(5, 4, 2, 2, 'debian@2.raw', 'raw', 4194304, 'bb', 1, 2, 3, '', '');"
+		"INSERT INTO machine_group (id, name) VALUES (2, 'lab');");
+	snprintf(
+		sql, sizeof(sql),
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+		"INSERT INTO machine (name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, "
+		"access_many, note, child, child_fresh, address, created_ms, seen_ms, no_gateway, last_boot, group_id, boot, "
+		"size_bytes, physical_512, quota) SELECT 'pc-' || i, 'iqn.2026-11.test:' || i, '', 's' || i, 'product', "
+		"CASE i %% 2 WHEN 0 THEN 3 ELSE 5 END, i / 2 %% 2, i / 4 %% 2, CASE i / 4 %% 2 WHEN 0 THEN '' ELSE 'why ' || i END, "
+		"i %% 4, i / 8 %% 2, 'note ' || i, 'm' || i || '-child.qcow2', i / 16 %% 2, '10.0.0.' || i, 1000 + i, 2000 + i, "
+		"i / 32 %% 2, i %% 3, CASE i %% 5 WHEN 0 THEN 2 END, '', CASE i %% 3 WHEN 0 THEN 0 ELSE i * 1048576 END, "
+		"i / 3 %% 2, CASE i %% 6 WHEN 0 THEN '' WHEN 1 THEN 'none' ELSE i || 'G' END FROM n",
+		CROWD);
 	old_file_sql(f, sql);
-	old_file_sql(f, "INSERT INTO machine_mac (mac, machine_id) SELECT 'mac-' || id, id FROM machine;"
-		   "INSERT INTO machine_mac (mac, machine_id) SELECT 'second-' || id, id FROM machine WHERE id % 7 = 0;"
-		   "INSERT INTO boot SELECT id, 1, 2, '', '', 'mac-' || id, '', 1, 2, 3, 0, NULL, 0, 1 FROM machine WHERE last_boot > 1;"
-		   "INSERT INTO boot SELECT id, last_boot, 1, 's', 'r', 'mac-' || id, 'a', 1, 2, 0, id % 2, NULL, 1, 2 FROM machine "
-		   "WHERE last_boot > 0;"
-		   "INSERT INTO boot_stage SELECT machine_id, number, 1, 5, 'x', 0, '' FROM boot;"
-		   "INSERT INTO target_state SELECT id, randomblob(100) FROM machine WHERE id % 3 = 0;"
-		   "INSERT INTO waiting (mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms) "
-		   "SELECT 'waits-' || id, '', '', '', '', 1, id, 1, 2 FROM machine WHERE id % 50 = 0;"
-		   "INSERT INTO event (at_ms, level, kind, actor, machine_id, object, text) SELECT id, 'info', 'enrolled', 'machine', "
-		   "id, name, 'x' FROM machine;");
+	old_file_sql(
+		f,
+		"INSERT INTO machine_mac (mac, machine_id) SELECT 'mac-' || id, id FROM machine;"
+		"INSERT INTO machine_mac (mac, machine_id) SELECT 'second-' || id, id FROM machine WHERE id % 7 = 0;"
+		"INSERT INTO boot SELECT id, 1, 2, '', '', 'mac-' || id, '', 1, 2, 3, 0, NULL, 0, 1 FROM machine WHERE last_boot > 1;"
+		"INSERT INTO boot SELECT id, last_boot, 1, 's', 'r', 'mac-' || id, 'a', 1, 2, 0, id % 2, NULL, 1, 2 FROM machine "
+		"WHERE last_boot > 0;"
+		"INSERT INTO boot_stage SELECT machine_id, number, 1, 5, 'x', 0, '' FROM boot;"
+		"INSERT INTO target_state SELECT id, randomblob(100) FROM machine WHERE id % 3 = 0;"
+		"INSERT INTO waiting (mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms) "
+		"SELECT 'waits-' || id, '', '', '', '', 1, id, 1, 2 FROM machine WHERE id % 50 = 0;"
+		"INSERT INTO event (at_ms, level, kind, actor, machine_id, object, text) SELECT id, 'info', 'enrolled', 'machine', "
+		"id, name, 'x' FROM machine;");
 	old_file_sql(f, "PRAGMA foreign_keys = ON;"
-		   "INSERT INTO discarded_child SELECT child, id FROM machine WHERE id % 11 = 0 OR id > 290;"
-		   "DELETE FROM machine WHERE id % 11 = 0 OR id > 290;");
+			"INSERT INTO discarded_child SELECT child, id FROM machine WHERE id % 11 = 0 OR id > 290;"
+			"DELETE FROM machine WHERE id % 11 = 0 OR id > 290;");
 }
 
 static int crowd_goes_on(struct inventory_tx *tx, void *arg)
@@ -354,7 +365,9 @@ static void test_nobody(void **state)
 	old_file(f, OLD_VERSION);
 	open_it(f);
 	close_it(f);
-	count = rows(f, "SELECT (SELECT count(*) FROM volume), (SELECT count(*) FROM machine), (SELECT count(*) FROM attachment)");
+	count = rows(
+		f,
+		"SELECT (SELECT count(*) FROM volume), (SELECT count(*) FROM machine), (SELECT count(*) FROM attachment)");
 	assert_string_equal(count, "0|0|0|\n");
 	free(count);
 }

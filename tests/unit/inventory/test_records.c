@@ -105,8 +105,7 @@ static struct image_version version(const char *image, unsigned number)
 
 static int images(struct inventory_tx *tx, void *arg)
 {
-	struct image_version a1 = version("a", 1), a2 = version("a", 2), b1 = version("b", 1), c1 = version("c", 1),
-			     v;
+	struct image_version a1 = version("a", 1), a2 = version("a", 2), b1 = version("b", 1), c1 = version("c", 1), v;
 	struct machine m;
 	unsigned number;
 
@@ -225,14 +224,14 @@ static int find_reserve(void *arg, const char *key, const char *value)
 static int policies(struct inventory_tx *tx, void *arg)
 {
 	static const char *const bad[][2] = {
-		{ "enrol", "maybe" },	   { "enrol", "" },
-		{ "name-pattern", "pc" },  { "auth", "policy" },
-		{ "mode", "Persistent" },  { "max-machines", "0" },
-		{ "max-machines", "-1" },  { "max-machines", "100001" },
-		{ "max-waiting", "many" }, { "reserve", "91%" },
-		{ "reserve", "5 %" },	   { "reserve", "20X" },
-		{ "reserve", "" },	   { "quota", "1023K" },
-		{ "quota", "0" },	   { "quota", "" },
+		{ "enrol", "maybe" },	    { "enrol", "" },
+		{ "name-pattern", "pc" },   { "auth", "policy" },
+		{ "mode", "Persistent" },   { "max-machines", "0" },
+		{ "max-machines", "-1" },   { "max-machines", "100001" },
+		{ "max-waiting", "many" },  { "reserve", "91%" },
+		{ "reserve", "5 %" },	    { "reserve", "20X" },
+		{ "reserve", "" },	    { "quota", "1023K" },
+		{ "quota", "0" },	    { "quota", "" },
 		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 		{ "max-booting", "-1" },
 	};
@@ -242,8 +241,10 @@ static int policies(struct inventory_tx *tx, void *arg)
 
 	(void)arg;
 	assert_int_equal(policy_each(tx, collect, all), 0);
-	assert_string_equal(all, "enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-				 "256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\n");
+	assert_string_equal(
+		all,
+		"enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
+		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
@@ -344,8 +345,9 @@ static int many_tokens(struct inventory_tx *tx, void *arg)
 
 	(void)arg;
 	assert_int_equal(token_insert(tx, "lasting", "api", 0), 0);
-	assert_int_equal(db_run(tx->db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
-					"INSERT INTO token SELECT 'hash' || i, 'web', i, 9000000000000 FROM n"),
+	assert_int_equal(db_run(tx->db,
+				"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
+				"INSERT INTO token SELECT 'hash' || i, 'web', i, 9000000000000 FROM n"),
 			 0);
 	assert_int_equal(token_insert(tx, "newest", "web", tx->now_ms + 1000), 0);
 	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), -ENOENT);

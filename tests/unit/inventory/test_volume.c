@@ -181,11 +181,28 @@ static void finds(struct inventory_tx *tx, const char *text, int64_t id)
 
 static int find_all(struct inventory_tx *tx, void *arg)
 {
-	static const char *const none[] = { "", "#", "#0", "#999", "#1x", ":", ":1", "pc-001:", "pc-001:3", "pc-001:256",
-					    "pc-001:x", "pc-001:-1", "nobody:1", "pc-001", "52:54:00:00:00:01", "#1:9",
-					    "no-such", "\xff",
-					    "a-name-that-is-so-much-longer-than-any-that-a-volume-or-a-machine-could-have:1",
-					    "a-name-that-is-so-much-longer-than-any-that-a-volume-or-a-machine-could-have" };
+	static const char *const none[] = {
+		"",
+		"#",
+		"#0",
+		"#999",
+		"#1x",
+		":",
+		":1",
+		"pc-001:",
+		"pc-001:3",
+		"pc-001:256",
+		"pc-001:x",
+		"pc-001:-1",
+		"nobody:1",
+		"pc-001",
+		"52:54:00:00:00:01",
+		"#1:9",
+		"no-such",
+		"\xff",
+		"a-name-that-is-so-much-longer-than-any-that-a-volume-or-a-machine-could-have:1",
+		"a-name-that-is-so-much-longer-than-any-that-a-volume-or-a-machine-could-have"
+	};
 	int64_t data;
 	char text[32];
 
@@ -232,7 +249,8 @@ static int count_machine(void *arg, int64_t machine_id, unsigned lun)
 
 static int attach_all(struct inventory_tx *tx, void *arg)
 {
-	int64_t version = two_machines(tx), data = insert(tx, data_volume("data")), other = insert(tx, data_volume("other")),
+	int64_t version = two_machines(tx), data = insert(tx, data_volume("data")),
+		other = insert(tx, data_volume("other")),
 		shared = insert(tx, golden_volume("shared", VOLUME_SHARED, version)),
 		cd = insert(tx, golden_volume("cd", VOLUME_CD, version));
 	struct volume volume = golden_volume("who", VOLUME_WHO_AM_I, 0);
@@ -302,7 +320,8 @@ static int fill_luns(struct inventory_tx *tx, void *arg)
 		assert_int_equal(attachment_free_lun(tx, 1, &lun), 0);
 		assert_int_equal(lun, n);
 		snprintf(name, sizeof(name), "v%u", n);
-		assert_int_equal(attachment_add(tx, 1, lun, insert(tx, golden_volume(name, VOLUME_SHARED, version))), 0);
+		assert_int_equal(attachment_add(tx, 1, lun, insert(tx, golden_volume(name, VOLUME_SHARED, version))),
+				 0);
 	}
 	assert_int_equal(attachment_free_lun(tx, 1, &lun), -ENOSPC);
 	assert_int_equal(attachment_free_lun(tx, 2, &lun), 0);

@@ -151,7 +151,8 @@ static void test_result_functions(void **state)
 	assert_null(negotiate(&negotiation, NEGOTIATE_LOGIN,
 			      TEXT("MaxBurstLength=1048576\0FirstBurstLength=2097152\0InitialR2T=No\0ImmediateData=No\0"
 				   "MaxOutstandingR2T=3\0DefaultTime2Wait=5\0MaxRecvDataSegmentLength=0x10000\0"
-				   "HeaderDigest=CRC32C,None\0ErrorRecoveryLevel=2\0"), &reply));
+				   "HeaderDigest=CRC32C,None\0ErrorRecoveryLevel=2\0"),
+			      &reply));
 	assert_int_equal(negotiation.params.max_burst, 1048576);
 	assert_int_equal(negotiation.params.first_burst, 262144);
 	assert_false(negotiation.params.initial_r2t || negotiation.params.immediate_data);

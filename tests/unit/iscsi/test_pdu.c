@@ -279,16 +279,11 @@ static void test_chap_decode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_digest_errors),
-		cmocka_unit_test(test_known_digests),
-		cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_ahs),
-		cmocka_unit_test(test_gather_after_partial_sends),
-		cmocka_unit_test(test_data_out),
-		cmocka_unit_test(test_data_out_is_lazy),
-		cmocka_unit_test(test_chap),
-		cmocka_unit_test(test_chap_decode),
+		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_digest_errors),
+		cmocka_unit_test(test_known_digests), cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_ahs),	      cmocka_unit_test(test_gather_after_partial_sends),
+		cmocka_unit_test(test_data_out),      cmocka_unit_test(test_data_out_is_lazy),
+		cmocka_unit_test(test_chap),	      cmocka_unit_test(test_chap_decode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

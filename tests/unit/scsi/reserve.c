@@ -3,7 +3,7 @@
 #include "reserve.h"
 
 struct answer reserve_out_flags(struct rig *rig, unsigned nexus, uint8_t action, uint8_t type, uint64_t key,
-			       uint64_t action_key, uint8_t flags)
+				uint64_t action_key, uint8_t flags)
 {
 	uint8_t list[24] = { 0 };
 
@@ -14,7 +14,7 @@ struct answer reserve_out_flags(struct rig *rig, unsigned nexus, uint8_t action,
 }
 
 struct answer reserve_out(struct rig *rig, unsigned nexus, uint8_t action, uint8_t type, uint64_t key,
-			 uint64_t action_key)
+			  uint64_t action_key)
 {
 	return reserve_out_flags(rig, nexus, action, type, key, action_key, 0);
 }

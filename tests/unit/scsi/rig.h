@@ -19,7 +19,7 @@
 enum { RIG_NEXUSES = 3, RIG_BLOCKS = 65536, RIG_IN_MAX = 4 << 20 };
 
 struct rig {
-	struct fake_disk *fake; /* LUN 0's */
+	struct fake_disk *fake;	  /* LUN 0's */
 	struct fake_disk *second; /* of whatever else the test adds; run with the other; may be NULL */
 	unsigned lun;		  /* of rig_run */
 	/* A restart adds second again, under that number. 0: it does not. */

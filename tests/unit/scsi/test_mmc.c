@@ -114,7 +114,11 @@ static void test_toc(void **state)
 
 	assert_good(a);
 	assert_int_equal(a.in_len, 20);
-	assert_memory_equal(a.in, "\0\x12\x01\x01" "\0\x14\x01\0\0\0\0\0" "\0\x14\xaa\0", 16);
+	assert_memory_equal(a.in,
+			    "\0\x12\x01\x01"
+			    "\0\x14\x01\0\0\0\0\0"
+			    "\0\x14\xaa\0",
+			    16);
 	assert_int_equal(get_be(a.in + 16, 4), CD_BLOCKS);
 	a = CD(rig, 0x43, 2, 0, 0, 0, 0, 1, 0x10, 0); /* MSF, as for audio */
 	assert_memory_equal(a.in + 8, "\0\0\2\0", 4);
@@ -304,8 +308,8 @@ static void test_drive(void **state)
 	check_cdb_field(RUN(rig, 0, 0x1e, 0, 0, 0, 3), 4, 1);
 	assert_good(CD(rig, 0x1b, 0, 0, 0, 1));
 	assert_good(CD(rig, 0x1b, 0, 0, 0, 0));
-	assert_good(CD(rig, 0x1b, 0, 0, 0, 3)); /* load */
-	assert_good(CD(rig, 0x1b, 0, 0, 0, 0x30)); /* standby */
+	assert_good(CD(rig, 0x1b, 0, 0, 0, 3));		  /* load */
+	assert_good(CD(rig, 0x1b, 0, 0, 0, 0x30));	  /* standby */
 	check_cdb_field(CD(rig, 0x1b, 0, 0, 0, 2), 4, 1); /* eject */
 	check_cdb_field(CD(rig, 0x1b, 0, 0, 0, 0x40), 4, 7);
 	assert_good(CD(rig, 0x00));

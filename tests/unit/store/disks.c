@@ -76,8 +76,12 @@ static void open_run(struct loop_msg *msg)
 struct disk *disks_open(struct disks *d, unsigned loop, const struct volume *volume,
 			const struct image_version *version, int *err, struct reason *reason)
 {
-	struct call call = { .msg.run = open_run, .store = d->f->store, .env = d->env, .loop = d->loops[loop],
-			     .volume = volume, .version = version };
+	struct call call = { .msg.run = open_run,
+			     .store = d->f->store,
+			     .env = d->env,
+			     .loop = d->loops[loop],
+			     .volume = volume,
+			     .version = version };
 
 	sem_init(&call.done, 0, 0);
 	loop_post(d->loops[loop], &call.msg);

@@ -21,7 +21,8 @@ struct object {
 	char name[NAME_MAX_TEXT];
 	uint8_t *bytes;
 	uint64_t size_bytes;
-	unsigned depth; /* how many objects lie one over the other, with the golden version; the bytes are all its own */
+	unsigned
+		depth; /* how many objects lie one over the other, with the golden version; the bytes are all its own */
 	bool written, open;
 };
 
@@ -195,7 +196,7 @@ static int memory_sync(struct store *store, const char *name)
 	return find(name) ? 0 : -ENOENT;
 }
 
-static void memory_delete(struct store *store, const char *name)
+static void memory_remove(struct store *store, const char *name)
 {
 	(void)store;
 	memory_backend_lose(name);
@@ -337,7 +338,9 @@ static void memory_open(struct store *store, struct loop *loop, const struct vol
 
 	assert(o);
 	*o = (struct opening){ .msg.run = open_run, .loop = loop, .env = how->env, .opened = opened, .arg = arg };
-	o->how = (struct disk_open){ .read_only = !volume->object[0], .on_event = how->on_event, .event_arg = how->event_arg };
+	o->how = (struct disk_open){ .read_only = !volume->object[0],
+				     .on_event = how->on_event,
+				     .event_arg = how->event_arg };
 	o->memory = calloc(1, sizeof(*o->memory));
 	assert(o->memory);
 	if (volume->object[0]) {
@@ -429,7 +432,7 @@ const struct store_backend memory_backend = {
 	.lift = memory_lift,
 	.sync = memory_sync,
 	.info = memory_info,
-	.delete = memory_delete,
+	.remove = memory_remove,
 	.list = memory_list,
 	.used_bytes = memory_used_bytes,
 	.reclaim = memory_reclaim,

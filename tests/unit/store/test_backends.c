@@ -194,8 +194,9 @@ static void of_life(struct fixture *f)
 static void of_larger(struct fixture *f)
 {
 	struct image_version version = golden(f);
-	struct volume system = made(
-		f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = 6 << 20 }, &version);
+	struct volume system =
+		made(f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = 6 << 20 },
+		     &version);
 
 	check_info(f, &system, 6 << 20, true);
 }
@@ -426,7 +427,8 @@ static void test_half_made(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 
-	refuse(f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = (uint64_t)1 << 62 }, &version);
+	refuse(f, (struct volume){ .kind = VOLUME_SYSTEM, .version_id = version.id, .size_bytes = (uint64_t)1 << 62 },
+	       &version);
 }
 
 static void test_refused_files(void **state)

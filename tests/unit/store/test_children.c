@@ -36,7 +36,8 @@ static void test_child(void **state)
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct policy all = { .reserve_percent = 90, .reserve_bytes = 1ull << 60 };
-	struct volume child = system_volume(&version), other = child, none = { .backend = "files", .object = "m-none.qcow2" };
+	struct volume child = system_volume(&version), other = child,
+		      none = { .backend = "files", .object = "m-none.qcow2" };
 	struct reason reason = { "" };
 	struct volume_info info;
 
@@ -312,7 +313,8 @@ static void test_fresh_children(void **state)
 	reopen(f);
 	assert_int_equal(store_volume_info(f->store, &missing.system, NULL, &info), 0);
 	assert_int_equal(store_volume_info(f->store, &damaged.system, NULL, &info), 0);
-	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.system.object);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state,
+		    used.system.object);
 	/* What was used and is gone is not silently replaced. */
 	lost = get_machine(f, lost.id);
 	assert_int_equal(lost.system.state, VOLUME_FAILED);
@@ -328,7 +330,8 @@ static void test_fresh_children(void **state)
 	reopen(f);
 	assert_int_equal(stat(in_state(f, "children", missing.system.object), &after), 0);
 	assert_true(before.st_mtim.tv_nsec != after.st_mtim.tv_nsec || before.st_ino != after.st_ino);
-	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state, used.system.object);
+	run_command("qemu-io -r -f qcow2 -c 'read -P 7 1M 64k' %s/children/%s | grep -q '^read'", f->state,
+		    used.system.object);
 }
 
 static int begin_boot(struct inventory_tx *tx, void *arg)

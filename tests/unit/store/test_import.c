@@ -305,8 +305,9 @@ static void test_close_early(void **state)
 		    "status=none && "
 		    "qemu-img convert -f raw -O qcow2 big.raw big.qcow2",
 		    f->dir);
-	assert_int_equal(
-		store_import(f->store, input(f, "big.qcow2"), "big", IMPORT_FOR_MACHINES, "test", &id, &reason), 0);
+	assert_int_equal(store_import(f->store, input(f, "big.qcow2"), "big", IMPORT_FOR_MACHINES, "test", &id,
+				      &reason),
+			 0);
 	while (status.stage < IMPORT_CONVERTING)
 		import_wait(f, id, &status);
 	fixture_close(f);

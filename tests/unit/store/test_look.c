@@ -238,9 +238,10 @@ static void test_probe_cut(void **state)
 		const char *name;
 		enum image_format format;
 		size_t magic_bytes;
-	} formats[] = {
-		{ "qcow2", FORMAT_QCOW2, 4 }, { "vpc", FORMAT_VHD, 512 }, { "vhdx", FORMAT_VHDX, 8 }, { "vmdk", FORMAT_VMDK, 4 }
-	};
+	} formats[] = { { "qcow2", FORMAT_QCOW2, 4 },
+			{ "vpc", FORMAT_VHD, 512 },
+			{ "vhdx", FORMAT_VHDX, 8 },
+			{ "vmdk", FORMAT_VMDK, 4 } };
 	struct fixture *f = *state;
 
 	make_disk(input(f, "a.raw"), 2 << 20, 1);
@@ -445,7 +446,8 @@ static void test_warnings(void **state)
 	expect(f, "disk.img", 1, "No EFI system partition");
 	/* A loader on a partition for data: firmware does not look there. */
 	make_fat(f, "esp.img", 16, 40 << 20, "");
-	run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT && mcopy -i esp.img none.img ::/EFI/BOOT/BOOTX64.EFI", f->dir);
+	run_command("cd %s && mmd -i esp.img ::/EFI ::/EFI/BOOT && mcopy -i esp.img none.img ::/EFI/BOOT/BOOTX64.EFI",
+		    f->dir);
 	make_bootable(f, "gpt", true);
 	run_command("cd %s && PATH=$PATH:/usr/sbin:/sbin sfdisk -q --part-type disk.img 1 "
 		    "0FC63DAF-8483-4772-8E79-3D69D8477DE4",

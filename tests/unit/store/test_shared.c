@@ -136,7 +136,7 @@ static void test_users(void **state)
 struct turn {
 	struct shared *s;
 	struct store_open how;
-	struct disk *close; /* first */
+	struct disk *close;    /* first */
 	unsigned opens, again; /* how many are opened; and once more, by those who are told that it failed */
 	atomic_uint opened, failed, closed;
 	struct disk *disks[64];
@@ -157,7 +157,8 @@ static void turn_opened(void *arg, const struct disk_opened *result)
 	}
 	if (!result->disk && t->again) {
 		t->again--;
-		store_open_volume(t->s->f->store, t->s->d.loops[0], &t->s->volume, &t->s->version, &t->how, turn_opened, t);
+		store_open_volume(t->s->f->store, t->s->d.loops[0], &t->s->volume, &t->s->version, &t->how, turn_opened,
+				  t);
 	}
 	sem_post(&t->done);
 }

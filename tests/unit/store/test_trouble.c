@@ -170,7 +170,8 @@ static void test_qemu_img_fails(void **state)
 	make_qcow2(f);
 	wrap_qemu_img(f, "[ $1 != check ] || { echo 'qemu-img: it leaks' >&2; exit 2; }\nexec $real \"$@\"");
 	refused(f, "damaged or cut off (qemu-img check: it leaks)");
-	wrap_qemu_img(f, "[ $1 != convert ] || { $real \"$@\"; echo 'qemu-img: I/O error' >&2; exit 1; }\nexec $real \"$@\"");
+	wrap_qemu_img(
+		f, "[ $1 != convert ] || { $real \"$@\"; echo 'qemu-img: I/O error' >&2; exit 1; }\nexec $real \"$@\"");
 	refused(f, "could not be converted");
 }
 
@@ -183,8 +184,10 @@ static void test_qemu_img_gets_two_files(void **state)
 
 	make_qcow2(f);
 	assert_int_equal(dup2(fd, OURS), OURS);
-	wrap_qemu_img(f, "[ ! -e /proc/$$/fd/%d ] || { echo 'qemu-img: has it' >&2; exit 2; }\n"
-			 "echo 'qemu-img: has it not' >&2; exit 2", OURS);
+	wrap_qemu_img(f,
+		      "[ ! -e /proc/$$/fd/%d ] || { echo 'qemu-img: has it' >&2; exit 2; }\n"
+		      "echo 'qemu-img: has it not' >&2; exit 2",
+		      OURS);
 	refused(f, "has it not");
 	close(OURS);
 	close(fd);
@@ -207,8 +210,9 @@ static void test_vmdk_that_points_elsewhere(void **state)
 	struct import_status status;
 
 	make_disk(input(f, "a.raw"), 4 << 20, 1);
-	run_command("cd %s && qemu-img convert -f raw -O vmdk a.raw a.vmdk && LC_ALL=C sed -i 's/SPARSE \"/FLAT   \"/' a.vmdk",
-		    f->dir);
+	run_command(
+		"cd %s && qemu-img convert -f raw -O vmdk a.raw a.vmdk && LC_ALL=C sed -i 's/SPARSE \"/FLAT   \"/' a.vmdk",
+		f->dir);
 	status = import_file(f, input(f, "a.vmdk"), "a");
 	assert_int_equal(status.stage, IMPORT_FAILED);
 	assert_non_null(strstr(status.text, "whose data lies in other files"));
