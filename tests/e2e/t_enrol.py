@@ -18,11 +18,11 @@ def unlike(document, schema, value, where):
         return [f"{where}: {value!r} is not {wanted}"]
     if isinstance(value, list):
         return [bad for i, item in enumerate(value) for bad in unlike(document, schema["items"], item, f"{where}[{i}]")]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not schema.keys() & {"properties", "additionalProperties"}:
         return []
     bad = [f"{where}: {key} is missing" for key in schema.get("required", []) if key not in value]
     for key, member in value.items():
-        described = schema.get("properties", {}).get(key, schema.get("additionalProperties", {"type": kinds[type(member)]}))
+        described = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
         bad += unlike(document, described, member, f"{where}.{key}") if described else [f"{where}.{key} is not described"]
     return bad
 
