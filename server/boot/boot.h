@@ -227,17 +227,23 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 		    struct reason *reason);
 
 /*
- * Snapshots: of a volume (a name, "#id" or MACHINE:LUN; LUN 0 is the machine's disk) that is closed, its machine off: -EBUSY. What the
- * volume has written becomes a layer, at once and whatever its size; only where layers lie eight deep a copy is made, which takes its
- * time. -EINVAL (the label; a shared volume or CD; an ephemeral machine), -EEXIST (the label), -ENOENT.
+ * Snapshots: of a volume (a name, "#id" or MACHINE:LUN; LUN 0 is the machine's disk) that is closed, its machine off:
+ * -EBUSY. What the volume has written becomes a layer, at once and whatever its size; only where layers lie eight deep
+ * a copy is made, which takes its time. -EINVAL (the label; a shared volume or CD; an ephemeral machine), -EEXIST (the
+ * label), -ENOENT.
  */
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
+		       struct reason *reason);
 /* The volume is as it was. What was there before is kept as an automatic snapshot, of which the last three stay. */
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
+			  struct reason *reason);
 /* Also while the volume is in use. Where something stands on it, its object goes when nothing does any more. */
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
-/* A data volume of that name with what is on a closed data volume now. Nobody has it yet. -EINVAL, -EEXIST, -ENOSPC, -EBUSY. */
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason);
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
+			 struct reason *reason);
+/* A data volume of that name with what is on a closed data volume now. Nobody has it yet. -EINVAL, -EEXIST, -ENOSPC,
+ * -EBUSY. */
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
+		     struct reason *reason);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */

@@ -154,7 +154,8 @@ static void print_snapshots(const json_t *machine)
 
 		if (json_is_true(json_object_get(snapshot, "removed")))
 			continue;
-		print_field(name, "%s, %s, %s used", get_text(snapshot, "label"), table_time(taken, get_number(snapshot, "created_ms")),
+		print_field(name, "%s, %s, %s used", get_text(snapshot, "label"),
+			    table_time(taken, get_number(snapshot, "created_ms")),
 			    table_bytes(used, get_number(snapshot, "allocated_bytes")));
 		name = "";
 	}

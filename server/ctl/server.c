@@ -114,7 +114,8 @@ static void print_status(const json_t *status)
 	print_field("waiting", "%lld", (long long)get_number(status, "waiting"));
 	print_field("new machines", "%s%s%s", get_text(status, "enrol"), image[0] ? ", from " : ", no image yet",
 		    image);
-	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"), json_object_get(status, "sharing"));
+	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"),
+		      json_object_get(status, "sharing"));
 	print_space(json_object_get(status, "space"));
 	json_array_foreach(json_object_get(status, "entries"), i, portal)
 		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));

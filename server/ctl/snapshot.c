@@ -14,22 +14,27 @@ static const char *kind(const struct ctl *ctl)
 
 int run_snapshot_take(const struct ctl *ctl)
 {
-	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "snapshots", NULL), json_pack("{s:s}", "label", ctl->args[1]), "taken");
+	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "snapshots", NULL),
+			  json_pack("{s:s}", "label", ctl->args[1]), "taken");
 }
 
 int run_snapshot_restore(const struct ctl *ctl)
 {
-	if (!ctl_confirm(ctl, "%s becomes what it was at snapshot %s; what it is now is kept as a snapshot of its own. Go on?", ctl->args[0],
-			 ctl->args[1]))
+	if (!ctl_confirm(
+		    ctl,
+		    "%s becomes what it was at snapshot %s; what it is now is kept as a snapshot of its own. Go on?",
+		    ctl->args[0], ctl->args[1]))
 		return EXIT_REFUSED;
-	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL), json_pack("{s:s}", "label", ctl->args[1]), "restored");
+	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL),
+			  json_pack("{s:s}", "label", ctl->args[1]), "restored");
 }
 
 int run_snapshot_remove(const struct ctl *ctl)
 {
 	if (!ctl_confirm(ctl, "Snapshot %s of %s is deleted. Go on?", ctl->args[1], ctl->args[0]))
 		return EXIT_REFUSED;
-	return client_act(ctl, "DELETE", client_path(kind(ctl), ctl->args[0], "snapshots", ctl->args[1], NULL), NULL, "removed");
+	return client_act(ctl, "DELETE", client_path(kind(ctl), ctl->args[0], "snapshots", ctl->args[1], NULL), NULL,
+			  "removed");
 }
 
 static const char *what_it_is(const json_t *snapshot)
@@ -47,7 +52,8 @@ static void print_snapshots(const json_t *list)
 	json_t *snapshot;
 	size_t i;
 
-	json_array_foreach(list, i, snapshot) {
+	json_array_foreach(list, i, snapshot)
+	{
 		char taken[TABLE_TEXT], size[TABLE_TEXT], used[TABLE_TEXT];
 		const char *error = get_text(snapshot, "error");
 
@@ -80,6 +86,7 @@ int run_snapshot_list(const struct ctl *ctl)
 
 int run_volume_copy(const struct ctl *ctl)
 {
-	return client_act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL), json_pack("{s:s}", "name", ctl->args[1]),
-		   "copied; give it to a machine with: sanbootctl volume attach NAME M");
+	return client_act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL),
+			  json_pack("{s:s}", "name", ctl->args[1]),
+			  "copied; give it to a machine with: sanbootctl volume attach NAME M");
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A copy of a closed qcow2 file whose chain is one file over the raw image below it, if there is one: see qcow2.h. Workers and tools.
+ * A copy of a closed qcow2 file whose chain is one file over the raw image below it, if there is one: see qcow2.h.
+ * Workers and tools.
  *
- * For each subcluster of 4 KiB the uppermost layer that says something of it is asked: its data are copied, its zeroes are noted, and
- * what none of them says is left to the raw image. (qemu-img convert -B would ask the uppermost layer only.) The new file is written
- * from its beginning to its end: clusters one after the other, each table once it is known, the refcounts, which are all 1, last.
+ * For each subcluster of 4 KiB the uppermost layer that says something of it is asked: its data are copied, its zeroes
+ * are noted, and what none of them says is left to the raw image. (qemu-img convert -B would ask the uppermost layer
+ * only.) The new file is written from its beginning to its end: clusters one after the other, each table once it is
+ * known, the refcounts, which are all 1, last.
  */
 #include "disk/qcow2.h"
 
@@ -79,8 +81,8 @@ static int open_chain(struct copy *c, const char *from)
 		const struct copy_layer *last = c->layers[c->count - 1];
 
 		if (c->count == DISK_CHAIN_MAX)
-			return reason_refuse(c->reason, -ENOTSUP, "%s has more than %d files in its backing chain", from,
-					 DISK_CHAIN_MAX);
+			return reason_refuse(c->reason, -ENOTSUP, "%s has more than %d files in its backing chain",
+					     from, DISK_CHAIN_MAX);
 		err = open_layer(c, qcow2_backing_path(last->path, last->meta.header.backing));
 	}
 	return err;
@@ -115,8 +117,8 @@ static int layer_entry(struct copy *c, struct copy_layer *layer, uint64_t cluste
 		return 0;
 	if (layer->piece_index != piece) {
 		layer->piece_index = NO_PIECE;
-		err = disk_file_read(layer->file, m->l1[table] + (uint64_t)(piece % QCOW2_PIECES) * QCOW2_PIECE_BYTES, layer->piece,
-				     sizeof(layer->piece));
+		err = disk_file_read(layer->file, m->l1[table] + (uint64_t)(piece % QCOW2_PIECES) * QCOW2_PIECE_BYTES,
+				     layer->piece, sizeof(layer->piece));
 		if (err)
 			return failed(c, layer->path, "read", err);
 		layer->piece_index = piece;
@@ -124,9 +126,10 @@ static int layer_entry(struct copy *c, struct copy_layer *layer, uint64_t cluste
 	wire = &layer->piece[cluster % QCOW2_PIECE_ENTRIES];
 	*entry = qcow2_entry_get(wire);
 	if (be64_get(wire->descriptor) & (QCOW2_COMPRESSED | QCOW2_L2_RESERVED) || entry->host % QCOW2_CLUSTER_BYTES ||
-	    entry->host / QCOW2_CLUSTER_BYTES >= m->clusters || entry->alloc & entry->zero || (entry->alloc && !entry->host))
+	    entry->host / QCOW2_CLUSTER_BYTES >= m->clusters || entry->alloc & entry->zero ||
+	    (entry->alloc && !entry->host))
 		return reason_refuse(c->reason, -EUCLEAN, "%s is corrupt: the L2 entry of cluster %llu", layer->path,
-				 (unsigned long long)cluster);
+				     (unsigned long long)cluster);
 	within = qcow2_mask(0, (unsigned)min_u64(end - first, QCOW2_SUBCLUSTERS));
 	entry->alloc &= within;
 	entry->zero &= within;
@@ -136,11 +139,12 @@ static int layer_entry(struct copy *c, struct copy_layer *layer, uint64_t cluste
 /* ---- one cluster ---- */
 
 /* Subclusters first to last-1 of a cluster, which lie in that layer, into the buffer. */
-static int read_run(struct copy *c, struct copy_layer *layer, const struct qcow2_entry *entry, uint64_t cluster, unsigned first,
-		    unsigned last)
+static int read_run(struct copy *c, struct copy_layer *layer, const struct qcow2_entry *entry, uint64_t cluster,
+		    unsigned first, unsigned last)
 {
 	uint64_t at = (uint64_t)first * QCOW2_SUBCLUSTER_BYTES, end = (uint64_t)last * QCOW2_SUBCLUSTER_BYTES;
-	uint64_t rest = layer->meta.header.size_bytes - cluster * QCOW2_CLUSTER_BYTES; /* of the disk as this layer knows it */
+	uint64_t rest =
+		layer->meta.header.size_bytes - cluster * QCOW2_CLUSTER_BYTES; /* of the disk as this layer knows it */
 	uint64_t upto = min_u64(end, rest);
 	int err = disk_file_read(layer->file, entry->host + at, c->data + at, upto - at);
 
@@ -149,7 +153,8 @@ static int read_run(struct copy *c, struct copy_layer *layer, const struct qcow2
 }
 
 /* The subclusters that lie in a layer, in runs. */
-static int read_layer(struct copy *c, struct copy_layer *layer, const struct qcow2_entry *entry, uint64_t cluster, uint32_t mask)
+static int read_layer(struct copy *c, struct copy_layer *layer, const struct qcow2_entry *entry, uint64_t cluster,
+		      uint32_t mask)
 {
 	unsigned first = 0;
 	int err = 0;
@@ -191,7 +196,8 @@ static int write_data(struct copy *c, struct qcow2_entry *made)
 			i++;
 		if (i > first)
 			err = disk_file_write(c->out, made->host + (uint64_t)first * QCOW2_SUBCLUSTER_BYTES,
-					      c->data + (size_t)first * QCOW2_SUBCLUSTER_BYTES, (size_t)(i - first) * QCOW2_SUBCLUSTER_BYTES);
+					      c->data + (size_t)first * QCOW2_SUBCLUSTER_BYTES,
+					      (size_t)(i - first) * QCOW2_SUBCLUSTER_BYTES);
 	}
 	return err ? failed(c, c->to, "written", err) : 0;
 }

@@ -330,8 +330,8 @@ static bool versions_are_free(struct request *request, const struct versions_job
 		}
 		if (!version->machines && version->snapshots) {
 			reply_error(request, 409, "remove them first; see them with: sanbootctl machine snapshots M",
-				    "%u snapshot%s on %s@%u", version->snapshots, version->snapshots == 1 ? " stands" : "s stand",
-				    version->image, version->number);
+				    "%u snapshot%s on %s@%u", version->snapshots,
+				    version->snapshots == 1 ? " stands" : "s stand", version->image, version->number);
 			return false;
 		}
 		if (!version->machines)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: snapshots of volumes, and copies. machines/M/... is of the disk that a machine boots from, volumes/M:0/... the same. */
+/* The API: snapshots of volumes, and copies. machines/M/... is of the disk that a machine boots from, volumes/M:0/...
+ * the same. */
 #include "http/api.h"
 
 #include "base/util.h"
@@ -57,11 +58,13 @@ static json_t *snapshot_json(struct http *http, const struct volume *volume, con
 	memcpy(layer.object, snapshot->object, sizeof(layer.object));
 	err = store_volume_info(http->config.store, &layer, NULL, &info);
 	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "label", text_json(snapshot->label), "created_ms",
-			 json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic, "removed", snapshot->removed, "current",
-			 volume->snapshot_id == snapshot->id, "size_bytes", (json_int_t)snapshot->size_bytes, "allocated_bytes",
-			 (json_int_t)info.allocated_bytes, "path", json_text_or_null(info.path));
+			 json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic, "removed",
+			 snapshot->removed, "current", volume->snapshot_id == snapshot->id, "size_bytes",
+			 (json_int_t)snapshot->size_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "path",
+			 json_text_or_null(info.path));
 	if (err)
-		json_object_set_new(json, "error", json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+		json_object_set_new(json, "error",
+				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 	return json;
 }
 
@@ -95,7 +98,9 @@ static void list_snapshots(struct request *request, bool machine)
 	int err = api_snapshots(request->http, volume_of(request, machine, volume), &list);
 
 	if (err == -ENOENT || err == -EINVAL)
-		reply_error(request, 404, machine ? "see them with: sanbootctl machine list" : "see them with: sanbootctl volume list",
+		reply_error(request, 404,
+			    machine ? "see them with: sanbootctl machine list"
+				    : "see them with: sanbootctl volume list",
 			    "there is no %s %s", machine ? "machine" : "volume", request->params[0]);
 	else if (err)
 		reply_errno(request, err, "the snapshots could not be read", "see sanbootd's log");
@@ -115,9 +120,11 @@ void handle_volume_snapshots(struct request *request)
 
 /* ---- changing ---- */
 
-typedef int change_snapshot(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason);
+typedef int change_snapshot(struct boot *boot, const char *volume, const char *label, const char *actor,
+			    struct reason *reason);
 
-static void change(struct request *request, bool machine, change_snapshot *run, const char *label, const char *verb, unsigned status)
+static void change(struct request *request, bool machine, change_snapshot *run, const char *label, const char *verb,
+		   unsigned status)
 {
 	char volume[VOLUME_TEXT];
 	struct reason reason = { "" };
@@ -125,14 +132,17 @@ static void change(struct request *request, bool machine, change_snapshot *run, 
 
 	if (err)
 		reply_errno(request, err, reason.text,
-			    err == -EBUSY && !strstr(reason.text, "sanbootctl") ? "a snapshot is taken of, or restored to, a disk that is closed"
-									   : "");
+			    err == -EBUSY && !strstr(reason.text, "sanbootctl")
+				    ? "a snapshot is taken of, or restored to, a disk that is closed"
+				    : "");
 	else
-		reply_json(request, status, json_pack("{s:o, s:o}", verb, text_json(label), "hint", text_json(reason.text)));
+		reply_json(request, status,
+			   json_pack("{s:o, s:o}", verb, text_json(label), "hint", text_json(reason.text)));
 }
 
 /* With the label out of the body. */
-static void change_by_body(struct request *request, bool machine, change_snapshot *run, const char *verb, unsigned status)
+static void change_by_body(struct request *request, bool machine, change_snapshot *run, const char *verb,
+			   unsigned status)
 {
 	change(request, machine, run, api_text(request->json, "label"), verb, status);
 }
@@ -172,8 +182,8 @@ void handle_volume_copy(struct request *request)
 	struct reason reason = { "" };
 	char id[32];
 	int64_t volume_id = 0;
-	int err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(request->json, "name"), request->actor,
-				   &volume_id, &reason);
+	int err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(request->json, "name"),
+				   request->actor, &volume_id, &reason);
 
 	if (err) {
 		reply_errno(request, err, reason.text, "");

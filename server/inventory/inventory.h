@@ -89,8 +89,9 @@ struct volume {
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
 	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
-	char serial[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
-	int64_t snapshot_id;	    /* the snapshot that its object stands on (snapshot.h); 0: its version, or nothing */
+	char serial[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set
+				       when it is made */
+	int64_t snapshot_id; /* the snapshot that its object stands on (snapshot.h); 0: its version, or nothing */
 	int64_t version_id;	    /* the golden version that it was made from, or is; 0: none */
 	uint64_t size_bytes;	    /* at least so much, whatever its version has; 0: as that */
 	char quota[QUOTA_TEXT]; /* the most that it may take in its backend: a size, or none; "": as policy says */
@@ -161,8 +162,8 @@ int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct vol
 /* volume->id is set. -EEXIST: the name or the object is taken; -EINVAL: volume_name_valid. */
 int volume_insert(struct inventory_tx *tx, struct volume *volume);
 /*
- * Writes all fields but what is fixed. An object that changes is given up, unless a snapshot has it, and so are layers on which nothing
- * stands any more. -EEXIST: the name is taken.
+ * Writes all fields but what is fixed. An object that changes is given up, unless a snapshot has it, and so are layers
+ * on which nothing stands any more. -EEXIST: the name is taken.
  */
 int volume_update(struct inventory_tx *tx, const struct volume *volume);
 /* With its snapshots; its objects are given up. -EBUSY: it is attached. */
@@ -197,8 +198,10 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
  * go, whatever crash comes between. Other objects that no volume names may be somebody's data, say after an old backup
  * of the inventory.
  */
-int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg);
-/* For one that is about to be made: given up as well, but until the next start told only to who asks for the reserved. */
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved,
+		   int (*each)(void *arg, const char *object), void *arg);
+/* For one that is about to be made: given up as well, but until the next start told only to who asks for the reserved.
+ */
 int object_reserve(struct inventory_tx *tx, const char *backend, const char *object);
 /* Given up no more, or gone. */
 int discarded_forget(struct inventory_tx *tx, const char *backend, const char *object);

@@ -134,7 +134,8 @@ int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *m
 
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine)
 {
-	return machine_by_text(tx, MACHINE_SELECT "WHERE machine.serial = ? AND machine.serial <> ''", serial, SERIAL_TEXT, machine);
+	return machine_by_text(tx, MACHINE_SELECT "WHERE machine.serial = ? AND machine.serial <> ''", serial,
+			       SERIAL_TEXT, machine);
 }
 
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)

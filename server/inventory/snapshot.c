@@ -8,8 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define SNAPSHOT_SELECT \
-	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM snapshot "
+#define SNAPSHOT_SELECT                                                                                                \
+	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM " \
+	"snapshot "
 
 bool snapshot_label_valid(const char *label)
 {
@@ -63,7 +64,8 @@ int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label,
 	return snapshot_one(&q, snapshot);
 }
 
-int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot), void *arg)
+int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot),
+		  void *arg)
 {
 	struct snapshot snapshot;
 	struct query q;
@@ -96,7 +98,8 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 	if (!snapshot_label_valid(snapshot->label))
 		return -EINVAL;
 	query_begin(&q, tx,
-		    "INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms) "
+		    "INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, "
+		    "removed, created_ms) "
 		    "VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING id");
 	query_bind(&q, snapshot->volume_id);
 	query_bind_text(&q, snapshot->label, sizeof(snapshot->label));
@@ -133,12 +136,14 @@ static int snapshots_drop(struct inventory_tx *tx, int64_t volume_id, const char
 	return query_run(&q);
 }
 
-#define GIVE_UP(condition)                                                                                               \
-	"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot JOIN volume ON " \
-	"volume.id = volume_id WHERE volume_id = ?" condition " ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
+#define GIVE_UP(condition)                                                                                             \
+	"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot JOIN " \
+	"volume ON "                                                                                                   \
+	"volume.id = volume_id WHERE volume_id = ?" condition                                                          \
+	" ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
 #define DROP(condition) "DELETE FROM snapshot WHERE volume_id = ?" condition
-#define NOTHING_STANDS_ON_IT                                                                              \
-	" AND removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id)" \
+#define NOTHING_STANDS_ON_IT                                                                                           \
+	" AND removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id)"        \
 	" AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
 
 int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being found by its label,
- * as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go of what nothing stands on any more.
+ * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being
+ * found by its label, as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go
+ * of what nothing stands on any more.
  */
 #ifndef INVENTORY_SNAPSHOT_H
 #define INVENTORY_SNAPSHOT_H
@@ -22,9 +23,11 @@ struct snapshot {
 };
 
 int snapshot_by_id(struct inventory_tx *tx, int64_t id, struct snapshot *snapshot); /* -ENOENT */
-int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label, struct snapshot *snapshot); /* -ENOENT */
+int snapshot_find(struct inventory_tx *tx, int64_t volume_id, const char *label,
+		  struct snapshot *snapshot); /* -ENOENT */
 /* Of a volume, or (0) of all; in order of volume and id, the removed as well. each returns 0 to go on. */
-int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot), void *arg);
+int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *arg, const struct snapshot *snapshot),
+		  void *arg);
 /* id and created_ms are set. -EEXIST: the label is taken; -EINVAL: snapshot_label_valid. */
 int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot);
 /* Marks it. *stays: something stands on it still. -ENOENT. */

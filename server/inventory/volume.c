@@ -168,7 +168,8 @@ int object_reserve(struct inventory_tx *tx, const char *backend, const char *obj
 }
 
 /* What a snapshot has taken over stays. */
-static int object_discard_unless_layer(struct inventory_tx *tx, int64_t volume_id, const char *backend, const char *object)
+static int object_discard_unless_layer(struct inventory_tx *tx, int64_t volume_id, const char *backend,
+				       const char *object)
 {
 	struct query q;
 	int64_t layers;
@@ -357,15 +358,18 @@ int attachment_each_machine(struct inventory_tx *tx, int64_t volume_id,
 
 /* ---- objects given up ---- */
 
-int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved, int (*each)(void *arg, const char *object), void *arg)
+int discarded_each(struct inventory_tx *tx, const char *backend, bool reserved,
+		   int (*each)(void *arg, const char *object), void *arg)
 {
 	char object[NAME_MAX_TEXT];
 	struct query q;
 	int stop = 0, err;
 
 	query_begin(&q, tx,
-		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND at_ms <= ? AND NOT EXISTS (SELECT 1 FROM volume "
-		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) AND NOT EXISTS (SELECT 1 FROM "
+		    "SELECT object FROM discarded_object AS given_up WHERE backend = ? AND at_ms <= ? AND NOT EXISTS "
+		    "(SELECT 1 FROM volume "
+		    "WHERE volume.backend = given_up.backend AND volume.object = given_up.object) AND NOT EXISTS "
+		    "(SELECT 1 FROM "
 		    "snapshot WHERE snapshot.object = given_up.object) ORDER BY object");
 	query_bind_text(&q, backend, BACKEND_TEXT);
 	query_bind(&q, reserved ? RESERVED_MS : RESERVED_MS - 1);

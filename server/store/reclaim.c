@@ -351,10 +351,11 @@ static void check_layer(struct reclaim *r, const struct store_backend *backend, 
 	memcpy(as_was.object, snapshot->object, sizeof(as_was.object));
 	if (backend->info(r->store, &as_was, NULL, &info) != -ENOENT)
 		return;
-	log_error("store: %s: %s of its snapshot %s is missing: put it back (a backup)", row->owner, info.path, snapshot->label);
+	log_error("store: %s: %s of its snapshot %s is missing: put it back (a backup)", row->owner, info.path,
+		  snapshot->label);
 	inventory_event(r->store->inventory, "error", "snapshot-missing", "server", row->machine_id, row->owner,
-			"what snapshot %s keeps is missing: put %.300s back (a backup), or remove the snapshot", snapshot->label,
-			info.path);
+			"what snapshot %s keeps is missing: put %.300s back (a backup), or remove the snapshot",
+			snapshot->label, info.path);
 }
 
 struct unknown {

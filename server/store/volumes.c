@@ -108,7 +108,8 @@ int store_create_volume(struct store *store, struct volume *volume, const struct
 
 /* A new object beside those that a volume has or had. */
 static const struct store_backend *begin_beside(struct store *store, struct volume *volume, uint64_t more_bytes,
-						const struct policy *policy, int64_t machine_hint, int *err, struct reason *reason)
+						const struct policy *policy, int64_t machine_hint, int *err,
+						struct reason *reason)
 {
 	const struct store_backend *backend = backend_of(store, volume, reason);
 
@@ -121,8 +122,8 @@ static const struct store_backend *begin_beside(struct store *store, struct volu
 }
 
 /* It is made: as large as it has to be, and nobody's yet. */
-static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made, struct volume *volume,
-		      struct reason *reason)
+static int end_beside(struct store *store, const struct store_backend *backend, struct volume *made,
+		      struct volume *volume, struct reason *reason)
 {
 	int err = made->size_bytes ? backend->grow(store, made->object, made->size_bytes, reason) : 0;
 
@@ -157,8 +158,8 @@ static int reserve_object(struct inventory_tx *tx, void *arg)
 	return object_reserve(tx, volume->backend, volume->object);
 }
 
-int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy, int64_t machine_hint,
-		      struct reason *reason)
+int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		      int64_t machine_hint, struct reason *reason)
 {
 	struct volume made = *volume, source = *volume;
 	const struct store_backend *backend;
@@ -171,8 +172,8 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 		reason_set(reason, "%.300s cannot be read: %s", info.path, strerror(-err));
 		return err;
 	}
-	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy, machine_hint, &err,
-			       reason);
+	backend = begin_beside(store, &made, VOLUME_FIRST_BYTES + info.allocated_bytes + info.layers_bytes, policy,
+			       machine_hint, &err, reason);
 	if (!backend)
 		return err;
 	err = store_write(store, reserve_object, &made);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes of the inventory that run to their end and then do not commit: for the tests of whoever has to clean up then. */
+/* Changes of the inventory that run to their end and then do not commit: for the tests of whoever has to clean up then.
+ */
 #ifndef UNIT_BROKEN_COMMIT_H
 #define UNIT_BROKEN_COMMIT_H
 
@@ -33,7 +34,8 @@ static inline void break_commit(struct store *store, const char *kind)
 {
 	inventory_sql(store,
 		      "CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
-		      "CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never VALUES (-1); END",
+		      "CREATE TRIGGER no_commit AFTER INSERT ON event WHEN NEW.kind = '%s' BEGIN INSERT INTO never "
+		      "VALUES (-1); END",
 		      kind);
 }
 

@@ -42,7 +42,8 @@ static inline void disk_block_run(struct loop_msg *msg)
 	disk_submit(block->disk, &block->request);
 }
 
-static inline int disk_block_transfer(struct disk_block *block, struct disk *disk, enum disk_op op, uint64_t offset, bool fua)
+static inline int disk_block_transfer(struct disk_block *block, struct disk *disk, enum disk_op op, uint64_t offset,
+				      bool fua)
 {
 	block->msg.run = disk_block_run;
 	block->disk = disk;

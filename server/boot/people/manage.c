@@ -119,7 +119,8 @@ int manage_close(struct manage *m, int64_t volume_id)
 	/* A disk stays open for a while after its last session. */
 	running_release(m->boot, m->machine.id, "its disk is needed by a person");
 	if (disks_wait_closed(&m->boot->disks, volume_id, BOOT_CLOSE_MS))
-		return reason_refuse(m->reason, -EBUSY, "the disk of %s does not close: try again, and see the log", m->machine.name);
+		return reason_refuse(m->reason, -EBUSY, "the disk of %s does not close: try again, and see the log",
+				     m->machine.name);
 	return 0;
 }
 
@@ -130,7 +131,8 @@ int manage_begin_exclusive(struct manage *m)
 	if (err)
 		return err;
 	if (disks_claim(&m->boot->disks, m->machine.system.id))
-		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again", m->machine.name);
+		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again",
+				     m->machine.name);
 	err = manage_close(m, m->machine.system.id);
 	if (err)
 		disks_unclaim(&m->boot->disks, m->machine.system.id);

@@ -6,9 +6,10 @@
  *                                  A           B                     C
  *                                              A = the snapshot      A = the snapshot    B = an automatic one, over A
  *
- * Nothing of a disk is copied: what the volume had becomes a layer, and the volume goes on in an empty object over one. That object
- * is made inside the write job that changes the rows: a crash in between leaves an object that nobody wrote to, and the next start
- * removes it. Only where the chain of layers would get too deep, the volume goes on in a copy, which is made before the job.
+ * Nothing of a disk is copied: what the volume had becomes a layer, and the volume goes on in an empty object over one.
+ * That object is made inside the write job that changes the rows: a crash in between leaves an object that nobody wrote
+ * to, and the next start removes it. Only where the chain of layers would get too deep, the volume goes on in a copy,
+ * which is made before the job.
  *
  * The volume has to be closed, and is claimed.
  */
@@ -37,7 +38,8 @@ struct snapshot_change {
 	unsigned automatic;
 };
 
-static struct snapshot_change change_of(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+static struct snapshot_change change_of(struct boot *boot, const char *volume, const char *label, const char *actor,
+					struct reason *reason)
 {
 	return (struct snapshot_change){
 		.c = { .boot = boot, .volume_text = volume, .actor = actor, .any_kind = true, .reason = reason },
@@ -67,11 +69,15 @@ static int check_kind(struct snapshot_change *s)
 	struct volume_change *c = &s->c;
 
 	if (!c->volume.object[0])
-		return reason_refuse(c->reason, -EINVAL, "volume %s is a golden version as it is, which never changes: it needs no snapshots",
-				     c->volume.name);
+		return reason_refuse(
+			c->reason, -EINVAL,
+			"volume %s is a golden version as it is, which never changes: it needs no snapshots",
+			c->volume.name);
 	if (c->volume.kind == VOLUME_SYSTEM && c->machine.mode == MODE_EPHEMERAL)
-		return reason_refuse(c->reason, -EINVAL, "%s begins each boot with a new disk: first sanbootctl machine set %s mode=persistent",
-				     c->machine.name, c->machine.name);
+		return reason_refuse(
+			c->reason, -EINVAL,
+			"%s begins each boot with a new disk: first sanbootctl machine set %s mode=persistent",
+			c->machine.name, c->machine.name);
 	return 0;
 }
 
@@ -87,10 +93,12 @@ static int check_state(struct snapshot_change *s)
 		return reason_refuse(c->reason, -EIO, "%s failed: first lift that (state=ready), or reset it", called);
 	err = store_volume_info(c->boot->store, &c->volume, NULL, &s->info);
 	if (err)
-		return reason_refuse(c->reason, err, "%s cannot be read: %s", called, err == -ENOENT ? "its file is missing" : strerror(-err));
+		return reason_refuse(c->reason, err, "%s cannot be read: %s", called,
+				     err == -ENOENT ? "its file is missing" : strerror(-err));
 	if (!s->info.clean)
 		return reason_refuse(c->reason, -EBUSY,
-				     "%s was not closed in order, as the server was stopped while it was in use: start the machine once "
+				     "%s was not closed in order, as the server was stopped while it was in use: start "
+				     "the machine once "
 				     "more, shut it down, and try again",
 				     called);
 	return 0;
@@ -105,8 +113,7 @@ static int begin_exclusive(struct snapshot_change *s)
 
 	if (!err)
 		err = check_kind(s);
-	s->m = (struct manage){ .boot = c->boot, .actor = c->actor, .reason = c->reason,
-				.machine = c->machine };
+	s->m = (struct manage){ .boot = c->boot, .actor = c->actor, .reason = c->reason, .machine = c->machine };
 	if (!err && c->attached)
 		err = manage_refuse_if_running(&s->m);
 	if (!err)
@@ -114,11 +121,13 @@ static int begin_exclusive(struct snapshot_change *s)
 	if (err)
 		return err;
 	if (machine_of(s) && machine_of(s) != s->m.machine.id)
-		err = reason_refuse(c->reason, -EBUSY, "%s belongs to another machine by now: try again", change_called(c, called));
+		err = reason_refuse(c->reason, -EBUSY, "%s belongs to another machine by now: try again",
+				    change_called(c, called));
 	else if (c->attached)
 		err = manage_close(&s->m, c->volume.id);
 	else if (!disks_is_closed(&c->boot->disks, c->volume.id))
-		err = reason_refuse(c->reason, -EBUSY, "%s is being closed just now: try again", change_called(c, called));
+		err = reason_refuse(c->reason, -EBUSY, "%s is being closed just now: try again",
+				    change_called(c, called));
 	if (!err)
 		err = check_state(s);
 	if (err)
@@ -215,8 +224,9 @@ static int check_label(struct snapshot_change *s)
 {
 	if (snapshot_label_valid(s->label))
 		return 0;
-	return reason_refuse(s->c.reason, -EINVAL,
-			     "label: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the beginning");
+	return reason_refuse(
+		s->c.reason, -EINVAL,
+		"label: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the beginning");
 }
 
 static int take_run(struct inventory_tx *tx, void *arg)
@@ -240,7 +250,8 @@ static int take_run(struct inventory_tx *tx, void *arg)
 	return err ? err : note(s, tx, "snapshot-taken", "");
 }
 
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
+		       struct reason *reason)
 {
 	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	int err = check_label(&s);
@@ -265,8 +276,8 @@ static int find_snapshot(struct snapshot_change *s, struct inventory_tx *tx)
 	if (err != -ENOENT && err != -EINVAL)
 		return err;
 	parse_clean_text(s->label, shown, sizeof(shown));
-	return reason_refuse(c->reason, -ENOENT, "%s has no snapshot %s: sanbootctl %s snapshots %s shows all", change_called(c, called), shown,
-			     c->volume.kind == VOLUME_SYSTEM ? "machine" : "volume",
+	return reason_refuse(c->reason, -ENOENT, "%s has no snapshot %s: sanbootctl %s snapshots %s shows all",
+			     change_called(c, called), shown, c->volume.kind == VOLUME_SYSTEM ? "machine" : "volume",
 			     c->volume.kind == VOLUME_SYSTEM ? c->machine.name : c->volume.name);
 }
 
@@ -293,7 +304,8 @@ static int find_number(void *arg, const struct snapshot *snapshot)
 
 	if (strncasecmp(snapshot->label, numbered->stem, len))
 		return 0;
-	if (!snapshot->label[len] || (snapshot->label[len] == '-' && parse_u64(snapshot->label + len + 1, 1, UINT32_MAX, &number)))
+	if (!snapshot->label[len] ||
+	    (snapshot->label[len] == '-' && parse_u64(snapshot->label + len + 1, 1, UINT32_MAX, &number)))
 		numbered->last = max_u64(numbered->last, number);
 	return 0;
 }
@@ -310,7 +322,8 @@ static int keep_present(struct snapshot_change *s, struct inventory_tx *tx)
 	if (err)
 		return err;
 	if (numbered.last)
-		snprintf(kept.label, sizeof(kept.label), "%.48s-%llu", numbered.stem, (unsigned long long)numbered.last + 1);
+		snprintf(kept.label, sizeof(kept.label), "%.48s-%llu", numbered.stem,
+			 (unsigned long long)numbered.last + 1);
 	else
 		memcpy(kept.label, numbered.stem, sizeof(kept.label));
 	return insert_present(s, tx, &kept);
@@ -372,13 +385,15 @@ static int restore_run(struct inventory_tx *tx, void *arg)
 	if (!err && c->volume.kind == VOLUME_SYSTEM)
 		err = boot_end_all(tx, c->machine.id);
 	if (!err)
-		err = note(s, tx, "snapshot-restored", worthless ? "" : "; what was there before is kept as an automatic snapshot");
+		err = note(s, tx, "snapshot-restored",
+			   worthless ? "" : "; what was there before is kept as an automatic snapshot");
 	if (!err && worthless)
 		c->given_up = c->volume;
 	return err;
 }
 
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
+			  struct reason *reason)
 {
 	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	int err = begin_exclusive(&s);
@@ -406,7 +421,8 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 }
 
 /* Its object is none that anybody has open, or the volume stands on it and it stays: no claim. */
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
+			 struct reason *reason)
 {
 	struct snapshot_change s = change_of(boot, volume, label, actor, reason);
 	char called[CALLED_TEXT];
@@ -418,7 +434,8 @@ int boot_snapshot_remove(struct boot *boot, const char *volume, const char *labe
 		return err;
 	store_delete_given_up(boot->store);
 	if (s.stays)
-		reason_refuse(s.c.reason, 0, "%s or another snapshot stands on it: what it holds goes once nothing does any more",
+		reason_refuse(s.c.reason, 0,
+			      "%s or another snapshot stands on it: what it holds goes once nothing does any more",
 			      change_called(&s.c, called));
 	return 0;
 }
@@ -460,14 +477,16 @@ static int check_copy(struct inventory_tx *tx, void *arg)
 
 	if (strlen(s->label) >= NAME_MAX_TEXT || !volume_name_valid(s->label))
 		return reason_refuse(s->c.reason, -EINVAL,
-				     "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' at the beginning");
+				     "name: expected letters, digits, '-', '_' and '.', at most 63, and no '.' or '-' "
+				     "at the beginning");
 	err = volume_find(tx, s->label, &other);
 	if (!err)
 		return reason_refuse(s->c.reason, -EEXIST, "there is a volume %s already", other.name);
 	return err == -ENOENT ? 0 : err;
 }
 
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason)
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
+		     struct reason *reason)
 {
 	struct snapshot_change s = change_of(boot, volume, name, actor, reason);
 	int err = 0;

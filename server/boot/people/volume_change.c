@@ -48,9 +48,11 @@ int change_find_volume(struct volume_change *c, struct inventory_tx *tx)
 		parse_clean_text(c->volume_text, shown, sizeof(shown));
 		/* Every machine has one. */
 		if (len > 2 && !strcmp(c->volume_text + len - 2, ":0") && strlen(shown) == len)
-			return reason_refuse(c->reason, -ENOENT, "there is no machine %.*s: sanbootctl machine list shows all", (int)len - 2,
-					     shown);
-		return reason_refuse(c->reason, -ENOENT, "there is no volume %s: sanbootctl volume list shows all", shown);
+			return reason_refuse(c->reason, -ENOENT,
+					     "there is no machine %.*s: sanbootctl machine list shows all",
+					     (int)len - 2, shown);
+		return reason_refuse(c->reason, -ENOENT, "there is no volume %s: sanbootctl volume list shows all",
+				     shown);
 	}
 	if (!err && c->volume.kind == VOLUME_SYSTEM && !c->any_kind)
 		return reason_refuse(c->reason, -EINVAL,

@@ -88,7 +88,8 @@ static int files_snapshot(struct store *store, const struct volume *volume, cons
 		err = -EBUSY;
 	}
 	if (!err && chain.depth >= DISK_CHAIN_MAX) {
-		reason_set(reason, "%.300s has %u files below it already", files_path(store, layer, path), chain.depth - 1);
+		reason_set(reason, "%.300s has %u files below it already", files_path(store, layer, path),
+			   chain.depth - 1);
 		err = -EMLINK;
 	}
 	if (!err) {

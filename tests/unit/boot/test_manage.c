@@ -250,7 +250,9 @@ static void test_set_size(void **state)
 	/* while it runs */
 	assert_int_equal(world_write_block(w, 8192, 0x55, true), 0);
 	set(w, "size", "10G", 0);
-	assert_non_null(strstr(reason.text, "pc-001 runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:0;"));
+	assert_non_null(strstr(
+		reason.text,
+		"pc-001 runs: it sees the new size after a rescan; on Linux: for d in /sys/class/scsi_device/*:0;"));
 	assert_non_null(w->disk);
 	assert_int_equal(w->disk->size_bytes, (uint64_t)10 << 30);
 	assert_false(boot_volume_is_closed(w->boot, machine.system.id));

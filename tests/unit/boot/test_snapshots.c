@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Snapshots as people take them, go back to them and remove them: each refusal with its sentence, and what is kept of what was there. */
+/* Snapshots as people take them, go back to them and remove them: each refusal with its sentence, and what is kept of
+ * what was there. */
 #include "world.h"
 
 #include "base/util.h"
@@ -62,8 +63,12 @@ static void copy(struct world *w, const char *volume, const char *name, int want
 
 static void make(struct world *w, const char *machine, const char *name, enum volume_kind kind)
 {
-	struct boot_volume_new what = { .machine = machine, .name = name, .kind = kind, .lun = -1,
-					.size_bytes = kind == VOLUME_DATA ? 16 << 20 : 0, .from = kind == VOLUME_DATA ? NULL : "debian" };
+	struct boot_volume_new what = { .machine = machine,
+					.name = name,
+					.kind = kind,
+					.lun = -1,
+					.size_bytes = kind == VOLUME_DATA ? 16 << 20 : 0,
+					.from = kind == VOLUME_DATA ? NULL : "debian" };
 	int64_t id;
 
 	if (boot_volume_create(w->boot, &what, "ctl", &id, &reason))
@@ -123,8 +128,8 @@ static int add_label(void *arg, const struct snapshot *snapshot)
 	struct labels *labels = arg;
 	size_t len = strlen(labels->text);
 
-	snprintf(labels->text + len, sizeof(labels->text) - len, "%s%s%s ", snapshot->label, snapshot->automatic ? "*" : "",
-		 snapshot->removed ? "!" : "");
+	snprintf(labels->text + len, sizeof(labels->text) - len, "%s%s%s ", snapshot->label,
+		 snapshot->automatic ? "*" : "", snapshot->removed ? "!" : "");
 	return 0;
 }
 
@@ -234,7 +239,8 @@ static void test_remove(void **state)
 	/* Something stands on it: said, and it goes with that. */
 	take_away(w, "pc-001:0", "one", 0, "the disk of pc-001 or another snapshot stands on it");
 	has(w, "pc-001:0", "one! two ", 3);
-	restore(w, "pc-001:0", "one", -ENOENT, "the disk of pc-001 has no snapshot one: sanbootctl machine snapshots pc-001 shows all");
+	restore(w, "pc-001:0", "one", -ENOENT,
+		"the disk of pc-001 has no snapshot one: sanbootctl machine snapshots pc-001 shows all");
 	boot_and_read(w, 0, '2');
 	/* Also while it runs. */
 	start(w);
@@ -289,7 +295,8 @@ static void test_refused(void **state)
 	take(w, "pc-001:0", "", -EINVAL, "label: expected letters");
 	take(w, "nobody:0", "one", -ENOENT, "there is no machine nobody: sanbootctl machine list");
 	take(w, "nothing", "one", -ENOENT, "there is no volume nothing");
-	take(w, "tools", "one", -EINVAL, "volume tools is a golden version as it is, which never changes: it needs no snapshots");
+	take(w, "tools", "one", -EINVAL,
+	     "volume tools is a golden version as it is, which never changes: it needs no snapshots");
 	restore(w, "tools", "one", -EINVAL, "needs no snapshots");
 	copy(w, "tools", "copy", -EINVAL, "needs no snapshots");
 	restore(w, "pc-001:0", "one", -ENOENT, "has no snapshot one");
@@ -301,13 +308,15 @@ static void test_refused(void **state)
 	w->alive = true;
 	w->session = (struct boot_session){ .address = "10.0.0.9:1", .since_ms = 1700000000000 };
 	take(w, "pc-001:0", "two", -EBUSY, "pc-001 runs: ");
-	restore(w, "pc-001:0", "one", -EBUSY, "shut it down or, if it is gone, release it: sanbootctl machine release pc-001");
+	restore(w, "pc-001:0", "one", -EBUSY,
+		"shut it down or, if it is gone, release it: sanbootctl machine release pc-001");
 	w->alive = false;
 	assert_int_equal(disks_claim(&w->boot->disks, world_machine(w, MAC1).system.id), 0);
 	take(w, "pc-001:0", "two", -EBUSY, "somebody else is changing the disk of pc-001 just now");
 	disks_unclaim(&w->boot->disks, world_machine(w, MAC1).system.id);
 	expect(boot_set(w->boot, "pc-001", "mode", "ephemeral", "ctl", &reason), 0, NULL);
-	take(w, "pc-001:0", "two", -EINVAL, "pc-001 begins each boot with a new disk: first sanbootctl machine set pc-001 mode=persistent");
+	take(w, "pc-001:0", "two", -EINVAL,
+	     "pc-001 begins each boot with a new disk: first sanbootctl machine set pc-001 mode=persistent");
 	has(w, "pc-001:0", "one ", 2);
 }
 

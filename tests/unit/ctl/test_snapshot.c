@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove, copy: what they ask for, and what they say. */
+/* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove, copy: what they ask for, and what they say.
+ */
 #include "cmocka_all.h"
 #include "server.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST                                                                                                          \
+#define LIST                                                                                                           \
 	"{\"snapshots\": [{\"label\": \"one\", \"created_ms\": 1700000000000, \"size_bytes\": 1073741824, "            \
 	"\"allocated_bytes\": 1048576, \"current\": true, \"automatic\": false, \"removed\": false}, {\"label\": "     \
 	"\"before-one\", \"automatic\": true, \"removed\": false}, {\"label\": \"gone\", \"removed\": true}, "         \
@@ -38,33 +39,41 @@ static void test_requests(void **state)
 	static const char label[] = "{\"label\":\"one\"}";
 
 	(void)state;
-	check("machine snapshot pc-001 one", OK("{\"snapshot\": \"one\", \"hint\": \"\"}"), "POST /api/v1/machines/pc-001/snapshots HTTP",
-	      label, "taken\n");
+	check("machine snapshot pc-001 one", OK("{\"snapshot\": \"one\", \"hint\": \"\"}"),
+	      "POST /api/v1/machines/pc-001/snapshots HTTP", label, "taken\n");
 	check("volume snapshot data one", OK("{}"), "POST /api/v1/volumes/data/snapshots HTTP", label, "taken\n");
-	check("machine restore pc-001 one --yes", OK("{}"), "POST /api/v1/machines/pc-001/restore HTTP", label, "restored\n");
+	check("machine restore pc-001 one --yes", OK("{}"), "POST /api/v1/machines/pc-001/restore HTTP", label,
+	      "restored\n");
 	check("volume restore data one --yes", OK("{}"), "POST /api/v1/volumes/data/restore HTTP", label, "restored\n");
-	check("machine snapshot-remove pc-001 one --yes", OK("{\"removed\": \"one\", \"hint\": \"it stays for a while\"}"),
+	check("machine snapshot-remove pc-001 one --yes",
+	      OK("{\"removed\": \"one\", \"hint\": \"it stays for a while\"}"),
 	      "DELETE /api/v1/machines/pc-001/snapshots/one HTTP", NULL, "removed\nit stays for a while\n");
-	check("volume snapshot-remove data one --yes", OK("{}"), "DELETE /api/v1/volumes/data/snapshots/one HTTP", NULL, "removed\n");
-	check("volume copy data copy", OK("{}"), "POST /api/v1/volumes/data/copy HTTP", "{\"name\":\"copy\"}", "copied; give it");
+	check("volume snapshot-remove data one --yes", OK("{}"), "DELETE /api/v1/volumes/data/snapshots/one HTTP", NULL,
+	      "removed\n");
+	check("volume copy data copy", OK("{}"), "POST /api/v1/volumes/data/copy HTTP", "{\"name\":\"copy\"}",
+	      "copied; give it");
 }
 
 static void test_lists(void **state)
 {
 	(void)state;
-	check("machine snapshots pc-001", OK(LIST), "GET /api/v1/machines/pc-001/snapshots HTTP", NULL, "the disk goes on from it");
+	check("machine snapshots pc-001", OK(LIST), "GET /api/v1/machines/pc-001/snapshots HTTP", NULL,
+	      "the disk goes on from it");
 	check("machine snapshots pc-001", OK(LIST), "GET ", NULL, "what was there before a restore");
-	check("volume snapshots data", OK(LIST), "GET /api/v1/volumes/data/snapshots HTTP", NULL, "removed; goes once nothing stands on it");
+	check("volume snapshots data", OK(LIST), "GET /api/v1/volumes/data/snapshots HTTP", NULL,
+	      "removed; goes once nothing stands on it");
 	check("volume snapshots data", OK(LIST), "GET ", NULL, "the file is missing");
-	check("machine snapshots pc-001", OK("{\"snapshots\": []}"), "GET ", NULL, "sanbootctl machine snapshot pc-001 LABEL");
-	check("volume snapshots data", OK("{\"snapshots\": []}"), "GET ", NULL, "sanbootctl volume snapshot data LABEL");
+	check("machine snapshots pc-001", OK("{\"snapshots\": []}"), "GET ", NULL,
+	      "sanbootctl machine snapshot pc-001 LABEL");
+	check("volume snapshots data", OK("{\"snapshots\": []}"), "GET ", NULL,
+	      "sanbootctl volume snapshot data LABEL");
 }
 
 /* What would be lost is asked for, and without a terminal refused. */
 static void test_confirmed(void **state)
 {
-	static const char *const words[] = { "machine restore pc-001 one", "volume restore data one", "machine snapshot-remove pc-001 one",
-					     "volume snapshot-remove data one" };
+	static const char *const words[] = { "machine restore pc-001 one", "volume restore data one",
+					     "machine snapshot-remove pc-001 one", "volume snapshot-remove data one" };
 
 	(void)state;
 	for (size_t i = 0; i < array_len(words); i++) {

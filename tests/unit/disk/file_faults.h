@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk that goes bad, for tests of file.c on real files: the system calls below stand before libc's in the program that includes this.
- * They can be told to be short, to be interrupted, to fail from an offset on.
+ * A disk that goes bad, for tests of file.c on real files: the system calls below stand before libc's in the program
+ * that includes this. They can be told to be short, to be interrupted, to fail from an offset on.
  */
 #ifndef TESTS_DISK_FILE_FAULTS_H
 #define TESTS_DISK_FILE_FAULTS_H
@@ -162,8 +162,8 @@ static inline int run_range(struct fixture *fx, struct file *file, enum file_op 
 	return fixture_file_run(fx, file, &req);
 }
 
-static inline int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data, size_t length,
-		    uint64_t *error_offset)
+static inline int run_data(struct fixture *fx, struct file *file, enum file_op op, uint64_t offset, void *data,
+			   size_t length, uint64_t *error_offset)
 {
 	/* Three pieces, so that the iovec is walked. */
 	struct iovec iov[3] = { { data, 100 }, { (char *)data + 100, 0 }, { (char *)data + 100, length - 100 } };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Copies of qcow2 files without their layers: they read the same, whatever the chain was, and cost no more than they must. */
+/* Copies of qcow2 files without their layers: they read the same, whatever the chain was, and cost no more than they
+ * must. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -54,9 +55,10 @@ static void check(struct fixture *fx, const char *name, const char *golden, cons
 	assert_int_equal(fixture_close(fx, disk), 0);
 }
 
-/* Layers over golden, each larger than the one below by grow_bytes, each with some changes. The uppermost is "layer-N". */
-static void make_chain(struct fixture *fx, const char *golden, unsigned layers, uint64_t size_bytes, uint64_t grow_bytes,
-		       struct model_disk *model, unsigned *seed)
+/* Layers over golden, each larger than the one below by grow_bytes, each with some changes. The uppermost is "layer-N".
+ */
+static void make_chain(struct fixture *fx, const char *golden, unsigned layers, uint64_t size_bytes,
+		       uint64_t grow_bytes, struct model_disk *model, unsigned *seed)
 {
 	char name[32], below[32] = "";
 	struct reason reason;
@@ -95,10 +97,14 @@ static void test_chains(void **state)
 		unsigned layers;
 		uint64_t size_bytes, grow_bytes;
 	} chains[] = {
-		{ "golden", 1, 8 * MIB, 0 },	      { "golden", 2, 8 * MIB, 0 },
-		{ "golden", 7, 8 * MIB, 0 },	      { "golden", 5, 8 * MIB + 512, 7 * 512 },
-		{ "golden", 4, 9 * MIB, 36 * KIB },   { NULL, 1, 5 * MIB + 1536, 0 },
-		{ NULL, 8, 4 * MIB, 0 },	      { NULL, 6, 3 * MIB + 512, 100 * KIB + 512 },
+		{ "golden", 1, 8 * MIB, 0 },
+		{ "golden", 2, 8 * MIB, 0 },
+		{ "golden", 7, 8 * MIB, 0 },
+		{ "golden", 5, 8 * MIB + 512, 7 * 512 },
+		{ "golden", 4, 9 * MIB, 36 * KIB },
+		{ NULL, 1, 5 * MIB + 1536, 0 },
+		{ NULL, 8, 4 * MIB, 0 },
+		{ NULL, 6, 3 * MIB + 512, 100 * KIB + 512 },
 	};
 	struct fixture *fx = *state;
 	unsigned seed = 11;
@@ -109,7 +115,8 @@ static void test_chains(void **state)
 		char top[32];
 
 		snprintf(top, sizeof(top), "layer-%u", chains[i].layers);
-		make_chain(fx, chains[i].golden, chains[i].layers, chains[i].size_bytes, chains[i].grow_bytes, &model, &seed);
+		make_chain(fx, chains[i].golden, chains[i].layers, chains[i].size_bytes, chains[i].grow_bytes, &model,
+			   &seed);
 		copy(fx, top, "copy");
 		check(fx, "copy", chains[i].golden, &model);
 		model_disk_fini(&model);

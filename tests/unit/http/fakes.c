@@ -307,28 +307,32 @@ int boot_volume_remove(struct boot *boot, const char *volume, const char *actor,
 	SIMPLE("remove-volume", volume);
 }
 
-int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
+		       struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "snapshot %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
+			  struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "restore %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor, struct reason *reason)
+int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
+			 struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove-snapshot %s %s by %s", volume, label, actor);
 	return finish(reason);
 }
 
-int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id, struct reason *reason)
+int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
+		     struct reason *reason)
 {
 	(void)boot;
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "copy %s %s by %s", volume, name, actor);

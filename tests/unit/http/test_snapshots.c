@@ -15,8 +15,9 @@ enum { OWN_BYTES = 5 << 20 };
 
 static int add(struct inventory_tx *tx, struct volume *volume, const char *label, const char *object, bool automatic)
 {
-	struct snapshot snapshot = { .volume_id = volume->id, .parent_id = volume->snapshot_id, .size_bytes = 8 << 20,
-				     .automatic = automatic };
+	struct snapshot snapshot = {
+		.volume_id = volume->id, .parent_id = volume->snapshot_id, .size_bytes = 8 << 20, .automatic = automatic
+	};
 	int err;
 
 	snprintf(snapshot.label, sizeof(snapshot.label), "%s", label);
@@ -26,7 +27,8 @@ static int add(struct inventory_tx *tx, struct volume *volume, const char *label
 	return err ? err : volume_update(tx, volume);
 }
 
-/* Of pc-001's disk: one, then before-one, which is lost, then gone, which is removed and stays; the disk stands on it. */
+/* Of pc-001's disk: one, then before-one, which is lost, then gone, which is removed and stays; the disk stands on it.
+ */
 static int fill(struct inventory_tx *tx, void *arg)
 {
 	struct volume volume;
@@ -97,7 +99,8 @@ static void test_counted(void **state)
 	json_decref(status);
 }
 
-static void passes(struct fixture *f, const char *method, const char *path, const char *body, unsigned want, const char *call)
+static void passes(struct fixture *f, const char *method, const char *path, const char *body, unsigned want,
+		   const char *call)
 {
 	fake_boot.last_call[0] = '\0';
 	assert_int_equal(api_change(f, method, path, body), want);
@@ -112,7 +115,8 @@ static void test_change(void **state)
 	passes(*state, "POST", "/api/v1/volumes/data/snapshots", label, 201, "snapshot data two by ctl");
 	passes(*state, "POST", "/api/v1/machines/pc-001/restore", label, 200, "restore pc-001:0 two by ctl");
 	passes(*state, "POST", "/api/v1/volumes/data/restore", label, 200, "restore data two by ctl");
-	passes(*state, "DELETE", "/api/v1/machines/pc-001/snapshots/two", NULL, 200, "remove-snapshot pc-001:0 two by ctl");
+	passes(*state, "DELETE", "/api/v1/machines/pc-001/snapshots/two", NULL, 200,
+	       "remove-snapshot pc-001:0 two by ctl");
 	passes(*state, "DELETE", "/api/v1/volumes/data/snapshots/two", NULL, 200, "remove-snapshot data two by ctl");
 	fake_boot.volume_id = 1;
 	passes(*state, "POST", "/api/v1/volumes/data/copy", "{\"name\": \"copy\"}", 201, "copy data copy by ctl");

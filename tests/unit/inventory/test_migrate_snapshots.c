@@ -50,16 +50,20 @@ static void test_goes_on(void **state)
 	f->inventory = NULL;
 	assert_int_equal(unlink(f->path), 0);
 	old_file(f, OLD_VERSION);
-	old_file_sql(f, "INSERT INTO image (id, name, is_default, last_number) VALUES (1, 'debian', 1, 1);"
-		   "INSERT INTO image_version VALUES (1, 1, 1, 1, 'debian@1.raw', 'raw', 4194304, 'aa', 1, 2, 3, '', '');"
-		   "INSERT INTO machine (id, name, iqn, uuid, serial, product, mode, auth, access_many, note, address, created_ms, seen_ms, "
-		   "no_gateway, boot, boot_once, boot_once_token, multipath) VALUES (1, 'pc-001', 'iqn.2026-11.test:1', '', '', '', 0, 0, 0, "
-		   "'', '', 1, 2, 0, '', '', '', 0);"
-		   "INSERT INTO volume VALUES (1, '', 0, 'files', 'm1-abc.qcow2', 1, 0, '', 0, 0, '', 0, '', 1),"
-		   "(2, 'data', 1, 'files', 'd1-xyz.qcow2', NULL, 1048576, '', 0, 0, '', 0, 'n', 1),"
-		   "(3, 'odd', 1, 'files', 'object', NULL, 1048576, '', 0, 0, '', 0, '', 1),"
-		   "(4, 'tools', 2, 'files', '', 1, 0, '', 0, 0, '', 0, '', 1);"
-		   "INSERT INTO attachment VALUES (1, 0, 1), (1, 1, 2), (1, 7, 4);");
+	old_file_sql(
+		f,
+		"INSERT INTO image (id, name, is_default, last_number) VALUES (1, 'debian', 1, 1);"
+		"INSERT INTO image_version VALUES (1, 1, 1, 1, 'debian@1.raw', 'raw', 4194304, 'aa', 1, 2, 3, '', '');"
+		"INSERT INTO machine (id, name, iqn, uuid, serial, product, mode, auth, access_many, note, address, "
+		"created_ms, seen_ms, "
+		"no_gateway, boot, boot_once, boot_once_token, multipath) VALUES (1, 'pc-001', 'iqn.2026-11.test:1', "
+		"'', '', '', 0, 0, 0, "
+		"'', '', 1, 2, 0, '', '', '', 0);"
+		"INSERT INTO volume VALUES (1, '', 0, 'files', 'm1-abc.qcow2', 1, 0, '', 0, 0, '', 0, '', 1),"
+		"(2, 'data', 1, 'files', 'd1-xyz.qcow2', NULL, 1048576, '', 0, 0, '', 0, 'n', 1),"
+		"(3, 'odd', 1, 'files', 'object', NULL, 1048576, '', 0, 0, '', 0, '', 1),"
+		"(4, 'tools', 2, 'files', '', 1, 0, '', 0, 0, '', 0, '', 1);"
+		"INSERT INTO attachment VALUES (1, 0, 1), (1, 1, 2), (1, 7, 4);");
 	if (inventory_open(f->path, &f->inventory, &reason))
 		fail_msg("%s", reason.text);
 	assert_int_equal(in_write(f, find_all, NULL), 0);

@@ -15,7 +15,9 @@ struct text {
 
 static struct volume make_volume(struct inventory_tx *tx, const char *name, int64_t version_id)
 {
-	struct volume volume = { .kind = VOLUME_DATA, .backend = "files", .size_bytes = 1 << 20, .version_id = version_id };
+	struct volume volume = {
+		.kind = VOLUME_DATA, .backend = "files", .size_bytes = 1 << 20, .version_id = version_id
+	};
 
 	snprintf(volume.name, sizeof(volume.name), "%s", name);
 	snprintf(volume.object, sizeof(volume.object), "%s-0.qcow2", name);
@@ -26,7 +28,9 @@ static struct volume make_volume(struct inventory_tx *tx, const char *name, int6
 /* The volume's object becomes a snapshot, and it goes on in "NAME-N.qcow2" over it. */
 static int64_t take(struct inventory_tx *tx, struct volume *volume, const char *label, unsigned n)
 {
-	struct snapshot snapshot = { .volume_id = volume->id, .parent_id = volume->snapshot_id, .version_id = volume->version_id,
+	struct snapshot snapshot = { .volume_id = volume->id,
+				     .parent_id = volume->snapshot_id,
+				     .version_id = volume->version_id,
 				     .size_bytes = volume->size_bytes };
 
 	snprintf(snapshot.label, sizeof(snapshot.label), "%s", label);
@@ -160,7 +164,8 @@ static void test_labels(void **state)
 static int removed_in_order(struct inventory_tx *tx, void *arg)
 {
 	struct volume volume = make_volume(tx, "data", 0);
-	int64_t one = take(tx, &volume, "one", 1), two = take(tx, &volume, "two", 2), three = take(tx, &volume, "three", 3);
+	int64_t one = take(tx, &volume, "one", 1), two = take(tx, &volume, "two", 2),
+		three = take(tx, &volume, "three", 3);
 	struct snapshot got;
 
 	(void)arg;

@@ -21,7 +21,8 @@ struct object {
 	char name[NAME_MAX_TEXT];
 	uint8_t *bytes;
 	uint64_t size_bytes;
-	unsigned depth; /* how many objects lie one over the other, with the golden version; the bytes are all its own */
+	unsigned
+		depth; /* how many objects lie one over the other, with the golden version; the bytes are all its own */
 	bool written, open;
 };
 

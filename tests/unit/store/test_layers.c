@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Snapshots and copies, as every backend promises them, asked of each through store.h: "files", and "memory", which is one of a test's.
+ * Snapshots and copies, as every backend promises them, asked of each through store.h: "files", and "memory", which is
+ * one of a test's.
  */
 #include "store/disks.h"
 #include "store/fixture.h"
@@ -61,7 +62,8 @@ static struct image_version golden(struct fixture *f)
 
 static struct volume made(struct fixture *f, const struct image_version *version)
 {
-	struct volume volume = { .kind = version ? VOLUME_SYSTEM : VOLUME_DATA, .size_bytes = version ? 0 : DATA_BYTES,
+	struct volume volume = { .kind = version ? VOLUME_SYSTEM : VOLUME_DATA,
+				 .size_bytes = version ? 0 : DATA_BYTES,
 				 .version_id = version ? version->id : 0 };
 	struct reason reason;
 
@@ -100,7 +102,8 @@ static unsigned objects(struct fixture *f)
 
 /* ---- disks ---- */
 
-static void put(struct fixture *f, const struct volume *volume, const struct image_version *version, unsigned block, unsigned char byte)
+static void put(struct fixture *f, const struct volume *volume, const struct image_version *version, unsigned block,
+		unsigned char byte)
 {
 	struct reason reason;
 	struct disks d;
@@ -142,8 +145,8 @@ static void reads(struct fixture *f, const struct volume *volume, const struct i
 
 /* ---- what a snapshot is ---- */
 
-static void check_snapshot(struct fixture *f, const struct image_version *version, const char *before, const char *after,
-			   const char *again)
+static void check_snapshot(struct fixture *f, const struct image_version *version, const char *before,
+			   const char *after, const char *again)
 {
 	struct volume first = made(f, version), second, third, is;
 	struct volume_info info;
@@ -197,8 +200,8 @@ static void of_larger(struct fixture *f)
 	reads(f, &next, NULL, "0a0");
 }
 
-static void refused(struct fixture *f, const struct volume *volume, const char *layer, const struct policy *policy, int want,
-		    const char *sentence)
+static void refused(struct fixture *f, const struct volume *volume, const char *layer, const struct policy *policy,
+		    int want, const char *sentence)
 {
 	struct volume next = *volume;
 	unsigned count = objects(f);
@@ -304,7 +307,8 @@ static struct volume taken(struct fixture *f, struct volume volume, const char *
 {
 	struct taken taken = { .volume = over(f, &volume, volume.object) };
 
-	taken.snapshot = (struct snapshot){ .volume_id = volume.id, .parent_id = volume.snapshot_id, .size_bytes = DATA_BYTES };
+	taken.snapshot =
+		(struct snapshot){ .volume_id = volume.id, .parent_id = volume.snapshot_id, .size_bytes = DATA_BYTES };
 	memcpy(taken.snapshot.object, volume.object, sizeof(volume.object));
 	snprintf(taken.snapshot.label, sizeof(taken.snapshot.label), "%s", label);
 	assert_int_equal(in_write(f, take, &taken), 0);
@@ -335,7 +339,8 @@ static int count_events(struct inventory_tx *tx, void *arg)
 	return event_each(tx, -1, 0, 100, count_missing, arg);
 }
 
-/* After a start layers are there, what was begun is gone, and an unused object over a layer is made again over that layer. */
+/* After a start layers are there, what was begun is gone, and an unused object over a layer is made again over that
+ * layer. */
 static void of_reclaim(struct fixture *f)
 {
 	struct volume volume = with_row(f, "data"), lost, half_made, copy;
