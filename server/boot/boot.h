@@ -227,9 +227,10 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 		    struct reason *reason);
 
 /*
- * Snapshots: of a volume (a name, "#id" or MACHINE:LUN; LUN 0 is the machine's disk) that is closed, its machine off: -EBUSY. What the
- * volume has written becomes a layer, at once and whatever its size; only where layers lie eight deep a copy is made, which takes its
- * time. -EINVAL (the label; a shared volume or CD; an ephemeral machine), -EEXIST (the label), -ENOENT.
+ * Snapshots: of a volume (a name, "#id" or MACHINE:LUN; LUN 0 is the machine's disk) that is closed, its machine off:
+ * -EBUSY. What the volume has written becomes a layer, at once and whatever its size; only where layers lie eight deep
+ * a copy is made, which takes its time. -EINVAL (the label; a shared volume or CD; an ephemeral machine), -EEXIST (the
+ * label), -ENOENT.
  */
 int boot_snapshot_take(struct boot *boot, const char *volume, const char *label, const char *actor,
 		       struct reason *reason);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A copy of a closed qcow2 file whose chain is one file over the raw image below it, if there is one: see qcow2.h. Workers and tools.
+ * A copy of a closed qcow2 file whose chain is one file over the raw image below it, if there is one: see qcow2.h.
+ * Workers and tools.
  *
- * For each subcluster of 4 KiB the uppermost layer that says something of it is asked: its data are copied, its zeroes are noted, and
- * what none of them says is left to the raw image. (qemu-img convert -B would ask the uppermost layer only.) The new file is written
- * from its beginning to its end: clusters one after the other, each table once it is known, the refcounts, which are all 1, last.
+ * For each subcluster of 4 KiB the uppermost layer that says something of it is asked: its data are copied, its zeroes
+ * are noted, and what none of them says is left to the raw image. (qemu-img convert -B would ask the uppermost layer
+ * only.) The new file is written from its beginning to its end: clusters one after the other, each table once it is
+ * known, the refcounts, which are all 1, last.
  */
 #include "disk/qcow2.h"
 

@@ -257,7 +257,8 @@ void handle_machine_mac_remove(struct request *request)
 	reply_done(request, err, reason.text, "removed", mac);
 }
 
-/* One key after the other, in the order given; says which were set when one is refused. hint: the last that was said. */
+/* One key after the other, in the order given; says which were set when one is refused. hint: the last that was said.
+ */
 static bool set_keys(struct request *request, const json_t *body, struct reason *hint)
 {
 	const char *key;

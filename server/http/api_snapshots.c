@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: snapshots of volumes, and copies. machines/M/... is of the disk that a machine boots from, volumes/M:0/... the same. */
+/* The API: snapshots of volumes, and copies. machines/M/... is of the disk that a machine boots from, volumes/M:0/...
+ * the same. */
 #include "http/api.h"
 
 #include "base/util.h"

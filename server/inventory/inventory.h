@@ -162,8 +162,8 @@ int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct vol
 /* volume->id is set. -EEXIST: the name or the object is taken; -EINVAL: volume_name_valid. */
 int volume_insert(struct inventory_tx *tx, struct volume *volume);
 /*
- * Writes all fields but what is fixed. An object that changes is given up, unless a snapshot has it, and so are layers on which nothing
- * stands any more. -EEXIST: the name is taken.
+ * Writes all fields but what is fixed. An object that changes is given up, unless a snapshot has it, and so are layers
+ * on which nothing stands any more. -EEXIST: the name is taken.
  */
 int volume_update(struct inventory_tx *tx, const struct volume *volume);
 /* With its snapshots; its objects are given up. -EBUSY: it is attached. */

@@ -8,8 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define SNAPSHOT_SELECT \
-	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM snapshot "
+#define SNAPSHOT_SELECT                                                                                                \
+	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM " \
+	"snapshot "
 
 bool snapshot_label_valid(const char *label)
 {

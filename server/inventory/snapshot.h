@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being found by its label,
- * as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go of what nothing stands on any more.
+ * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being
+ * found by its label, as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go
+ * of what nothing stands on any more.
  */
 #ifndef INVENTORY_SNAPSHOT_H
 #define INVENTORY_SNAPSHOT_H

@@ -41,13 +41,14 @@ struct store_backend {
 	int (*create)(struct store *store, const struct volume *volume, const struct image_version *version,
 		      struct reason *reason);
 	/*
-	 * Makes the object that volume->object names: empty, over the object layer, which is closed. That is durable on return, and
-	 * nobody writes to it any more. -EMLINK: no more objects may lie one over the other; -EBUSY: it was not closed in order.
+	 * Makes the object that volume->object names: empty, over the object layer, which is closed. That is durable on
+	 * return, and nobody writes to it any more. -EMLINK: no more objects may lie one over the other; -EBUSY: it was
+	 * not closed in order.
 	 */
 	int (*snapshot)(struct store *store, const struct volume *volume, const char *layer, struct reason *reason);
 	/*
-	 * Makes the object that volume->object names with what the closed object from reads as, but without its layers: on the golden
-	 * version below them, or on nothing. Durable. May take long.
+	 * Makes the object that volume->object names with what the closed object from reads as, but without its layers:
+	 * on the golden version below them, or on nothing. Durable. May take long.
 	 */
 	int (*copy)(struct store *store, const struct volume *volume, const char *from, struct reason *reason);
 	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */

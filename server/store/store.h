@@ -132,16 +132,17 @@ void store_delete_object(struct store *store, const struct volume *volume);
 /* The objects go that committed changes have given up. Waits for the inventory. */
 void store_delete_given_up(struct store *store);
 /*
- * A volume is to go on in a new, empty object over layer, which is an object of its backend that is closed and nobody writes to any more:
- * its own until now, or that of one of its snapshots. In, out and errors as store_create_volume; besides -EMLINK: the chain would get too
- * deep, and -EBUSY: the layer was not closed in order. layer is durable on return. Safe inside an inventory write job.
+ * A volume is to go on in a new, empty object over layer, which is an object of its backend that is closed and nobody
+ * writes to any more: its own until now, or that of one of its snapshots. In, out and errors as store_create_volume;
+ * besides -EMLINK: the chain would get too deep, and -EBUSY: the layer was not closed in order. layer is durable on
+ * return. Safe inside an inventory write job.
  */
 int store_snapshot_volume(struct store *store, struct volume *volume, const char *layer, const struct policy *policy,
 			  int64_t machine_hint, struct reason *reason);
 /*
- * The same, but the new object is a copy of the closed object from, without layers. May take long, and writes to the inventory itself:
- * what a crash leaves is removed at the next start unless a volume has it by then; whoever gives it to one forgets that
- * (discarded_forget) in the same job.
+ * The same, but the new object is a copy of the closed object from, without layers. May take long, and writes to the
+ * inventory itself: what a crash leaves is removed at the next start unless a volume has it by then; whoever gives it
+ * to one forgets that (discarded_forget) in the same job.
  */
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a step (writes,
- * syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps are counted from 1, and before
- * the one with the number in it the process kills itself with -9. What that step would have been is left in KILL_AT.last. Of what
- * is written to a file in a row the first three calls are steps, of SQLite's log the first: it says of itself which part counts, and that is
- * the last.
+ * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a
+ * step (writes, syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps
+ * are counted from 1, and before the one with the number in it the process kills itself with -9. What that step would
+ * have been is left in KILL_AT.last. Of what is written to a file in a row the first three calls are steps, of SQLite's
+ * log the first: it says of itself which part counts, and that is the last.
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes of the inventory that run to their end and then do not commit: for the tests of whoever has to clean up then. */
+/* Changes of the inventory that run to their end and then do not commit: for the tests of whoever has to clean up then.
+ */
 #ifndef UNIT_BROKEN_COMMIT_H
 #define UNIT_BROKEN_COMMIT_H
 

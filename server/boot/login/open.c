@@ -272,8 +272,8 @@ static void interrupt(struct target_open *o)
 /* ---- opening, one after the other ---- */
 
 /*
- * Initiators know a disk again by it. A data volume's serial number is never another's and never changes; a golden version
- * is the same wherever it has the same bytes.
+ * Initiators know a disk again by it. A data volume's serial number is never another's and never changes; a golden
+ * version is the same wherever it has the same bytes.
  */
 static void name_lun(struct boot_lun *lun, const struct target_volume *v)
 {

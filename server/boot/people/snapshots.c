@@ -6,9 +6,10 @@
  *                                  A           B                     C
  *                                              A = the snapshot      A = the snapshot    B = an automatic one, over A
  *
- * Nothing of a disk is copied: what the volume had becomes a layer, and the volume goes on in an empty object over one. That object
- * is made inside the write job that changes the rows: a crash in between leaves an object that nobody wrote to, and the next start
- * removes it. Only where the chain of layers would get too deep, the volume goes on in a copy, which is made before the job.
+ * Nothing of a disk is copied: what the volume had becomes a layer, and the volume goes on in an empty object over one.
+ * That object is made inside the write job that changes the rows: a crash in between leaves an object that nobody wrote
+ * to, and the next start removes it. Only where the chain of layers would get too deep, the volume goes on in a copy,
+ * which is made before the job.
  *
  * The volume has to be closed, and is claimed.
  */

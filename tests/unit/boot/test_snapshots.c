@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Snapshots as people take them, go back to them and remove them: each refusal with its sentence, and what is kept of what was there. */
+/* Snapshots as people take them, go back to them and remove them: each refusal with its sentence, and what is kept of
+ * what was there. */
 #include "world.h"
 
 #include "base/util.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove, copy: what they ask for, and what they say. */
+/* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove, copy: what they ask for, and what they say.
+ */
 #include "cmocka_all.h"
 #include "server.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk that goes bad, for tests of file.c on real files: the system calls below stand before libc's in the program that includes this.
- * They can be told to be short, to be interrupted, to fail from an offset on.
+ * A disk that goes bad, for tests of file.c on real files: the system calls below stand before libc's in the program
+ * that includes this. They can be told to be short, to be interrupted, to fail from an offset on.
  */
 #ifndef TESTS_DISK_FILE_FAULTS_H
 #define TESTS_DISK_FILE_FAULTS_H

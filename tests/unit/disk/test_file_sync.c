@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* file.c and sync.c on real files: what may be written inline, and syncs, which run one at a time and fail for all that wait. */
+/* file.c and sync.c on real files: what may be written inline, and syncs, which run one at a time and fail for all that
+ * wait. */
 #include "disk/file_faults.h"
 #include "disk/sync.h"
 
@@ -49,7 +50,8 @@ static void test_write_now_rules(void **state)
 	assert_false(file->ops->write_now(file, 0, &iov, 1, M));
 	faults.blocked = 0;
 	fixture_wait(fx, &sync.done);
-	/* The budget: after so much, which may all be dirty in a file so long, it starts writing back, and then takes more. */
+	/* The budget: after so much, which may all be dirty in a file so long, it starts writing back, and then takes
+	 * more. */
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 1024LL * M, data, sizeof(data), NULL), 0);
 	while (inline_writes < 1000 && file->ops->write_now(file, M, &iov, 1, M))
 		inline_writes++;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Copies of qcow2 files without their layers: they read the same, whatever the chain was, and cost no more than they must. */
+/* Copies of qcow2 files without their layers: they read the same, whatever the chain was, and cost no more than they
+ * must. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -27,7 +27,8 @@ static int add(struct inventory_tx *tx, struct volume *volume, const char *label
 	return err ? err : volume_update(tx, volume);
 }
 
-/* Of pc-001's disk: one, then before-one, which is lost, then gone, which is removed and stays; the disk stands on it. */
+/* Of pc-001's disk: one, then before-one, which is lost, then gone, which is removed and stays; the disk stands on it.
+ */
 static int fill(struct inventory_tx *tx, void *arg)
 {
 	struct volume volume;

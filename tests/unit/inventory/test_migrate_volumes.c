@@ -25,12 +25,17 @@ static const struct view {
 	const char *name, *before, *after;
 } views[] = {
 	{ "machine",
-	  "SELECT id, name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, note, child, "
-	  "child_fresh, address, created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, boot_once_token, "
+	  "SELECT id, name, iqn, uuid, serial, product, version_id, mode, state, state_reason, auth, access_many, "
+	  "note, child, "
+	  "child_fresh, address, created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, "
+	  "boot_once_token, "
 	  "multipath, size_bytes, physical_512, quota FROM machine ORDER BY id",
-	  "SELECT m.id, m.name, iqn, uuid, m.serial, product, version_id, mode, state, state_reason, auth, access_many, m.note, "
-	  "object, fresh, address, m.created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, boot_once_token, "
-	  "multipath, size_bytes, physical_512, quota FROM machine AS m JOIN attachment AS a ON a.machine_id = m.id AND lun = 0 "
+	  "SELECT m.id, m.name, iqn, uuid, m.serial, product, version_id, mode, state, state_reason, auth, "
+	  "access_many, m.note, "
+	  "object, fresh, address, m.created_ms, seen_ms, no_gateway, last_boot, group_id, boot, boot_once, "
+	  "boot_once_token, "
+	  "multipath, size_bytes, physical_512, quota FROM machine AS m JOIN attachment AS a ON a.machine_id = m.id "
+	  "AND lun = 0 "
 	  "JOIN volume AS v ON v.id = a.volume_id ORDER BY m.id" },
 	/* A system volume has no name and note of its own; one for each machine, and nothing else. */
 	{ "volume", "SELECT '', 0, 'files', '', created_ms FROM machine ORDER BY id",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Snapshots and copies, as every backend promises them, asked of each through store.h: "files", and "memory", which is one of a test's.
+ * Snapshots and copies, as every backend promises them, asked of each through store.h: "files", and "memory", which is
+ * one of a test's.
  */
 #include "store/disks.h"
 #include "store/fixture.h"
@@ -338,7 +339,8 @@ static int count_events(struct inventory_tx *tx, void *arg)
 	return event_each(tx, -1, 0, 100, count_missing, arg);
 }
 
-/* After a start layers are there, what was begun is gone, and an unused object over a layer is made again over that layer. */
+/* After a start layers are there, what was begun is gone, and an unused object over a layer is made again over that
+ * layer. */
 static void of_reclaim(struct fixture *f)
 {
 	struct volume volume = with_row(f, "data"), lost, half_made, copy;
