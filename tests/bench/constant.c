@@ -247,7 +247,7 @@ static int run(struct loop *loop, const struct endpoint *listen)
 	struct iscsi_server *server;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &server, &reason))) {
+	if (iscsi_server_start(&config, &server, &reason)) {
 		fprintf(stderr, "constant: %s\n", reason.text);
 		return 1;
 	}

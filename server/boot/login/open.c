@@ -372,10 +372,8 @@ void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, st
 				     const char *reason),
 		      void *arg)
 {
-	struct target_open *o = calloc(1, sizeof(*o));
+	struct target_open *o = alloc_or_abort(sizeof(*o));
 
-	if (!o)
-		abort();
 	*o = (struct target_open){ .boot = boot,
 				   .loop = loop,
 				   .opened = opened,
@@ -405,11 +403,9 @@ static void lun_opened(void *arg, const struct boot_lun *luns, unsigned count, u
 void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
 			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg)
 {
-	struct target_open *o = calloc(1, sizeof(*o));
-	struct lun_open *one = malloc(sizeof(*one));
+	struct target_open *o = alloc_or_abort(sizeof(*o));
+	struct lun_open *one = alloc_or_abort(sizeof(*one));
 
-	if (!o || !one)
-		abort();
 	*one = (struct lun_open){ opened, arg };
 	*o = (struct target_open){ .boot = boot,
 				   .loop = loop,
@@ -444,11 +440,9 @@ static void close_one(void *arg)
 void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
 		       void *arg)
 {
-	struct target_close *c = malloc(sizeof(*c));
+	struct target_close *c = alloc_or_abort(sizeof(*c));
 
 	assert(count);
-	if (!c)
-		abort();
 	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };
 	boot_enter(boot);
 	for (unsigned i = 0; i < count; i++)

@@ -440,12 +440,17 @@ static void test_pool_free_runs_the_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_be),	   cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_be),
+		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_reason),
-		cmocka_unit_test(test_crc32c),	   cmocka_unit_test(test_secret),
-		cmocka_unit_test(test_log_escape), cmocka_unit_test(test_loop),
-		cmocka_unit_test(test_loop_without_thread), cmocka_unit_test(test_loop_posts_to_itself),
-		cmocka_unit_test(test_loop_run_own), cmocka_unit_test(test_loop_stops_when_empty),
+		cmocka_unit_test(test_crc32c),
+		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_log_escape),
+		cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_loop_without_thread),
+		cmocka_unit_test(test_loop_posts_to_itself),
+		cmocka_unit_test(test_loop_run_own),
+		cmocka_unit_test(test_loop_stops_when_empty),
 		cmocka_unit_test(test_fd_table_has_room),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_pool_begins_ahead),
