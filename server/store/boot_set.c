@@ -5,7 +5,7 @@
 #include "base/be.h"
 #include "base/crc32c.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "inventory/inventory.h"
 
 #include <errno.h>
@@ -77,11 +77,11 @@ static void next_old(const struct boot_set *set, uint32_t *index, struct cursor 
 	*old = more ? (struct cursor){ run->first, run->first + run->count } : (struct cursor){ NONE, NONE };
 }
 
-static void next_read(const struct boot_trace *trace, struct cursor *read)
+static void next_read(const struct read_trace *trace, struct cursor *read)
 {
 	uint32_t first, count;
 
-	if (boot_trace_next(trace, read->end, &first, &count))
+	if (read_trace_next(trace, read->end, &first, &count))
 		*read = (struct cursor){ first, first + count };
 	else
 		*read = (struct cursor){ NONE, NONE };
@@ -93,7 +93,7 @@ static uint32_t until(const struct cursor *c, uint32_t at)
 	return c->first <= at ? c->end : c->first;
 }
 
-static int merge_runs(struct merge *m, const struct boot_set *set, const struct boot_trace *trace)
+static int merge_runs(struct merge *m, const struct boot_set *set, const struct read_trace *trace)
 {
 	struct cursor old, read = { 0, 0 };
 	uint32_t index = 0;
@@ -122,10 +122,10 @@ static int merge_runs(struct merge *m, const struct boot_set *set, const struct 
 	return 0;
 }
 
-int boot_set_merge(struct boot_set *set, const struct boot_trace *trace)
+int boot_set_merge(struct boot_set *set, const struct read_trace *trace)
 {
 	static const unsigned floors[] = { 1, BOOT_SET_NEEDED / 2, BOOT_SET_NEEDED, SCORE_MAX / 2, SCORE_MAX };
-	uint64_t blocks = boot_trace_count(trace);
+	uint64_t blocks = read_trace_count(trace);
 	struct merge m = { .boots = set->boots < UINT32_MAX ? set->boots + 1 : set->boots };
 	int err = -E2BIG;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What boots of a golden version have needed of it: runs of blocks, each with a score. Learnt from the traces of boots
- * (disk/boot_trace.h), kept beside the image as FILE.bootset, read ahead before the next machine asks.
+ * (disk/read_trace.h), kept beside the image as FILE.bootset, read ahead before the next machine asks.
  *
  * A score is the share of boots that read the block, 0 to 255: the mean of the first 8, then the newest counts an
  * eighth. A block is needed where it is a quarter or more, so what one boot in many reads (a backup, an update) does
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct boot_trace;
+struct read_trace;
 struct image_version;
 
 enum {
@@ -38,7 +38,7 @@ struct boot_set {
 
 void boot_set_fini(struct boot_set *set);
 /* One more boot. 0; -ENOMEM, -E2BIG (the boot read too much) or -ENODATA (nothing): set is as it was. */
-int boot_set_merge(struct boot_set *set, const struct boot_trace *trace);
+int boot_set_merge(struct boot_set *set, const struct read_trace *trace);
 /* From run *next on: blocks in a row that are needed, whatever their scores. False: no more. */
 bool boot_set_next(const struct boot_set *set, uint32_t *next, uint32_t *first, uint32_t *count);
 uint64_t boot_set_needed_bytes(const struct boot_set *set);

@@ -143,7 +143,7 @@ static int save(const struct store *store, const struct image_version *version, 
 	return err;
 }
 
-int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace)
+int store_learn_boot(struct store *store, const struct image_version *version, const struct read_trace *trace)
 {
 	struct boot_set set;
 	char image[PATH_MAX];

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 struct boot_set;
-struct boot_trace;
+struct read_trace;
 struct pool;
 struct store;
 
@@ -87,7 +87,7 @@ int store_load_boot_set(const struct store *store, const struct image_version *v
  * One more boot, as it was traced; one caller at a time. 0 or -errno: -E2BIG: it read more than a boot does; -ENODATA:
  * nothing; -ENOENT: the image is gone.
  */
-int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace);
+int store_learn_boot(struct store *store, const struct image_version *version, const struct read_trace *trace);
 
 struct read_ahead;
 struct read_ahead_result;
@@ -147,7 +147,7 @@ struct store_open {
 	struct disk_env *env;
 	bool ephemeral;	      /* never synced; thrown away after a loss of power */
 	uint64_t quota_bytes; /* most that it may take; 0: no bound */
-	struct boot_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
+	struct read_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
 	void (*on_event)(void *arg, enum disk_event event, const char *text);
 	void *event_arg;
 };

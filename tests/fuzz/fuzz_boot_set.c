@@ -7,7 +7,7 @@
 
 #include "base/be.h"
 #include "base/crc32c.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "inventory/inventory.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void check_order(const struct boot_set *set)
 
 static void check(struct boot_set *set, const uint8_t *data, size_t size)
 {
-	struct boot_trace *trace = boot_trace_new(version.size_bytes);
+	struct read_trace *trace = read_trace_new(version.size_bytes);
 	uint64_t needed = boot_set_needed_bytes(set);
 	uint8_t *again;
 	size_t again_size;
@@ -44,13 +44,13 @@ static void check(struct boot_set *set, const uint8_t *data, size_t size)
 	if (again_size != size || memcmp(again, data, size))
 		abort();
 	free(again);
-	boot_trace_note(trace, size % BLOCKS * BOOT_BLOCK_BYTES, (uint64_t)data[size - 1] * BOOT_BLOCK_BYTES + 1);
+	read_trace_note(trace, size % BLOCKS * BOOT_BLOCK_BYTES, (uint64_t)data[size - 1] * BOOT_BLOCK_BYTES + 1);
 	if (boot_set_merge(set, trace))
 		abort();
 	check_order(set);
-	if (boot_set_needed_bytes(set) > needed + boot_trace_count(trace) * BOOT_BLOCK_BYTES)
+	if (boot_set_needed_bytes(set) > needed + read_trace_count(trace) * BOOT_BLOCK_BYTES)
 		abort();
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

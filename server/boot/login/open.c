@@ -17,7 +17,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/progress/warm.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/disk.h"
 #include "volume.h"
 
@@ -65,7 +65,7 @@ static void finish(struct target_open *o, const struct boot_lun *luns, unsigned 
 			    o->only == ONLY_ALL ? "login refused" : "not attached", o->reason.text);
 	for (unsigned i = 0; i < o->count; i++) {
 		volume_unhold(&o->volumes[i]);
-		boot_trace_unref(o->volumes[i].trace);
+		read_trace_unref(o->volumes[i].trace);
 	}
 	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason.text);
 	free(o->volumes);

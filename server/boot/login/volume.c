@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@
 
 #include "boot/boot.h"
 
-struct boot_trace;
+struct read_trace;
 struct warm;
 
 enum {
@@ -38,7 +38,7 @@ void warm_stop(struct warm *warm);
 /* A machine has got a script for boot `number` of a disk over this version. Any thread. */
 void warm_script(struct warm *warm, int64_t machine_id, uint64_t number, const struct image_version *version);
 /* The trace of a boot that is followed, for its disk over this version; a reference, or NULL. Any thread. */
-struct boot_trace *warm_trace(struct warm *warm, int64_t machine_id, uint64_t number, int64_t version_id);
+struct read_trace *warm_trace(struct warm *warm, int64_t machine_id, uint64_t number, int64_t version_id);
 /* The boot is steady. Any thread. */
 void warm_steady(struct warm *warm, int64_t machine_id, uint64_t number);
 

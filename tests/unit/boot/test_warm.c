@@ -4,7 +4,7 @@
 
 #include "base/loop.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/disk.h"
 #include "store/boot_set.h"
 #include "store/store.h"
@@ -180,7 +180,7 @@ static void test_follows_a_few(void **state)
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
 	struct warm *warm = w->boot->warm;
-	struct boot_trace *trace;
+	struct read_trace *trace;
 
 	for (int64_t id = 1; id <= WARM_FOLLOWED_OF_ONE + 1; id++)
 		warm_script(warm, id, 1, &learnt.version);
@@ -197,22 +197,22 @@ static void test_follows_a_few(void **state)
 	assert_false(atomic_load(&trace->stopped));
 	assert_ptr_equal(warm_trace(warm, 1, 2, learnt.version.id), trace);
 	assert_ptr_equal(warm_trace(warm, 1, 1, learnt.version.id), trace);
-	boot_trace_note(trace, 0, 512);
-	boot_trace_unref(trace);
-	boot_trace_unref(trace);
-	boot_trace_unref(trace);
+	read_trace_note(trace, 0, 512);
+	read_trace_unref(trace);
+	read_trace_unref(trace);
+	read_trace_unref(trace);
 	/* Else a new boot takes the place of the one before. */
 	warm_script(warm, 1, 3, &learnt.version);
 	assert_null(warm_trace(warm, 1, 2, learnt.version.id));
 	trace = warm_trace(warm, 1, 3, learnt.version.id);
 	assert_non_null(trace);
-	assert_int_equal(boot_trace_count(trace), 0);
-	boot_trace_unref(trace);
+	assert_int_equal(read_trace_count(trace), 0);
+	read_trace_unref(trace);
 	trace = warm_trace(warm, 1, 3, learnt.version.id);
 	assert_non_null(trace);
 	/* One place is free again when it has been learnt from. */
-	boot_trace_note(trace, 0, 512);
-	boot_trace_unref(trace);
+	read_trace_note(trace, 0, 512);
+	read_trace_unref(trace);
 	warm_steady(warm, 1, 3);
 	wait_until(boots_learnt, &learnt, 1);
 	boot_stopping(w->boot); /* reads nothing ahead any more, still follows */
@@ -225,7 +225,7 @@ static void test_follows_a_few(void **state)
 		if (!trace)
 			nanosleep(&pause, NULL);
 	}
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 }
 
 /* Out of the page cache; false where the file system keeps it. A page that the kernel is busy with stays, the first time. */
@@ -276,12 +276,12 @@ static void test_reads_ahead_with_a_script(void **state)
 {
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
-	struct boot_trace *trace = boot_trace_new(learnt.version.size_bytes);
+	struct read_trace *trace = read_trace_new(learnt.version.size_bytes);
 
 	assert_non_null(trace);
-	boot_trace_note(trace, READ_AT, READ_BYTES);
+	read_trace_note(trace, READ_AT, READ_BYTES);
 	assert_int_equal(store_learn_boot(w->store, &learnt.version, trace), 0);
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 	if (!drop(w, &learnt.version)) {
 		test_skip("the file system of %s keeps its pages in memory", w->dir);
 		return;

@@ -5,7 +5,7 @@
 #include "base/be.h"
 #include "base/crc32c.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "store/boot_set.h"
 
 #include <errno.h>
@@ -18,22 +18,22 @@ enum { BLOCKS = 4096, NO_MORE = 0 };
 static const struct image_version image = { .size_bytes = (uint64_t)BLOCKS * BOOT_BLOCK_BYTES, .sha256 = "00ff" };
 
 /* Blocks [first, first + count), pairs, ended by a count of 0. */
-static struct boot_trace *trace_of(const uint32_t *pairs)
+static struct read_trace *trace_of(const uint32_t *pairs)
 {
-	struct boot_trace *trace = boot_trace_new(image.size_bytes);
+	struct read_trace *trace = read_trace_new(image.size_bytes);
 
 	assert_non_null(trace);
 	for (; pairs[1]; pairs += 2)
-		boot_trace_note(trace, (uint64_t)pairs[0] * BOOT_BLOCK_BYTES, (uint64_t)pairs[1] * BOOT_BLOCK_BYTES);
+		read_trace_note(trace, (uint64_t)pairs[0] * BOOT_BLOCK_BYTES, (uint64_t)pairs[1] * BOOT_BLOCK_BYTES);
 	return trace;
 }
 
 static int learn(struct boot_set *set, const uint32_t *pairs)
 {
-	struct boot_trace *trace = trace_of(pairs);
+	struct read_trace *trace = trace_of(pairs);
 	int err = boot_set_merge(set, trace);
 
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 	return err;
 }
 
@@ -104,29 +104,29 @@ static void test_forget(void **state)
 static void test_bounded(void **state)
 {
 	struct image_version big = { .size_bytes = (uint64_t)4 * BOOT_SET_RUNS_MAX * BOOT_BLOCK_BYTES };
-	struct boot_trace *often = boot_trace_new(big.size_bytes), *once = boot_trace_new(big.size_bytes);
-	struct boot_trace *all = boot_trace_new((uint64_t)(BOOT_SET_BLOCKS_MAX + 1) * BOOT_BLOCK_BYTES);
+	struct read_trace *often = read_trace_new(big.size_bytes), *once = read_trace_new(big.size_bytes);
+	struct read_trace *all = read_trace_new((uint64_t)(BOOT_SET_BLOCKS_MAX + 1) * BOOT_BLOCK_BYTES);
 	struct boot_set set = { 0 };
 
 	(void)state;
 	assert_true(often && once && all);
 	for (uint64_t i = 0; i < BOOT_SET_RUNS_MAX; i++)
-		boot_trace_note(often, i * 4 * BOOT_BLOCK_BYTES, 1);
+		read_trace_note(often, i * 4 * BOOT_BLOCK_BYTES, 1);
 	for (uint64_t i = 0; i < BOOT_SET_RUNS_MAX; i++)
-		boot_trace_note(once, (i * 4 + 2) * BOOT_BLOCK_BYTES, 1);
+		read_trace_note(once, (i * 4 + 2) * BOOT_BLOCK_BYTES, 1);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(boot_set_merge(&set, often), 0);
 	assert_int_equal(set.run_count, BOOT_SET_RUNS_MAX);
 	assert_int_equal(boot_set_merge(&set, once), 0);
 	assert_int_equal(set.run_count, BOOT_SET_RUNS_MAX);
 	assert_int_equal(set.runs[1].first, 4);
-	boot_trace_note(all, 0, (uint64_t)(BOOT_SET_BLOCKS_MAX + 1) * BOOT_BLOCK_BYTES);
+	read_trace_note(all, 0, (uint64_t)(BOOT_SET_BLOCKS_MAX + 1) * BOOT_BLOCK_BYTES);
 	assert_int_equal(boot_set_merge(&set, all), -E2BIG);
 	assert_int_equal(set.boots, 9);
 	boot_set_fini(&set);
-	boot_trace_unref(often);
-	boot_trace_unref(once);
-	boot_trace_unref(all);
+	read_trace_unref(often);
+	read_trace_unref(once);
+	read_trace_unref(all);
 }
 
 /* ---- bytes ---- */
@@ -227,10 +227,10 @@ static struct image_version import_disk(struct fixture *f)
 
 static void learn_file(struct fixture *f, const struct image_version *version, uint32_t first, uint32_t count)
 {
-	struct boot_trace *trace = trace_of((const uint32_t[]){ first, count, 0, NO_MORE });
+	struct read_trace *trace = trace_of((const uint32_t[]){ first, count, 0, NO_MORE });
 
 	assert_int_equal(store_learn_boot(f->store, version, trace), 0);
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 }
 
 static void test_file(void **state)
@@ -279,7 +279,7 @@ static void test_removed_with_its_image(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version version = import_disk(f);
-	struct boot_trace *trace;
+	struct read_trace *trace;
 	struct reason reason;
 
 	learn_file(f, &version, 10, 5);
@@ -289,7 +289,7 @@ static void test_removed_with_its_image(void **state)
 	/* Who learns of it too late leaves nothing. */
 	trace = trace_of((const uint32_t[]){ 1, 1, 0, NO_MORE });
 	assert_int_equal(store_learn_boot(f->store, &version, trace), -ENOENT);
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 	/* One that was left behind goes at the next start. */
 	make_file(in_state(f, "images", "debian@1.raw.bootset"), "x", 1, 1);
