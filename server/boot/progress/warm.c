@@ -8,7 +8,7 @@
 #include "boot/internal.h"
 #include "disk/read_trace.h"
 #include "disk/read_ahead.h"
-#include "store/boot_set.h"
+#include "store/read_set.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -52,13 +52,13 @@ struct warm {
 /* ---- reading ahead ---- */
 
 /* *count ranges, or NULL. */
-static struct read_ahead_range *ranges_of(const struct boot_set *set, unsigned *count)
+static struct read_ahead_range *ranges_of(const struct read_set *set, unsigned *count)
 {
 	struct read_ahead_range *ranges = calloc(set->run_count ? set->run_count : 1, sizeof(*ranges));
 	uint32_t next = 0, first, blocks;
 
 	*count = 0;
-	while (ranges && boot_set_next(set, &next, &first, &blocks))
+	while (ranges && read_set_next(set, &next, &first, &blocks))
 		ranges[(*count)++] = (struct read_ahead_range){ (uint64_t)first * BOOT_BLOCK_BYTES,
 								(uint64_t)blocks * BOOT_BLOCK_BYTES };
 	return ranges;
@@ -70,13 +70,13 @@ static void read_version(struct warm *w, const struct image_version *version)
 	struct read_ahead_range *ranges;
 	struct read_ahead_result result;
 	uint64_t began = time_monotonic_ms();
-	struct boot_set set;
+	struct read_set set;
 	int err;
 
-	if (store_load_boot_set(w->boot->store, version, &set))
+	if (store_load_read_set(w->boot->store, version, &set))
 		return;
 	ranges = ranges_of(&set, &how.range_count);
-	boot_set_fini(&set);
+	read_set_fini(&set);
 	if (!ranges)
 		return;
 	how.ranges = ranges;

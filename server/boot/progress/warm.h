@@ -5,7 +5,7 @@
  *     a script leads to the disk --> its image is read ahead, where that was not just done; the boot is followed (a few
  *                                    of each image)
  *     its disk is opened         --> with a trace: which blocks of the golden image it reads
- *     it is steady               --> the trace goes into the image's boot set (store/boot_set.h)
+ *     it is steady               --> the trace goes into the image's read set (store/read_set.h)
  *
  * At the server's start all images that machines use are read ahead. One image at a time, in file order, on one worker.
  * A boot that never gets steady teaches nothing. One mutex for the tables, never held while anything waits.

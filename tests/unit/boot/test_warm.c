@@ -6,7 +6,7 @@
 #include "base/util.h"
 #include "disk/read_trace.h"
 #include "disk/disk.h"
-#include "store/boot_set.h"
+#include "store/read_set.h"
 #include "store/store.h"
 #include "boot/progress/warm.h"
 
@@ -119,9 +119,9 @@ struct learnt {
 static uint64_t boots_learnt(void *arg)
 {
 	struct learnt *learnt = arg;
-	struct boot_set_info info;
+	struct read_set_info info;
 
-	store_get_boot_set_info(learnt->world->store, &learnt->version, &info);
+	store_get_read_set_info(learnt->world->store, &learnt->version, &info);
 	return info.boots;
 }
 
@@ -150,7 +150,7 @@ static void test_learns_until_steady(void **state)
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
 	struct machine machine;
-	struct boot_set set;
+	struct read_set set;
 	uint64_t number;
 	uint32_t next = 0, first, count;
 	struct disk *disk = begin(w, MAC1, &machine, &number);
@@ -166,13 +166,13 @@ static void test_learns_until_steady(void **state)
 	read_disk(w, disk, 0, 8192);
 	warm_steady(w->boot->warm, machine.id, number); /* is not followed any more */
 	world_close(w);
-	assert_int_equal(store_load_boot_set(w->store, &learnt.version, &set), 0);
+	assert_int_equal(store_load_read_set(w->store, &learnt.version, &set), 0);
 	assert_int_equal(set.boots, 1);
-	assert_true(boot_set_next(&set, &next, &first, &count));
+	assert_true(read_set_next(&set, &next, &first, &count));
 	assert_int_equal(first, READ_AT / BOOT_BLOCK_BYTES);
 	assert_int_equal(count, READ_BYTES / BOOT_BLOCK_BYTES + 1);
-	assert_false(boot_set_next(&set, &next, &first, &count));
-	boot_set_fini(&set);
+	assert_false(read_set_next(&set, &next, &first, &count));
+	read_set_fini(&set);
 }
 
 static void test_follows_a_few(void **state)

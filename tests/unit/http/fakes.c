@@ -454,8 +454,8 @@ uint64_t boot_read_ahead_bytes(struct boot *boot)
 	return 68000000;
 }
 
-void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info)
+void store_get_read_set_info(const struct store *store, const struct image_version *version, struct read_set_info *info)
 {
 	(void)store;
-	*info = (struct boot_set_info){ .boots = 3, .needed_bytes = version->size_bytes / 8 };
+	*info = (struct read_set_info){ .boots = 3, .needed_bytes = version->size_bytes / 8 };
 }
