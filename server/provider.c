@@ -64,28 +64,18 @@ struct find {
 static void provider_found(void *arg, const struct boot_access *from)
 {
 	struct find *find = arg;
-	struct iscsi_access *access = calloc(1, sizeof(*access));
+	struct iscsi_access access = { .key = (uint64_t)from->machine_id };
 
-	if (!access) {
-		static const struct iscsi_access refused = { .login_status = LOGIN_OUT_OF_RESOURCES,
-							     .reason = { "out of memory" } };
-
-		find->found(find->arg, &refused);
-		free(find);
-		return;
-	}
-	access->key = (uint64_t)from->machine_id;
-	access->login_status = from->login_status;
-	access->auth = convert_auth(from->auth);
-	access->many = from->many;
-	reason_set(&access->reason, "%s", from->reason.text);
-	snprintf(access->iqn, sizeof(access->iqn), "%s", from->iqn);
-	snprintf(access->initiator, sizeof(access->initiator), "%s", from->initiator);
-	copy_credential(&access->credentials[0], &from->current);
-	copy_credential(&access->credentials[1], &from->pending);
-	find->found(find->arg, access);
-	explicit_bzero(access, sizeof(*access));
-	free(access);
+	access.login_status = from->login_status;
+	access.auth = convert_auth(from->auth);
+	access.many = from->many;
+	reason_set(&access.reason, "%s", from->reason.text);
+	snprintf(access.iqn, sizeof(access.iqn), "%s", from->iqn);
+	snprintf(access.initiator, sizeof(access.initiator), "%s", from->initiator);
+	copy_credential(&access.credentials[0], &from->current);
+	copy_credential(&access.credentials[1], &from->pending);
+	find->found(find->arg, &access);
+	explicit_bzero(&access, sizeof(access));
 	free(find);
 }
 
@@ -93,10 +83,8 @@ static void provider_find(void *arg, const char *iqn, const char *initiator, str
 			  void (*found)(void *found_arg, const struct iscsi_access *access), void *found_arg)
 {
 	struct provider *provider = arg;
-	struct find *find = malloc(sizeof(*find));
+	struct find *find = alloc_or_abort(sizeof(*find));
 
-	if (!find)
-		abort(); /* a few bytes: nothing can go on */
 	*find = (struct find){ found, found_arg };
 	boot_target_find(provider->boot, iqn, initiator, reply_loop, provider_found, find);
 }
@@ -163,10 +151,8 @@ static void provider_open(void *arg, uint64_t key, uint64_t boot, struct loop *l
 			  void *opened_arg)
 {
 	struct provider *provider = arg;
-	struct opening *opening = malloc(sizeof(*opening));
+	struct opening *opening = alloc_or_abort(sizeof(*opening));
 
-	if (!opening)
-		abort();
 	*opening = (struct opening){ opened, opened_arg };
 	boot_target_open(provider->boot, (int64_t)key, boot, loop, provider_opened, opening);
 }
@@ -193,10 +179,8 @@ static void provider_open_lun(void *arg, uint64_t key, unsigned lun, struct loop
 			      void *opened_arg)
 {
 	struct provider *provider = arg;
-	struct opening_lun *opening = malloc(sizeof(*opening));
+	struct opening_lun *opening = alloc_or_abort(sizeof(*opening));
 
-	if (!opening)
-		abort();
 	*opening = (struct opening_lun){ opened, opened_arg };
 	boot_target_open_lun(provider->boot, (int64_t)key, lun, loop, provider_opened_lun, opening);
 }
@@ -300,10 +284,8 @@ static void provider_save_state(void *arg, uint64_t key, const void *blob, size_
 				void (*done)(void *done_arg, int err), void *done_arg)
 {
 	struct provider *provider = arg;
-	struct save *save = malloc(sizeof(*save) + len);
+	struct save *save = alloc_or_abort(sizeof(*save) + len);
 
-	if (!save)
-		abort();
 	*save = (struct save){
 		.job = { .run = save_run, .done = save_done, .loop = reply_loop },
 		.machine_id = (int64_t)key,
@@ -348,10 +330,8 @@ static void provider_load_state(void *arg, uint64_t key, struct loop *reply_loop
 				void (*loaded)(void *loaded_arg, const void *blob, size_t len), void *loaded_arg)
 {
 	struct provider *provider = arg;
-	struct load *load = calloc(1, sizeof(*load));
+	struct load *load = alloc_or_abort(sizeof(*load));
 
-	if (!load)
-		abort();
 	*load = (struct load){
 		.job = { .run = load_run, .done = load_done, .loop = reply_loop },
 		.machine_id = (int64_t)key,
@@ -384,10 +364,8 @@ static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct 
 			   void *answered_arg)
 {
 	struct provider *provider = arg;
-	struct probe *probe = malloc(sizeof(*probe));
+	struct probe *probe = alloc_or_abort(sizeof(*probe));
 
-	if (!probe)
-		abort();
 	*probe = (struct probe){ answered, answered_arg };
 	iscsi_server_check_alive(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
 }
@@ -423,10 +401,8 @@ static void provider_sessions(void *arg, uint64_t key, struct loop *reply_loop,
 			      void (*each)(void *each_arg, const struct boot_session *session, int err), void *each_arg)
 {
 	struct provider *provider = arg;
-	struct sessions *sessions = malloc(sizeof(*sessions));
+	struct sessions *sessions = alloc_or_abort(sizeof(*sessions));
 
-	if (!sessions)
-		abort();
 	*sessions = (struct sessions){ each, each_arg };
 	iscsi_server_sessions(provider->server, key, reply_loop, provider_each_session, sessions);
 }

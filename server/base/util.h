@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What C lacks: container_of, array_len, alignment, clocks. */
+/* What C lacks: container_of, array_len, alignment, clocks, memory that has to be there. */
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define array_len(a) (sizeof(a) / sizeof((a)[0]))
+
+/*
+ * Zeroed memory for what carries a question or an answer from one thread to another: few bytes, and without them
+ * somebody would wait for ever (server/design.md, "Memory that is not there").
+ */
+static inline void *alloc_or_abort(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
 
 static inline uint64_t align_down(uint64_t x, uint64_t unit)
 {

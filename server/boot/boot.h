@@ -114,10 +114,23 @@ struct boot_ask {
 	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
 };
 
+enum boot_outcome {
+	BOOT_SANBOOT,
+	BOOT_WAIT,
+	BOOT_DENIED,
+	BOOT_LOCAL,
+	BOOT_INVALID,
+	BOOT_BUSY,
+	BOOT_MENU,
+	BOOT_ENTRY,
+	BOOT_OUTCOMES
+};
+const char *boot_outcome_name(enum boot_outcome outcome); /* "sanboot", "wait", ... */
+
 struct boot_answer {
-	int status;	     /* HTTP: 200, 400 (a MAC that is no MAC), 503 */
-	struct buf script;   /* an iPXE script also with errors, so that the machine can show it */
-	const char *outcome; /* "sanboot", "wait", "denied", "local", "invalid", "busy" */
+	int status;	   /* HTTP: 200, 400 (a MAC that is no MAC), 503 */
+	struct buf script; /* an iPXE script also with errors, so that the machine can show it */
+	enum boot_outcome outcome;
 };
 
 /* Any thread. answered runs on an unspecified thread of ours (do not block); the answer is borrowed. */

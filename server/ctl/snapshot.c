@@ -51,8 +51,7 @@ static void print_snapshots(const json_t *list)
 	json_t *snapshot;
 	size_t i;
 
-	json_array_foreach(list, i, snapshot)
-	{
+	json_array_foreach(list, i, snapshot) {
 		char taken[TABLE_TEXT], size[TABLE_TEXT], used[TABLE_TEXT];
 		const char *error = get_text(snapshot, "error");
 

@@ -45,7 +45,7 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 
 /* UEFI HTTP boot: a URL, and in full mode HTTPClient back (in proxy mode dhcp-pxe-vendor does it). */
 static void add_http_boot(const struct dhcp_config *config, const struct dhcp_network *networks,
-			  const struct boot_files *files, struct buf *text)
+			  const struct ipxe_files *files, struct buf *text)
 {
 	for (unsigned i = 0; i < config->interface_count; i++) {
 		char address[INET_ADDRSTRLEN];
@@ -61,7 +61,7 @@ static void add_http_boot(const struct dhcp_config *config, const struct dhcp_ne
 }
 
 static int add_full(const struct dhcp_config *config, const struct dhcp_network *networks,
-		    const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+		    const struct dhcp_ranges *ranges, const struct ipxe_files *files, struct buf *text,
 		    struct reason *reason)
 {
 	int err = options_add_config(config, networks, text, reason);
@@ -90,7 +90,7 @@ static int add_full(const struct dhcp_config *config, const struct dhcp_network 
 
 /* Beside another server: only what to boot, by PXE's own menu of one entry without a prompt. */
 static void add_proxy(const struct dhcp_config *config, const struct dhcp_network *networks,
-		      const struct boot_files *files, struct buf *text)
+		      const struct ipxe_files *files, struct buf *text)
 {
 	char subnet[INET_ADDRSTRLEN];
 
@@ -112,7 +112,7 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 }
 
 int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
-			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+			const struct dhcp_ranges *ranges, const struct ipxe_files *files, struct buf *text,
 			struct reason *reason)
 {
 	int err = 0;

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
 #include "dhcp/ranges.h"
@@ -18,7 +18,7 @@
  * Everything else gets the iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient.
  */
 int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
-			const struct dhcp_ranges *ranges, const struct boot_files *files, struct buf *text,
+			const struct dhcp_ranges *ranges, const struct ipxe_files *files, struct buf *text,
 			struct reason *reason);
 
 #endif

@@ -71,7 +71,7 @@ static int link_boot_files(const char *directory, const char *root, struct reaso
 	int err = 0;
 
 	while (dir && !err && links < LINKS_MAX && (entry = readdir(dir))) {
-		if (!boot_file_name_safe(entry->d_name) || !strcmp(entry->d_name, "boot.ipxe"))
+		if (!ipxe_file_name_safe(entry->d_name) || !strcmp(entry->d_name, "boot.ipxe"))
 			continue;
 		snprintf(from, sizeof(from), "%s/%s", root, entry->d_name);
 		snprintf(to, sizeof(to), "%s/%s", directory, entry->d_name);
@@ -130,7 +130,7 @@ static int write_first_script(const struct dhcp_config *config, const char *root
 }
 
 int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
-			 const struct boot_files *files, struct reason *reason)
+			 const struct ipxe_files *files, struct reason *reason)
 {
 	char root[DHCP_PATH_BYTES], server[INET_ADDRSTRLEN];
 	int err;

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
 
@@ -23,7 +23,7 @@ int files_write(const char *path, const struct buf *text, struct reason *reason)
  * where a shim is served, autoexec.ipxe, which a signed iPXE loads from beside itself.
  */
 int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
-			 const struct boot_files *files, struct reason *reason);
+			 const struct ipxe_files *files, struct reason *reason);
 /*
  * The folder of the lease file, and the user that dnsmasq runs as: its own, unless a folder is closed to it. NULL:
  * ours.

@@ -95,7 +95,7 @@ static int check(struct plan *plan, struct reason *reason)
 	for (unsigned i = 0; !err && i < config->interface_count; i++)
 		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason);
 	if (!err)
-		err = boot_files_find(config->ipxe_dir, &plan->files, reason);
+		err = ipxe_files_find(config->ipxe_dir, &plan->files, reason);
 	if (!err && config->mode == DHCP_FULL)
 		err = ranges_make(config, plan->networks, &plan->ranges, reason);
 	if (!err)

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/network.h"
 #include "dhcp/ranges.h"
@@ -14,7 +14,7 @@ struct plan {
 	struct dhcp_config config; /* its texts are the plan's */
 	struct dhcp_network networks[DHCP_INTERFACES_MAX];
 	struct dhcp_ranges ranges; /* full mode */
-	struct boot_files files;
+	struct ipxe_files files;
 	struct buf text; /* dnsmasq's configuration */
 	bool runs;	 /* dnsmasq has something to do: interfaces are named */
 };

@@ -3,7 +3,7 @@
 #ifndef DHCP_STATUS_H
 #define DHCP_STATUS_H
 
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 #include "dhcp/dhcp.h"
 
 enum { DHCP_MESSAGE_TEXT = 512, DHCP_NAME_TEXT = 256, DHCP_INTERFACE_TEXT = 16 };
@@ -24,7 +24,7 @@ struct dhcp_status {
 	char interfaces[DHCP_INTERFACES_MAX][DHCP_INTERFACE_TEXT];
 	unsigned interface_count;
 	bool tftp;		   /* boot files are served by it */
-	struct boot_files files;   /* which ones, where it is so */
+	struct ipxe_files files;   /* which ones, where it is so */
 	struct dhcp_lease *leases; /* in full mode, at most 16384 */
 	unsigned lease_count;
 };

@@ -12,7 +12,7 @@
  */
 #include "dhcp/watch.h"
 
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

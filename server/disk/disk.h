@@ -164,12 +164,12 @@ struct disk_cache_info {
 /* Any thread. All 0 where there is none. */
 void disk_env_cache_info(struct disk_env *env, struct disk_cache_info *info);
 
-struct boot_trace;
+struct read_trace;
 
 struct disk_open {
 	const char *path; /* copied */
-	struct boot_trace
-		*trace; /* notes what is read of the golden image (boot_trace.h); borrowed until opened; may be NULL */
+	struct read_trace
+		*trace; /* notes what is read of the golden image (read_trace.h); borrowed until opened; may be NULL */
 	bool read_only;
 	bool ephemeral;	      /* never synced; thrown away after a loss of power */
 	uint64_t quota_bytes; /* most that the child may take on the file system; 0: no bound */

@@ -383,7 +383,7 @@ struct qcow2 {
 	struct file *file;			   /* of the child */
 	struct syncs syncs;			   /* of file */
 	struct qcow2_header header;		   /* of the child */
-	struct boot_trace *trace;		   /* of layer 1, while the machine boots; NULL: none */
+	struct read_trace *trace;		   /* of layer 1, while the machine boots; NULL: none */
 	bool ephemeral;
 	uint64_t quota_bytes;
 	uint64_t promised_bytes; /* of the quota, to writes under way */

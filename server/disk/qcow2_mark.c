@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 
 static void mark_submit(struct qcow2 *q, struct file_request *io, struct iovec *iov,
 			void (*done)(struct file_request *io))
@@ -155,7 +155,7 @@ void qcow2_free(struct qcow2 *q)
 		free(layer->l1);
 		free(layer->path);
 	}
-	boot_trace_unref(q->trace);
+	read_trace_unref(q->trace);
 	free(q->reftable);
 	free(q->frees.runs);
 	free(q->mature.runs);

@@ -22,7 +22,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/qcow2_engine.h"
 #include "disk/qcow2_meta.h"
 
@@ -339,7 +339,7 @@ static void opening_done(struct pool_job *job)
 		disk_init(&o->q->disk, o->env, o->loop, &qcow2_ops, &o->how, o->q->layers[0].size_bytes);
 		/* Of a raw file only: there the bytes lie where the machine reads them. */
 		if (o->how.trace && o->q->layer_count == 2 && o->q->layers[1].raw)
-			o->q->trace = boot_trace_ref(o->how.trace);
+			o->q->trace = read_trace_ref(o->how.trace);
 		qcow2_reap(o->q);
 		o->result.disk = &o->q->disk;
 	}

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/golden_cache.h"
 
 /* ---- reader ---- */
@@ -64,10 +64,10 @@ static void pin_golden(struct qcow2_reader *r, struct qcow2_extent *extent)
 static void note_trace(struct qcow2 *q, const struct qcow2_extent *extent)
 {
 	if (atomic_load_explicit(&q->trace->stopped, memory_order_relaxed)) {
-		boot_trace_unref(q->trace);
+		read_trace_unref(q->trace);
 		q->trace = NULL;
 	} else {
-		boot_trace_note(q->trace, extent->offset, extent->length);
+		read_trace_note(q->trace, extent->offset, extent->length);
 	}
 }
 

@@ -76,9 +76,9 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 {
 	uint64_t bytes = store_version_allocated(http->config.store, version);
 	json_t *image = find_image(images, version), *described;
-	struct boot_set_info learnt;
+	struct read_set_info learnt;
 
-	store_get_boot_set_info(http->config.store, version, &learnt);
+	store_get_read_set_info(http->config.store, version, &learnt);
 	described = version_json(version, bytes);
 	json_object_set_new(described, "boots_learnt", json_integer(learnt.boots));
 	json_object_set_new(described, "boot_bytes", json_integer((json_int_t)learnt.needed_bytes));

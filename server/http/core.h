@@ -11,6 +11,7 @@
 #ifndef HTTP_CORE_H
 #define HTTP_CORE_H
 
+#include "boot/boot.h"
 #include "http/http.h"
 
 #include <pthread.h>
@@ -68,7 +69,7 @@ struct http {
 
 	/* for /metrics */
 	atomic_ullong answered[HTTP_STATUS_MAX];
-	atomic_ullong boot_outcomes[16];
+	atomic_ullong boot_outcomes[BOOT_OUTCOMES];
 	atomic_ullong boot_ms;
 	atomic_uint in_hand; /* requests between their first byte and the end of their answer */
 

@@ -4,7 +4,6 @@
 #include "boot/boot.h"
 #include "disk/disk.h"
 #include "http/api_machines.h"
-#include "http/boot_paths.h"
 #include "http/routes.h"
 #include "http/usage.h"
 #include "store/store.h"
@@ -102,18 +101,18 @@ static void write_boots(struct buf *out, struct http *http)
 {
 	unsigned long long total = 0;
 	unsigned booting, waiting;
-	const char *name;
 
 	boot_turns(http->config.boot, &booting, &waiting);
 	gauge(out, "booting", "Machines between their script and a system that stays.", booting);
 	gauge(out, "waiting_for_turn", "Machines that wait for their turn (max-booting).", waiting);
 
 	head(out, "boot_answers_total", "counter", "Answers to machines that asked for a script, by outcome.");
-	for (unsigned i = 0; (name = boot_paths_outcome_name(i)); i++) {
+	for (unsigned i = 0; i < BOOT_OUTCOMES; i++) {
 		unsigned long long count = atomic_load(&http->boot_outcomes[i]);
 
 		total += count;
-		buf_printf(out, "sanbootd_boot_answers_total{outcome=\"%s\"} %llu\n", name, count);
+		buf_printf(out, "sanbootd_boot_answers_total{outcome=\"%s\"} %llu\n",
+			   boot_outcome_name((enum boot_outcome)i), count);
 	}
 	head(out, "boot_answer_seconds", "summary", "Time from a machine's question to its script.");
 	buf_printf(out, "sanbootd_boot_answer_seconds_sum %.3f\nsanbootd_boot_answer_seconds_count %llu\n",

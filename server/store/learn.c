@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The boot set of a version as a file, images/FILE.bootset: read, learnt into, removed with its image. It is a hint:
+ * The read set of a version as a file, images/FILE.bootset: read, learnt into, removed with its image. It is a hint:
  * one that is missing or broken costs the next boot some time, so it is never synced, and what is wrong with it is said
  * and forgotten. It appears by rename, whole. Who learns is one at a time (boot/progress/warm.c). Workers.
  */
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "disk/read_ahead.h"
-#include "store/boot_set.h"
+#include "store/read_set.h"
 #include "store/private.h"
 
 #include <errno.h>
@@ -21,13 +21,13 @@
 
 static const char suffix[] = ".bootset";
 
-static const char *store_boot_set_name(const char *version_file, char name[NAME_MAX + 1])
+static const char *store_read_set_name(const char *version_file, char name[NAME_MAX + 1])
 {
 	snprintf(name, NAME_MAX + 1, "%.128s%s", version_file, suffix);
 	return name;
 }
 
-bool store_is_boot_set(const char *name, char version_file[NAME_MAX + 1])
+bool store_is_read_set(const char *name, char version_file[NAME_MAX + 1])
 {
 	size_t len = strlen(name), end = sizeof(suffix) - 1;
 
@@ -42,7 +42,7 @@ static const char *set_path(const struct store *store, const char *folder, const
 {
 	char name[NAME_MAX + 1];
 
-	return store_path(store, folder, store_boot_set_name(version->file, name), out);
+	return store_path(store, folder, store_read_set_name(version->file, name), out);
 }
 
 int store_read_ahead(const struct store *store, const struct image_version *version, struct read_ahead *how,
@@ -93,17 +93,17 @@ static int read_whole(const char *path, size_t max, uint8_t **data, size_t *size
 	return 0;
 }
 
-int store_load_boot_set(const struct store *store, const struct image_version *version, struct boot_set *set)
+int store_load_read_set(const struct store *store, const struct image_version *version, struct read_set *set)
 {
 	const char *wrong = "it is no file of ours";
 	char path[PATH_MAX];
 	uint8_t *data = NULL;
 	size_t size = 0;
-	int err = read_whole(set_path(store, "images", version, path), boot_set_size_max(), &data, &size);
+	int err = read_whole(set_path(store, "images", version, path), read_set_size_max(), &data, &size);
 
-	*set = (struct boot_set){ 0 };
+	*set = (struct read_set){ 0 };
 	if (!err)
-		err = boot_set_decode(set, version, data, size, &wrong);
+		err = read_set_decode(set, version, data, size, &wrong);
 	free(data);
 	if (err == -EUCLEAN || err == -ESTALE) {
 		log_warning("store: %s is not used: %s; it is learnt anew", path, wrong);
@@ -143,20 +143,20 @@ static int save(const struct store *store, const struct image_version *version, 
 	return err;
 }
 
-int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace)
+int store_learn_boot(struct store *store, const struct image_version *version, const struct read_trace *trace)
 {
-	struct boot_set set;
+	struct read_set set;
 	char image[PATH_MAX];
 	uint8_t *data;
 	size_t size;
-	int err = store_load_boot_set(store, version, &set);
+	int err = store_load_read_set(store, version, &set);
 
 	if (err && err != -ENOENT)
 		return err;
-	err = boot_set_merge(&set, trace);
+	err = read_set_merge(&set, trace);
 	if (!err)
-		err = boot_set_encode(&set, version, &data, &size);
-	boot_set_fini(&set);
+		err = read_set_encode(&set, version, &data, &size);
+	read_set_fini(&set);
 	if (err)
 		return err;
 	/* Removed meanwhile? One that slips in is removed by the next start. */
@@ -167,18 +167,18 @@ int store_learn_boot(struct store *store, const struct image_version *version, c
 	return err;
 }
 
-void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info)
+void store_get_read_set_info(const struct store *store, const struct image_version *version, struct read_set_info *info)
 {
-	struct boot_set set;
+	struct read_set set;
 
-	*info = (struct boot_set_info){ 0 };
-	if (store_load_boot_set(store, version, &set))
+	*info = (struct read_set_info){ 0 };
+	if (store_load_read_set(store, version, &set))
 		return;
-	*info = (struct boot_set_info){ .boots = set.boots, .needed_bytes = boot_set_needed_bytes(&set) };
-	boot_set_fini(&set);
+	*info = (struct read_set_info){ .boots = set.boots, .needed_bytes = read_set_needed_bytes(&set) };
+	read_set_fini(&set);
 }
 
-void store_forget_boot_set(const struct store *store, const struct image_version *version)
+void store_forget_read_set(const struct store *store, const struct image_version *version)
 {
 	char path[PATH_MAX];
 

@@ -83,10 +83,10 @@ int store_write(struct store *store, int (*run)(struct inventory_tx *tx, void *a
 int store_read(struct store *store, int (*run)(struct inventory_tx *tx, void *arg), void *arg);
 int store_get_policy(struct store *store, struct policy *policy);
 
-/* learn.c: the version that a boot set in images/ is of; false where the file is none. */
-bool store_is_boot_set(const char *name, char version_file[NAME_MAX + 1]);
+/* learn.c: the version that a read set in images/ is of; false where the file is none. */
+bool store_is_read_set(const char *name, char version_file[NAME_MAX + 1]);
 /* The version is removed. */
-void store_forget_boot_set(const struct store *store, const struct image_version *version);
+void store_forget_read_set(const struct store *store, const struct image_version *version);
 
 /* Bytes that the files of a folder take. */
 uint64_t store_folder_allocated(const struct store *store, const char *folder);

@@ -6,7 +6,7 @@
  *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not
  *    commit) goes back;
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
- *  - a boot set whose version is gone (learn.c);
+ *  - a read set whose version is gone (learn.c);
  *  - an object that a committed change gave up is named in the inventory (discarded_each);
  *  - an object that no volume and no snapshot names and that was never written to: what made it did not commit.
  *
@@ -257,8 +257,8 @@ static void warn_about_unknown_images(struct reclaim *r)
 	DIR *dir = opendir(store_path(r->store, "images", NULL, path));
 
 	while (dir && (entry = readdir(dir))) {
-		/* A boot set belongs to its image, and is worth nothing without it. */
-		if (store_is_boot_set(entry->d_name, owner)) {
+		/* A read set belongs to its image, and is worth nothing without it. */
+		if (store_is_read_set(entry->d_name, owner)) {
 			if (!names_have(&r->version_files, owner))
 				store_unlink(store_path(r->store, "images", entry->d_name, path));
 			continue;

@@ -59,7 +59,7 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 	if (!err) {
 		if (removal.moved)
 			store_unlink(removal.tmp);
-		store_forget_boot_set(store, version);
+		store_forget_read_set(store, version);
 		return 0;
 	}
 	if (removal.moved && rename(removal.tmp, removal.file))

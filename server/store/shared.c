@@ -234,9 +234,7 @@ bool shared_close(struct store *store, struct disk *disk, void (*closed)(void *a
 		disk_close(disk, on_closed, shared);
 		return true;
 	}
-	leaving = malloc(sizeof(*leaving));
-	if (!leaving)
-		abort(); /* a few bytes, and somebody waits for the answer */
+	leaving = alloc_or_abort(sizeof(*leaving));
 	*leaving = (struct leaving){ .msg.run = left, .closed = closed, .arg = arg };
 	loop_post(shared->loop, &leaving->msg);
 	return true;

@@ -3,7 +3,7 @@
  * Images and volumes under the state directory. A volume is kept by a backend (backend.h); "files" has:
  *
  *     STATE/images/NAME@V.raw      golden, read-only (0444)
- *     STATE/images/NAME@V.raw.bootset   what its boots need of it (boot_set.h)
+ *     STATE/images/NAME@V.raw.bootset   what its boots need of it (read_set.h)
  *     STATE/children/OBJECT        qcow2; a system volume's has the backing file "../images/NAME@V.raw"
  *     STATE/tmp/                   imports in progress; emptied at start
  *
@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct boot_set;
-struct boot_trace;
+struct read_set;
+struct read_trace;
 struct pool;
 struct store;
 
@@ -80,14 +80,14 @@ int store_verify_version(struct store *store, const struct image_version *versio
 uint64_t store_version_allocated(struct store *store, const struct image_version *version);
 
 /*
- * What boots of a version need of it: boot_set.h. A broken file is said, removed, and as if it were not there: -ENOENT.
+ * What boots of a version need of it: read_set.h. A broken file is said, removed, and as if it were not there: -ENOENT.
  */
-int store_load_boot_set(const struct store *store, const struct image_version *version, struct boot_set *set);
+int store_load_read_set(const struct store *store, const struct image_version *version, struct read_set *set);
 /*
  * One more boot, as it was traced; one caller at a time. 0 or -errno: -E2BIG: it read more than a boot does; -ENODATA:
  * nothing; -ENOENT: the image is gone.
  */
-int store_learn_boot(struct store *store, const struct image_version *version, const struct boot_trace *trace);
+int store_learn_boot(struct store *store, const struct image_version *version, const struct read_trace *trace);
 
 struct read_ahead;
 struct read_ahead_result;
@@ -98,12 +98,12 @@ struct read_ahead_result;
 int store_read_ahead(const struct store *store, const struct image_version *version, struct read_ahead *how,
 		     struct read_ahead_result *result);
 
-struct boot_set_info {
+struct read_set_info {
 	uint32_t boots;	       /* learnt from; 0: nothing is known */
 	uint64_t needed_bytes; /* that are read ahead */
 };
-void store_get_boot_set_info(const struct store *store, const struct image_version *version,
-			     struct boot_set_info *info);
+void store_get_read_set_info(const struct store *store, const struct image_version *version,
+			     struct read_set_info *info);
 
 /* ---- volumes: each call goes to the backend that keeps the volume (backend.h) ---- */
 
@@ -165,7 +165,7 @@ struct store_open {
 	struct disk_env *env;
 	bool ephemeral;		  /* never synced; thrown away after a loss of power */
 	uint64_t quota_bytes;	  /* most that it may take; 0: no bound */
-	struct boot_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
+	struct read_trace *trace; /* notes what is read of its golden version; borrowed until opened; may be NULL */
 	void (*on_event)(void *arg, enum disk_event event, const char *text);
 	void *event_arg;
 };

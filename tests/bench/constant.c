@@ -248,11 +248,10 @@ static int run(struct loop *loop, const struct endpoint *listen)
 	struct iscsi_server *server;
 	struct endpoint bound;
 
-	if (iscsi_server_start(&config, &server, &reason)))
-		{
-			fprintf(stderr, "constant: %s\n", reason.text);
-			return 1;
-		}
+	if (iscsi_server_start(&config, &server, &reason)) {
+		fprintf(stderr, "constant: %s\n", reason.text);
+		return 1;
+	}
 	iscsi_server_endpoints(server, &bound, 1);
 	printf("ready iscsi=%s\n", endpoint_format(&bound, text));
 	fflush(stdout);

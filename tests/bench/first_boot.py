@@ -42,7 +42,7 @@ class Server(Sanbootd):
 
 
 def teach(server):
-    """One boot that gets steady: then there is a boot set."""
+    """One boot that gets steady: then there is a read set."""
     server.script()
     server.boot()
     p = iload(server, "-n", 1, "-q", 1, "-b", "4k", "-w", "randread", "--region", "0:4k", "--rate", 2, "-d", 2 * STEADY_SECONDS, wait=False)

@@ -121,7 +121,7 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	if (disk)
 		printf("opened %" PRIu64 " %d\n", disk->size_bytes, result->interrupted);
 	else
-		printf("refused %d %s\n", -result->err, result->reason);
+		printf("refused %d %s\n", -result->err, result->reason.text);
 }
 
 static void open_child(const char *args)

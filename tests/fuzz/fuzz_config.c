@@ -22,7 +22,7 @@ static struct config config;
 static void make_dnsmasq_config(void)
 {
 	struct dhcp_network networks[DHCP_INTERFACES_MAX];
-	static const struct boot_files files = { .name = { "undionly.kpxe" } };
+	static const struct ipxe_files files = { .name = { "undionly.kpxe" } };
 	struct dhcp_config dhcp = { .mode = config.dhcp.mode,
 				    .interface_count = config.dhcp.interface_count,
 				    .state_dir = "/s",

@@ -5,7 +5,7 @@
  * answer is JSON, every argument is valid UTF-8 without control characters, and what counts as a host or a file name
  * cannot mean anything else.
  */
-#include "http/boot_paths.h"
+#include "http/script_paths.h"
 #include "http/request.h"
 #include "http/routes.h"
 #include "http/text.h"
@@ -46,7 +46,7 @@ static void check_ask(const struct request *request)
 {
 	struct boot_ask ask;
 
-	boot_paths_make_ask(request, &ask);
+	script_paths_make_ask(request, &ask);
 	check_clean(ask.mac);
 	check_clean(ask.serial);
 	check_clean(ask.version);

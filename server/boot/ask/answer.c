@@ -38,25 +38,26 @@ struct answer_values {
 };
 
 static const struct {
-	const char *template, *outcome;
+	const char *template;
+	enum boot_outcome outcome;
 } answers[DECISIONS] = {
-	[DECIDE_SERVE] = { "sanboot.ipxe", "sanboot" },
-	[DECIDE_ENROL] = { "sanboot.ipxe", "sanboot" },
-	[DECIDE_LOCAL] = { "local.ipxe", "local" },
-	[DECIDE_MENU] = { "menu.ipxe", "menu" },
-	[DECIDE_ENTRY] = { "wait-entry.ipxe", "entry" }, /* or its kind's, below */
-	[DECIDE_ENTRY_DISK] = { "wait-entry.ipxe", "entry" },
-	[DECIDE_DENY] = { "denied.ipxe", "denied" },
-	[DECIDE_WAIT_STRANGER] = { "wait-neighbour.ipxe", "wait" },
-	[DECIDE_WAIT_CONFLICT] = { "wait-conflict.ipxe", "wait" },
-	[DECIDE_WAIT_SWAP] = { "wait-swap.ipxe", "wait" },
-	[DECIDE_WAIT_FAILED] = { "wait-failed.ipxe", "wait" },
-	[DECIDE_WAIT_RUNNING] = { "wait-running.ipxe", "wait" },
-	[DECIDE_WAIT_FULL] = { "wait-full.ipxe", "wait" },
-	[DECIDE_WAIT_IMAGE] = { "wait-image.ipxe", "wait" },
-	[DECIDE_WAIT_APPROVAL] = { "wait-approval.ipxe", "wait" },
-	[DECIDE_WAIT_SPACE] = { "wait-space.ipxe", "wait" },
-	[DECIDE_WAIT_TURN] = { "wait-turn.ipxe", "wait" },
+	[DECIDE_SERVE] = { "sanboot.ipxe", BOOT_SANBOOT },
+	[DECIDE_ENROL] = { "sanboot.ipxe", BOOT_SANBOOT },
+	[DECIDE_LOCAL] = { "local.ipxe", BOOT_LOCAL },
+	[DECIDE_MENU] = { "menu.ipxe", BOOT_MENU },
+	[DECIDE_ENTRY] = { "wait-entry.ipxe", BOOT_ENTRY }, /* or its kind's, below */
+	[DECIDE_ENTRY_DISK] = { "wait-entry.ipxe", BOOT_ENTRY },
+	[DECIDE_DENY] = { "denied.ipxe", BOOT_DENIED },
+	[DECIDE_WAIT_STRANGER] = { "wait-neighbour.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_CONFLICT] = { "wait-conflict.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_SWAP] = { "wait-swap.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_FAILED] = { "wait-failed.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_RUNNING] = { "wait-running.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_FULL] = { "wait-full.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_IMAGE] = { "wait-image.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_APPROVAL] = { "wait-approval.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_SPACE] = { "wait-space.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_TURN] = { "wait-turn.ipxe", BOOT_WAIT },
 };
 
 static const char *const entry_templates[] = {
@@ -311,8 +312,8 @@ static void answer_menu(struct boot *boot, struct answer_values *a, const struct
 	}
 }
 
-void answer_error(struct boot *boot, const struct asker *asker, int status, const char *outcome, const char *reason,
-		  struct boot_answer *answer)
+void answer_error(struct boot *boot, const struct asker *asker, int status, enum boot_outcome outcome,
+		  const char *reason, struct boot_answer *answer)
 {
 	struct answer_values a;
 
@@ -394,7 +395,7 @@ void answer_make(struct boot *boot, const struct answer_facts *facts, struct boo
 
 	if ((facts->decision == DECIDE_ENROL || decision_opens_disk(facts->decision)) &&
 	    !answer_server_fits(boot, facts->asker)) {
-		answer_error(boot, facts->asker, 200, "invalid",
+		answer_error(boot, facts->asker, 200, BOOT_INVALID,
 			     "a disk is only reached over IPv4: the server needs --advertise and its IPv4 address",
 			     answer);
 		return;
@@ -405,7 +406,7 @@ void answer_make(struct boot *boot, const struct answer_facts *facts, struct boo
 	answer->outcome = answers[facts->decision].outcome;
 	buf_reset(&answer->script);
 	if (templates_render(boot->templates, template, &a.v, &answer->script))
-		answer_error(boot, facts->asker, 503, "busy", "the server could not make a script; its log says why",
+		answer_error(boot, facts->asker, 503, BOOT_BUSY, "the server could not make a script; its log says why",
 			     answer);
 	values_fini(&a);
 }

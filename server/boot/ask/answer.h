@@ -17,8 +17,8 @@ struct answer_facts {
 
 void answer_make(struct boot *boot, const struct answer_facts *facts, struct boot_answer *answer);
 /* status 400 or 503: says reason and asks again. */
-void answer_error(struct boot *boot, const struct asker *asker, int status, const char *outcome, const char *reason,
-		  struct boot_answer *answer);
+void answer_error(struct boot *boot, const struct asker *asker, int status, enum boot_outcome outcome,
+		  const char *reason, struct boot_answer *answer);
 
 /* Who runs, for people: "10.0.0.7 (iPXE)", "22 Nov 14:03:05". */
 void answer_session(const struct boot_session *session, char *where, size_t where_size, char *since, size_t since_size);

@@ -6,6 +6,7 @@
 #include "decide.h"
 
 #include "base/util.h"
+#include "boot/boot.h"
 
 enum condition { ANY, NO, YES };
 
@@ -65,6 +66,16 @@ enum decision decide(const struct decide_facts *facts)
 	while (!rule_holds(rule, facts))
 		rule++;
 	return rule->decision;
+}
+
+const char *boot_outcome_name(enum boot_outcome outcome)
+{
+	static const char *const names[BOOT_OUTCOMES] = {
+		[BOOT_SANBOOT] = "sanboot", [BOOT_WAIT] = "wait", [BOOT_DENIED] = "denied", [BOOT_LOCAL] = "local",
+		[BOOT_INVALID] = "invalid", [BOOT_BUSY] = "busy", [BOOT_MENU] = "menu",	    [BOOT_ENTRY] = "entry",
+	};
+
+	return names[outcome];
 }
 
 const char *decision_name(enum decision decision)

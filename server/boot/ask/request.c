@@ -42,7 +42,7 @@ static void request_finish(struct request *r, struct boot_answer *answer)
 	boot_leave(boot);
 }
 
-static void request_fail(struct request *r, int status, const char *outcome, const char *reason)
+static void request_fail(struct request *r, int status, enum boot_outcome outcome, const char *reason)
 {
 	struct boot_answer answer = { 0 };
 
@@ -108,8 +108,7 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 
 	if (r->look.facts.stranger)
 		return;
-	if (!strcmp(answer->outcome, "sanboot") ||
-	    (r->decision == DECIDE_ENTRY_DISK && !strcmp(answer->outcome, "entry"))) {
+	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY)) {
 		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
 				time_unix_ms());
 		warm_script(r->boot->warm, r->look.machine.id, r->look.pending.number, &r->look.version);
@@ -135,7 +134,7 @@ static void request_answer(struct request *r)
 	buf_init(&answer.script, 1u << 16);
 	answer_make(r->boot, &facts, &answer);
 	request_note_stage(r, &answer);
-	log_debug("boot: %s at %s: %s", r->asker.mac, r->asker.client, answer.outcome);
+	log_debug("boot: %s at %s: %s", r->asker.mac, r->asker.client, boot_outcome_name(answer.outcome));
 	request_finish(r, &answer);
 }
 
@@ -155,7 +154,7 @@ static void request_turn(struct request *r)
 static void request_busy(struct request *r, int err)
 {
 	log_error("boot: %s: %s%s%s", r->asker.mac, strerror(-err), r->reason.text[0] ? ": " : "", r->reason.text);
-	request_fail(r, 503, "busy", "the server could not look into its inventory; its log says why");
+	request_fail(r, 503, BOOT_BUSY, "the server could not look into its inventory; its log says why");
 }
 
 static void request_settled(struct inventory_job *job, int err)
@@ -231,7 +230,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 			"%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
 			client, what, verdict->per_second, verdict->refused_count);
 	reason_set(&r->reason, "%s asks for %s; it goes on more slowly", client, what);
-	request_fail(r, 503, "busy", r->reason.text);
+	request_fail(r, 503, BOOT_BUSY, r->reason.text);
 	return true;
 }
 
@@ -258,7 +257,7 @@ static void request_start(struct loop_msg *msg)
 	int err;
 
 	if (r->invalid) {
-		request_fail(r, 400, "invalid", r->reason.text);
+		request_fail(r, 400, BOOT_INVALID, r->reason.text);
 		return;
 	}
 	err = neighbour_check(r->asker.client, r->asker.mac, &r->neighbour);
@@ -275,7 +274,7 @@ static void request_start(struct loop_msg *msg)
 void boot_request(struct boot *boot, const struct boot_ask *ask,
 		  void (*answered)(void *arg, const struct boot_answer *answer), void *arg)
 {
-	static const struct boot_answer no_memory = { .status = 503, .outcome = "busy" };
+	static const struct boot_answer no_memory = { .status = 503, .outcome = BOOT_BUSY };
 	struct flood_verdict verdict;
 	struct request *r = calloc(1, sizeof(*r));
 

@@ -126,10 +126,8 @@ void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_l
 		      struct loop *loop, void (*grown)(void *arg, struct disk *disk, int err, const char *reason),
 		      void *arg)
 {
-	struct grow *g = calloc(1, sizeof(*g));
+	struct grow *g = alloc_or_abort(sizeof(*g));
 
-	if (!g)
-		abort();
 	*g = (struct grow){
 		.volume = { .boot = boot,
 			    .loop = loop,

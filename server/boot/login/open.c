@@ -17,7 +17,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/progress/warm.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/disk.h"
 #include "volume.h"
 
@@ -65,7 +65,7 @@ static void finish(struct target_open *o, const struct boot_lun *luns, unsigned 
 			    o->only == ONLY_ALL ? "login refused" : "not attached", o->reason.text);
 	for (unsigned i = 0; i < o->count; i++) {
 		volume_unhold(&o->volumes[i]);
-		boot_trace_unref(o->volumes[i].trace);
+		read_trace_unref(o->volumes[i].trace);
 	}
 	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason.text);
 	free(o->volumes);
@@ -371,10 +371,8 @@ void boot_target_open(struct boot *boot, int64_t machine_id, uint64_t number, st
 				     const char *reason),
 		      void *arg)
 {
-	struct target_open *o = calloc(1, sizeof(*o));
+	struct target_open *o = alloc_or_abort(sizeof(*o));
 
-	if (!o)
-		abort();
 	*o = (struct target_open){ .boot = boot,
 				   .loop = loop,
 				   .opened = opened,
@@ -405,11 +403,9 @@ static void lun_opened(void *arg, const struct boot_lun *luns, unsigned count, u
 void boot_target_open_lun(struct boot *boot, int64_t machine_id, unsigned lun, struct loop *loop,
 			  void (*opened)(void *arg, const struct boot_lun *lun, const char *reason), void *arg)
 {
-	struct target_open *o = calloc(1, sizeof(*o));
-	struct lun_open *one = malloc(sizeof(*one));
+	struct target_open *o = alloc_or_abort(sizeof(*o));
+	struct lun_open *one = alloc_or_abort(sizeof(*one));
 
-	if (!o || !one)
-		abort();
 	*one = (struct lun_open){ opened, arg };
 	*o = (struct target_open){
 		.boot = boot, .loop = loop, .opened = lun_opened, .arg = one, .machine_id = machine_id, .only = (int)lun
@@ -441,11 +437,9 @@ static void close_one(void *arg)
 void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
 		       void *arg)
 {
-	struct target_close *c = malloc(sizeof(*c));
+	struct target_close *c = alloc_or_abort(sizeof(*c));
 
 	assert(count);
-	if (!c)
-		abort();
 	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };
 	boot_enter(boot);
 	for (unsigned i = 0; i < count; i++)

@@ -157,11 +157,9 @@ static void find_done(struct inventory_job *job, int err)
 void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
 		      void (*found)(void *arg, const struct boot_access *access), void *arg)
 {
-	struct target_find *find = calloc(1, sizeof(*find));
+	struct target_find *find = alloc_or_abort(sizeof(*find));
 
 	(void)initiator; /* who may log in is in the answer; whoever asks may know that the target exists */
-	if (!find)
-		abort(); /* a few hundred bytes: nothing can go on */
 	find->boot = boot;
 	find->found = found;
 	find->arg = arg;
@@ -241,10 +239,8 @@ static void list_done(struct inventory_job *job, int err)
 void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
 		      void (*each)(void *arg, const char *iqn, int err), void *arg)
 {
-	struct target_list *list = calloc(1, sizeof(*list));
+	struct target_list *list = alloc_or_abort(sizeof(*list));
 
-	if (!list)
-		abort();
 	list->boot = boot;
 	list->each = each;
 	list->arg = arg;
@@ -372,10 +368,8 @@ static void begin_done(struct inventory_job *job, int err)
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
 		       void (*begun)(void *arg, int err, const char *reason), void *arg)
 {
-	struct target_begin *begin = calloc(1, sizeof(*begin));
+	struct target_begin *begin = alloc_or_abort(sizeof(*begin));
 
-	if (!begin)
-		abort();
 	begin->boot = boot;
 	begin->begun = begun;
 	begin->arg = arg;

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,10 +79,8 @@ static void failure_done(struct inventory_job *job, int err)
 
 static void mark_failed(const struct volume_user *user, const char *text)
 {
-	struct failure *failure = calloc(1, sizeof(*failure));
+	struct failure *failure = alloc_or_abort(sizeof(*failure));
 
-	if (!failure)
-		abort();
 	*failure = (struct failure){ .boot = user->boot, .machine_id = user->machine_id, .volume_id = user->volume_id };
 	snprintf(failure->text, sizeof(failure->text), "%s", text);
 	failure->job = (struct inventory_job){ .run = failure_run, .done = failure_done };
@@ -231,9 +229,7 @@ void volume_open(struct target_volume *v)
 
 	/* Nobody in particular has a shared one. */
 	if (v->held) {
-		v->user = calloc(1, sizeof(*v->user));
-		if (!v->user)
-			abort();
+		v->user = alloc_or_abort(sizeof(*v->user));
 		*v->user = (struct volume_user){ v->boot, v->machine_id, v->volume.id };
 	}
 	how = volume_how(v);
@@ -265,10 +261,8 @@ static void on_closed(void *arg, int err)
 
 void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg)
 {
-	struct closing *c = malloc(sizeof(*c));
+	struct closing *c = alloc_or_abort(sizeof(*c));
 
-	if (!c)
-		abort();
 	*c = (struct closing){ boot, lun->volume_id, volume_user_of(lun->disk), closed, arg };
 	if (c->user)
 		disks_close_begin(&boot->disks, lun->volume_id);

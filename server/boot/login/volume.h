@@ -15,7 +15,7 @@
 
 #include "store/store.h"
 
-struct boot_trace;
+struct read_trace;
 struct volume_user;
 
 /* A volume on its way to being a LUN. */
@@ -31,7 +31,7 @@ struct target_volume {
 	bool held;		      /* disks_open_begin was said */
 	int err;		      /* it cannot be opened: -errno and why */
 	struct reason reason;
-	struct boot_trace *trace; /* NULL: nobody follows; referenced */
+	struct read_trace *trace; /* NULL: nobody follows; referenced */
 	struct volume_user *user; /* whom events of the disk concern */
 	struct disk *disk;	  /* NULL: it is not open */
 	bool interrupted;	  /* it lost writes with the server's power */

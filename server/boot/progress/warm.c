@@ -6,9 +6,9 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/internal.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/read_ahead.h"
-#include "store/boot_set.h"
+#include "store/read_set.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ struct followed {
 	uint64_t first_number, number; /* of boots: several, where its disk stayed open through them */
 	uint64_t since_ms;
 	struct image_version version;
-	struct boot_trace *trace;
+	struct read_trace *trace;
 	bool steady; /* waits to be learnt from */
 };
 
@@ -52,13 +52,13 @@ struct warm {
 /* ---- reading ahead ---- */
 
 /* *count ranges, or NULL. */
-static struct read_ahead_range *ranges_of(const struct boot_set *set, unsigned *count)
+static struct read_ahead_range *ranges_of(const struct read_set *set, unsigned *count)
 {
 	struct read_ahead_range *ranges = calloc(set->run_count ? set->run_count : 1, sizeof(*ranges));
 	uint32_t next = 0, first, blocks;
 
 	*count = 0;
-	while (ranges && boot_set_next(set, &next, &first, &blocks))
+	while (ranges && read_set_next(set, &next, &first, &blocks))
 		ranges[(*count)++] = (struct read_ahead_range){ (uint64_t)first * BOOT_BLOCK_BYTES,
 								(uint64_t)blocks * BOOT_BLOCK_BYTES };
 	return ranges;
@@ -70,13 +70,13 @@ static void read_version(struct warm *w, const struct image_version *version)
 	struct read_ahead_range *ranges;
 	struct read_ahead_result result;
 	uint64_t began = time_monotonic_ms();
-	struct boot_set set;
+	struct read_set set;
 	int err;
 
-	if (store_load_boot_set(w->boot->store, version, &set))
+	if (store_load_read_set(w->boot->store, version, &set))
 		return;
 	ranges = ranges_of(&set, &how.range_count);
-	boot_set_fini(&set);
+	read_set_fini(&set);
 	if (!ranges)
 		return;
 	how.ranges = ranges;
@@ -218,8 +218,8 @@ void warm_start(struct warm *w)
 static void drop(struct followed *f)
 {
 	if (f->trace)
-		boot_trace_stop(f->trace);
-	boot_trace_unref(f->trace);
+		read_trace_stop(f->trace);
+	read_trace_unref(f->trace);
 	*f = (struct followed){ 0 };
 }
 
@@ -282,7 +282,7 @@ static void follow(struct warm *w, int64_t machine_id, uint64_t number, const st
 					.number = number,
 					.since_ms = time_monotonic_ms(),
 					.version = *version,
-					.trace = boot_trace_new(version->size_bytes) };
+					.trace = read_trace_new(version->size_bytes) };
 		if (!f->trace)
 			drop(f);
 	}
@@ -297,15 +297,15 @@ void warm_script(struct warm *w, int64_t machine_id, uint64_t number, const stru
 	follow(w, machine_id, number, version);
 }
 
-struct boot_trace *warm_trace(struct warm *w, int64_t machine_id, uint64_t number, int64_t version_id)
+struct read_trace *warm_trace(struct warm *w, int64_t machine_id, uint64_t number, int64_t version_id)
 {
-	struct boot_trace *trace = NULL;
+	struct read_trace *trace = NULL;
 	struct followed *f;
 
 	pthread_mutex_lock(&w->mutex);
 	f = find(w, machine_id);
 	if (f && is_of(f, number) && f->version.id == version_id && !f->steady)
-		trace = boot_trace_ref(f->trace);
+		trace = read_trace_ref(f->trace);
 	pthread_mutex_unlock(&w->mutex);
 	return trace;
 }
@@ -373,7 +373,7 @@ void warm_steady(struct warm *w, int64_t machine_id, uint64_t number)
 	f = find(w, machine_id);
 	if (f && is_of(f, number) && !f->steady) {
 		f->steady = true;
-		boot_trace_stop(f->trace);
+		read_trace_stop(f->trace);
 		if (!w->learning) {
 			w->learning = true;
 			w->learn_job = (struct pool_job){ .work = learn_work, .done = learn_done };

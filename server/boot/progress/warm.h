@@ -5,7 +5,7 @@
  *     a script leads to the disk --> its image is read ahead, where that was not just done; the boot is followed (a few
  *                                    of each image)
  *     its disk is opened         --> with a trace: which blocks of the golden image it reads
- *     it is steady               --> the trace goes into the image's boot set (store/boot_set.h)
+ *     it is steady               --> the trace goes into the image's read set (store/read_set.h)
  *
  * At the server's start all images that machines use are read ahead. One image at a time, in file order, on one worker.
  * A boot that never gets steady teaches nothing. One mutex for the tables, never held while anything waits.
@@ -15,7 +15,7 @@
 
 #include "boot/boot.h"
 
-struct boot_trace;
+struct read_trace;
 struct warm;
 
 enum {
@@ -38,7 +38,7 @@ void warm_stop(struct warm *warm);
 /* A machine has got a script for boot `number` of a disk over this version. Any thread. */
 void warm_script(struct warm *warm, int64_t machine_id, uint64_t number, const struct image_version *version);
 /* The trace of a boot that is followed, for its disk over this version; a reference, or NULL. Any thread. */
-struct boot_trace *warm_trace(struct warm *warm, int64_t machine_id, uint64_t number, int64_t version_id);
+struct read_trace *warm_trace(struct warm *warm, int64_t machine_id, uint64_t number, int64_t version_id);
 /* The boot is steady. Any thread. */
 void warm_steady(struct warm *warm, int64_t machine_id, uint64_t number);
 

@@ -107,7 +107,7 @@ static void crowd_answered(void *arg, const struct boot_answer *answer)
 	struct crowd *crowd = arg;
 
 	/* All answers come on one thread. */
-	crowd->sanboots += !strcmp(answer->outcome, "sanboot");
+	crowd->sanboots += answer->outcome == BOOT_SANBOOT;
 	sem_post(&crowd->done);
 }
 

@@ -4,9 +4,9 @@
 
 #include "base/loop.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/disk.h"
-#include "store/boot_set.h"
+#include "store/read_set.h"
 #include "store/store.h"
 #include "boot/progress/warm.h"
 
@@ -119,9 +119,9 @@ struct learnt {
 static uint64_t boots_learnt(void *arg)
 {
 	struct learnt *learnt = arg;
-	struct boot_set_info info;
+	struct read_set_info info;
 
-	store_get_boot_set_info(learnt->world->store, &learnt->version, &info);
+	store_get_read_set_info(learnt->world->store, &learnt->version, &info);
 	return info.boots;
 }
 
@@ -150,7 +150,7 @@ static void test_learns_until_steady(void **state)
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
 	struct machine machine;
-	struct boot_set set;
+	struct read_set set;
 	uint64_t number;
 	uint32_t next = 0, first, count;
 	struct disk *disk = begin(w, MAC1, &machine, &number);
@@ -166,13 +166,13 @@ static void test_learns_until_steady(void **state)
 	read_disk(w, disk, 0, 8192);
 	warm_steady(w->boot->warm, machine.id, number); /* is not followed any more */
 	world_close(w);
-	assert_int_equal(store_load_boot_set(w->store, &learnt.version, &set), 0);
+	assert_int_equal(store_load_read_set(w->store, &learnt.version, &set), 0);
 	assert_int_equal(set.boots, 1);
-	assert_true(boot_set_next(&set, &next, &first, &count));
+	assert_true(read_set_next(&set, &next, &first, &count));
 	assert_int_equal(first, READ_AT / BOOT_BLOCK_BYTES);
 	assert_int_equal(count, READ_BYTES / BOOT_BLOCK_BYTES + 1);
-	assert_false(boot_set_next(&set, &next, &first, &count));
-	boot_set_fini(&set);
+	assert_false(read_set_next(&set, &next, &first, &count));
+	read_set_fini(&set);
 }
 
 static void test_follows_a_few(void **state)
@@ -180,7 +180,7 @@ static void test_follows_a_few(void **state)
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
 	struct warm *warm = w->boot->warm;
-	struct boot_trace *trace;
+	struct read_trace *trace;
 
 	for (int64_t id = 1; id <= WARM_FOLLOWED_OF_ONE + 1; id++)
 		warm_script(warm, id, 1, &learnt.version);
@@ -197,22 +197,22 @@ static void test_follows_a_few(void **state)
 	assert_false(atomic_load(&trace->stopped));
 	assert_ptr_equal(warm_trace(warm, 1, 2, learnt.version.id), trace);
 	assert_ptr_equal(warm_trace(warm, 1, 1, learnt.version.id), trace);
-	boot_trace_note(trace, 0, 512);
-	boot_trace_unref(trace);
-	boot_trace_unref(trace);
-	boot_trace_unref(trace);
+	read_trace_note(trace, 0, 512);
+	read_trace_unref(trace);
+	read_trace_unref(trace);
+	read_trace_unref(trace);
 	/* Else a new boot takes the place of the one before. */
 	warm_script(warm, 1, 3, &learnt.version);
 	assert_null(warm_trace(warm, 1, 2, learnt.version.id));
 	trace = warm_trace(warm, 1, 3, learnt.version.id);
 	assert_non_null(trace);
-	assert_int_equal(boot_trace_count(trace), 0);
-	boot_trace_unref(trace);
+	assert_int_equal(read_trace_count(trace), 0);
+	read_trace_unref(trace);
 	trace = warm_trace(warm, 1, 3, learnt.version.id);
 	assert_non_null(trace);
 	/* One place is free again when it has been learnt from. */
-	boot_trace_note(trace, 0, 512);
-	boot_trace_unref(trace);
+	read_trace_note(trace, 0, 512);
+	read_trace_unref(trace);
 	warm_steady(warm, 1, 3);
 	wait_until(boots_learnt, &learnt, 1);
 	boot_stopping(w->boot); /* reads nothing ahead any more, still follows */
@@ -225,7 +225,7 @@ static void test_follows_a_few(void **state)
 		if (!trace)
 			nanosleep(&pause, NULL);
 	}
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 }
 
 /* Out of the page cache; false where the file system keeps it. A page that the kernel is busy with stays, the first time. */
@@ -276,12 +276,12 @@ static void test_reads_ahead_with_a_script(void **state)
 {
 	struct world *w = *state;
 	struct learnt learnt = learnt_of(w);
-	struct boot_trace *trace = boot_trace_new(learnt.version.size_bytes);
+	struct read_trace *trace = read_trace_new(learnt.version.size_bytes);
 
 	assert_non_null(trace);
-	boot_trace_note(trace, READ_AT, READ_BYTES);
+	read_trace_note(trace, READ_AT, READ_BYTES);
 	assert_int_equal(store_learn_boot(w->store, &learnt.version, trace), 0);
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 	if (!drop(w, &learnt.version)) {
 		test_skip("the file system of %s keeps its pages in memory", w->dir);
 		return;

@@ -45,7 +45,7 @@ static void asked(void *arg, const struct boot_answer *answer)
 	struct asking *asking = arg;
 
 	asking->reply.status = answer->status;
-	snprintf(asking->reply.outcome, sizeof(asking->reply.outcome), "%s", answer->outcome);
+	snprintf(asking->reply.outcome, sizeof(asking->reply.outcome), "%s", boot_outcome_name(answer->outcome));
 	asking->reply.script = strdup(buf_text(&answer->script));
 	sem_post(&asking->done);
 }

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 #include "dhcp/command.h"
 #include "dhcp/files.h"
 #include "dhcp/leases.h"
@@ -73,50 +73,50 @@ static void make_folder(const struct place *place, const char *name)
 static void test_choice(void **state)
 {
 	const struct place *place = *state;
-	struct boot_files files;
+	struct ipxe_files files;
 	char wanted[512];
 	struct reason reason;
 
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), -ENOENT);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), -ENOENT);
 	snprintf(wanted, sizeof(wanted),
 		 "no boot file is in %s; apt install ipxe, or name another folder with --ipxe-dir", place->dir);
 	assert_string_equal(reason.text, wanted);
 
 	put(place, "ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[0], "");
 	assert_string_equal(files.name[2], "ipxe.efi");
 	put(place, "snponly.efi", "");
 	make_folder(place, "arm64");
 	put(place, "arm64/ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[2], "snponly.efi");
 	assert_string_equal(files.name[3], "arm64/ipxe.efi");
 	assert_false(files.shim);
-	assert_int_equal(boot_files_find("/nonexistent", &files, &reason), -ENOENT);
+	assert_int_equal(ipxe_files_find("/nonexistent", &files, &reason), -ENOENT);
 }
 
 static void test_shims(void **state)
 {
 	const struct place *place = *state;
-	struct boot_files files;
+	struct ipxe_files files;
 	struct reason reason;
 
 	put(place, "undionly.kpxe", "");
 	put(place, "other-shimx64.efi", ""); /* what it would start is not there */
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_false(files.shim);
 	assert_string_equal(files.name[2], "");
 	put(place, "ipxe-shimx64.efi", "");
 	put(place, "ipxe.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_true(files.shim);
 	assert_string_equal(files.name[2], "ipxe-shimx64.efi");
 	put(place, "snponly-shimx64.efi", "");
 	put(place, "snponly.efi", "");
 	put(place, "x y-shimx64.efi", ""); /* no name for a configuration */
 	put(place, "x y.efi", "");
-	assert_int_equal(boot_files_find(place->dir, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[2], "snponly-shimx64.efi");
 }
 
@@ -150,14 +150,14 @@ static void test_tftp_root(void **state)
 		.ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script
 	};
 	struct dhcp_network network = { .name = "br0" };
-	struct boot_files files;
+	struct ipxe_files files;
 
 	make_folder(place, "ipxe");
 	snprintf(ipxe, sizeof(ipxe), "%s/ipxe", place->dir);
 	put(place, "ipxe/undionly.kpxe", "undi");
 	put(place, "ipxe/boot.ipxe", "not this one");
 	inet_pton(AF_INET, "10.77.0.1", &network.address);
-	assert_int_equal(boot_files_find(ipxe, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
 	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/undionly.kpxe", text, sizeof(text));
 	assert_string_equal(text, "undi");
@@ -168,7 +168,7 @@ static void test_tftp_root(void **state)
 
 	put(place, "ipxe/snponly.efi", "");
 	put(place, "ipxe/snponly-shimx64.efi", "");
-	assert_int_equal(boot_files_find(ipxe, &files, &reason), 0);
+	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
 	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
 	assert_memory_equal(text, "#!ipxe\n", 7);

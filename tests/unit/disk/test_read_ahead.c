@@ -10,7 +10,7 @@
 
 #include "base/util.h"
 #include "cmocka_all.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "disk/fixture.h"
 #include "disk/qcow2.h"
 #include "disk/read_ahead.h"
@@ -19,11 +19,11 @@ enum { K = 1024, M = 1024 * 1024, PAGE = 4096 };
 
 /* ---- traces ---- */
 
-static void expect_run(const struct boot_trace *trace, uint32_t from, uint32_t first, uint32_t count)
+static void expect_run(const struct read_trace *trace, uint32_t from, uint32_t first, uint32_t count)
 {
 	uint32_t got_first = 0, got_count = 0;
 
-	assert_true(boot_trace_next(trace, from, &got_first, &got_count));
+	assert_true(read_trace_next(trace, from, &got_first, &got_count));
 	assert_int_equal(got_first, first);
 	assert_int_equal(got_count, count);
 }
@@ -31,30 +31,30 @@ static void expect_run(const struct boot_trace *trace, uint32_t from, uint32_t f
 static void test_trace(void **state)
 {
 	/* Not a whole number of blocks, nor of words. */
-	struct boot_trace *trace = boot_trace_new(1001 * (uint64_t)BOOT_BLOCK_BYTES + 512);
+	struct read_trace *trace = read_trace_new(1001 * (uint64_t)BOOT_BLOCK_BYTES + 512);
 	uint32_t first, count;
 
 	(void)state;
 	assert_non_null(trace);
-	assert_false(boot_trace_next(trace, 0, &first, &count));
-	boot_trace_note(trace, 0, 0);
-	assert_int_equal(boot_trace_count(trace), 0);
-	boot_trace_note(trace, BOOT_BLOCK_BYTES - 1, 2);
+	assert_false(read_trace_next(trace, 0, &first, &count));
+	read_trace_note(trace, 0, 0);
+	assert_int_equal(read_trace_count(trace), 0);
+	read_trace_note(trace, BOOT_BLOCK_BYTES - 1, 2);
 	expect_run(trace, 0, 0, 2);
-	boot_trace_note(trace, 60 * BOOT_BLOCK_BYTES, 100 * BOOT_BLOCK_BYTES);
+	read_trace_note(trace, 60 * BOOT_BLOCK_BYTES, 100 * BOOT_BLOCK_BYTES);
 	expect_run(trace, 2, 60, 100);
 	expect_run(trace, 100, 100, 60);
-	boot_trace_note(trace, 1001 * (uint64_t)BOOT_BLOCK_BYTES, 512);
+	read_trace_note(trace, 1001 * (uint64_t)BOOT_BLOCK_BYTES, 512);
 	expect_run(trace, 160, 1001, 1);
-	assert_false(boot_trace_next(trace, 1002, &first, &count));
+	assert_false(read_trace_next(trace, 1002, &first, &count));
 	/* Beyond the image nothing is. */
-	boot_trace_note(trace, 1001 * (uint64_t)BOOT_BLOCK_BYTES, 64 * M);
-	boot_trace_note(trace, (uint64_t)1 << 50, 512);
-	assert_int_equal(boot_trace_count(trace), 103);
-	boot_trace_unref(boot_trace_ref(trace));
-	boot_trace_unref(trace);
-	boot_trace_unref(NULL);
-	assert_null(boot_trace_new((uint64_t)BOOT_BLOCK_BYTES << 32));
+	read_trace_note(trace, 1001 * (uint64_t)BOOT_BLOCK_BYTES, 64 * M);
+	read_trace_note(trace, (uint64_t)1 << 50, 512);
+	assert_int_equal(read_trace_count(trace), 103);
+	read_trace_unref(read_trace_ref(trace));
+	read_trace_unref(trace);
+	read_trace_unref(NULL);
+	assert_null(read_trace_new((uint64_t)BOOT_BLOCK_BYTES << 32));
 }
 
 static void test_trace_of_a_disk(void **state)
@@ -75,21 +75,21 @@ static void test_trace_of_a_disk(void **state)
 	fixture_pattern(data, sizeof(data), 0, 1);
 	fixture_put(golden, 1 * M, data, sizeof(data), 8 * M);
 	assert_int_equal(qcow2_create(&create, &reason), 0);
-	how.trace = boot_trace_new(8 * M);
+	how.trace = read_trace_new(8 * M);
 	assert_non_null(how.trace);
 	disk = fixture_open(fx, qcow2_disk_open, &how, &result);
 	assert_non_null(disk);
 	/* What the machine wrote is not the image's. */
 	assert_int_equal(fixture_write(fx, disk, 4 * M, data, 64 * K, false), 0);
 	assert_int_equal(fixture_read(fx, disk, 4 * M, back, 64 * K), 0);
-	assert_int_equal(boot_trace_count(how.trace), 0);
+	assert_int_equal(read_trace_count(how.trace), 0);
 	assert_int_equal(fixture_read(fx, disk, 1 * M + 8 * K, back, 20 * K), 0);
 	assert_memory_equal(back, data + 8 * K, 20 * K);
 	expect_run(how.trace, 0, (1 * M + 8 * K) / BOOT_BLOCK_BYTES, 3);
-	assert_int_equal(boot_trace_count(how.trace), 3);
-	boot_trace_stop(how.trace);
+	assert_int_equal(read_trace_count(how.trace), 3);
+	read_trace_stop(how.trace);
 	assert_int_equal(fixture_read(fx, disk, 1 * M + 64 * K, back, 64 * K), 0);
-	assert_int_equal(boot_trace_count(how.trace), 3);
+	assert_int_equal(read_trace_count(how.trace), 3);
 	assert_int_equal(atomic_load(&how.trace->references), 1);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	/* A disk that is closed with its trace gives it back, too. */
@@ -99,7 +99,7 @@ static void test_trace_of_a_disk(void **state)
 	assert_int_equal(atomic_load(&how.trace->references), 2);
 	assert_int_equal(fixture_close(fx, disk), 0);
 	assert_int_equal(atomic_load(&how.trace->references), 1);
-	boot_trace_unref(how.trace);
+	read_trace_unref(how.trace);
 }
 
 /* ---- reading ahead ---- */

@@ -27,7 +27,7 @@ static pthread_mutex_t waits_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct fake_wait *waits;
 
 static void give_answer(void (*answered)(void *arg, const struct boot_answer *answer), void *arg, int status,
-			const char *outcome)
+			enum boot_outcome outcome)
 {
 	struct boot_answer answer = { .status = status, .outcome = outcome };
 
@@ -41,7 +41,7 @@ static void *answer_later(void *arg)
 {
 	struct fake_wait *wait = arg;
 
-	give_answer(wait->answered, wait->arg, 200, "wait");
+	give_answer(wait->answered, wait->arg, 200, BOOT_WAIT);
 	free(wait);
 	return NULL;
 }
@@ -59,15 +59,15 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	fake_boot.last_ask = *ask;
 	pthread_mutex_unlock(&waits_mutex);
 	if (!parse_mac(ask->mac, mac)) {
-		give_answer(answered, arg, 400, "invalid");
+		give_answer(answered, arg, 400, BOOT_INVALID);
 		return;
 	}
 	if (!strcmp(ask->mac + len - 2, "04")) {
-		give_answer(answered, arg, 503, "busy");
+		give_answer(answered, arg, 503, BOOT_BUSY);
 		return;
 	}
 	if (!strcmp(ask->mac + len - 2, "01")) {
-		give_answer(answered, arg, 200, "sanboot");
+		give_answer(answered, arg, 200, BOOT_SANBOOT);
 		return;
 	}
 	wait = calloc(1, sizeof(*wait));
@@ -94,7 +94,7 @@ void fake_boot_answer_all(void)
 	while (list) {
 		struct fake_wait *next = list->next;
 
-		give_answer(list->answered, list->arg, 200, "sanboot");
+		give_answer(list->answered, list->arg, 200, BOOT_SANBOOT);
 		free(list);
 		list = next;
 	}
@@ -491,8 +491,8 @@ uint64_t boot_read_ahead_bytes(struct boot *boot)
 	return 68000000;
 }
 
-void store_get_boot_set_info(const struct store *store, const struct image_version *version, struct boot_set_info *info)
+void store_get_read_set_info(const struct store *store, const struct image_version *version, struct read_set_info *info)
 {
 	(void)store;
-	*info = (struct boot_set_info){ .boots = 3, .needed_bytes = version->size_bytes / 8 };
+	*info = (struct read_set_info){ .boots = 3, .needed_bytes = version->size_bytes / 8 };
 }

@@ -3,7 +3,7 @@
 #include "cmocka_all.h"
 
 #include "base/util.h"
-#include "http/boot_paths.h"
+#include "http/script_paths.h"
 #include "http/core.h"
 #include "http/json.h"
 #include "http/limiter.h"
@@ -292,7 +292,7 @@ static void test_what_a_machine_asks(void **state)
 	request_add_arg(request, "errno", "2d0c613b", 8);
 	for (size_t i = 0; i < array_len(others); i++)
 		request_add_arg(request, others[i], others[i], strlen(others[i]));
-	boot_paths_make_ask(request, &ask);
+	script_paths_make_ask(request, &ask);
 	assert_string_equal(ask.manufacturer, "manufacturer");
 	assert_string_equal(ask.product, "product");
 	assert_string_equal(ask.asset, "asset");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which iPXE each kind of firmware is given, and which of them are there. Private to dhcp/. */
-#ifndef DHCP_BOOT_FILES_H
-#define DHCP_BOOT_FILES_H
+#ifndef DHCP_IPXE_FILES_H
+#define DHCP_IPXE_FILES_H
 
 #include "base/buf.h"
 #include "base/reason.h"
@@ -24,7 +24,7 @@ struct boot_kind {
 
 extern const struct boot_kind boot_kinds[BOOT_KINDS];
 
-struct boot_files {
+struct ipxe_files {
 	char name[BOOT_KINDS][BOOT_FILE_TEXT]; /* under --ipxe-dir; "" none */
 	bool shim;			       /* one of them is a shim */
 };
@@ -33,10 +33,10 @@ struct boot_files {
  * Chooses for each kind: a shim (X-shimx64.efi, with its X.efi beside it), else the first name that is there. 0, or
  * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
-int boot_files_find(const char *directory, struct boot_files *files, struct reason *reason);
+int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason);
 /* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */
-bool boot_file_name_safe(const char *name);
+bool ipxe_file_name_safe(const char *name);
 /* Logs what is missing, once, with where it comes from. */
-void boot_files_log_missing(const char *directory, const struct boot_files *files);
+void ipxe_files_log_missing(const char *directory, const struct ipxe_files *files);
 
 #endif

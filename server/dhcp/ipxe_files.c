@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Boot files: see boot_files.h. Debian 12's package has them for BIOS and UEFI x64; later ones, and iPXE's own release,
+ * Boot files: see ipxe_files.h. Debian 12's package has them for BIOS and UEFI x64; later ones, and iPXE's own release,
  * for more.
  */
-#include "dhcp/boot_files.h"
+#include "dhcp/ipxe_files.h"
 
 #include "base/log.h"
 
@@ -46,7 +46,7 @@ const struct boot_kind boot_kinds[BOOT_KINDS] = {
 	  "package ipxe of Debian 13 or newer, or iPXE's release, ipxeboot.tar.gz, as --ipxe-dir" },
 };
 
-bool boot_file_name_safe(const char *name)
+bool ipxe_file_name_safe(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -83,7 +83,7 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 		const char *name = entries[i]->d_name;
 		size_t len = strlen(name), ending_len = strlen(ending);
 
-		if (len > ending_len && !strcmp(name + len - ending_len, ending) && boot_file_name_safe(name) &&
+		if (len > ending_len && !strcmp(name + len - ending_len, ending) && ipxe_file_name_safe(name) &&
 		    !snponly && readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
 			snponly = !strncmp(name, "snponly", 7);
 			if (!found[0] || snponly)
@@ -96,7 +96,7 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 	return found[0];
 }
 
-int boot_files_find(const char *directory, struct boot_files *files, struct reason *reason)
+int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason)
 {
 	unsigned found = 0;
 
@@ -123,7 +123,7 @@ int boot_files_find(const char *directory, struct boot_files *files, struct reas
 			     directory);
 }
 
-void boot_files_log_missing(const char *directory, const struct boot_files *files)
+void ipxe_files_log_missing(const char *directory, const struct ipxe_files *files)
 {
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (!files->name[k][0])

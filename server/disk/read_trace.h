@@ -5,8 +5,8 @@
  * The disk of a booting machine has one (struct disk_open) until its boot is steady; then it is stopped, and the disk
  * lets go of it with its next read. Memory is taken as bits are set. Bits of blocks beyond the image are none.
  */
-#ifndef DISK_BOOT_TRACE_H
-#define DISK_BOOT_TRACE_H
+#ifndef DISK_READ_TRACE_H
+#define DISK_READ_TRACE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 
 enum { BOOT_BLOCK_BYTES = 8192 };
 
-struct boot_trace {
+struct read_trace {
 	atomic_uint references;
 	atomic_bool stopped;
 	uint32_t block_count;
@@ -23,22 +23,22 @@ struct boot_trace {
 };
 
 /* Of an image of so many bytes, at most 16 TiB. One reference; NULL without memory. */
-struct boot_trace *boot_trace_new(uint64_t size_bytes);
-struct boot_trace *boot_trace_ref(struct boot_trace *trace);
+struct read_trace *read_trace_new(uint64_t size_bytes);
+struct read_trace *read_trace_ref(struct read_trace *trace);
 /* NULL is fine. */
-void boot_trace_unref(struct boot_trace *trace);
+void read_trace_unref(struct read_trace *trace);
 /* Nothing more is noted. Any thread. */
-void boot_trace_stop(struct boot_trace *trace);
+void read_trace_stop(struct read_trace *trace);
 
 /* The owning loop: these bytes were read. */
-void boot_trace_note(struct boot_trace *trace, uint64_t offset, uint64_t length);
+void read_trace_note(struct read_trace *trace, uint64_t offset, uint64_t length);
 
 /*
  * The next blocks in a row that were read, from block `from` on. False: no more. Any thread; what is being noted just
  * now may be missing.
  */
-bool boot_trace_next(const struct boot_trace *trace, uint32_t from, uint32_t *first, uint32_t *count);
+bool read_trace_next(const struct read_trace *trace, uint32_t from, uint32_t *first, uint32_t *count);
 /* How many there are. */
-uint64_t boot_trace_count(const struct boot_trace *trace);
+uint64_t read_trace_count(const struct read_trace *trace);
 
 #endif

@@ -3,7 +3,7 @@
  * GET /boot.ipxe and GET /boot: what a machine asks. The server's address in a script is that of the socket which the
  * machine reached, never the Host header.
  */
-#include "http/boot_paths.h"
+#include "http/script_paths.h"
 
 #include "base/util.h"
 #include "http/routes.h"
@@ -13,23 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const outcomes[] = { "other",   "sanboot", "wait", "denied", "local",
-					"invalid", "busy",    "menu", "entry" };
-
-const char *boot_paths_outcome_name(unsigned index)
-{
-	return index < array_len(outcomes) ? outcomes[index] : NULL;
-}
-
-static unsigned outcome_index(const char *outcome)
-{
-	for (unsigned i = 1; outcome && i < array_len(outcomes); i++)
-		if (!strcmp(outcome, outcomes[i]))
-			return i;
-	return 0;
-}
-
-void boot_paths_make_ask(const struct request *request, struct boot_ask *ask)
+void script_paths_make_ask(const struct request *request, struct boot_ask *ask)
 {
 	const struct {
 		const char *key;
@@ -74,7 +58,7 @@ static void answered(void *arg, const struct boot_answer *answer)
 	reply->status = answer->status >= 100 && answer->status < HTTP_STATUS_MAX ? (unsigned)answer->status : 500;
 	if (reply->status == 503)
 		reply->retry_after_s = 5;
-	atomic_fetch_add(&request->http->boot_outcomes[outcome_index(answer->outcome)], 1);
+	atomic_fetch_add(&request->http->boot_outcomes[answer->outcome], 1);
 	atomic_fetch_add(&request->http->boot_ms, time_monotonic_ms() - request->started_ms);
 	request_finish(request);
 }
@@ -83,7 +67,7 @@ void handle_boot(struct request *request)
 {
 	struct boot_ask ask;
 
-	boot_paths_make_ask(request, &ask);
+	script_paths_make_ask(request, &ask);
 	boot_request(request->http->config.boot, &ask, answered, request);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What boots need of an image: see boot_set.h. Merging two sorted lists of runs, and the bytes of the file. */
-#include "store/boot_set.h"
+/* What boots need of an image: see read_set.h. Merging two sorted lists of runs, and the bytes of the file. */
+#include "store/read_set.h"
 
 #include "base/be.h"
 #include "base/crc32c.h"
 #include "base/util.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "inventory/inventory.h"
 
 #include <errno.h>
@@ -14,10 +14,10 @@
 
 enum { SCORE_MAX = 255, SET_VERSION = 1, RUNS_FIRST = 256 };
 
-void boot_set_fini(struct boot_set *set)
+void read_set_fini(struct read_set *set)
 {
 	free(set->runs);
-	*set = (struct boot_set){ 0 };
+	*set = (struct read_set){ 0 };
 }
 
 /* ---- merging ---- */
@@ -32,7 +32,7 @@ struct merge {
 /* Rounded away from where it was: a block that nobody reads any more gets to 0. */
 static unsigned new_score(unsigned score, bool read, uint32_t boots)
 {
-	unsigned weight = boots < BOOT_SET_BOOTS ? boots : BOOT_SET_BOOTS;
+	unsigned weight = boots < READ_SET_BOOTS ? boots : READ_SET_BOOTS;
 
 	return read ? score + (SCORE_MAX - score + weight - 1) / weight : score - (score + weight - 1) / weight;
 }
@@ -48,7 +48,7 @@ static int add_run(struct merge *m, uint32_t first, uint32_t end, unsigned score
 		last->count += end - first;
 		return 0;
 	}
-	if (m->count == BOOT_SET_RUNS_MAX)
+	if (m->count == READ_SET_RUNS_MAX)
 		return -E2BIG;
 	if (m->count == m->room) {
 		uint32_t room = m->room ? 2 * m->room : RUNS_FIRST;
@@ -69,7 +69,7 @@ struct cursor {
 };
 #define NONE UINT32_MAX
 
-static void next_old(const struct boot_set *set, uint32_t *index, struct cursor *old)
+static void next_old(const struct read_set *set, uint32_t *index, struct cursor *old)
 {
 	bool more = *index < set->run_count;
 	const struct boot_run *run = more ? &set->runs[*index] : NULL;
@@ -77,11 +77,11 @@ static void next_old(const struct boot_set *set, uint32_t *index, struct cursor 
 	*old = more ? (struct cursor){ run->first, run->first + run->count } : (struct cursor){ NONE, NONE };
 }
 
-static void next_read(const struct boot_trace *trace, struct cursor *read)
+static void next_read(const struct read_trace *trace, struct cursor *read)
 {
 	uint32_t first, count;
 
-	if (boot_trace_next(trace, read->end, &first, &count))
+	if (read_trace_next(trace, read->end, &first, &count))
 		*read = (struct cursor){ first, first + count };
 	else
 		*read = (struct cursor){ NONE, NONE };
@@ -93,7 +93,7 @@ static uint32_t until(const struct cursor *c, uint32_t at)
 	return c->first <= at ? c->end : c->first;
 }
 
-static int merge_runs(struct merge *m, const struct boot_set *set, const struct boot_trace *trace)
+static int merge_runs(struct merge *m, const struct read_set *set, const struct read_trace *trace)
 {
 	struct cursor old, read = { 0, 0 };
 	uint32_t index = 0;
@@ -122,16 +122,16 @@ static int merge_runs(struct merge *m, const struct boot_set *set, const struct 
 	return 0;
 }
 
-int boot_set_merge(struct boot_set *set, const struct boot_trace *trace)
+int read_set_merge(struct read_set *set, const struct read_trace *trace)
 {
-	static const unsigned floors[] = { 1, BOOT_SET_NEEDED / 2, BOOT_SET_NEEDED, SCORE_MAX / 2, SCORE_MAX };
-	uint64_t blocks = boot_trace_count(trace);
+	static const unsigned floors[] = { 1, READ_SET_NEEDED / 2, READ_SET_NEEDED, SCORE_MAX / 2, SCORE_MAX };
+	uint64_t blocks = read_trace_count(trace);
 	struct merge m = { .boots = set->boots < UINT32_MAX ? set->boots + 1 : set->boots };
 	int err = -E2BIG;
 
 	if (blocks == 0)
 		return -ENODATA;
-	if (blocks > BOOT_SET_BLOCKS_MAX)
+	if (blocks > READ_SET_BLOCKS_MAX)
 		return -E2BIG;
 	for (size_t i = 0; err == -E2BIG && i < array_len(floors); i++) {
 		m.count = 0;
@@ -143,36 +143,36 @@ int boot_set_merge(struct boot_set *set, const struct boot_trace *trace)
 		return err;
 	}
 	free(set->runs);
-	*set = (struct boot_set){ .boots = m.boots, .run_count = m.count, .runs = m.runs };
+	*set = (struct read_set){ .boots = m.boots, .run_count = m.count, .runs = m.runs };
 	return 0;
 }
 
 /* ---- looking ---- */
 
-bool boot_set_next(const struct boot_set *set, uint32_t *next, uint32_t *first, uint32_t *count)
+bool read_set_next(const struct read_set *set, uint32_t *next, uint32_t *first, uint32_t *count)
 {
 	uint32_t i = *next;
 	const struct boot_run *runs = set->runs;
 
-	while (i < set->run_count && runs[i].score < BOOT_SET_NEEDED)
+	while (i < set->run_count && runs[i].score < READ_SET_NEEDED)
 		i++;
 	*next = i;
 	if (i == set->run_count)
 		return false;
 	*first = runs[i].first;
 	*count = 0;
-	for (; i < set->run_count && runs[i].score >= BOOT_SET_NEEDED && runs[i].first == *first + *count; i++)
+	for (; i < set->run_count && runs[i].score >= READ_SET_NEEDED && runs[i].first == *first + *count; i++)
 		*count += runs[i].count;
 	*next = i;
 	return true;
 }
 
-uint64_t boot_set_needed_bytes(const struct boot_set *set)
+uint64_t read_set_needed_bytes(const struct read_set *set)
 {
 	uint32_t next = 0, first, count;
 	uint64_t blocks = 0;
 
-	while (boot_set_next(set, &next, &first, &count))
+	while (read_set_next(set, &next, &first, &count))
 		blocks += count;
 	return blocks * BOOT_BLOCK_BYTES;
 }
@@ -203,12 +203,12 @@ static size_t file_size(uint32_t run_count)
 	return sizeof(struct file_header) + (size_t)run_count * sizeof(struct file_run) + sizeof(struct file_end);
 }
 
-size_t boot_set_size_max(void)
+size_t read_set_size_max(void)
 {
-	return file_size(BOOT_SET_RUNS_MAX);
+	return file_size(READ_SET_RUNS_MAX);
 }
 
-int boot_set_encode(const struct boot_set *set, const struct image_version *version, uint8_t **data, size_t *size)
+int read_set_encode(const struct read_set *set, const struct image_version *version, uint8_t **data, size_t *size)
 {
 	size_t body = file_size(set->run_count) - sizeof(struct file_end);
 	uint8_t *bytes = calloc(1, file_size(set->run_count));
@@ -248,7 +248,7 @@ static const char *check_header(const struct file_header *header, const uint8_t 
 	    be32_get(header->block_bytes) != BOOT_BLOCK_BYTES)
 		return "it is of another kind";
 	run_count = be32_get(header->run_count);
-	if (run_count > BOOT_SET_RUNS_MAX || size != file_size(run_count))
+	if (run_count > READ_SET_RUNS_MAX || size != file_size(run_count))
 		return "its length is not what it says";
 	end = (const void *)(data + size - sizeof(*end));
 	if (be32_get(end->crc32c) != crc32c(0, data, size - sizeof(*end)))
@@ -271,7 +271,7 @@ static bool read_runs(struct boot_run *runs, const struct file_run *from, uint32
 	return true;
 }
 
-int boot_set_decode(struct boot_set *set, const struct image_version *version, const uint8_t *data, size_t size,
+int read_set_decode(struct read_set *set, const struct image_version *version, const uint8_t *data, size_t size,
 		    const char **wrong)
 {
 	const struct file_header *header = (const void *)data;
@@ -296,6 +296,6 @@ int boot_set_decode(struct boot_set *set, const struct image_version *version, c
 		free(runs);
 		return -EUCLEAN;
 	}
-	*set = (struct boot_set){ .boots = be32_get(header->boots), .run_count = run_count, .runs = runs };
+	*set = (struct read_set){ .boots = be32_get(header->boots), .run_count = run_count, .runs = runs };
 	return 0;
 }

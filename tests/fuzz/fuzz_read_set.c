@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: the file of a boot set. With a checksum made right, so that what lies behind it is reached. What is
+ * Fuzz harness: the file of a read set. With a checksum made right, so that what lies behind it is reached. What is
  * accepted is in order, within the image, is written again as it was read, and takes one more boot.
  */
-#include "store/boot_set.h"
+#include "store/read_set.h"
 
 #include "base/be.h"
 #include "base/crc32c.h"
-#include "disk/boot_trace.h"
+#include "disk/read_trace.h"
 #include "inventory/inventory.h"
 
 #include <stdlib.h>
@@ -19,43 +19,43 @@ enum { BLOCKS = 1 << 16 };
 
 static const struct image_version version = { .size_bytes = (uint64_t)BLOCKS * BOOT_BLOCK_BYTES, .sha256 = "f" };
 
-static void check_order(const struct boot_set *set)
+static void check_order(const struct read_set *set)
 {
 	uint32_t next = 0, first, count;
 	uint64_t end = 0;
 
-	while (boot_set_next(set, &next, &first, &count)) {
+	while (read_set_next(set, &next, &first, &count)) {
 		if (!count || first < end || (uint64_t)first + count > BLOCKS)
 			abort();
 		end = (uint64_t)first + count;
 	}
 }
 
-static void check(struct boot_set *set, const uint8_t *data, size_t size)
+static void check(struct read_set *set, const uint8_t *data, size_t size)
 {
-	struct boot_trace *trace = boot_trace_new(version.size_bytes);
-	uint64_t needed = boot_set_needed_bytes(set);
+	struct read_trace *trace = read_trace_new(version.size_bytes);
+	uint64_t needed = read_set_needed_bytes(set);
 	uint8_t *again;
 	size_t again_size;
 
 	check_order(set);
-	if (!trace || boot_set_encode(set, &version, &again, &again_size))
+	if (!trace || read_set_encode(set, &version, &again, &again_size))
 		abort();
 	if (again_size != size || memcmp(again, data, size))
 		abort();
 	free(again);
-	boot_trace_note(trace, size % BLOCKS * BOOT_BLOCK_BYTES, (uint64_t)data[size - 1] * BOOT_BLOCK_BYTES + 1);
-	if (boot_set_merge(set, trace))
+	read_trace_note(trace, size % BLOCKS * BOOT_BLOCK_BYTES, (uint64_t)data[size - 1] * BOOT_BLOCK_BYTES + 1);
+	if (read_set_merge(set, trace))
 		abort();
 	check_order(set);
-	if (boot_set_needed_bytes(set) > needed + boot_trace_count(trace) * BOOT_BLOCK_BYTES)
+	if (read_set_needed_bytes(set) > needed + read_trace_count(trace) * BOOT_BLOCK_BYTES)
 		abort();
-	boot_trace_unref(trace);
+	read_trace_unref(trace);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct boot_set set = { 0 };
+	struct read_set set = { 0 };
 	const char *wrong;
 	uint8_t *copy = malloc(size + 1);
 
@@ -67,9 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		memcpy(copy + size - 4, &crc, 4);
 	}
-	if (!boot_set_decode(&set, &version, copy, size, &wrong))
+	if (!read_set_decode(&set, &version, copy, size, &wrong))
 		check(&set, copy, size);
-	boot_set_fini(&set);
+	read_set_fini(&set);
 	free(copy);
 	return 0;
 }

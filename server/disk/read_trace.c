@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a boot read, as bits: see boot_trace.h. */
-#include "disk/boot_trace.h"
+/* What a boot read, as bits: see read_trace.h. */
+#include "disk/read_trace.h"
 
 #include <stdlib.h>
 
@@ -8,10 +8,10 @@
 
 enum { WORD_BITS = 64 };
 
-struct boot_trace *boot_trace_new(uint64_t size_bytes)
+struct read_trace *read_trace_new(uint64_t size_bytes)
 {
 	uint64_t blocks = size_bytes / BOOT_BLOCK_BYTES + (size_bytes % BOOT_BLOCK_BYTES != 0);
-	struct boot_trace *trace;
+	struct read_trace *trace;
 
 	if (blocks > UINT32_MAX)
 		return NULL;
@@ -24,24 +24,24 @@ struct boot_trace *boot_trace_new(uint64_t size_bytes)
 	return trace;
 }
 
-struct boot_trace *boot_trace_ref(struct boot_trace *trace)
+struct read_trace *read_trace_ref(struct read_trace *trace)
 {
 	atomic_fetch_add(&trace->references, 1);
 	return trace;
 }
 
-void boot_trace_unref(struct boot_trace *trace)
+void read_trace_unref(struct read_trace *trace)
 {
 	if (trace && atomic_fetch_sub(&trace->references, 1) == 1)
 		free(trace);
 }
 
-void boot_trace_stop(struct boot_trace *trace)
+void read_trace_stop(struct read_trace *trace)
 {
 	atomic_store(&trace->stopped, true);
 }
 
-void boot_trace_note(struct boot_trace *trace, uint64_t offset, uint64_t length)
+void read_trace_note(struct read_trace *trace, uint64_t offset, uint64_t length)
 {
 	uint64_t last = min_u64((offset + length - 1) / BOOT_BLOCK_BYTES, (uint64_t)trace->block_count - 1);
 
@@ -59,7 +59,7 @@ void boot_trace_note(struct boot_trace *trace, uint64_t offset, uint64_t length)
 }
 
 /* The first block from `from` on whose bit is `set`; block_count where there is none. */
-static uint32_t find(const struct boot_trace *trace, uint32_t from, bool set)
+static uint32_t find(const struct read_trace *trace, uint32_t from, bool set)
 {
 	uint64_t at = from;
 
@@ -74,7 +74,7 @@ static uint32_t find(const struct boot_trace *trace, uint32_t from, bool set)
 	return trace->block_count;
 }
 
-bool boot_trace_next(const struct boot_trace *trace, uint32_t from, uint32_t *first, uint32_t *count)
+bool read_trace_next(const struct read_trace *trace, uint32_t from, uint32_t *first, uint32_t *count)
 {
 	uint32_t start = find(trace, from, true);
 
@@ -85,12 +85,12 @@ bool boot_trace_next(const struct boot_trace *trace, uint32_t from, uint32_t *fi
 	return *count > 0;
 }
 
-uint64_t boot_trace_count(const struct boot_trace *trace)
+uint64_t read_trace_count(const struct read_trace *trace)
 {
 	uint32_t first = 0, count = 0;
 	uint64_t sum = 0;
 
-	while (boot_trace_next(trace, first + count, &first, &count))
+	while (read_trace_next(trace, first + count, &first, &count))
 		sum += count;
 	return sum;
 }
