@@ -30,10 +30,10 @@ static int look_twin(struct inventory_tx *tx, const struct asker *asker, struct 
 static int look_boots(struct inventory_tx *tx, struct look *look)
 {
 	bool found;
-	int err = look_absent(boot_current(tx, look->machine.id, &look->current), &found);
+	int err = look_absent(machine_boot_current(tx, look->machine.id, &look->current), &found);
 
 	if (!err)
-		err = look_absent(boot_pending(tx, look->machine.id, &look->pending), &found);
+		err = look_absent(machine_boot_pending(tx, look->machine.id, &look->pending), &found);
 	return err;
 }
 

@@ -15,7 +15,7 @@ struct look {
 	struct image_version version; /* known: what its child was made from; else what a new one gets; id 0: none */
 	bool waits;
 	struct waiting waiting;		     /* its row, where waits */
-	struct boot_record current, pending; /* number 0: none */
+	struct machine_boot current, pending; /* number 0: none */
 	int priority;			     /* known: its group's */
 	struct want want;		     /* known */
 };

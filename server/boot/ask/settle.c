@@ -86,7 +86,7 @@ bool request_must_write(const struct request *r)
 static int request_write_boot(struct request *r, struct inventory_tx *tx)
 {
 	const struct machine *machine = &r->look.machine;
-	struct boot_record *pending = &r->look.pending;
+	struct machine_boot *pending = &r->look.pending;
 	int err = 0;
 
 	if (!pending->number) {
@@ -99,7 +99,7 @@ static int request_write_boot(struct request *r, struct inventory_tx *tx)
 	}
 	if (err || pending->version_id == r->look.want.version_id)
 		return err;
-	err = boot_choose(tx, machine->id, pending->number, r->look.want.version_id);
+	err = machine_boot_choose(tx, machine->id, pending->number, r->look.want.version_id);
 	if (!err)
 		pending->version_id = r->look.want.version_id;
 	return err;
@@ -178,7 +178,7 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 	};
 	err = enrol_machine(r->boot, tx, &r->enrolment, &r->look.machine, &r->reason);
 	if (!err)
-		return boot_pending(tx, r->look.machine.id, &r->look.pending);
+		return machine_boot_pending(tx, r->look.machine.id, &r->look.pending);
 	if (err != -ENOSPC)
 		return err;
 	memset(&r->look.machine, 0, sizeof(r->look.machine));

@@ -140,8 +140,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 static int check_boot(struct inventory_tx *tx, void *arg)
 {
 	struct target_open *o = arg;
-	struct boot_record current;
-	int err = boot_current(tx, o->machine_id, &current);
+	struct machine_boot current;
+	int err = machine_boot_current(tx, o->machine_id, &current);
 
 	if (!err && current.number == o->number && current.interrupted)
 		err = reason_refuse(&o->reason, -ESTALE,
@@ -225,7 +225,7 @@ static void interrupted_closed(void *arg)
 static int interrupted_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct target_open *o = container_of(job, struct target_open, job);
-	int err = boot_set_interrupted(tx, o->machine_id, o->number);
+	int err = machine_boot_set_interrupted(tx, o->machine_id, o->number);
 
 	if (!err)
 		err = event_add(

@@ -30,7 +30,7 @@ static int note_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct resume_note *note = container_of(job, struct resume_note, job);
 
-	return boot_set_running(tx, note->machine_id, note->number, note->running);
+	return machine_boot_set_running(tx, note->machine_id, note->number, note->running);
 }
 
 static void note_done(struct inventory_job *job, int err)
@@ -76,7 +76,7 @@ static int load_each(void *arg, int64_t machine_id)
 
 static int load_run(struct inventory_tx *tx, struct inventory_job *job)
 {
-	return boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
+	return machine_boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
 }
 
 int resume_load(struct boot *boot)

@@ -44,11 +44,11 @@ static void find_refuse(struct boot_access *access, uint16_t status, const char 
 	reason_set(&access->reason, "%s", reason);
 }
 
-static void find_credential(struct boot_credential *c, const struct boot_record *record, const struct machine *machine,
+static void find_credential(struct boot_credential *c, const struct machine_boot *record, const struct machine *machine,
 			    enum auth_kind auth)
 {
 	c->boot = record->number;
-	c->pending = record->state == BOOT_PENDING;
+	c->pending = record->state == MACHINE_BOOT_PENDING;
 	/* A running machine was told what to prove, or that there is nothing to prove, when it booted. */
 	if (!c->pending && record->auth != AUTH_POLICY)
 		auth = record->auth;
@@ -67,15 +67,15 @@ static void find_credential(struct boot_credential *c, const struct boot_record 
 static int find_boots(struct inventory_tx *tx, struct target_find *find, const struct machine *machine,
 		      enum auth_kind auth, bool *any)
 {
-	struct boot_record record;
-	int err = boot_current(tx, machine->id, &record);
+	struct machine_boot record;
+	int err = machine_boot_current(tx, machine->id, &record);
 
 	*any = err == 0;
 	if (!err && !record.interrupted)
 		find_credential(&find->access.current, &record, machine, auth);
 	if (err && err != -ENOENT)
 		return err;
-	err = boot_pending(tx, machine->id, &record);
+	err = machine_boot_pending(tx, machine->id, &record);
 	if (err == -ENOENT && !*any && auth == AUTH_NONE && find->issue)
 		err = enrol_issue_boot(tx, machine->id, "", "", &record);
 	if (!err) {
@@ -289,7 +289,7 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
 	struct policy policy;
 	int err = policy_get(tx, &policy);
 
-	return err ? err : boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
+	return err ? err : machine_boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
 }
 
 /*
@@ -298,11 +298,11 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
  */
 static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, const struct machine *machine)
 {
-	struct boot_record pending;
-	int err = boot_pending(tx, machine->id, &pending);
+	struct machine_boot pending;
+	int err = machine_boot_pending(tx, machine->id, &pending);
 
 	if (err)
-		return err == -ENOENT ? 0 : err; /* boot_begin says what is wrong */
+		return err == -ENOENT ? 0 : err; /* machine_boot_begin says what is wrong */
 	if (pending.number == begin->number && pending.version_id != machine->system.version_id)
 		begin->version_id = pending.version_id;
 	explicit_bzero(&pending, sizeof(pending));
@@ -327,7 +327,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = begin_choice(begin, tx, &machine);
 	if (err)
 		return err;
-	err = boot_begin(tx, machine.id, begin->number);
+	err = machine_boot_begin(tx, machine.id, begin->number);
 	if (!err)
 		err = begin_keep_rule(tx, &machine, begin->number);
 	if (err == -ESTALE)

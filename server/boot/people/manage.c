@@ -178,7 +178,7 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 static int release_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
-	int err = boot_end_all(tx, m->machine.id);
+	int err = machine_boot_end_all(tx, m->machine.id);
 
 	return err ? err
 		   : event_add(tx, "info", "released", m->actor, m->machine.id, m->machine.name,
@@ -227,7 +227,7 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = machine_update(tx, &m->machine);
 	if (!err)
-		err = boot_end_all(tx, m->machine.id);
+		err = machine_boot_end_all(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "reset", m->actor, m->machine.id, m->machine.name, "a new disk from %s@%u",
 				version.image, version.number);
@@ -321,7 +321,7 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err || err == -ENOENT)
 		err = manage_swap_hardware(m, tx, waits ? &row : NULL);
 	if (!err)
-		err = boot_end_all(tx, m->machine.id);
+		err = machine_boot_end_all(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "swapped", m->actor, m->machine.id, m->machine.name,
 				"its disk is now for %s", m->mac);

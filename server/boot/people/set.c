@@ -48,7 +48,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 				     "sanbootctl machine reset %s, then this again before it boots",
 				     m->machine.name, m->machine.name);
 	err = manage_renew_system(m, tx, &version);
-	return err ? err : boot_end_all(tx, m->machine.id);
+	return err ? err : machine_boot_end_all(tx, m->machine.id);
 }
 
 /* "": nothing of its own, which people say with a word. */

@@ -55,7 +55,7 @@ static void test_reset(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = start(w, MAC1), after;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	run(w, true);
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -EBUSY);
