@@ -34,7 +34,7 @@ struct host {
 	unsigned inline_percent; /* how often read_now and write_now work */
 	bool sync_failed;	 /* a sync has failed */
 	uint64_t syncs;		 /* that reached the medium, good or bad */
-	unsigned journal_slots, reap_at_close; /* enum disk_env_limit; 0: the usual */
+	unsigned journal_entries, reap_at_close; /* enum disk_env_limit; 0: the usual */
 
 	enum host_crash crashed;
 	char boot_id[37];

@@ -72,7 +72,7 @@ static const char *request_reason(struct request *r)
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
-		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, &r->reason)
+		return r->asker.error[0] && presence_refused(&r->boot->presence, r->look.machine.id, &r->reason)
 			       ? r->reason.text
 			       : NULL;
 	case DECIDE_MENU:
@@ -95,7 +95,7 @@ static void request_note_error(struct request *r)
 		return;
 	snprintf(problem, sizeof(problem), "iPXE could not boot %.60s (https://ipxe.org/%s)", what, r->asker.error);
 	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
-	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
+	if (!presence_event_due(&r->boot->presence, machine->id, PRESENCE_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
 		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
@@ -225,7 +225,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 
 	if (!verdict->refused)
 		return false;
-	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
+	if (verdict->event && presence_event_due(&r->boot->presence, 0, PRESENCE_FLOOD, 6, 60000))
 		boot_note(r->boot, "warning", "flood", "server", 0,
 			  "%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
 			  client, what, verdict->per_second, verdict->refused_count);

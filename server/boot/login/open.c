@@ -161,7 +161,7 @@ static void left_out(struct target_open *o, const struct target_volume *v)
 {
 	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name,
 		    v->reason.text);
-	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_VOLUME, 4, OPEN_EVENT_MS))
+	if (presence_event_due(&o->boot->presence, o->machine_id, PRESENCE_VOLUME, 4, OPEN_EVENT_MS))
 		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s",
 			  v->lun, v->volume.name, v->reason.text);
 }
@@ -356,7 +356,7 @@ static void prepared(struct pool_job *job)
 		finish(o, NULL, 0);
 		return;
 	}
-	o->begun = slots_take_begun(&o->boot->slots, o->machine_id, o->number);
+	o->begun = presence_take_begun(&o->boot->presence, o->machine_id, o->number);
 	open_next(o);
 }
 

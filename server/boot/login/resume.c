@@ -49,7 +49,7 @@ void resume_session(struct boot *boot, int64_t machine_id, uint64_t number, bool
 {
 	struct resume_note *note;
 
-	if (!slots_count_session(&boot->slots, machine_id, began) || (!began && atomic_load(&boot->stopping)))
+	if (!presence_count_session(&boot->presence, machine_id, began) || (!began && atomic_load(&boot->stopping)))
 		return;
 	note = calloc(1, sizeof(*note));
 	if (!note)
@@ -70,7 +70,7 @@ static int load_each(void *arg, int64_t machine_id)
 {
 	struct resume_load *load = arg;
 
-	slots_set_resume(&load->boot->slots, machine_id, load->until_ms);
+	presence_set_resume(&load->boot->presence, machine_id, load->until_ms);
 	return 0;
 }
 

@@ -101,7 +101,7 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
-	slots_set_ephemeral(&find->boot->slots, machine->id, machine->mode == MODE_EPHEMERAL);
+	presence_set_ephemeral(&find->boot->presence, machine->id, machine->mode == MODE_EPHEMERAL);
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -354,9 +354,9 @@ static void begin_done(struct inventory_job *job, int err)
 	struct boot *boot = begin->boot;
 
 	if (!err)
-		slots_note_begun(&boot->slots, begin->machine_id, begin->number);
+		presence_note_begun(&boot->presence, begin->machine_id, begin->number);
 	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
-	if (err == -ENOSPC && slots_event_due(&boot->slots, begin->machine_id, SLOT_SPACE, 1, 60000))
+	if (err == -ENOSPC && presence_event_due(&boot->presence, begin->machine_id, PRESENCE_SPACE, 1, 60000))
 		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s",
 			  begin->reason.text);
 	reason_default(&begin->reason, err, "the boot could not be recorded: %s", strerror(-err));
@@ -389,7 +389,7 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 {
-	return slots_ephemeral(&boot->slots, machine_id);
+	return presence_ephemeral(&boot->presence, machine_id);
 }
 
 static void target_stage(struct boot *boot, int64_t machine_id, const struct boot_session *session,
@@ -423,7 +423,7 @@ void boot_target_session(struct boot *boot, int64_t machine_id, const struct boo
 	target_stage(boot, machine_id, session, ended_why);
 	resume_session(boot, machine_id, session->boot, !ended_why);
 	/* A boot has about four logins; more than this in a minute is a flood. */
-	if (!slots_event_due(&boot->slots, machine_id, SLOT_SESSION, 40, 60000))
+	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_SESSION, 40, 60000))
 		return;
 	if (ended_why)
 		boot_note(boot, "info", "session-ended", "machine", machine_id,
@@ -444,11 +444,11 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	if (machine_id) {
 		char problem[256];
 
-		slots_set_refused(&boot->slots, machine_id, why);
+		presence_set_refused(&boot->presence, machine_id, why);
 		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
 		timeline_problem(stages_timeline(boot->stages), machine_id, problem, true);
 	}
-	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
+	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_REFUSED, 6, 60000))
 		return;
 	parse_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
 	parse_clean_text(initiator, shown_initiator, sizeof(shown_initiator));

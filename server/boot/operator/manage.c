@@ -91,7 +91,7 @@ static int manage_check_sessions(struct manage *m)
 
 int manage_begin_exclusive(struct manage *m)
 {
-	struct slots *slots = &m->boot->slots;
+	struct presence_table *table = &m->boot->presence;
 	struct boot_session session;
 	unsigned left_ms;
 	bool alive;
@@ -100,7 +100,7 @@ int manage_begin_exclusive(struct manage *m)
 	running_probe(m->boot, m->machine.id, &alive, &session);
 	if (alive)
 		return manage_refuse_running(m, &session);
-	left_ms = slots_resume_left_ms(slots, m->machine.id);
+	left_ms = presence_resume_left_ms(table, m->machine.id);
 	if (left_ms)
 		return reason_refuse(m->reason, -EBUSY,
 				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
@@ -194,7 +194,7 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 	if (!err)
 		err = manage_write(&m, release_run);
 	if (!err) {
-		slots_set_resume(&boot->slots, m.machine.id, 0);
+		presence_set_resume(&boot->presence, m.machine.id, 0);
 		running_release(boot, m.machine.id, "released by a person");
 		turns_leave(boot->turns, m.machine.id);
 	}
@@ -370,7 +370,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 		return err;
 	}
 	disks_forget(&boot->disks, m.machine.system.id);
-	slots_forget(&boot->slots, m.machine.id);
+	presence_forget(&boot->presence, m.machine.id);
 	timeline_forget(stages_timeline(boot->stages), m.machine.id);
 	turns_leave(boot->turns, m.machine.id);
 	return 0;

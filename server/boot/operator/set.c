@@ -264,7 +264,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!err)
 		err = manage_write(&m, set_run);
 	if (!err)
-		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
+		presence_set_ephemeral(&boot->presence, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

@@ -47,7 +47,7 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 	if (err && err != -ENOENT)
 		return err;
 	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
-	if (err && (r->stage == STAGE_DHCP || !slots_event_due(&s->boot->slots, 0, SLOT_STUCK, 6, 60000)))
+	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))
 		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
 			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", stage_name(r->stage),

@@ -44,7 +44,7 @@ static void test_turns(void **state)
 	world_policy(w, "max-booting", "0");
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	world_expect(w, MAC3, "", "", "sanboot", NULL);
-	/* Removed, it takes no slot any more. */
+	/* Removed, it holds no permit any more. */
 	world_policy(w, "max-booting", "3");
 	world_expect(w, "52:54:00:aa:00:04", "", "", "wait", "number 1 of 1");
 	{

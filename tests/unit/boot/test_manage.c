@@ -330,7 +330,7 @@ static void test_resume(void **state)
 	session(w, machine.id, NULL);
 	world_restart(w);
 	set(w, "mode", "ephemeral", -EBUSY);
-	slots_set_resume(&w->boot->slots, machine.id, time_monotonic_ms());
+	presence_set_resume(&w->boot->presence, machine.id, time_monotonic_ms());
 	set(w, "mode", "ephemeral", 0);
 }
 
