@@ -44,7 +44,7 @@ void turns_free(struct turns *turns)
 
 /* ---- under the mutex ---- */
 
-static bool entry_is_over(const struct row *e, uint64_t now_ms)
+static bool is_over(const struct row *e, uint64_t now_ms)
 {
 	if (!e->booting)
 		return now_ms - e->asked_ms > TURNS_PATIENCE_MS;
@@ -55,13 +55,13 @@ static bool entry_is_over(const struct row *e, uint64_t now_ms)
 static void turns_expire(struct turns *t, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < t->used; i++)
-		if (t->rows[i].machine_id && entry_is_over(&t->rows[i], now_ms))
+		if (t->rows[i].machine_id && is_over(&t->rows[i], now_ms))
 			t->rows[i] = (struct row){ 0 };
 	while (t->used && !t->rows[t->used - 1].machine_id)
 		t->used--;
 }
 
-static struct row *turns_find(struct turns *t, int64_t machine_id)
+static struct row *row_find(struct turns *t, int64_t machine_id)
 {
 	for (unsigned i = 0; i < t->used; i++)
 		if (t->rows[i].machine_id == machine_id)
@@ -69,7 +69,7 @@ static struct row *turns_find(struct turns *t, int64_t machine_id)
 	return NULL;
 }
 
-static struct row *turns_add(struct turns *t, int64_t machine_id)
+static struct row *row_add(struct turns *t, int64_t machine_id)
 {
 	struct row *e = NULL;
 
@@ -116,7 +116,7 @@ static struct turn turns_place(struct turns *t, const struct row *mine, unsigned
 	return turn;
 }
 
-static void entry_start(struct row *e, uint64_t now_ms)
+static void start_boot(struct row *e, uint64_t now_ms)
 {
 	e->booting = true;
 	e->since_ms = e->idle_ms = now_ms;
@@ -133,11 +133,11 @@ struct turn turns_ask(struct turns *t, int64_t machine_id, int priority, unsigne
 
 	pthread_mutex_lock(&t->mutex);
 	turns_expire(t, now_ms);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e && e->booting)
 		goto out;
 	if (!e) {
-		e = turns_add(t, machine_id);
+		e = row_add(t, machine_id);
 		if (!e) {
 			turn = (struct turn){ .now = !limit, .place = TURNS_TICKETS, .waiting = TURNS_TICKETS };
 			goto out;
@@ -150,7 +150,7 @@ struct turn turns_ask(struct turns *t, int64_t machine_id, int priority, unsigne
 	if (limit)
 		turn = turns_place(t, e, limit, now_ms);
 	if (turn.now)
-		entry_start(e, now_ms);
+		start_boot(e, now_ms);
 out:
 	pthread_mutex_unlock(&t->mutex);
 	return turn;
@@ -161,7 +161,7 @@ void turns_session(struct turns *t, int64_t machine_id, bool began, uint64_t now
 	struct row *e;
 
 	pthread_mutex_lock(&t->mutex);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e && e->booting) {
 		e->logged_in = true;
 		if (began)
@@ -178,7 +178,7 @@ void turns_leave(struct turns *t, int64_t machine_id)
 	struct row *e;
 
 	pthread_mutex_lock(&t->mutex);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e)
 		*e = (struct row){ 0 };
 	pthread_mutex_unlock(&t->mutex);
