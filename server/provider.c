@@ -343,20 +343,20 @@ static void provider_load_state(void *arg, uint64_t key, struct loop *reply_loop
 
 /* ---- iscsi's sessions, for boot ---- */
 
-struct probe {
+struct alive_check {
 	void (*answered)(void *arg, bool alive, const struct boot_session *session);
 	void *arg;
 };
 
-static void provider_probed(void *arg, bool alive, const struct iscsi_session_info *info)
+static void provider_checked(void *arg, bool alive, const struct iscsi_session_info *info)
 {
-	struct probe *probe = arg;
+	struct alive_check *check = arg;
 	struct boot_session session;
 
 	if (info)
 		copy_session(&session, info);
-	probe->answered(probe->arg, alive, info ? &session : NULL);
-	free(probe);
+	check->answered(check->arg, alive, info ? &session : NULL);
+	free(check);
 }
 
 static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct loop *reply_loop,
@@ -364,10 +364,10 @@ static void provider_probe(void *arg, uint64_t key, unsigned timeout_ms, struct 
 			   void *answered_arg)
 {
 	struct provider *provider = arg;
-	struct probe *probe = alloc_or_abort(sizeof(*probe));
+	struct alive_check *check = alloc_or_abort(sizeof(*check));
 
-	*probe = (struct probe){ answered, answered_arg };
-	iscsi_server_check_alive(provider->server, key, timeout_ms, reply_loop, provider_probed, probe);
+	*check = (struct alive_check){ answered, answered_arg };
+	iscsi_server_check_alive(provider->server, key, timeout_ms, reply_loop, provider_checked, check);
 }
 
 static void provider_release(void *arg, uint64_t key, const char *why, struct loop *reply_loop,

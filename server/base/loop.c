@@ -23,7 +23,7 @@
 #include "base/loop_watch.h"
 #include "base/spin.h"
 
-enum { LOOKS_A_TURN = 4 };
+enum { POLLS_A_TURN = 4 };
 
 struct loop_list {
 	struct loop_msg *first, **last;
@@ -34,13 +34,13 @@ struct loop {
 	uv_async_t wake;
 	uv_idle_t again; /* active: own is not empty */
 	struct loop_list own;
-	uv_idle_t awake; /* active: spin.looking */
+	uv_idle_t awake; /* active: spin.polling */
 	uv_prepare_t turn_ends;
 	struct spin spin;
-	uint64_t began_ns;	 /* this turn's work for peers, unless spin.looking */
+	uint64_t began_ns;	 /* this turn's work for peers, unless spin.polling */
 	bool works;		 /* in this turn, for peers */
-	bool (*look)(void *arg); /* or NULL */
-	void *look_arg;
+	bool (*poll)(void *arg); /* or NULL */
+	void *poll_arg;
 	pthread_mutex_t mutex;
 	struct loop_list mailbox;
 	pthread_t thread;
@@ -138,8 +138,8 @@ static void on_awake(uv_idle_t *awake)
 {
 	struct loop *loop = awake->data;
 
-	for (int i = 0; loop->look && i < LOOKS_A_TURN; i++)
-		if (loop->look(loop->look_arg))
+	for (int i = 0; loop->poll && i < POLLS_A_TURN; i++)
+		if (loop->poll(loop->poll_arg))
 			return;
 }
 
@@ -150,7 +150,7 @@ static void on_turn_ends(uv_prepare_t *prepare)
 
 	if (loop->works)
 		stay = spin_worked(&loop->spin, loop->began_ns, uv_hrtime());
-	else if (loop->spin.looking)
+	else if (loop->spin.polling)
 		stay = spin_go_on(&loop->spin, uv_hrtime());
 	else
 		return;
@@ -163,15 +163,15 @@ static void on_turn_ends(uv_prepare_t *prepare)
 
 void loop_works(struct loop *loop)
 {
-	if (!loop->works && !loop->spin.looking)
+	if (!loop->works && !loop->spin.polling)
 		loop->began_ns = uv_hrtime();
 	loop->works = true;
 }
 
-void loop_set_look(struct loop *loop, bool (*look)(void *arg), void *arg)
+void loop_set_poll(struct loop *loop, bool (*poll)(void *arg), void *arg)
 {
-	loop->look = look;
-	loop->look_arg = arg;
+	loop->poll = poll;
+	loop->poll_arg = arg;
 }
 
 /* Neither keeps uv_run from returning when all other handles are closed. */

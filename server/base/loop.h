@@ -53,11 +53,11 @@ void loop_run_own(struct loop *loop);
  */
 void loop_works(struct loop *loop);
 /*
- * On the loop, or before it runs. While it stays awake it calls look(arg) again and again, between looks at all that
+ * On the loop, or before it runs. While it stays awake it calls poll(arg) again and again, between polls of all that
  * libuv watches: for whoever knows where the next work is likely to come from. True: it has come, and is done. NULL: no
  * more.
  */
-void loop_set_look(struct loop *loop, bool (*look)(void *arg), void *arg);
+void loop_set_poll(struct loop *loop, bool (*poll)(void *arg), void *arg);
 
 /* The loop whose thread this is; NULL elsewhere. A loop without a thread is current while loop_run_once runs. */
 struct loop *loop_current(void);

@@ -11,7 +11,7 @@ static void spin_learn(struct spin *spin, uint64_t began_ns)
 {
 	if (spin->in_vain)
 		spin->in_vain = false;
-	else if (!spin->looking && began_ns - spin->ended_ns > SPIN_SHORT_NS)
+	else if (!spin->polling && began_ns - spin->ended_ns > SPIN_SHORT_NS)
 		spin->trust = SPIN_TRUST_MIN;
 	else if (spin->trust < SPIN_TRUST_MAX)
 		spin->trust++;
@@ -21,8 +21,8 @@ bool spin_worked(struct spin *spin, uint64_t began_ns, uint64_t now_ns)
 {
 	spin_learn(spin, began_ns);
 	spin->ended_ns = now_ns;
-	spin->looking = spin->trust > 0;
-	return spin->looking;
+	spin->polling = spin->trust > 0;
+	return spin->polling;
 }
 
 bool spin_go_on(struct spin *spin, uint64_t now_ns)
@@ -31,6 +31,6 @@ bool spin_go_on(struct spin *spin, uint64_t now_ns)
 		return true;
 	spin->trust -= SPIN_FAILURE;
 	spin->in_vain = true;
-	spin->looking = false;
+	spin->polling = false;
 	return false;
 }

@@ -135,7 +135,7 @@ static void boot_free_parts(struct boot *boot)
 	flood_free(boot->flood);
 	templates_free(boot->templates);
 	entries_free(boot->entries);
-	slots_fini(&boot->slots);
+	presence_fini(&boot->presence);
 	disks_fini(&boot->disks);
 	pthread_cond_destroy(&boot->idle);
 	pthread_mutex_destroy(&boot->mutex);
@@ -162,7 +162,7 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
-	slots_init(&made->slots);
+	presence_init(&made->presence);
 	disks_init(&made->disks);
 	pthread_mutex_init(&made->mutex, NULL);
 	pthread_cond_init(&made->idle, NULL);

@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
-#include "inventory/boot_stage.h"
+#include "inventory/stage.h"
 #include "inventory/inventory.h"
 
 #include <stdbool.h>
@@ -152,18 +152,18 @@ int boot_first_script(struct boot *boot, const char *base_url, struct buf *scrip
  * STAGE_DHCP or STAGE_BOOT_FILE of a machine, known or not; mac: in any notation. detail: an address, the name of a
  * file.
  */
-void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms);
+void boot_seen_dhcp(struct boot *boot, const char *mac, enum stage stage, const char *detail, int64_t at_ms);
 /* The same where only the address is known: a boot file was fetched by HTTP. */
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 /*
  * What was seen of a MAC (as the inventory writes it) that has not got a script since, in order, from memory. Their
  * number.
  */
-unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1]);
+unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
 /* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
-const char *boot_stage_hint(enum boot_stage stage);
+const char *boot_stage_hint(enum stage stage);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 

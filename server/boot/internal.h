@@ -6,7 +6,7 @@
 #include "base/reason.h"
 #include "boot/boot.h"
 #include "disks.h"
-#include "slot.h"
+#include "presence.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,9 +51,9 @@ struct boot {
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;
 
-	struct slots slots;   /* by machine */
-	struct disks disks;   /* by volume */
-	atomic_bool stopping; /* sessions that end from now on do so because the server stops */
+	struct presence_table presence; /* by machine */
+	struct disks disks;		/* by volume */
+	atomic_bool stopping;		/* sessions that end from now on do so because the server stops */
 	struct stages *stages;
 	struct turns *turns;
 	struct flood *flood;

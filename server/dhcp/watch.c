@@ -63,14 +63,14 @@ static void report(struct watch *watch, struct dhcp_seen *seen)
 
 /* ---- who has which address ---- */
 
-static struct watch_address *slot(struct watch *watch, struct in_addr address)
+static struct watch_address *place_of(struct watch *watch, struct in_addr address)
 {
 	return &watch->addresses[ntohl(address.s_addr) % WATCH_ADDRESSES];
 }
 
 static void remember(struct watch *watch, struct in_addr address, const char *mac)
 {
-	struct watch_address *at = slot(watch, address);
+	struct watch_address *at = place_of(watch, address);
 
 	at->address = address.s_addr;
 	memcpy(at->mac, mac, sizeof(at->mac));
@@ -78,7 +78,7 @@ static void remember(struct watch *watch, struct in_addr address, const char *ma
 
 static bool find(struct watch *watch, const char *interface, struct in_addr address, char mac[PARSE_MAC_TEXT])
 {
-	const struct watch_address *at = slot(watch, address);
+	const struct watch_address *at = place_of(watch, address);
 
 	if (watch->neighbour && watch->neighbour(interface, address, mac))
 		return true;

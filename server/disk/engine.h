@@ -94,8 +94,8 @@ void disk_env_note_read(struct disk_env *env, int change);
 const char *disk_env_boot_id(const struct disk_env *env);
 
 enum disk_env_limit {
-	DISK_ENV_JOURNAL_SLOTS, /* of each half of a journal */
-	DISK_ENV_REAP_AT_CLOSE, /* clusters and runs of blocks that a close gives back to the file system */
+	DISK_ENV_JOURNAL_ENTRIES, /* of each half of a journal */
+	DISK_ENV_REAP_AT_CLOSE,	  /* clusters and runs of blocks that a close gives back to the file system */
 };
 /* usual, or less in the simulator. */
 unsigned disk_env_limit(const struct disk_env *env, enum disk_env_limit which, unsigned usual);

@@ -2,7 +2,7 @@
 /*
  * The journal of a child: see journal.h.
  *
- * A half is 32 blocks of 4 KiB, a block 102 slots of 40 bytes; the first two slots of a half are its header.
+ * A half is 32 blocks of 4 KiB, a block 102 entries of 40 bytes; the first two of a half are its header.
  * Appending writes the block that the entries fall into, whole, so that the page cache never has to read first. Bytes
  * of earlier entries are written again as they were, so a write that a dying process leaves half done harms none of
  * them.
@@ -22,7 +22,7 @@
 enum {
 	JOURNAL_MAGIC = 0x534a524e, /* "SJRN" */
 	JOURNAL_BLOCK_BYTES = 4096,
-	JOURNAL_HEADER_SLOTS = 2,
+	JOURNAL_HEADER_ENTRIES = 2,
 	JOURNAL_POISON = 0xffff, /* instead of a count */
 	JOURNAL_SPARE = 8,	 /* a flush, which takes the other half, is due when an eighth is left */
 };
@@ -40,11 +40,11 @@ struct wire_header {
 };
 
 enum {
-	JOURNAL_BLOCK_SLOTS = JOURNAL_BLOCK_BYTES / sizeof(struct wire_entry),
-	JOURNAL_HALF_SLOTS = JOURNAL_HALF_BYTES / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_SLOTS,
-	JOURNAL_ROOM_MAX = JOURNAL_HALF_SLOTS - 1, /* the last one is kept for the poison */
+	JOURNAL_BLOCK_ENTRIES = JOURNAL_BLOCK_BYTES / sizeof(struct wire_entry),
+	JOURNAL_HALF_ENTRIES = JOURNAL_HALF_BYTES / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_ENTRIES,
+	JOURNAL_ROOM_MAX = JOURNAL_HALF_ENTRIES - 1, /* the last one is kept for the poison */
 };
-_Static_assert(sizeof(struct wire_header) <= JOURNAL_HEADER_SLOTS * sizeof(struct wire_entry), "header");
+_Static_assert(sizeof(struct wire_header) <= JOURNAL_HEADER_ENTRIES * sizeof(struct wire_entry), "header");
 
 struct journal {
 	struct file *file;
@@ -54,7 +54,7 @@ struct journal {
 	char boot_id[40];
 	unsigned half;	 /* the present one */
 	uint64_t epoch;	 /* of the present half; each use of a half has its own */
-	unsigned used;	 /* slots of the present half */
+	unsigned used;	 /* entries of the present half */
 	unsigned room;	 /* of them there are so many */
 	bool other_free; /* everything in the other half is in the maps, durably */
 	bool moved;	 /* halves changed since the flush began */
@@ -77,22 +77,22 @@ struct journal {
 
 /* ---- bytes ---- */
 
-static uint32_t entry_crc(const struct wire_entry *entry, uint64_t generation, uint64_t epoch, unsigned slot)
+static uint32_t entry_crc(const struct wire_entry *entry, uint64_t generation, uint64_t epoch, unsigned index)
 {
-	struct be64 where[3] = { be64_put(generation), be64_put(epoch), be64_put(slot) };
+	struct be64 where[3] = { be64_put(generation), be64_put(epoch), be64_put(index) };
 
 	return crc32c(crc32c(0, where, sizeof(where)), &entry->count, sizeof(*entry) - sizeof(entry->crc));
 }
 
-static struct wire_entry *slot_in(uint8_t *block, unsigned slot)
+static struct wire_entry *entry_in(uint8_t *block, unsigned index)
 {
-	return (struct wire_entry *)block + slot % JOURNAL_BLOCK_SLOTS;
+	return (struct wire_entry *)block + index % JOURNAL_BLOCK_ENTRIES;
 }
 
 static void put_entry(struct journal *j, struct wire_entry entry)
 {
 	entry.crc = be32_put(entry_crc(&entry, j->generation, j->epoch, j->used));
-	*slot_in(j->block, j->used) = entry;
+	*entry_in(j->block, j->used) = entry;
 	j->used++;
 }
 
@@ -121,7 +121,7 @@ static void put_header(struct journal *j)
 	header.crc = be32_put(crc32c(0, &header.magic, sizeof(header) - sizeof(header.crc)));
 	memset(j->block, 0, JOURNAL_BLOCK_BYTES);
 	memcpy(j->block, &header, sizeof(header));
-	j->used = JOURNAL_HEADER_SLOTS;
+	j->used = JOURNAL_HEADER_ENTRIES;
 }
 
 /* ---- writing ---- */
@@ -174,7 +174,7 @@ static void fill_block(struct journal *j)
 		put_entry(j, entry_of(&j->queue[j->queue_first++]));
 		j->queue_count--;
 		j->batch++;
-	} while (j->queue_count && j->used < j->room && j->used % JOURNAL_BLOCK_SLOTS);
+	} while (j->queue_count && j->used < j->room && j->used % JOURNAL_BLOCK_ENTRIES);
 	if (!j->queue_count)
 		j->queue_first = 0;
 }
@@ -186,7 +186,7 @@ static void block_written(struct journal *j, int err)
 		j->error = err;
 		j->owner.failed(j->owner.arg, err);
 	}
-	if (j->used % JOURNAL_BLOCK_SLOTS == 0)
+	if (j->used % JOURNAL_BLOCK_ENTRIES == 0)
 		memset(j->block, 0, JOURNAL_BLOCK_BYTES);
 }
 
@@ -210,7 +210,7 @@ static void write_done(struct file_request *io)
 static bool write_block(struct journal *j)
 {
 	uint64_t offset = (uint64_t)j->half * JOURNAL_HALF_BYTES +
-			  (uint64_t)((j->used - 1) / JOURNAL_BLOCK_SLOTS) * JOURNAL_BLOCK_BYTES;
+			  (uint64_t)((j->used - 1) / JOURNAL_BLOCK_ENTRIES) * JOURNAL_BLOCK_BYTES;
 
 	j->iov = (struct iovec){ j->block, JOURNAL_BLOCK_BYTES };
 	if (j->file->ops->write_now(j->file, offset, &j->iov, 1, JOURNAL_BLOCK_BYTES))
@@ -360,7 +360,7 @@ bool journal_is_written(const struct journal *j, uint64_t position)
 
 void journal_flush_begins(struct journal *j)
 {
-	if (!j->writing && j->other_free && j->used > JOURNAL_HEADER_SLOTS)
+	if (!j->writing && j->other_free && j->used > JOURNAL_HEADER_ENTRIES)
 		swap_halves(j);
 	j->moved = false;
 }
@@ -417,7 +417,7 @@ int journal_create(struct disk_env *env, struct loop *loop, const char *path, bo
 	j->generation = generation;
 	strncpy(j->boot_id, disk_env_boot_id(env), sizeof(j->boot_id) - 1);
 	j->epoch = 1;
-	j->room = disk_env_limit(env, DISK_ENV_JOURNAL_SLOTS, JOURNAL_ROOM_MAX);
+	j->room = disk_env_limit(env, DISK_ENV_JOURNAL_ENTRIES, JOURNAL_ROOM_MAX);
 	j->other_free = true;
 	j->last = &j->first;
 	/* One page, too, so that the kernel copies all of it or nothing. */
@@ -467,9 +467,9 @@ static uint64_t half_epoch(const uint8_t *half, uint64_t generation, const char 
 static int replay_half(uint8_t *half, uint64_t generation, uint64_t epoch,
 		       int (*change)(void *arg, const struct journal_change *change), void *arg)
 {
-	for (unsigned slot = JOURNAL_HEADER_SLOTS; slot < JOURNAL_HALF_SLOTS; slot++) {
-		uint8_t *block = half + (size_t)(slot / JOURNAL_BLOCK_SLOTS) * JOURNAL_BLOCK_BYTES;
-		const struct wire_entry *wire = slot_in(block, slot);
+	for (unsigned index = JOURNAL_HEADER_ENTRIES; index < JOURNAL_HALF_ENTRIES; index++) {
+		uint8_t *block = half + (size_t)(index / JOURNAL_BLOCK_ENTRIES) * JOURNAL_BLOCK_BYTES;
+		const struct wire_entry *wire = entry_in(block, index);
 		struct qcow2_wire_l2 l2 = { wire->descriptor, wire->bitmap };
 		struct journal_change c = {
 			.first = be64_get(wire->first),
@@ -479,7 +479,7 @@ static int replay_half(uint8_t *half, uint64_t generation, uint64_t epoch,
 		};
 		int err;
 
-		if (be32_get(wire->crc) != entry_crc(wire, generation, epoch, slot))
+		if (be32_get(wire->crc) != entry_crc(wire, generation, epoch, index))
 			return 0;
 		if (c.count == JOURNAL_POISON)
 			return -EHWPOISON;

@@ -60,10 +60,10 @@ struct boots_arg {
 	int64_t last_ms; /* when the last boot that began did so */
 };
 
-static int add_boot(void *arg, const struct boot_record *boot)
+static int add_boot(void *arg, const struct machine_boot *boot)
 {
 	struct boots_arg *boots = arg;
-	json_t *json = boot_record_json(boot, boots->secrets);
+	json_t *json = machine_boot_json(boot, boots->secrets);
 	int err;
 
 	if (boot->started_ms > boots->last_ms)
@@ -160,7 +160,8 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	json_object_set_new(json, "macs", macs);
 	err = machine_each_mac(machines->tx, machine->id, add_mac, macs);
 	if (!err)
-		err = boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot, &boots);
+		err = machine_boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot,
+					&boots);
 	json_object_set_new(json, "last_boot_ms", json_time_or_null(boots.last_ms));
 	json_object_set_new(json, "stuck",
 			    json_incref(boots.shown ? json_object_get(boots.shown, "stuck") : json_null()));
@@ -234,7 +235,7 @@ static void add_sessions(const struct machine_ref *ref, const struct boot_sessio
 
 	for (unsigned i = 0; i < sessions->count; i++)
 		if (sessions->list[i].machine_id == ref->id)
-			json_array_append_new(list, boot_session_json(&sessions->list[i]));
+			json_array_append_new(list, session_json(&sessions->list[i]));
 	json_object_set_new(ref->json, "sessions", list);
 	if (json_array_size(list) && strcmp(api_text(ref->json, "state"), "failed"))
 		json_object_set_new(ref->json, "state", json_string("running"));

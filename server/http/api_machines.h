@@ -12,7 +12,7 @@
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
 
 /* Adds "timeline" and "stuck" (null: it is not) of a boot to its object. Inside a read job; 0 or -errno. */
-int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t *json);
+int api_timeline(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json);
 /* In their place, what was seen of a machine (its object with "macs") that has not got a script since. */
 void api_arriving(struct boot *boot, json_t *machine);
 

@@ -9,14 +9,13 @@
 
 struct stages_arg {
 	json_t *list;
-	struct boot_stage_record last;
+	struct stage_record last;
 };
 
-static int add_stage(void *arg, const struct boot_stage_record *record)
+static int add_stage(void *arg, const struct stage_record *record)
 {
 	struct stages_arg *stages = arg;
-	json_t *json =
-		json_pack("{s:s, s:I}", "stage", boot_stage_name(record->stage), "at_ms", (json_int_t)record->at_ms);
+	json_t *json = json_pack("{s:s, s:I}", "stage", stage_name(record->stage), "at_ms", (json_int_t)record->at_ms);
 
 	if (json)
 		json_object_set_new(json, "detail", text_json(record->detail));
@@ -25,33 +24,33 @@ static int add_stage(void *arg, const struct boot_stage_record *record)
 }
 
 /* The stage that did not come. */
-static enum boot_stage stage_after(enum boot_stage stage)
+static enum stage stage_after(enum stage stage)
 {
 	if (stage == STAGE_BOOT_FILE)
 		return STAGE_SCRIPT; /* waiting is no stage that must come */
-	return stage < STAGE_STEADY ? (enum boot_stage)(stage + 1) : STAGE_STEADY;
+	return stage < STAGE_STEADY ? (enum stage)(stage + 1) : STAGE_STEADY;
 }
 
-static json_t *stuck_json(const struct boot_stage_record *last)
+static json_t *stuck_json(const struct stage_record *last)
 {
 	if (!last->stuck_ms || last->stage >= STAGE_STEADY)
 		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:o, s:s}", "stage", boot_stage_name(last->stage), "next",
-			 boot_stage_name(stage_after(last->stage)), "since_ms", (json_int_t)last->at_ms, "why",
+	return json_pack("{s:s, s:s, s:I, s:o, s:s}", "stage", stage_name(last->stage), "next",
+			 stage_name(stage_after(last->stage)), "since_ms", (json_int_t)last->at_ms, "why",
 			 text_json(last->why), "hint", boot_stage_hint(last->stage));
 }
 
-int api_timeline(struct inventory_tx *tx, const struct boot_record *boot, json_t *json)
+int api_timeline(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json)
 {
 	struct stages_arg stages = { .list = json_array() };
-	int err = boot_stage_each(tx, boot->machine_id, boot->number, add_stage, &stages);
+	int err = stage_each(tx, boot->machine_id, boot->number, add_stage, &stages);
 
 	if (err) {
 		json_decref(stages.list);
 		return err;
 	}
 	json_object_set_new(json, "timeline", stages.list);
-	json_object_set_new(json, "stuck", boot->state != BOOT_ENDED ? stuck_json(&stages.last) : json_null());
+	json_object_set_new(json, "stuck", boot->state != MACHINE_BOOT_ENDED ? stuck_json(&stages.last) : json_null());
 	return 0;
 }
 
@@ -66,7 +65,7 @@ static int64_t last_ms(const json_t *machine)
 
 void api_arriving(struct boot *boot, json_t *machine)
 {
-	struct boot_stage_record records[STAGE_WAITED + 1];
+	struct stage_record records[STAGE_WAITED + 1];
 	json_t *mac;
 	size_t i;
 

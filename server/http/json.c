@@ -102,10 +102,10 @@ const char *volume_label(const struct volume *volume, const char *machine, char 
 	return out;
 }
 
-json_t *boot_record_json(const struct boot_record *boot, bool secrets)
+json_t *machine_boot_json(const struct machine_boot *boot, bool secrets)
 {
 	static const char *const states[] = {
-		[BOOT_PENDING] = "pending", [BOOT_CURRENT] = "current", [BOOT_ENDED] = "ended"
+		[MACHINE_BOOT_PENDING] = "pending", [MACHINE_BOOT_CURRENT] = "current", [MACHINE_BOOT_ENDED] = "ended"
 	};
 	json_t *json = json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "number", (json_int_t)boot->number,
 				 "state", states[boot->state], "mac", json_text_or_null(boot->mac), "address",
@@ -120,7 +120,7 @@ json_t *boot_record_json(const struct boot_record *boot, bool secrets)
 	return json;
 }
 
-json_t *boot_session_json(const struct boot_session *s)
+json_t *session_json(const struct boot_session *s)
 {
 	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", text_json(s->initiator), "address",
 			 text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms, "boot",

@@ -27,8 +27,8 @@ json_t *machine_json(const struct machine *machine);
 enum { VOLUME_LABEL_TEXT = NAME_MAX_TEXT + 32 };
 /* What a volume is called, also where it has no name of its own: MACHINE:0. machine: "" where it is not known. */
 const char *volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
-json_t *boot_record_json(const struct boot_record *boot, bool secrets);
-json_t *boot_session_json(const struct boot_session *session);
+json_t *machine_boot_json(const struct machine_boot *boot, bool secrets);
+json_t *session_json(const struct boot_session *session);
 json_t *waiting_json(const struct waiting *waiting);
 json_t *version_json(const struct image_version *version, uint64_t allocated_bytes);
 /* Without the leases, which need the machines. */

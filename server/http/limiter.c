@@ -11,7 +11,7 @@
 
 enum { LIMITER_ADDRESSES = 1024 };
 
-struct entry {
+struct client {
 	unsigned char key[16]; /* all 0: unused */
 	unsigned char family;
 	unsigned left; /* attempts */
@@ -20,7 +20,7 @@ struct entry {
 
 struct limiter {
 	pthread_mutex_t mutex;
-	struct entry entries[LIMITER_ADDRESSES];
+	struct client clients[LIMITER_ADDRESSES];
 };
 
 struct limiter *limiter_new(void)
@@ -40,8 +40,8 @@ void limiter_free(struct limiter *limiter)
 	free(limiter);
 }
 
-/* What counts as one address; anything that is none shares one entry. */
-static void make_key(const char *address, struct entry *key)
+/* What counts as one address; anything that is none shares one client. */
+static void make_key(const char *address, struct client *key)
 {
 	memset(key, 0, sizeof(*key));
 	if (inet_pton(AF_INET, address, key->key) == 1) {
@@ -55,19 +55,19 @@ static void make_key(const char *address, struct entry *key)
 	}
 }
 
-/* Under the mutex: the address's entry, made in place of the one unused longest where it has none. */
-static struct entry *find(struct limiter *limiter, const char *address, uint64_t now_ms)
+/* Under the mutex: the address's client, made in place of the one unused longest where it has none. */
+static struct client *find(struct limiter *limiter, const char *address, uint64_t now_ms)
 {
-	struct entry key, *oldest = &limiter->entries[0];
+	struct client key, *oldest = &limiter->clients[0];
 
 	make_key(address, &key);
 	for (unsigned i = 0; i < LIMITER_ADDRESSES; i++) {
-		struct entry *entry = &limiter->entries[i];
+		struct client *client = &limiter->clients[i];
 
-		if (entry->used_ms && entry->family == key.family && !memcmp(entry->key, key.key, sizeof(key.key)))
-			return entry;
-		if (entry->used_ms < oldest->used_ms)
-			oldest = entry;
+		if (client->used_ms && client->family == key.family && !memcmp(client->key, key.key, sizeof(key.key)))
+			return client;
+		if (client->used_ms < oldest->used_ms)
+			oldest = client;
 	}
 	*oldest = key;
 	oldest->left = LIMITER_BURST;
@@ -77,32 +77,33 @@ static struct entry *find(struct limiter *limiter, const char *address, uint64_t
 
 unsigned limiter_try(struct limiter *limiter, const char *address, uint64_t now_ms)
 {
-	struct entry *entry;
+	struct client *client;
 	uint64_t refills;
 	unsigned wait_s = 0;
 
 	pthread_mutex_lock(&limiter->mutex);
-	entry = find(limiter, address, now_ms);
-	entry->used_ms = now_ms ? now_ms : 1;
-	refills = (now_ms - entry->refilled_ms) / LIMITER_REFILL_MS;
+	client = find(limiter, address, now_ms);
+	client->used_ms = now_ms ? now_ms : 1;
+	refills = (now_ms - client->refilled_ms) / LIMITER_REFILL_MS;
 	if (refills) {
-		entry->left = refills >= LIMITER_BURST - entry->left ? LIMITER_BURST : entry->left + (unsigned)refills;
-		entry->refilled_ms += refills * LIMITER_REFILL_MS;
+		client->left =
+			refills >= LIMITER_BURST - client->left ? LIMITER_BURST : client->left + (unsigned)refills;
+		client->refilled_ms += refills * LIMITER_REFILL_MS;
 	}
-	if (entry->left)
-		entry->left--;
+	if (client->left)
+		client->left--;
 	else
-		wait_s = (unsigned)((LIMITER_REFILL_MS - (now_ms - entry->refilled_ms) + 999) / 1000);
+		wait_s = (unsigned)((LIMITER_REFILL_MS - (now_ms - client->refilled_ms) + 999) / 1000);
 	pthread_mutex_unlock(&limiter->mutex);
 	return wait_s;
 }
 
 void limiter_forget(struct limiter *limiter, const char *address)
 {
-	struct entry *entry;
+	struct client *client;
 
 	pthread_mutex_lock(&limiter->mutex);
-	entry = find(limiter, address, 0);
-	entry->left = LIMITER_BURST;
+	client = find(limiter, address, 0);
+	client->left = LIMITER_BURST;
 	pthread_mutex_unlock(&limiter->mutex);
 }

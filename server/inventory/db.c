@@ -124,16 +124,16 @@ void db_close(struct db *db)
 	*db = (struct db){ 0 };
 }
 
-/* The slot that holds sql, or the free one where it belongs; NULL when the table is full. */
-static struct db_statement *db_slot(struct db *db, const char *sql)
+/* The statement that holds sql, or the free place where it belongs; NULL when the table is full. */
+static struct db_statement *db_cached(struct db *db, const char *sql)
 {
 	size_t at = ((uintptr_t)sql >> 4) * 0x9e3779b1u % DB_STATEMENTS;
 
 	for (size_t i = 0; i < DB_STATEMENTS; i++) {
-		struct db_statement *slot = &db->statements[(at + i) % DB_STATEMENTS];
+		struct db_statement *cached = &db->statements[(at + i) % DB_STATEMENTS];
 
-		if (!slot->sql || slot->sql == sql)
-			return slot;
+		if (!cached->sql || cached->sql == sql)
+			return cached;
 	}
 	return NULL;
 }
@@ -150,14 +150,14 @@ static void query_fail(struct query *q, int code)
 
 void query_begin(struct query *q, struct inventory_tx *tx, const char *sql)
 {
-	struct db_statement *slot = db_slot(tx->db, sql);
+	struct db_statement *cached = db_cached(tx->db, sql);
 	int code;
 
 	*q = (struct query){ .tx = tx, .next = 1 };
-	if (slot && slot->sql && !slot->in_use) {
-		q->stmt = slot->stmt;
-		q->slot = slot;
-		slot->in_use = true;
+	if (cached && cached->sql && !cached->in_use) {
+		q->stmt = cached->stmt;
+		q->cached = cached;
+		cached->in_use = true;
 		return;
 	}
 	code = sqlite3_prepare_v3(tx->db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
@@ -167,9 +167,9 @@ void query_begin(struct query *q, struct inventory_tx *tx, const char *sql)
 			q->err = -EIO; /* our SQL does not fit the file */
 		return;
 	}
-	if (slot && !slot->sql) {
-		*slot = (struct db_statement){ .sql = sql, .stmt = q->stmt, .in_use = true };
-		q->slot = slot;
+	if (cached && !cached->sql) {
+		*cached = (struct db_statement){ .sql = sql, .stmt = q->stmt, .in_use = true };
+		q->cached = cached;
 	}
 }
 
@@ -305,15 +305,15 @@ void *query_blob(struct query *q, size_t *len)
 
 int query_end(struct query *q)
 {
-	if (q->slot) {
+	if (q->cached) {
 		sqlite3_reset(q->stmt);
 		sqlite3_clear_bindings(q->stmt);
-		q->slot->in_use = false;
+		q->cached->in_use = false;
 	} else {
 		sqlite3_finalize(q->stmt);
 	}
 	q->stmt = NULL;
-	q->slot = NULL;
+	q->cached = NULL;
 	return q->err;
 }
 

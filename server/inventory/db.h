@@ -16,7 +16,7 @@
 
 struct asset;
 
-enum { DB_STATEMENTS = 256 }; /* slots; a power of two, and more than there are statements in this folder */
+enum { DB_STATEMENTS = 256 }; /* a power of two, and more than there are statements in this folder */
 
 struct db_statement {
 	const char *sql; /* the literal's address is the key */
@@ -64,8 +64,8 @@ int migrate(struct db *db, const struct asset *table, const char *path, struct r
 struct query {
 	struct inventory_tx *tx;
 	sqlite3_stmt *stmt;
-	struct db_statement *slot; /* NULL: not cached, finalized at the end */
-	int next;		   /* bind: the next parameter; after a row: the next column */
+	struct db_statement *cached; /* NULL: not cached, finalized at the end */
+	int next;		     /* bind: the next parameter; after a row: the next column */
 	int err;
 };
 

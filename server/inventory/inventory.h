@@ -233,12 +233,12 @@ bool group_name_valid(const char *name);
 
 /* ---- boots: design.md, "Which machine, which boot" ---- */
 
-enum boot_state { BOOT_PENDING, BOOT_CURRENT, BOOT_ENDED };
+enum machine_boot_state { MACHINE_BOOT_PENDING, MACHINE_BOOT_CURRENT, MACHINE_BOOT_ENDED };
 
-struct boot_record {
+struct machine_boot {
 	int64_t machine_id;
 	uint64_t number; /* 1, 2, ... of this machine */
-	enum boot_state state;
+	enum machine_boot_state state;
 	char secret[SECRET_TEXT];	  /* the machine proves itself with it */
 	char reverse_secret[SECRET_TEXT]; /* the target does (mutual) */
 	char mac[PARSE_MAC_TEXT];
@@ -251,27 +251,27 @@ struct boot_record {
 };
 
 /* -ENOENT where there is none. At most one each per machine. */
-int boot_pending(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot);
-int boot_current(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot);
+int machine_boot_pending(struct inventory_tx *tx, int64_t machine_id, struct machine_boot *boot);
+int machine_boot_current(struct inventory_tx *tx, int64_t machine_id, struct machine_boot *boot);
 /* A new pending boot; number is set. -EEXIST: there is one. */
-int boot_issue(struct inventory_tx *tx, struct boot_record *boot);
+int machine_boot_issue(struct inventory_tx *tx, struct machine_boot *boot);
 /*
  * The pending boot with this number becomes current, the current one ends; secrets of ended boots are wiped. -ESTALE:
  * it is not pending.
  */
-int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
+int machine_boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* The current boot ends without another (reset, swap, release); pending ones are dropped too. */
-int boot_end_all(struct inventory_tx *tx, int64_t machine_id);
+int machine_boot_end_all(struct inventory_tx *tx, int64_t machine_id);
 /* Sets version_id of the pending boot with this number (0: none). -ESTALE: it is not pending. */
-int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
-int boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
-int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
+int machine_boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
+int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
+int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
 /* Machines whose current boot is marked running. each returns 0 to go on. */
-int boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
-int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
+int machine_boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
+int machine_boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
 /* Newest first, at most max. */
-int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
-	      int (*each)(void *arg, const struct boot_record *boot), void *arg);
+int machine_boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
+		      int (*each)(void *arg, const struct machine_boot *boot), void *arg);
 
 /*
  * What a target must keep over a restart (reservations with APTPL, saved mode pages). -ENOENT: nothing. *blob: free(3).

@@ -88,7 +88,7 @@ void iscsi_loop_start(struct iscsi_loop *at)
 	uv_timer_init(uv, &at->link.tick);
 	at->prepare.data = at->link.tick.data = at;
 	uv_prepare_start(&at->prepare, on_prepare);
-	loop_set_look(at->link.loop, conn_busy_poll, &at->link);
+	loop_set_poll(at->link.loop, conn_busy_poll, &at->link);
 	uv_timer_start(&at->link.tick, on_tick, LINK_TICK_MS, LINK_TICK_MS);
 	at->handles = 2;
 	for (unsigned i = 0; i < at->server->listener_count; i++) {
@@ -159,7 +159,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void iscsi_loop_close(struct iscsi_loop *at)
 {
-	loop_set_look(at->link.loop, NULL, NULL);
+	loop_set_poll(at->link.loop, NULL, NULL);
 	alive_end_all(&at->targets);
 	uv_close((uv_handle_t *)&at->prepare, on_handle_closed);
 	uv_close((uv_handle_t *)&at->link.tick, on_handle_closed);

@@ -49,7 +49,7 @@ static const uint8_t type_esp[16] = { 0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 
 				      0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b };
 
 /* What was found. */
-struct look {
+struct inspection {
 	const struct view *view;
 	bool partitions, gpt;
 	bool boot_code; /* in the first sector */
@@ -139,7 +139,7 @@ static bool is_initrd(const char *name)
 	return !strncasecmp(name, "initrd", 6) || !strncasecmp(name, "initramfs", 9);
 }
 
-static void look_for_initrd(struct look *look, struct fat *fat, const struct fat_entry *folder, unsigned depth)
+static void find_initrd(struct inspection *found, struct fat *fat, const struct fat_entry *folder, unsigned depth)
 {
 	struct fat_entry entry;
 	struct fat_file file;
@@ -148,29 +148,29 @@ static void look_for_initrd(struct look *look, struct fat *fat, const struct fat
 	while (fat_next(&file, &entry)) {
 		if (entry.folder) {
 			if (depth < FOLDER_DEPTH_MAX)
-				look_for_initrd(look, fat, &entry, depth + 1);
-		} else if (is_initrd(entry.name) && !look->initrd_without_iscsi && initrd_lacks_iscsi(fat, &entry)) {
-			look->initrd_without_iscsi = true;
-			memcpy(look->initrd, entry.name, strnlen(entry.name, sizeof(look->initrd) - 1));
+				find_initrd(found, fat, &entry, depth + 1);
+		} else if (is_initrd(entry.name) && !found->initrd_without_iscsi && initrd_lacks_iscsi(fat, &entry)) {
+			found->initrd_without_iscsi = true;
+			memcpy(found->initrd, entry.name, strnlen(entry.name, sizeof(found->initrd) - 1));
 		}
 	}
 }
 
 /* ---- partitions ---- */
 
-static void look_at_fat(struct look *look, uint64_t start, uint64_t length, bool esp)
+static void inspect_fat(struct inspection *found, uint64_t start, uint64_t length, bool esp)
 {
 	struct fat_entry entry;
 	struct fat fat;
 
-	if (start >= look->view->size || look->fats == FAT_PARTITIONS_MAX ||
-	    !fat_init(&fat, look->view, start, min_u64(length, look->view->size - start)))
+	if (start >= found->view->size || found->fats == FAT_PARTITIONS_MAX ||
+	    !fat_init(&fat, found->view, start, min_u64(length, found->view->size - start)))
 		return;
-	look->fats++;
-	look->esp |= esp;
+	found->fats++;
+	found->esp |= esp;
 	if (esp && fat_find(&fat, "EFI/BOOT/BOOTX64.EFI", &entry) && !entry.folder)
-		look->loader = true;
-	look_for_initrd(look, &fat, NULL, 0);
+		found->loader = true;
+	find_initrd(found, &fat, NULL, 0);
 }
 
 static bool gpt_read(const struct view *view, uint32_t sector, struct gpt_header *header)
@@ -178,13 +178,13 @@ static bool gpt_read(const struct view *view, uint32_t sector, struct gpt_header
 	return view_read(view, sector, header, sizeof(*header)) && !memcmp(header->signature, "EFI PART", 8);
 }
 
-static void look_at_gpt(struct look *look, const struct gpt_header *header)
+static void inspect_gpt(struct inspection *found, const struct gpt_header *header)
 {
 	uint32_t count = le32_get(header->entries), size = le32_get(header->entry_size);
 	uint64_t at = le64_get(header->entries_lba);
 
 	if (count > GPT_ENTRIES_MAX || size < sizeof(struct gpt_entry) || size > GPT_ENTRY_MAX ||
-	    at > look->view->size / SECTOR)
+	    at > found->view->size / SECTOR)
 		return;
 	at *= SECTOR;
 	for (uint32_t i = 0; i < count; i++, at += size) {
@@ -192,18 +192,18 @@ static void look_at_gpt(struct look *look, const struct gpt_header *header)
 		struct gpt_entry entry;
 		uint64_t first, last;
 
-		if (!view_read(look->view, at, &entry, sizeof(entry)))
+		if (!view_read(found->view, at, &entry, sizeof(entry)))
 			return;
 		first = le64_get(entry.first_lba);
 		last = le64_get(entry.last_lba);
-		if (!memcmp(entry.type, unused, 16) || last < first || last >= look->view->size / SECTOR)
+		if (!memcmp(entry.type, unused, 16) || last < first || last >= found->view->size / SECTOR)
 			continue;
-		look->partitions = true;
-		look_at_fat(look, first * SECTOR, (last - first + 1) * SECTOR, !memcmp(entry.type, type_esp, 16));
+		found->partitions = true;
+		inspect_fat(found, first * SECTOR, (last - first + 1) * SECTOR, !memcmp(entry.type, type_esp, 16));
 	}
 }
 
-static void look_at_mbr(struct look *look, const uint8_t *sector)
+static void inspect_mbr(struct inspection *found, const uint8_t *sector)
 {
 	for (int i = 0; i < 4; i++) {
 		const uint8_t *entry = sector + MBR_TABLE_AT + 16 * i;
@@ -212,11 +212,11 @@ static void look_at_mbr(struct look *look, const uint8_t *sector)
 		memcpy(&first, entry + 8, sizeof(first));
 		memcpy(&count, entry + 12, sizeof(count));
 		if (!entry[4] || entry[4] == MBR_TYPE_GPT || !le32_get(count) ||
-		    le32_get(first) >= look->view->size / SECTOR)
+		    le32_get(first) >= found->view->size / SECTOR)
 			continue;
-		look->partitions = true;
+		found->partitions = true;
 		/* Firmware takes any FAT partition of an MBR disk for one to start from. */
-		look_at_fat(look, (uint64_t)le32_get(first) * SECTOR, (uint64_t)le32_get(count) * SECTOR, true);
+		inspect_fat(found, (uint64_t)le32_get(first) * SECTOR, (uint64_t)le32_get(count) * SECTOR, true);
 	}
 }
 
@@ -236,21 +236,21 @@ static void say(struct buf *lines, const char *line)
 	buf_add_string(lines, line);
 }
 
-static void say_what_is_missing(const struct look *look, struct buf *lines)
+static void say_what_is_missing(const struct inspection *found, struct buf *lines)
 {
-	if (!look->boot_code)
+	if (!found->boot_code)
 		say(lines, "No boot code in its first sector: machines with BIOS firmware cannot boot it.");
-	if (!look->esp)
+	if (!found->esp)
 		say(lines, "No EFI system partition: machines with UEFI firmware cannot boot it.");
-	else if (!look->loader)
+	else if (!found->loader)
 		say(lines, "No \\EFI\\BOOT\\BOOTX64.EFI on its EFI system partition: machines with UEFI firmware find "
 			   "no loader, as a clone has no "
 			   "boot entries. In the original: grub-install --target=x86_64-efi --removable.");
-	if (look->initrd_without_iscsi) {
+	if (found->initrd_without_iscsi) {
 		buf_printf(lines,
 			   "%s%s has no iSCSI in it: Linux would lose its disk. In the original: install open-iscsi, "
 			   "then update-initramfs -u.",
-			   lines->len ? "\n" : "", look->initrd);
+			   lines->len ? "\n" : "", found->initrd);
 	}
 }
 
@@ -265,7 +265,7 @@ static bool is_cd(const struct view *view)
 
 void image_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines)
 {
-	struct look look = { .view = view };
+	struct inspection found = { .view = view };
 	struct gpt_header gpt;
 	uint8_t sector[SECTOR];
 	bool signature;
@@ -283,23 +283,23 @@ void image_warnings(const struct view *view, uint64_t original_bytes, struct buf
 		return;
 	}
 	signature = sector[MBR_SIGNATURE_AT] == 0x55 && sector[MBR_SIGNATURE_AT + 1] == 0xaa;
-	look.boot_code = signature && sector_has_code(sector);
-	look.gpt = gpt_read(view, SECTOR, &gpt);
-	if (!look.gpt && gpt_read(view, 4096, &gpt)) {
+	found.boot_code = signature && sector_has_code(sector);
+	found.gpt = gpt_read(view, SECTOR, &gpt);
+	if (!found.gpt && gpt_read(view, 4096, &gpt)) {
 		say(lines, "Its partition table counts in sectors of 4096 bytes, and network boot knows 512: no "
 			   "machine can boot it. "
 			   "Install into a disk with 512-byte sectors.");
 		return;
 	}
-	if (look.gpt)
-		look_at_gpt(&look, &gpt);
+	if (found.gpt)
+		inspect_gpt(&found, &gpt);
 	else if (signature)
-		look_at_mbr(&look, sector);
-	if (!look.partitions && signature)
-		look_at_fat(&look, 0, view->size, true); /* a file system without a partition table */
-	if (!look.partitions && !look.fats && !look.boot_code) {
+		inspect_mbr(&found, sector);
+	if (!found.partitions && signature)
+		inspect_fat(&found, 0, view->size, true); /* a file system without a partition table */
+	if (!found.partitions && !found.fats && !found.boot_code) {
 		say(lines, "Neither a partition table nor a boot sector: no machine can boot it. Is it a whole disk?");
 		return;
 	}
-	say_what_is_missing(&look, lines);
+	say_what_is_missing(&found, lines);
 }

@@ -320,7 +320,7 @@ static int record_change(struct inventory_tx *tx, void *arg)
 	} else {
 		volume.fresh = true;
 		/* What runs from the old one must not go on with this one. */
-		err = row->machine_id ? boot_end_all(tx, row->machine_id) : 0;
+		err = row->machine_id ? machine_boot_end_all(tx, row->machine_id) : 0;
 	}
 	if (!err)
 		err = volume_update(tx, &volume);

@@ -218,7 +218,7 @@ static unsigned env_limit(void *arg, enum disk_env_limit which)
 {
 	const struct host *host = arg;
 
-	return which == DISK_ENV_JOURNAL_SLOTS ? host->journal_slots : host->reap_at_close;
+	return which == DISK_ENV_JOURNAL_ENTRIES ? host->journal_entries : host->reap_at_close;
 }
 
 const struct disk_env_ops host_env_ops = {

@@ -31,10 +31,10 @@ struct host {
 	/* The faults that happen, in 1/1000 of the requests; the owner sets them at any time. */
 	unsigned read_errors, write_errors, sync_errors;
 	bool full;
-	unsigned inline_percent;	       /* how often read_now and write_now work */
-	bool sync_failed;		       /* a sync has failed */
-	uint64_t syncs;			       /* that reached the medium, good or bad */
-	unsigned journal_slots, reap_at_close; /* enum disk_env_limit; 0: the usual */
+	unsigned inline_percent;		 /* how often read_now and write_now work */
+	bool sync_failed;			 /* a sync has failed */
+	uint64_t syncs;				 /* that reached the medium, good or bad */
+	unsigned journal_entries, reap_at_close; /* enum disk_env_limit; 0: the usual */
 
 	enum host_crash crashed;
 	char boot_id[37];

@@ -369,7 +369,7 @@ static void prepare(struct sim *sim)
 		disk_env_flush_turns(sim->env, sim->loop)->limit = 1;
 	/* So small that a few requests fill it. */
 	if (prng_percent(&sim->prng, 40))
-		sim->host.journal_slots = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
+		sim->host.journal_entries = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
 	if (prng_percent(&sim->prng, 20))
 		sim->host.reap_at_close = 1 + (unsigned)prng_below(&sim->prng, 8);
 	for (unsigned i = 0; i < SIM_DEPTH; i++) {

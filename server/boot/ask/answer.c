@@ -113,17 +113,17 @@ static void answer_asker(struct answer_values *a, const struct asker *asker)
 	v[VAR_EFI] = asker->platform == PLATFORM_EFI ? "1" : NULL;
 }
 
-static void answer_look(struct answer_values *a, const struct look *look)
+static void answer_lookup(struct answer_values *a, const struct lookup *lookup)
 {
 	const char **v = a->v.value;
 
-	v[VAR_NAME] = look->machine.name;
-	if (look->version.id) {
-		snprintf(a->image, sizeof(a->image), "%s@%u", look->version.image, look->version.number);
+	v[VAR_NAME] = lookup->machine.name;
+	if (lookup->version.id) {
+		snprintf(a->image, sizeof(a->image), "%s@%u", lookup->version.image, lookup->version.number);
 		v[VAR_IMAGE] = a->image;
 	}
-	if (look->waits && look->waiting.number > 0) {
-		snprintf(a->number, sizeof(a->number), "%" PRId64, look->waiting.number);
+	if (lookup->waits && lookup->waiting.number > 0) {
+		snprintf(a->number, sizeof(a->number), "%" PRId64, lookup->waiting.number);
 		v[VAR_NUMBER] = a->number;
 	}
 }
@@ -190,27 +190,27 @@ static void answer_uris(struct boot *boot, struct answer_values *a, const char *
 /* What leads to the disk. Under auth=none no secret leaves the server. */
 static void answer_target(struct boot *boot, struct answer_values *a, const struct answer_facts *facts)
 {
-	const struct look *look = facts->look;
-	enum auth_kind auth = enrol_auth(&look->machine, &look->policy);
+	const struct lookup *lookup = facts->lookup;
+	enum auth_kind auth = enrol_auth(&lookup->machine, &lookup->policy);
 	const char **v = a->v.value;
 
 	snprintf(a->port, sizeof(a->port), "%u", boot->iscsi_port);
-	a->cd_lun = look->want.cd_lun;
-	enrol_initiator(look->machine.iqn, a->initiator);
+	a->cd_lun = lookup->want.cd_lun;
+	enrol_initiator(lookup->machine.iqn, a->initiator);
 	v[VAR_SERVER] = boot->advertise[0] ? boot->advertise : facts->asker->server;
 	v[VAR_PORT] = a->port;
-	v[VAR_IQN] = look->machine.iqn;
+	v[VAR_IQN] = lookup->machine.iqn;
 	v[VAR_INITIATOR] = a->initiator;
-	answer_uris(boot, a, v[VAR_SERVER], &look->machine);
-	v[VAR_NO_GATEWAY] = look->machine.no_gateway ? "1" : NULL;
+	answer_uris(boot, a, v[VAR_SERVER], &lookup->machine);
+	v[VAR_NO_GATEWAY] = lookup->machine.no_gateway ? "1" : NULL;
 	if (auth == AUTH_NONE)
 		return;
-	v[VAR_USER] = enrol_user(look->machine.iqn);
-	v[VAR_SECRET] = look->pending.secret;
+	v[VAR_USER] = enrol_user(lookup->machine.iqn);
+	v[VAR_SECRET] = lookup->pending.secret;
 	if (auth != AUTH_MUTUAL)
 		return;
 	v[VAR_REVERSE_USER] = "sanbootd";
-	v[VAR_REVERSE_SECRET] = look->pending.reverse_secret;
+	v[VAR_REVERSE_SECRET] = lookup->pending.reverse_secret;
 }
 
 /* ---- entries ---- */
@@ -286,14 +286,14 @@ static void add_entry(void *arg, const struct entry *entry)
 		menu->default_found = true;
 }
 
-static void answer_menu(struct boot *boot, struct answer_values *a, const struct look *look)
+static void answer_menu(struct boot *boot, struct answer_values *a, const struct lookup *lookup)
 {
-	struct menu menu = { .values = a, .default_name = look->policy.menu_default };
-	const struct want *want = &look->want;
+	struct menu menu = { .values = a, .default_name = lookup->policy.menu_default };
+	const struct want *want = &lookup->want;
 	char title[160];
 
 	snprintf(title, sizeof(title), "Its disk: %s%s", a->image,
-		 look->machine.mode == MODE_EPHEMERAL ? ", new at each boot" : "");
+		 lookup->machine.mode == MODE_EPHEMERAL ? ", new at each boot" : "");
 	add_item(a, "disk", "", title);
 	for (unsigned i = 0; i < want->image_count; i++) {
 		snprintf(title, sizeof(title), "Another disk: %s@%u", want->images[i].name, want->images[i].number);
@@ -306,8 +306,8 @@ static void answer_menu(struct boot *boot, struct answer_values *a, const struct
 	a->v.value[VAR_ITEM] = buf_text(&a->items);
 	a->v.value[VAR_ITEM_TITLE] = buf_text(&a->titles);
 	a->v.value[VAR_DEFAULT] = a->item;
-	if (look->policy.menu_timeout) {
-		snprintf(a->timeout, sizeof(a->timeout), "%u", look->policy.menu_timeout * 1000);
+	if (lookup->policy.menu_timeout) {
+		snprintf(a->timeout, sizeof(a->timeout), "%u", lookup->policy.menu_timeout * 1000);
 		a->v.value[VAR_TIMEOUT] = a->timeout;
 	}
 }
@@ -339,7 +339,7 @@ static bool answer_server_fits(const struct boot *boot, const struct asker *aske
 /* A boot-once that leads to no login is used up by what the script says. */
 static bool answer_uses_up_once(const struct answer_facts *facts)
 {
-	const struct want *want = &facts->look->want;
+	const struct want *want = &facts->lookup->want;
 
 	switch (facts->decision) {
 	case DECIDE_LOCAL:
@@ -355,12 +355,12 @@ static bool answer_uses_up_once(const struct answer_facts *facts)
 
 static const char *answer_fill(struct boot *boot, const struct answer_facts *facts, struct answer_values *a)
 {
-	const struct look *look = facts->look;
-	const struct want *want = &look->want;
+	const struct lookup *lookup = facts->lookup;
+	const struct want *want = &lookup->want;
 	bool entry = facts->decision == DECIDE_ENTRY || facts->decision == DECIDE_ENTRY_DISK;
 
 	answer_asker(a, facts->asker);
-	answer_look(a, look);
+	answer_lookup(a, lookup);
 	a->v.value[VAR_REASON] = facts->reason;
 	if (facts->turn) {
 		snprintf(a->place, sizeof(a->place), "%u", facts->turn->place);
@@ -376,9 +376,9 @@ static const char *answer_fill(struct boot *boot, const struct answer_facts *fac
 	if (facts->decision == DECIDE_ENROL || decision_opens_disk(facts->decision))
 		answer_target(boot, a, facts);
 	if (facts->decision == DECIDE_MENU)
-		answer_menu(boot, a, look);
+		answer_menu(boot, a, lookup);
 	if (answer_uses_up_once(facts))
-		a->v.value[VAR_TOKEN] = look->machine.boot_once_token;
+		a->v.value[VAR_TOKEN] = lookup->machine.boot_once_token;
 	if (!entry)
 		return answers[facts->decision].template;
 	a->v.value[VAR_TITLE] = want->text;

@@ -3,12 +3,12 @@
 #ifndef BOOT_ANSWER_H
 #define BOOT_ANSWER_H
 
-#include "look.h"
+#include "lookup.h"
 #include "boot/progress/turns.h"
 
 struct answer_facts {
 	const struct asker *asker;
-	const struct look *look; /* may be NULL with reason */
+	const struct lookup *lookup; /* may be NULL with reason */
 	enum decision decision;
 	const char *reason; /* NULL, or why */
 	const struct boot_session *running;

@@ -35,9 +35,11 @@ enum auth_kind enrol_auth(const struct machine *machine, const struct policy *po
 
 /* Both secrets are made whatever auth says now: it may say something else before the boot is over. */
 int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
-		     struct boot_record *pending)
+		     struct machine_boot *pending)
 {
-	struct boot_record made = { .machine_id = machine_id, .state = BOOT_PENDING, .issued_ms = time_unix_ms() };
+	struct machine_boot made = { .machine_id = machine_id,
+				     .state = MACHINE_BOOT_PENDING,
+				     .issued_ms = time_unix_ms() };
 	int err;
 
 	_Static_assert(sizeof(made.secret) > BOOT_SECRET_CHARS, "a secret fits into its column");
@@ -45,7 +47,7 @@ int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *ma
 	secret_text(made.reverse_secret, BOOT_SECRET_CHARS);
 	snprintf(made.mac, sizeof(made.mac), "%s", mac);
 	snprintf(made.address, sizeof(made.address), "%s", address);
-	err = boot_issue(tx, &made);
+	err = machine_boot_issue(tx, &made);
 	if (!err)
 		*pending = made;
 	return err;
@@ -118,7 +120,7 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 
 static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct enrolment *e, struct machine *machine)
 {
-	struct boot_record pending;
+	struct machine_boot pending;
 	int err = enrol_fill(boot, tx, e, machine);
 
 	if (!err)

@@ -27,7 +27,7 @@ int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *
 		  struct reason *reason);
 /* A pending boot with fresh secrets. */
 int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
-		     struct boot_record *pending);
+		     struct machine_boot *pending);
 /* The address if no machine keeps it yet, "" otherwise. */
 int enrol_free_address(struct inventory_tx *tx, const char *address, char out[PARSE_ENDPOINT_TEXT]);
 /* Its row of the waiting list goes, if there is one. */

@@ -37,7 +37,7 @@ struct route {
 	int interface;
 };
 
-struct entry {
+struct neighbour_row {
 	bool found;
 	unsigned state;
 	char mac[PARSE_MAC_TEXT]; /* "" where the link has none, or not of six bytes */
@@ -63,7 +63,7 @@ static int neighbour_on_route(struct nl_msg *msg, void *arg)
 
 static int neighbour_on_entry(struct nl_msg *msg, void *arg)
 {
-	struct entry *entry = arg;
+	struct neighbour_row *row = arg;
 	struct nlmsghdr *header = nlmsg_hdr(msg);
 	struct nlattr *attrs[NDA_MAX + 1];
 	const struct ndmsg *nd;
@@ -71,12 +71,12 @@ static int neighbour_on_entry(struct nl_msg *msg, void *arg)
 	if (header->nlmsg_type != RTM_NEWNEIGH || nlmsg_parse(header, sizeof(*nd), attrs, NDA_MAX, NULL) < 0)
 		return NL_SKIP;
 	nd = nlmsg_data(header);
-	entry->found = true;
-	entry->state = nd->ndm_state;
+	row->found = true;
+	row->state = nd->ndm_state;
 	if (attrs[NDA_LLADDR] && nla_len(attrs[NDA_LLADDR]) == 6) {
 		const unsigned char *b = nla_data(attrs[NDA_LLADDR]);
 
-		snprintf(entry->mac, sizeof(entry->mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+		snprintf(row->mac, sizeof(row->mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
 			 b[5]);
 	}
 	return NL_OK;
@@ -142,11 +142,11 @@ static bool neighbour_link_has_macs(int interface)
 	return has;
 }
 
-static enum neighbour neighbour_judge(const struct entry *entry, const char *mac)
+static enum neighbour neighbour_judge(const struct neighbour_row *row, const char *mac)
 {
-	if (!entry->found || !entry->mac[0] || entry->state & (NUD_INCOMPLETE | NUD_FAILED))
+	if (!row->found || !row->mac[0] || row->state & (NUD_INCOMPLETE | NUD_FAILED))
 		return NEIGHBOUR_MISSING;
-	return strcmp(entry->mac, mac) ? NEIGHBOUR_OTHER : NEIGHBOUR_MATCH;
+	return strcmp(row->mac, mac) ? NEIGHBOUR_OTHER : NEIGHBOUR_MATCH;
 }
 
 static bool neighbour_parse(const char *text, struct address *address)
@@ -164,7 +164,7 @@ int neighbour_check(const char *text, const char *mac, enum neighbour *result)
 {
 	struct address address;
 	struct route route = { 0 };
-	struct entry entry = { 0 };
+	struct neighbour_row row = { 0 };
 	struct nl_sock *sock;
 	bool missing;
 	int err;
@@ -189,10 +189,9 @@ int neighbour_check(const char *text, const char *mac, enum neighbour *result)
 	}
 	struct ndmsg nd = { .ndm_family = (unsigned char)address.family, .ndm_ifindex = route.interface };
 
-	err = neighbour_ask(sock, RTM_GETNEIGH, &nd, sizeof(nd), NDA_DST, &address, neighbour_on_entry, &entry,
-			    &missing);
+	err = neighbour_ask(sock, RTM_GETNEIGH, &nd, sizeof(nd), NDA_DST, &address, neighbour_on_entry, &row, &missing);
 	if (!err)
-		*result = neighbour_judge(&entry, mac);
+		*result = neighbour_judge(&row, mac);
 out:
 	nl_socket_free(sock);
 	return err;

@@ -3,7 +3,7 @@
  * GET /boot, from the question to the script. Everything runs on boot's own loop but the two jobs, which run on the
  * inventory's threads and touch only the request, which nobody else touches meanwhile.
  *
- *     boot_request -> start: neighbour table -> look (read job) -> decide
+ *     boot_request -> start: neighbour table -> lookup (read job) -> decide
  *                                                                    |
  *               a current boot, not yet probed  +--------------------+--------------------+ nothing to write
  *                                               v                    | something to write |
@@ -66,19 +66,20 @@ static const char *request_reason(struct request *r)
 	case DECIDE_WAIT_STRANGER:
 		return request_stranger_reason(r);
 	case DECIDE_WAIT_FAILED:
-		return r->look.machine.system.state_reason;
+		return r->lookup.machine.system.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason.text;
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
-		return r->asker.error[0] && slots_refused(&r->boot->slots, r->look.machine.id, &r->reason) ?
+		return r->asker.error[0] && presence_refused(&r->boot->presence, r->lookup.machine.id, &r->reason) ?
 			       r->reason.text :
 			       NULL;
 	case DECIDE_MENU:
-		return r->look.want.images_free ? NULL : "Its disk holds data: another image only after machine reset";
+		return r->lookup.want.images_free ? NULL :
+						    "Its disk holds data: another image only after machine reset";
 	case DECIDE_DENY:
-		return r->look.facts.denied ? "a person said no" : "this server takes no new machines (enrol=deny)";
+		return r->lookup.facts.denied ? "a person said no" : "this server takes no new machines (enrol=deny)";
 	default:
 		return NULL;
 	}
@@ -87,15 +88,15 @@ static const char *request_reason(struct request *r)
 /* A failed sanboot is worth an event: it is the machine's only way to say what is wrong. */
 static void request_note_error(struct request *r)
 {
-	const struct machine *machine = &r->look.machine;
-	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->look.want.text : "its disk";
+	const struct machine *machine = &r->lookup.machine;
+	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->lookup.want.text : "its disk";
 	char problem[160];
 
-	if (!r->asker.error[0] || !r->look.facts.known || r->look.facts.stranger)
+	if (!r->asker.error[0] || !r->lookup.facts.known || r->lookup.facts.stranger)
 		return;
 	snprintf(problem, sizeof(problem), "iPXE could not boot %.60s (https://ipxe.org/%s)", what, r->asker.error);
 	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
-	if (!slots_event_due(&r->boot->slots, machine->id, SLOT_SANBOOT_FAILED, 1, 60000))
+	if (!presence_event_due(&r->boot->presence, machine->id, PRESENCE_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
 		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
@@ -106,12 +107,12 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 {
 	struct timeline *timeline = stages_timeline(r->boot->stages);
 
-	if (r->look.facts.stranger)
+	if (r->lookup.facts.stranger)
 		return;
 	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY)) {
-		timeline_script(timeline, r->look.machine.id, r->look.pending.number, r->asker.mac, r->asker.client,
+		timeline_script(timeline, r->lookup.machine.id, r->lookup.pending.number, r->asker.mac, r->asker.client,
 				time_unix_ms());
-		warm_script(r->boot->warm, r->look.machine.id, r->look.pending.number, &r->look.version);
+		warm_script(r->boot->warm, r->lookup.machine.id, r->lookup.pending.number, &r->lookup.version);
 	} else {
 		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
 	}
@@ -123,7 +124,7 @@ static void request_answer(struct request *r)
 	struct boot_answer answer = { 0 };
 	struct answer_facts facts = {
 		.asker = &r->asker,
-		.look = &r->look,
+		.lookup = &r->lookup,
 		.decision = r->decision,
 		.reason = request_reason(r),
 		.running = r->decision == DECIDE_WAIT_RUNNING ? &r->running : NULL,
@@ -145,7 +146,7 @@ static void request_decide(struct request *r);
 /* It would be served. May it be, now? */
 static void request_turn(struct request *r)
 {
-	r->turn = turns_ask(r->boot->turns, r->look.machine.id, r->look.priority, r->look.policy.max_booting,
+	r->turn = turns_ask(r->boot->turns, r->lookup.machine.id, r->lookup.priority, r->lookup.policy.max_booting,
 			    time_monotonic_ms());
 	if (!r->turn.now)
 		r->decision = DECIDE_WAIT_TURN;
@@ -188,7 +189,7 @@ static void request_probed(void *arg, bool alive, const struct boot_session *ses
 	struct request *r = arg;
 
 	r->probed = true;
-	r->look.facts.running = alive;
+	r->lookup.facts.running = alive;
 	if (alive && session)
 		r->running = *session;
 	request_decide(r);
@@ -196,9 +197,9 @@ static void request_probed(void *arg, bool alive, const struct boot_session *ses
 
 static void request_decide(struct request *r)
 {
-	r->decision = decide(&r->look.facts);
-	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed) {
-		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->look.machine.id, BOOT_PROBE_MS,
+	r->decision = decide(&r->lookup.facts);
+	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed) {
+		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->lookup.machine.id, BOOT_PROBE_MS,
 					r->boot->loop, request_probed, r);
 		return;
 	}
@@ -214,7 +215,7 @@ static int request_look(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct request *r = container_of(job, struct request, job);
 
-	return look_up(r->boot, tx, &r->asker, &r->look);
+	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
 }
 
 /* True: it is answered. Said once a minute and address, and six times a minute at most. */
@@ -224,7 +225,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 
 	if (!verdict->refused)
 		return false;
-	if (verdict->event && slots_event_due(&r->boot->slots, 0, SLOT_FLOOD, 6, 60000))
+	if (verdict->event && presence_event_due(&r->boot->presence, 0, PRESENCE_FLOOD, 6, 60000))
 		boot_note(
 			r->boot, "warning", "flood", "server", 0,
 			"%s asks for %s: %u a second just now, %u refused; whoever asks from elsewhere is served as before",
@@ -243,7 +244,7 @@ static void request_looked(struct inventory_job *job, int err)
 		request_busy(r, err);
 		return;
 	}
-	if (!r->look.facts.known || r->look.facts.stranger)
+	if (!r->lookup.facts.known || r->lookup.facts.stranger)
 		verdict = flood_unknown(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	else
 		flood_known(r->boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
@@ -266,7 +267,7 @@ static void request_start(struct loop_msg *msg)
 			    r->asker.client, strerror(-err));
 		r->neighbour = NEIGHBOUR_MISSING;
 	}
-	r->look.facts.stranger = r->neighbour == NEIGHBOUR_OTHER || r->neighbour == NEIGHBOUR_MISSING;
+	r->lookup.facts.stranger = r->neighbour == NEIGHBOUR_OTHER || r->neighbour == NEIGHBOUR_MISSING;
 	r->job = (struct inventory_job){ .run = request_look, .done = request_looked, .loop = r->boot->loop };
 	inventory_read(r->boot->inventory, &r->job);
 }

@@ -12,7 +12,7 @@
 #include "boot/progress/turns.h"
 #include "decide.h"
 #include "enrol.h"
-#include "look.h"
+#include "lookup.h"
 #include "neighbour.h"
 
 struct request {
@@ -23,7 +23,7 @@ struct request {
 	bool invalid;
 	enum neighbour neighbour;
 	bool probed;
-	struct look look;
+	struct lookup lookup;
 	enum decision decision;
 	struct boot_session running;
 	struct turn turn; /* place 0: not asked yet, or it may go on */

@@ -38,22 +38,22 @@ static bool request_learn(const struct request *r, struct machine *machine)
 
 static bool request_wants_address(const struct request *r)
 {
-	return !r->look.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
+	return !r->lookup.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
 	       request_verified_address(r);
 }
 
 /* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
 static bool request_row_is_over(const struct request *r)
 {
-	return r->look.waits && r->look.waiting.reason != WAIT_DENIED;
+	return r->lookup.waits && r->lookup.waiting.reason != WAIT_DENIED;
 }
 
 static bool request_must_write_known(const struct request *r, int64_t now)
 {
-	struct machine machine = r->look.machine;
+	struct machine machine = r->lookup.machine;
 
 	return (decision_opens_disk(r->decision) &&
-		(!r->look.pending.number || r->look.pending.version_id != r->look.want.version_id)) ||
+		(!r->lookup.pending.number || r->lookup.pending.version_id != r->lookup.want.version_id)) ||
 	       request_row_is_over(r) || now - machine.seen_ms >= BOOT_SEEN_MS || request_learn(r, &machine) ||
 	       request_wants_address(r);
 }
@@ -76,17 +76,17 @@ bool request_must_write(const struct request *r)
 	default:
 		if (!decision_waiting_reason(r->decision, &reason))
 			return false;
-		return !r->look.waits || r->look.waiting.reason != reason ||
-		       r->look.waiting.machine_id != r->look.machine.id ||
-		       now - r->look.waiting.seen_ms >= BOOT_SEEN_MS;
+		return !r->lookup.waits || r->lookup.waiting.reason != reason ||
+		       r->lookup.waiting.machine_id != r->lookup.machine.id ||
+		       now - r->lookup.waiting.seen_ms >= BOOT_SEEN_MS;
 	}
 }
 
 /* The pending boot, made where there is none, with what was chosen for it. */
 static int request_write_boot(struct request *r, struct inventory_tx *tx)
 {
-	const struct machine *machine = &r->look.machine;
-	struct boot_record *pending = &r->look.pending;
+	const struct machine *machine = &r->lookup.machine;
+	struct machine_boot *pending = &r->lookup.pending;
 	int err = 0;
 
 	if (!pending->number) {
@@ -97,17 +97,17 @@ static int request_write_boot(struct request *r, struct inventory_tx *tx)
 					r->asker.client[0] ? " at " : "", r->asker.client,
 					(unsigned long long)pending->number);
 	}
-	if (err || pending->version_id == r->look.want.version_id)
+	if (err || pending->version_id == r->lookup.want.version_id)
 		return err;
-	err = boot_choose(tx, machine->id, pending->number, r->look.want.version_id);
+	err = machine_boot_choose(tx, machine->id, pending->number, r->lookup.want.version_id);
 	if (!err)
-		pending->version_id = r->look.want.version_id;
+		pending->version_id = r->lookup.want.version_id;
 	return err;
 }
 
 static int request_write_known(struct request *r, struct inventory_tx *tx)
 {
-	struct machine *machine = &r->look.machine;
+	struct machine *machine = &r->lookup.machine;
 	int err = 0;
 
 	machine->seen_ms = time_unix_ms();
@@ -125,23 +125,23 @@ static int request_write_known(struct request *r, struct inventory_tx *tx)
 
 static int request_waiting_event(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
 {
-	const struct look *look = &r->look;
+	const struct lookup *lookup = &r->lookup;
 	bool odd = reason == WAIT_CONFLICT || reason == WAIT_SWAP;
 	bool bad = reason == WAIT_NO_SPACE || reason == WAIT_FULL;
 
 	return event_add(tx, odd || bad ? "warning" : "info", bad && reason == WAIT_NO_SPACE ? "no-space" : "waiting",
-			 "machine", look->machine.id, odd ? look->machine.name : "",
+			 "machine", lookup->machine.id, odd ? lookup->machine.name : "",
 			 "%s%s%s waits (%s), number %lld%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
-			 r->asker.client, waiting_reason_name(reason), (long long)look->waiting.number,
+			 r->asker.client, waiting_reason_name(reason), (long long)lookup->waiting.number,
 			 reason == WAIT_NO_SPACE && r->reason.text[0] ? ": " : "",
 			 reason == WAIT_NO_SPACE ? r->reason.text : "");
 }
 
 static int request_write_waiting(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
 {
-	struct look *look = &r->look;
-	struct waiting row = look->waiting;
-	bool news = !look->waits || row.reason != reason || row.machine_id != look->machine.id;
+	struct lookup *lookup = &r->lookup;
+	struct waiting row = lookup->waiting;
+	bool news = !lookup->waits || row.reason != reason || row.machine_id != lookup->machine.id;
 	int err;
 
 	memcpy(row.mac, r->asker.mac, sizeof(row.mac));
@@ -150,18 +150,18 @@ static int request_write_waiting(struct request *r, struct inventory_tx *tx, enu
 	memcpy(row.product, r->asker.product, sizeof(row.product));
 	memcpy(row.address, r->asker.client, sizeof(row.address));
 	row.reason = reason;
-	row.machine_id = look->machine.id;
+	row.machine_id = lookup->machine.id;
 	row.seen_ms = time_unix_ms();
-	if (!look->waits)
+	if (!lookup->waits)
 		row.first_ms = row.seen_ms;
-	err = waiting_put(tx, &row, look->policy.max_waiting);
+	err = waiting_put(tx, &row, lookup->policy.max_waiting);
 	/* The list is full: it waits all the same, without a number. */
 	if (err == -ENOSPC)
 		return 0;
 	if (err)
 		return err;
-	look->waiting = row;
-	look->waits = true;
+	lookup->waiting = row;
+	lookup->waits = true;
 	return news ? request_waiting_event(r, tx, reason) : 0;
 }
 
@@ -172,24 +172,24 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 	r->enrolment = (struct enrolment){
 		.asker = &r->asker,
 		.address = request_verified_address(r) ? r->asker.client : "",
-		.version = &r->look.version,
-		.policy = &r->look.policy,
+		.version = &r->lookup.version,
+		.policy = &r->lookup.policy,
 		.actor = "machine",
 	};
-	err = enrol_machine(r->boot, tx, &r->enrolment, &r->look.machine, &r->reason);
+	err = enrol_machine(r->boot, tx, &r->enrolment, &r->lookup.machine, &r->reason);
 	if (!err)
-		return boot_pending(tx, r->look.machine.id, &r->look.pending);
+		return machine_boot_pending(tx, r->lookup.machine.id, &r->lookup.pending);
 	if (err != -ENOSPC)
 		return err;
-	memset(&r->look.machine, 0, sizeof(r->look.machine));
-	r->look.facts.no_space = true;
-	r->decision = decide(&r->look.facts);
+	memset(&r->lookup.machine, 0, sizeof(r->lookup.machine));
+	r->lookup.facts.no_space = true;
+	r->decision = decide(&r->lookup.facts);
 	return request_write_waiting(r, tx, WAIT_NO_SPACE);
 }
 
 bool request_is_ready(const struct request *r)
 {
-	if (decision_opens_disk(r->decision) && r->look.current.number && !r->probed)
+	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed)
 		return false;
 	return r->decision != DECIDE_SERVE || r->turn.now;
 }
@@ -199,11 +199,11 @@ int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct request *r = container_of(job, struct request, job);
 	enum waiting_reason reason;
-	int err = look_up(r->boot, tx, &r->asker, &r->look);
+	int err = lookup_make(r->boot, tx, &r->asker, &r->lookup);
 
 	if (err)
 		return err;
-	r->decision = decide(&r->look.facts);
+	r->decision = decide(&r->lookup.facts);
 	if (r->decision == DECIDE_ENROL)
 		return request_enrol(r, tx);
 	if (r->decision == DECIDE_SERVE && r->turn.place && !r->turn.now)

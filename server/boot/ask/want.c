@@ -129,8 +129,8 @@ static int want_images(struct inventory_tx *tx, const struct machine *machine, s
 	return err;
 }
 
-int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
-	      const struct machine *machine, struct want *want)
+int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
+		const struct machine *machine, struct want *want)
 {
 	struct machine_group group = { .boot = "" };
 	const char *text = machine->boot_once;

@@ -32,8 +32,8 @@ struct want {
 };
 
 /* Inside a job. 0 or -errno. */
-int want_look(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
-	      const struct machine *machine, struct want *want);
+int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
+		const struct machine *machine, struct want *want);
 /* disk, local, menu, a URL, or an entry that there is; else a sentence in reason. */
 bool want_valid(struct entries *entries, const char *text, struct reason *reason);
 /* Another image would destroy nothing of this machine. */

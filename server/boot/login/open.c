@@ -140,8 +140,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 static int check_boot(struct inventory_tx *tx, void *arg)
 {
 	struct target_open *o = arg;
-	struct boot_record current;
-	int err = boot_current(tx, o->machine_id, &current);
+	struct machine_boot current;
+	int err = machine_boot_current(tx, o->machine_id, &current);
 
 	if (!err && current.number == o->number && current.interrupted)
 		err = reason_refuse(&o->reason, -ESTALE,
@@ -161,7 +161,7 @@ static void left_out(struct target_open *o, const struct target_volume *v)
 {
 	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name,
 		    v->reason.text);
-	if (slots_event_due(&o->boot->slots, o->machine_id, SLOT_VOLUME, 4, OPEN_EVENT_MS))
+	if (presence_event_due(&o->boot->presence, o->machine_id, PRESENCE_VOLUME, 4, OPEN_EVENT_MS))
 		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s",
 			  v->lun, v->volume.name, v->reason.text);
 }
@@ -225,7 +225,7 @@ static void interrupted_closed(void *arg)
 static int interrupted_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct target_open *o = container_of(job, struct target_open, job);
-	int err = boot_set_interrupted(tx, o->machine_id, o->number);
+	int err = machine_boot_set_interrupted(tx, o->machine_id, o->number);
 
 	if (!err)
 		err = event_add(
@@ -355,7 +355,7 @@ static void prepared(struct pool_job *job)
 		finish(o, NULL, 0);
 		return;
 	}
-	o->begun = slots_take_begun(&o->boot->slots, o->machine_id, o->number);
+	o->begun = presence_take_begun(&o->boot->presence, o->machine_id, o->number);
 	open_next(o);
 }
 

@@ -30,7 +30,7 @@ static int note_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct resume_note *note = container_of(job, struct resume_note, job);
 
-	return boot_set_running(tx, note->machine_id, note->number, note->running);
+	return machine_boot_set_running(tx, note->machine_id, note->number, note->running);
 }
 
 static void note_done(struct inventory_job *job, int err)
@@ -49,7 +49,7 @@ void resume_session(struct boot *boot, int64_t machine_id, uint64_t number, bool
 {
 	struct resume_note *note;
 
-	if (!slots_count_session(&boot->slots, machine_id, began) || (!began && atomic_load(&boot->stopping)))
+	if (!presence_count_session(&boot->presence, machine_id, began) || (!began && atomic_load(&boot->stopping)))
 		return;
 	note = calloc(1, sizeof(*note));
 	if (!note)
@@ -70,13 +70,13 @@ static int load_each(void *arg, int64_t machine_id)
 {
 	struct resume_load *load = arg;
 
-	slots_set_resume(&load->boot->slots, machine_id, load->until_ms);
+	presence_set_resume(&load->boot->presence, machine_id, load->until_ms);
 	return 0;
 }
 
 static int load_run(struct inventory_tx *tx, struct inventory_job *job)
 {
-	return boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
+	return machine_boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
 }
 
 int resume_load(struct boot *boot)

@@ -44,11 +44,11 @@ static void find_refuse(struct boot_access *access, uint16_t status, const char 
 	reason_set(&access->reason, "%s", reason);
 }
 
-static void find_credential(struct boot_credential *c, const struct boot_record *record, const struct machine *machine,
+static void find_credential(struct boot_credential *c, const struct machine_boot *record, const struct machine *machine,
 			    enum auth_kind auth)
 {
 	c->boot = record->number;
-	c->pending = record->state == BOOT_PENDING;
+	c->pending = record->state == MACHINE_BOOT_PENDING;
 	/* A running machine was told what to prove, or that there is nothing to prove, when it booted. */
 	if (!c->pending && record->auth != AUTH_POLICY)
 		auth = record->auth;
@@ -67,15 +67,15 @@ static void find_credential(struct boot_credential *c, const struct boot_record 
 static int find_boots(struct inventory_tx *tx, struct target_find *find, const struct machine *machine,
 		      enum auth_kind auth, bool *any)
 {
-	struct boot_record record;
-	int err = boot_current(tx, machine->id, &record);
+	struct machine_boot record;
+	int err = machine_boot_current(tx, machine->id, &record);
 
 	*any = err == 0;
 	if (!err && !record.interrupted)
 		find_credential(&find->access.current, &record, machine, auth);
 	if (err && err != -ENOENT)
 		return err;
-	err = boot_pending(tx, machine->id, &record);
+	err = machine_boot_pending(tx, machine->id, &record);
 	if (err == -ENOENT && !*any && auth == AUTH_NONE && find->issue)
 		err = enrol_issue_boot(tx, machine->id, "", "", &record);
 	if (!err) {
@@ -101,7 +101,7 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
-	slots_set_ephemeral(&find->boot->slots, machine->id, machine->mode == MODE_EPHEMERAL);
+	presence_set_ephemeral(&find->boot->presence, machine->id, machine->mode == MODE_EPHEMERAL);
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -289,7 +289,7 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
 	struct policy policy;
 	int err = policy_get(tx, &policy);
 
-	return err ? err : boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
+	return err ? err : machine_boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
 }
 
 /*
@@ -298,11 +298,11 @@ static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machin
  */
 static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, const struct machine *machine)
 {
-	struct boot_record pending;
-	int err = boot_pending(tx, machine->id, &pending);
+	struct machine_boot pending;
+	int err = machine_boot_pending(tx, machine->id, &pending);
 
 	if (err)
-		return err == -ENOENT ? 0 : err; /* boot_begin says what is wrong */
+		return err == -ENOENT ? 0 : err; /* machine_boot_begin says what is wrong */
 	if (pending.number == begin->number && pending.version_id != machine->system.version_id)
 		begin->version_id = pending.version_id;
 	explicit_bzero(&pending, sizeof(pending));
@@ -327,7 +327,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	err = begin_choice(begin, tx, &machine);
 	if (err)
 		return err;
-	err = boot_begin(tx, machine.id, begin->number);
+	err = machine_boot_begin(tx, machine.id, begin->number);
 	if (!err)
 		err = begin_keep_rule(tx, &machine, begin->number);
 	if (err == -ESTALE)
@@ -354,9 +354,9 @@ static void begin_done(struct inventory_job *job, int err)
 	struct boot *boot = begin->boot;
 
 	if (!err)
-		slots_note_begun(&boot->slots, begin->machine_id, begin->number);
+		presence_note_begun(&boot->presence, begin->machine_id, begin->number);
 	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
-	if (err == -ENOSPC && slots_event_due(&boot->slots, begin->machine_id, SLOT_SPACE, 1, 60000))
+	if (err == -ENOSPC && presence_event_due(&boot->presence, begin->machine_id, PRESENCE_SPACE, 1, 60000))
 		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s",
 			  begin->reason.text);
 	reason_default(&begin->reason, err, "the boot could not be recorded: %s", strerror(-err));
@@ -389,7 +389,7 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 
 bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 {
-	return slots_ephemeral(&boot->slots, machine_id);
+	return presence_ephemeral(&boot->presence, machine_id);
 }
 
 static void target_stage(struct boot *boot, int64_t machine_id, const struct boot_session *session,
@@ -423,7 +423,7 @@ void boot_target_session(struct boot *boot, int64_t machine_id, const struct boo
 	target_stage(boot, machine_id, session, ended_why);
 	resume_session(boot, machine_id, session->boot, !ended_why);
 	/* A boot has about four logins; more than this in a minute is a flood. */
-	if (!slots_event_due(&boot->slots, machine_id, SLOT_SESSION, 40, 60000))
+	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_SESSION, 40, 60000))
 		return;
 	if (ended_why)
 		boot_note(boot, "info", "session-ended", "machine", machine_id,
@@ -444,11 +444,11 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	if (machine_id) {
 		char problem[256];
 
-		slots_set_refused(&boot->slots, machine_id, why);
+		presence_set_refused(&boot->presence, machine_id, why);
 		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
 		timeline_problem(stages_timeline(boot->stages), machine_id, problem, true);
 	}
-	if (!slots_event_due(&boot->slots, machine_id, SLOT_REFUSED, 6, 60000))
+	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_REFUSED, 6, 60000))
 		return;
 	parse_clean_text(iqn, shown_iqn, sizeof(shown_iqn));
 	parse_clean_text(initiator, shown_initiator, sizeof(shown_initiator));

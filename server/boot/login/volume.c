@@ -96,7 +96,7 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 	if (event == DISK_FAILED)
 		mark_failed(user, text);
 	else if (event == DISK_NO_SPACE &&
-		 slots_event_due(&boot->slots, user->machine_id, SLOT_SPACE, 1, OPEN_EVENT_MS))
+		 presence_event_due(&boot->presence, user->machine_id, PRESENCE_SPACE, 1, OPEN_EVENT_MS))
 		boot_note(boot, "error", "no-space", "server", user->machine_id, "%s", text);
 }
 
@@ -138,7 +138,7 @@ static int verify(struct target_volume *v)
 {
 	int err = store_verify_version(v->boot->store, &v->version, &v->reason);
 
-	if (err && slots_event_due(&v->boot->slots, v->machine_id, SLOT_GOLDEN, 1, OPEN_EVENT_MS))
+	if (err && presence_event_due(&v->boot->presence, v->machine_id, PRESENCE_GOLDEN, 1, OPEN_EVENT_MS))
 		boot_note(v->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
 			  v->machine_id, "%s@%u: %s", v->version.image, v->version.number, v->reason.text);
 	return err;
@@ -216,7 +216,7 @@ static void on_opened(void *arg, const struct disk_opened *result)
 		reason_set(&v->reason, "%s", result->reason.text);
 		volume_user_free(v->user);
 		v->user = NULL;
-		if (slots_event_due(&v->boot->slots, v->machine_id, SLOT_REFUSED, 6, OPEN_EVENT_MS))
+		if (presence_event_due(&v->boot->presence, v->machine_id, PRESENCE_REFUSED, 6, OPEN_EVENT_MS))
 			boot_note(v->boot, "error", "disk-unusable", "server", v->machine_id, "%s",
 				  result->reason.text);
 	}

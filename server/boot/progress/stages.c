@@ -38,7 +38,7 @@ struct stages {
 
 static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
-	const struct boot_stage_record *r = &change->record;
+	const struct stage_record *r = &change->record;
 	const char *hint = timeline_hint(r->stage);
 	struct machine machine = { 0 };
 	int err =
@@ -47,29 +47,29 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 	if (err && err != -ENOENT)
 		return err;
 	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
-	if (err && (r->stage == STAGE_DHCP || !slots_event_due(&s->boot->slots, 0, SLOT_STUCK, 6, 60000)))
+	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))
 		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
-			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", boot_stage_name(r->stage),
-			 r->why, hint[0] ? "; " : "", hint);
+			 r->machine_id ? "" : change->mac, r->machine_id ? "" : " is ", stage_name(r->stage), r->why,
+			 hint[0] ? "; " : "", hint);
 }
 
 static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
-	const struct boot_stage_record *r = &change->record;
+	const struct stage_record *r = &change->record;
 	int err = 0;
 
 	switch (change->kind) {
 	case TIMELINE_PUT:
 	case TIMELINE_REPLACE:
-		err = boot_stage_put(tx, r, change->kind == TIMELINE_REPLACE);
+		err = stage_put(tx, r, change->kind == TIMELINE_REPLACE);
 		break;
 	case TIMELINE_CLEAR:
-		err = boot_stage_clear(tx, r->machine_id, r->number);
+		err = stage_clear(tx, r->machine_id, r->number);
 		break;
 	case TIMELINE_STUCK:
 		if (r->machine_id)
-			err = boot_stage_set_stuck(tx, r);
+			err = stage_set_stuck(tx, r);
 		if (!err && change->tell)
 			err = write_event(s, tx, change);
 		break;
@@ -135,7 +135,7 @@ static void stages_take(struct stages *s)
 
 	s->count = 0;
 	for (unsigned i = 0; i < got; i++) {
-		const struct boot_stage_record *r = &s->changes[i].record;
+		const struct stage_record *r = &s->changes[i].record;
 
 		if (s->changes[i].kind == TIMELINE_ASK) {
 			stages_ask_ipxe(s->boot, r->machine_id, r->number);
@@ -284,7 +284,7 @@ void stages_changed(struct stages *s)
 
 /* ---- what boot.h offers; any thread ---- */
 
-void boot_seen_dhcp(struct boot *boot, const char *mac, enum boot_stage stage, const char *detail, int64_t at_ms)
+void boot_seen_dhcp(struct boot *boot, const char *mac, enum stage stage, const char *detail, int64_t at_ms)
 {
 	char key[PARSE_MAC_TEXT];
 	char shown[STAGE_DETAIL_TEXT];
@@ -305,7 +305,7 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	stages_changed(boot->stages);
 }
 
-unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1])
 {
 	return timeline_arriving(boot->stages->timeline, mac, records);
 }
@@ -315,7 +315,7 @@ void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
 	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
 }
 
-const char *boot_stage_hint(enum boot_stage stage)
+const char *boot_stage_hint(enum stage stage)
 {
 	return timeline_hint(stage);
 }

@@ -7,7 +7,7 @@
 static const struct {
 	int64_t limit_ms; /* for the next stage to come; 0: no limit */
 	const char *why, *hint;
-} stages[BOOT_STAGES] = {
+} stages[STAGES] = {
 	[STAGE_DHCP] = {
 		TIMELINE_FILE_MS,
 		"its firmware asked for an address and fetched no boot file: TFTP (UDP port 69) is filtered on the "
@@ -48,17 +48,17 @@ static const struct {
 	},
 };
 
-const char *timeline_why(enum boot_stage stage)
+const char *timeline_why(enum stage stage)
 {
 	return (unsigned)stage < array_len(stages) && stages[stage].why ? stages[stage].why : "";
 }
 
-const char *timeline_hint(enum boot_stage stage)
+const char *timeline_hint(enum stage stage)
 {
 	return (unsigned)stage < array_len(stages) && stages[stage].hint ? stages[stage].hint : "";
 }
 
-int64_t timeline_limit_ms(enum boot_stage stage)
+int64_t timeline_limit_ms(enum stage stage)
 {
 	return (unsigned)stage < array_len(stages) ? stages[stage].limit_ms : 0;
 }

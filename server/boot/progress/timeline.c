@@ -22,12 +22,12 @@ static void detail_append(char detail[STAGE_DETAIL_TEXT], const char *more)
 	snprintf(detail + len, STAGE_DETAIL_TEXT - len, "%s%s", len ? ", " : "", more);
 }
 
-static enum boot_stage arrival_stage(const struct arrival *a)
+static enum stage arrival_stage(const struct arrival *a)
 {
 	return a->at_ms[STAGE_WAITED] ? STAGE_WAITED : a->at_ms[STAGE_BOOT_FILE] ? STAGE_BOOT_FILE : STAGE_DHCP;
 }
 
-void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage, const char *detail, int64_t at_ms)
+void timeline_arrival(struct timeline *t, const char *key, enum stage stage, const char *detail, int64_t at_ms)
 {
 	struct arrival *a;
 
@@ -47,7 +47,7 @@ void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage
 		a->at_ms[stage] = at_ms;
 		a->stuck_ms = 0;
 		if (arrival_stage(a) == stage)
-			a->due_ms = stage_due(stage, at_ms);
+			a->due_ms = timeline_stage_due(stage, at_ms);
 	}
 	if (stage == STAGE_BOOT_FILE)
 		detail_append(a->detail[stage], detail);
@@ -56,7 +56,7 @@ void timeline_arrival(struct timeline *t, const char *key, enum boot_stage stage
 	pthread_mutex_unlock(&t->mutex);
 }
 
-unsigned timeline_arriving(struct timeline *t, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+unsigned timeline_arriving(struct timeline *t, const char *mac, struct stage_record records[STAGE_WAITED + 1])
 {
 	const struct arrival *a;
 	unsigned count = 0;
@@ -64,12 +64,12 @@ unsigned timeline_arriving(struct timeline *t, const char *mac, struct boot_stag
 	pthread_mutex_lock(&t->mutex);
 	a = arrival_find(t, mac);
 	for (int stage = 0; a && stage <= STAGE_WAITED; stage++) {
-		struct boot_stage_record *r = &records[count];
+		struct stage_record *r = &records[count];
 
 		if (!a->at_ms[stage])
 			continue;
 		count++;
-		*r = (struct boot_stage_record){ .stage = (enum boot_stage)stage, .at_ms = a->at_ms[stage] };
+		*r = (struct stage_record){ .stage = (enum stage)stage, .at_ms = a->at_ms[stage] };
 		memcpy(r->detail, a->detail[stage], sizeof(r->detail));
 		if (!a->stuck_ms || arrival_stage(a) != r->stage)
 			continue;
@@ -84,7 +84,7 @@ static void script_take(struct timeline *t, struct track *track, struct arrival 
 {
 	for (int stage = 0; a && stage <= STAGE_WAITED && now_ms - a->seen_ms <= TIMELINE_GAP_MS; stage++)
 		if (a->at_ms[stage])
-			track_reach(t, track, (enum boot_stage)stage, a->at_ms[stage], a->detail[stage]);
+			track_reach(t, track, (enum stage)stage, a->at_ms[stage], a->detail[stage]);
 	if (a)
 		*a = (struct arrival){ 0 };
 }
@@ -185,7 +185,7 @@ void timeline_first_read(struct timeline *t, int64_t machine_id, uint64_t number
 
 static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
 {
-	enum boot_stage stage = track_stage(track);
+	enum stage stage = track_stage(track);
 	bool both = track->problem[0] && !track->explains;
 	char why[STAGE_WHY_TEXT];
 

@@ -23,7 +23,7 @@
 #ifndef BOOT_TIMELINE_H
 #define BOOT_TIMELINE_H
 
-#include "inventory/boot_stage.h"
+#include "inventory/stage.h"
 
 enum {
 	TIMELINE_TRACKS = 1024,
@@ -53,7 +53,7 @@ enum timeline_kind {
 
 struct timeline_change {
 	enum timeline_kind kind;
-	struct boot_stage_record record;
+	struct stage_record record;
 	char mac[PARSE_MAC_TEXT]; /* STUCK */
 	bool tell;		  /* STUCK: an event is due, once per boot */
 };
@@ -63,14 +63,12 @@ struct timeline *timeline_new(void);
 void timeline_free(struct timeline *timeline);
 
 /* Of somebody who has no boot yet; key: a MAC, or an address where no MAC is known. Stages up to STAGE_WAITED. */
-void timeline_arrival(struct timeline *timeline, const char *key, enum boot_stage stage, const char *detail,
-		      int64_t at_ms);
+void timeline_arrival(struct timeline *timeline, const char *key, enum stage stage, const char *detail, int64_t at_ms);
 /*
  * What was seen of a MAC that has not got a script since: at most three records, in order, without a boot. Their
  * number.
  */
-unsigned timeline_arriving(struct timeline *timeline, const char *mac,
-			   struct boot_stage_record records[STAGE_WAITED + 1]);
+unsigned timeline_arriving(struct timeline *timeline, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
 		     const char *address, int64_t now_ms);
@@ -99,9 +97,9 @@ bool timeline_is_idle(struct timeline *timeline);
 unsigned timeline_take(struct timeline *timeline, struct timeline_change *changes, unsigned max);
 
 /* How long the next stage may take; 0: for ever. */
-int64_t timeline_limit_ms(enum boot_stage stage);
+int64_t timeline_limit_ms(enum stage stage);
 /* For people: why boots usually stop here, and what to do about it; "" where nothing can be said. */
-const char *timeline_why(enum boot_stage stage);
-const char *timeline_hint(enum boot_stage stage);
+const char *timeline_why(enum stage stage);
+const char *timeline_hint(enum stage stage);
 
 #endif

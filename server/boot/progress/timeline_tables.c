@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* When its next stage is late; 0: never. */
-int64_t stage_due(enum boot_stage stage, int64_t at_ms)
+int64_t timeline_stage_due(enum stage stage, int64_t at_ms)
 {
 	int64_t limit_ms = timeline_limit_ms(stage);
 
@@ -15,7 +15,7 @@ int64_t stage_due(enum boot_stage stage, int64_t at_ms)
 
 /* A full ring drops the newest: whoever takes them is far behind, and the first stages explain the most. */
 struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, const struct track *track,
-				   enum boot_stage stage)
+				   enum stage stage)
 {
 	struct timeline_change *change;
 
@@ -30,7 +30,7 @@ struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, 
 	return change;
 }
 
-static void change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track, enum boot_stage stage,
+static void change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track, enum stage stage,
 			 int64_t at_ms, const char *detail)
 {
 	struct timeline_change *change = change_add(t, kind, track, stage);
@@ -41,7 +41,7 @@ static void change_stage(struct timeline *t, enum timeline_kind kind, const stru
 	snprintf(change->record.detail, sizeof(change->record.detail), "%s", detail);
 }
 
-void change_stuck(struct timeline *t, const struct track *track, enum boot_stage stage, int64_t now_ms, const char *mac,
+void change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms, const char *mac,
 		  const char *why, bool tell)
 {
 	struct timeline_change *change = change_add(t, TIMELINE_STUCK, track, stage);
@@ -103,17 +103,17 @@ struct track *track_get(struct timeline *t, int64_t machine_id, uint64_t number)
 	return oldest;
 }
 
-enum boot_stage track_stage(const struct track *track)
+enum stage track_stage(const struct track *track)
 {
-	int stage = BOOT_STAGES - 1;
+	int stage = STAGES - 1;
 
 	while (stage > 0 && !track->at_ms[stage])
 		stage--;
-	return (enum boot_stage)stage;
+	return (enum stage)stage;
 }
 
 /* A stage is reached. The first time of each counts. */
-void track_reach(struct timeline *t, struct track *track, enum boot_stage stage, int64_t at_ms, const char *detail)
+void track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms, const char *detail)
 {
 	if (track->at_ms[stage])
 		return;
@@ -121,7 +121,7 @@ void track_reach(struct timeline *t, struct track *track, enum boot_stage stage,
 	track->problem[0] = '\0';
 	change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
 	if (track_stage(track) == stage)
-		track->due_ms = stage_due(stage, at_ms);
+		track->due_ms = timeline_stage_due(stage, at_ms);
 }
 
 void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms)

@@ -26,7 +26,7 @@ struct track {
 	int64_t machine_id; /* 0: unused */
 	uint64_t number;
 	char mac[PARSE_MAC_TEXT];
-	int64_t at_ms[BOOT_STAGES]; /* 0: not reached */
+	int64_t at_ms[STAGES]; /* 0: not reached */
 	int64_t seen_ms;
 	int64_t due_ms;	   /* the next look; 0: none */
 	int64_t steady_ms; /* steady then; 0: no session of the system */
@@ -49,11 +49,11 @@ struct timeline {
 };
 
 /* When the stage after this one is late; 0: never. */
-int64_t stage_due(enum boot_stage stage, int64_t at_ms);
+int64_t timeline_stage_due(enum stage stage, int64_t at_ms);
 /* A full ring drops the newest: NULL. track NULL: of no boot. */
 struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, const struct track *track,
-				   enum boot_stage stage);
-void change_stuck(struct timeline *t, const struct track *track, enum boot_stage stage, int64_t now_ms, const char *mac,
+				   enum stage stage);
+void change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms, const char *mac,
 		  const char *why, bool tell);
 /* NULL: nothing was heard of it. */
 struct arrival *arrival_find(struct timeline *t, const char *key);
@@ -64,9 +64,9 @@ struct track *track_find(struct timeline *t, int64_t machine_id, uint64_t number
 /* The same, made where it is not known; earlier boots of its machine are over then. */
 struct track *track_get(struct timeline *t, int64_t machine_id, uint64_t number);
 /* The last one that it has reached. */
-enum boot_stage track_stage(const struct track *track);
+enum stage track_stage(const struct track *track);
 /* A stage is reached. The first time of each counts. */
-void track_reach(struct timeline *t, struct track *track, enum boot_stage stage, int64_t at_ms, const char *detail);
+void track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms, const char *detail);
 /* That may move: the last time counts. */
 void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Slots and tickets: see turns.h. The mutex guards all of it; a scan of the table is all that happens under it. */
+/* Permits and tickets: see turns.h. The mutex guards all of it; a scan of the table is all that happens under it. */
 #include "turns.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-struct entry {
+struct row {
 	int64_t machine_id; /* 0: unused */
 	bool booting;
 	/* booting */
@@ -20,8 +20,8 @@ struct entry {
 struct turns {
 	pthread_mutex_t mutex;
 	uint64_t last_ticket;
-	unsigned used; /* entries from here on are unused */
-	struct entry entries[TURNS_TICKETS];
+	unsigned used; /* rows from here on are unused */
+	struct row rows[TURNS_TICKETS];
 };
 
 struct turns *turns_new(void)
@@ -43,7 +43,7 @@ void turns_free(struct turns *turns)
 
 /* ---- under the mutex ---- */
 
-static bool entry_is_over(const struct entry *e, uint64_t now_ms)
+static bool is_over(const struct row *e, uint64_t now_ms)
 {
 	if (!e->booting)
 		return now_ms - e->asked_ms > TURNS_PATIENCE_MS;
@@ -54,36 +54,36 @@ static bool entry_is_over(const struct entry *e, uint64_t now_ms)
 static void turns_expire(struct turns *t, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < t->used; i++)
-		if (t->entries[i].machine_id && entry_is_over(&t->entries[i], now_ms))
-			t->entries[i] = (struct entry){ 0 };
-	while (t->used && !t->entries[t->used - 1].machine_id)
+		if (t->rows[i].machine_id && is_over(&t->rows[i], now_ms))
+			t->rows[i] = (struct row){ 0 };
+	while (t->used && !t->rows[t->used - 1].machine_id)
 		t->used--;
 }
 
-static struct entry *turns_find(struct turns *t, int64_t machine_id)
+static struct row *row_find(struct turns *t, int64_t machine_id)
 {
 	for (unsigned i = 0; i < t->used; i++)
-		if (t->entries[i].machine_id == machine_id)
-			return &t->entries[i];
+		if (t->rows[i].machine_id == machine_id)
+			return &t->rows[i];
 	return NULL;
 }
 
-static struct entry *turns_add(struct turns *t, int64_t machine_id)
+static struct row *row_add(struct turns *t, int64_t machine_id)
 {
-	struct entry *e = NULL;
+	struct row *e = NULL;
 
 	for (unsigned i = 0; i < TURNS_TICKETS && !e; i++)
-		if (!t->entries[i].machine_id)
-			e = &t->entries[i];
+		if (!t->rows[i].machine_id)
+			e = &t->rows[i];
 	if (!e)
 		return NULL;
-	if (e - t->entries >= t->used)
-		t->used = (unsigned)(e - t->entries) + 1;
-	*e = (struct entry){ .machine_id = machine_id };
+	if (e - t->rows >= t->used)
+		t->used = (unsigned)(e - t->rows) + 1;
+	*e = (struct row){ .machine_id = machine_id };
 	return e;
 }
 
-static bool comes_before(const struct entry *a, const struct entry *b, uint64_t now_ms)
+static bool comes_before(const struct row *a, const struct row *b, uint64_t now_ms)
 {
 	bool old_a = now_ms - a->first_ms >= TURNS_AGE_MS, old_b = now_ms - b->first_ms >= TURNS_AGE_MS;
 
@@ -94,13 +94,13 @@ static bool comes_before(const struct entry *a, const struct entry *b, uint64_t 
 	return a->ticket < b->ticket;
 }
 
-static struct turn turns_place(struct turns *t, const struct entry *mine, unsigned limit, uint64_t now_ms)
+static struct turn turns_place(struct turns *t, const struct row *mine, unsigned limit, uint64_t now_ms)
 {
 	struct turn turn = { .place = 1, .waiting = 1 };
 	unsigned booting = 0;
 
 	for (unsigned i = 0; i < t->used; i++) {
-		const struct entry *e = &t->entries[i];
+		const struct row *e = &t->rows[i];
 
 		if (!e->machine_id || e == mine)
 			continue;
@@ -115,7 +115,7 @@ static struct turn turns_place(struct turns *t, const struct entry *mine, unsign
 	return turn;
 }
 
-static void entry_start(struct entry *e, uint64_t now_ms)
+static void start_boot(struct row *e, uint64_t now_ms)
 {
 	e->booting = true;
 	e->since_ms = e->idle_ms = now_ms;
@@ -128,15 +128,15 @@ static void entry_start(struct entry *e, uint64_t now_ms)
 struct turn turns_ask(struct turns *t, int64_t machine_id, int priority, unsigned limit, uint64_t now_ms)
 {
 	struct turn turn = { .now = true };
-	struct entry *e;
+	struct row *e;
 
 	pthread_mutex_lock(&t->mutex);
 	turns_expire(t, now_ms);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e && e->booting)
 		goto out;
 	if (!e) {
-		e = turns_add(t, machine_id);
+		e = row_add(t, machine_id);
 		if (!e) {
 			turn = (struct turn){ .now = !limit, .place = TURNS_TICKETS, .waiting = TURNS_TICKETS };
 			goto out;
@@ -149,7 +149,7 @@ struct turn turns_ask(struct turns *t, int64_t machine_id, int priority, unsigne
 	if (limit)
 		turn = turns_place(t, e, limit, now_ms);
 	if (turn.now)
-		entry_start(e, now_ms);
+		start_boot(e, now_ms);
 out:
 	pthread_mutex_unlock(&t->mutex);
 	return turn;
@@ -157,10 +157,10 @@ out:
 
 void turns_session(struct turns *t, int64_t machine_id, bool began, uint64_t now_ms)
 {
-	struct entry *e;
+	struct row *e;
 
 	pthread_mutex_lock(&t->mutex);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e && e->booting) {
 		e->logged_in = true;
 		if (began)
@@ -174,12 +174,12 @@ void turns_session(struct turns *t, int64_t machine_id, bool began, uint64_t now
 
 void turns_leave(struct turns *t, int64_t machine_id)
 {
-	struct entry *e;
+	struct row *e;
 
 	pthread_mutex_lock(&t->mutex);
-	e = turns_find(t, machine_id);
+	e = row_find(t, machine_id);
 	if (e)
-		*e = (struct entry){ 0 };
+		*e = (struct row){ 0 };
 	pthread_mutex_unlock(&t->mutex);
 }
 
@@ -189,8 +189,8 @@ void turns_count(struct turns *t, uint64_t now_ms, unsigned *booting, unsigned *
 	pthread_mutex_lock(&t->mutex);
 	turns_expire(t, now_ms);
 	for (unsigned i = 0; i < t->used; i++) {
-		*booting += t->entries[i].machine_id && t->entries[i].booting;
-		*waiting += t->entries[i].machine_id && !t->entries[i].booting;
+		*booting += t->rows[i].machine_id && t->rows[i].booting;
+		*waiting += t->rows[i].machine_id && !t->rows[i].booting;
 	}
 	pthread_mutex_unlock(&t->mutex);
 }

@@ -173,43 +173,43 @@ static void enqueue(struct warm *w, const struct image_version *version)
 
 /* ---- the start ---- */
 
-struct look_job {
+struct versions_job {
 	struct inventory_job job;
 	struct warm *warm;
 };
 
-static int look_version(void *arg, const struct image_version *version)
+static int enqueue_version(void *arg, const struct image_version *version)
 {
 	if (version->machines)
 		enqueue(arg, version);
 	return 0;
 }
 
-static int look_run(struct inventory_tx *tx, struct inventory_job *job)
+static int versions_run(struct inventory_tx *tx, struct inventory_job *job)
 {
-	return version_each(tx, look_version, container_of(job, struct look_job, job)->warm);
+	return version_each(tx, enqueue_version, container_of(job, struct versions_job, job)->warm);
 }
 
-static void look_done(struct inventory_job *job, int err)
+static void versions_done(struct inventory_job *job, int err)
 {
-	struct look_job *look = container_of(job, struct look_job, job);
-	struct boot *boot = look->warm->boot;
+	struct versions_job *versions = container_of(job, struct versions_job, job);
+	struct boot *boot = versions->warm->boot;
 
 	if (err)
 		log_warning("boot: no image is read ahead: the inventory: %s", strerror(-err));
-	free(look);
+	free(versions);
 	boot_leave(boot);
 }
 
 void warm_start(struct warm *w)
 {
-	struct look_job *look = calloc(1, sizeof(*look));
+	struct versions_job *versions = calloc(1, sizeof(*versions));
 
-	if (!look)
+	if (!versions)
 		return;
-	*look = (struct look_job){ .job = { .run = look_run, .done = look_done }, .warm = w };
+	*versions = (struct versions_job){ .job = { .run = versions_run, .done = versions_done }, .warm = w };
 	boot_enter(w->boot);
-	inventory_read(w->boot->inventory, &look->job);
+	inventory_read(w->boot->inventory, &versions->job);
 }
 
 /* ---- learning ---- */

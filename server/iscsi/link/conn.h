@@ -139,7 +139,7 @@ uint64_t conn_last_ack_ms(const struct conn *conn);
 /* ---- conn_input.c: what the loop tells them ---- */
 /* Before the loop sleeps: all that wait in loop->busy send and go on. */
 void conn_work_all(struct link_loop *loop);
-/* For loop_set_look, arg a struct link_loop: has something come that libuv has not said? True: and it is handled. */
+/* For loop_set_poll, arg a struct link_loop: has something come that libuv has not said? True: and it is handled. */
 bool conn_busy_poll(void *arg);
 /* Deadlines, and the users' tick. When the clock is needed next: 0 for the next tick, UINT64_MAX for never. */
 uint64_t conn_tick_all(struct link_loop *loop, uint64_t now_ms);

@@ -158,7 +158,7 @@ static void test_look(void **state)
 	unsigned before;
 
 	(void)state;
-	loop_set_look(loop, look, loop);
+	loop_set_poll(loop, look, loop);
 	looks_until_work = 2;
 	loop_run_once(loop, false);
 	assert_int_equal(looks, 2);
@@ -168,7 +168,7 @@ static void test_look(void **state)
 	before = looks;
 	loop_run_once(loop, false);
 	assert_int_equal(looks, before);
-	loop_set_look(loop, NULL, NULL);
+	loop_set_poll(loop, NULL, NULL);
 	loop_free(loop);
 }
 

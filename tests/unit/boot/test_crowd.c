@@ -20,7 +20,7 @@
 static void test_turns(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	int64_t first, second;
 
 	world_policy(w, "max-booting", "1");
@@ -44,7 +44,7 @@ static void test_turns(void **state)
 	world_policy(w, "max-booting", "0");
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	world_expect(w, MAC3, "", "", "sanboot", NULL);
-	/* Removed, it takes no slot any more. */
+	/* Removed, it holds no permit any more. */
 	world_policy(w, "max-booting", "3");
 	world_expect(w, "52:54:00:aa:00:04", "", "", "wait", "number 1 of 1");
 	{
@@ -140,15 +140,15 @@ struct stages_of {
 	int64_t machine_id;
 	uint64_t number;
 	char text[256];
-	struct boot_stage_record last;
+	struct stage_record last;
 };
 
-static int add_stage(void *arg, const struct boot_stage_record *record)
+static int add_stage(void *arg, const struct stage_record *record)
 {
 	struct stages_of *of = arg;
 	size_t len = strlen(of->text);
 
-	snprintf(of->text + len, sizeof(of->text) - len, "%s%s", len ? " " : "", boot_stage_name(record->stage));
+	snprintf(of->text + len, sizeof(of->text) - len, "%s%s", len ? " " : "", stage_name(record->stage));
 	of->last = *record;
 	return 0;
 }
@@ -157,7 +157,7 @@ static int read_stages(struct inventory_tx *tx, void *arg)
 {
 	struct stages_of *of = arg;
 
-	return boot_stage_each(tx, of->machine_id, of->number, add_stage, of);
+	return stage_each(tx, of->machine_id, of->number, add_stage, of);
 }
 
 static void expect_stages(struct world *w, int64_t machine_id, uint64_t number, const char *want)

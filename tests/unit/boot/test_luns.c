@@ -201,7 +201,7 @@ static void test_golden_changed(void **state)
 static void test_interrupted(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	make(w, "pc-001", "data", VOLUME_DATA, 1);
 	make(w, "pc-001", "more", VOLUME_DATA, 2);
@@ -241,7 +241,7 @@ static void test_interrupted_ephemeral(void **state)
 static void test_interrupted_attached(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	make(w, "pc-001", "data", VOLUME_DATA, 1);
 	assert_int_equal(open_it(w), 2);

@@ -55,7 +55,7 @@ static void test_reset(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = start(w, MAC1), after;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	run(w, true);
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -EBUSY);
@@ -333,7 +333,7 @@ static void test_resume(void **state)
 	session(w, machine.id, NULL);
 	world_restart(w);
 	set(w, "mode", "ephemeral", -EBUSY);
-	slots_set_resume(&w->boot->slots, machine.id, time_monotonic_ms());
+	presence_set_resume(&w->boot->presence, machine.id, time_monotonic_ms());
 	set(w, "mode", "ephemeral", 0);
 }
 

@@ -97,7 +97,7 @@ static void test_goes_on(void **state)
 {
 	struct world *w = *state;
 	struct boot_access access;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine machine = world_machine(w, "pc-001"), other;
 	struct boot_volume_new what = { .machine = "pc-001", .kind = VOLUME_DATA, .lun = -1, .size_bytes = 1 << 20 };
 	uint16_t status;

@@ -27,7 +27,7 @@ static void test_new_machine(void **state)
 	struct world *w = *state;
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
 	struct reply first = world_ask(w, &ask), second;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine machine;
 	char text[256], want[512];
 
@@ -117,7 +117,7 @@ static void test_same_moment(void **state)
 	struct world *w = *state;
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
 	struct crowd crowd = { .sanboots = 0 };
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	sem_init(&crowd.done, 0, 0);
 	for (int i = 0; i < 16; i++)
@@ -165,7 +165,7 @@ static void test_many(void **state)
 static void test_running(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending, after;
+	struct machine_boot current, pending, after;
 	struct machine machine;
 	struct reason reason;
 
@@ -205,7 +205,7 @@ static void test_running(void **state)
 static void test_crashed(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine machine;
 	char first[64], again[64];
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
@@ -238,7 +238,7 @@ static void test_auth(void **state)
 {
 	struct world *w = *state;
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct reply reply;
 	char text[64];
 

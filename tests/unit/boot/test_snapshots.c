@@ -85,7 +85,7 @@ static unsigned lun_count;
 static void start(struct world *w)
 {
 	struct machine machine = world_machine(w, MAC1);
-	struct boot_record current, pending = { .number = 0 };
+	struct machine_boot current, pending = { .number = 0 };
 	struct reason why;
 
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
@@ -324,7 +324,7 @@ static void test_refused(void **state)
 static void test_not_closed(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending = { .number = 0 };
+	struct machine_boot current, pending = { .number = 0 };
 	struct machine machine;
 	struct disk *disk;
 	uint16_t status;
@@ -340,7 +340,7 @@ static void test_not_closed(void **state)
 	assert_non_null(disk);
 	assert_int_equal(world_write_block(w, 8192, '2', false), 0);
 	world_die(w, machine.system.object, disk);
-	slots_set_resume(&w->boot->slots, machine.id, 0);
+	presence_set_resume(&w->boot->presence, machine.id, 0);
 	take(w, "pc-001:0", "two", -EBUSY, "was not closed in order");
 	restore(w, "pc-001:0", "one", -EBUSY, "start the machine once more, shut it down, and try again");
 	has(w, "pc-001:0", "one ", world_children(w));

@@ -35,7 +35,7 @@ static void test_find(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct boot_access access = world_find(w, machine.iqn, "whoever");
 	char initiator[IQN_MAX_TEXT];
 
@@ -106,7 +106,7 @@ static void test_find_without_boot(void **state)
 
 static int set_interrupted(struct inventory_tx *tx, void *arg)
 {
-	return boot_set_interrupted(tx, *(int64_t *)arg, 1);
+	return machine_boot_set_interrupted(tx, *(int64_t *)arg, 1);
 }
 
 /* Invariant 4: the secret of an interrupted boot opens nothing any more; the next boot's does. */
@@ -142,7 +142,7 @@ static void test_power(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct reason reason;
 	uint16_t status;
 
@@ -170,7 +170,7 @@ static void test_power_new_boot(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct reason reason;
 	uint16_t status;
 
@@ -197,7 +197,7 @@ static void test_power_ephemeral(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct reason reason, why;
 	uint16_t status;
 
@@ -425,7 +425,7 @@ static void test_ephemeral_no_space(void **state)
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
 	struct reason reason;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", &reason), 0);
 	world_policy(w, "reserve", "8000T");

@@ -43,12 +43,12 @@ static const char *taken(void)
 
 	text[0] = '\0';
 	for (unsigned i = 0; i < count; i++) {
-		const struct boot_stage_record *r = &changes[i].record;
+		const struct stage_record *r = &changes[i].record;
 		int64_t at = changes[i].kind == TIMELINE_STUCK ? r->stuck_ms : r->at_ms;
 
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? ", " : "", kinds[changes[i].kind]);
 		if (changes[i].kind != TIMELINE_CLEAR && changes[i].kind != TIMELINE_ASK)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, " %s %d%s", boot_stage_name(r->stage),
+			len += (size_t)snprintf(text + len, sizeof(text) - len, " %s %d%s", stage_name(r->stage),
 						(int)((at - T0) / 1000), changes[i].tell ? "!" : "");
 	}
 	return text;
@@ -262,7 +262,7 @@ static void test_a_boot_file_and_nothing_more(void **state)
 
 static void test_an_address_and_nothing_more(void **state)
 {
-	struct boot_stage_record records[STAGE_WAITED + 1];
+	struct stage_record records[STAGE_WAITED + 1];
 
 	(void)state;
 	assert_int_equal(timeline_arriving(timeline, MAC, records), 0);

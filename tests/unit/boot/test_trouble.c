@@ -119,7 +119,7 @@ static void test_boot_without_commit(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	set(w, "mode", "ephemeral");
 	break_commit(w->store, "boot-started");
@@ -143,7 +143,7 @@ static void test_boot_under_a_claim(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	assert_int_equal(disks_claim(&w->boot->disks, machine.system.id), 0);
 	assert_int_equal(world_begin(w, machine.id, 1), -EBUSY);
@@ -177,7 +177,7 @@ static void test_new_image_ends_the_boot(void **state)
 {
 	struct world *w = *state;
 	struct machine machine = enrol(w, MAC1);
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 
 	world_add_image(w, "other", 'o');
 	set(w, "image", "other");

@@ -51,7 +51,7 @@ static void test_order(void **state)
 	turns_count(turns, 1000, &booting, &waiting);
 	assert_int_equal(booting, 2);
 	assert_int_equal(waiting, 3);
-	/* The slot is kept for number 3, whoever comes first. */
+	/* The permit is kept for number 3, whoever comes first. */
 	turns_leave(turns, 1);
 	assert_int_equal(ask(5, 0, 2, 5), 3);
 	assert_int_equal(ask(4, 0, 2, 5), 2);
@@ -96,7 +96,7 @@ static void test_nobody_starves(void **state)
 		if (ask(next + 1, 9, 1, seconds) == 0)
 			next++;
 	}
-	assert_int_equal(seconds, 1 + TURNS_AGE_MS / 1000 + 5); /* the slot that is free next */
+	assert_int_equal(seconds, 1 + TURNS_AGE_MS / 1000 + 5); /* the permit that is free next */
 }
 
 static void test_who_stops_asking_loses_his_place(void **state)
@@ -169,7 +169,7 @@ static void test_storm(void **state)
 			if (!ends[m] && (seconds + m) % 5 == 0 && !ask(m, 0, LIMIT, seconds)) {
 				ends[m] = seconds + TAKES;
 				left--;
-				/* Asking five seconds apart, nobody can be early by more than the slots. */
+				/* Asking five seconds apart, nobody can be early by more than the permits. */
 				assert_true(m + MACHINES > last_started);
 				last_started = m;
 			}

@@ -317,7 +317,7 @@ static void test_resume(void **state)
 	struct machine machine = world_machine(w, "pc-001");
 
 	make_data(w, "pc-001", "data");
-	slots_set_resume(&w->boot->slots, machine.id, time_monotonic_ms() + 600000);
+	presence_set_resume(&w->boot->presence, machine.id, time_monotonic_ms() + 600000);
 	expect(detach(w, "data", NULL, false), -EBUSY, "pc-001 ran when the server was stopped, and may come back");
 	assert_string_equal(world_volume(w, "pc-001:1").name, "data");
 	expect(detach(w, "data", NULL, true), 0, NULL);

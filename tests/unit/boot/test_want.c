@@ -126,7 +126,7 @@ static void test_once_local(void **state)
 static void test_once_disk(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine machine;
 
 	set(w, "boot", "local");
@@ -172,7 +172,7 @@ static void test_entry(void **state)
 	expect(w, "entry", "sanhook --drive 0x80 iscsi:127.0.0.1::3260:0:iqn.");
 	expect(w, "entry", "\nset password ");
 	/* Its disk is needed: not while it runs. */
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine machine = world_machine(w, MAC1);
 
 	world_boots(w, machine.id, &current, &pending);
@@ -236,7 +236,7 @@ static void test_menu(void **state)
 static void test_choose_image(void **state)
 {
 	struct world *w = *state;
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct machine before = world_machine(w, MAC1), machine;
 	struct reason why;
 	uint16_t status;

@@ -82,7 +82,7 @@ static void read_disk(struct world *w, struct disk *disk, uint64_t offset, uint6
 
 static struct disk *begin(struct world *w, const char *mac, struct machine *machine, uint64_t *number)
 {
-	struct boot_record current, pending;
+	struct machine_boot current, pending;
 	struct disk *disk;
 	uint16_t status;
 	struct reason reason;

@@ -71,7 +71,7 @@ struct machine world_machine(struct world *world, const char *which);
 unsigned world_machine_count(struct world *world);
 unsigned world_waiting(struct world *world, const char *mac,
 		       struct waiting *row); /* how many wait; number 0: this one does not */
-bool world_boots(struct world *world, int64_t machine_id, struct boot_record *current, struct boot_record *pending);
+bool world_boots(struct world *world, int64_t machine_id, struct machine_boot *current, struct machine_boot *pending);
 unsigned world_events(struct world *world, const char *kind);
 unsigned world_children(struct world *world); /* files in children/ */
 /* Any write job. */

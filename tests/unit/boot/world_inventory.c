@@ -167,21 +167,21 @@ unsigned world_waiting(struct world *w, const char *mac, struct waiting *row)
 
 struct boots_of {
 	int64_t machine_id;
-	struct boot_record *current, *pending;
+	struct machine_boot *current, *pending;
 };
 
 static int read_boots(struct inventory_tx *tx, void *arg)
 {
 	struct boots_of *of = arg;
-	int err = boot_current(tx, of->machine_id, of->current);
+	int err = machine_boot_current(tx, of->machine_id, of->current);
 
 	if (err && err != -ENOENT)
 		return err;
-	err = boot_pending(tx, of->machine_id, of->pending);
+	err = machine_boot_pending(tx, of->machine_id, of->pending);
 	return err == -ENOENT ? 0 : err;
 }
 
-bool world_boots(struct world *w, int64_t machine_id, struct boot_record *current, struct boot_record *pending)
+bool world_boots(struct world *w, int64_t machine_id, struct machine_boot *current, struct machine_boot *pending)
 {
 	struct boots_of of = { machine_id, current, pending };
 

@@ -463,12 +463,12 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
 }
 
-const char *boot_stage_hint(enum boot_stage stage)
+const char *boot_stage_hint(enum stage stage)
 {
 	return stage == STAGE_SCRIPT ? "do this" : "";
 }
 
-unsigned boot_arriving(struct boot *boot, const char *mac, struct boot_stage_record records[STAGE_WAITED + 1])
+unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1])
 {
 	(void)boot;
 	(void)mac;

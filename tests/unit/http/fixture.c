@@ -261,7 +261,7 @@ static int fill(struct inventory_tx *tx, void *arg)
 	for (int i = 1; i <= 2 && !err; i++) {
 		struct machine machine = { .created_ms = 1,
 					   .system = { .version_id = version.id, .backend = "files" } };
-		struct boot_record boot = { .issued_ms = 5 };
+		struct machine_boot boot = { .issued_ms = 5 };
 		char mac[PARSE_MAC_TEXT];
 
 		snprintf(machine.name, sizeof(machine.name), "pc-%03d", i);
@@ -273,7 +273,7 @@ static int fill(struct inventory_tx *tx, void *arg)
 		strcpy(boot.mac, mac);
 		strcpy(boot.secret, "topsecrettopsecret");
 		if (!err)
-			err = boot_issue(tx, &boot);
+			err = machine_boot_issue(tx, &boot);
 		if (!err)
 			err = event_add(tx, "info", "enrolled", "machine", machine.id, machine.name, "%s enrolled",
 					machine.name);

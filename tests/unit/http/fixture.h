@@ -63,14 +63,14 @@ struct fake_boot {
 	struct boot_ask last_ask;
 	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
 	char last_fetch[256];
-	struct boot_stage_record arriving; /* at_ms 0: nothing */
-	int64_t volume_id;		   /* of the next volume that is made */
-	int fail;			   /* what the next action returns */
-	const char *fail_at;		   /* approvals: only of this one; NULL: of all */
-	unsigned running;		   /* sessions that machines have */
-	int sessions_err;		   /* what their list ends with */
-	int child_err;			   /* what a child's file says */
-	int space_err;			   /* what the file system does */
+	struct stage_record arriving; /* at_ms 0: nothing */
+	int64_t volume_id;	      /* of the next volume that is made */
+	int fail;		      /* what the next action returns */
+	const char *fail_at;	      /* approvals: only of this one; NULL: of all */
+	unsigned running;	      /* sessions that machines have */
+	int sessions_err;	      /* what their list ends with */
+	int child_err;		      /* what a child's file says */
+	int space_err;		      /* what the file system does */
 };
 
 extern struct fake_boot fake_boot;

@@ -72,26 +72,26 @@ static void test_machines(void **state)
 
 static int put_stages(struct inventory_tx *tx, void *arg)
 {
-	struct boot_stage_record record = {
+	struct stage_record record = {
 		.machine_id = 1, .number = 1, .stage = STAGE_DHCP, .at_ms = 1000, .detail = "10.0.0.7", .why = "because"
 	};
-	int err = boot_stage_put(tx, &record, false);
+	int err = stage_put(tx, &record, false);
 
 	(void)arg;
 	record.stage = STAGE_SCRIPT;
 	record.at_ms = 3500;
 	record.stuck_ms = 63500;
 	if (!err)
-		err = boot_stage_put(tx, &record, false);
-	return err ? err : boot_stage_set_stuck(tx, &record);
+		err = stage_put(tx, &record, false);
+	return err ? err : stage_set_stuck(tx, &record);
 }
 
 static int end_boots(struct inventory_tx *tx, void *arg)
 {
-	int err = boot_begin(tx, 1, 1);
+	int err = machine_boot_begin(tx, 1, 1);
 
 	(void)arg;
-	return err ? err : boot_end_all(tx, 1);
+	return err ? err : machine_boot_end_all(tx, 1);
 }
 
 static void expect_timeline(struct fixture *f, const char *stages, const char *stuck)
@@ -162,7 +162,7 @@ static void test_timeline(void **state)
 			 2);
 	json_decref(machine);
 	/* Switched on again, and not so far yet; an older sight is none. */
-	fake_boot.arriving = (struct boot_stage_record){ .stage = STAGE_BOOT_FILE, .at_ms = 3000, .detail = "x" };
+	fake_boot.arriving = (struct stage_record){ .stage = STAGE_BOOT_FILE, .at_ms = 3000, .detail = "x" };
 	expect_timeline(f, "dhcp 1000 10.0.0.7;script 3500 10.0.0.7;", "script ipxe-login 3500 because do this");
 	fake_boot.arriving.at_ms = 90000;
 	expect_timeline(f, "boot-file 90000 x;", "");

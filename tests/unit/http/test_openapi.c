@@ -16,7 +16,7 @@ static int fill_more(struct inventory_tx *tx, void *arg)
 {
 	struct machine_group lab = { .name = "lab", .boot = "menu" };
 	struct volume volume = { .kind = VOLUME_SHARED, .name = "tools", .backend = "files", .version_id = 1 };
-	struct boot_stage_record stage = {
+	struct stage_record stage = {
 		.machine_id = 1, .number = 1, .stage = STAGE_SCRIPT, .at_ms = 1000, .stuck_ms = 2000, .why = "because"
 	};
 	int err = group_insert(tx, &lab);
@@ -27,8 +27,8 @@ static int fill_more(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = attachment_add(tx, 1, 7, volume.id);
 	if (!err)
-		err = boot_stage_put(tx, &stage, false);
-	return err ? err : boot_stage_set_stuck(tx, &stage);
+		err = stage_put(tx, &stage, false);
+	return err ? err : stage_set_stuck(tx, &stage);
 }
 
 static int start(void **state)

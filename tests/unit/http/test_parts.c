@@ -311,7 +311,7 @@ static void test_what_a_machine_asks(void **state)
 static void test_sessions(void **state)
 {
 	struct boot_session session = { .boot = 4, .bytes_read = 1, .bytes_written = 2, .commands = 3, .since_ms = 5 };
-	json_t *json = boot_session_json(&session);
+	json_t *json = session_json(&session);
 
 	(void)state;
 	assert_int_equal(json_integer_value(json_object_get(json, "boot")), 4);

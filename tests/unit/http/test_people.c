@@ -170,7 +170,7 @@ static void test_policy_is_recorded(void **state)
 
 static int change_machines(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record boot = { .machine_id = 1 };
+	struct machine_boot boot = { .machine_id = 1 };
 	struct machine_group group = { .name = "lab", .boot = "menu" };
 	struct machine machine;
 
@@ -182,10 +182,10 @@ static int change_machines(struct inventory_tx *tx, void *arg)
 	strcpy(machine.boot, "rescue");
 	assert_int_equal(machine_update(tx, &machine), 0);
 	tx->now_ms = 7000;
-	assert_int_equal(boot_begin(tx, 1, 1), 0);
-	assert_int_equal(boot_issue(tx, &boot), 0);
+	assert_int_equal(machine_boot_begin(tx, 1, 1), 0);
+	assert_int_equal(machine_boot_issue(tx, &boot), 0);
 	tx->now_ms = 9000;
-	return boot_begin(tx, 1, 2);
+	return machine_boot_begin(tx, 1, 2);
 }
 
 static void test_what_a_machine_is(void **state)

@@ -88,15 +88,15 @@ static int boot_all(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	for (unsigned n = 1; n <= MACHINES; n++) {
 		struct machine m = make_machine(n, version);
-		struct boot_record boot = { 0 };
+		struct machine_boot boot = { 0 };
 		char mac[PARSE_MAC_TEXT];
 
 		make_mac(mac, n);
 		assert_int_equal(machine_insert(tx, &m, mac), 0);
 		boot.machine_id = m.id;
 		strcpy(boot.secret, secret);
-		assert_int_equal(boot_issue(tx, &boot), 0);
-		assert_int_equal(boot_begin(tx, m.id, boot.number), 0);
+		assert_int_equal(machine_boot_issue(tx, &boot), 0);
+		assert_int_equal(machine_boot_begin(tx, m.id, boot.number), 0);
 	}
 	return 0;
 }
@@ -105,7 +105,7 @@ static int end_all(struct inventory_tx *tx, void *arg)
 {
 	(void)arg;
 	for (int64_t id = 1; id <= MACHINES; id++)
-		assert_int_equal(boot_end_all(tx, id), 0);
+		assert_int_equal(machine_boot_end_all(tx, id), 0);
 	return 0;
 }
 

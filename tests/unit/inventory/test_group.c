@@ -123,27 +123,27 @@ static int choices(struct inventory_tx *tx, void *arg)
 {
 	int64_t version = make_version(tx, 1), chosen = make_version(tx, 2);
 	struct machine m = make_machine(1, version);
-	struct boot_record boot = { .mac = "52:54:00:00:00:01" };
+	struct machine_boot boot = { .mac = "52:54:00:00:00:01" };
 
 	(void)arg;
 	assert_int_equal(machine_insert(tx, &m, "52:54:00:00:00:01"), 0);
 	boot.machine_id = m.id;
-	assert_int_equal(boot_choose(tx, m.id, 1, chosen), -ESTALE);
-	assert_int_equal(boot_issue(tx, &boot), 0);
-	assert_int_equal(boot_pending(tx, m.id, &boot), 0);
+	assert_int_equal(machine_boot_choose(tx, m.id, 1, chosen), -ESTALE);
+	assert_int_equal(machine_boot_issue(tx, &boot), 0);
+	assert_int_equal(machine_boot_pending(tx, m.id, &boot), 0);
 	assert_int_equal(boot.version_id, 0);
-	assert_int_equal(boot_choose(tx, m.id, boot.number, chosen), 0);
-	assert_int_equal(boot_choose(tx, m.id, boot.number + 1, chosen), -ESTALE);
-	assert_int_equal(boot_pending(tx, m.id, &boot), 0);
+	assert_int_equal(machine_boot_choose(tx, m.id, boot.number, chosen), 0);
+	assert_int_equal(machine_boot_choose(tx, m.id, boot.number + 1, chosen), -ESTALE);
+	assert_int_equal(machine_boot_pending(tx, m.id, &boot), 0);
 	assert_int_equal(boot.version_id, chosen);
 	/* No boot holds a version: whoever removes it takes the choice back. */
 	assert_int_equal(version_delete(tx, chosen), 0);
-	assert_int_equal(boot_pending(tx, m.id, &boot), 0);
+	assert_int_equal(machine_boot_pending(tx, m.id, &boot), 0);
 	assert_int_equal(boot.version_id, 0);
-	assert_int_equal(boot_choose(tx, m.id, boot.number, version), 0);
-	assert_int_equal(boot_choose(tx, m.id, boot.number, 0), 0);
-	assert_int_equal(boot_begin(tx, m.id, boot.number), 0);
-	assert_int_equal(boot_choose(tx, m.id, boot.number, version), -ESTALE);
+	assert_int_equal(machine_boot_choose(tx, m.id, boot.number, version), 0);
+	assert_int_equal(machine_boot_choose(tx, m.id, boot.number, 0), 0);
+	assert_int_equal(machine_boot_begin(tx, m.id, boot.number), 0);
+	assert_int_equal(machine_boot_choose(tx, m.id, boot.number, version), -ESTALE);
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static int enrol_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct enrol_job *e = container_of(job, struct enrol_job, job);
 	struct machine m = make_machine(e->n, e->version_id);
-	struct boot_record boot = { .secret = "secret" };
+	struct machine_boot boot = { .secret = "secret" };
 	char mac[PARSE_MAC_TEXT];
 	int err = machine_next_name(tx, "pc-{n:03}", m.name);
 
@@ -49,7 +49,7 @@ static int enrol_run(struct inventory_tx *tx, struct inventory_job *job)
 		err = machine_insert(tx, &m, mac);
 	boot.machine_id = m.id;
 	if (!err)
-		err = boot_issue(tx, &boot);
+		err = machine_boot_issue(tx, &boot);
 	if (!err)
 		err = event_add(tx, "info", "enrolled", "machine", m.id, m.name, "from %s", mac);
 	return err ? err : e->result;

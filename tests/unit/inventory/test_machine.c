@@ -397,69 +397,69 @@ static void test_next_name_after_rollback(void **state)
 	assert_int_equal(in_write(*state, take_name_and_lose_all, NULL), -EIO);
 }
 
-static int count_boots(void *arg, const struct boot_record *boot)
+static int count_boots(void *arg, const struct machine_boot *boot)
 {
 	unsigned *count = arg;
 
-	assert_true(boot->state != BOOT_ENDED || (!boot->secret[0] && !boot->reverse_secret[0]));
+	assert_true(boot->state != MACHINE_BOOT_ENDED || (!boot->secret[0] && !boot->reverse_secret[0]));
 	return ++*count == 1000;
 }
 
 static int boots(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record b = { .machine_id = 1,
-				 .secret = "secret",
-				 .reverse_secret = "reverse",
-				 .mac = "52:54:00:00:00:01" },
-			   found;
+	struct machine_boot b = { .machine_id = 1,
+				  .secret = "secret",
+				  .reverse_secret = "reverse",
+				  .mac = "52:54:00:00:00:01" },
+			    found;
 	unsigned count = 0;
 
 	(void)arg;
-	assert_int_equal(boot_pending(tx, 1, &found), -ENOENT);
-	assert_int_equal(boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_pending(tx, 1, &found), -ENOENT);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
 	assert_int_equal(b.number, 1);
-	assert_int_equal(boot_pending(tx, 1, &found), 0);
+	assert_int_equal(machine_boot_pending(tx, 1, &found), 0);
 	assert_string_equal(found.secret, "secret");
 	assert_true(found.issued_ms > 0);
-	assert_int_equal(boot_current(tx, 1, &found), -ENOENT);
-	assert_int_equal(boot_begin(tx, 1, 2), -ESTALE);
-	assert_int_equal(boot_begin(tx, 1, 1), 0);
-	assert_int_equal(boot_begin(tx, 1, 1), -ESTALE);
-	assert_int_equal(boot_current(tx, 1, &found), 0);
+	assert_int_equal(machine_boot_current(tx, 1, &found), -ENOENT);
+	assert_int_equal(machine_boot_begin(tx, 1, 2), -ESTALE);
+	assert_int_equal(machine_boot_begin(tx, 1, 1), 0);
+	assert_int_equal(machine_boot_begin(tx, 1, 1), -ESTALE);
+	assert_int_equal(machine_boot_current(tx, 1, &found), 0);
 	assert_true(found.started_ms > 0);
-	assert_int_equal(boot_set_interrupted(tx, 1, 1), 0);
-	assert_int_equal(boot_set_interrupted(tx, 1, 9), -ENOENT);
-	assert_int_equal(boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_set_interrupted(tx, 1, 1), 0);
+	assert_int_equal(machine_boot_set_interrupted(tx, 1, 9), -ENOENT);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
 	assert_int_equal(b.number, 2);
-	assert_int_equal(boot_begin(tx, 1, 2), 0);
-	assert_int_equal(boot_current(tx, 1, &found), 0);
+	assert_int_equal(machine_boot_begin(tx, 1, 2), 0);
+	assert_int_equal(machine_boot_current(tx, 1, &found), 0);
 	assert_int_equal(found.number, 2);
 	assert_false(found.interrupted);
-	assert_int_equal(boot_issue(tx, &b), 0);
-	assert_int_equal(boot_end_all(tx, 1), 0);
-	assert_int_equal(boot_pending(tx, 1, &found), -ENOENT);
-	assert_int_equal(boot_current(tx, 1, &found), -ENOENT);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_end_all(tx, 1), 0);
+	assert_int_equal(machine_boot_pending(tx, 1, &found), -ENOENT);
+	assert_int_equal(machine_boot_current(tx, 1, &found), -ENOENT);
 	/* Number 3 was dropped, and is not given out again. */
-	assert_int_equal(boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
 	assert_int_equal(b.number, 4);
 	for (unsigned i = 0; i < 100; i++) {
-		assert_int_equal(boot_begin(tx, 1, b.number), 0);
-		assert_int_equal(boot_issue(tx, &b), 0);
+		assert_int_equal(machine_boot_begin(tx, 1, b.number), 0);
+		assert_int_equal(machine_boot_issue(tx, &b), 0);
 	}
-	assert_int_equal(boot_each(tx, 1, 1000, count_boots, &count), 0);
+	assert_int_equal(machine_boot_each(tx, 1, 1000, count_boots, &count), 0);
 	assert_in_range(count, 60, 66);
 	b.machine_id = 99;
-	assert_int_equal(boot_issue(tx, &b), -ENOENT);
+	assert_int_equal(machine_boot_issue(tx, &b), -ENOENT);
 	return 0;
 }
 
 static int second_pending(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record b = { .machine_id = 2 };
+	struct machine_boot b = { .machine_id = 2 };
 
 	(void)arg;
-	assert_int_equal(boot_issue(tx, &b), 0);
-	return boot_issue(tx, &b);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
+	return machine_boot_issue(tx, &b);
 }
 
 static void test_boots(void **state)
@@ -478,29 +478,29 @@ static int list_running(void *arg, int64_t machine_id)
 /* What a restart goes by: who was logged in, and under which rule. */
 static int running(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record b = { .machine_id = 1 }, other = { .machine_id = 2 }, found;
+	struct machine_boot b = { .machine_id = 1 }, other = { .machine_id = 2 }, found;
 	char list[64] = "";
 
 	(void)arg;
-	assert_int_equal(boot_issue(tx, &b), 0);
-	assert_int_equal(boot_begin(tx, 1, 1), 0);
-	assert_int_equal(boot_issue(tx, &other), 0);
-	assert_int_equal(boot_begin(tx, 2, 1), 0);
-	assert_int_equal(boot_issue(tx, &b), 0);
-	assert_int_equal(boot_set_auth(tx, 1, 1, AUTH_MUTUAL), 0);
-	assert_int_equal(boot_set_running(tx, 1, 1, true), 0);
-	assert_int_equal(boot_each_running(tx, list_running, list), 0);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_begin(tx, 1, 1), 0);
+	assert_int_equal(machine_boot_issue(tx, &other), 0);
+	assert_int_equal(machine_boot_begin(tx, 2, 1), 0);
+	assert_int_equal(machine_boot_issue(tx, &b), 0);
+	assert_int_equal(machine_boot_set_auth(tx, 1, 1, AUTH_MUTUAL), 0);
+	assert_int_equal(machine_boot_set_running(tx, 1, 1, true), 0);
+	assert_int_equal(machine_boot_each_running(tx, list_running, list), 0);
 	assert_string_equal(list, "1;");
-	assert_int_equal(boot_current(tx, 1, &found), 0);
+	assert_int_equal(machine_boot_current(tx, 1, &found), 0);
 	assert_true(found.running);
 	assert_int_equal(found.auth, AUTH_MUTUAL);
-	assert_int_equal(boot_pending(tx, 1, &found), 0);
+	assert_int_equal(machine_boot_pending(tx, 1, &found), 0);
 	assert_false(found.running);
 	assert_int_equal(found.auth, AUTH_POLICY);
 	/* The next boot has not logged in yet, whatever the one before it did. */
-	assert_int_equal(boot_begin(tx, 1, 2), 0);
+	assert_int_equal(machine_boot_begin(tx, 1, 2), 0);
 	list[0] = '\0';
-	assert_int_equal(boot_each_running(tx, list_running, list), 0);
+	assert_int_equal(machine_boot_each_running(tx, list_running, list), 0);
 	assert_string_equal(list, "");
 	return 0;
 }

@@ -240,7 +240,7 @@ static int find_all(struct inventory_tx *tx, void *arg)
 {
 	struct image_version version;
 	struct machine anna, old, failed, made;
-	struct boot_record boot;
+	struct machine_boot boot;
 	struct volume volume;
 	size_t len = 0;
 	void *blob;
@@ -261,12 +261,12 @@ static int find_all(struct inventory_tx *tx, void *arg)
 	assert_int_equal(machine_by_name(tx, "anna", &anna), 0);
 	assert_int_equal(anna.auth, AUTH_MUTUAL);
 	assert_true(anna.access_many && anna.no_gateway && anna.multipath);
-	assert_int_equal(boot_pending(tx, anna.id, &boot), 0);
+	assert_int_equal(machine_boot_pending(tx, anna.id, &boot), 0);
 	assert_int_equal(boot.version_id, 2);
 	assert_int_equal(machine_by_id(tx, 6, &failed), 0);
 	assert_int_equal(failed.system.state, VOLUME_FAILED);
 	assert_string_equal(failed.system.state_reason, "its disk failed: Input/output error");
-	assert_int_equal(boot_current(tx, 7, &boot), 0);
+	assert_int_equal(machine_boot_current(tx, 7, &boot), 0);
 	assert_true(boot.interrupted && boot.running);
 	assert_int_equal(target_state_load(tx, 1, &blob, &len), 0);
 	assert_int_equal(len, 137);
@@ -282,7 +282,7 @@ static int find_all(struct inventory_tx *tx, void *arg)
 	/* All hangs together as in a new file: with the machine go its disk, its boots, its target's state. */
 	assert_int_equal(machine_delete(tx, 1), 0);
 	assert_int_equal(target_state_load(tx, 1, &blob, &len), -ENOENT);
-	assert_int_equal(boot_current(tx, 1, &boot), -ENOENT);
+	assert_int_equal(machine_boot_current(tx, 1, &boot), -ENOENT);
 	assert_int_equal(machine_by_mac(tx, "52:54:00:aa:00:01", &old), -ENOENT);
 	assert_int_equal(volume_by_id(tx, 1, &volume), -ENOENT);
 	return 0;

@@ -336,17 +336,17 @@ static void test_fresh_children(void **state)
 
 static int begin_boot(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record boot = { .machine_id = *(int64_t *)arg, .secret = "s" };
-	int err = boot_issue(tx, &boot);
+	struct machine_boot boot = { .machine_id = *(int64_t *)arg, .secret = "s" };
+	int err = machine_boot_issue(tx, &boot);
 
-	return err ? err : boot_begin(tx, boot.machine_id, boot.number);
+	return err ? err : machine_boot_begin(tx, boot.machine_id, boot.number);
 }
 
 static int current_boot(struct inventory_tx *tx, void *arg)
 {
-	struct boot_record boot;
+	struct machine_boot boot;
 
-	return boot_current(tx, *(int64_t *)arg, &boot);
+	return machine_boot_current(tx, *(int64_t *)arg, &boot);
 }
 
 /* A disk for one boot only that is gone: a new one, and whatever still runs from the old one is over. */

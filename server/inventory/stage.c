@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Stages of boots: see boot_stage.h. They go with their boot (a foreign key), so they are bounded as boots are. */
-#include "inventory/boot_stage.h"
+/* Stages of boots: see stage.h. They go with their boot (a foreign key), so they are bounded as boots are. */
+#include "inventory/stage.h"
 
 #include "base/util.h"
 #include "inventory/db.h"
 
 #include <errno.h>
 
-int boot_stage_put(struct inventory_tx *tx, const struct boot_stage_record *record, bool replace)
+int stage_put(struct inventory_tx *tx, const struct stage_record *record, bool replace)
 {
 	struct query q;
 
@@ -28,7 +28,7 @@ int boot_stage_put(struct inventory_tx *tx, const struct boot_stage_record *reco
 	return query_run(&q);
 }
 
-int boot_stage_set_stuck(struct inventory_tx *tx, const struct boot_stage_record *record)
+int stage_set_stuck(struct inventory_tx *tx, const struct stage_record *record)
 {
 	struct query q;
 	int err;
@@ -44,7 +44,7 @@ int boot_stage_set_stuck(struct inventory_tx *tx, const struct boot_stage_record
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
 }
 
-int boot_stage_clear(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
+int stage_clear(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
 {
 	struct query q;
 
@@ -54,8 +54,8 @@ int boot_stage_clear(struct inventory_tx *tx, int64_t machine_id, uint64_t numbe
 	return query_run(&q);
 }
 
-int boot_stage_each(struct inventory_tx *tx, int64_t machine_id, uint64_t number,
-		    int (*each)(void *arg, const struct boot_stage_record *record), void *arg)
+int stage_each(struct inventory_tx *tx, int64_t machine_id, uint64_t number,
+	       int (*each)(void *arg, const struct stage_record *record), void *arg)
 {
 	struct query q;
 	int stop = 0, err;
@@ -66,9 +66,9 @@ int boot_stage_each(struct inventory_tx *tx, int64_t machine_id, uint64_t number
 	query_bind(&q, machine_id);
 	query_bind(&q, (int64_t)number);
 	while (!stop && query_row(&q)) {
-		struct boot_stage_record record = { .machine_id = machine_id, .number = number };
+		struct stage_record record = { .machine_id = machine_id, .number = number };
 
-		record.stage = (enum boot_stage)query_int(&q);
+		record.stage = (enum stage)query_int(&q);
 		record.at_ms = query_int(&q);
 		query_text(&q, record.detail, sizeof(record.detail));
 		record.stuck_ms = query_int(&q);
@@ -79,9 +79,9 @@ int boot_stage_each(struct inventory_tx *tx, int64_t machine_id, uint64_t number
 	return err ? err : stop;
 }
 
-const char *boot_stage_name(enum boot_stage stage)
+const char *stage_name(enum stage stage)
 {
-	static const char *const names[BOOT_STAGES] = {
+	static const char *const names[STAGES] = {
 		[STAGE_DHCP] = "dhcp",
 		[STAGE_BOOT_FILE] = "boot-file",
 		[STAGE_WAITED] = "waited",

@@ -48,7 +48,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 				     "sanbootctl machine reset %s, then this again before it boots",
 				     m->machine.name, m->machine.name);
 	err = manage_renew_system(m, tx, &version);
-	return err ? err : boot_end_all(tx, m->machine.id);
+	return err ? err : machine_boot_end_all(tx, m->machine.id);
 }
 
 /* "": nothing of its own, which people say with a word. */
@@ -267,7 +267,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!err)
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
 	if (!err)
-		slots_set_ephemeral(&boot->slots, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
+		presence_set_ephemeral(&boot->presence, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

@@ -93,7 +93,7 @@ static int manage_check_sessions(struct manage *m)
 
 int manage_refuse_if_running(struct manage *m)
 {
-	struct slots *slots = &m->boot->slots;
+	struct presence_table *table = &m->boot->presence;
 	struct boot_session session;
 	unsigned left_ms;
 	bool alive;
@@ -101,7 +101,7 @@ int manage_refuse_if_running(struct manage *m)
 	running_probe(m->boot, m->machine.id, &alive, &session);
 	if (alive)
 		return manage_refuse_running(m, &session);
-	left_ms = slots_resume_left_ms(slots, m->machine.id);
+	left_ms = presence_resume_left_ms(table, m->machine.id);
 	if (left_ms)
 		return reason_refuse(m->reason, -EBUSY,
 				     "%s ran when the server was stopped, and may come back: wait %u s or, if it is "
@@ -194,7 +194,7 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 static int release_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
-	int err = boot_end_all(tx, m->machine.id);
+	int err = machine_boot_end_all(tx, m->machine.id);
 
 	return err ? err :
 		     event_add(tx, "info", "released", m->actor, m->machine.id, m->machine.name,
@@ -210,7 +210,7 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 	if (!err)
 		err = manage_write(&m, release_run);
 	if (!err) {
-		slots_set_resume(&boot->slots, m.machine.id, 0);
+		presence_set_resume(&boot->presence, m.machine.id, 0);
 		running_release(boot, m.machine.id, "released by a person");
 		turns_leave(boot->turns, m.machine.id);
 	}
@@ -243,7 +243,7 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = machine_update(tx, &m->machine);
 	if (!err)
-		err = boot_end_all(tx, m->machine.id);
+		err = machine_boot_end_all(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "reset", m->actor, m->machine.id, m->machine.name, "a new disk from %s@%u",
 				version.image, version.number);
@@ -337,7 +337,7 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err || err == -ENOENT)
 		err = manage_swap_hardware(m, tx, waits ? &row : NULL);
 	if (!err)
-		err = boot_end_all(tx, m->machine.id);
+		err = machine_boot_end_all(tx, m->machine.id);
 	if (!err)
 		err = event_add(tx, "info", "swapped", m->actor, m->machine.id, m->machine.name,
 				"its disk is now for %s", m->mac);
@@ -386,7 +386,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 		return err;
 	}
 	disks_forget(&boot->disks, m.machine.system.id);
-	slots_forget(&boot->slots, m.machine.id);
+	presence_forget(&boot->presence, m.machine.id);
 	timeline_forget(stages_timeline(boot->stages), m.machine.id);
 	turns_leave(boot->turns, m.machine.id);
 	return 0;

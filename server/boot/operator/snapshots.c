@@ -382,7 +382,7 @@ static int restore_run(struct inventory_tx *tx, void *arg)
 		err = drop_old(tx, c->volume.id, s->snapshot.id);
 	/* What still runs from the other content must not go on. */
 	if (!err && c->volume.kind == VOLUME_SYSTEM)
-		err = boot_end_all(tx, c->machine.id);
+		err = machine_boot_end_all(tx, c->machine.id);
 	if (!err)
 		err = note(s, tx, "snapshot-restored",
 			   worthless ? "" : "; what was there before is kept as an automatic snapshot");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The table of children: logins and people's work never have a disk at the same time. */
 #include "boot/disks.h"
-#include "boot/slot.h"
+#include "boot/presence.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -84,35 +84,35 @@ static void test_wait(void **state)
 
 static void test_notes(void **state)
 {
-	struct slots slots;
+	struct presence_table table;
 	struct reason why = { "" };
 
 	(void)state;
-	slots_init(&slots);
-	assert_false(slots_ephemeral(&slots, 7));
-	slots_set_ephemeral(&slots, 7, true);
-	assert_true(slots_ephemeral(&slots, 7));
-	assert_false(slots_take_begun(&slots, 7, 0));
-	slots_note_begun(&slots, 7, 3);
-	assert_false(slots_take_begun(&slots, 7, 2));
-	assert_true(slots_take_begun(&slots, 7, 3));
-	assert_false(slots_take_begun(&slots, 7, 3));
+	presence_init(&table);
+	assert_false(presence_ephemeral(&table, 7));
+	presence_set_ephemeral(&table, 7, true);
+	assert_true(presence_ephemeral(&table, 7));
+	assert_false(presence_take_begun(&table, 7, 0));
+	presence_note_begun(&table, 7, 3);
+	assert_false(presence_take_begun(&table, 7, 2));
+	assert_true(presence_take_begun(&table, 7, 3));
+	assert_false(presence_take_begun(&table, 7, 3));
 	for (int i = 0; i < 3; i++)
-		assert_true(slots_event_due(&slots, 7, SLOT_REFUSED, 3, 3600000));
-	assert_false(slots_event_due(&slots, 7, SLOT_REFUSED, 3, 3600000));
-	assert_true(slots_event_due(&slots, 7, SLOT_SPACE, 3, 3600000));
-	assert_true(slots_event_due(&slots, 8, SLOT_REFUSED, 3, 3600000));
-	assert_true(slots_event_due(&slots, 7, SLOT_REFUSED, 3, 0));
-	assert_false(slots_refused(&slots, 7, &why));
-	slots_set_refused(&slots, 7, "the disk is full");
-	assert_true(slots_refused(&slots, 7, &why));
-	assert_string_equal(why.text, "the disk is full");
-	assert_false(slots_refused(&slots, 8, &why));
-	slots_count_session(&slots, 7, false);
-	assert_true(slots_refused(&slots, 7, &why));
-	slots_count_session(&slots, 7, true);
-	assert_false(slots_refused(&slots, 7, &why));
-	slots_fini(&slots);
+		assert_true(presence_event_due(&table, 7, PRESENCE_REFUSED, 3, 3600000));
+	assert_false(presence_event_due(&table, 7, PRESENCE_REFUSED, 3, 3600000));
+	assert_true(presence_event_due(&table, 7, PRESENCE_SPACE, 3, 3600000));
+	assert_true(presence_event_due(&table, 8, PRESENCE_REFUSED, 3, 3600000));
+	assert_true(presence_event_due(&table, 7, PRESENCE_REFUSED, 3, 0));
+	assert_false(presence_refused(&table, 7, &why));
+	presence_set_refused(&table, 7, "a reason, cut where it is longer than what is kept");
+	assert_true(presence_refused(&table, 7, &why));
+	assert_string_equal(why.text, "a reason, cut where it is longer than what is kept");
+	assert_false(presence_refused(&table, 8, &why));
+	presence_count_session(&table, 7, false);
+	assert_true(presence_refused(&table, 7, &why));
+	presence_count_session(&table, 7, true);
+	assert_false(presence_refused(&table, 7, &why));
+	presence_fini(&table);
 }
 
 int main(void)

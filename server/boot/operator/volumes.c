@@ -265,7 +265,7 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 /* Whose is it, and may that one lose it? */
 static int detach_check(struct volume_change *c, bool force)
 {
-	unsigned left_ms = c->attached ? slots_resume_left_ms(&c->boot->slots, c->machine.id) : 0;
+	unsigned left_ms = c->attached ? presence_resume_left_ms(&c->boot->presence, c->machine.id) : 0;
 
 	if (c->holders > 1)
 		return reason_refuse(c->reason, -EINVAL, "%u machines have volume %s: say which one is to lose it",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files behind the people's functions (manage*.c) share. Blocking: HTTP's own threads, never a loop. Private
+ * What the files behind the operator's functions share. Blocking: HTTP's own threads, never a loop. Private
  * to boot/.
  */
 #ifndef BOOT_MANAGE_H

@@ -3,8 +3,8 @@
  * Boots of a machine: at most one is pending, at most one current (two partial indexes hold that), the others have
  * ended.
  *
- *     boot_issue -> PENDING --boot_begin--> CURRENT --boot_begin of the next, boot_end_all--> ENDED
- *                      `--boot_end_all--> gone
+ *     machine_boot_issue -> PENDING --_begin--> CURRENT --_begin of the next, _end_all--> ENDED
+ *                              `--_end_all--> gone
  *
  * A number is never used twice for a machine. An ended boot has no secret any more.
  */
@@ -20,11 +20,11 @@ enum { ENDED_KEPT = 64 }; /* boots of a machine, for people who look back */
 	"machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, " \
 	"interrupted, version_id, running, auth"
 
-static void boot_read(struct query *q, struct boot_record *b)
+static void boot_read(struct query *q, struct machine_boot *b)
 {
-	*b = (struct boot_record){ .machine_id = query_int(q) };
+	*b = (struct machine_boot){ .machine_id = query_int(q) };
 	b->number = (uint64_t)query_int(q);
-	b->state = (enum boot_state)query_int(q);
+	b->state = (enum machine_boot_state)query_int(q);
 	query_text(q, b->secret, sizeof(b->secret));
 	query_text(q, b->reverse_secret, sizeof(b->reverse_secret));
 	query_text(q, b->mac, sizeof(b->mac));
@@ -38,9 +38,10 @@ static void boot_read(struct query *q, struct boot_record *b)
 	b->auth = (enum auth_kind)query_int(q);
 }
 
-static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum boot_state state, struct boot_record *boot)
+static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum machine_boot_state state,
+			 struct machine_boot *boot)
 {
-	struct boot_record found;
+	struct machine_boot found;
 	struct query q;
 	bool row;
 	int err;
@@ -60,14 +61,14 @@ static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum boot_
 	return 0;
 }
 
-int boot_pending(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot)
+int machine_boot_pending(struct inventory_tx *tx, int64_t machine_id, struct machine_boot *boot)
 {
-	return boot_in_state(tx, machine_id, BOOT_PENDING, boot);
+	return boot_in_state(tx, machine_id, MACHINE_BOOT_PENDING, boot);
 }
 
-int boot_current(struct inventory_tx *tx, int64_t machine_id, struct boot_record *boot)
+int machine_boot_current(struct inventory_tx *tx, int64_t machine_id, struct machine_boot *boot)
 {
-	return boot_in_state(tx, machine_id, BOOT_CURRENT, boot);
+	return boot_in_state(tx, machine_id, MACHINE_BOOT_CURRENT, boot);
 }
 
 static int boot_trim(struct inventory_tx *tx, int64_t machine_id, uint64_t newest)
@@ -76,12 +77,12 @@ static int boot_trim(struct inventory_tx *tx, int64_t machine_id, uint64_t newes
 
 	query_begin(&q, tx, "DELETE FROM boot WHERE machine_id = ? AND state = ? AND number <= ?");
 	query_bind(&q, machine_id);
-	query_bind(&q, BOOT_ENDED);
+	query_bind(&q, MACHINE_BOOT_ENDED);
 	query_bind(&q, (int64_t)newest - ENDED_KEPT);
 	return query_run(&q);
 }
 
-int boot_issue(struct inventory_tx *tx, struct boot_record *boot)
+int machine_boot_issue(struct inventory_tx *tx, struct machine_boot *boot)
 {
 	struct query q;
 	int64_t number;
@@ -95,7 +96,7 @@ int boot_issue(struct inventory_tx *tx, struct boot_record *boot)
 	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0)");
 	query_bind(&q, boot->machine_id);
 	query_bind(&q, number);
-	query_bind(&q, BOOT_PENDING);
+	query_bind(&q, MACHINE_BOOT_PENDING);
 	query_bind_text(&q, boot->secret, sizeof(boot->secret));
 	query_bind_text(&q, boot->reverse_secret, sizeof(boot->reverse_secret));
 	query_bind_text(&q, boot->mac, sizeof(boot->mac));
@@ -107,7 +108,7 @@ int boot_issue(struct inventory_tx *tx, struct boot_record *boot)
 	if (err)
 		return err;
 	boot->number = (uint64_t)number;
-	boot->state = BOOT_PENDING;
+	boot->state = MACHINE_BOOT_PENDING;
 	if (!boot->issued_ms)
 		boot->issued_ms = tx->now_ms;
 	return 0;
@@ -120,18 +121,18 @@ static int boot_end_current(struct inventory_tx *tx, int64_t machine_id)
 	query_begin(&q, tx,
 		    "UPDATE boot SET state = ?, secret = '', reverse_secret = '', ended_ms = ? WHERE machine_id = ? "
 		    "AND state = ?");
-	query_bind(&q, BOOT_ENDED);
+	query_bind(&q, MACHINE_BOOT_ENDED);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, machine_id);
-	query_bind(&q, BOOT_CURRENT);
+	query_bind(&q, MACHINE_BOOT_CURRENT);
 	return query_run(&q);
 }
 
-int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
+int machine_boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
 {
-	struct boot_record pending;
+	struct machine_boot pending;
 	struct query q;
-	int err = boot_pending(tx, machine_id, &pending);
+	int err = machine_boot_pending(tx, machine_id, &pending);
 
 	if (err == -ENOENT || (!err && pending.number != number))
 		return -ESTALE;
@@ -140,14 +141,14 @@ int boot_begin(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
 	if (err)
 		return err;
 	query_begin(&q, tx, "UPDATE boot SET state = ?, started_ms = ? WHERE machine_id = ? AND number = ?");
-	query_bind(&q, BOOT_CURRENT);
+	query_bind(&q, MACHINE_BOOT_CURRENT);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, machine_id);
 	query_bind(&q, (int64_t)number);
 	return query_run(&q);
 }
 
-int boot_end_all(struct inventory_tx *tx, int64_t machine_id)
+int machine_boot_end_all(struct inventory_tx *tx, int64_t machine_id)
 {
 	struct query q;
 	int err = boot_end_current(tx, machine_id);
@@ -156,11 +157,11 @@ int boot_end_all(struct inventory_tx *tx, int64_t machine_id)
 		return err;
 	query_begin(&q, tx, "DELETE FROM boot WHERE machine_id = ? AND state = ?");
 	query_bind(&q, machine_id);
-	query_bind(&q, BOOT_PENDING);
+	query_bind(&q, MACHINE_BOOT_PENDING);
 	return query_run(&q);
 }
 
-int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
+int machine_boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number)
 {
 	struct query q;
 	int err;
@@ -172,7 +173,7 @@ int boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t n
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
 }
 
-int boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth)
+int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth)
 {
 	struct query q;
 
@@ -183,7 +184,7 @@ int boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, 
 	return query_run(&q);
 }
 
-int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running)
+int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running)
 {
 	struct query q;
 
@@ -194,20 +195,20 @@ int boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t numbe
 	return query_run(&q);
 }
 
-int boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg)
+int machine_boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg)
 {
 	struct query q;
 	int stop = 0, err;
 
 	query_begin(&q, tx, "SELECT machine_id FROM boot WHERE running = 1 AND state = ?");
-	query_bind(&q, BOOT_CURRENT);
+	query_bind(&q, MACHINE_BOOT_CURRENT);
 	while (!stop && query_row(&q))
 		stop = each(arg, query_int(&q));
 	err = query_end(&q);
 	return err ? err : stop;
 }
 
-int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id)
+int machine_boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id)
 {
 	struct query q;
 	int err;
@@ -219,15 +220,15 @@ int boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, in
 		query_bind_null(&q);
 	query_bind(&q, machine_id);
 	query_bind(&q, (int64_t)number);
-	query_bind(&q, BOOT_PENDING);
+	query_bind(&q, MACHINE_BOOT_PENDING);
 	err = query_run(&q);
 	return err ? err : query_changes(tx) ? 0 : -ESTALE;
 }
 
-int boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
-	      int (*each)(void *arg, const struct boot_record *boot), void *arg)
+int machine_boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
+		      int (*each)(void *arg, const struct machine_boot *boot), void *arg)
 {
-	struct boot_record boot;
+	struct machine_boot boot;
 	struct query q;
 	int stop = 0, err;
 
