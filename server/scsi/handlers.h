@@ -11,8 +11,11 @@ enum { SBC_UNMAP_ANCHOR = 0x01, SBC_SAME_ANCHOR = 0x10, SBC_SAME_UNMAP = 0x08, S
 /* inquiry.c, vpd.c: SPC-4 §6.6, §7.8 */
 void spc_inquiry(struct task_state *st);
 void vpd_inquiry(struct task_state *st);
+
+/* identity.c */
 /* lu may be NULL. */
 void inquiry_put_vendor(const struct scsi_lu *lu, uint8_t vendor[8], uint8_t product[16]);
+void inquiry_put_revision(uint8_t revision[4]);
 /* Peripheral qualifier and device type of the addressed LUN. */
 uint8_t inquiry_peripheral(const struct task_state *st);
 /* The LU's unit serial number; its length. */

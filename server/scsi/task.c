@@ -10,65 +10,6 @@
 #include "scsi/task.h"
 
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/spares.h"
-#include "scsi/handlers.h"
-#include "scsi/reservations.h"
-
-enum { TASK_STATES_KEPT = 1024 };
-
-static void lu_kick(struct scsi_lu *lu);
-
-/* ---- states ---- */
-
-static struct task_state *task_state_new(struct spares *spares)
-{
-	struct task_state *st = spares_get(spares, sizeof(*st));
-
-	if (st)
-		memset(st, 0, sizeof(*st));
-	return st;
-}
-
-static void task_state_free(struct task_state *st)
-{
-	free(st->buffer);
-	free(st->iov);
-	free(st->extents);
-	spares_put(st->target->tasks, st, TASK_STATES_KEPT);
-}
-
-/* ---- decoding ---- */
-
-void scsi_task_decode(struct scsi_task *task)
-{
-	struct scsi_nexus *nexus = task->nexus;
-	struct task_state *st = task_state_new(nexus->target->tasks);
-
-	task->direction = SCSI_NO_DATA;
-	task->data_in_len = task->data_out_len = 0;
-	task->medium = -1;
-	task->status = SCSI_GOOD;
-	task->sense_len = 0;
-	task->in = NULL;
-	task->in_count = 0;
-	task->in_len = 0;
-	task->aborted = false;
-	task->next = task->prev = NULL;
-	task->private = st;
-	if (!st)
-		return;
-	st->task = task;
-	st->nexus = nexus;
-	st->target = nexus->target;
-	st->phase = TASK_DECODED;
-	st->removals = st->target->removals;
-	st->lun_kind = target_find_lun(st->target, task->lun, &st->lu);
-	nexus->tasks++;
-	task_decode_cdb(st);
-}
 
 /* ---- the task set ---- */
 
@@ -192,18 +133,18 @@ static void task_end(struct task_state *st)
 		}
 	}
 	if (lu)
-		lu_kick(lu);
+		task_set_kick(lu);
 	target_leave(target);
 }
 
-static void task_run(struct task_state *st)
+void task_run(struct task_state *st)
 {
 	st->phase = TASK_RUNNING;
 	st->op->run(st);
 }
 
 /* Starts what no longer has to wait. A task that ends at once may end others with it, so each start looks anew. */
-static void lu_kick(struct scsi_lu *lu)
+void task_set_kick(struct scsi_lu *lu)
 {
 	struct scsi_task *t;
 
@@ -223,73 +164,7 @@ again:
 	lu->kicking = false;
 }
 
-/* ---- the disk is wanted for a moment ---- */
-
-void scsi_target_hold(struct scsi_target *target, unsigned lun)
-{
-	target->lus[lun]->held = true;
-}
-
-bool scsi_target_is_idle(const struct scsi_target *target, unsigned lun)
-{
-	const struct scsi_lu *lu = target->lus[lun];
-
-	return lu->waiting == lu->task_count && (!lu->disk || !lu->disk->in_flight);
-}
-
-void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *disk)
-{
-	struct scsi_lu *lu = target->lus[lun];
-
-	target_enter(target);
-	lu->disk = disk;
-	if (disk && disk->size_bytes >> lu->block_shift != lu->blocks)
-		scsi_target_capacity_changed(target, lun);
-	lu->held = false;
-	lu_kick(lu);
-	target_leave(target);
-}
-
-/* ---- the logical unit goes ---- */
-
-static void task_lost_unit(struct task_state *st)
-{
-	st->lu = NULL;
-	st->lun_kind = LUN_NONE;
-	st->bad = true;
-	st->error = (struct sense){ .key = SENSE_ILLEGAL_REQUEST, .code = ASC_LOGICAL_UNIT_NOT_SUPPORTED };
-}
-
-void task_set_end(struct scsi_lu *lu)
-{
-	while (lu->first_task) {
-		struct task_state *st = lu->first_task->private;
-
-		assert(st->phase == TASK_WAITING);
-		task_set_remove(st);
-		task_lost_unit(st);
-		task_fail_sense(st, &st->error);
-	}
-}
-
-/*
- * Units have gone since this task was decoded, perhaps its own: then it fails even if there is another one of that
- * number by now, which it was not meant for.
- */
-static void task_look_again(struct task_state *st)
-{
-	struct scsi_lu *lu;
-
-	if (!st->lu)
-		return;
-	target_find_lun(st->target, st->task->lun, &lu);
-	if (lu != st->lu || lu->born > st->removals)
-		task_lost_unit(st);
-}
-
-/* ---- execution ---- */
-
-static void task_enter_set(struct task_state *st)
+void task_enter_set(struct task_state *st)
 {
 	struct scsi_lu *lu = st->lu;
 
@@ -306,88 +181,26 @@ static void task_enter_set(struct task_state *st)
 	task_run(st);
 }
 
-/* What stands before every command of a logical unit, in the order in which it is reported. */
-static void task_admit(struct task_state *st)
-{
-	struct scsi_lu *lu = st->lu;
-	struct sense sense;
+/* ---- the logical unit goes ---- */
 
-	if (!(st->op && (st->op->flags & OP_NO_ATTENTION)) && lu_take_attention(lu, st->nexus, &sense)) {
-		task_fail_sense(st, &sense);
-		return;
-	}
-	if (st->bad) {
+void task_lose_unit(struct task_state *st)
+{
+	st->lu = NULL;
+	st->lun_kind = LUN_NONE;
+	st->bad = true;
+	st->error = (struct sense){ .key = SENSE_ILLEGAL_REQUEST, .code = ASC_LOGICAL_UNIT_NOT_SUPPORTED };
+}
+
+void task_set_end(struct scsi_lu *lu)
+{
+	while (lu->first_task) {
+		struct task_state *st = lu->first_task->private;
+
+		assert(st->phase == TASK_WAITING);
+		task_set_remove(st);
+		task_lose_unit(st);
 		task_fail_sense(st, &st->error);
-		return;
 	}
-	if (!reservations_allow(st)) {
-		task_status(st, SCSI_RESERVATION_CONFLICT);
-		return;
-	}
-	if ((st->op->flags & OP_WRITES) && lu->read_only) {
-		task_fail(st, SENSE_DATA_PROTECT, ASC_WRITE_PROTECTED);
-		return;
-	}
-	if ((st->op->flags & OP_WRITES) && lu->mode.swp) {
-		task_fail(st, SENSE_DATA_PROTECT, ASC_SOFTWARE_WRITE_PROTECTED);
-		return;
-	}
-	task_enter_set(st);
-}
-
-void scsi_task_execute(struct scsi_task *task)
-{
-	struct task_state *st = task->private;
-	struct scsi_target *target = task->nexus->target;
-
-	if (!st) {
-		task->status = SCSI_BUSY;
-		task->done(task);
-		return;
-	}
-	assert(st->phase == TASK_DECODED);
-	target_enter(target);
-	if (st->removals != target->removals)
-		task_look_again(st);
-	if (task->attribute == SCSI_ACA)
-		task_fail(st, SENSE_ILLEGAL_REQUEST,
-			  ASC_INVALID_MESSAGE_ERROR); /* SAM-5 §8.6: no ACA here (NormACA=0) */
-	else if (st->lun_kind == LUN_UNIT)
-		task_admit(st);
-	else if (st->bad)
-		task_fail_sense(st, &st->error);
-	else
-		task_run(st);
-	target_leave(target);
-}
-
-void scsi_task_fail(struct scsi_task *task, enum scsi_transport_error why)
-{
-	static const struct sense senses[SCSI_TRANSPORT_ERRORS] = {
-		[SCSI_UNEXPECTED_DATA] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_UNEXPECTED_UNSOLICITED_DATA },
-		[SCSI_WRONG_DATA_AMOUNT] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_INCORRECT_AMOUNT_OF_DATA },
-		[SCSI_DATA_CORRUPTED] = { .key = SENSE_ABORTED_COMMAND, .code = ASC_PROTOCOL_SERVICE_CRC_ERROR },
-		[SCSI_BIDIRECTIONAL] = { .key = SENSE_ILLEGAL_REQUEST, .code = ASC_INVALID_FIELD_IN_CDB },
-		/* SAM-5 §5.3.1 has no better word for it. */
-		[SCSI_NO_MEMORY] = { .key = SENSE_HARDWARE_ERROR, .code = ASC_INTERNAL_TARGET_FAILURE },
-	};
-	struct task_state *st = task->private;
-
-	if (!st) {
-		task->sense_len = sense_encode(&senses[why], false, task->sense);
-		task->status = SCSI_CHECK_CONDITION;
-		task->done(task);
-		return;
-	}
-	task_look_again(st); /* whose D_SENSE counts */
-	task_fail_sense(st, &senses[why]);
-}
-
-bool scsi_task_is_read(const struct scsi_task *task)
-{
-	const struct task_state *st = task->private;
-
-	return st && st->op && st->op->run == sbc_read;
 }
 
 void scsi_task_abort(struct scsi_task *task)
@@ -408,23 +221,6 @@ void scsi_task_abort(struct scsi_task *task)
 	if (st->phase != TASK_RUNNING || st->waits_for_aborts)
 		task_end(st);
 	target_leave(target);
-}
-
-void scsi_task_release(struct scsi_task *task)
-{
-	struct task_state *st = task->private;
-
-	if (!st)
-		return;
-	assert(st->phase == TASK_DECODED || st->phase == TASK_DONE);
-	if (st->phase == TASK_DECODED)
-		st->nexus->tasks--;
-	task_give_back(st);
-	task->private = NULL;
-	task->in = NULL;
-	task->in_count = 0;
-	task->in_len = 0;
-	task_state_free(st);
 }
 
 /* ---- ends ---- */

@@ -120,6 +120,16 @@ void task_flush(struct task_state *st, void (*next)(struct task_state *st));
 /* Gives back what the last read lent, if anything. */
 void task_give_back(struct task_state *st);
 
+/* ---- the task set of a logical unit ---- */
+
+/* Runs the handler now. */
+void task_run(struct task_state *st);
+/* Runs the handler now, or when nothing stands before it any more. */
+void task_enter_set(struct task_state *st);
+/* Starts what no longer has to wait. */
+void task_set_kick(struct scsi_lu *lu);
+/* Its logical unit is gone: it fails with LOGICAL UNIT NOT SUPPORTED. */
+void task_lose_unit(struct task_state *st);
 /* The logical unit is gone, and nothing of it runs: what waited in its task set is told so. */
 void task_set_end(struct scsi_lu *lu);
 /* Aborts the tasks of a nexus for a PREEMPT AND ABORT. */
