@@ -345,12 +345,12 @@ void disk_buffers_put(struct disk_env *env, struct loop *loop, void *data, size_
 
 void *disk_small_get(struct disk_env *env, struct loop *loop)
 {
-	return spares_get(&env_loop_of(env, loop)->small, DISK_SMALL_BYTES);
+	return free_list_get(&env_loop_of(env, loop)->small, DISK_SMALL_BYTES);
 }
 
 void disk_small_put(struct disk_env *env, struct loop *loop, void *memory)
 {
-	spares_put(&env_loop_of(env, loop)->small, memory, SMALL_KEPT);
+	free_list_put(&env_loop_of(env, loop)->small, memory, SMALL_KEPT);
 }
 
 struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop)
@@ -457,7 +457,7 @@ void disk_env_free(struct disk_env *env)
 				free(buffer);
 			}
 		}
-		spares_fini(&el->small);
+		free_list_fini(&el->small);
 	}
 	golden_cache_free(env->cache);
 	hole_maps_fini(&env->hole_maps);

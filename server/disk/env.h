@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "base/spares.h"
+#include "base/free_list.h"
 #include "disk/dirty.h"
 #include "disk/engine.h"
 #include "disk/flush_turn.h"
@@ -23,7 +23,7 @@ struct env_loop {
 	struct loop *loop;
 	struct env_buffer *free[ENV_CLASSES];
 	uint64_t kept_bytes;	 /* in free */
-	struct spares small;	 /* of DISK_SMALL_BYTES */
+	struct free_list small;	 /* of DISK_SMALL_BYTES */
 	uint64_t reserved_bytes; /* by reads, from submit to release */
 	/* Disks that hold requests back until there is room; each goes to the end when it has had its turn. */
 	struct disk *wait_first, **wait_last;

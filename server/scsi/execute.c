@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/spares.h"
+#include "base/free_list.h"
 #include "scsi/handlers.h"
 #include "scsi/reservations.h"
 #include "scsi/task.h"
@@ -13,9 +13,9 @@ enum { TASK_STATES_KEPT = 1024 };
 
 /* ---- states ---- */
 
-static struct task_state *task_state_new(struct spares *spares)
+static struct task_state *task_state_new(struct free_list *free_list)
 {
-	struct task_state *st = spares_get(spares, sizeof(*st));
+	struct task_state *st = free_list_get(free_list, sizeof(*st));
 
 	if (st)
 		memset(st, 0, sizeof(*st));
@@ -27,7 +27,7 @@ static void task_state_free(struct task_state *st)
 	free(st->buffer);
 	free(st->iov);
 	free(st->extents);
-	spares_put(st->target->tasks, st, TASK_STATES_KEPT);
+	free_list_put(st->target->tasks, st, TASK_STATES_KEPT);
 }
 
 /* ---- decoding ---- */
@@ -55,7 +55,7 @@ void scsi_task_decode(struct scsi_task *task)
 	st->target = nexus->target;
 	st->phase = TASK_DECODED;
 	st->removals = st->target->removals;
-	st->lun_kind = target_find_lun(st->target, task->lun, &st->lu);
+	st->lun_kind = scsi_target_find_lun(st->target, task->lun, &st->lu);
 	nexus->tasks++;
 	task_decode_cdb(st);
 }
@@ -70,7 +70,7 @@ static void task_look_again(struct task_state *st)
 
 	if (!st->lu)
 		return;
-	target_find_lun(st->target, st->task->lun, &lu);
+	scsi_target_find_lun(st->target, st->task->lun, &lu);
 	if (lu != st->lu || lu->born > st->removals)
 		task_lose_unit(st);
 }
@@ -117,7 +117,7 @@ void scsi_task_execute(struct scsi_task *task)
 		return;
 	}
 	assert(st->phase == TASK_DECODED);
-	target_enter(target);
+	scsi_target_enter(target);
 	if (st->removals != target->removals)
 		task_look_again(st);
 	if (task->attribute == SCSI_ACA)
@@ -129,7 +129,7 @@ void scsi_task_execute(struct scsi_task *task)
 		task_fail_sense(st, &st->error);
 	else
 		task_run(st);
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 void scsi_task_fail(struct scsi_task *task, enum scsi_transport_error why)

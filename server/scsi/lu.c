@@ -108,7 +108,7 @@ int scsi_target_remove_lun(struct scsi_target *target, unsigned number)
 		return -ENOENT;
 	assert(lu->waiting == lu->task_count);
 	saved = lu->reservations.aptpl || !mode_values_equal(&lu->saved_mode, &defaults);
-	target_enter(target);
+	scsi_target_enter(target);
 	target->lus[number] = NULL;
 	target->removals++;
 	for (struct scsi_nexus *n = target->nexuses; n; n = n->next) {
@@ -121,7 +121,7 @@ int scsi_target_remove_lun(struct scsi_target *target, unsigned number)
 	free(lu);
 	if (saved)
 		persist_save(target, NULL);
-	target_leave(target);
+	scsi_target_leave(target);
 	return 0;
 }
 
@@ -176,11 +176,11 @@ void scsi_target_unhold(struct scsi_target *target, unsigned lun, struct disk *d
 {
 	struct scsi_lu *lu = target->lus[lun];
 
-	target_enter(target);
+	scsi_target_enter(target);
 	lu->disk = disk;
 	if (disk && disk->size_bytes >> lu->block_shift != lu->blocks)
 		scsi_target_capacity_changed(target, lun);
 	lu->held = false;
 	task_set_kick(lu);
-	target_leave(target);
+	scsi_target_leave(target);
 }

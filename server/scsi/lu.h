@@ -6,7 +6,7 @@
  *                        \-- nexuses --> struct scsi_nexus: a set of unit attentions for each logical unit
  *
  * All on the loop of the target. A target that is freed from inside a callback of one of its tasks lives until the
- * outermost call into it returns (target_enter, target_leave), and until its last save is answered.
+ * outermost call into it returns (scsi_target_enter, scsi_target_leave), and until its last save is answered.
  */
 #ifndef SCSI_LU_H
 #define SCSI_LU_H
@@ -132,7 +132,7 @@ struct save_waiter;
 struct scsi_target {
 	char *name, *serial;
 	struct loop *loop;
-	struct spares *tasks;
+	struct free_list *tasks;
 	void (*save)(void *arg, const void *blob, size_t len, void (*done)(void *done_arg, int err), void *done_arg);
 	void *save_arg;
 	void *saved; /* until the first nexus: the logical units that it speaks of are there by then */
@@ -154,15 +154,15 @@ struct scsi_target {
 
 /* ---- target.c ---- */
 
-void target_enter(struct scsi_target *target);
-void target_leave(struct scsi_target *target);
+void scsi_target_enter(struct scsi_target *target);
+void scsi_target_leave(struct scsi_target *target);
 
 enum lun_kind { LUN_NONE, LUN_UNIT, LUN_WELL_KNOWN };
 /*
  * SAM-5 §4.7: peripheral and flat addressing, and the REPORT LUNS well-known logical unit. *lu is NULL but for
  * LUN_UNIT.
  */
-enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
+enum lun_kind scsi_target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu);
 
 static inline uint64_t lu_bytes(const struct scsi_lu *lu, uint64_t blocks)
 {

@@ -120,7 +120,7 @@ bool scsi_lun_reset(struct scsi_target *target, const uint8_t lun[8], struct scs
 {
 	struct scsi_lu *lu;
 
-	switch (target_find_lun(target, lun, &lu)) {
+	switch (scsi_target_find_lun(target, lun, &lu)) {
 	case LUN_NONE:
 		return false;
 	case LUN_WELL_KNOWN:
@@ -145,7 +145,7 @@ void scsi_task_set_cleared(struct scsi_target *target, const uint8_t lun[8], str
 {
 	struct scsi_lu *lu;
 
-	if (target_find_lun(target, lun, &lu) != LUN_UNIT)
+	if (scsi_target_find_lun(target, lun, &lu) != LUN_UNIT)
 		return;
 	for (struct scsi_nexus *n = target->nexuses; n; n = n->next)
 		if (n != by && n->tasks)

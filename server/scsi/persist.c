@@ -112,13 +112,13 @@ static void on_written(void *arg, int err)
 	assert(target->saving);
 	if (err)
 		log_error("target %s: cannot keep reservations and mode parameters: %s", target->name, strerror(-err));
-	target_enter(target);
+	scsi_target_enter(target);
 	target->saving = false;
 	target->waiters_now = NULL;
 	tell(waiters, err);
 	if (target->save_again && !target->saving)
 		persist_write(target);
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 static void persist_write(struct scsi_target *target)
@@ -160,9 +160,9 @@ void persist_save(struct scsi_target *target, struct save_waiter *waiter)
 		target->save_again = true;
 		return;
 	}
-	target_enter(target);
+	scsi_target_enter(target);
 	persist_write(target);
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 /* ---- loading ---- */

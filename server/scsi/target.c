@@ -25,12 +25,12 @@ static void target_destroy(struct scsi_target *target)
 	free(target);
 }
 
-void target_enter(struct scsi_target *target)
+void scsi_target_enter(struct scsi_target *target)
 {
 	target->depth++;
 }
 
-void target_leave(struct scsi_target *target)
+void scsi_target_leave(struct scsi_target *target)
 {
 	assert(target->depth);
 	target->depth--;
@@ -71,9 +71,9 @@ void scsi_target_free(struct scsi_target *target)
 	if (!target)
 		return;
 	assert(!target->nexuses && !target->freed);
-	target_enter(target);
+	scsi_target_enter(target);
 	target->freed = true;
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 bool scsi_target_has_registrations(const struct scsi_target *target)
@@ -86,7 +86,7 @@ bool scsi_target_has_registrations(const struct scsi_target *target)
 
 /* ---- addressing ---- */
 
-enum lun_kind target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu)
+enum lun_kind scsi_target_find_lun(const struct scsi_target *target, const uint8_t lun[8], struct scsi_lu **lu)
 {
 	static const uint8_t well_known[8] = { 0xc1, 0x01 };
 	unsigned number;
@@ -114,5 +114,5 @@ bool scsi_lun_exists(const struct scsi_target *target, const uint8_t lun[8])
 {
 	struct scsi_lu *lu;
 
-	return target_find_lun(target, lun, &lu) != LUN_NONE;
+	return scsi_target_find_lun(target, lun, &lu) != LUN_NONE;
 }

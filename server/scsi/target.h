@@ -17,7 +17,7 @@ struct disk;
 struct loop;
 struct scsi_nexus;
 struct scsi_target;
-struct spares;
+struct free_list;
 
 enum {
 	SCSI_CDB_MAX = 260,   /* SPC-4 §4.2.1: the longest variable-length CDB */
@@ -40,7 +40,7 @@ struct scsi_target_config {
 	const char *name;   /* the iSCSI name: becomes the SCSI name string of VPD 83h; copied */
 	const char *serial; /* unit serial number, VPD 80h, and the seed of the NAA identifier; copied */
 	struct loop *loop;
-	struct spares *tasks; /* memory for tasks: one pool for all targets of the loop */
+	struct free_list *tasks; /* memory for tasks: one pool for all targets of the loop */
 	/*
 	 * Keeps what must survive a restart (APTPL registrations, saved mode pages): a small blob. NULL: nothing is
 	 * kept. done may come later, on the loop.

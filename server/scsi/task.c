@@ -121,7 +121,7 @@ static void task_end(struct task_state *st)
 		task->in_len = 0;
 		task->in_count = 0;
 	}
-	target_enter(target);
+	scsi_target_enter(target);
 	task->done(task);
 	/* st and its task may be gone from here on. */
 	for (struct scsi_task *t = lu && preempted ? lu->first_task : NULL; t; t = t->next) {
@@ -134,7 +134,7 @@ static void task_end(struct task_state *st)
 	}
 	if (lu)
 		task_set_kick(lu);
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 void task_run(struct task_state *st)
@@ -216,11 +216,11 @@ void scsi_task_abort(struct scsi_task *task)
 	if (st->phase == TASK_DONE)
 		return;
 	st->aborted = true;
-	target_enter(target);
+	scsi_target_enter(target);
 	/* One that runs has a request or a save under way, and ends with it. */
 	if (st->phase != TASK_RUNNING || st->waits_for_aborts)
 		task_end(st);
-	target_leave(target);
+	scsi_target_leave(target);
 }
 
 /* ---- ends ---- */

@@ -64,17 +64,17 @@ static void fill(struct session *s, struct slot *k, bool check)
 /* ---- buffers: a command has one only while bytes are in it, so that a thousand sessions fit into memory ---- */
 static struct spare {
 	struct spare *next;
-} * spares;
+} * free_list;
 
 void buffer_take(struct slot *k)
 {
 	if (k->buf)
 		return;
-	k->buf = spares ? (uint8_t *)spares : malloc(maxop > 512 ? maxop : 512);
+	k->buf = free_list ? (uint8_t *)free_list : malloc(maxop > 512 ? maxop : 512);
 	if (!k->buf)
 		die("out of memory");
-	if (spares)
-		spares = spares->next;
+	if (free_list)
+		free_list = free_list->next;
 }
 
 static void buffer_give(struct slot *k)
@@ -84,8 +84,8 @@ static void buffer_give(struct slot *k)
 	k->buf = NULL;
 	if (!spare)
 		return;
-	spare->next = spares;
-	spares = spare;
+	spare->next = free_list;
+	free_list = spare;
 }
 
 /* ---- SCSI commands ---- */

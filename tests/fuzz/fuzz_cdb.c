@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "base/spares.h"
+#include "base/free_list.h"
 #include "scsi/target.h"
 
 #include "scsi/fake_disk.c"
@@ -40,7 +40,7 @@ struct slot {
 struct fuzz {
 	struct fake_disk *fake, *iso; /* of LUN 0 and 1 */
 	struct scsi_target *target;
-	struct spares tasks;
+	struct free_list tasks;
 	struct scsi_nexus *nexus[NEXUSES];
 	struct slot slots[SLOTS];
 	uint8_t saved[16384];
@@ -279,7 +279,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < NEXUSES; i++)
 		scsi_nexus_close(f->nexus[i]);
 	scsi_target_free(f->target);
-	spares_fini(&f->tasks);
+	free_list_fini(&f->tasks);
 	fake_disk_free(f->fake);
 	fake_disk_free(f->iso);
 	free(f);

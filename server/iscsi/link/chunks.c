@@ -14,21 +14,21 @@ enum { KEEP_SMALL = 256, KEEP_LARGE = 64 };
 
 static void *chunk_get(struct chunk_pool *pool, bool large)
 {
-	return large ? spares_get(&pool->large, CHUNK_LARGE) : spares_get(&pool->small, CHUNK_SMALL);
+	return large ? free_list_get(&pool->large, CHUNK_LARGE) : free_list_get(&pool->small, CHUNK_SMALL);
 }
 
 static void chunk_put(struct chunk_pool *pool, void *chunk, bool large)
 {
 	if (large)
-		spares_put(&pool->large, chunk, KEEP_LARGE);
+		free_list_put(&pool->large, chunk, KEEP_LARGE);
 	else
-		spares_put(&pool->small, chunk, KEEP_SMALL);
+		free_list_put(&pool->small, chunk, KEEP_SMALL);
 }
 
 void chunk_pool_fini(struct chunk_pool *pool)
 {
-	spares_fini(&pool->small);
-	spares_fini(&pool->large);
+	free_list_fini(&pool->small);
+	free_list_fini(&pool->large);
 }
 
 int data_out_init(struct data_out *data, size_t size_bytes)

@@ -6,7 +6,7 @@
 #ifndef ISCSI_CHUNKS_H
 #define ISCSI_CHUNKS_H
 
-#include "base/spares.h"
+#include "base/free_list.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +17,7 @@ struct rx_block;
 enum { CHUNK_SMALL = 4096, CHUNK_LARGE = 65536, CHUNKS_INLINE = 4 };
 
 struct chunk_pool {
-	struct spares small, large;
+	struct free_list small, large;
 };
 
 void chunk_pool_fini(struct chunk_pool *pool);

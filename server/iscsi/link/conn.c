@@ -147,7 +147,7 @@ fail:
 
 struct pdu_out *conn_pdu(struct conn *conn)
 {
-	struct pdu_out *out = spares_get(&conn->loop->pdus, sizeof(*out));
+	struct pdu_out *out = free_list_get(&conn->loop->pdus, sizeof(*out));
 
 	if (!out) {
 		conn_close(conn, "out of memory");
@@ -167,7 +167,7 @@ static void pdu_done(struct conn *conn, struct pdu_out *out)
 	void *mark = out->mark;
 
 	free(out->owned);
-	spares_put(&conn->loop->pdus, out, UINT_MAX);
+	free_list_put(&conn->loop->pdus, out, UINT_MAX);
 	if (mark)
 		conn->user->sent(mark);
 }

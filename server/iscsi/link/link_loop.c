@@ -33,7 +33,7 @@ int link_init(struct link_loop *link, struct loop *loop, struct live *live, int 
 
 void link_fini(struct link_loop *link)
 {
-	spares_fini(&link->pdus);
+	free_list_fini(&link->pdus);
 	rx_pool_fini(&link->rx);
 }
 

@@ -11,7 +11,7 @@
 
 #include "base/list.h"
 #include "base/loop.h"
-#include "base/spares.h"
+#include "base/free_list.h"
 #include "iscsi/link/rx_pool.h"
 
 #include <stdatomic.h>
@@ -41,7 +41,7 @@ struct link_loop {
 	struct list busy;     /* connections with something to do before the loop sleeps */
 	struct conn *last;    /* whose turn was last: who is likely to come next, while the loop stays awake; or NULL */
 	unsigned login_count; /* connections that have not logged in at a target */
-	struct spares pdus;
+	struct free_list pdus;
 	struct rx_pool rx;
 	uv_timer_t tick;
 	bool resting;			   /* the tick is far away, or off */

@@ -19,7 +19,7 @@ struct iscsi_task *session_find_task(const struct session *session, uint32_t itt
 
 static struct iscsi_task *task_new(struct session *session, const struct bhs_scsi_command *bhs)
 {
-	struct iscsi_task *task = spares_get(&session->loop->tasks, sizeof(*task)), **bucket;
+	struct iscsi_task *task = free_list_get(&session->loop->tasks, sizeof(*task)), **bucket;
 
 	if (!task)
 		return NULL;
@@ -71,7 +71,7 @@ void command_free(struct iscsi_task *task)
 	data_out_fini(&task->data, &session->loop->chunks);
 	if (task->aborted)
 		session->port->changed(session->port);
-	spares_put(&session->loop->tasks, task, UINT_MAX);
+	free_list_put(&session->loop->tasks, task, UINT_MAX);
 	command_pump(session);
 }
 
@@ -163,7 +163,7 @@ static bool take_cdb(struct session *session, struct iscsi_task *task, const str
 	memset(scsi, 0, offsetof(struct scsi_task, cdb));
 	scsi->nexus = session->nexus;
 	scsi->tag = task->itt;
-	scsi->done = answer_done;
+	scsi->done = response_done;
 	scsi->user = task;
 	memcpy(scsi->lun, bhs->lun, sizeof(scsi->lun));
 	memcpy(scsi->cdb, bhs->cdb, sizeof(bhs->cdb));

@@ -20,7 +20,7 @@ void session_loop_init(struct session_loop *loop, struct link_loop *link, const 
 
 void session_loop_fini(struct session_loop *loop)
 {
-	spares_fini(&loop->tasks);
+	free_list_fini(&loop->tasks);
 	chunk_pool_fini(&loop->chunks);
 }
 
@@ -133,7 +133,7 @@ static const struct conn_user session_user = {
 	.pdu = session_pdu,
 	.take = data_out_take,
 	.slice = data_out_room,
-	.sent = answer_sent,
+	.sent = response_sent,
 	.lost = session_lost,
 	.tick = session_tick,
 };

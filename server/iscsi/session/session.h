@@ -13,10 +13,10 @@
  *     command_begin               -> GATHERING (Data-Out)
  *     command_advance             -> READY (waits for room to answer), or scsi_task_fail
  *     command_pump                -> EXECUTING
- *     answer_done                 -> ANSWERING (its PDUs are queued)
- *     answer_sent, or session_abort_tasks and answer_done -> command_free
+ *     response_done                 -> ANSWERING (its PDUs are queued)
+ *     response_sent, or session_abort_tasks and response_done -> command_free
  *
- * From below: reply.c, what is sent and how it is numbered; command.c, data_out.c, answer.c, a command from its header
+ * From below: reply.c, what is sent and how it is numbered; command.c, data_out.c, response.c, a command from its header
  * to its status; tmf.c, text.c, nop_logout.c, the other requests; order.c, whose turn it is; session.c, the life of a
  * session. All on the loop that owns the target.
  */
@@ -98,7 +98,7 @@ struct session_loop {
 	const char *advertise; /* SendTargets: NULL, the address that the client reached */
 	struct list ending;    /* sessions that wait for their last tasks */
 	struct chunk_pool chunks;
-	struct spares tasks;
+	struct free_list tasks;
 };
 
 /* A target as its sessions see it (SAM-5: the target port of their nexuses). */
@@ -223,11 +223,11 @@ void data_out_pdu(struct session *session, const struct bhs_data_out *bhs, bool 
 void data_out_take(void *task, size_t offset, const uint8_t *bytes, size_t len);
 int data_out_room(void *task, size_t offset, size_t len, struct iovec *iov, int max);
 
-/* ---- answer.c ---- */
+/* ---- response.c ---- */
 /* scsi_task.done */
-void answer_done(struct scsi_task *scsi);
+void response_done(struct scsi_task *scsi);
 /* For struct conn_user: one of the task's PDUs is sent (or never will be). */
-void answer_sent(void *task);
+void response_sent(void *task);
 
 /* ---- tmf.c: task management functions ---- */
 void tmf_request(struct session *session, const struct bhs_task_request *bhs);

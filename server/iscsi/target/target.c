@@ -34,7 +34,7 @@ void target_loop_init(struct target_loop *loop, struct link_loop *link, struct s
 
 void target_loop_fini(struct target_loop *loop)
 {
-	spares_fini(&loop->scsi_tasks);
+	free_list_fini(&loop->scsi_tasks);
 }
 
 struct target *target_find(struct target_loop *loop, uint64_t key)

@@ -35,7 +35,7 @@ struct target_loop {
 	struct list targets[TARGET_BUCKETS];
 	struct list kicked; /* targets with something to do before the loop sleeps */
 	struct list checks; /* struct alive_check, alive.c */
-	struct spares scsi_tasks;
+	struct free_list scsi_tasks;
 };
 
 struct target {

@@ -96,7 +96,7 @@ void rig_restart(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
 	rig_stop(rig);
-	spares_fini(&rig->tasks);
+	free_list_fini(&rig->tasks);
 	fake_disk_free(rig->fake);
 	if (rig->second)
 		fake_disk_free(rig->second);

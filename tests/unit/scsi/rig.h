@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "base/spares.h"
+#include "base/free_list.h"
 #include "fake_disk.h"
 #include "scsi/lu.h"
 #include "scsi/target.h"
@@ -26,7 +26,7 @@ struct rig {
 	unsigned second_lun;
 	struct scsi_lun_config second_config;
 	struct scsi_target *target;
-	struct spares tasks;
+	struct free_list tasks;
 	struct scsi_nexus *nexus[RIG_NEXUSES];
 	/* what the target had saved; the answer waits while hold_saves */
 	uint8_t saved[65536];

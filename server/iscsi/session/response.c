@@ -37,7 +37,7 @@ static struct residual residual_of(const struct iscsi_task *task)
 	return (struct residual){ 0, 0 };
 }
 
-void answer_sent(void *arg)
+void response_sent(void *arg)
 {
 	struct iscsi_task *task = arg;
 
@@ -167,7 +167,7 @@ static bool send_data(struct iscsi_task *task, uint32_t len)
 	return last;
 }
 
-static void answer(struct iscsi_task *task)
+static void respond(struct iscsi_task *task)
 {
 	uint32_t len = task->read ? (uint32_t)min_u64(task->expected_len, task->scsi.in_len) : 0;
 
@@ -175,10 +175,10 @@ static void answer(struct iscsi_task *task)
 	task->pdus++; /* while we build: a connection that just closed drops PDUs as they come */
 	if (!len || !send_data(task, len))
 		send_response(task);
-	answer_sent(task);
+	response_sent(task);
 }
 
-void answer_done(struct scsi_task *scsi)
+void response_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = scsi->user;
 
@@ -188,5 +188,5 @@ void answer_done(struct scsi_task *scsi)
 	if (scsi->aborted || task->aborted || task->session->ending)
 		command_free(task);
 	else
-		answer(task);
+		respond(task);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Memory that is used again: see spares.h. */
-#include "base/spares.h"
+/* Memory that is used again: see free_list.h. */
+#include "base/free_list.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -38,41 +38,41 @@ static void prefetch(const char *memory, size_t bytes)
 		__builtin_prefetch(memory + at, 1);
 }
 
-void *spares_get(struct spares *spares, size_t bytes)
+void *free_list_get(struct free_list *free_list, size_t bytes)
 {
-	void *memory = spares->first;
+	void *memory = free_list->first;
 
-	assert(bytes >= sizeof(memory) && (!spares->bytes || spares->bytes == bytes));
-	spares->bytes = bytes;
+	assert(bytes >= sizeof(memory) && (!free_list->bytes || free_list->bytes == bytes));
+	free_list->bytes = bytes;
 	if (!memory)
 		return malloc(bytes);
-	spares->first = next_of(memory);
-	spares->count--;
+	free_list->first = next_of(memory);
+	free_list->count--;
 	ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
-	prefetch(spares->first, bytes);
+	prefetch(free_list->first, bytes);
 	return memory;
 }
 
-void spares_put(struct spares *spares, void *memory, unsigned keep)
+void free_list_put(struct free_list *free_list, void *memory, unsigned keep)
 {
-	if (spares->count >= keep) {
+	if (free_list->count >= keep) {
 		free(memory);
 		return;
 	}
-	memcpy(memory, &spares->first, sizeof(spares->first));
-	ASAN_POISON_MEMORY_REGION((char *)memory + sizeof(memory), spares->bytes - sizeof(memory));
-	spares->first = memory;
-	spares->count++;
+	memcpy(memory, &free_list->first, sizeof(free_list->first));
+	ASAN_POISON_MEMORY_REGION((char *)memory + sizeof(memory), free_list->bytes - sizeof(memory));
+	free_list->first = memory;
+	free_list->count++;
 }
 
-void spares_fini(struct spares *spares)
+void free_list_fini(struct free_list *free_list)
 {
-	while (spares->first) {
-		void *memory = spares->first;
+	while (free_list->first) {
+		void *memory = free_list->first;
 
-		spares->first = next_of(memory);
-		ASAN_UNPOISON_MEMORY_REGION(memory, spares->bytes);
+		free_list->first = next_of(memory);
+		ASAN_UNPOISON_MEMORY_REGION(memory, free_list->bytes);
 		free(memory);
 	}
-	spares->count = 0;
+	free_list->count = 0;
 }
