@@ -16,7 +16,7 @@ from namespaces import own_mounts
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("E2E_BUILD") or os.path.join(TOP, "build", MODE)
 CACHE = os.environ.get("E2E_CACHE", os.path.join(TOP, "build", "e2e-cache"))
-SLOW = float(os.environ.get("E2E_SLOW", "3" if MODE in ("asan", "tsan") else "1"))     # stretches every limit
+SLOW = float(os.environ.get("E2E_SLOW", "4" if MODE in ("asan", "tsan") else "2"))     # stretches every limit
 ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 
 
