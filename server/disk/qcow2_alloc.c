@@ -7,7 +7,7 @@
  *	(refcount 0)    (1)     no map in     (1)    no map in  (1)     (decremented in memory; in the file
  *	                        memory names it      the file does       with a later flush)
  *
- * So a cluster is never reused before no map in the file names it, and comes back as zeroes (qcow2_reap.c). A
+ * So a cluster is reused only once no map in the file names it, and is zeroes then (qcow2_reap.c). A
  * refcount in memory goes up before an L2 entry names the cluster, and a flush takes both in one snapshot. Nothing
  * below free_hint is free. The file grows before a cluster beyond its end is used, because a map that points beyond
  * the end is a corruption to QEMU.
