@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What C lacks: container_of, array_len, alignment, clocks, memory that has to be there. */
+/* What C lacks: container_of, array_len, alignment, clocks, arrays that grow, memory that has to be there. */
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -23,6 +25,24 @@ static inline void *alloc_or_abort(size_t size)
 	if (!memory)
 		abort();
 	return memory;
+}
+
+/*
+ * Appends a copy of item to an array on the heap. array: the address of the pointer to it, which is NULL while count is
+ * 0. 0, or -ENOMEM and nothing has changed. For what is read once: each time all of it may be moved.
+ */
+static inline int array_append(void *array, unsigned *count, const void *item, size_t item_size)
+{
+	void *old, *more;
+
+	memcpy(&old, array, sizeof(old));
+	more = realloc(old, (*count + 1) * item_size);
+	if (!more)
+		return -ENOMEM;
+	memcpy((char *)more + *count * item_size, item, item_size);
+	memcpy(array, &more, sizeof(more));
+	++*count;
+	return 0;
 }
 
 static inline uint64_t align_down(uint64_t x, uint64_t unit)

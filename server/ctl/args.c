@@ -38,7 +38,7 @@ static bool parse_option(int argc, char *const argv[], int *at, struct ctl *ctl)
 	return true;
 }
 
-/* How many of the words are the command's; 0: they are not it. */
+/* How many of the given words name this command; 0: they name another one. */
 static unsigned words_match(const char *words, const char *const *given, unsigned count)
 {
 	unsigned n = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sanbootctl image build debian: runs the compiled-in build script as a process of our own, shows its progress, and has
- * the result imported. Everything it leaves lies in one temporary directory, which goes at the end, however that comes.
+ * the result imported. Everything it leaves lies in one temporary directory, which is removed at the end, however it ends.
  *
  * The directory is not readable by others but may be passed through: sanbootd may run as another user, and the name
  * cannot be guessed.
@@ -198,7 +198,7 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-/* A build takes minutes: what would refuse its result is asked for first. */
+/* A build takes minutes, so whatever could refuse its result is checked first. */
 static int ask_first(const struct ctl *ctl)
 {
 	json_t *status;

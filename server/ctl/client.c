@@ -182,16 +182,27 @@ int client_do(const struct ctl *ctl, const char *method, const char *path, json_
 	return EXIT_DONE;
 }
 
+int client_show(const struct ctl *ctl, const char *method, char *path, json_t *body,
+		void (*show)(const struct ctl *ctl, const json_t *answer))
+{
+	json_t *answer;
+	int code = client_do(ctl, method, path ? path : "", body, &answer);
+
+	if (code == EXIT_DONE && !ctl->json)
+		show(ctl, answer);
+	json_decref(answer);
+	free(path);
+	return code;
+}
+
 int client_act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done)
 {
-	char safe[1024];
 	json_t *answer;
 	int code = client_do(ctl, method, path ? path : "", body, &answer);
 
 	if (code == EXIT_DONE && !ctl->json) {
 		puts(done);
-		if (get_text(answer, "hint")[0])
-			puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
+		print_hint(answer);
 	}
 	json_decref(answer);
 	free(path);

@@ -14,9 +14,12 @@
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
 /* The same, and prints the answer where --json was given. An exit code. */
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
-/* The same where the answer is not shown: path is taken, too (free(3)); says what was done. An exit code. */
+/* The same; without --json the answer goes to show. Takes path, too (free(3)). An exit code. */
+int client_show(const struct ctl *ctl, const char *method, char *path, json_t *body,
+		void (*show)(const struct ctl *ctl, const json_t *answer));
+/* The same where the answer is not shown: says what was done, and what to do next ("hint"). An exit code. */
 int client_act(const struct ctl *ctl, const char *method, char *path, json_t *body, const char *done);
-/* "/api/v1/" + the pieces, each escaped, with '/' between; the list ends with NULL. free(3). */
+/* "/api/v1/" + the pieces, each escaped, with '/' between; the list ends with the first NULL. free(3). */
 char *client_path(const char *first, ...) __attribute__((sentinel));
 /* The arguments from first on, KEY=VALUE each, as an object. NULL where one is none (said). */
 json_t *client_assignments(const struct ctl *ctl, unsigned first);

@@ -89,7 +89,7 @@ const struct option_row *option_find(const char *name, size_t len);
 const char *option_name(enum option option);
 /* The options that a command takes (NULL: those of every command), one after the other; last NULL: the first. */
 const struct option_row *option_of(const struct command *command, const struct option_row *last);
-/* Does the command take this option that was given, and such a value? Says so where not. */
+/* Whether the command takes this option, with the value that was given; says so where it does not. */
 bool option_check(struct ctl *ctl, enum option option);
 /* The help lines of option_of's. */
 void option_help(FILE *out, const struct command *command);
@@ -101,12 +101,14 @@ int ctl_main(int argc, char *const argv[]);
 /* Help: of everything, of a group of commands, of one. */
 void ctl_help(FILE *out, const struct ctl *ctl);
 
+/* ---- say.c ---- */
+
 /* "sanbootctl: ..." and, where hint is not "", a second line. Returns EXIT_REFUSED. */
 int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* What destroys: true with --yes or after a yes on a terminal; else says so. */
+/* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, volume.c, group.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, volume.c, snapshot.c, group.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);

@@ -5,52 +5,48 @@
 
 #include <stdio.h>
 
-int run_group_list(const struct ctl *ctl)
+static void print_groups(const struct ctl *ctl, const json_t *answer)
 {
-	json_t *answer, *group;
-	const json_t *groups;
+	const json_t *groups = json_object_get(answer, "groups");
 	struct table *table;
+	json_t *group;
 	size_t i;
-	int code = client_do(ctl, "GET", "/api/v1/groups", NULL, &answer);
 
-	groups = json_object_get(answer, "groups");
-	if (code != EXIT_DONE || ctl->json)
-		goto out;
+	(void)ctl;
 	if (!json_array_size(groups)) {
 		puts("no groups yet: make one with: sanbootctl group add NAME");
-		goto out;
+		return;
 	}
 	table = table_new("NAME", "MACHINES", "PRIORITY", "BOOT", "NOTE", NULL);
 	json_array_foreach(groups, i, group) {
-		char number[TABLE_TEXT];
-
 		table_add(table, get_text(group, "name"));
-		snprintf(number, sizeof(number), "%lld", (long long)get_number(group, "machines"));
-		table_add(table, number);
-		snprintf(number, sizeof(number), "%lld", (long long)get_number(group, "priority"));
-		table_add(table, number);
+		table_add_number(table, get_number(group, "machines"));
+		table_add_number(table, get_number(group, "priority"));
 		table_add(table, get_text(group, "boot"));
 		table_add(table, get_text(group, "note"));
 	}
 	table_print(table);
-out:
-	json_decref(answer);
-	return code;
+}
+
+int run_group_list(const struct ctl *ctl)
+{
+	return client_show(ctl, "GET", client_path("groups", NULL), NULL, print_groups);
+}
+
+static void print_added(const struct ctl *ctl, const json_t *answer)
+{
+	(void)answer;
+	printf("added; put machines into it with: sanbootctl machine set M group=%s\n", ctl->args[0]);
 }
 
 int run_group_add(const struct ctl *ctl)
 {
-	json_t *body = client_assignments(ctl, 1), *answer;
-	int code;
+	json_t *body = client_assignments(ctl, 1);
 
 	if (!body)
 		return EXIT_USAGE;
 	json_object_set_new(body, "name", json_string(ctl->args[0]));
-	code = client_do(ctl, "POST", "/api/v1/groups", body, &answer);
-	if (code == EXIT_DONE && !ctl->json)
-		printf("added; put machines into it with: sanbootctl machine set M group=%s\n", ctl->args[0]);
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "POST", client_path("groups", NULL), body, print_added);
 }
 
 static int act(const struct ctl *ctl, const char *method, json_t *body, const char *done)

@@ -156,17 +156,15 @@ static void print_versions(const json_t *images)
 
 	json_array_foreach(images, i, image) {
 		json_array_foreach(json_object_get(image, "versions"), v, version) {
-			char size[TABLE_TEXT], cost[TABLE_TEXT], count[TABLE_TEXT], created[TABLE_TEXT];
+			char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT];
 			bool newest = get_number(version, "version") == get_number(image, "published");
 
 			table_add(table, get_text(version, "name"));
 			table_add(table, get_text(version, "state"));
 			table_add(table, table_bytes(size, get_number(version, "size_bytes")));
 			table_add(table, table_bytes(cost, get_number(version, "allocated_bytes")));
-			snprintf(count, sizeof(count), "%lld", (long long)get_number(version, "machines"));
-			table_add(table, count);
-			snprintf(count, sizeof(count), "%lld", (long long)get_number(version, "volumes"));
-			table_add(table, count);
+			table_add_number(table, get_number(version, "machines"));
+			table_add_number(table, get_number(version, "volumes"));
 			table_add(table, table_time(created, get_number(version, "created_ms")));
 			table_add(table, newest && json_is_true(json_object_get(image, "default")) ?
 						 "new machines get this one" :
@@ -176,29 +174,19 @@ static void print_versions(const json_t *images)
 	table_print(table);
 }
 
-int run_image_list(const struct ctl *ctl)
+static void print_images(const struct ctl *ctl, const json_t *answer)
 {
-	json_t *answer;
-	int code = client_do(ctl, "GET", "/api/v1/images", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		if (json_array_size(json_object_get(answer, "images")))
-			print_versions(json_object_get(answer, "images"));
-		else
-			puts("no images yet; make one with: sanbootctl image build debian --name debian\n"
-			     "or take one in with:  sanbootctl image import FILE --name NAME");
-	}
-	json_decref(answer);
-	return code;
+	(void)ctl;
+	if (json_array_size(json_object_get(answer, "images")))
+		print_versions(json_object_get(answer, "images"));
+	else
+		puts("no images yet; make one with: sanbootctl image build debian --name debian\n"
+		     "or take one in with:  sanbootctl image import FILE --name NAME");
 }
 
-static int get_image(const struct ctl *ctl, json_t **image)
+int run_image_list(const struct ctl *ctl)
 {
-	char *path = client_path("images", ctl->args[0], NULL);
-	int code = client_do(ctl, "GET", path ? path : "", NULL, image);
-
-	free(path);
-	return code;
+	return client_show(ctl, "GET", client_path("images", NULL), NULL, print_images);
 }
 
 static void print_version(const json_t *version)
@@ -226,88 +214,72 @@ static void print_version(const json_t *version)
 		print_field(i ? "" : "warnings", "%s", json_string_value(warning));
 }
 
-int run_image_show(const struct ctl *ctl)
+static void print_image(const struct ctl *ctl, const json_t *image)
 {
-	json_t *image, *version;
-	int code = get_image(ctl, &image);
+	json_t *version;
 	size_t i;
 
-	if (code == EXIT_DONE && !ctl->json) {
-		print_field("image", "%s%s", get_text(image, "name"),
-			    json_is_true(json_object_get(image, "default")) ? " (default)" : "");
-		json_array_foreach(json_object_get(image, "versions"), i, version) {
-			putchar('\n');
-			print_version(version);
-		}
+	(void)ctl;
+	print_field("image", "%s%s", get_text(image, "name"),
+		    json_is_true(json_object_get(image, "default")) ? " (default)" : "");
+	json_array_foreach(json_object_get(image, "versions"), i, version) {
+		putchar('\n');
+		print_version(version);
 	}
-	json_decref(image);
-	return code;
+}
+
+int run_image_show(const struct ctl *ctl)
+{
+	return client_show(ctl, "GET", client_path("images", ctl->args[0], NULL), NULL, print_image);
+}
+
+static void print_versions_of(const struct ctl *ctl, const json_t *image)
+{
+	json_t *list = json_pack("[O]", image);
+
+	(void)ctl;
+	print_versions(list);
+	json_decref(list);
 }
 
 int run_image_versions(const struct ctl *ctl)
 {
-	json_t *image, *list;
-	int code = get_image(ctl, &image);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		list = json_pack("[O]", image);
-		print_versions(list);
-		json_decref(list);
-	}
-	json_decref(image);
-	return code;
+	return client_show(ctl, "GET", client_path("images", ctl->args[0], NULL), NULL, print_versions_of);
 }
 
 /* ---- changes ---- */
 
-/* METHOD on images/NAME, or images/NAME/verb. */
-static int act(const struct ctl *ctl, const char *method, const char *verb, json_t **answer)
+static void print_published(const struct ctl *ctl, const json_t *answer)
 {
-	char *path = verb ? client_path("images", ctl->args[0], verb, NULL) : client_path("images", ctl->args[0], NULL);
-	int code = client_do(ctl, method, path ? path : "", NULL, answer);
+	long long others = get_number(answer, "machines_on_other_versions");
 
-	free(path);
-	return code;
+	(void)ctl;
+	printf("%s is published; new machines get %s\n", get_text(answer, "published"),
+	       get_text(answer, "new_machines_get"));
+	if (others)
+		printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
+		       others == 1 ? " stays" : "s stay");
 }
 
 int run_image_publish(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = act(ctl, "POST", "publish", &answer);
-	long long others = get_number(answer, "machines_on_other_versions");
+	return client_show(ctl, "POST", client_path("images", ctl->args[0], "publish", NULL), NULL, print_published);
+}
 
-	if (code == EXIT_DONE && !ctl->json) {
-		printf("%s is published; new machines get %s\n", get_text(answer, "published"),
-		       get_text(answer, "new_machines_get"));
-		if (others)
-			printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
-			       others == 1 ? " stays" : "s stay");
-	}
-	json_decref(answer);
-	return code;
+static void print_default(const struct ctl *ctl, const json_t *answer)
+{
+	(void)answer;
+	printf("new machines get %s\n", ctl->args[0]);
 }
 
 int run_image_default(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = act(ctl, "POST", "default", &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		printf("new machines get %s\n", ctl->args[0]);
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "POST", client_path("images", ctl->args[0], "default", NULL), NULL, print_default);
 }
 
 int run_image_remove(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code;
-
 	if (!ctl_confirm(ctl, "The golden image %s is deleted. Go on?", ctl->args[0]))
 		return EXIT_REFUSED;
-	code = act(ctl, "DELETE", NULL, &answer);
-	if (code == EXIT_DONE && !ctl->json)
-		puts("removed");
-	json_decref(answer);
-	return code;
+	return client_act(ctl, "DELETE", client_path("images", ctl->args[0], NULL), NULL, "removed");
 }

@@ -59,10 +59,9 @@ static void print_waiting(const json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, waiting) {
-		char number[TABLE_TEXT], age[TABLE_TEXT], text[256];
+		char age[TABLE_TEXT], text[256];
 
-		snprintf(number, sizeof(number), "%lld", (long long)get_number(waiting, "number"));
-		table_add(table, number);
+		table_add_number(table, get_number(waiting, "number"));
 		table_add(table, get_text(waiting, "mac"));
 		table_add(table, get_text(waiting, "address"));
 		table_add(table, waiting_text(waiting, text, sizeof(text)));
@@ -356,10 +355,7 @@ int run_machine_approve(const struct ctl *ctl)
 /* METHOD on machines/M/verb; says what was done. */
 static int act(const struct ctl *ctl, const char *method, const char *verb, json_t *body, const char *done)
 {
-	char *path =
-		verb ? client_path("machines", ctl->args[0], verb, NULL) : client_path("machines", ctl->args[0], NULL);
-
-	return client_act(ctl, method, path, body, done);
+	return client_act(ctl, method, client_path("machines", ctl->args[0], verb, NULL), body, done);
 }
 
 int run_machine_deny(const struct ctl *ctl)

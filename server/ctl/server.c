@@ -90,7 +90,7 @@ static void print_problem(const char *name, const json_t *problem)
 	print_field(name, "%s%s: %s", get_text(problem, "file"), line, get_text(problem, "reason"));
 }
 
-static void print_status(const json_t *status)
+static void print_status(const struct ctl *ctl, const json_t *status)
 {
 	const json_t *machines = json_object_get(status, "machines"), *images = json_object_get(status, "images"),
 		     *dhcp = json_object_get(status, "dhcp");
@@ -99,6 +99,7 @@ static void print_status(const json_t *status)
 	json_t *portal;
 	size_t i;
 
+	(void)ctl;
 	print_field("sanbootd", "%s, up %lld d %lld h %lld min", get_text(status, "version"), uptime / 86400,
 		    uptime / 3600 % 24, uptime / 60 % 60);
 	print_field("http", "%s", get_text(status, "http"));
@@ -131,22 +132,17 @@ static void print_status(const json_t *status)
 
 int run_status(const struct ctl *ctl)
 {
-	json_t *status;
-	int code = client_do(ctl, "GET", "/api/v1/status", NULL, &status);
-
-	if (code == EXIT_DONE && !ctl->json)
-		print_status(status);
-	json_decref(status);
-	return code;
+	return client_show(ctl, "GET", client_path("status", NULL), NULL, print_status);
 }
 
 /* ---- policy ---- */
 
-static void print_policy(const json_t *policy)
+static void print_policy(const struct ctl *ctl, const json_t *policy)
 {
 	const char *key;
 	json_t *value;
 
+	(void)ctl;
 	json_object_foreach((json_t *)(uintptr_t)policy, key, value) {
 		if (json_is_integer(value))
 			printf("%s=%lld\n", key, (long long)json_integer_value(value));
@@ -157,57 +153,40 @@ static void print_policy(const json_t *policy)
 
 int run_policy_show(const struct ctl *ctl)
 {
-	json_t *policy;
-	int code = client_do(ctl, "GET", "/api/v1/policy", NULL, &policy);
-
-	if (code == EXIT_DONE && !ctl->json)
-		print_policy(policy);
-	json_decref(policy);
-	return code;
+	return client_show(ctl, "GET", client_path("policy", NULL), NULL, print_policy);
 }
 
 int run_policy_set(const struct ctl *ctl)
 {
-	json_t *body = client_assignments(ctl, 0), *policy;
-	int code;
+	json_t *body = client_assignments(ctl, 0);
 
-	if (!body)
-		return EXIT_USAGE;
-	code = client_do(ctl, "PATCH", "/api/v1/policy", body, &policy);
-	if (code == EXIT_DONE && !ctl->json)
-		print_policy(policy);
-	json_decref(policy);
-	return code;
+	return body ? client_show(ctl, "PATCH", client_path("policy", NULL), body, print_policy) : EXIT_USAGE;
 }
 
 /* ---- access ---- */
 
+static void print_token(const struct ctl *ctl, const json_t *token)
+{
+	char until[TABLE_TEXT];
+
+	(void)ctl;
+	printf("%s\n", get_text(token, "token"));
+	fprintf(stderr, "valid until %s; it is not shown again\n", table_time(until, get_number(token, "expires_ms")));
+}
+
 int run_token_create(const struct ctl *ctl)
 {
 	const unsigned days = ctl->numbers[OPTION_DAYS];
-	json_t *body = json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? days : 365));
-	char until[TABLE_TEXT];
-	json_t *answer;
-	int code = client_do(ctl, "POST", "/api/v1/tokens", body, &answer);
 
-	if (code == EXIT_DONE && !ctl->json) {
-		printf("%s\n", get_text(answer, "token"));
-		fprintf(stderr, "valid until %s; it is not shown again\n",
-			table_time(until, get_number(answer, "expires_ms")));
-	}
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "POST", client_path("tokens", NULL),
+			   json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? days : 365)),
+			   print_token);
 }
 
 int run_token_remove(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = client_do(ctl, "DELETE", "/api/v1/tokens", json_pack("{s:s}", "token", ctl->args[0]), &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		puts("removed");
-	json_decref(answer);
-	return code;
+	return client_act(ctl, "DELETE", client_path("tokens", NULL), json_pack("{s:s}", "token", ctl->args[0]),
+			  "removed");
 }
 
 /* A line of standard input, not shown on a terminal. */
@@ -237,18 +216,15 @@ static bool read_secret(const char *prompt, char *out, size_t out_size)
 int run_password(const struct ctl *ctl)
 {
 	char password[300], again[300];
-	json_t *answer;
-	int code;
+	json_t *body;
 
 	if (!read_secret("New administrator password", password, sizeof(password)))
 		return ctl_fail("type it, or send it on standard input", "no password was given");
 	if (isatty(STDIN_FILENO) && (!read_secret("Once more", again, sizeof(again)) || strcmp(password, again)))
 		return ctl_fail("", "the two are not the same; nothing was changed");
-	code = client_do(ctl, "POST", "/api/v1/password", json_pack("{s:s}", "password", password), &answer);
+	body = json_pack("{s:s}", "password", password);
 	explicit_bzero(password, sizeof(password));
 	explicit_bzero(again, sizeof(again));
-	if (code == EXIT_DONE && !ctl->json)
-		puts("set; the pages ask for it, and all earlier logins ended");
-	json_decref(answer);
-	return code;
+	return client_act(ctl, "POST", client_path("password", NULL), body,
+			  "set; the pages ask for it, and all earlier logins ended");
 }

@@ -3,7 +3,6 @@
 #include "ctl/client.h"
 #include "ctl/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* "machines" or "volumes". */
@@ -45,12 +44,19 @@ static const char *what_it_is(const json_t *snapshot)
 	return json_is_true(json_object_get(snapshot, "current")) ? "the disk goes on from it" : "";
 }
 
-static void print_snapshots(const json_t *list)
+static void print_snapshots(const struct ctl *ctl, const json_t *answer)
 {
-	struct table *table = table_new("SNAPSHOT", "TAKEN", "SIZE", "USED", "", NULL);
+	const json_t *list = json_object_get(answer, "snapshots");
+	struct table *table;
 	json_t *snapshot;
 	size_t i;
 
+	if (!json_array_size(list)) {
+		printf("no snapshots yet; take one while it is off: sanbootctl %s snapshot %s LABEL\n",
+		       strcmp(kind(ctl), "volumes") ? "machine" : "volume", ctl->args[0]);
+		return;
+	}
+	table = table_new("SNAPSHOT", "TAKEN", "SIZE", "USED", "", NULL);
 	json_array_foreach(list, i, snapshot) {
 		char taken[TABLE_TEXT], size[TABLE_TEXT], used[TABLE_TEXT];
 		const char *error = get_text(snapshot, "error");
@@ -66,20 +72,7 @@ static void print_snapshots(const json_t *list)
 
 int run_snapshot_list(const struct ctl *ctl)
 {
-	char *path = client_path(kind(ctl), ctl->args[0], "snapshots", NULL);
-	json_t *answer;
-	int code = client_do(ctl, "GET", path ? path : "", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		if (json_array_size(json_object_get(answer, "snapshots")))
-			print_snapshots(json_object_get(answer, "snapshots"));
-		else
-			printf("no snapshots yet; take one while it is off: sanbootctl %s snapshot %s LABEL\n",
-			       strcmp(kind(ctl), "volumes") ? "machine" : "volume", ctl->args[0]);
-	}
-	json_decref(answer);
-	free(path);
-	return code;
+	return client_show(ctl, "GET", client_path(kind(ctl), ctl->args[0], "snapshots", NULL), NULL, print_snapshots);
 }
 
 int run_volume_copy(const struct ctl *ctl)

@@ -63,6 +63,14 @@ void table_add(struct table *table, const char *text)
 	table->cells[table->count++] = copy;
 }
 
+void table_add_number(struct table *table, int64_t number)
+{
+	char text[TABLE_TEXT];
+
+	snprintf(text, sizeof(text), "%lld", (long long)number);
+	table_add(table, text);
+}
+
 struct table *table_new(const char *heading, ...)
 {
 	struct table *table = calloc(1, sizeof(*table));
@@ -169,4 +177,12 @@ void print_field(const char *name, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	printf("%-14s %s\n", name, text[0] ? printable(safe, sizeof(safe), text) : "-");
+}
+
+void print_hint(const json_t *answer)
+{
+	char safe[1024];
+
+	if (get_text(answer, "hint")[0])
+		puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
 }

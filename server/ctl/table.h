@@ -18,6 +18,7 @@ struct table *table_new(const char *heading, ...) __attribute__((sentinel));
  * "-".
  */
 void table_add(struct table *table, const char *text);
+void table_add_number(struct table *table, int64_t number);
 /* Aligned, two spaces between columns; frees. */
 void table_print(struct table *table);
 
@@ -34,6 +35,8 @@ int64_t get_number(const json_t *object, const char *key);
 
 /* "key   value" lines. */
 void print_field(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The line "hint" of an answer, where it has one: what to do next. */
+void print_hint(const json_t *answer);
 /* Copies text with control characters made harmless for a terminal. Returns out. */
 const char *printable(char *out, size_t out_size, const char *text);
 

@@ -56,8 +56,10 @@ static void print_volume_row(struct table *table, const json_t *volume)
 	table_add(table, holders_text(volume, holders, sizeof(holders)));
 }
 
-static void print_volumes(const json_t *volumes, bool all)
+static void print_volumes(const struct ctl *ctl, const json_t *answer)
 {
+	const json_t *volumes = json_object_get(answer, "volumes");
+	const bool all = ctl->options[OPTION_ALL] != NULL;
 	unsigned systems = 0, others = 0;
 	struct table *table;
 	json_t *volume;
@@ -83,18 +85,12 @@ static void print_volumes(const json_t *volumes, bool all)
 
 int run_volume_list(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = client_do(ctl, "GET", "/api/v1/volumes", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json)
-		print_volumes(json_object_get(answer, "volumes"), ctl->options[OPTION_ALL] != NULL);
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "GET", client_path("volumes", NULL), NULL, print_volumes);
 }
 
 /* ---- one volume ---- */
 
-static void print_volume(const json_t *volume)
+static void print_volume(const struct ctl *ctl, const json_t *volume)
 {
 	static const char *const fields[] = { "kind", "image", "quota", "note" };
 	const bool read_only = json_is_true(json_object_get(volume, "read_only"));
@@ -103,6 +99,7 @@ static void print_volume(const json_t *volume)
 	json_t *machine;
 	size_t i;
 
+	(void)ctl;
 	print_field("volume", "%s, #%lld", get_text(volume, "label"), (long long)get_number(volume, "id"));
 	print_field("state", "%s%s%s", get_text(volume, "state"), why[0] ? ": " : "", why);
 	for (i = 0; i < array_len(fields); i++)
@@ -128,15 +125,7 @@ static void print_volume(const json_t *volume)
 
 int run_volume_show(const struct ctl *ctl)
 {
-	char *path = client_path("volumes", ctl->args[0], NULL);
-	json_t *volume;
-	int code = client_do(ctl, "GET", path ? path : "", NULL, &volume);
-
-	if (code == EXIT_DONE && !ctl->json)
-		print_volume(volume);
-	json_decref(volume);
-	free(path);
-	return code;
+	return client_show(ctl, "GET", client_path("volumes", ctl->args[0], NULL), NULL, print_volume);
 }
 
 /* ---- what the commands below share ---- */
@@ -157,27 +146,15 @@ static void add_lun(const struct ctl *ctl, json_t *body)
 		json_object_set_new(body, "lun", json_integer(ctl->numbers[OPTION_LUN]));
 }
 
-/* The answer's hint: what to do next. */
-static void print_hint(const json_t *answer)
-{
-	char safe[1024];
-
-	if (get_text(answer, "hint")[0])
-		puts(printable(safe, sizeof(safe), get_text(answer, "hint")));
-}
-
 /* METHOD on volumes/V, or volumes/V/verb; says what was done, and what to do next. */
 static int act(const struct ctl *ctl, const char *method, const char *verb, json_t *body, const char *done)
 {
-	char *path =
-		verb ? client_path("volumes", ctl->args[0], verb, NULL) : client_path("volumes", ctl->args[0], NULL);
-
-	return client_act(ctl, method, path, body, done);
+	return client_act(ctl, method, client_path("volumes", ctl->args[0], verb, NULL), body, done);
 }
 
 /* ---- creating ---- */
 
-/* --from names a file: it says so itself, or there is one. An image's name has no '/'. */
+/* Whether --from names a file: it has a '/', which no image's name has, or there is a file of that name. */
 static bool is_file(const char *from)
 {
 	struct stat st;

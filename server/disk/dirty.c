@@ -78,7 +78,7 @@ void dirty_settle(struct dirty_budget *budget, struct dirty *dirty, uint64_t byt
 	unlink_dirty(budget, dirty);
 	dirty->bytes -= bytes;
 	budget->bytes -= bytes;
-	/* What counted may have been dirty once and counted often: the room that the kernel named stays what it was. */
+	/* The same page may have been counted often, so the kernel has no more room than it said: the limit falls, too. */
 	budget->limit = max_u64(budget->limit - min_u64(budget->limit, bytes), budget->floor);
 	if (dirty->bytes)
 		append_dirty(budget, dirty);

@@ -5,7 +5,8 @@
  *
  * Bytes count when they are written, also where they were dirty already (but never more than a file has), and until a
  * sync or writeback that began later is done. The kernel writes back by itself what is 30 s old, and we do not learn of
- * it: so the file that has been dirty for longest is written back first, which for such a one costs nothing.
+ * it: so the file that has been dirty for longest is written back first; if the kernel has done so already, that costs
+ * nothing.
  *
  * So what counts may be far more than is dirty: machines write the same blocks over and over. The floor is granted
  * without asking; before what counts goes beyond, a worker asks the kernel how much more it would take from all of the
@@ -42,9 +43,9 @@ struct dirty_budget {
 
 /* floor: a share of half of what the kernel lets be dirty before it begins to write back. Start-up. */
 void dirty_budget_init(struct dirty_budget *budget, struct disk_env *env, struct loop *loop, unsigned shares);
-/* So many bytes of a file are written now, which has no more than most that can be dirty. */
+/* Counts bytes that were written to a file just now. most: how many of its bytes can be dirty at all. */
 void dirty_add(struct dirty_budget *budget, struct dirty *dirty, uint64_t bytes, uint64_t most);
-/* So many of its bytes have been sent to the disk. With what is left it is the newest. */
+/* So many of its bytes have been sent to the disk. If it has more, it becomes the newest in the list. */
 void dirty_settle(struct dirty_budget *budget, struct dirty *dirty, uint64_t bytes);
 
 enum dirty_grant {

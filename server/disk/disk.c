@@ -3,10 +3,27 @@
  * The wrapper around every kind of disk: see disk.h. It checks range, alignment and state once, so that engines stay
  * naked, keeps order, bounds the memory that reads hold, and knows when a disk that closes is quiet.
  *
- *	             conflict with an earlier one        no room in the loop's buffers
- *	submit ---> HELD_BY_ORDER ------------------> HELD_BY_BUFFERS -----> engine ---> done ---> (READ) release
- *	   |               conflict over                                       ^
- *	   +-------------------------------------------------------------------+
+ * A request. Each of these may be skipped, none is entered twice:
+ *
+ *	NEW -----> HELD_BY_ORDER -----> HELD_BY_BUFFERS -----> ENGINE -----> SOON -----> LENT -----> OVER
+ *
+ *	NEW             -> HELD_BY_ORDER    hold from disk_submit: it conflicts with an earlier one
+ *	NEW             -> HELD_BY_BUFFERS  hold from start_or_wait: a read, while the loop's buffers are full or others wait
+ *	HELD_BY_ORDER   -> HELD_BY_BUFFERS  the same, called by start_held: the last conflict is over
+ *	NEW             -> ENGINE           start from start_or_wait, called by disk_submit
+ *	HELD_BY_ORDER   -> ENGINE           start from start_or_wait, called by start_held
+ *	HELD_BY_BUFFERS -> ENGINE           start from wake_run: there is room
+ *	NEW             -> SOON             soon_add from disk_submit: refused, nothing to do, or the disk closes
+ *	ENGINE          -> SOON             soon_add from disk_complete_soon
+ *	ENGINE          -> LENT, OVER       disk_complete, called by the engine; LENT: a read that succeeded
+ *	SOON            -> LENT, OVER       disk_complete, called by soon_run
+ *	LENT            -> OVER             disk_release
+ *
+ * A disk:
+ *
+ *	OPEN    -> CLOSING  disk_close: whatever is submitted from now on gets -ECANCELED
+ *	CLOSING -> QUIET    close_if_quiet from disk_close, disk_complete or disk_release: in_flight is 0
+ *	QUIET   -> (gone)   close_run, in a later turn: the engine's close
  *
  * Invariants, on the disk's loop:
  * 1. order_first..order_last are all requests that are not done, as submitted. One is handed to the engine only when it
@@ -259,7 +276,7 @@ static void order_remove(struct disk *disk, struct disk_request *req)
 		disk->order_last = req->order_prev;
 }
 
-/* One is over: those that waited for it alone go on. Engines complete never inside submit, so the list holds still. */
+/* One is over: those that waited for it alone go on. Engines never complete inside submit, so the list holds still. */
 static void start_held(struct disk *disk)
 {
 	struct disk_request *req, *next;

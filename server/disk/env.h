@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The insides of struct disk_env, for env.c and disk.c. Private to them. */
+/* The insides of struct disk_env, for env.c, env_host.c and disk.c. Private to them. */
 #ifndef DISK_ENV_H
 #define DISK_ENV_H
 

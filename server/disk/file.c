@@ -187,7 +187,7 @@ static void writeback_start(struct real_file *f)
 		       (struct pool_job){ .work = writeback_work, .done = writeback_done });
 }
 
-/* The loop's files have more dirty than they should: the one that has had it for longest gives some up. */
+/* The loop's files have more dirty bytes than they should: the one that has been dirty for longest is written back. */
 static void writeback_oldest(const struct dirty_budget *budget)
 {
 	for (struct dirty *d = budget->oldest; d; d = d->newer) {
@@ -214,7 +214,7 @@ static void count_dirty(struct real_file *f, uint64_t offset, uint64_t length)
 	dirty_add(budget_of(f), &f->dirty, length, most_dirty(f, offset + length));
 }
 
-/* May what is written there be dirty, too? Starts what makes room. */
+/* Whether that range may become dirty as well. Where not, something is written back, to make room. */
 static bool has_budget(struct real_file *f, uint64_t offset, uint64_t length)
 {
 	struct dirty_budget *budget = budget_of(f);
@@ -233,7 +233,7 @@ static bool has_budget(struct real_file *f, uint64_t offset, uint64_t length)
 	case DIRTY_UNKNOWN:
 		break;
 	}
-	/* While others give some up, or the kernel is asked, there is a little more. */
+	/* While another file is written back, or the kernel is asked, a little more is allowed. */
 	return !f->writing_back && budget->bytes + length <= budget->limit + budget->floor / 4;
 }
 
@@ -335,7 +335,7 @@ static void request_work(struct pool_job *job)
 	request_do(real_of(req->file), req);
 }
 
-/* On a worker that has more to sync: the disk has all of it at once, and each sync waits for less. */
+/* On a worker with more files to sync: the disk gets the writes of all of them at once, so each sync waits for less. */
 static void sync_ahead(struct pool_job *job)
 {
 	struct file_request *req = container_of(job, struct file_request, job);

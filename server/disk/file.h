@@ -38,7 +38,7 @@ struct file_request {
 	int iov_count;
 	bool overwrites;       /* WRITE: all of the range has been written before; a hint */
 	int result;	       /* 0 or -errno */
-	uint64_t error_offset; /* READ with EIO: the first byte that could not be had */
+	uint64_t error_offset; /* READ with EIO: the first byte that could not be read */
 	/* STATUS: the caller's array, filled as struct disk_request says */
 	struct disk_extent *extents;
 	unsigned extent_max, extent_count;

@@ -158,7 +158,7 @@ static int io_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
 	return err;
 }
 
-/* What punching amounts to for a reader, on a file system that cannot. */
+/* On a file system that cannot punch: reads the same as a hole. */
 static int write_zeroes(int fd, uint64_t offset, uint64_t length)
 {
 	static const char zeroes[IO_ZERO_BYTES];

@@ -28,7 +28,7 @@ int file_io_move(int fd, enum file_io_kind kind, uint64_t offset, const struct i
 void file_io_zero_rest(const struct iovec *iov, int iov_count, uint64_t from);
 
 /*
- * FILE_READ. size_bytes: what the file had when it was opened; that it ends before is an error (somebody cut it).
+ * FILE_READ. size_bytes: what the file had when it was opened; an earlier end is an error (somebody truncated it).
  */
 void file_io_read(int fd, struct file_request *req, uint64_t size_bytes);
 void file_io_write(int fd, struct file_request *req);

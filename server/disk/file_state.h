@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Is it the same file, in the same state? What is known of one then holds. Private to disk/. */
+/* Whether a file is the same one, unchanged, so that what is known of it still holds. Private to disk/. */
 #ifndef DISK_FILE_STATE_H
 #define DISK_FILE_STATE_H
 

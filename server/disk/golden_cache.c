@@ -11,7 +11,7 @@
  * first and the slot stays, or the reader sees TAKEN, or an entry that is no longer its own.
  *
  * The mutex guards the list of images, their refs, the slots' owners, the clock's hand and what is populated.
- * Fresh memory is populated 2 MiB at a time by a worker: clearing huge pages is nothing for a loop.
+ * Fresh memory is populated 2 MiB at a time by a worker: a loop has no time to clear huge pages.
  */
 #include "disk/golden_cache.h"
 

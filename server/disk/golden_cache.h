@@ -33,7 +33,7 @@ uint64_t golden_cache_used(const struct golden_cache *cache);
 
 /* Any thread. The image that an open file is, as its inode, size and times say; NULL without memory. */
 struct golden_image *golden_image_get(struct golden_cache *cache, const struct stat *st);
-/* Its data stays for who opens it next. */
+/* Its data stays for whoever opens it next. */
 void golden_image_put(struct golden_image *image);
 
 /*

@@ -7,7 +7,7 @@
  *	(refcount 0)    (1)     no map in     (1)    no map in  (1)     (decremented in memory; in the file
  *	                        memory names it      the file does       with a later flush)
  *
- * So a cluster is never reused before no map in the file names it, and comes back as zeroes (qcow2_reap.c). A
+ * So a cluster is reused only once no map in the file names it, and is zeroes then (qcow2_reap.c). A
  * refcount in memory goes up before an L2 entry names the cluster, and a flush takes both in one snapshot. Nothing
  * below free_hint is free. The file grows before a cluster beyond its end is used, because a map that points beyond
  * the end is a corruption to QEMU.
@@ -18,76 +18,6 @@
 #include "disk/qcow2_engine.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-/* ---- lists ---- */
-
-int qcow2_runs_add(struct qcow2_runs *list, uint64_t first, uint64_t count)
-{
-	struct qcow2_run *last = list->count ? &list->runs[list->count - 1] : NULL;
-
-	if (last && last->first + last->count == first) {
-		last->count += count;
-		return 0;
-	}
-	if (list->count == list->room) {
-		unsigned room = list->room * 2 + 16;
-		struct qcow2_run *more = realloc(list->runs, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		list->runs = more;
-		list->room = room;
-	}
-	list->runs[list->count++] = (struct qcow2_run){ first, count };
-	return 0;
-}
-
-static int compare_runs(const void *a, const void *b)
-{
-	const struct qcow2_run *x = a, *y = b;
-
-	return (x->first > y->first) - (x->first < y->first);
-}
-
-void qcow2_runs_sort(struct qcow2_runs *list)
-{
-	unsigned last = 0;
-
-	if (list->count < 2)
-		return;
-	qsort(list->runs, list->count, sizeof(*list->runs), compare_runs);
-	for (unsigned i = 1; i < list->count; i++) {
-		struct qcow2_run *to = &list->runs[last];
-
-		if (to->first + to->count == list->runs[i].first)
-			to->count += list->runs[i].count;
-		else
-			list->runs[++last] = list->runs[i];
-	}
-	list->count = last + 1;
-}
-
-int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch)
-{
-	struct qcow2_punch *last = list->count ? &list->punches[list->count - 1] : NULL;
-
-	if (last && last->guest_cluster == punch->guest_cluster && last->host == punch->host) {
-		last->mask |= punch->mask;
-		return 0;
-	}
-	if (list->count == list->room) {
-		unsigned room = list->room * 2 + 16;
-		struct qcow2_punch *more = realloc(list->punches, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		list->punches = more;
-		list->room = room;
-	}
-	list->punches[list->count++] = *punch;
-	return 0;
-}
 
 /* ---- the end of the file ---- */
 
@@ -107,7 +37,7 @@ static void grow_done(struct file_request *io)
 	qcow2_wake(&q->grow_waiters, io->result);
 }
 
-/* One block of zeroes where the file shall end. */
+/* One block of zeroes at the new end of the file. */
 static int grow(struct qcow2 *q, uint64_t need, struct qcow2_waiter *waiter)
 {
 	uint64_t most = (uint64_t)q->block_count * QCOW2_REFCOUNTS * QCOW2_CLUSTER_BYTES;

@@ -88,7 +88,7 @@ int qcow2_refuse_open(struct qcow2_meta *m)
 
 /* ---- growing ---- */
 
-/* How far down its backing file reaches, where that is easy to say; 0 where there is none. */
+/* The size of its backing file, as a disk; 0 where there is none. */
 static int backing_size(const struct qcow2_meta *m, uint64_t *size_bytes, struct reason *reason)
 {
 	char *path = qcow2_backing_path(m->path, m->header.backing);
@@ -125,7 +125,7 @@ static int check_grow(const struct qcow2_meta *m, uint64_t size_bytes, struct re
 				     (unsigned long long)m->header.size_bytes);
 	if (m->header.backing[0])
 		err = backing_size(m, &backing, reason);
-	/* What the disk was too short to show must not come to light. */
+	/* What lies in the backing file beyond the end of the disk must not become visible. */
 	if (!err && backing > m->header.size_bytes)
 		err = reason_refuse(reason, -ENOTSUP, "%s is shorter than its backing file and cannot grow", m->path);
 	return err;
@@ -140,7 +140,7 @@ static int grow(struct qcow2_meta *m, uint64_t size_bytes)
 	if (h->ours) {
 		err = qcow2_meta_cover(m, size_bytes);
 	} else {
-		/* Whoever wrote may have left anything; the journal, if there was one, is void. */
+		/* Another program wrote to it, and may have left anything; the journal, if there was one, is void. */
 		err = qcow2_meta_mend(m, size_bytes, &reclaimed);
 		if (h->torn || h->flags & QCOW2_MARK_JOURNAL)
 			h->flags = QCOW2_MARK_INTERRUPTED;
@@ -210,7 +210,7 @@ int qcow2_give_up_journal(const char *path, struct reason *reason)
 	err = qcow2_meta_load(&m, file, path);
 	if (!err && m.header.ours && m.header.flags & QCOW2_MARK_JOURNAL) {
 		err = give_up(&m);
-		/* One that stays is of an older generation: void. */
+		/* If it cannot be removed, it is void all the same: its generation is an older one. */
 		if (!err && snprintf(journal, sizeof(journal), "%s.journal", path) < (int)sizeof(journal))
 			unlink(journal);
 	}

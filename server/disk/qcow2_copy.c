@@ -171,7 +171,7 @@ static int read_layer(struct copy *c, struct copy_layer *layer, const struct qco
 	return err;
 }
 
-/* What reads as zeroes takes no place. */
+/* What reads as zeroes takes no space. */
 static void find_zeroes(struct copy *c, struct qcow2_entry *made)
 {
 	for (unsigned i = 0; i < QCOW2_SUBCLUSTERS; i++) {

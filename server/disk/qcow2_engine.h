@@ -101,7 +101,7 @@ void qcow2_pieces_fini(struct qcow2_pieces *pieces);
 /* The piece with its data; its table exists. QCOW2_WAIT, or -errno. Valid until the next turn, longer when pinned. */
 int qcow2_piece_get(struct qcow2_pieces *pieces, unsigned index, struct qcow2_waiter *waiter,
 		    struct qcow2_piece **piece);
-/* Sees that writing it later cannot fail for want of space. 0, QCOW2_WAIT, -ENOSPC, ... */
+/* Makes sure that writing it later cannot fail for lack of space. 0, QCOW2_WAIT, -ENOSPC, ... */
 int qcow2_piece_reserve(struct qcow2_piece *piece, struct qcow2_waiter *waiter);
 /* Its data, to be changed now; marks it dirty. NULL without memory. */
 uint8_t *qcow2_piece_change(struct qcow2_piece *piece);
@@ -265,7 +265,7 @@ void qcow2_submit_write(struct qcow2 *q, struct disk_request *req);
 void qcow2_submit_zero(struct qcow2 *q, struct disk_request *req);
 void qcow2_submit_status(struct qcow2 *q, struct disk_request *req);
 
-/* ---- qcow2_alloc.c: host clusters ---- */
+/* ---- qcow2_runs.c: lists of what is given back ---- */
 
 struct qcow2_run {
 	uint64_t first, count; /* host clusters */
@@ -287,6 +287,14 @@ struct qcow2_punches {
 	unsigned count, room;
 };
 
+/* 0 or -ENOMEM. */
+int qcow2_runs_add(struct qcow2_runs *runs, uint64_t first, uint64_t count);
+/* Sorts by place in the file and merges neighbours: clusters are freed in the order of the disk, which is another. */
+void qcow2_runs_sort(struct qcow2_runs *runs);
+int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch);
+
+/* ---- qcow2_alloc.c: host clusters ---- */
+
 /* An L2 table for that entry of L1, and its piece, loaded and reserved. 0, QCOW2_WAIT, -errno. */
 int qcow2_prepare_piece(struct qcow2 *q, uint64_t guest_cluster, struct qcow2_waiter *waiter,
 			struct qcow2_piece **piece);
@@ -296,12 +304,10 @@ int qcow2_alloc_cluster(struct qcow2 *q, struct qcow2_waiter *waiter, uint64_t *
 int qcow2_free_cluster(struct qcow2 *q, uint64_t host);
 /* Whether the child may grow by that many bytes: its quota. 0 or -ENOSPC. */
 int qcow2_check_quota(struct qcow2 *q, uint64_t bytes);
-/* 0 or -ENOMEM. */
-int qcow2_runs_add(struct qcow2_runs *runs, uint64_t first, uint64_t count);
-/* By place, with neighbours made one: what was freed in the order of the disk lies otherwise in the file. */
-void qcow2_runs_sort(struct qcow2_runs *runs);
-int qcow2_punches_add(struct qcow2_punches *list, const struct qcow2_punch *punch);
-/* qcow2_reap.c: gives back what a flush has made mature, in the background. */
+
+/* ---- qcow2_reap.c ---- */
+
+/* Gives back what a flush has made mature, in the background. */
 void qcow2_reap(struct qcow2 *q);
 /* From now on only so much that a close does not take long. */
 void qcow2_reap_closing(struct qcow2 *q);
@@ -329,7 +335,7 @@ void qcow2_journal_failed(void *arg, int err);
  * holds also for the next process: qcow2_wait_failed. Then DISK_FAILED.
  */
 void qcow2_fail(struct qcow2 *q, const char *what, int err);
-/* For who is about to answer -EIO because q->failed. QCOW2_WAIT, or -EIO where it may be told. */
+/* Before -EIO is answered because of q->failed: -EIO where that may be told now, otherwise QCOW2_WAIT. */
 int qcow2_wait_failed(struct qcow2 *q, struct qcow2_waiter *waiter);
 /* -ENOSPC was met: tells the owner, once until writes work again. Any context. */
 void qcow2_report_full(struct qcow2 *q);

@@ -131,7 +131,7 @@ static void drop(struct qcow2_piece *piece)
 	piece_free(piece);
 }
 
-/* Room for one more: the oldest that nobody needs goes. */
+/* Makes room for one more: drops the oldest that nobody needs. */
 static void drop_oldest(struct qcow2_pieces *pieces)
 {
 	struct qcow2_piece *piece = pieces->clean;
@@ -314,7 +314,7 @@ static void reserve_done(struct file_request *io)
 	qcow2_wake(&piece->waiters, io->result);
 }
 
-/* Zeroes over zeroes: nothing changes but that the file system has given the block. */
+/* Zeroes over zeroes: nothing changes, but the file system has allocated the block. */
 int qcow2_piece_reserve(struct qcow2_piece *piece, struct qcow2_waiter *waiter)
 {
 	struct file *file = piece->owner->file;

@@ -187,7 +187,7 @@ static void close_unlink_work(struct pool_job *job)
 	q->job_result = disk_env_unlink(q->disk.env, q->journal_path);
 }
 
-/* A journal that stays is one that no generation asks for. */
+/* A journal that could not be removed does no harm: its generation is not that of the header any more. */
 static void close_unlinked(struct pool_job *job)
 {
 	struct qcow2 *q = container_of(job, struct qcow2, job);
@@ -279,7 +279,7 @@ static void close_run(struct loop_msg *msg)
 	mark_submit(q, &q->mark_io, &q->mark_iov, close_marked);
 }
 
-/* Posted: who wakes it is still inside the disk. */
+/* Posted, because the caller that wakes it is still inside the disk. */
 static void close_again(struct qcow2_waiter *waiter)
 {
 	struct qcow2 *q = container_of(waiter, struct qcow2, close_waiter);

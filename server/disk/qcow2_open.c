@@ -132,10 +132,10 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 	if (reclaimed)
 		log_info("%s: %llu clusters that were lost are given back", o->how.path, (unsigned long long)reclaimed);
 	h->flags &= ~(uint32_t)(QCOW2_MARK_JOURNAL | QCOW2_MARK_LEAKS);
-	/* What is left was synced just now, or by the host's going down. */
+	/* Nothing is unsynced any more: mending has synced it, or it was lost with the host. */
 	if (o->result.interrupted)
 		h->flags = QCOW2_MARK_INTERRUPTED;
-	/* Until they are: punching takes its time, and a machine waits for its disk. */
+	/* Leaks are given back later: punching takes long, and a machine waits for its disk. */
 	if (o->q->mature.count)
 		h->flags |= QCOW2_MARK_LEAKS;
 	h->incompatible &= ~QCOW2_INCOMPAT_DIRTY;

@@ -7,8 +7,8 @@
  *	blocks that became zeroes     hold them ---> still zeroes, in the same cluster? ---> punch ---> let them go
  *	within a cluster that stays
  *
- * First the journal has to say what made them free: it may be behind the maps, and a replay that ends before it would
- * give a cluster back to whom it was taken from.
+ * First the journal has to say what made them free: it may be behind the maps, and a replay that ends before that entry
+ * would make the guest cluster that lost a host cluster point to it again.
  *
  * While the disk is open all of it is given back. A close gives back only so much; clusters that are left are leaks,
  * which the next open finds and gives back in the background, and blocks come with their cluster.

@@ -5,8 +5,8 @@
  * In file order and in pieces of 4 MiB: a slow disk then has one long way to go, not many short ones, and the reads of
  * machines, which come between, do not become what it does most of the time (1 MiB: measured, no gain). What is in
  * memory already is not read again. Machines go first: after a piece, while one of them waits for a disk, the
- * read-ahead waits as well, at most as long as the piece took; but not for those who wait for this very file, to whom
- * it brings what they wait for. One at a time in a process. It ends where memory gets short.
+ * read-ahead waits as well, at most as long as the piece took; but not for machines that wait for this very file, since
+ * it reads what they wait for. One at a time in a process. It ends where memory gets short.
  */
 #ifndef DISK_READ_AHEAD_H
 #define DISK_READ_AHEAD_H

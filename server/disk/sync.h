@@ -8,8 +8,8 @@
  *	  +------done: none waits---+            a failure: all fail, now and for ever
  *
  * The kernel tells a failed writeback once, to one fdatasync, and counts the pages as clean. A second one that starts
- * before the first is heard of would succeed, and so would a flush that finds nothing more to sync. So who comes
- * while one runs waits for how that ends, and is then served by one more, together with all that came meanwhile.
+ * before the result of the first is known would succeed, and so would a flush that finds nothing more to sync. So a
+ * sync that is asked for while one runs waits for the end of that, and then shares the next one with all that wait.
  *
  * On the file's loop.
  */

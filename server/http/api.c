@@ -4,6 +4,7 @@
 
 #include "http/listen.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,12 +39,26 @@ bool api_scalar_text(const json_t *value, char *out, size_t out_size)
 	return len >= 0 && (size_t)len < out_size;
 }
 
-bool api_value_text(struct request *request, const char *key, const json_t *value, char text[NOTE_TEXT])
+int api_set_keys(struct request *request, api_set_key *set, struct reason *said)
 {
-	if (api_scalar_text(value, text, NOTE_TEXT))
-		return true;
-	reply_error(request, 400, "", "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
-	return false;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(request->json, key, value) {
+		char text[NOTE_TEXT];
+		struct reason reason = { "" };
+		int err = -EINVAL;
+
+		if (api_scalar_text(value, text, NOTE_TEXT))
+			err = set(request, key, text, &reason);
+		else
+			reason_set(&reason, "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
+		if (err || reason.text[0])
+			*said = reason;
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 void api_get_facts(struct http *http, struct http_facts *facts)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The API: what people do with machines. Each is one call of boot/, which says why where it refuses. */
-#include "http/api.h"
+#include "http/api_machines.h"
 
 #include "base/util.h"
 #include "boot/boot.h"
@@ -195,28 +195,29 @@ void handle_deny(struct request *request)
 
 /* ---- machines ---- */
 
-void handle_machine_release(struct request *request)
+typedef int act_on_machine(struct boot *boot, const char *which, const char *actor, struct reason *reason);
+
+static void act(struct request *request, act_on_machine *run, const char *verb)
 {
 	struct reason reason = { "" };
-	int err = boot_release(request->http->config.boot, request->params[0], request->actor, &reason);
+	int err = run(request->http->config.boot, request->params[0], request->actor, &reason);
 
-	reply_done(request, err, reason.text, "released", request->params[0]);
+	reply_done(request, err, reason.text, verb, request->params[0]);
+}
+
+void handle_machine_release(struct request *request)
+{
+	act(request, boot_release, "released");
 }
 
 void handle_machine_reset(struct request *request)
 {
-	struct reason reason = { "" };
-	int err = boot_reset(request->http->config.boot, request->params[0], request->actor, &reason);
-
-	reply_done(request, err, reason.text, "reset", request->params[0]);
+	act(request, boot_reset, "reset");
 }
 
 void handle_machine_remove(struct request *request)
 {
-	struct reason reason = { "" };
-	int err = boot_remove(request->http->config.boot, request->params[0], request->actor, &reason);
-
-	reply_done(request, err, reason.text, "removed", request->params[0]);
+	act(request, boot_remove, "removed");
 }
 
 void handle_machine_swap(struct request *request)
@@ -257,40 +258,27 @@ void handle_machine_mac_remove(struct request *request)
 	reply_done(request, err, reason.text, "removed", mac);
 }
 
-/* One key after the other, in the order given; says which were set when one is refused. hint: the last that was said.
- */
-static bool set_keys(struct request *request, const json_t *body, struct reason *hint)
+static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)
 {
-	const char *key;
-	json_t *value;
+	int err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason);
 
-	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT];
-		struct reason reason = { "" };
-		int err;
-
-		if (!api_value_text(request, key, value, text))
-			return false;
-		err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, &reason);
-		if (err) {
-			reply_errno(request, err, reason.text, hint_of(err, reason.text));
-			return false;
-		}
-		if (reason.text[0])
-			*hint = reason;
-		/* From here on the machine has its new name. */
-		if (!strcmp(key, "name") && machine_name_valid(text))
-			text_copy(request->params[0], sizeof(request->params[0]), text);
-	}
-	return true;
+	if (!err && !strcmp(key, "name") && machine_name_valid(text))
+		text_copy(request->params[0], sizeof(request->params[0]), text);
+	return err;
 }
 
 void handle_machine_set(struct request *request)
 {
-	struct reason hint = { "" };
+	struct reason said = { "" };
+	int err;
 
-	if (!json_object_size(request->json))
+	if (!json_object_size(request->json)) {
 		reply_error(request, 400, "for example {\"note\": \"third row\"}", "no key was given");
-	else if (set_keys(request, request->json, &hint))
-		api_reply_machine(request, hint.text);
+		return;
+	}
+	err = api_set_keys(request, set_key, &said);
+	if (err)
+		reply_errno(request, err, said.text, hint_of(err, said.text));
+	else
+		api_reply_machine(request, said.text);
 }

@@ -70,53 +70,49 @@ void handle_group(struct request *request)
 	reply_group(request, request->params[0]);
 }
 
-/* One key after the other, in the order given. name: follows a new one. */
-static bool set_keys(struct request *request, const json_t *body, char name[REQUEST_PARAM_TEXT], bool added)
+static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)
 {
-	const char *key;
-	json_t *value;
+	int err = boot_group_set(request->http->config.boot, request->params[0], key, text, request->actor, reason);
 
-	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT];
-		struct reason reason = { "" };
-		int err;
+	if (!err && !strcmp(key, "name"))
+		text_copy(request->params[0], sizeof(request->params[0]), text);
+	return err;
+}
 
-		if (added && !strcmp(key, "name"))
-			continue;
-		if (!api_value_text(request, key, value, text))
-			return false;
-		err = boot_group_set(request->http->config.boot, name, key, text, request->actor, &reason);
-		if (err) {
-			reply_errno(request, err, reason.text, "");
-			return false;
-		}
-		if (!strcmp(key, "name"))
-			text_copy(name, REQUEST_PARAM_TEXT, text);
-	}
-	return true;
+static void set_and_reply(struct request *request)
+{
+	struct reason said = { "" };
+	int err = api_set_keys(request, set_key, &said);
+
+	if (err)
+		reply_errno(request, err, said.text, "");
+	else
+		reply_group(request, request->params[0]);
 }
 
 void handle_group_add(struct request *request)
 {
-	char name[REQUEST_PARAM_TEXT];
+	char *name = request->params[0]; /* the path names none */
 	struct reason reason = { "" };
 	int err;
 
-	text_copy(name, sizeof(name), api_text(request->json, "name"));
+	text_copy(name, sizeof(request->params[0]), api_text(request->json, "name"));
 	err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
-	if (err)
+	if (err) {
 		reply_errno(request, err, reason.text,
 			    name[0] ? "" : "for example {\"name\": \"lab\", \"boot\": \"menu\"}");
-	else if (set_keys(request, request->json, name, true))
-		reply_group(request, name);
+		return;
+	}
+	json_object_del(request->json, "name"); /* it has that one */
+	set_and_reply(request);
 }
 
 void handle_group_set(struct request *request)
 {
 	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"priority\": 10}", "no key was given");
-	else if (set_keys(request, request->json, request->params[0], false))
-		reply_group(request, request->params[0]);
+	else
+		set_and_reply(request);
 }
 
 void handle_group_remove(struct request *request)

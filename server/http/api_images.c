@@ -38,19 +38,13 @@ struct versions_job {
 static int add_version(void *arg, const struct image_version *version)
 {
 	struct versions_job *versions = arg;
-	struct image_version *list;
 
 	if ((versions->name && strcmp(versions->name, version->image)) ||
 	    (versions->number && versions->number != version->number))
 		return 0;
 	if (versions->count == VERSIONS_MAX)
 		return -E2BIG;
-	list = realloc(versions->list, (versions->count + 1) * sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	versions->list = list;
-	list[versions->count++] = *version;
-	return 0;
+	return array_append(&versions->list, &versions->count, version, sizeof(*version));
 }
 
 static int run_versions(struct inventory_tx *tx, struct inventory_job *job)
@@ -316,7 +310,7 @@ void handle_image_default(struct request *request)
 		reply_json(request, 200, json_pack("{s:s}", "default", name));
 }
 
-/* Nothing goes when one of several versions cannot go. */
+/* Unless all of them can be removed, none is. */
 static bool versions_are_free(struct request *request, const struct versions_job *versions)
 {
 	for (unsigned i = 0; i < versions->count; i++) {

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "boot/boot.h"
 #include "disk/disk.h"
+#include "http/api_snapshots.h"
 #include "http/json.h"
 #include "http/routes.h"
 #include "http/text.h"
@@ -106,13 +107,9 @@ static int add_machine_group(struct inventory_tx *tx, const struct machine *mach
 
 static int keep_lun(struct machines_job *machines, const struct volume *volume, json_t *json)
 {
-	struct lun_ref *luns = realloc(machines->luns, (machines->lun_count + 1) * sizeof(*luns));
+	const struct lun_ref ref = { .volume = *volume, .json = json };
 
-	if (!luns)
-		return -ENOMEM;
-	machines->luns = luns;
-	luns[machines->lun_count++] = (struct lun_ref){ .volume = *volume, .json = json };
-	return 0;
+	return array_append(&machines->luns, &machines->lun_count, &ref, sizeof(ref));
 }
 
 static uint64_t shared_bytes(struct machines_job *machines, int64_t version_id)
@@ -199,18 +196,13 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 static int add_machine(void *arg, const struct machine *machine)
 {
 	struct machines_job *machines = arg;
-	struct machine_ref *refs = realloc(machines->refs, (machines->count + 1) * sizeof(*refs));
 	json_t *json = machine_json(machine);
+	const struct machine_ref ref = { .id = machine->id, .system = machine->system, .json = json };
+	int err = json_array_append_new(machines->machines, json) ? -ENOMEM : 0;
 
-	if (refs)
-		machines->refs = refs;
-	if (!refs || json_array_append_new(machines->machines, json))
-		return -ENOMEM;
-	refs[machines->count].id = machine->id;
-	refs[machines->count].json = json;
-	refs[machines->count].system = machine->system;
-	machines->count++;
-	return add_relations(machines, machine, json);
+	if (!err)
+		err = array_append(&machines->refs, &machines->count, &ref, sizeof(ref));
+	return err ? err : add_relations(machines, machine, json);
 }
 
 static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
@@ -257,9 +249,7 @@ static void add_disk(struct http *http, const struct machine_ref *ref, bool deta
 	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", info.path, "format", info.format, "virtual_bytes",
 			 (json_int_t)info.virtual_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "clean",
 			 !err && info.clean && boot_volume_is_closed(http->config.boot, ref->system.id));
-	if (err)
-		json_object_set_new(disk, "error",
-				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+	json_set_file_error(disk, err);
 	json_object_set_new(ref->json, "disk", disk);
 	/* The system volume is its LUN 0, and the first. */
 	lun = json_array_get(json_object_get(ref->json, "luns"), 0);

@@ -10,6 +10,8 @@
  * after the inventory was read. detail: boots and events too; secrets: their secrets.
  */
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines);
+/* Answers with all about the machine that the path names; hint: what to do next, or "". */
+void api_reply_machine(struct request *request, const char *hint);
 
 /* Adds "timeline" and "stuck" (null: it is not) of a boot to its object. Inside a read job; 0 or -errno. */
 int api_timeline(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json);

@@ -178,7 +178,7 @@ void handle_status(struct request *request)
 	json_object_set_new(status, "now_ms", json_integer(time_unix_ms()));
 	json_object_set_new(status, "uptime_s",
 			    json_integer((json_int_t)((time_monotonic_ms() - http->started_ms) / 1000)));
-	json_object_set_new(status, "http", json_string(http_address(http)));
+	json_object_set_new(status, "http", json_string(http->listeners[0].address));
 	add_counts(status, &counts, machines, &space);
 	add_site(http, status);
 	json_decref(machines);

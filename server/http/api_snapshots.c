@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: snapshots of volumes, and copies. machines/M/... is of the disk that a machine boots from, volumes/M:0/...
- * the same. */
-#include "http/api.h"
+/*
+ * The API: snapshots of volumes. machines/M/... is of the disk that a machine boots from; volumes/M:0/... is the same.
+ */
+#include "http/api_snapshots.h"
 
 #include "base/util.h"
 #include "boot/boot.h"
@@ -31,13 +32,8 @@ struct snapshots_job {
 static int take_snapshot(void *arg, const struct snapshot *snapshot)
 {
 	struct snapshots_job *snapshots = arg;
-	struct snapshot *list = realloc(snapshots->list, (snapshots->count + 1) * sizeof(*list));
 
-	if (!list)
-		return -ENOMEM;
-	snapshots->list = list;
-	list[snapshots->count++] = *snapshot;
-	return 0;
+	return array_append(&snapshots->list, &snapshots->count, snapshot, sizeof(*snapshot));
 }
 
 static int run_snapshots(struct inventory_tx *tx, struct inventory_job *job)
@@ -62,9 +58,7 @@ static json_t *snapshot_json(struct http *http, const struct volume *volume, con
 			 snapshot->removed, "current", volume->snapshot_id == snapshot->id, "size_bytes",
 			 (json_int_t)snapshot->size_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "path",
 			 json_text_or_null(info.path));
-	if (err)
-		json_object_set_new(json, "error",
-				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+	json_set_file_error(json, err);
 	return json;
 }
 
@@ -175,20 +169,4 @@ void handle_machine_snapshot_remove(struct request *request)
 void handle_volume_snapshot_remove(struct request *request)
 {
 	change(request, false, boot_snapshot_remove, request->params[1], "removed", 200);
-}
-
-void handle_volume_copy(struct request *request)
-{
-	struct reason reason = { "" };
-	char id[32];
-	int64_t volume_id = 0;
-	int err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(request->json, "name"),
-				   request->actor, &volume_id, &reason);
-
-	if (err) {
-		reply_errno(request, err, reason.text, "");
-		return;
-	}
-	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-	api_reply_volume(request, 201, id, reason.text);
 }

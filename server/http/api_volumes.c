@@ -3,7 +3,7 @@
  * The API: volumes. What the inventory knows is read in one job, files are looked at after it. What people do with them
  * is one call of boot/, which says why where it refuses, and after success what to do next ("hint").
  */
-#include "http/api.h"
+#include "http/api_snapshots.h"
 
 #include "base/util.h"
 #include "boot/boot.h"
@@ -80,17 +80,12 @@ static int add_volume_relations(struct volumes_job *volumes, struct volume_ref *
 static int add_volume(void *arg, const struct volume *volume)
 {
 	struct volumes_job *volumes = arg;
-	struct volume_ref *refs = realloc(volumes->refs, (volumes->count + 1) * sizeof(*refs)), *ref;
+	const struct volume_ref ref = { .volume = *volume, .json = record_json(volume_fields, volume) };
+	int err = json_array_append_new(volumes->volumes, ref.json) ? -ENOMEM : 0;
 
-	if (!refs)
-		return -ENOMEM;
-	volumes->refs = refs;
-	ref = &refs[volumes->count];
-	*ref = (struct volume_ref){ .volume = *volume, .json = record_json(volume_fields, volume) };
-	if (json_array_append_new(volumes->volumes, ref->json))
-		return -ENOMEM;
-	volumes->count++;
-	return add_volume_relations(volumes, ref);
+	if (!err)
+		err = array_append(&volumes->refs, &volumes->count, &ref, sizeof(ref));
+	return err ? err : add_volume_relations(volumes, &volumes->refs[volumes->count - 1]);
 }
 
 static int run_volumes(struct inventory_tx *tx, struct inventory_job *job)
@@ -123,9 +118,7 @@ static void add_stored(struct http *http, const struct volume_ref *ref)
 	json_object_set_new(ref->json, "clean",
 			    json_boolean(!err && info.clean &&
 					 (shared || boot_volume_is_closed(http->config.boot, ref->volume.id))));
-	if (err)
-		json_object_set_new(ref->json, "error",
-				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
+	json_set_file_error(ref->json, err);
 }
 
 /* All, or one. 0 or -errno; *list is taken by the caller. */
@@ -163,7 +156,8 @@ static void reply_unread(struct request *request, const char *which, int err)
 		reply_errno(request, err, "the volume could not be read", "see sanbootd's log");
 }
 
-void api_reply_volume(struct request *request, unsigned status, const char *which, const char *hint)
+/* All about a volume; hint: what to do next, "" or NULL. */
+static void reply_volume(struct request *request, unsigned status, const char *which, const char *hint)
 {
 	json_t *list, *volume, *snapshots;
 	int err = read_volumes(request->http, which, &list);
@@ -183,10 +177,31 @@ void api_reply_volume(struct request *request, unsigned status, const char *whic
 
 void handle_volume(struct request *request)
 {
-	api_reply_volume(request, 200, request->params[0], NULL);
+	reply_volume(request, 200, request->params[0], NULL);
 }
 
 /* ---- changing ---- */
+
+/* With why it was refused; or with the volume as it is now, and what to do next. */
+static void reply_changed(struct request *request, int err, const char *which, const struct reason *said)
+{
+	if (err)
+		reply_errno(request, err, said->text, "");
+	else
+		reply_volume(request, 200, which, said->text);
+}
+
+static void reply_made(struct request *request, int err, int64_t volume_id, const struct reason *said)
+{
+	char id[SIZE_TEXT];
+
+	if (err) {
+		reply_errno(request, err, said->text, "");
+		return;
+	}
+	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
+	reply_volume(request, 201, id, said->text);
+}
 
 /* Where it is missing: -1. Answers where it is no LUN; which ones are allowed is for boot/ to say. */
 static bool body_lun(struct request *request, const json_t *body, int *lun)
@@ -236,17 +251,11 @@ static bool body_kind(struct request *request, const json_t *body, enum volume_k
 
 static void create_volume(struct request *request, const struct boot_volume_new *create)
 {
-	char id[SIZE_TEXT];
 	struct reason reason = { "" };
 	int64_t volume_id = 0;
 	int err = boot_volume_create(request->http->config.boot, create, request->actor, &volume_id, &reason);
 
-	if (err) {
-		reply_errno(request, err, reason.text, "");
-		return;
-	}
-	snprintf(id, sizeof(id), "#%lld", (long long)volume_id);
-	api_reply_volume(request, 201, id, reason.text);
+	reply_made(request, err, volume_id, &reason);
 }
 
 void handle_volume_create(struct request *request)
@@ -266,6 +275,16 @@ void handle_volume_create(struct request *request)
 		create_volume(request, &create);
 }
 
+void handle_volume_copy(struct request *request)
+{
+	struct reason reason = { "" };
+	int64_t volume_id = 0;
+	int err = boot_volume_copy(request->http->config.boot, request->params[0], api_text(request->json, "name"),
+				   request->actor, &volume_id, &reason);
+
+	reply_made(request, err, volume_id, &reason);
+}
+
 void handle_volume_attach(struct request *request)
 {
 	struct reason reason = { "" };
@@ -275,10 +294,7 @@ void handle_volume_attach(struct request *request)
 		return;
 	err = boot_volume_attach(request->http->config.boot, request->params[0], api_text(request->json, "machine"),
 				 lun, request->actor, &reason);
-	if (err)
-		reply_errno(request, err, reason.text, "");
-	else
-		api_reply_volume(request, 200, request->params[0], reason.text);
+	reply_changed(request, err, request->params[0], &reason);
 }
 
 /* For afterwards: MACHINE:LUN does not name it any more once that machine has lost it. */
@@ -320,10 +336,7 @@ void handle_volume_detach(struct request *request)
 		return;
 	err = boot_volume_detach(request->http->config.boot, request->params[0], loser(request, body, machine),
 				 json_is_true(json_object_get(body, "force")), request->actor, &reason);
-	if (err)
-		reply_errno(request, err, reason.text, "");
-	else
-		api_reply_volume(request, 200, id, reason.text);
+	reply_changed(request, err, id, &reason);
 }
 
 void handle_volume_remove(struct request *request)
@@ -343,40 +356,22 @@ static const char *volume_key(const char *key)
 	return strcmp(key, "physical_block") ? key : "physical-block";
 }
 
-/* One key after the other, in the order given. hint: the last that was said. */
-static bool set_keys(struct request *request, const json_t *body, struct reason *hint)
+static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)
 {
-	const char *key;
-	json_t *value;
+	int err = boot_volume_set(request->http->config.boot, request->params[0], volume_key(key), text, request->actor,
+				  reason);
 
-	json_object_foreach((json_t *)(uintptr_t)body, key, value) {
-		char text[NOTE_TEXT];
-		struct reason reason = { "" };
-		int err;
-
-		if (!api_value_text(request, key, value, text))
-			return false;
-		err = boot_volume_set(request->http->config.boot, request->params[0], volume_key(key), text,
-				      request->actor, &reason);
-		if (err) {
-			reply_errno(request, err, reason.text, "");
-			return false;
-		}
-		if (reason.text[0])
-			*hint = reason;
-		/* From here on it has its new name. */
-		if (!strcmp(key, "name") && !strpbrk(request->params[0], "#:"))
-			text_copy(request->params[0], sizeof(request->params[0]), text);
-	}
-	return true;
+	if (!err && !strcmp(key, "name") && !strpbrk(request->params[0], "#:"))
+		text_copy(request->params[0], sizeof(request->params[0]), text);
+	return err;
 }
 
 void handle_volume_set(struct request *request)
 {
-	struct reason hint = { "" };
+	struct reason said = { "" };
 
 	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"size\": \"40G\"}", "no key was given");
-	else if (set_keys(request, request->json, &hint))
-		api_reply_volume(request, 200, request->params[0], hint.text);
+	else
+		reply_changed(request, api_set_keys(request, set_key, &said), request->params[0], &said);
 }

@@ -24,6 +24,7 @@ struct connection;
 struct limiter;
 struct pool;
 struct request;
+struct route;
 struct stream;
 
 /* What a listener serves, and who comes through it. */
@@ -58,6 +59,7 @@ struct listener {
 struct http {
 	struct http_config config; /* endpoints are NULL after the start; texts are ours */
 	char *control_path, *ipxe_dir, *boot_files;
+	const struct route *routes; /* routes.h; handed in, so that what finds a route knows no handler */
 	struct listener listeners[HTTP_LISTENERS_MAX];
 	unsigned listener_count;
 	struct pool *pool;
@@ -90,6 +92,8 @@ struct http {
 	unsigned linger_count;
 };
 
+/* Copies the texts of config; no thread and no listener yet, one reference. NULL without memory. */
+struct http *http_new(const struct http_config *config, const struct route *routes);
 /* Under the lock. */
 void http_ref(struct http *http);
 /* Under the lock, which it gives back; the last one frees. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The endpoint as a whole: started, asked for its addresses, stopped. Main thread. */
+/* The endpoint as a whole: started with its table of routes, asked for its addresses, stopped. Main thread. */
 #include "http/http.h"
 
 #include "base/log.h"
@@ -8,8 +8,8 @@
 #include "base/util.h"
 #include "http/auth.h"
 #include "http/core.h"
-#include "http/limiter.h"
 #include "http/listen.h"
+#include "http/routes.h"
 #include "http/serve.h"
 #include "http/stream.h"
 #include "http/watch.h"
@@ -21,54 +21,6 @@
 #include <unistd.h>
 
 enum { STOP_GRACE_MS = 2000 };
-
-void http_ref(struct http *http)
-{
-	http->refs++;
-}
-
-void http_unref(struct http *http)
-{
-	bool last = --http->refs == 0;
-
-	pthread_mutex_unlock(&http->lock);
-	if (!last)
-		return;
-	pthread_cond_destroy(&http->watch_wake);
-	pthread_cond_destroy(&http->streams_wake);
-	pthread_mutex_destroy(&http->lock);
-	limiter_free(http->limiter);
-	free(http->control_path);
-	free(http->ipxe_dir);
-	free(http->boot_files);
-	free(http);
-}
-
-static struct http *http_alloc(const struct http_config *config)
-{
-	struct http *http = calloc(1, sizeof(*http));
-
-	if (!http)
-		return NULL;
-	http->config = *config;
-	http->config.boot_endpoints = http->config.web_endpoints = NULL;
-	http->config.control_path = http->config.ipxe_dir = http->config.boot_files = NULL;
-	http->refs = 1;
-	http->started_ms = time_monotonic_ms();
-	pthread_mutex_init(&http->lock, NULL);
-	cond_init_monotonic(&http->watch_wake);
-	cond_init_monotonic(&http->streams_wake);
-	http->control_path = config->control_path ? strdup(config->control_path) : NULL;
-	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
-	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");
-	http->limiter = limiter_new();
-	if (!http->limiter || !http->ipxe_dir || !http->boot_files || (config->control_path && !http->control_path)) {
-		pthread_mutex_lock(&http->lock);
-		http_unref(http);
-		return NULL;
-	}
-	return http;
-}
 
 /* ---- listeners ---- */
 
@@ -195,7 +147,7 @@ const char *http_address(const struct http *http)
 
 int http_start(const struct http_config *config, struct http **http, struct reason *reason)
 {
-	struct http *made = http_alloc(config);
+	struct http *made = http_new(config, routes);
 	int err;
 
 	if (!made)

@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "http/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,13 @@ json_t *json_lines(const char *text)
 		text += len + (text[len] == '\n');
 	}
 	return lines;
+}
+
+void json_set_file_error(json_t *object, int err)
+{
+	if (err)
+		json_object_set_new(object, "error",
+				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 }
 
 json_t *event_json(const struct event *event)

@@ -19,6 +19,9 @@ json_t *json_time_or_null(int64_t unix_ms);
 /* The lines of a text as an array. */
 json_t *json_lines(const char *text);
 
+/* "error" where its file could not be looked at; err: 0 or -errno. */
+void json_set_file_error(json_t *object, int err);
+
 json_t *event_json(const struct event *event);
 /* All fields of a record that have a name in JSON. */
 json_t *record_json(const struct field *table, const void *record);

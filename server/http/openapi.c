@@ -176,7 +176,7 @@ void handle_openapi(struct request *request)
 	static const char about[] = "What sanbootctl can do, this API can do. The control socket needs no login.";
 	json_t *paths = json_object(), *schemas = json_object(), *error = content_json(&schema_error, schemas);
 
-	for (const struct route *route = routes; route->pattern; route++)
+	for (const struct route *route = request->http->routes; route->pattern; route++)
 		if (route->answer)
 			add_route(route, paths, schemas);
 	reply_json(request, 200,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every path that is answered. No include guard: routes.h makes the list of handlers from it, routes.c the table, and
- * from that come the check of what is sent (schema.c) and /api/v1/openapi.json (openapi.c).
+ * Every path that is answered. No include guard: routes.h makes the list of handlers from it, route_table.c the table,
+ * and from that come the check of what is sent (schema.c) and /api/v1/openapi.json (openapi.c).
  *
  * ROUTE(method, path, listeners, access, where it runs, handler): for machines, monitoring and pages
  * API(method, path under /api/v1, access, handler, what it takes, status, what it answers, what it does): schemas.c has

@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Finds the route of a request: route_table.h has them. */
+/* Finds the route of a request, in the table that the endpoint was given. */
 #include "http/routes.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum {
-	LISTENERS_BOOT = SERVES_BOOT,
-	LISTENERS_WEB = SERVES_WEB | SERVES_CONTROL,
-	LISTENERS_ANY = SERVES_BOOT | SERVES_WEB | SERVES_CONTROL
-};
-
-#define ROUTE(method, path, serves, access, run, handle) \
-	{ method, path, LISTENERS_##serves, ACCESS_##access, RUN_##run, handle, NULL, NULL, 0, NULL },
-#define API(method, path, access, handle, takes, status, answer, does)            \
-	{ method, API_PATH path,   LISTENERS_WEB,    ACCESS_##access, RUN_WORKER, \
-	  handle, &schema_##takes, &schema_##answer, status,	      does },
-const struct route routes[] = {
-#include "http/route_table.h"
-	{ 0 },
-};
 
 enum match { MATCH_NO, MATCH_YES, MATCH_LONG };
 
@@ -68,7 +52,7 @@ const struct route *route_find(struct request *request, const char *method, cons
 	const size_t size = sizeof(request->reply.allow);
 	bool found = false;
 
-	for (const struct route *route = routes; route->pattern; route++) {
+	for (const struct route *route = request->http->routes; route->pattern; route++) {
 		enum match match;
 
 		if (!(route->serves & request->serves))

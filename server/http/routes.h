@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The table of routes, and the handlers and schemas that it names. Private to the folder. */
+/* What a route is and which one a request takes; the table of them, and the handlers and schemas that it names. Private
+ * to the folder. */
 #ifndef HTTP_ROUTES_H
 #define HTTP_ROUTES_H
 
@@ -31,7 +32,8 @@ struct route {
 	const char *does;
 };
 
-extern const struct route routes[]; /* ends without a pattern */
+/* route_table.c: ends without a pattern. Others than http.c take it from the endpoint (core.h). */
+extern const struct route routes[];
 
 /*
  * The route for a method and a path; parameters are copied into the request. NULL, and the answer is set: 404, 405 with

@@ -36,7 +36,7 @@ void script_paths_make_ask(const struct request *request, struct boot_ask *ask)
 	};
 
 	memset(ask, 0, sizeof(*ask));
-	/* Cut where too long: a MAC or a UUID is then none any more, and the rest only describes. */
+	/* Too long values are cut: a MAC or a UUID is then invalid, and the other fields only describe the machine. */
 	for (size_t i = 0; i < array_len(fields); i++) {
 		const char *value = request_arg(request, fields[i].key);
 

@@ -214,7 +214,7 @@ static void answer_too_large(struct request *request)
 	reply_error(request, 413, "", "the body may have at most %d bytes", HTTP_BODY_MAX);
 }
 
-/* The head is there. What is wrong with it is answered after the body, but for a body that is too large to wait for. */
+/* The head is there. What is wrong with it is answered after the body; a body that is too large, at once. */
 static enum MHD_Result begin(struct request *request, const char *path, const char *method, const char *version)
 {
 	request->begun = true;
@@ -242,8 +242,7 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 {
 	request->body_bytes += *size;
 	if (request->body_bytes > 4 * (uint64_t)HTTP_BODY_MAX)
-		return MHD_NO; /* a chunked body without end: its peer was told nothing because it did not stop to
-				  listen */
+		return MHD_NO; /* a chunked body without end: its peer never stops sending to read an answer */
 	if (request->body_bytes > HTTP_BODY_MAX)
 		answer_too_large(request);
 	else

@@ -6,6 +6,7 @@
  */
 #include "http/usage.h"
 
+#include "base/util.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
@@ -26,25 +27,10 @@ struct usage_read {
 static int add_version(void *arg, const struct image_version *version)
 {
 	struct usage *usage = arg;
-	struct usage_version *list = realloc(usage->versions, (usage->version_count + 1) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	usage->versions = list;
 	/* Each of its machines has a system volume of its own. */
-	list[usage->version_count++] = (struct usage_version){ .version = *version, .readers = version->machines };
-	return 0;
-}
+	const struct usage_version used = { .version = *version, .readers = version->machines };
 
-static int add_own(struct usage *usage, const struct volume *volume)
-{
-	struct volume *list = realloc(usage->own, (usage->own_count + 1) * sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	usage->own = list;
-	list[usage->own_count++] = *volume;
-	return 0;
+	return array_append(&usage->versions, &usage->version_count, &used, sizeof(used));
 }
 
 static int add_reader(void *arg, int64_t machine_id, unsigned lun)
@@ -68,7 +54,7 @@ static int add_volume(void *arg, const struct volume *volume)
 	if (volume->kind == VOLUME_SYSTEM)
 		return 0;
 	if (!volume_kind_is_shared(volume->kind))
-		return add_own(usage, volume);
+		return array_append(&usage->own, &usage->own_count, volume, sizeof(*volume));
 	for (unsigned i = 0; i < usage->version_count; i++) {
 		if (usage->versions[i].version.id == volume->version_id)
 			return attachment_each_machine(read->tx, volume->id, add_reader, &usage->versions[i]);
@@ -80,17 +66,13 @@ static int add_snapshot(void *arg, const struct snapshot *snapshot)
 {
 	struct usage_read *read = arg;
 	struct usage *usage = read->usage;
-	struct volume *list = realloc(usage->layers, (usage->snapshots + 1) * sizeof(*list));
-	int err;
+	struct volume layer;
+	int err = volume_by_id(read->tx, snapshot->volume_id, &layer);
 
-	if (!list)
-		return -ENOMEM;
-	usage->layers = list;
-	err = volume_by_id(read->tx, snapshot->volume_id, &list[usage->snapshots]);
 	if (err)
 		return err;
-	memcpy(list[usage->snapshots++].object, snapshot->object, sizeof(snapshot->object));
-	return 0;
+	memcpy(layer.object, snapshot->object, sizeof(layer.object));
+	return array_append(&usage->layers, &usage->snapshots, &layer, sizeof(layer));
 }
 
 int usage_read(struct inventory_tx *tx, struct usage *usage)
@@ -103,6 +85,14 @@ int usage_read(struct inventory_tx *tx, struct usage *usage)
 	return err ? err : snapshot_each(tx, 0, add_snapshot, &read);
 }
 
+/* 0 where its file cannot be looked at. */
+static uint64_t allocated_bytes(struct http *http, const struct volume *volume)
+{
+	struct volume_info info;
+
+	return store_volume_info(http->config.store, volume, NULL, &info) ? 0 : info.allocated_bytes;
+}
+
 void usage_measure(struct http *http, const json_t *machines, struct usage *usage)
 {
 	json_t *machine;
@@ -111,18 +101,10 @@ void usage_measure(struct http *http, const json_t *machines, struct usage *usag
 	json_array_foreach(machines, i, machine)
 		usage->bytes[VOLUME_SYSTEM] += (uint64_t)json_integer_value(
 			json_object_get(json_object_get(machine, "disk"), "allocated_bytes"));
-	for (unsigned v = 0; v < usage->own_count; v++) {
-		struct volume_info info;
-
-		if (!store_volume_info(http->config.store, &usage->own[v], NULL, &info))
-			usage->bytes[usage->own[v].kind] += info.allocated_bytes;
-	}
-	for (unsigned s = 0; s < usage->snapshots; s++) {
-		struct volume_info info;
-
-		if (!store_volume_info(http->config.store, &usage->layers[s], NULL, &info))
-			usage->snapshots_bytes += info.allocated_bytes;
-	}
+	for (unsigned v = 0; v < usage->own_count; v++)
+		usage->bytes[usage->own[v].kind] += allocated_bytes(http, &usage->own[v]);
+	for (unsigned s = 0; s < usage->snapshots; s++)
+		usage->snapshots_bytes += allocated_bytes(http, &usage->layers[s]);
 	for (unsigned v = 0; v < usage->version_count; v++) {
 		const struct usage_version *version = &usage->versions[v];
 		uint64_t bytes;

@@ -31,7 +31,7 @@ struct usage {
 	unsigned version_count;
 };
 
-/* Inside a read job. 0 or -errno; then, too, usage_fini is to be called. */
+/* Inside a read job. 0 or -errno; usage_fini is to be called in either case. */
 int usage_read(struct inventory_tx *tx, struct usage *usage);
 /* After it. machines: all of them (api_machines), which have the sizes of the system volumes. */
 void usage_measure(struct http *http, const json_t *machines, struct usage *usage);

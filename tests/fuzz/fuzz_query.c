@@ -87,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			lines[i] = "";
 	}
 	http.refs = 1 << 20; /* never freed */
+	http.routes = routes;
 	request = request_new(&http, SERVES_BOOT | SERVES_WEB | SERVES_CONTROL);
 	check_route(request, lines[0]);
 	if (lines[1][0])

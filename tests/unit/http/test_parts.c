@@ -160,6 +160,7 @@ static struct request *make_request(struct http *http, unsigned serves)
 {
 	pthread_mutex_init(&http->lock, NULL);
 	http->refs = 2; /* never freed by a request */
+	http->routes = routes;
 	return request_new(http, serves);
 }
 

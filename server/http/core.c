@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The running endpoint as what all of http/ shares: made, counted, freed. http.c starts and stops what is in it. */
+#include "http/core.h"
+
+#include "base/util.h"
+#include "http/limiter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void http_ref(struct http *http)
+{
+	http->refs++;
+}
+
+void http_unref(struct http *http)
+{
+	bool last = --http->refs == 0;
+
+	pthread_mutex_unlock(&http->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&http->watch_wake);
+	pthread_cond_destroy(&http->streams_wake);
+	pthread_mutex_destroy(&http->lock);
+	limiter_free(http->limiter);
+	free(http->control_path);
+	free(http->ipxe_dir);
+	free(http->boot_files);
+	free(http);
+}
+
+struct http *http_new(const struct http_config *config, const struct route *routes)
+{
+	struct http *http = calloc(1, sizeof(*http));
+
+	if (!http)
+		return NULL;
+	http->config = *config;
+	http->config.boot_endpoints = http->config.web_endpoints = NULL;
+	http->config.control_path = http->config.ipxe_dir = http->config.boot_files = NULL;
+	http->routes = routes;
+	http->refs = 1;
+	http->started_ms = time_monotonic_ms();
+	pthread_mutex_init(&http->lock, NULL);
+	cond_init_monotonic(&http->watch_wake);
+	cond_init_monotonic(&http->streams_wake);
+	http->control_path = config->control_path ? strdup(config->control_path) : NULL;
+	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
+	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");
+	http->limiter = limiter_new();
+	if (!http->limiter || !http->ipxe_dir || !http->boot_files || (config->control_path && !http->control_path)) {
+		pthread_mutex_lock(&http->lock);
+		http_unref(http);
+		return NULL;
+	}
+	return http;
+}
