@@ -45,6 +45,17 @@ uint64_t host_allocated(struct host *host, const char *path)
 	return file ? host_file_allocated_bytes(file) : 0;
 }
 
+uint64_t host_came_back(struct host *host, const char *path, bool forget)
+{
+	struct host_file *file = host_file_find(host, path, false);
+
+	if (!file)
+		return 0;
+	if (forget)
+		file->came_back_bytes = 0;
+	return file->came_back_bytes;
+}
+
 void host_forget(struct host *host, const char *path)
 {
 	struct host_file *file = host_file_find(host, path, false);

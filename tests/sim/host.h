@@ -61,6 +61,8 @@ void host_store(struct host *host, const char *path);
 
 /* What it takes on the medium, 0 where there is no such file. */
 uint64_t host_allocated(struct host *host, const char *path);
+/* What it had given back and takes again, since power cuts came before that was durable. forget: counted anew from now on. */
+uint64_t host_came_back(struct host *host, const char *path, bool forget);
 /* Removes it, if it is there; nobody has it open. */
 void host_forget(struct host *host, const char *path);
 

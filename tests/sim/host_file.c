@@ -159,8 +159,10 @@ static void log_forget(struct host_file *f, const struct log_entry *e)
 {
 	memcpy(f->now + e->offset, f->durable + e->offset, e->length);
 	for (uint64_t at = align_down(e->offset, BLOCK); e->punched && at < e->offset + e->length; at += BLOCK)
-		if (!is_zero(f->now + at, BLOCK))
+		if (!is_zero(f->now + at, BLOCK) && !host_file_is_allocated(f, at, BLOCK)) {
 			host_file_set_allocated(f, at, at + BLOCK, true);
+			f->came_back_bytes += BLOCK;
+		}
 }
 
 void host_file_crash(struct host *host, struct host_file *f, enum host_crash kind)

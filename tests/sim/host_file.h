@@ -17,6 +17,7 @@ struct host_file {
 	unsigned char *now, *durable; /* FILE_MAX_BYTES each, of which little is touched */
 	unsigned char *allocated;     /* a bit for each block */
 	uint64_t size, durable_size;
+	uint64_t came_back_bytes; /* given back, but a power cut came before that was durable */
 	struct log_entry *first, **last;
 	unsigned readers, writers, unlocked; /* handles */
 	bool removed;
