@@ -33,7 +33,7 @@ static void taken_finish(struct taken *taken, int err)
 
 	taken->answered(taken->arg, err);
 	free(taken);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static int taken_check(struct taken *taken, struct inventory_tx *tx, struct machine *machine)
@@ -125,6 +125,6 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 	snprintf(taken->token, sizeof(taken->token), "%s", token);
 	snprintf(taken->client, sizeof(taken->client), "%s", client);
 	taken->msg.run = taken_start;
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	loop_post(boot->loop, &taken->msg);
 }

@@ -10,17 +10,15 @@
 #include "boot/boot.h"
 
 struct stages;
-struct timeline;
 
-/* 0 or -ENOMEM. */
-int stages_new(struct boot *boot, struct stages **stages);
+/* NULL without memory. */
+struct stages *stages_new(struct boot *boot);
 /* From now on it ticks: boot->loop runs, boot->runtime is known. Main thread. */
 void stages_start(struct stages *stages);
 /* No more ticks. Main thread, while the loop runs. */
 void stages_stop(struct stages *stages);
 /* Writes what is left; nobody feeds the timeline any more. Main thread. */
 void stages_free(struct stages *stages);
-struct timeline *stages_timeline(struct stages *stages);
 /* The timeline was told something: it ticks, until nothing is to be done any more. Any thread. */
 void stages_changed(struct stages *stages);
 /* Asks the sessions when iPXE was heard of last, for the timeline. Any thread. */
