@@ -138,19 +138,6 @@ int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machin
 			       SERIAL_TEXT, machine);
 }
 
-int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)
-{
-	char mac[PARSE_MAC_TEXT];
-	uint64_t id;
-
-	if (text[0] == '#')
-		return parse_u64(text + 1, 1, INT64_MAX, &id) ? machine_by_id(tx, (int64_t)id, machine) : -ENOENT;
-	/* No machine's name is a MAC (machine_name_valid). */
-	if (parse_mac(text, mac))
-		return machine_by_mac(tx, mac, machine);
-	return machine_by_name(tx, text, machine);
-}
-
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg)
 {
 	struct machine machine;
