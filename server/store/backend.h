@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A backend: who keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
- * line in store_backends (volumes.c). Nothing above store/ knows which one keeps what: paths and formats come from here
+ * line in store_backends (store.c). Nothing above store/ knows which one keeps what: paths and formats come from here
  * only as text to show.
  *
  * A volume's object is its name in its backend. All functions block, and run on workers, on HTTP's threads or inside an
@@ -72,8 +72,6 @@ struct store_backend {
 	bool (*is_unused)(struct store *store, const char *object);
 };
 
-/* NULL ends. The first is what new volumes get. */
-extern const struct store_backend *const store_backends[];
 extern const struct store_backend store_files; /* files/files.c */
 
 /* NULL: there is none of this name. */

@@ -17,14 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *files_path(const struct store *store, const char *object, char out[PATH_MAX])
+/* STATE/children/OBJECT. Returns out. */
+static const char *files_path(const struct store *store, const char *object, char out[PATH_MAX])
 {
 	return store_path(store, "children", object, out);
-}
-
-void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT])
-{
-	snprintf(out, FILES_BACKING_TEXT, "../images/%s", version->file);
 }
 
 /* ---- making, changing, deleting ---- */
@@ -38,7 +34,7 @@ static int files_create(struct store *store, const struct volume *volume, const 
 	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file)))
 		return reason_refuse(reason, -EINVAL, "not a file name");
 	if (version) {
-		files_backing(version, backing);
+		snprintf(backing, sizeof(backing), FILES_BACKING, version->file);
 		how.size_bytes = version->size_bytes;
 		how.backing = backing;
 		how.backing_format = version->format;
