@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Events: an audit trail, bounded, that is committed with what it tells. Then inventory.c makes a line in the log of it.
+ * Events: a bounded audit trail. An event is committed with the change that it tells of, and then inventory.c logs it.
  */
 #include "inventory/db.h"
 #include "inventory/private.h"

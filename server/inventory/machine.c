@@ -18,7 +18,7 @@ enum {
 	TARGET_STATE_MAX_BYTES = 1 << 20,
 };
 
-/* In this order stand the fields in every statement: record.h. */
+/* The fields, in the order in which every statement has them: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
 #define MACHINE_FIELDS(F)                                                           \
 	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                        \
@@ -224,7 +224,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	/* A conflict with it, or a swap for it, is none any more: who waits asks again in a moment. A refusal stays. */
+	/* Conflicts with it and swaps for it are over: those that wait ask again in a moment. A refusal stays. */
 	query_begin(&q, tx, "DELETE FROM waiting WHERE machine_id = ? AND reason <> ?");
 	query_bind(&q, id);
 	query_bind(&q, WAIT_DENIED);

@@ -107,7 +107,7 @@ int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct vol
 
 /* ---- changes ---- */
 
-/* A time that never comes: until the next start nobody deletes it. */
+/* A time that never comes: nobody deletes it before the next start. */
 #define RESERVED_MS INT64_MAX
 
 static int object_give_up(struct inventory_tx *tx, const char *backend, const char *object, int64_t at_ms)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A backend: who keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
+ * A backend keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
  * line in store_backends (store.c). Nothing above store/ knows which one keeps what: paths and formats come from here
  * only as text to show.
  *
@@ -68,7 +68,7 @@ struct store_backend {
 	uint64_t (*used_bytes)(struct store *store);
 	/* At the start, for each of its volumes: makes it again where it is fresh, or needed for one boot only; or says that it is lost. */
 	void (*reclaim)(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
-	/* An object that no volume names: was it made, and then nothing more? Then what made it did not commit, and it goes. */
+	/* Of an object that no volume names: was it never used? Then what made it did not commit, and the object goes. */
 	bool (*is_unused)(struct store *store, const char *object);
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who was running when the server went away? A machine that rides out a restart is logged in again within seconds, and
- * until then nobody may take its disk from under it. So the inventory has, with each boot, whether it has sessions;
- * what was so at the last stop, in order or not, counts as perhaps running for BOOT_RESUME_MS after the start, until it
- * logs in or a person releases it.
+ * Which machines ran when the server stopped. A machine that rides out a restart logs in again within seconds, and
+ * until then nobody may take its disk away. So the inventory has, with each boot, whether it has sessions;
+ * a machine that had some at the last stop, in order or not, counts as perhaps running for BOOT_RESUME_MS after the
+ * start, until it logs in or a person releases it.
  *
  * A session that ends because the server stops changes nothing in the inventory. Writes are queued in the order of the
  * sessions, from their target's loop.

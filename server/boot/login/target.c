@@ -161,7 +161,7 @@ void boot_target_find(struct boot *boot, const char *iqn, const char *initiator,
 	find->boot = boot;
 	find->found = found;
 	find->arg = arg;
-	/* A name that is too long is nobody's: no IQN is empty. */
+	/* A name that is too long stays empty, and finds nothing: no IQN is empty. */
 	if (strlen(iqn) < sizeof(find->iqn))
 		snprintf(find->iqn, sizeof(find->iqn), "%s", iqn);
 	find->job = (struct inventory_job){ .run = find_run, .done = find_done, .loop = reply_loop };

@@ -304,7 +304,7 @@ int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct
 		err = swap_drop_other_macs(tx, machine->id, m->mac);
 	if (err)
 		return err;
-	/* What the new hardware has not told yet, it will tell when it asks. */
+	/* The new hardware tells the rest when it asks. */
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", row ? row->uuid : "");
 	snprintf(machine->serial, sizeof(machine->serial), "%s", row ? row->serial : "");
 	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");

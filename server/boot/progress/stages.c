@@ -45,7 +45,7 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 
 	if (err && err != -ENOENT)
 		return err;
-	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
+	/* Hardware that is no machine of ours may boot from another server, and there may be much of it. */
 	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))
 		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
@@ -183,7 +183,7 @@ static void stages_tick(uv_timer_t *timer)
 		return;
 	uv_timer_stop(&s->timer);
 	atomic_store(&s->awake, false);
-	/* Whoever told it something before that saw it awake. */
+	/* What was told just before that found it awake, and did not wake it. */
 	if (!timeline_is_idle(s->boot->timeline))
 		stages_changed(s);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between what happens, the timeline and the inventory: a tick each second on boot's loop takes what has changed and
- * writes it in one job, so that nothing is written where it happens. Where nothing boots, nothing ticks. Private to
- * boot/.
+ * Writes the timeline into the inventory: a tick each second on boot's loop takes what has changed and writes it in one
+ * job, so that no event waits for a write. While nothing boots, nothing ticks. Private to boot/.
  */
 #ifndef BOOT_STAGES_H
 #define BOOT_STAGES_H

@@ -333,7 +333,7 @@ static struct followed *find_steady(struct warm *w)
 	return NULL;
 }
 
-/* On a worker: one boot. What is steady is nobody else's to change. */
+/* On a worker: one boot. Nobody else changes an entry that is steady. */
 static void learn_work(struct pool_job *job)
 {
 	struct warm *w = container_of(job, struct warm, learn_job);

@@ -56,7 +56,7 @@ static int read_chain(struct store *store, const char *object, struct chain *cha
 	int err = qcow2_read_info(files_path(store, object, path), &info, reason);
 
 	*chain = (struct chain){ .info = info, .depth = 1 };
-	/* A circle ends, too: it is too deep. */
+	/* Files that stand on each other end this, too: the chain gets too deep. */
 	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
 		err = store_file_name_valid(info.backing) ?
 			      qcow2_read_info(files_path(store, info.backing, path), &info, reason) :

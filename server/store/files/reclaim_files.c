@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * After a start, children/ and the inventory agree. Fresh files that are missing, or that a loss of power may have
- * damaged, are made again: nobody has logged in to them yet. So is what a machine needs for one boot only. Another one
- * that is missing is said, and its volume fails.
+ * damaged, are made again: nobody has logged in to them yet. So is what a machine needs for one boot only. The volume
+ * of any other file that is missing fails, with an event.
  */
 #include "store/files/files.h"
 
@@ -81,7 +81,7 @@ static uint64_t new_child_bytes(struct store *store, uint64_t size_bytes)
 	return (uint64_t)st.st_size;
 }
 
-/* The first write to a disk makes its file longer. Where only its journal is left, that is of no use to anybody. */
+/* The first write to a disk makes its file longer. A journal without its file is of no use. */
 bool files_is_unused(struct store *store, const char *name)
 {
 	char path[PATH_MAX];
