@@ -3,94 +3,21 @@
 #include "boot/boot.h"
 
 #include "base/log.h"
-#include "base/pool.h"
-#include "base/util.h"
 #include "boot/ask/flood.h"
 #include "boot/ask/neighbour.h"
-#include "boot/progress/stages.h"
-#include "boot/progress/turns.h"
+#include "boot/progress/progress.h"
 #include "boot/progress/warm.h"
 #include "boot/script/entry.h"
 #include "boot/script/script.h"
 #include "boot/script/templates.h"
 #include "boot/login/resume.h"
 #include "internal.h"
-#include "store/store.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void boot_enter(struct boot *boot)
-{
-	pthread_mutex_lock(&boot->mutex);
-	boot->in_flight++;
-	pthread_mutex_unlock(&boot->mutex);
-}
-
-void boot_leave(struct boot *boot)
-{
-	pthread_mutex_lock(&boot->mutex);
-	if (--boot->in_flight == 0)
-		pthread_cond_broadcast(&boot->idle);
-	pthread_mutex_unlock(&boot->mutex);
-}
-
-struct discard {
-	struct pool_job job;
-	struct boot *boot;
-	struct volume volume;
-};
-
-static void discard_work(struct pool_job *job)
-{
-	struct discard *discard = container_of(job, struct discard, job);
-
-	store_delete_object(discard->boot->store, &discard->volume);
-	if (discard->volume.snapshot_id)
-		store_delete_given_up(discard->boot->store);
-}
-
-static void discard_done(struct pool_job *job)
-{
-	struct discard *discard = container_of(job, struct discard, job);
-	struct boot *boot = discard->boot;
-
-	free(discard);
-	boot_leave(boot);
-}
-
-void boot_discard_object(struct boot *boot, const struct volume *volume)
-{
-	struct discard *discard = volume->object[0] ? calloc(1, sizeof(*discard)) : NULL;
-
-	if (!discard)
-		return; /* the next start removes it */
-	discard->boot = boot;
-	discard->volume = *volume;
-	discard->job = (struct pool_job){ .work = discard_work, .done = discard_done };
-	boot_enter(boot);
-	pool_submit(boot->pool, POOL_SLOW, &discard->job);
-}
-
-int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
-		      const struct policy *policy, struct volume *made, struct volume *given_up, struct reason *reason)
-{
-	struct volume anew = machine->system;
-	int err;
-
-	anew.version_id = version->id;
-	anew.snapshot_id = 0;
-	err = store_create_volume(boot->store, &anew, version, policy, machine->id, reason);
-	if (err)
-		return err;
-	*given_up = machine->system;
-	*made = anew;
-	machine->system = anew;
-	return 0;
-}
 
 /* RFC 7143 §4.2.7.2: what iqn. names may be made of; and room for ":" + short id + ":i". */
 static bool boot_prefix_valid(const char *prefix)
@@ -130,15 +57,13 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
-	warm_free(boot->warm);
-	turns_free(boot->turns);
+	progress_free(boot);
 	flood_free(boot->flood);
 	templates_free(boot->templates);
 	entries_free(boot->entries);
 	presence_fini(&boot->presence);
 	disks_fini(&boot->disks);
-	pthread_cond_destroy(&boot->idle);
-	pthread_mutex_destroy(&boot->mutex);
+	in_flight_fini(&boot->in_flight);
 	free(boot);
 }
 
@@ -164,18 +89,15 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	presence_init(&made->presence);
 	disks_init(&made->disks);
-	pthread_mutex_init(&made->mutex, NULL);
-	pthread_cond_init(&made->idle, NULL);
-	made->turns = turns_new();
+	in_flight_init(&made->in_flight);
 	made->flood = flood_new();
-	made->warm = warm_new(made);
-	err = made->turns && made->flood && made->warm ? resume_load(made) : -ENOMEM;
+	err = made->flood ? progress_new(made) : -ENOMEM;
+	if (!err)
+		err = resume_load(made);
 	if (!err)
 		err = templates_new(&made->templates);
 	if (!err)
 		err = entries_new(&made->entries);
-	if (!err)
-		err = stages_new(made, &made->stages);
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -189,8 +111,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 {
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
-	stages_start(boot->stages);
-	warm_start(boot->warm);
+	progress_start(boot);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -199,17 +120,18 @@ void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned c
 	memcpy(boot->portals, list, boot->portal_count * sizeof(*list));
 }
 
+void boot_stopping(struct boot *boot)
+{
+	atomic_store(&boot->stopping, true);
+	warm_stop(boot->warm);
+}
+
 void boot_free(struct boot *boot)
 {
 	if (!boot)
 		return;
-	stages_stop(boot->stages);
-	warm_stop(boot->warm);
-	pthread_mutex_lock(&boot->mutex);
-	while (boot->in_flight)
-		pthread_cond_wait(&boot->idle, &boot->mutex);
-	pthread_mutex_unlock(&boot->mutex);
-	stages_free(boot->stages);
+	progress_stop(boot);
+	in_flight_wait(&boot->in_flight);
 	boot_free_parts(boot);
 }
 

@@ -9,7 +9,7 @@
  *       |  +------------------------+                                                     |
  *       +---------------------------------------------------------------------------------+
  *
- * A claim is independent of the state: it refuses new openings and begins; the claimer then waits until the disk is
+ * A claim is independent of the state: it refuses new openings and new boots; its owner then waits until the disk is
  * closed.
  *
  * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Entries by the id of a machine or a volume, made when they are first asked for. Whoever has the table guards it.
+ * Entries by the id of a machine or a volume, made when they are first asked for. The table's owner guards it.
  * Private to boot/.
  */
 #ifndef BOOT_ID_TABLE_H

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of boot/ share: the struct, its life, events. Private to boot/. */
+/* What the files of boot/ share: the struct, system volumes that begin anew, events. Private to boot/. */
 #ifndef BOOT_INTERNAL_H
 #define BOOT_INTERNAL_H
 
 #include "base/reason.h"
 #include "boot/boot.h"
 #include "disks.h"
+#include "in_flight.h"
 #include "presence.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 struct entries;
 struct flood;
 struct stages;
 struct templates;
+struct timeline;
 struct turns;
 struct warm;
 
@@ -54,19 +55,16 @@ struct boot {
 	struct presence_table presence; /* by machine */
 	struct disks disks;		/* by volume */
 	atomic_bool stopping;		/* sessions that end from now on do so because the server stops */
-	struct stages *stages;
-	struct turns *turns;
 	struct flood *flood;
+	struct timeline *timeline; /* these four: progress/ */
+	struct turns *turns;
 	struct warm *warm;
+	struct stages *stages;
 
-	pthread_mutex_t mutex; /* guards in_flight */
-	pthread_cond_t idle;   /* in_flight has become 0 */
-	unsigned in_flight;    /* asynchronous calls whose answer has not been given */
+	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */
 };
 
-/* Every asynchronous call is framed by these, so that boot_free can wait. */
-void boot_enter(struct boot *boot);
-void boot_leave(struct boot *boot);
+/* system_volume.c */
 /*
  * Deletes a volume's object on a worker: that of a big file waits for the disk. Nothing refers to it any more. Nothing
  * happens where it has none.

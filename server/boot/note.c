@@ -47,7 +47,7 @@ static void note_done(struct inventory_job *job, int err)
 		log_error("machine %lld: %s: %s; it could not be recorded: %s", (long long)note->machine_id, note->kind,
 			  note->text, strerror(-err));
 	free(note);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static void note_queue(const struct note *what, const char *format, va_list args)
@@ -59,7 +59,7 @@ static void note_queue(const struct note *what, const char *format, va_list args
 	*note = *what;
 	vsnprintf(note->text, sizeof(note->text), format, args);
 	note->job = (struct inventory_job){ .run = note_run, .done = note_done };
-	boot_enter(note->boot);
+	in_flight_enter(&note->boot->in_flight);
 	inventory_write(note->boot->inventory, &note->job);
 }
 

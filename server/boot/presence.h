@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is known in memory of each machine: its sessions, its last refusal, the boot that began last, and when which
- * event was last recorded, so that a flood is not. Private to boot/.
+ * What is known in memory of each machine: its sessions, its last refusal, the boot that began last, and when each
+ * kind of event was last recorded, so that a flood of them is not. Private to boot/.
  *
  * Loops and HTTP's threads share it: one mutex guards all of it, held for a few instructions; nothing waits under it. A
  * presence lives until presence_forget.

@@ -97,7 +97,7 @@ int db_open(struct db *db, const char *path, bool read_only, struct reason *reas
 		goto fail;
 	sqlite3_extended_result_codes(db->sqlite, 1);
 	sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
-	/* What came by a foreign file shall not run code of its own. */
+	/* Triggers and views of a file that is not ours must not run code. */
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", JOURNAL_LIMIT_BYTES);

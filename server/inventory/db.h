@@ -83,7 +83,7 @@ void query_text(struct query *q, char *out, size_t size);
 void *query_blob(struct query *q, size_t *len);
 /* Gives the statement back. 0 or the first error: -EEXIST (unique), -EINVAL (check), -ENOENT (foreign key), ... */
 int query_end(struct query *q);
-/* The same for a look-up: -ENOENT, too, where no row was found, or where the key is such that nobody has it. */
+/* The same for a look-up: also -ENOENT where no row was found, or where no row can have such a key. */
 int query_end_one(struct query *q, bool found);
 /* For what returns no row: steps and ends. */
 int query_run(struct query *q);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Events: an audit trail that is committed with what it tells, bounded, and then a line in the log.
+ * Events: a bounded audit trail. An event is committed with the change that it tells of, and then inventory.c logs it.
  */
 #include "inventory/db.h"
 #include "inventory/private.h"
@@ -17,22 +17,6 @@
 enum { EVENTS_KEPT = 100000 };
 
 #define EVENT_COLUMNS "id, at_ms, level, kind, actor, coalesce(machine_id, 0), object, text"
-
-static bool event_level(const char *text, enum log_level *level)
-{
-	return log_parse_level(text, level) && *level != LOG_LEVEL_DEBUG;
-}
-
-void event_log(const struct event *event)
-{
-	enum log_level level = LOG_LEVEL_INFO;
-	char text[4 * REASON_TEXT], object[4 * NAME_MAX_TEXT];
-
-	event_level(event->level, &level);
-	log_escape(text, sizeof(text), event->text, strlen(event->text));
-	log_escape(object, sizeof(object), event->object, strlen(event->object));
-	log_write(level, "%s%s%s: %s (%s)", object, object[0] ? ": " : "", event->kind, text, event->actor);
-}
 
 /* Copies text, "..." at its end where it does not fit, '?' for bytes that are not UTF-8. */
 static void copy_text(char *out, size_t size, const char *text)
@@ -78,7 +62,7 @@ static int event_insert(struct inventory_tx *tx, const struct event *filled)
 	int64_t id;
 	int err;
 
-	if (!event_level(filled->level, &level))
+	if (!log_parse_level(filled->level, &level) || level == LOG_LEVEL_DEBUG)
 		return -EINVAL;
 	line = malloc(sizeof(*line));
 	if (!line)

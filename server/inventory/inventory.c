@@ -134,7 +134,18 @@ static void lines_drop(struct inventory_tx *tx, struct event_line *until)
 	}
 }
 
-/* Oldest first, now that they are true. */
+void event_log(const struct event *event)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	char text[4 * REASON_TEXT], object[4 * NAME_MAX_TEXT];
+
+	log_parse_level(event->level, &level);
+	log_escape(text, sizeof(text), event->text, strlen(event->text));
+	log_escape(object, sizeof(object), event->object, strlen(event->object));
+	log_write(level, "%s%s%s: %s (%s)", object, object[0] ? ": " : "", event->kind, text, event->actor);
+}
+
+/* Oldest first, now that they are committed. */
 static void lines_log(struct inventory_tx *tx)
 {
 	struct event_line *line, *next, *oldest = NULL;

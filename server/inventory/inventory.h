@@ -7,8 +7,8 @@
  * commits everything that was queued; a failing job (run < 0) undoes its own changes only. A read job's run is called
  * on a reader thread, which sees one consistent state. Inside run, the functions below are plain calls that take the
  * tx. done comes after the commit (so what it is told is durable), posted to job->loop, or, where that is NULL, on the
- * inventory's thread (keep it short). Times are Unix milliseconds. All texts are UTF-8, NUL-terminated, cut never: too
- * long is -EINVAL.
+ * inventory's thread (keep it short). Times are Unix milliseconds. All texts are UTF-8 and NUL-terminated, and are
+ * never cut: too long is -EINVAL.
  */
 #ifndef INVENTORY_INVENTORY_H
 #define INVENTORY_INVENTORY_H

@@ -18,7 +18,7 @@ enum {
 	TARGET_STATE_MAX_BYTES = 1 << 20,
 };
 
-/* In this order stand the fields in every statement: record.h. */
+/* The fields, in the order in which every statement has them: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
 #define MACHINE_FIELDS(F)                                                           \
 	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                        \
@@ -138,19 +138,6 @@ int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machin
 			       SERIAL_TEXT, machine);
 }
 
-int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine)
-{
-	char mac[PARSE_MAC_TEXT];
-	uint64_t id;
-
-	if (text[0] == '#')
-		return parse_u64(text + 1, 1, INT64_MAX, &id) ? machine_by_id(tx, (int64_t)id, machine) : -ENOENT;
-	/* No machine's name is a MAC (machine_name_valid). */
-	if (parse_mac(text, mac))
-		return machine_by_mac(tx, mac, machine);
-	return machine_by_name(tx, text, machine);
-}
-
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg)
 {
 	struct machine machine;
@@ -237,7 +224,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	/* A conflict with it, or a swap for it, is none any more: who waits asks again in a moment. A refusal stays. */
+	/* Conflicts with it and swaps for it are over: those that wait ask again in a moment. A refusal stays. */
 	query_begin(&q, tx, "DELETE FROM waiting WHERE machine_id = ? AND reason <> ?");
 	query_bind(&q, id);
 	query_bind(&q, WAIT_DENIED);

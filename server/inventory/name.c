@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Names of machines and images: what is one, and which host name is free. A host name is one DNS label (RFC 1123 §2.1)
- * that cannot be taken for a MAC.
+ * Names of machines, images and volumes: what is one, and which host name is free. A host name is one DNS label
+ * (RFC 1123 §2.1) that cannot be taken for a MAC.
  */
 #include "inventory/db.h"
 
@@ -49,6 +49,11 @@ bool image_name_valid(const char *name)
 			return false;
 	}
 	return true;
+}
+
+bool volume_name_valid(const char *name)
+{
+	return image_name_valid(name) && !strchr(name, ':');
 }
 
 bool version_name_parse(const char *text, char name[NAME_MAX_TEXT], unsigned *number)

@@ -11,7 +11,7 @@ struct asset;
 /* inventory_open with another table of schemas: tests of migrations. */
 int inventory_open_table(const char *path, const struct asset *table, struct inventory **inventory,
 			 struct reason *reason);
-/* One line in the log. */
+/* inventory.c: its line in the log. */
 void event_log(const struct event *event);
 /*
  * A volume's fields, in the order in which they stand in every statement (record.h); here, because a machine is read
@@ -40,7 +40,9 @@ void event_log(const struct event *event);
 
 extern const char *const machine_mode_words[], *const auth_kind_words[], *const volume_kind_words[];
 
-struct inventory_tx;
+/* volume.c, for find.c: whatever the name's case; -ENOENT. */
+int volume_by_name(struct inventory_tx *tx, const char *name, struct volume *volume);
+int volume_by_lun(struct inventory_tx *tx, int64_t machine_id, unsigned lun, struct volume *volume);
 
 /* snapshot.c: those of a volume that are removed, and on which nothing stands, go. */
 int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id);

@@ -149,7 +149,7 @@ int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id)
 {
 	int err, gone;
 
-	/* What stood on one that goes now was the last that stood on another, perhaps. */
+	/* One that goes may have been the last that stood on another, which then goes, too. */
 	do {
 		err = snapshots_drop(tx, volume_id, GIVE_UP(NOTHING_STANDS_ON_IT), DROP(NOTHING_STANDS_ON_IT));
 		gone = query_changes(tx);

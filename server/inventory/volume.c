@@ -8,8 +8,6 @@
 #include "inventory/private.h"
 #include "inventory/record.h"
 
-#include "base/parse.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,11 +30,6 @@ const struct field volume_fields[] = {
 bool volume_kind_is_shared(enum volume_kind kind)
 {
 	return kind == VOLUME_SHARED || kind == VOLUME_CD;
-}
-
-bool volume_name_valid(const char *name)
-{
-	return image_name_valid(name) && !strchr(name, ':');
 }
 
 static bool volume_valid(const struct volume *v)
@@ -76,44 +69,24 @@ int volume_by_id(struct inventory_tx *tx, int64_t id, struct volume *volume)
 	return volume_one(&q, volume);
 }
 
-static int volume_by_lun(struct inventory_tx *tx, const char *machine_text, size_t len, uint64_t lun,
-			 struct volume *volume)
+int volume_by_name(struct inventory_tx *tx, const char *name, struct volume *volume)
 {
-	char name[NAME_MAX_TEXT]; /* or MAC, or number: machine_find */
-	struct machine machine;
 	struct query q;
-	int err;
 
-	if (len >= sizeof(name))
-		return -ENOENT;
-	memcpy(name, machine_text, len);
-	name[len] = '\0';
-	err = machine_find(tx, name, &machine);
-	if (err)
-		return err;
-	query_begin(&q, tx,
-		    VOLUME_SELECT
-		    "JOIN attachment ON attachment.volume_id = volume.id WHERE machine_id = ? AND lun = ?");
-	query_bind(&q, machine.id);
-	query_bind(&q, (int64_t)lun);
+	query_begin(&q, tx, VOLUME_SELECT "WHERE lower(name) = lower(?) AND name <> ''");
+	query_bind_text(&q, name, NAME_MAX_TEXT);
 	return volume_one(&q, volume);
 }
 
-int volume_find(struct inventory_tx *tx, const char *text, struct volume *volume)
+int volume_by_lun(struct inventory_tx *tx, int64_t machine_id, unsigned lun, struct volume *volume)
 {
-	const char *colon = strrchr(text, ':'); /* the last: a MAC has some, too */
 	struct query q;
-	uint64_t number;
 
-	/* No volume's name has a ':' (volume_name_valid). */
-	if (!colon && text[0] == '#')
-		return parse_u64(text + 1, 1, INT64_MAX, &number) ? volume_by_id(tx, (int64_t)number, volume) : -ENOENT;
-	if (colon)
-		return parse_u64(colon + 1, 0, LUN_MAX, &number) ?
-			       volume_by_lun(tx, text, (size_t)(colon - text), number, volume) :
-			       -ENOENT;
-	query_begin(&q, tx, VOLUME_SELECT "WHERE lower(name) = lower(?) AND name <> ''");
-	query_bind_text(&q, text, NAME_MAX_TEXT);
+	query_begin(&q, tx,
+		    VOLUME_SELECT
+		    "JOIN attachment ON attachment.volume_id = volume.id WHERE machine_id = ? AND lun = ?");
+	query_bind(&q, machine_id);
+	query_bind(&q, lun);
 	return volume_one(&q, volume);
 }
 
@@ -134,7 +107,7 @@ int volume_each(struct inventory_tx *tx, int (*each)(void *arg, const struct vol
 
 /* ---- changes ---- */
 
-/* A time that never comes: until the next start nobody deletes it. */
+/* A time that never comes: nobody deletes it before the next start. */
 #define RESERVED_MS INT64_MAX
 
 static int object_give_up(struct inventory_tx *tx, const char *backend, const char *object, int64_t at_ms)

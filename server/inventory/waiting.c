@@ -113,7 +113,7 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max)
 	err = waiting_by_mac(tx, waiting->mac, &old);
 	if (err && err != -ENOENT)
 		return err;
-	/* Who already waits may stay, also when the limit was lowered. */
+	/* Those that already wait stay, also when the limit was lowered. */
 	if (err || (old.reason == WAIT_DENIED) != (waiting->reason == WAIT_DENIED)) {
 		err = waiting_make_room(tx, waiting->reason == WAIT_DENIED, now_ms, max);
 		if (err)

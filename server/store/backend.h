@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A backend: who keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
- * line in store_backends (volumes.c). Nothing above store/ knows which one keeps what: paths and formats come from here
+ * A backend keeps the bytes of volumes. One table of functions each; a new backend is a folder of its own and a
+ * line in store_backends (store.c). Nothing above store/ knows which one keeps what: paths and formats come from here
  * only as text to show.
  *
  * A volume's object is its name in its backend. All functions block, and run on workers, on HTTP's threads or inside an
@@ -68,12 +68,10 @@ struct store_backend {
 	uint64_t (*used_bytes)(struct store *store);
 	/* At the start, for each of its volumes: makes it again where it is fresh, or needed for one boot only; or says that it is lost. */
 	void (*reclaim)(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
-	/* An object that no volume names: was it made, and then nothing more? Then what made it did not commit, and it goes. */
+	/* Of an object that no volume names: was it never used? Then what made it did not commit, and the object goes. */
 	bool (*is_unused)(struct store *store, const char *object);
 };
 
-/* NULL ends. The first is what new volumes get. */
-extern const struct store_backend *const store_backends[];
 extern const struct store_backend store_files; /* files/files.c */
 
 /* NULL: there is none of this name. */

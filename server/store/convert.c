@@ -68,7 +68,7 @@ static void child_drop_privileges(void)
 	setrlimit(RLIMIT_AS, &memory);
 	setrlimit(RLIMIT_CORE, &none);
 	nice(10);
-	/* No network. Not everywhere allowed, and not the only wall. */
+	/* No network. Some systems do not allow that, and it is not the only protection. */
 	if (unshare(CLONE_NEWNET) && geteuid() != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET)) { /* goes on with it */
 	}
 	if (geteuid() == 0) {

@@ -164,7 +164,7 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 				 &work->reason);
 }
 
-/* qemu-img runs as nobody: what nobody may read is copied to where it can be handed over. */
+/* qemu-img runs as the user "nobody": an input that this user may not read is copied to where it may. */
 static int work_copy_input(struct work *work, uint64_t in_size, const struct progress *progress)
 {
 	int err;
@@ -203,7 +203,7 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	err = convert_check(&how, &reason);
 	if (!err)
 		err = convert_size(&how, &qemu_size, &reason);
-	/* Were it to see less of the disk than we, the rest would be zeroes. It counts in whole blocks. */
+	/* If qemu-img saw less of the disk than we do, the rest would become zeroes. It counts in whole blocks. */
 	if (!err && qemu_size != align_up(probe->size_bytes, 512) && qemu_size != align_down(probe->size_bytes, 512))
 		err = reason_refuse(&reason, -EUCLEAN,
 				    "holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
@@ -287,7 +287,7 @@ static int work_link(struct work *work, unsigned number)
 static int work_insert(struct inventory_tx *tx, struct work *work)
 {
 	struct image_version *version = &work->version, published;
-	/* That no machine can boot it is no fault of what nobody is to boot from. */
+	/* An image for volumes does not have to boot. */
 	const char *warnings = work->import->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
 	int err;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The read set of a version as a file, images/FILE.bootset: read, learnt into, removed with its image. It is a hint:
- * one that is missing or broken costs the next boot some time, so it is never synced, and what is wrong with it is said
- * and forgotten. It appears by rename, whole. Who learns is one at a time (boot/progress/warm.c). Workers.
+ * one that is missing or broken costs the next boot some time, so it is never synced, and a broken one is logged and
+ * removed. It appears by rename, whole. One boot is learnt from at a time (boot/progress/warm.c). Workers.
  */
 #include "store/store.h"
 

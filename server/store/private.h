@@ -61,7 +61,7 @@ struct store {
 	struct verified verified[VERIFIED_KEPT];
 	uint64_t verified_clock;
 
-	const struct store_backend *const *backends; /* NULL ends; store_backends, but in tests */
+	const struct store_backend *const *backends; /* NULL ends; the first is what new volumes get */
 	pthread_mutex_t shared_mutex;		     /* guards the list, not what is in it */
 	struct shared_disk *shared;		     /* shared.c */
 };

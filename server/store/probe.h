@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a file that shall be imported is, by its own bytes. Only what one file holds completely is let through;
+ * What a file to be imported is, told from its own bytes. Only what one file holds completely is let through;
  * everything else is refused by name, with what to do. Hostile bytes: every structure is bounded. Private to store/.
  */
 #ifndef STORE_PROBE_H

@@ -3,8 +3,7 @@
  * After a start, what is stored and what the inventory says agree. What a crash leaves behind is known for certain, and
  * only that is deleted:
  *
- *  - tmp/ holds nothing that anybody needs, but: a version's file that is missing in images/ (its removal did not
- *    commit) goes back;
+ *  - all of tmp/, except that a version's file that is missing in images/ (its removal did not commit) goes back;
  *  - a file in images/ without a row that still has its second name in tmp/ is an import that did not commit;
  *  - a read set whose version is gone (learn.c);
  *  - an object that a committed change gave up is named in the inventory (discarded_each);
@@ -206,7 +205,7 @@ static void reclaim_image(struct reclaim *r, const struct image_version *version
 			version->image, version->number, version->file);
 }
 
-/* A file of tmp/ with a second name: takes that one too, where no row knows it. */
+/* A file of tmp/ has a second name: removes that one, too, unless a row has it. */
 static void reclaim_half_published(struct reclaim *r, ino_t inode)
 {
 	char path[PATH_MAX];
@@ -340,7 +339,7 @@ void reclaim_record(struct store *store, const struct reclaim_volume *volume, bo
 		log_error("store: %s: %s: this could not be recorded: %s", volume->owner, text, strerror(-err));
 }
 
-/* Who opens a disk over it is refused; a restore is, too. Here somebody learns of it before. */
+/* Opening a disk over it will be refused, and so will a restore. Here people learn of it before. */
 static void check_layer(struct reclaim *r, const struct store_backend *backend, const struct reclaim_layer *layer)
 {
 	const struct snapshot *snapshot = &layer->snapshot;
@@ -376,7 +375,7 @@ static int take_unknown(void *arg, const char *object)
 	return 0;
 }
 
-/* What may be all that is left of somebody's disk, say under an old backup of the inventory, stays, with a warning. */
+/* An object that may be all that is left of somebody's disk (the inventory is an old backup) stays, with a warning. */
 static void reclaim_object(struct store *store, const struct store_backend *backend, const char *object)
 {
 	if (backend->is_unused(store, object)) {

@@ -6,7 +6,7 @@
  *     (none) -- first user --> OPENING -- opened --> OPEN -- last user closes --> CLOSING --> (none)
  *                              others wait             others join                others wait, and open it again
  *
- * The list, and which disk each of them has, are under a mutex, for other loops look there; whatever else concerns one
+ * The list, and which disk each of them has, are under a mutex, since other loops look there; all else of a disk
  * happens on its loop.
  */
 #include "store/shared.h"

@@ -20,8 +20,6 @@ enum {
 	VOLUME_UNIT_BYTES = 4096,
 };
 
-const struct store_backend *const store_backends[] = { &store_files, NULL };
-
 const struct store_backend *store_backend_find(const struct store *store, const char *name)
 {
 	for (const struct store_backend *const *backend = store->backends; *backend; backend++) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Checking what a machine said: see ask.h. All of it came over the network from somebody who may be anybody. Only the
- * MAC must be there and right (only a MAC identifies); what else is unusable is ignored, because firmware is full of
- * nonsense.
+ * Checking what a machine said: see ask.h. All of it came over the network, and may be from anybody. Only the MAC must
+ * be there and right (only a MAC identifies); whatever else is unusable is ignored, because firmware is full of nonsense.
  */
 #include "ask.h"
 

@@ -34,7 +34,7 @@ static const struct rule rules[] = {
 	{ .known = YES, .running = YES, .decision = DECIDE_WAIT_RUNNING },
 	{ .known = YES, .want = IF(WANT_ENTRY_DISK), .decision = DECIDE_ENTRY_DISK },
 	{ .known = YES, .decision = DECIDE_SERVE },
-	/* The MAC is nobody's. */
+	/* No machine has the MAC. */
 	{ .denied = YES, .decision = DECIDE_DENY },
 	{ .twin = YES, .decision = DECIDE_WAIT_SWAP },
 	{ .enrol = IF_DENY, .decision = DECIDE_DENY },

@@ -150,7 +150,7 @@ int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *
 	if (err) {
 		store_delete_object(boot->store, &e->made);
 		e->made.object[0] = '\0';
-		/* Of the database, not of the disks: it is not the same trouble. */
+		/* Here the database has no room, and -ENOSPC means that the disks have none. */
 		if (err == -ENOSPC)
 			err = -EIO;
 	}

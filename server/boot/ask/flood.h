@@ -4,8 +4,9 @@
  *
  * Two things are bounded: how often an address may ask at all, and how many MACs that no machine has may come from it,
  * and from all addresses together. A MAC that was let in may ask again and again at no cost, so 256 new machines behind
- * one router get in within seconds and may wait there for approval. Known machines have no part in what is bounded for
- * all addresses together: a flood from elsewhere does not touch them; and one from behind their own router hardly.
+ * one router get in within seconds and may wait there for approval. What is bounded for all
+ * addresses together does not count known machines: a flood from elsewhere does not touch them, and one from behind
+ * their own router hardly does.
  *
  * Any thread; one mutex. IPv6 addresses count by /64. All tables have a fixed size; what was quiet longest is
  * forgotten. No clock: now_ms is any clock that never goes back.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * GET /boot/taken: how a boot-once is used up that leads to no login. GET /boot may be repeated by anybody, so it
+ * GET /boot/taken: how a boot-once that leads to no login is used up. GET /boot may be repeated by anybody, so it
  * uses nothing up; its script does, at the last moment that can still be seen from here, by a token that only this
- * script holds. Said again (an answer may be lost), the token stays good until boot-once is set anew.
+ * script holds. The token may be sent again (an answer may be lost) until boot-once is set anew.
  */
 #include "boot/internal.h"
 
@@ -33,7 +33,7 @@ static void taken_finish(struct taken *taken, int err)
 
 	taken->answered(taken->arg, err);
 	free(taken);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static int taken_check(struct taken *taken, struct inventory_tx *tx, struct machine *machine)
@@ -73,7 +73,7 @@ static void taken_done(struct inventory_job *job, int err)
 	taken_finish(taken, err == 0 || err == -ENOENT ? err : -EAGAIN);
 }
 
-/* Whoever only guesses makes nobody write. */
+/* A guessed token is refused here, before anything is written. */
 static void taken_looked(struct inventory_job *job, int err)
 {
 	struct taken *taken = container_of(job, struct taken, job);
@@ -125,6 +125,6 @@ void boot_taken(struct boot *boot, const char *mac, const char *token, const cha
 	snprintf(taken->token, sizeof(taken->token), "%s", token);
 	snprintf(taken->client, sizeof(taken->client), "%s", client);
 	taken->msg.run = taken_start;
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	loop_post(boot->loop, &taken->msg);
 }

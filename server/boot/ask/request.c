@@ -17,9 +17,7 @@
 #include "answer.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "boot/progress/stages.h"
-#include "boot/progress/timeline.h"
-#include "boot/progress/warm.h"
+#include "boot/progress/progress.h"
 #include "flood.h"
 
 #include <errno.h>
@@ -39,7 +37,7 @@ static void request_finish(struct request *r, struct boot_answer *answer)
 	buf_fini(&answer->script);
 	explicit_bzero(r, sizeof(*r));
 	free(r);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static void request_fail(struct request *r, int status, enum boot_outcome outcome, const char *reason)
@@ -90,33 +88,27 @@ static void request_note_error(struct request *r)
 {
 	const struct machine *machine = &r->lookup.machine;
 	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->lookup.want.text : "its disk";
-	char problem[160];
 
 	if (!r->asker.error[0] || !r->lookup.facts.known || r->lookup.facts.stranger)
 		return;
-	snprintf(problem, sizeof(problem), "iPXE could not boot %.60s (https://ipxe.org/%s)", what, r->asker.error);
-	timeline_problem(stages_timeline(r->boot->stages), machine->id, problem, false);
+	progress_problem(r->boot, machine->id, false, "iPXE could not boot %.60s (https://ipxe.org/%s)", what,
+			 r->asker.error);
 	if (!presence_event_due(&r->boot->presence, machine->id, PRESENCE_SANBOOT_FAILED, 1, 60000))
 		return;
 	boot_note(r->boot, "warning", "sanboot-failed", "machine", machine->id,
 		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
 }
 
-/* For the timeline: it has its script, or it was here and waits. A stranger proves nothing. */
+/* It has its script, or it was here and waits. A stranger proves nothing. */
 static void request_note_stage(struct request *r, const struct boot_answer *answer)
 {
-	struct timeline *timeline = stages_timeline(r->boot->stages);
-
 	if (r->lookup.facts.stranger)
 		return;
-	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY)) {
-		timeline_script(timeline, r->lookup.machine.id, r->lookup.pending.number, r->asker.mac, r->asker.client,
-				time_unix_ms());
-		warm_script(r->boot->warm, r->lookup.machine.id, r->lookup.pending.number, &r->lookup.version);
-	} else {
-		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
-	}
-	stages_changed(r->boot->stages);
+	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY))
+		progress_script(r->boot, r->lookup.machine.id, r->lookup.pending.number, r->asker.mac, r->asker.client,
+				&r->lookup.version);
+	else
+		progress_waits(r->boot, r->asker.mac, decision_name(r->decision));
 }
 
 static void request_answer(struct request *r)
@@ -288,7 +280,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 	r->arg = arg;
 	r->invalid = !ask_check(ask, &r->asker, &r->reason);
 	r->msg.run = request_start;
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	verdict = flood_ask(boot->flood, r->asker.client, r->asker.mac, time_monotonic_ms());
 	if (!request_flood(r, &verdict, "scripts without end"))
 		loop_post(boot->loop, &r->msg);

@@ -52,7 +52,7 @@ static int find_cd(void *arg, unsigned lun, const struct volume *volume)
 	return *cd_lun != 0;
 }
 
-/* Its first CD. Without one it is told so, as of an entry that there is not. */
+/* Its first CD. Where it has none, its screen says so, as for an entry that is missing. */
 static int want_cd(struct inventory_tx *tx, const struct machine *machine, struct want *want)
 {
 	int err = attachment_each(tx, machine->id, find_cd, &want->cd_lun);

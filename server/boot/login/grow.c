@@ -39,7 +39,7 @@ static void grow_end(struct grow *g, struct disk *disk)
 
 	g->grown(g->arg, disk, g->err, g->reason.text);
 	free(g);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static void grow_opened(void *arg, const struct disk_opened *result)
@@ -141,6 +141,6 @@ void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_l
 		.arg = arg,
 		.inventory_job = { .run = grow_read_run, .done = grow_read, .loop = loop },
 	};
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	inventory_read(boot->inventory, &g->inventory_job);
 }

@@ -70,7 +70,7 @@ static void finish(struct target_open *o, const struct boot_lun *luns, unsigned 
 	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason.text);
 	free(o->volumes);
 	free(o);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 /* ---- which volumes, and are they all right (on a worker) ---- */
@@ -361,7 +361,7 @@ static void prepared(struct pool_job *job)
 
 static void open_begin(struct target_open *o)
 {
-	boot_enter(o->boot);
+	in_flight_enter(&o->boot->in_flight);
 	o->pool_job = (struct pool_job){ .work = prepare, .done = prepared, .loop = o->loop };
 	pool_submit(o->boot->pool, POOL_SLOW, &o->pool_job);
 }
@@ -431,7 +431,7 @@ static void close_one(void *arg)
 		return;
 	c->closed(c->arg);
 	free(c);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned count, void (*closed)(void *arg),
@@ -441,7 +441,7 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 
 	assert(count);
 	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	for (unsigned i = 0; i < count; i++)
 		volume_close(boot, &luns[i], close_one, c);
 }

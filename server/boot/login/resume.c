@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who was running when the server went away? A machine that rides out a restart is logged in again within seconds, and
- * until then nobody may take its disk from under it. So the inventory has, with each boot, whether it has sessions;
- * what was so at the last stop, in order or not, counts as perhaps running for BOOT_RESUME_MS after the start, until it
- * logs in or a person releases it.
+ * Which machines ran when the server stopped. A machine that rides out a restart logs in again within seconds, and
+ * until then nobody may take its disk away. So the inventory has, with each boot, whether it has sessions;
+ * a machine that had some at the last stop, in order or not, counts as perhaps running for BOOT_RESUME_MS after the
+ * start, until it logs in or a person releases it.
  *
  * A session that ends because the server stops changes nothing in the inventory. Writes are queued in the order of the
  * sessions, from their target's loop.
@@ -12,7 +12,6 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "boot/progress/warm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +41,7 @@ static void note_done(struct inventory_job *job, int err)
 		log_error("machine %lld: whether it runs could not be recorded: %s", (long long)note->machine_id,
 			  strerror(-err));
 	free(note);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void resume_session(struct boot *boot, int64_t machine_id, uint64_t number, bool began)
@@ -56,7 +55,7 @@ void resume_session(struct boot *boot, int64_t machine_id, uint64_t number, bool
 		return; /* a machine is then off after a restart, as before it is logged in */
 	*note = (struct resume_note){ .boot = boot, .machine_id = machine_id, .number = number, .running = began };
 	note->job = (struct inventory_job){ .run = note_run, .done = note_done };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	inventory_write(boot->inventory, &note->job);
 }
 
@@ -86,10 +85,4 @@ int resume_load(struct boot *boot)
 				    .until_ms = time_monotonic_ms() + BOOT_RESUME_MS };
 
 	return inventory_read_wait(boot->inventory, &load.job);
-}
-
-void boot_stopping(struct boot *boot)
-{
-	atomic_store(&boot->stopping, true);
-	warm_stop(boot->warm);
 }

@@ -14,9 +14,7 @@
 #include "boot/ask/ask.h"
 #include "boot/ask/enrol.h"
 #include "boot/ask/want.h"
-#include "boot/progress/stages.h"
-#include "boot/progress/timeline.h"
-#include "boot/progress/turns.h"
+#include "boot/progress/progress.h"
 #include "resume.h"
 #include "store/store.h"
 
@@ -151,7 +149,7 @@ static void find_done(struct inventory_job *job, int err)
 	find->found(find->arg, access);
 	explicit_bzero(find, sizeof(*find));
 	free(find);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void boot_target_find(struct boot *boot, const char *iqn, const char *initiator, struct loop *reply_loop,
@@ -163,11 +161,11 @@ void boot_target_find(struct boot *boot, const char *iqn, const char *initiator,
 	find->boot = boot;
 	find->found = found;
 	find->arg = arg;
-	/* A name that is too long is nobody's: no IQN is empty. */
+	/* A name that is too long stays empty, and finds nothing: no IQN is empty. */
 	if (strlen(iqn) < sizeof(find->iqn))
 		snprintf(find->iqn, sizeof(find->iqn), "%s", iqn);
 	find->job = (struct inventory_job){ .run = find_run, .done = find_done, .loop = reply_loop };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	inventory_read(boot->inventory, &find->job);
 }
 
@@ -233,7 +231,7 @@ static void list_done(struct inventory_job *job, int err)
 	list->each(list->arg, NULL, err);
 	free(list->iqns);
 	free(list);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void boot_target_list(struct boot *boot, const char *initiator, struct loop *reply_loop,
@@ -247,7 +245,7 @@ void boot_target_list(struct boot *boot, const char *initiator, struct loop *rep
 	if (strlen(initiator) < sizeof(list->initiator))
 		snprintf(list->initiator, sizeof(list->initiator), "%s", initiator);
 	list->job = (struct inventory_job){ .run = list_run, .done = list_done, .loop = reply_loop };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	inventory_read(boot->inventory, &list->job);
 }
 
@@ -362,7 +360,7 @@ static void begin_done(struct inventory_job *job, int err)
 	reason_default(&begin->reason, err, "the boot could not be recorded: %s", strerror(-err));
 	begin->begun(begin->arg, err, begin->reason.text);
 	free(begin);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, struct loop *reply_loop,
@@ -376,7 +374,7 @@ void boot_target_begin(struct boot *boot, int64_t machine_id, uint64_t number, s
 	begin->machine_id = machine_id;
 	begin->number = number;
 	begin->job = (struct inventory_job){ .run = begin_run, .done = begin_done, .loop = reply_loop };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	inventory_write(boot->inventory, &begin->job);
 }
 
@@ -392,35 +390,10 @@ bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
 	return presence_ephemeral(&boot->presence, machine_id);
 }
 
-static void target_stage(struct boot *boot, int64_t machine_id, const struct boot_session *session,
-			 const char *ended_why)
-{
-	struct timeline *timeline = stages_timeline(boot->stages);
-
-	turns_session(boot->turns, machine_id, !ended_why, time_monotonic_ms());
-	if (!ended_why) {
-		timeline_session_began(timeline, machine_id, session->boot, session->ipxe, session->address,
-				       time_unix_ms());
-		/* When iPXE's session was heard of last tells when the loader was done. */
-		if (!session->ipxe)
-			stages_ask_ipxe(boot, machine_id, session->boot);
-	} else {
-		timeline_session_ended(timeline, machine_id, session->boot, session->ipxe, session->heard_ms,
-				       ended_why);
-	}
-	stages_changed(boot->stages);
-}
-
-void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t number)
-{
-	timeline_first_read(stages_timeline(boot->stages), machine_id, number, time_unix_ms());
-	stages_changed(boot->stages);
-}
-
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why)
 {
-	target_stage(boot, machine_id, session, ended_why);
+	progress_session(boot, machine_id, session, ended_why);
 	resume_session(boot, machine_id, session->boot, !ended_why);
 	/* A boot has about four logins; more than this in a minute is a flood. */
 	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_SESSION, 40, 60000))
@@ -442,11 +415,8 @@ void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn,
 	char shown_iqn[IQN_MAX_TEXT], shown_initiator[IQN_MAX_TEXT];
 
 	if (machine_id) {
-		char problem[256];
-
 		presence_set_refused(&boot->presence, machine_id, why);
-		snprintf(problem, sizeof(problem), "its login was refused: %.200s", why);
-		timeline_problem(stages_timeline(boot->stages), machine_id, problem, true);
+		progress_problem(boot, machine_id, true, "its login was refused: %.200s", why);
 	}
 	if (!presence_event_due(&boot->presence, machine_id, PRESENCE_REFUSED, 6, 60000))
 		return;

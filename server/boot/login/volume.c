@@ -74,7 +74,7 @@ static void failure_done(struct inventory_job *job, int err)
 		log_error("machine %lld: volume #%lld failed (%s), and that could not be recorded: %s",
 			  (long long)failure->machine_id, (long long)failure->volume_id, failure->text, strerror(-err));
 	free(failure);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static void mark_failed(const struct volume_user *user, const char *text)
@@ -84,7 +84,7 @@ static void mark_failed(const struct volume_user *user, const char *text)
 	*failure = (struct failure){ .boot = user->boot, .machine_id = user->machine_id, .volume_id = user->volume_id };
 	snprintf(failure->text, sizeof(failure->text), "%s", text);
 	failure->job = (struct inventory_job){ .run = failure_run, .done = failure_done };
-	boot_enter(user->boot);
+	in_flight_enter(&user->boot->in_flight);
 	inventory_write(user->boot->inventory, &failure->job);
 }
 

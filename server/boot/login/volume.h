@@ -56,7 +56,7 @@ void volume_open(struct target_volume *volume);
 /* Closes the disk of a LUN, and gives the volume back. closed, on its loop. */
 void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg);
 
-/* Whom the events of an open disk concern; NULL: it is shared. Who opens the disk again hands it on, or frees it. */
+/* The machine that an open disk's events are of; NULL: it is shared. Opening the disk again hands it on, or frees it. */
 struct volume_user *volume_user_of(const struct disk *disk);
 void volume_user_free(struct volume_user *user);
 /* What its disk is opened with. */

@@ -12,9 +12,7 @@
 #include "base/util.h"
 #include "boot/ask/answer.h"
 #include "boot/ask/enrol.h"
-#include "boot/progress/stages.h"
-#include "boot/progress/timeline.h"
-#include "boot/progress/turns.h"
+#include "boot/progress/progress.h"
 #include "running.h"
 #include "store/store.h"
 
@@ -212,7 +210,7 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 	if (!err) {
 		presence_set_resume(&boot->presence, m.machine.id, 0);
 		running_release(boot, m.machine.id, "released by a person");
-		turns_leave(boot->turns, m.machine.id);
+		progress_released(boot, m.machine.id);
 	}
 	return err;
 }
@@ -306,7 +304,7 @@ int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct
 		err = swap_drop_other_macs(tx, machine->id, m->mac);
 	if (err)
 		return err;
-	/* What the new hardware has not told yet, it will tell when it asks. */
+	/* The new hardware tells the rest when it asks. */
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", row ? row->uuid : "");
 	snprintf(machine->serial, sizeof(machine->serial), "%s", row ? row->serial : "");
 	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");
@@ -387,8 +385,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 	}
 	disks_forget(&boot->disks, m.machine.system.id);
 	presence_forget(&boot->presence, m.machine.id);
-	timeline_forget(stages_timeline(boot->stages), m.machine.id);
-	turns_leave(boot->turns, m.machine.id);
+	progress_removed(boot, m.machine.id);
 	return 0;
 }
 

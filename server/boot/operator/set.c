@@ -51,7 +51,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	return err ? err : machine_boot_end_all(tx, m->machine.id);
 }
 
-/* "": nothing of its own, which people say with a word. */
+/* "" is nothing of its own, for which people write the word in nothing. */
 static int set_boot_text(struct manage *m, const char *nothing, char text[BOOT_TEXT])
 {
 	struct reason why;
@@ -72,7 +72,7 @@ static int set_boot(struct manage *m, struct inventory_tx *tx)
 	return set_boot_text(m, "group", m->machine.boot);
 }
 
-/* A new token: what an earlier script would use up is not this one. */
+/* A new token, so that an earlier script does not use up this boot-once. */
 static int set_boot_once(struct manage *m, struct inventory_tx *tx)
 {
 	int err = set_boot_text(m, "none", m->machine.boot_once);

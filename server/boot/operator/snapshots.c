@@ -28,7 +28,7 @@ enum { AUTOMATIC_KEPT = 3 };
 
 struct snapshot_change {
 	struct volume_change c;
-	struct manage m; /* the machine that has it; for who runs */
+	struct manage m; /* the machine that has it: to ask whether it runs */
 	const char *label;
 	struct snapshot snapshot; /* made, or restored */
 	struct volume_info info;
@@ -401,7 +401,7 @@ int boot_snapshot_restore(struct boot *boot, const char *volume, const char *lab
 		return err;
 	err = write_rows(&s, restore_run);
 	end_exclusive(&s);
-	/* Also what was removed long ago, and the volume stood on. */
+	/* Also snapshots that were removed long ago, and that the volume stood on until now. */
 	if (!err)
 		store_delete_given_up(boot->store);
 	return err;
@@ -419,7 +419,7 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 	return err ? err : note(s, tx, "snapshot-removed", s->stays ? "; its file goes once nothing stands on it" : "");
 }
 
-/* Its object is none that anybody has open, or the volume stands on it and it stays: no claim. */
+/* No claim: nobody has its object open, unless the volume stands on it, and then it stays. */
 int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
 			 struct reason *reason)
 {

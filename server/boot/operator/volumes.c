@@ -70,7 +70,7 @@ static int attach_rows(struct volume_change *c, struct inventory_tx *tx)
 			       "volume %s is LUN %u", c->volume.name, c->lun);
 }
 
-/* After the commit: a machine that runs gets it now; how it sees it is said. */
+/* After the commit: a machine that runs gets it now, and the reason says how it will see it. */
 static void attach_running(struct volume_change *c)
 {
 	struct reason why;
@@ -262,7 +262,7 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 			       "volume %s, which was LUN %u", c->volume.name, c->lun);
 }
 
-/* Whose is it, and may that one lose it? */
+/* Which machine has it, and may it be taken away? */
 static int detach_check(struct volume_change *c, bool force)
 {
 	unsigned left_ms = c->attached ? presence_resume_left_ms(&c->boot->presence, c->machine.id) : 0;
@@ -294,7 +294,7 @@ static int detach_claimed(struct volume_change *c, bool force)
 		return reason_refuse(c->reason, -EBUSY, "volume %s does not close: try again, and see the log",
 				     c->volume.name);
 	err = change_write(c, detach_run);
-	/* A shared one has no claim: who has opened it in between loses it now. */
+	/* A shared one has no claim: a machine that has opened it in between loses it now. */
 	if (!err && volume_kind_is_shared(c->volume.kind))
 		running_detach(c->boot, c->machine.id, c->lun, true, c->reason);
 	if (!err)

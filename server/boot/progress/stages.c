@@ -20,7 +20,6 @@ enum { STAGES_TICK_MS = 1000, STAGES_BATCH = 128 };
 
 struct stages {
 	struct boot *boot;
-	struct timeline *timeline;
 	uv_timer_t timer;
 	bool started;	   /* the main thread's */
 	atomic_bool awake; /* the timer runs, or wake is on its way */
@@ -46,7 +45,7 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 
 	if (err && err != -ENOENT)
 		return err;
-	/* Who is no machine of ours may well boot from another server; and there may be many of them. */
+	/* Hardware that is no machine of ours may boot from another server, and there may be much of it. */
 	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))
 		return 0;
 	return event_add(tx, "warning", "stuck", "server", machine.id, machine.name, "%s%sstuck at %s: %s%s%s",
@@ -110,11 +109,11 @@ static void asking_each(void *arg, const struct boot_session *session, int err)
 	}
 	/* Where those were not all, nobody knows: it is asked again later. */
 	if (!err)
-		timeline_ipxe_heard(stages_timeline(boot->stages), asking->machine_id, asking->number, asking->heard_ms,
+		timeline_ipxe_heard(boot->timeline, asking->machine_id, asking->number, asking->heard_ms,
 				    time_unix_ms());
 	stages_changed(boot->stages);
 	free(asking);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void stages_ask_ipxe(struct boot *boot, int64_t machine_id, uint64_t number)
@@ -124,14 +123,14 @@ void stages_ask_ipxe(struct boot *boot, int64_t machine_id, uint64_t number)
 	if (!asking)
 		return; /* it is asked again later */
 	*asking = (struct asking){ .boot = boot, .machine_id = machine_id, .number = number };
-	boot_enter(boot);
+	in_flight_enter(&boot->in_flight);
 	boot->runtime->sessions(boot->runtime->arg, (uint64_t)machine_id, boot->loop, asking_each, asking);
 }
 
 /* Takes what can be written; questions are asked and drop out. */
 static void stages_take(struct stages *s)
 {
-	unsigned got = timeline_take(s->timeline, s->changes, STAGES_BATCH);
+	unsigned got = timeline_take(s->boot->timeline, s->changes, STAGES_BATCH);
 
 	s->count = 0;
 	for (unsigned i = 0; i < got; i++) {
@@ -158,7 +157,7 @@ static void stages_write(struct stages *s)
 		return;
 	s->writing = true;
 	s->job = (struct inventory_job){ .run = stages_run, .done = stages_written, .loop = s->boot->loop };
-	boot_enter(s->boot);
+	in_flight_enter(&s->boot->in_flight);
 	inventory_write(s->boot->inventory, &s->job);
 }
 
@@ -170,22 +169,22 @@ static void stages_written(struct inventory_job *job, int err)
 	s->writing = false;
 	if (err)
 		log_error("boot: %u stages of boots could not be recorded: %s", s->count, strerror(-err));
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 static void stages_tick(uv_timer_t *timer)
 {
 	struct stages *s = timer->data;
 
-	timeline_tick(s->timeline, time_unix_ms(), time_monotonic_ms());
+	timeline_tick(s->boot->timeline, time_unix_ms(), time_monotonic_ms());
 	if (!s->writing)
 		stages_write(s);
-	if (s->writing || !timeline_is_idle(s->timeline))
+	if (s->writing || !timeline_is_idle(s->boot->timeline))
 		return;
 	uv_timer_stop(&s->timer);
 	atomic_store(&s->awake, false);
-	/* Whoever told it something before that saw it awake. */
-	if (!timeline_is_idle(s->timeline))
+	/* What was told just before that found it awake, and did not wake it. */
+	if (!timeline_is_idle(s->boot->timeline))
 		stages_changed(s);
 }
 
@@ -195,7 +194,7 @@ static void stages_wake(struct loop_msg *msg)
 
 	if (s->open)
 		uv_timer_start(&s->timer, stages_tick, STAGES_TICK_MS, STAGES_TICK_MS);
-	boot_leave(s->boot);
+	in_flight_leave(&s->boot->in_flight);
 }
 
 /* ---- life; main thread ---- */
@@ -209,21 +208,15 @@ static void stages_open(void *arg)
 	s->open = true;
 }
 
-int stages_new(struct boot *boot, struct stages **stages)
+struct stages *stages_new(struct boot *boot)
 {
 	struct stages *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return -ENOMEM;
+		return NULL;
 	s->boot = boot;
-	s->timeline = timeline_new();
-	if (!s->timeline) {
-		free(s);
-		return -ENOMEM;
-	}
 	sem_init(&s->closed, 0, 0);
-	*stages = s;
-	return 0;
+	return s;
 }
 
 void stages_start(struct stages *s)
@@ -259,18 +252,14 @@ void stages_stop(struct stages *s)
 
 void stages_free(struct stages *s)
 {
-	while ((s->count = timeline_take(s->timeline, s->changes, STAGES_BATCH)) > 0) {
+	if (!s)
+		return;
+	while ((s->count = timeline_take(s->boot->timeline, s->changes, STAGES_BATCH)) > 0) {
 		s->job = (struct inventory_job){ .run = stages_run };
 		inventory_write_wait(s->boot->inventory, &s->job);
 	}
 	sem_destroy(&s->closed);
-	timeline_free(s->timeline);
 	free(s);
-}
-
-struct timeline *stages_timeline(struct stages *s)
-{
-	return s->timeline;
 }
 
 void stages_changed(struct stages *s)
@@ -278,44 +267,6 @@ void stages_changed(struct stages *s)
 	if (atomic_exchange(&s->awake, true))
 		return;
 	s->wake.run = stages_wake;
-	boot_enter(s->boot);
+	in_flight_enter(&s->boot->in_flight);
 	loop_post(s->boot->loop, &s->wake);
-}
-
-/* ---- what boot.h offers; any thread ---- */
-
-void boot_seen_dhcp(struct boot *boot, const char *mac, enum stage stage, const char *detail, int64_t at_ms)
-{
-	char key[PARSE_MAC_TEXT];
-	char shown[STAGE_DETAIL_TEXT];
-
-	if (!parse_mac(mac, key) || stage > STAGE_BOOT_FILE)
-		return;
-	parse_clean_text(detail, shown, sizeof(shown));
-	timeline_arrival(stages_timeline(boot->stages), key, stage, shown, at_ms);
-	stages_changed(boot->stages);
-}
-
-void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
-{
-	char shown[STAGE_DETAIL_TEXT];
-
-	parse_clean_text(file, shown, sizeof(shown));
-	timeline_arrival(stages_timeline(boot->stages), address, STAGE_BOOT_FILE, shown, time_unix_ms());
-	stages_changed(boot->stages);
-}
-
-unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1])
-{
-	return timeline_arriving(boot->stages->timeline, mac, records);
-}
-
-void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
-{
-	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
-}
-
-const char *boot_stage_hint(enum stage stage)
-{
-	return timeline_hint(stage);
 }

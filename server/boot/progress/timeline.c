@@ -100,7 +100,7 @@ void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, co
 	by_address = arrival_find(t, address);
 	track = track_get(t, machine_id, number);
 	track->seen_ms = now_ms;
-	/* Not only another attempt of the same power-on. Behind an address may be others. */
+	/* A new power-on, not another attempt of the same one. Several machines may share an address. */
 	if (by_mac || !track->at_ms[STAGE_SCRIPT] || now_ms - track->at_ms[STAGE_SCRIPT] > 10 * TIMELINE_LOGIN_MS) {
 		*track = (struct track){ .machine_id = machine_id, .number = number, .seen_ms = now_ms };
 		snprintf(track->mac, sizeof(track->mac), "%s", mac);
@@ -253,8 +253,8 @@ static void track_tick(struct timeline *t, struct track *track, int64_t now_ms)
 	if (!track->due_ms || now_ms < track->due_ms)
 		return;
 	/*
-	 * Without a script of ours to its disk (an installer with the disk hooked, a boot from before a restart): who
-	 * knows what it does?
+	 * Our script did not lead it to its disk (an installer with the disk hooked, a boot from before a restart):
+	 * nobody knows what it does.
 	 */
 	if (!track->at_ms[STAGE_SCRIPT]) {
 		track->due_ms = 0;
@@ -277,7 +277,7 @@ static void arrival_tick(struct timeline *t, struct arrival *a, int64_t now_ms)
 	if (!a->due_ms || now_ms < a->due_ms)
 		return;
 	a->due_ms = 0;
-	/* Behind an address may be anybody, who only looked at a file. */
+	/* An address alone proves nothing: somebody may only have looked at a file. */
 	if (strlen(a->key) + 1 != PARSE_MAC_TEXT || a->key[2] != ':')
 		return;
 	a->stuck_ms = now_ms;

@@ -15,7 +15,7 @@
  *     steady        the system's session has stood for 20 s: the take-over by the daemon of the running system, which
  *                   logs in anew, is over by then
  *
- * Only a boot whose script led to its disk can be stuck: what an installer with the disk hooked does, nobody knows.
+ * Only a boot whose script led to its disk can be stuck: nobody knows what an installer with the disk hooked does.
  *
  * Any thread; one mutex, held for a scan of a table. Both tables are bounded: what was quiet longest is forgotten.
  * Nothing here waits, writes or asks a clock: now_ms and at_ms are Unix milliseconds from the caller.

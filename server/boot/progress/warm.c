@@ -136,7 +136,7 @@ static void queue_done(struct pool_job *job)
 		w->reading = false;
 	pthread_mutex_unlock(&w->mutex);
 	if (!more)
-		boot_leave(boot);
+		in_flight_leave(&boot->in_flight);
 }
 
 /* With the mutex. */
@@ -165,7 +165,7 @@ static void enqueue(struct warm *w, const struct image_version *version)
 	}
 	if (begin) {
 		w->queue_job = (struct pool_job){ .work = queue_work, .done = queue_done };
-		boot_enter(w->boot);
+		in_flight_enter(&w->boot->in_flight);
 		pool_submit(w->boot->pool, POOL_SLOW, &w->queue_job);
 	}
 	pthread_mutex_unlock(&w->mutex);
@@ -198,7 +198,7 @@ static void versions_done(struct inventory_job *job, int err)
 	if (err)
 		log_warning("boot: no image is read ahead: the inventory: %s", strerror(-err));
 	free(versions);
-	boot_leave(boot);
+	in_flight_leave(&boot->in_flight);
 }
 
 void warm_start(struct warm *w)
@@ -208,7 +208,7 @@ void warm_start(struct warm *w)
 	if (!versions)
 		return;
 	*versions = (struct versions_job){ .job = { .run = versions_run, .done = versions_done }, .warm = w };
-	boot_enter(w->boot);
+	in_flight_enter(&w->boot->in_flight);
 	inventory_read(w->boot->inventory, &versions->job);
 }
 
@@ -333,7 +333,7 @@ static struct followed *find_steady(struct warm *w)
 	return NULL;
 }
 
-/* On a worker: one boot. What is steady is nobody else's to change. */
+/* On a worker: one boot. Nobody else changes an entry that is steady. */
 static void learn_work(struct pool_job *job)
 {
 	struct warm *w = container_of(job, struct warm, learn_job);
@@ -362,7 +362,7 @@ static void learn_done(struct pool_job *job)
 		pool_submit(boot->pool, POOL_SLOW, job);
 	pthread_mutex_unlock(&w->mutex);
 	if (!more)
-		boot_leave(boot);
+		in_flight_leave(&boot->in_flight);
 }
 
 void warm_steady(struct warm *w, int64_t machine_id, uint64_t number)
@@ -377,7 +377,7 @@ void warm_steady(struct warm *w, int64_t machine_id, uint64_t number)
 		if (!w->learning) {
 			w->learning = true;
 			w->learn_job = (struct pool_job){ .work = learn_work, .done = learn_done };
-			boot_enter(w->boot);
+			in_flight_enter(&w->boot->in_flight);
 			pool_submit(w->boot->pool, POOL_SLOW, &w->learn_job);
 		}
 	}

@@ -17,14 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *files_path(const struct store *store, const char *object, char out[PATH_MAX])
+/* STATE/children/OBJECT. Returns out. */
+static const char *files_path(const struct store *store, const char *object, char out[PATH_MAX])
 {
 	return store_path(store, "children", object, out);
-}
-
-void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT])
-{
-	snprintf(out, FILES_BACKING_TEXT, "../images/%s", version->file);
 }
 
 /* ---- making, changing, deleting ---- */
@@ -38,7 +34,7 @@ static int files_create(struct store *store, const struct volume *volume, const 
 	if (!store_file_name_valid(volume->object) || (version && !store_file_name_valid(version->file)))
 		return reason_refuse(reason, -EINVAL, "not a file name");
 	if (version) {
-		files_backing(version, backing);
+		snprintf(backing, sizeof(backing), FILES_BACKING, version->file);
 		how.size_bytes = version->size_bytes;
 		how.backing = backing;
 		how.backing_format = version->format;
@@ -60,7 +56,7 @@ static int read_chain(struct store *store, const char *object, struct chain *cha
 	int err = qcow2_read_info(files_path(store, object, path), &info, reason);
 
 	*chain = (struct chain){ .info = info, .depth = 1 };
-	/* A circle ends, too: it is too deep. */
+	/* Files that stand on each other end this, too: the chain gets too deep. */
 	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
 		err = store_file_name_valid(info.backing) ?
 			      qcow2_read_info(files_path(store, info.backing, path), &info, reason) :

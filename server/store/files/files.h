@@ -5,15 +5,10 @@
 
 #include "store/backend.h"
 
-#include <limits.h>
-
 enum { FILES_BACKING_TEXT = 160 };
 #define FILES_JOURNAL_SUFFIX ".journal"
-
-/* STATE/children/OBJECT. Returns out. */
-const char *files_path(const struct store *store, const char *object, char out[PATH_MAX]);
-/* What a child's header calls its golden version. */
-void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT]);
+/* What a child's header calls its golden version, by the version's file. */
+#define FILES_BACKING "../images/%s"
 
 /* reclaim_files.c */
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * After a start, children/ and the inventory agree. Fresh files that are missing, or that a loss of power may have
- * damaged, are made again: nobody has logged in to them yet. So is what a machine needs for one boot only. Another one
- * that is missing is said, and its volume fails.
+ * damaged, are made again: nobody has logged in to them yet. So is what a machine needs for one boot only. The volume
+ * of any other file that is missing fails, with an event.
  */
 #include "store/files/files.h"
 
@@ -24,13 +24,13 @@ static bool is_sound(struct store *store, const struct reclaim_volume *row, cons
 	uint64_t least = volume->size_bytes;
 
 	if (version) {
-		files_backing(version, backing);
+		snprintf(backing, sizeof(backing), FILES_BACKING, version->file);
 		least = version->size_bytes;
 	}
 	if (row->layer[0])
 		snprintf(backing, sizeof(backing), "%s", row->layer);
-	return !qcow2_read_info(files_path(store, volume->object, path), info, &reason) && info->size_bytes >= least &&
-	       !strcmp(info->backing, backing);
+	return !qcow2_read_info(store_path(store, "children", volume->object, path), info, &reason) &&
+	       info->size_bytes >= least && !strcmp(info->backing, backing);
 }
 
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *row)
@@ -57,7 +57,8 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 				       "with a new one");
 		return;
 	}
-	if (access(files_path(store, volume->object, path), F_OK) && errno == ENOENT && volume->state == VOLUME_READY)
+	if (access(store_path(store, "children", volume->object, path), F_OK) && errno == ENOENT &&
+	    volume->state == VOLUME_READY)
 		reclaim_record(store, row, true,
 			       volume->kind == VOLUME_SYSTEM ?
 				       "its disk is missing in children/: put the file back (a backup), or reset the "
@@ -80,7 +81,7 @@ static uint64_t new_child_bytes(struct store *store, uint64_t size_bytes)
 	return (uint64_t)st.st_size;
 }
 
-/* The first write to a disk makes its file longer. Where only its journal is left, that is of no use to anybody. */
+/* The first write to a disk makes its file longer. A journal without its file is of no use. */
 bool files_is_unused(struct store *store, const char *name)
 {
 	char path[PATH_MAX];
@@ -88,7 +89,7 @@ bool files_is_unused(struct store *store, const char *name)
 	struct qcow2_info info;
 	struct stat st;
 
-	if (stat(files_path(store, name, path), &st))
+	if (stat(store_path(store, "children", name, path), &st))
 		return errno == ENOENT;
 	if (!S_ISREG(st.st_mode))
 		return false;

@@ -36,10 +36,7 @@ static struct reason reason;
 /* Until what boot/ has under way is done: files that are given up are deleted in the background. */
 static void settle(struct world *w)
 {
-	pthread_mutex_lock(&w->boot->mutex);
-	while (w->boot->in_flight)
-		pthread_cond_wait(&w->boot->idle, &w->boot->mutex);
-	pthread_mutex_unlock(&w->boot->mutex);
+	in_flight_wait(&w->boot->in_flight);
 }
 
 static struct machine enrol(struct world *w, const char *mac)
@@ -505,7 +502,7 @@ static void test_entry_paths(void **state)
 
 static void run_ahead(struct world *w, unsigned by_ms)
 {
-	timeline_tick(stages_timeline(w->boot->stages), time_unix_ms() + by_ms, time_monotonic_ms() + by_ms);
+	timeline_tick(w->boot->timeline, time_unix_ms() + by_ms, time_monotonic_ms() + by_ms);
 	stages_changed(w->boot->stages);
 }
 
