@@ -269,7 +269,7 @@ static int save_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct save *save = container_of(job, struct save, job);
 
-	return target_state_save(tx, save->machine_id, save->blob, save->len);
+	return machine_scsi_state_save(tx, save->machine_id, save->blob, save->len);
 }
 
 static void save_done(struct inventory_job *job, int err)
@@ -311,7 +311,7 @@ static int load_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct load *load = container_of(job, struct load, job);
 
-	return target_state_load(tx, load->machine_id, &load->blob, &load->len);
+	return machine_scsi_state_load(tx, load->machine_id, &load->blob, &load->len);
 }
 
 static void load_done(struct inventory_job *job, int err)

@@ -148,7 +148,7 @@ static void take_line(struct build *build, char *line)
 
 	line[strcspn(line, "\n")] = '\0';
 	if (sscanf(line, "progress %u %n", &percent, &text) == 1 && text)
-		progress_show(&build->progress, percent > 100 ? 100 : percent, line + text);
+		ctl_progress_show(&build->progress, percent > 100 ? 100 : percent, line + text);
 	else if (!strncmp(line, "note ", 5) && build->note_count < NOTES_MAX)
 		snprintf(build->notes[build->note_count++], LINE_BYTES, "%s", line + 5);
 }
@@ -181,7 +181,7 @@ static int run_script(struct build *build)
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	child_group = 0;
-	progress_end(&build->progress);
+	ctl_progress_end(&build->progress);
 	if (interrupted)
 		return ctl_fail("", "interrupted; nothing was imported");
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
@@ -228,7 +228,7 @@ int run_image_build_debian(const struct ctl *ctl)
 	if (code == EXIT_DONE)
 		code = run_script(build);
 	if (code == EXIT_DONE)
-		code = image_import(ctl, build->out);
+		code = ctl_import_image(ctl, build->out);
 	/* On standard error: standard output is JSON where that was asked for. */
 	for (unsigned i = 0; i < build->note_count && code == EXIT_DONE; i++) {
 		char safe[LINE_BYTES];

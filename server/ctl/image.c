@@ -16,7 +16,7 @@ enum { POLL_MS = 200 };
 
 /* ---- progress ---- */
 
-void progress_show(struct progress *progress, unsigned percent, const char *text)
+void ctl_progress_show(struct progress *progress, unsigned percent, const char *text)
 {
 	char safe[256];
 	bool news;
@@ -39,7 +39,7 @@ void progress_show(struct progress *progress, unsigned percent, const char *text
 	snprintf(progress->text, sizeof(progress->text), "%s", text);
 }
 
-void progress_end(struct progress *progress)
+void ctl_progress_end(struct progress *progress)
 {
 	if (progress->shown && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
@@ -81,12 +81,12 @@ static json_t *follow_import(const struct ctl *ctl, int64_t id)
 
 		if (!strcmp(stage, "done") || !strcmp(stage, "failed"))
 			break;
-		progress_show(&progress, (unsigned)get_number(status, "percent"),
-			      get_text(status, "text")[0] ? get_text(status, "text") : stage);
+		ctl_progress_show(&progress, (unsigned)get_number(status, "percent"),
+				  get_text(status, "text")[0] ? get_text(status, "text") : stage);
 		json_decref(status);
 		usleep(POLL_MS * 1000);
 	}
-	progress_end(&progress);
+	ctl_progress_end(&progress);
 	return status;
 }
 
@@ -103,7 +103,7 @@ static json_t *do_import(const struct ctl *ctl, json_t *body)
 	return follow_import(ctl, id);
 }
 
-int image_import(const struct ctl *ctl, const char *path)
+int ctl_import_image(const struct ctl *ctl, const char *path)
 {
 	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
 						  "default", ctl->options[OPTION_DEFAULT] != NULL));
@@ -113,7 +113,8 @@ int image_import(const struct ctl *ctl, const char *path)
 	return code;
 }
 
-int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name, char version[IMAGE_VERSION_TEXT])
+int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
+				char version[IMAGE_VERSION_TEXT])
 {
 	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
 	int code = EXIT_REFUSED;
@@ -142,7 +143,7 @@ int run_image_import(const struct ctl *ctl)
 				"an import reads a file of the server's own");
 	if (!realpath(ctl->args[0], path))
 		return ctl_fail("", "%s: %s", ctl->args[0], strerror(errno));
-	return image_import(ctl, path);
+	return ctl_import_image(ctl, path);
 }
 
 /* ---- lists ---- */

@@ -16,14 +16,14 @@ struct progress {
 	char text[256];
 };
 
-void progress_show(struct progress *progress, unsigned percent, const char *text);
+void ctl_progress_show(struct progress *progress, unsigned percent, const char *text);
 /* Clears the line on a terminal. */
-void progress_end(struct progress *progress);
+void ctl_progress_end(struct progress *progress);
 
 /* Imports an absolute path under --name and follows it to its end. An exit code. */
-int image_import(const struct ctl *ctl, const char *path);
+int ctl_import_image(const struct ctl *ctl, const char *path);
 /* The same for a volume, under a name of its own: no machine gets it by itself. version: "NAME@1". An exit code. */
-int image_import_for_volume(const struct ctl *ctl, const char *path, const char *name,
-			    char version[IMAGE_VERSION_TEXT]);
+int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
+				char version[IMAGE_VERSION_TEXT]);
 
 #endif

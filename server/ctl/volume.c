@@ -242,7 +242,7 @@ static int import_file(const struct ctl *ctl, json_t *body, char version[IMAGE_V
 		return code;
 	if (!name)
 		image_name(path, made);
-	code = image_import_for_volume(ctl, path, name ? name : made, version);
+	code = ctl_import_image_for_volume(ctl, path, name ? name : made, version);
 	if (code == EXIT_DONE)
 		json_object_set_new(body, "image", json_string(version));
 	return code;

@@ -34,7 +34,8 @@ static const char *find_dnsmasq(struct reason *reason)
 	return found;
 }
 
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, struct reason *reason)
+int dnsmasq_command_make(const char *conf_path, const struct passwd *user, struct command_line *line,
+			 struct reason *reason)
 {
 	static const char *const setpriv_places[] = { "/usr/bin/setpriv", "/bin/setpriv", NULL };
 	const char *dnsmasq = find_dnsmasq(reason), *setpriv = find_program(setpriv_places), **argv = line->argv;
@@ -103,7 +104,7 @@ static int run(char *const argv[], char *said, size_t said_size, int *status)
 	return err;
 }
 
-int command_test(const char *conf_path, struct reason *reason)
+int dnsmasq_command_test(const char *conf_path, struct reason *reason)
 {
 	char conf[COMMAND_TEXT], said[512], shown[sizeof(said) * 4];
 	const char *dnsmasq = find_dnsmasq(reason), *words;

@@ -21,8 +21,9 @@ struct command_line {
  * than DHCP takes.
  * -ENOENT with a sentence where a program is missing.
  */
-int command_make(const char *conf_path, const struct passwd *user, struct command_line *line, struct reason *reason);
+int dnsmasq_command_make(const char *conf_path, const struct passwd *user, struct command_line *line,
+			 struct reason *reason);
 /* dnsmasq --test: 0, or -EINVAL with its own words. Main thread; blocks until it has ended. */
-int command_test(const char *conf_path, struct reason *reason);
+int dnsmasq_command_test(const char *conf_path, struct reason *reason);
 
 #endif

@@ -30,7 +30,7 @@ static int put_in_force(struct dhcp *d, const struct plan *plan, struct reason *
 	if (!err && plan->config.mode == DHCP_FULL)
 		err = refresh_write(d, reason);
 	if (!err)
-		err = files_prepare_leases(&plan->config, &user, reason);
+		err = dhcp_prepare_leases(&plan->config, &user, reason);
 	return err ? err : process_start(d, plan, user, reason);
 }
 

@@ -32,7 +32,7 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 	buf_printf(text, "dhcp-leasefile=%s/dnsmasq/leases\n", config->state_dir);
 	/* iPXE shows itself by option 175 or by its user class. */
 	buf_add_string(text, "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe,iPXE\n");
-	for (const struct boot_kind *kind = boot_kinds; kind < boot_kinds + BOOT_KINDS; kind++) {
+	for (const struct boot_kind *kind = dhcp_boot_kinds; kind < dhcp_boot_kinds + BOOT_KINDS; kind++) {
 		for (const char *const *arch = kind->arches; *arch; arch++)
 			buf_printf(text, "dhcp-match=set:%s,option:client-arch,%s\n", kind->tag, *arch);
 		if (kind->http_arch)
@@ -52,9 +52,9 @@ static void add_http_boot(const struct dhcp_config *config, const struct dhcp_ne
 
 		inet_ntop(AF_INET, &networks[i].address, address, sizeof(address));
 		for (unsigned k = 0; k < BOOT_KINDS; k++)
-			if (boot_kinds[k].http_arch && files->name[k][0])
+			if (dhcp_boot_kinds[k].http_arch && files->name[k][0])
 				buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s,http://%s:%u/ipxe/%s\n",
-					   boot_kinds[k].tag, networks[i].name,
+					   dhcp_boot_kinds[k].tag, networks[i].name,
 					   config->advertise ? config->advertise : address, config->http_port,
 					   files->name[k]);
 	}
@@ -83,7 +83,7 @@ static int add_full(const struct dhcp_config *config, const struct dhcp_network 
 		   config->runtime_dir);
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (files->name[k][0])
-			buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s,%s\n", boot_kinds[k].tag, files->name[k]);
+			buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s,%s\n", dhcp_boot_kinds[k].tag, files->name[k]);
 	add_http_boot(config, networks, files, text);
 	return 0;
 }
@@ -103,7 +103,7 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 		buf_printf(text, "dhcp-range=%s,proxy\n", inet_ntop(AF_INET, &network, subnet, sizeof(subnet)));
 	}
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
-		for (const char *const *arch = boot_kinds[k].arches; *arch; arch++) {
+		for (const char *const *arch = dhcp_boot_kinds[k].arches; *arch; arch++) {
 			buf_printf(text, "pxe-service=tag:ipxe,%s,\"sanbootd\",boot.ipxe\n", *arch);
 			if (files->name[k][0])
 				buf_printf(text, "pxe-service=tag:!ipxe,%s,\"sanbootd\",%s\n", *arch, files->name[k]);

@@ -20,7 +20,7 @@ enum {
 	LINKS_MAX = 512,
 };
 
-int files_write(const char *path, const struct buf *text, struct reason *reason)
+int dhcp_write_file(const char *path, const struct buf *text, struct reason *reason)
 {
 	char temporary[DHCP_PATH_BYTES + 300];
 	int fd, err = 0;
@@ -105,7 +105,7 @@ static int write_autoexec(const char *root, const char *server, struct reason *r
 		   "sleep 5 ||\n"
 		   "goto again\n",
 		   server, server);
-	err = files_write(path, &script, reason);
+	err = dhcp_write_file(path, &script, reason);
 	buf_fini(&script);
 	return err;
 }
@@ -124,13 +124,13 @@ static int write_first_script(const struct dhcp_config *config, const char *root
 	if (err)
 		reason_set(reason, "cannot make boot.ipxe: %s", strerror(-err));
 	else
-		err = files_write(path, &script, reason);
+		err = dhcp_write_file(path, &script, reason);
 	buf_fini(&script);
 	return err;
 }
 
-int files_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
-			 const struct ipxe_files *files, struct reason *reason)
+int dhcp_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
+			const struct ipxe_files *files, struct reason *reason)
 {
 	char root[DHCP_PATH_BYTES], server[INET_ADDRSTRLEN];
 	int err;
@@ -185,7 +185,7 @@ static const struct passwd *choose_user(const struct dhcp_config *config, const 
 	return NULL;
 }
 
-int files_prepare_leases(const struct dhcp_config *config, const struct passwd **user, struct reason *reason)
+int dhcp_prepare_leases(const struct dhcp_config *config, const struct passwd **user, struct reason *reason)
 {
 	char folder[DHCP_PATH_BYTES], leases[DHCP_PATH_BYTES + 8];
 	int err;

@@ -18,7 +18,7 @@
  * snponly drives any card that the firmware itself can drive, ipxe only those that it knows. Names with a folder are
  * those of iPXE's release (ipxeboot.tar.gz) and of boot.ipxe.org. Some firmware says 9 where 7 is meant.
  */
-const struct boot_kind boot_kinds[BOOT_KINDS] = {
+const struct boot_kind dhcp_boot_kinds[BOOT_KINDS] = {
 	{ "bios", "BIOS", { "0" }, NULL, NULL, { "undionly.kpxe", "ipxe.pxe" }, "apt install ipxe" },
 	{ "efi32",
 	  "UEFI IA32",
@@ -107,7 +107,7 @@ int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reas
 				     "with --ipxe-dir",
 				     directory, strerror(errno));
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
-		const struct boot_kind *kind = &boot_kinds[k];
+		const struct boot_kind *kind = &dhcp_boot_kinds[k];
 
 		if (kind->shim && find_shim(directory, kind->shim, files->name[k]))
 			files->shim = true;
@@ -127,6 +127,6 @@ void ipxe_files_log_missing(const char *directory, const struct ipxe_files *file
 {
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		if (!files->name[k][0])
-			log_info("%s machines cannot boot: there is no %s in %s (%s)", boot_kinds[k].machines,
-				 boot_kinds[k].names[0], directory, boot_kinds[k].source);
+			log_info("%s machines cannot boot: there is no %s in %s (%s)", dhcp_boot_kinds[k].machines,
+				 dhcp_boot_kinds[k].names[0], directory, dhcp_boot_kinds[k].source);
 }

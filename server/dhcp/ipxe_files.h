@@ -22,7 +22,7 @@ struct boot_kind {
 	const char *source;    /* where such a file comes from */
 };
 
-extern const struct boot_kind boot_kinds[BOOT_KINDS];
+extern const struct boot_kind dhcp_boot_kinds[BOOT_KINDS];
 
 struct ipxe_files {
 	char name[BOOT_KINDS][BOOT_FILE_TEXT]; /* under --ipxe-dir; "" none */

@@ -74,9 +74,9 @@ static int test(const struct plan *plan, struct reason *reason)
 	int err;
 
 	snprintf(path, sizeof(path), "%s/dnsmasq.conf.new", plan->config.runtime_dir);
-	err = files_write(path, &plan->text, reason);
+	err = dhcp_write_file(path, &plan->text, reason);
 	if (!err)
-		err = command_test(path, reason);
+		err = dnsmasq_command_test(path, reason);
 	unlink(path);
 	return err;
 }
@@ -192,8 +192,8 @@ int plan_write(const struct plan *plan, struct reason *reason)
 	int err;
 
 	plan_conf_path(plan, path, sizeof(path));
-	err = files_write(path, &plan->text, reason);
+	err = dhcp_write_file(path, &plan->text, reason);
 	for (unsigned i = 0; !err && i < plan->config.interface_count; i++)
-		err = files_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason);
+		err = dhcp_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason);
 	return err;
 }

@@ -82,7 +82,7 @@ static void on_said(void *arg, const char *line)
 {
 	struct dhcp *d = arg;
 
-	watch_line(&d->watch, line, time_unix_ms());
+	dhcp_watch_line(&d->watch, line, time_unix_ms());
 }
 
 /* Somebody invents MACs, or the range is too small: said now and then. */
@@ -154,7 +154,7 @@ int process_start(struct dhcp *d, const struct plan *plan, const struct passwd *
 	int err;
 
 	plan_conf_path(plan, conf, sizeof(conf));
-	err = command_make(conf, user, &line, reason);
+	err = dnsmasq_command_make(conf, user, &line, reason);
 	if (err)
 		return err;
 	call.config = (struct supervisor_config){

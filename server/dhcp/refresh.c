@@ -47,7 +47,7 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 		log_error("dnsmasq's host file: %s", strerror(-err));
 	} else if (text.len != d->hosts.len || memcmp(buf_text(&text), buf_text(&d->hosts), text.len) ||
 		   access(d->hosts_path, F_OK)) {
-		err = files_write(d->hosts_path, &text, &reason);
+		err = dhcp_write_file(d->hosts_path, &text, &reason);
 		if (err) {
 			log_error("%s", reason.text);
 		} else {

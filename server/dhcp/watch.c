@@ -108,7 +108,7 @@ static void on_ask(struct watch *watch, const char *xid, const char *text, const
 static bool boot_tag(const char *tag, size_t len)
 {
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
-		if (strlen(boot_kinds[k].tag) == len && !memcmp(boot_kinds[k].tag, tag, len))
+		if (strlen(dhcp_boot_kinds[k].tag) == len && !memcmp(dhcp_boot_kinds[k].tag, tag, len))
 			return true;
 	return (len == 4 && !memcmp(tag, "ipxe", 4)) || (len == 4 && !memcmp(tag, "http", 4));
 }
@@ -223,7 +223,7 @@ static void on_tftp(struct watch *watch, const char *text, int64_t at_ms)
 		report(watch, &seen);
 }
 
-void watch_line(struct watch *watch, const char *line, int64_t at_ms)
+void dhcp_watch_line(struct watch *watch, const char *line, int64_t at_ms)
 {
 	const char *rest = after(line, "dnsmasq-dhcp["), *text = strstr(line, "]: ");
 

@@ -16,7 +16,7 @@
 enum { WATCH_ADDRESSES = 1024, WATCH_EVENTS_PER_SECOND = 500 };
 
 struct watch {
-	/* Called inside watch_line. */
+	/* Called inside dhcp_watch_line. */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
 	/*
 	 * No address was left for this one. strangers: how often MACs asked that are not in the host file, in this
@@ -44,6 +44,6 @@ struct watch {
 };
 
 /* Memory that is all zero but for the first four is a new watch. line: one of dnsmasq's, without its end. */
-void watch_line(struct watch *watch, const char *line, int64_t at_ms);
+void dhcp_watch_line(struct watch *watch, const char *line, int64_t at_ms);
 
 #endif

@@ -38,7 +38,7 @@ static void reply_done(struct request *request, int err, const char *reason, con
 	if (err)
 		reply_errno(request, err, reason, hint_of(err, reason));
 	else
-		reply_json(request, 200, json_pack("{s:o}", verb, text_json(what)));
+		reply_json(request, 200, json_pack("{s:o}", verb, http_text_json(what)));
 }
 
 /* ---- those who wait ---- */
@@ -60,16 +60,16 @@ static void approve_one(struct approval *approval, const char *which)
 	json_t *json;
 
 	if (!err) {
-		json = machine_json(&machine);
-		json_object_set_new(json, "which", text_json(which));
+		json = api_machine_json(&machine);
+		json_object_set_new(json, "which", http_text_json(which));
 		json_array_append_new(approval->approved, json);
 		return;
 	}
 	reason_default(&reason, err, "%s", strerror(-err));
 	approval->err = err;
 	approval->reason = reason;
-	json_array_append_new(approval->failed,
-			      json_pack("{s:o, s:o}", "which", text_json(which), "error", text_json(reason.text)));
+	json_array_append_new(approval->failed, json_pack("{s:o, s:o}", "which", http_text_json(which), "error",
+							  http_text_json(reason.text)));
 }
 
 struct waiting_macs {
@@ -263,7 +263,7 @@ static int set_key(struct request *request, const char *key, const char *text, s
 	int err = boot_set(request->http->config.boot, request->params[0], key, text, request->actor, reason);
 
 	if (!err && !strcmp(key, "name") && machine_name_valid(text))
-		text_copy(request->params[0], sizeof(request->params[0]), text);
+		http_text_copy(request->params[0], sizeof(request->params[0]), text);
 	return err;
 }
 

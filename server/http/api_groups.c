@@ -75,7 +75,7 @@ static int set_key(struct request *request, const char *key, const char *text, s
 	int err = boot_group_set(request->http->config.boot, request->params[0], key, text, request->actor, reason);
 
 	if (!err && !strcmp(key, "name"))
-		text_copy(request->params[0], sizeof(request->params[0]), text);
+		http_text_copy(request->params[0], sizeof(request->params[0]), text);
 	return err;
 }
 
@@ -96,7 +96,7 @@ void handle_group_add(struct request *request)
 	struct reason reason = { "" };
 	int err;
 
-	text_copy(name, sizeof(request->params[0]), api_text(request->json, "name"));
+	http_text_copy(name, sizeof(request->params[0]), api_text(request->json, "name"));
 	err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
 	if (err) {
 		reply_errno(request, err, reason.text,
@@ -123,5 +123,5 @@ void handle_group_remove(struct request *request)
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
-		reply_json(request, 200, json_pack("{s:o}", "removed", text_json(request->params[0])));
+		reply_json(request, 200, json_pack("{s:o}", "removed", http_text_json(request->params[0])));
 }

@@ -73,7 +73,7 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 	struct read_set_info learnt;
 
 	store_get_read_set_info(http->config.store, version, &learnt);
-	described = version_json(version, bytes);
+	described = api_version_json(version, bytes);
 	json_object_set_new(described, "boots_learnt", json_integer(learnt.boots));
 	json_object_set_new(described, "boot_bytes", json_integer((json_int_t)learnt.needed_bytes));
 	json_array_append_new(json_object_get(image, "versions"), described);
@@ -195,9 +195,9 @@ void handle_import(struct request *request)
 	}
 	reply_json(request, 200,
 		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status.id, "stage",
-			     stages[status.stage], "name", text_json(status.name), "percent", (int)status.percent,
-			     "text", text_json(status.text), "version", json_text_or_null(name), "published", published,
-			     "warnings", json_lines(status.warnings)));
+			     stages[status.stage], "name", http_text_json(status.name), "percent", (int)status.percent,
+			     "text", http_text_json(status.text), "version", json_text_or_null(name), "published",
+			     published, "warnings", json_lines(status.warnings)));
 }
 
 /* ---- changes ---- */

@@ -40,8 +40,8 @@ void api_join_leases(const struct dhcp_status *dhcp, const json_t *machines, jso
 		if (leases)
 			json_array_append_new(leases,
 					      json_pack("{s:s, s:s, s:o, s:I, s:O}", "mac", lease->mac, "address",
-							lease->address, "name", text_json(lease->name), "expires_ms",
-							(json_int_t)lease->expires_ms, "machine",
+							lease->address, "name", http_text_json(lease->name),
+							"expires_ms", (json_int_t)lease->expires_ms, "machine",
 							machine ? json_object_get(machine, "name") : json_null()));
 		if (machine && ends_later(lease, json_object_get(machine, "lease")))
 			json_object_set_new(machine, "lease",

@@ -64,7 +64,7 @@ struct boots_arg {
 static int add_boot(void *arg, const struct machine_boot *boot)
 {
 	struct boots_arg *boots = arg;
-	json_t *json = machine_boot_json(boot, boots->secrets);
+	json_t *json = api_machine_boot_json(boot, boots->secrets);
 	int err;
 
 	if (boot->started_ms > boots->last_ms)
@@ -79,7 +79,7 @@ static int add_boot(void *arg, const struct machine_boot *boot)
 
 static int add_event(void *arg, const struct event *event)
 {
-	return json_array_append_new(arg, event_json(event)) ? -ENOMEM : 0;
+	return json_array_append_new(arg, api_event_json(event)) ? -ENOMEM : 0;
 }
 
 static void set_version(json_t *json, const struct image_version *version)
@@ -196,7 +196,7 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 static int add_machine(void *arg, const struct machine *machine)
 {
 	struct machines_job *machines = arg;
-	json_t *json = machine_json(machine);
+	json_t *json = api_machine_json(machine);
 	const struct machine_ref ref = { .id = machine->id, .system = machine->system, .json = json };
 	int err = json_array_append_new(machines->machines, json) ? -ENOMEM : 0;
 
@@ -227,7 +227,7 @@ static void add_sessions(const struct machine_ref *ref, const struct boot_sessio
 
 	for (unsigned i = 0; i < sessions->count; i++)
 		if (sessions->list[i].machine_id == ref->id)
-			json_array_append_new(list, session_json(&sessions->list[i]));
+			json_array_append_new(list, api_session_json(&sessions->list[i]));
 	json_object_set_new(ref->json, "sessions", list);
 	if (json_array_size(list) && strcmp(api_text(ref->json, "state"), "failed"))
 		json_object_set_new(ref->json, "state", json_string("running"));
@@ -345,7 +345,7 @@ void api_reply_machine(struct request *request, const char *hint)
 		reply_errno(request, err, "the machine could not be read", "see sanbootd's log");
 	} else {
 		if (hint[0])
-			json_object_set_new(json_array_get(machines, 0), "hint", text_json(hint));
+			json_object_set_new(json_array_get(machines, 0), "hint", http_text_json(hint));
 		reply_json(request, 200, json_incref(json_array_get(machines, 0)));
 		json_decref(machines);
 	}
@@ -367,7 +367,7 @@ struct waiting_job {
 static int add_waiting(void *arg, const struct waiting *waiting)
 {
 	struct waiting_job *job = arg;
-	json_t *json = waiting_json(waiting);
+	json_t *json = api_waiting_json(waiting);
 	struct machine machine;
 
 	if (json && waiting->machine_id && !machine_by_id(job->tx, waiting->machine_id, &machine))

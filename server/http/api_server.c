@@ -84,20 +84,20 @@ static json_t *machine_counts(const json_t *machines)
 
 static void add_entry(void *arg, const char *name, const char *title, bool menu)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", text_json(name), "title", text_json(title),
-					     "menu", menu));
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:b}", "name", http_text_json(name), "title",
+					     http_text_json(title), "menu", menu));
 }
 
 static void add_template(void *arg, const char *file)
 {
-	json_array_append_new(arg, text_json(file));
+	json_array_append_new(arg, http_text_json(file));
 }
 
 static void add_problem(void *arg, const struct boot_problem *problem)
 {
-	json_array_append_new(arg, json_pack("{s:o, s:o, s:o}", "file", text_json(problem->file), "line",
+	json_array_append_new(arg, json_pack("{s:o, s:o, s:o}", "file", http_text_json(problem->file), "line",
 					     problem->line ? json_integer(problem->line) : json_null(), "reason",
-					     text_json(problem->why.text)));
+					     http_text_json(problem->why.text)));
 }
 
 static void add_site(struct http *http, json_t *status)
@@ -115,7 +115,7 @@ static void add_site(struct http *http, json_t *status)
 /* What main knows of itself, and of dnsmasq. */
 static json_t *facts_json(const struct http_facts *facts, const json_t *machines)
 {
-	json_t *portals = json_array(), *dhcp = dhcp_json(&facts->dhcp);
+	json_t *portals = json_array(), *dhcp = api_dhcp_json(&facts->dhcp);
 
 	for (unsigned i = 0; i < facts->portal_count; i++) {
 		char text[PARSE_ENDPOINT_TEXT];
@@ -147,7 +147,7 @@ static void add_counts(json_t *status, const struct counts_job *counts, const js
 	json_object_set_new(status, "volumes", usage_volumes_json(&counts->usage));
 	json_object_set_new(status, "snapshots", usage_snapshots_json(&counts->usage));
 	json_object_set_new(status, "sharing", usage_sharing_json(&counts->usage));
-	json_object_set_new(status, "enrol", json_string(enrol_kind_name(counts->policy.enrol)));
+	json_object_set_new(status, "enrol", json_string(policy_enrol_name(counts->policy.enrol)));
 }
 
 void handle_status(struct request *request)
@@ -202,7 +202,7 @@ static int read_policy_value(void *arg, const char *key, const char *value)
 	bool count =
 		(!strncmp(key, "max-", 4) || !strcmp(key, "menu-timeout")) && parse_u64(value, 0, UINT32_MAX, &number);
 
-	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : text_json(value));
+	return json_object_set_new(arg, key, count ? json_integer((json_int_t)number) : http_text_json(value));
 }
 
 static int run_policy_get(struct inventory_tx *tx, struct inventory_job *job)
@@ -271,7 +271,7 @@ struct events_job {
 
 static int add_event(void *arg, const struct event *event)
 {
-	return json_array_append_new(arg, event_json(event)) ? -ENOMEM : 0;
+	return json_array_append_new(arg, api_event_json(event)) ? -ENOMEM : 0;
 }
 
 static int run_events(struct inventory_tx *tx, struct inventory_job *job)

@@ -53,9 +53,9 @@ static json_t *snapshot_json(struct http *http, const struct volume *volume, con
 
 	memcpy(layer.object, snapshot->object, sizeof(layer.object));
 	err = store_volume_info(http->config.store, &layer, NULL, &info);
-	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "label", text_json(snapshot->label), "created_ms",
-			 json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic, "removed",
-			 snapshot->removed, "current", volume->snapshot_id == snapshot->id, "size_bytes",
+	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "label", http_text_json(snapshot->label),
+			 "created_ms", json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic,
+			 "removed", snapshot->removed, "current", volume->snapshot_id == snapshot->id, "size_bytes",
 			 (json_int_t)snapshot->size_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "path",
 			 json_text_or_null(info.path));
 	json_set_file_error(json, err);
@@ -131,7 +131,7 @@ static void change(struct request *request, bool machine, change_snapshot *run, 
 				    "");
 	else
 		reply_json(request, status,
-			   json_pack("{s:o, s:o}", verb, text_json(label), "hint", text_json(reason.text)));
+			   json_pack("{s:o, s:o}", verb, http_text_json(label), "hint", http_text_json(reason.text)));
 }
 
 /* With the label out of the body. */

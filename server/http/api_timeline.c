@@ -18,7 +18,7 @@ static int add_stage(void *arg, const struct stage_record *record)
 	json_t *json = json_pack("{s:s, s:I}", "stage", stage_name(record->stage), "at_ms", (json_int_t)record->at_ms);
 
 	if (json)
-		json_object_set_new(json, "detail", text_json(record->detail));
+		json_object_set_new(json, "detail", http_text_json(record->detail));
 	stages->last = *record;
 	return json_array_append_new(stages->list, json) ? -ENOMEM : 0;
 }
@@ -37,7 +37,7 @@ static json_t *stuck_json(const struct stage_record *last)
 		return json_null();
 	return json_pack("{s:s, s:s, s:I, s:o, s:s}", "stage", stage_name(last->stage), "next",
 			 stage_name(stage_after(last->stage)), "since_ms", (json_int_t)last->at_ms, "why",
-			 text_json(last->why), "hint", boot_stage_hint(last->stage));
+			 http_text_json(last->why), "hint", boot_stage_hint(last->stage));
 }
 
 int api_timeline(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json)

@@ -72,7 +72,8 @@ static int add_volume_relations(struct volumes_job *volumes, struct volume_ref *
 	if (ref->version.id)
 		snprintf(image, sizeof(image), "%s@%u", ref->version.image, ref->version.number);
 	json_object_set_new(ref->json, "image", json_text_or_null(image));
-	json_object_set_new(ref->json, "label", text_json(volume_label(&ref->volume, volumes->machine, label)));
+	json_object_set_new(ref->json, "label",
+			    http_text_json(api_volume_label(&ref->volume, volumes->machine, label)));
 	json_object_set_new(ref->json, "read_only", json_boolean(volume_kind_is_shared(ref->volume.kind)));
 	return 0;
 }
@@ -80,7 +81,7 @@ static int add_volume_relations(struct volumes_job *volumes, struct volume_ref *
 static int add_volume(void *arg, const struct volume *volume)
 {
 	struct volumes_job *volumes = arg;
-	const struct volume_ref ref = { .volume = *volume, .json = record_json(volume_fields, volume) };
+	const struct volume_ref ref = { .volume = *volume, .json = api_record_json(volume_fields, volume) };
 	int err = json_array_append_new(volumes->volumes, ref.json) ? -ENOMEM : 0;
 
 	if (!err)
@@ -170,7 +171,7 @@ static void reply_volume(struct request *request, unsigned status, const char *w
 	if (json_is_false(json_object_get(volume, "read_only")) && !api_snapshots(request->http, which, &snapshots))
 		json_object_set_new(volume, "snapshots", snapshots);
 	if (hint)
-		json_object_set_new(volume, "hint", text_json(hint));
+		json_object_set_new(volume, "hint", http_text_json(hint));
 	reply_json(request, status, json_incref(volume));
 	json_decref(list);
 }
@@ -347,7 +348,7 @@ void handle_volume_remove(struct request *request)
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
-		reply_json(request, 200, json_pack("{s:o}", "removed", text_json(request->params[0])));
+		reply_json(request, 200, json_pack("{s:o}", "removed", http_text_json(request->params[0])));
 }
 
 /* JSON names fields with '_' where people write '-'. */
@@ -362,7 +363,7 @@ static int set_key(struct request *request, const char *key, const char *text, s
 				  reason);
 
 	if (!err && !strcmp(key, "name") && !strpbrk(request->params[0], "#:"))
-		text_copy(request->params[0], sizeof(request->params[0]), text);
+		http_text_copy(request->params[0], sizeof(request->params[0]), text);
 	return err;
 }
 

@@ -107,12 +107,12 @@ static bool session_is_valid(struct http *http, const char *session)
 	return !strcmp(label, token.label);
 }
 
-bool auth_has_session(struct request *request)
+bool http_auth_has_session(struct request *request)
 {
 	return session_is_valid(request->http, request->session);
 }
 
-bool auth_has_password(struct http *http)
+bool http_auth_has_password(struct http *http)
 {
 	struct token_job token = { .job.run = run_read_password };
 
@@ -143,7 +143,7 @@ static bool check_bearer(struct request *request)
 static bool check_same_site(struct request *request)
 {
 	if (request->ours &&
-	    (!request->origin || (request->host && text_same_origin(request->origin, request->host))) &&
+	    (!request->origin || (request->host && http_text_same_origin(request->origin, request->host))) &&
 	    (!request->fetch_site || !strcmp(request->fetch_site, "same-origin") ||
 	     !strcmp(request->fetch_site, "none")))
 		return true;
@@ -182,7 +182,7 @@ static bool check_attempt(struct request *request)
 	return !wait_s;
 }
 
-bool auth_check(struct request *request)
+bool http_auth_check(struct request *request)
 {
 	bool reads = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
 
@@ -332,7 +332,7 @@ static bool set_password(struct request *request, const char *password, bool onl
 	return true;
 }
 
-bool auth_setup_token_fits(struct http *http, const char *token)
+bool http_auth_setup_token_fits(struct http *http, const char *token)
 {
 	bool fits;
 
@@ -377,7 +377,7 @@ void handle_setup(struct request *request)
 	char hash[PASSWORD_HASH_TEXT];
 
 	snprintf(request->actor, sizeof(request->actor), "web:setup");
-	if (!auth_setup_token_fits(request->http, api_text(request->json, "token"))) {
+	if (!http_auth_setup_token_fits(request->http, api_text(request->json, "token"))) {
 		reply_error(request, 403,
 			    "use the address from sanbootd's latest start, or run on the server: sanbootctl password",
 			    "this one-time address is not valid any more");

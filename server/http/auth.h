@@ -21,12 +21,12 @@ enum { AUTH_HASH_TEXT = 65, AUTH_TOKEN_CHARS = 40, AUTH_PASSWORD_MIN = 8, AUTH_P
  * May this request do what its route does? Sets request->actor; or answers 401 or 403 and returns false. Where anybody
  * may, attempts to change something are counted: 415, 429.
  */
-bool auth_check(struct request *request);
-/* As auth_check by cookie, but for pages: no answer, no actor. */
-bool auth_has_session(struct request *request);
+bool http_auth_check(struct request *request);
+/* As http_auth_check by cookie, but for pages: no answer, no actor. */
+bool http_auth_has_session(struct request *request);
 /* Is an administrator's password set? */
-bool auth_has_password(struct http *http);
+bool http_auth_has_password(struct http *http);
 /* Is this the one-time token that may set the password? */
-bool auth_setup_token_fits(struct http *http, const char *token);
+bool http_auth_setup_token_fits(struct http *http, const char *token);
 
 #endif

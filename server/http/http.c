@@ -121,7 +121,7 @@ static void make_setup_url(struct http *http)
 	for (unsigned i = 0; i < http->listener_count && !web; i++)
 		if (http->listeners[i].serves & SERVES_WEB)
 			web = &http->listeners[i];
-	if (!web || auth_has_password(http))
+	if (!web || http_auth_has_password(http))
 		return;
 	listen_public_address(&web->endpoint, &address);
 	secret_text(http->setup_token, HTTP_SETUP_TOKEN);

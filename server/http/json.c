@@ -12,7 +12,7 @@
 
 json_t *json_text_or_null(const char *text)
 {
-	return text[0] ? text_json(text) : json_null();
+	return text[0] ? http_text_json(text) : json_null();
 }
 
 json_t *json_time_or_null(int64_t unix_ms)
@@ -31,7 +31,7 @@ json_t *json_lines(const char *text)
 		if (len && len < sizeof(line)) {
 			memcpy(line, text, len);
 			line[len] = '\0';
-			json_array_append_new(lines, text_json(line));
+			json_array_append_new(lines, http_text_json(line));
 		}
 		text += len + (text[len] == '\n');
 	}
@@ -45,13 +45,13 @@ void json_set_file_error(json_t *object, int err)
 				    json_string(err == -ENOENT ? "the file is missing" : strerror(-err)));
 }
 
-json_t *event_json(const struct event *event)
+json_t *api_event_json(const struct event *event)
 {
 	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "id", (json_int_t)event->id, "at_ms",
 			 (json_int_t)event->at_ms, "level", event->level, "kind", event->kind, "actor",
-			 text_json(event->actor), "machine_id",
+			 http_text_json(event->actor), "machine_id",
 			 event->machine_id ? json_integer(event->machine_id) : json_null(), "object",
-			 json_text_or_null(event->object), "text", text_json(event->text));
+			 json_text_or_null(event->object), "text", http_text_json(event->text));
 }
 
 static json_t *field_json(const struct field *field, const void *record)
@@ -60,7 +60,7 @@ static json_t *field_json(const struct field *field, const void *record)
 
 	switch (field->kind) {
 	case FIELD_TEXT:
-		return text[0] ? text_json(text) : field->nothing ? json_string(field->nothing) : json_null();
+		return text[0] ? http_text_json(text) : field->nothing ? json_string(field->nothing) : json_null();
 	case FIELD_TIME:
 		return json_time_or_null(field_get(field, record));
 	case FIELD_BOOL:
@@ -74,7 +74,7 @@ static json_t *field_json(const struct field *field, const void *record)
 	}
 }
 
-json_t *record_json(const struct field *table, const void *record)
+json_t *api_record_json(const struct field *table, const void *record)
 {
 	json_t *json = json_object();
 
@@ -85,10 +85,10 @@ json_t *record_json(const struct field *table, const void *record)
 	return json;
 }
 
-json_t *machine_json(const struct machine *m)
+json_t *api_machine_json(const struct machine *m)
 {
 	static const char *const of_system[] = { "state_reason", "physical_block", "quota" };
-	json_t *json = record_json(machine_fields, m), *system = record_json(volume_fields, &m->system);
+	json_t *json = api_record_json(machine_fields, m), *system = api_record_json(volume_fields, &m->system);
 
 	if (!json)
 		return NULL;
@@ -99,7 +99,7 @@ json_t *machine_json(const struct machine *m)
 	return json;
 }
 
-const char *volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT])
+const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT])
 {
 	if (volume->name[0])
 		snprintf(out, VOLUME_LABEL_TEXT, "%s", volume->name);
@@ -110,7 +110,7 @@ const char *volume_label(const struct volume *volume, const char *machine, char 
 	return out;
 }
 
-json_t *machine_boot_json(const struct machine_boot *boot, bool secrets)
+json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets)
 {
 	static const char *const states[] = {
 		[MACHINE_BOOT_PENDING] = "pending", [MACHINE_BOOT_CURRENT] = "current", [MACHINE_BOOT_ENDED] = "ended"
@@ -128,15 +128,15 @@ json_t *machine_boot_json(const struct machine_boot *boot, bool secrets)
 	return json;
 }
 
-json_t *session_json(const struct boot_session *s)
+json_t *api_session_json(const struct boot_session *s)
 {
-	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", text_json(s->initiator), "address",
-			 text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms, "boot",
-			 (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
+	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
+			 "address", http_text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms,
+			 "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
 			 (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
 }
 
-json_t *waiting_json(const struct waiting *w)
+json_t *api_waiting_json(const struct waiting *w)
 {
 	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number, "mac",
 			 w->mac, "uuid", json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial), "product",
@@ -146,7 +146,7 @@ json_t *waiting_json(const struct waiting *w)
 			 "seen_ms", (json_int_t)w->seen_ms);
 }
 
-json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
+json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes)
 {
 	char name[NAME_MAX_TEXT + 16];
 	json_t *json;
@@ -154,15 +154,15 @@ json_t *version_json(const struct image_version *v, uint64_t allocated_bytes)
 	snprintf(name, sizeof(name), "%s@%u", v->image, v->number);
 	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:i, s:I, s:o, s:o}", "name", name, "version",
 			 (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready", "file",
-			 text_json(v->file), "format", text_json(v->format), "size_bytes", (json_int_t)v->size_bytes,
-			 "allocated_bytes", (json_int_t)allocated_bytes, "sha256", json_text_or_null(v->sha256),
-			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
-			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
+			 http_text_json(v->file), "format", http_text_json(v->format), "size_bytes",
+			 (json_int_t)v->size_bytes, "allocated_bytes", (json_int_t)allocated_bytes, "sha256",
+			 json_text_or_null(v->sha256), "machines", (int)v->machines, "volumes", (int)v->volumes,
+			 "created_ms", (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
 			 json_lines(v->warnings));
 	return json;
 }
 
-json_t *dhcp_json(const struct dhcp_status *dhcp)
+json_t *api_dhcp_json(const struct dhcp_status *dhcp)
 {
 	json_t *json = json_pack("{s:s}", "mode", dhcp_mode_name(dhcp->mode)), *interfaces = json_array(),
 	       *there = json_array(), *missing = json_array();
@@ -170,12 +170,12 @@ json_t *dhcp_json(const struct dhcp_status *dhcp)
 	for (unsigned i = 0; i < dhcp->interface_count; i++)
 		json_array_append_new(interfaces, json_string(dhcp->interfaces[i]));
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
-		const struct boot_kind *kind = &boot_kinds[k];
+		const struct boot_kind *kind = &dhcp_boot_kinds[k];
 		const char *file = dhcp->files.name[k];
 
 		if (file[0])
 			json_array_append_new(there, json_pack("{s:s, s:o}", "machines", kind->machines, "file",
-							       text_json(file)));
+							       http_text_json(file)));
 		else
 			json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "machines", kind->machines, "file",
 								 kind->names[0], "source", kind->source));
@@ -183,7 +183,7 @@ json_t *dhcp_json(const struct dhcp_status *dhcp)
 	if (dhcp->state)
 		json_object_update_new(json, json_pack("{s:s, s:i, s:i, s:o, s:O, s:b}", "state", dhcp->state, "pid",
 						       dhcp->pid, "restarts", (int)dhcp->restarts, "message",
-						       text_json(dhcp->message), "interfaces", interfaces, "tftp",
+						       http_text_json(dhcp->message), "interfaces", interfaces, "tftp",
 						       dhcp->tftp));
 	if (dhcp->tftp)
 		json_object_update_new(json,

@@ -22,19 +22,19 @@ json_t *json_lines(const char *text);
 /* "error" where its file could not be looked at; err: 0 or -errno. */
 void json_set_file_error(json_t *object, int err);
 
-json_t *event_json(const struct event *event);
+json_t *api_event_json(const struct event *event);
 /* All fields of a record that have a name in JSON. */
-json_t *record_json(const struct field *table, const void *record);
+json_t *api_record_json(const struct field *table, const void *record);
 /* Without what needs other tables: version, MACs, boots, sessions, disk, volumes. */
-json_t *machine_json(const struct machine *machine);
+json_t *api_machine_json(const struct machine *machine);
 enum { VOLUME_LABEL_TEXT = NAME_MAX_TEXT + 32 };
 /* What a volume is called, also where it has no name of its own: MACHINE:0. machine: "" where it is not known. */
-const char *volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
-json_t *machine_boot_json(const struct machine_boot *boot, bool secrets);
-json_t *session_json(const struct boot_session *session);
-json_t *waiting_json(const struct waiting *waiting);
-json_t *version_json(const struct image_version *version, uint64_t allocated_bytes);
+const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
+json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets);
+json_t *api_session_json(const struct boot_session *session);
+json_t *api_waiting_json(const struct waiting *waiting);
+json_t *api_version_json(const struct image_version *version, uint64_t allocated_bytes);
 /* Without the leases, which need the machines. */
-json_t *dhcp_json(const struct dhcp_status *dhcp);
+json_t *api_dhcp_json(const struct dhcp_status *dhcp);
 
 #endif

@@ -47,7 +47,7 @@ void handle_asset(struct request *request)
 
 void handle_index(struct request *request)
 {
-	if ((request->serves & SERVES_CONTROL) || auth_has_session(request))
+	if ((request->serves & SERVES_CONTROL) || http_auth_has_session(request))
 		reply_asset(request, "index.html");
 	else
 		reply_redirect(request, "/login");
@@ -55,10 +55,10 @@ void handle_index(struct request *request)
 
 void handle_login_page(struct request *request)
 {
-	if (auth_has_session(request))
+	if (http_auth_has_session(request))
 		reply_redirect(request, "/");
 	else
-		reply_asset(request, auth_has_password(request->http) ? "login.html" : "unset.html");
+		reply_asset(request, http_auth_has_password(request->http) ? "login.html" : "unset.html");
 }
 
 void handle_setup_page(struct request *request)
@@ -66,7 +66,7 @@ void handle_setup_page(struct request *request)
 	const char *token = request_arg(request, "token");
 
 	/* No form that would be refused. */
-	if (token && auth_setup_token_fits(request->http, token)) {
+	if (token && http_auth_setup_token_fits(request->http, token)) {
 		reply_asset(request, "setup.html");
 		return;
 	}
@@ -142,7 +142,7 @@ void handle_ipxe_file(struct request *request)
 	const char *directory = request->params[0], *name = request->params[1];
 	char path[4096];
 
-	if (!text_is_file_name(directory) || (name[0] && !text_is_file_name(name)) ||
+	if (!http_text_is_file_name(directory) || (name[0] && !http_text_is_file_name(name)) ||
 	    snprintf(path, sizeof(path), "%s/%s%s%s", request->http->ipxe_dir, directory, name[0] ? "/" : "", name) >=
 		    (int)sizeof(path)) {
 		reply_error(request, 404, "", "there is no such boot file");
@@ -169,7 +169,7 @@ static bool path_is_plain(const char *path)
 			return false;
 		memcpy(part, path, len);
 		part[len] = '\0';
-		if (!text_is_file_name(part))
+		if (!http_text_is_file_name(part))
 			return false;
 		if (!path[len])
 			return true;

@@ -87,7 +87,7 @@ int request_add_arg(struct request *request, const char *key, const char *value,
 		free(arg->value);
 		return -ENOMEM;
 	}
-	text_clean(arg->value);
+	http_text_clean(arg->value);
 	request->arg_count++;
 	return 0;
 }
@@ -185,7 +185,8 @@ void reply_error(struct request *request, unsigned status, const char *hint, con
 	va_end(args);
 	if (len < 0)
 		text[0] = '\0';
-	reply_json(request, status, json_pack("{s:o*, s:o*}", "error", text_json(text), "hint", text_json(hint)));
+	reply_json(request, status,
+		   json_pack("{s:o*, s:o*}", "error", http_text_json(text), "hint", http_text_json(hint)));
 }
 
 unsigned reply_status_of(int err)

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-void script_paths_make_ask(const struct request *request, struct boot_ask *ask)
+void http_make_ask(const struct request *request, struct boot_ask *ask)
 {
 	const struct {
 		const char *key;
@@ -41,11 +41,11 @@ void script_paths_make_ask(const struct request *request, struct boot_ask *ask)
 		const char *value = request_arg(request, fields[i].key);
 
 		if (value)
-			text_copy(fields[i].to, fields[i].size, value);
+			http_text_copy(fields[i].to, fields[i].size, value);
 	}
-	text_copy(ask->client, sizeof(ask->client), request->client);
-	text_copy(ask->server, sizeof(ask->server), request->server);
-	text_copy(ask->base_url, sizeof(ask->base_url), request->base_url);
+	http_text_copy(ask->client, sizeof(ask->client), request->client);
+	http_text_copy(ask->server, sizeof(ask->server), request->server);
+	http_text_copy(ask->base_url, sizeof(ask->base_url), request->base_url);
 }
 
 static void answered(void *arg, const struct boot_answer *answer)
@@ -67,7 +67,7 @@ void handle_boot(struct request *request)
 {
 	struct boot_ask ask;
 
-	script_paths_make_ask(request, &ask);
+	http_make_ask(request, &ask);
 	boot_request(request->http->config.boot, &ask, answered, request);
 }
 

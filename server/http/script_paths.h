@@ -7,6 +7,6 @@
 #include "http/request.h"
 
 /* The question of GET /boot, out of a request's arguments. */
-void script_paths_make_ask(const struct request *request, struct boot_ask *ask);
+void http_make_ask(const struct request *request, struct boot_ask *ask);
 
 #endif

@@ -50,7 +50,7 @@ static void work(struct pool_job *job)
 {
 	struct request *request = container_of(job, struct request, job);
 
-	if (auth_check(request) && schema_take_body(request))
+	if (http_auth_check(request) && schema_take_body(request))
 		request->route->handle(request);
 	if (!request->reply.status)
 		reply_error(request, 500, "", "nothing was answered");
@@ -147,7 +147,7 @@ static void take_headers(struct request *request)
 	request->last_event_id = copy_header(request, "Last-Event-ID");
 	request->content_type = copy_header(request, "Content-Type");
 	request->ours = ours && !strcmp(ours, "1");
-	if (cookie && text_cookie(cookie, AUTH_COOKIE, session, sizeof(session)))
+	if (cookie && http_text_cookie(cookie, AUTH_COOKIE, session, sizeof(session)))
 		request->session = strdup(session);
 }
 
@@ -177,7 +177,7 @@ static bool check_host(struct request *request, const char *version)
 		reply_error(request, 400, "", "the request must have exactly one Host header");
 		return false;
 	}
-	if (request->host && !text_is_host(request->host)) {
+	if (request->host && !http_text_is_host(request->host)) {
 		reply_error(request, 400, "", "the Host header is no host name and no address");
 		return false;
 	}

@@ -54,7 +54,7 @@ struct batch {
 static int batch_add(void *arg, const struct event *event)
 {
 	struct batch *batch = arg;
-	json_t *value = event_json(event);
+	json_t *value = api_event_json(event);
 	char *json = value ? json_dumps(value, JSON_COMPACT) : NULL;
 	struct buf text;
 

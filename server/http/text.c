@@ -51,13 +51,13 @@ static void clean(char *text, bool keep_lines)
 	}
 }
 
-char *text_clean(char *text)
+char *http_text_clean(char *text)
 {
 	clean(text, false);
 	return text;
 }
 
-void text_copy(char *out, size_t out_size, const char *text)
+void http_text_copy(char *out, size_t out_size, const char *text)
 {
 	size_t len = strlen(text);
 
@@ -70,7 +70,7 @@ void text_copy(char *out, size_t out_size, const char *text)
 	out[len] = '\0';
 }
 
-json_t *text_json(const char *text)
+json_t *http_text_json(const char *text)
 {
 	char *copy = strdup(text);
 	json_t *value = NULL;
@@ -83,7 +83,7 @@ json_t *text_json(const char *text)
 	return value;
 }
 
-bool text_is_host(const char *host)
+bool http_text_is_host(const char *host)
 {
 	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	size_t len;
@@ -104,12 +104,12 @@ bool text_is_host(const char *host)
 	return !host[len] || (host[len] == ':' && parse_u64(host + len + 1, 0, 65535, &port));
 }
 
-bool text_same_origin(const char *origin, const char *host)
+bool http_text_same_origin(const char *origin, const char *host)
 {
 	return !strncmp(origin, "http://", 7) && !strcasecmp(origin + 7, host);
 }
 
-bool text_cookie(const char *header, const char *name, char *out, size_t out_size)
+bool http_text_cookie(const char *header, const char *name, char *out, size_t out_size)
 {
 	size_t name_len = strlen(name);
 
@@ -133,7 +133,7 @@ bool text_cookie(const char *header, const char *name, char *out, size_t out_siz
 	return false;
 }
 
-bool text_is_file_name(const char *name)
+bool http_text_is_file_name(const char *name)
 {
 	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
 

@@ -8,21 +8,21 @@
 #include <stddef.h>
 
 /* Bytes that are no UTF-8 (RFC 3629), and control characters, become '?'; in place. Returns text. */
-char *text_clean(char *text);
+char *http_text_clean(char *text);
 /* Copies what fits, never cutting a character in two. */
-void text_copy(char *out, size_t out_size, const char *text);
+void http_text_copy(char *out, size_t out_size, const char *text);
 /* A JSON string, cleaned where that is needed; line breaks and tabs stay. NULL without memory. */
-json_t *text_json(const char *text);
+json_t *http_text_json(const char *text);
 /*
  * RFC 9110 §7.2, RFC 3986 §3.2.2, strictly: a name of letters, digits, '-', '_', '.', or an address, [IPv6] in
  * brackets; then nothing or ":PORT".
  */
-bool text_is_host(const char *host);
+bool http_text_is_host(const char *host);
 /* Is an Origin header ("http://HOST") the same as the Host that was asked? */
-bool text_same_origin(const char *origin, const char *host);
+bool http_text_same_origin(const char *origin, const char *host);
 /* The value of one cookie of a Cookie header, copied to out; false where it is missing or too long. */
-bool text_cookie(const char *header, const char *name, char *out, size_t out_size);
+bool http_text_cookie(const char *header, const char *name, char *out, size_t out_size);
 /* The name of a boot file: letters, digits, '.', '_', '-', '+', not starting with '.'. */
-bool text_is_file_name(const char *name);
+bool http_text_is_file_name(const char *name);
 
 #endif

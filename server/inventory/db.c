@@ -184,7 +184,7 @@ void query_bind(struct query *q, int64_t value)
 		query_fail(q, code);
 }
 
-bool text_valid(const char *text, size_t len)
+bool db_text_valid(const char *text, size_t len)
 {
 	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *s = (const unsigned char *)text, *end = s + len;
@@ -219,7 +219,7 @@ void query_bind_text(struct query *q, const char *text, size_t size)
 	if (q->err)
 		return;
 	len = strnlen(text, size);
-	if (len == size || !text_valid(text, len)) {
+	if (len == size || !db_text_valid(text, len)) {
 		q->err = -EINVAL;
 		return;
 	}

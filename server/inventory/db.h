@@ -93,6 +93,6 @@ int query_number(struct query *q, int64_t *value);
 int query_changes(const struct inventory_tx *tx);
 
 /* Is the text UTF-8? */
-bool text_valid(const char *text, size_t len);
+bool db_text_valid(const char *text, size_t len);
 
 #endif

@@ -32,7 +32,7 @@ static void copy_text(char *out, size_t size, const char *text)
 	out[len] = '\0';
 	if (text[len])
 		strcat(out, "...");
-	if (text_valid(out, strlen(out)))
+	if (db_text_valid(out, strlen(out)))
 		return;
 	for (char *c = out; *c; c++) {
 		if ((unsigned char)*c >= 0x80)

@@ -276,8 +276,8 @@ int machine_boot_each(struct inventory_tx *tx, int64_t machine_id, unsigned max,
 /*
  * What a target must keep over a restart (reservations with APTPL, saved mode pages). -ENOENT: nothing. *blob: free(3).
  */
-int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len);
-int target_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len);
+int machine_scsi_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len);
+int machine_scsi_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len);
 
 /* ---- who waits ---- */
 
@@ -437,8 +437,8 @@ void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg)
 
 /* Words for people and JSON. */
 const char *waiting_reason_name(enum waiting_reason reason); /* "approval", "conflict", ... */
-const char *enrol_kind_name(enum enrol_kind enrol);
+const char *policy_enrol_name(enum enrol_kind enrol);
 bool machine_mode_parse(const char *text, enum machine_mode *mode);
-bool auth_kind_parse(const char *text, enum auth_kind *auth); /* none, chap, mutual, policy */
+bool policy_auth_parse(const char *text, enum auth_kind *auth); /* none, chap, mutual, policy */
 
 #endif

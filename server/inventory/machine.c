@@ -26,7 +26,7 @@ enum {
 	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                      \
 	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                    \
 	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words) \
-	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, auth_kind_words)             \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)           \
 	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)     \
 	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                        \
 	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                    \
@@ -295,7 +295,7 @@ int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg,
 
 /* ---- target state ---- */
 
-int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len)
+int machine_scsi_state_save(struct inventory_tx *tx, int64_t machine_id, const void *blob, size_t len)
 {
 	struct query q;
 
@@ -314,7 +314,7 @@ int target_state_save(struct inventory_tx *tx, int64_t machine_id, const void *b
 	return query_run(&q);
 }
 
-int target_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len)
+int machine_scsi_state_load(struct inventory_tx *tx, int64_t machine_id, void **blob, size_t *len)
 {
 	struct query q;
 	void *copy = NULL;

@@ -25,7 +25,7 @@ enum {
 static bool set_enrol(struct policy *p, const char *value)
 {
 	for (int kind = ENROL_AUTO; kind <= ENROL_DENY; kind++) {
-		if (!strcmp(value, enrol_kind_name((enum enrol_kind)kind))) {
+		if (!strcmp(value, policy_enrol_name((enum enrol_kind)kind))) {
 			p->enrol = (enum enrol_kind)kind;
 			return true;
 		}
@@ -45,7 +45,7 @@ static bool set_auth(struct policy *p, const char *value)
 {
 	enum auth_kind auth;
 
-	if (!auth_kind_parse(value, &auth) || auth == AUTH_POLICY)
+	if (!policy_auth_parse(value, &auth) || auth == AUTH_POLICY)
 		return false;
 	p->auth = auth;
 	return true;

@@ -38,7 +38,7 @@ void event_log(const struct event *event);
 /* Behind other columns; read by record_read with volume_fields. */
 #define VOLUME_JOINED_COLUMNS ", volume.id" VOLUME_FIXED(VOLUME_COLUMN) VOLUME_FIELDS(VOLUME_COLUMN)
 
-extern const char *const machine_mode_words[], *const auth_kind_words[], *const volume_kind_words[];
+extern const char *const machine_mode_words[], *const policy_auth_words[], *const volume_kind_words[];
 
 /* volume.c, for find.c: whatever the name's case; -ENOENT. */
 int volume_by_name(struct inventory_tx *tx, const char *name, struct volume *volume);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", NULL };
-const char *const auth_kind_words[] = {
+const char *const policy_auth_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };
 const char *const volume_kind_words[] = {
@@ -45,7 +45,7 @@ const char *waiting_reason_name(enum waiting_reason reason)
 	return word(reason_words, reason);
 }
 
-const char *enrol_kind_name(enum enrol_kind enrol)
+const char *policy_enrol_name(enum enrol_kind enrol)
 {
 	return word(enrol_words, enrol);
 }
@@ -65,11 +65,11 @@ bool machine_mode_parse(const char *text, enum machine_mode *mode)
 	return true;
 }
 
-bool auth_kind_parse(const char *text, enum auth_kind *auth)
+bool policy_auth_parse(const char *text, enum auth_kind *auth)
 {
 	unsigned value;
 
-	if (!word_find(auth_kind_words, text, &value))
+	if (!word_find(policy_auth_words, text, &value))
 		return false;
 	*auth = (enum auth_kind)value;
 	return true;

@@ -271,7 +271,7 @@ static void source_json(const struct convert *how, char *json, size_t size)
 	else if (how->format == FORMAT_QCOW2 || how->format == FORMAT_VMDK)
 		extra = ",\"backing\":null";
 	snprintf(json, size, "json:{\"driver\":\"%s\"%s,\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%d\"}}",
-		 image_format_driver(how->format), extra, CHILD_IN);
+		 probe_format_driver(how->format), extra, CHILD_IN);
 }
 
 int convert_check(const struct convert *how, struct reason *reason)

@@ -18,7 +18,7 @@
 #include "base/util.h"
 #include "store/convert.h"
 #include "store/hash.h"
-#include "store/image_warnings.h"
+#include "store/clone_warnings.h"
 #include "store/private.h"
 #include "store/probe.h"
 
@@ -198,7 +198,7 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	if (err)
 		return err;
 	how.in = work->copy_fd >= 0 ? work->copy_fd : work->import->fd;
-	snprintf(text, sizeof(text), "converting from %s", image_format_name(probe->format));
+	snprintf(text, sizeof(text), "converting from %s", probe_format_name(probe->format));
 	import_set(work->store, work->import, IMPORT_CONVERTING, 0, text);
 	err = convert_check(&how, &reason);
 	if (!err)
@@ -242,7 +242,7 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 	struct stat st;
 
 	buf_init(&lines, sizeof(version->warnings) - 1);
-	image_warnings(&view, original_bytes, &lines);
+	clone_warnings(&view, original_bytes, &lines);
 	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
 	buf_fini(&lines);
 	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {

@@ -461,12 +461,12 @@ static const struct {
 	[FORMAT_VHDX] = { "VHDX", "vhdx" }, [FORMAT_VMDK] = { "VMDK", "vmdk" },
 };
 
-const char *image_format_name(enum image_format format)
+const char *probe_format_name(enum image_format format)
 {
 	return formats[format].name;
 }
 
-const char *image_format_driver(enum image_format format)
+const char *probe_format_driver(enum image_format format)
 {
 	return formats[format].driver;
 }

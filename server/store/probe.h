@@ -22,8 +22,8 @@ struct probe {
  */
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason);
 /* "raw", "qcow2", "VHD", ... for people. */
-const char *image_format_name(enum image_format format);
+const char *probe_format_name(enum image_format format);
 /* As qemu-img calls it. */
-const char *image_format_driver(enum image_format format);
+const char *probe_format_driver(enum image_format format);
 
 #endif

@@ -25,7 +25,7 @@ static void on_seen(void *arg, const struct dhcp_seen *seen)
 
 static void read_line(void *arg, char *line)
 {
-	watch_line(arg, line, 1000);
+	dhcp_watch_line(arg, line, 1000);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,7 +6,7 @@
  */
 #include "base/be.h"
 #include "base/buf.h"
-#include "store/image_warnings.h"
+#include "store/clone_warnings.h"
 #include "store/probe.h"
 
 #include <stdint.h>
@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (!probe.size_bytes || probe.size_bytes > (uint64_t)16 << 40))
 		abort();
 	buf_init(&lines, 1023);
-	image_warnings(&view, view.size, &lines);
+	clone_warnings(&view, view.size, &lines);
 	if (lines.failed)
 		abort();
 	buf_fini(&lines);

@@ -46,7 +46,7 @@ static void check_ask(const struct request *request)
 {
 	struct boot_ask ask;
 
-	script_paths_make_ask(request, &ask);
+	http_make_ask(request, &ask);
 	check_clean(ask.mac);
 	check_clean(ask.serial);
 	check_clean(ask.version);
@@ -93,12 +93,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (lines[1][0])
 		add_args(request, (char *)(uintptr_t)lines[1]);
 	check_ask(request);
-	if (text_cookie(lines[2], "sanbootd_session", cookie, sizeof(cookie)))
+	if (http_text_cookie(lines[2], "sanbootd_session", cookie, sizeof(cookie)))
 		assert(cookie[0] && !strchr(cookie, ';'));
-	if (text_is_host(lines[3]))
-		assert(!strpbrk(lines[3], "\"'<>/\\ @?#%") && !text_same_origin("null", lines[3]));
-	text_same_origin(lines[4], lines[3]);
-	if (text_is_file_name(lines[4]))
+	if (http_text_is_host(lines[3]))
+		assert(!strpbrk(lines[3], "\"'<>/\\ @?#%") && !http_text_same_origin("null", lines[3]));
+	http_text_same_origin(lines[4], lines[3]);
+	if (http_text_is_file_name(lines[4]))
 		assert(!strchr(lines[4], '/') && lines[4][0] != '.');
 	buf_add_string(&request->body, lines[5]);
 	body = request_json(request);

@@ -27,7 +27,7 @@
 
 /* ---- the answer ---- */
 
-static void request_finish(struct request *r, struct boot_answer *answer)
+static void request_finish(struct ask_request *r, struct boot_answer *answer)
 {
 	struct boot *boot = r->boot;
 
@@ -40,7 +40,7 @@ static void request_finish(struct request *r, struct boot_answer *answer)
 	in_flight_leave(&boot->in_flight);
 }
 
-static void request_fail(struct request *r, int status, enum boot_outcome outcome, const char *reason)
+static void request_fail(struct ask_request *r, int status, enum boot_outcome outcome, const char *reason)
 {
 	struct boot_answer answer = { 0 };
 
@@ -49,7 +49,7 @@ static void request_fail(struct request *r, int status, enum boot_outcome outcom
 	request_finish(r, &answer);
 }
 
-static const char *request_stranger_reason(struct request *r)
+static const char *request_stranger_reason(struct ask_request *r)
 {
 	const char *client = r->asker.client[0] ? r->asker.client : "your address";
 
@@ -58,7 +58,7 @@ static const char *request_stranger_reason(struct request *r)
 	return r->reason.text;
 }
 
-static const char *request_reason(struct request *r)
+static const char *request_reason(struct ask_request *r)
 {
 	switch (r->decision) {
 	case DECIDE_WAIT_STRANGER:
@@ -84,7 +84,7 @@ static const char *request_reason(struct request *r)
 }
 
 /* A failed sanboot is worth an event: it is the machine's only way to say what is wrong. */
-static void request_note_error(struct request *r)
+static void request_note_error(struct ask_request *r)
 {
 	const struct machine *machine = &r->lookup.machine;
 	const char *what = r->decision == DECIDE_ENTRY_DISK ? r->lookup.want.text : "its disk";
@@ -100,7 +100,7 @@ static void request_note_error(struct request *r)
 }
 
 /* It has its script, or it was here and waits. A stranger proves nothing. */
-static void request_note_stage(struct request *r, const struct boot_answer *answer)
+static void request_note_stage(struct ask_request *r, const struct boot_answer *answer)
 {
 	if (r->lookup.facts.stranger)
 		return;
@@ -111,7 +111,7 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 		progress_waits(r->boot, r->asker.mac, decision_name(r->decision));
 }
 
-static void request_answer(struct request *r)
+static void request_answer(struct ask_request *r)
 {
 	struct boot_answer answer = { 0 };
 	struct answer_facts facts = {
@@ -133,10 +133,10 @@ static void request_answer(struct request *r)
 
 /* ---- the sequence ---- */
 
-static void request_decide(struct request *r);
+static void request_decide(struct ask_request *r);
 
 /* It would be served. May it be, now? */
-static void request_turn(struct request *r)
+static void request_turn(struct ask_request *r)
 {
 	r->turn = turns_ask(r->boot->turns, r->lookup.machine.id, r->lookup.priority, r->lookup.policy.max_booting,
 			    time_monotonic_ms());
@@ -144,7 +144,7 @@ static void request_turn(struct request *r)
 		r->decision = DECIDE_WAIT_TURN;
 }
 
-static void request_busy(struct request *r, int err)
+static void request_busy(struct ask_request *r, int err)
 {
 	log_error("boot: %s: %s%s%s", r->asker.mac, strerror(-err), r->reason.text[0] ? ": " : "", r->reason.text);
 	request_fail(r, 503, BOOT_BUSY, "the server could not look into its inventory; its log says why");
@@ -152,7 +152,7 @@ static void request_busy(struct request *r, int err)
 
 static void request_settled(struct inventory_job *job, int err)
 {
-	struct request *r = container_of(job, struct request, job);
+	struct ask_request *r = container_of(job, struct ask_request, job);
 
 	if (err)
 		boot_discard_object(r->boot, &r->enrolment.made);
@@ -160,7 +160,7 @@ static void request_settled(struct inventory_job *job, int err)
 		request_busy(r, err);
 		return;
 	}
-	if (!request_is_ready(r)) {
+	if (!settle_is_ready(r)) {
 		request_decide(r);
 		return;
 	}
@@ -169,16 +169,16 @@ static void request_settled(struct inventory_job *job, int err)
 	request_answer(r);
 }
 
-static void request_write(struct request *r)
+static void request_write(struct ask_request *r)
 {
 	r->enrolment.made = (struct volume){ 0 };
-	r->job = (struct inventory_job){ .run = request_settle, .done = request_settled, .loop = r->boot->loop };
+	r->job = (struct inventory_job){ .run = settle_request, .done = request_settled, .loop = r->boot->loop };
 	inventory_write(r->boot->inventory, &r->job);
 }
 
 static void request_probed(void *arg, bool alive, const struct boot_session *session)
 {
-	struct request *r = arg;
+	struct ask_request *r = arg;
 
 	r->probed = true;
 	r->lookup.facts.running = alive;
@@ -187,7 +187,7 @@ static void request_probed(void *arg, bool alive, const struct boot_session *ses
 	request_decide(r);
 }
 
-static void request_decide(struct request *r)
+static void request_decide(struct ask_request *r)
 {
 	r->decision = decide(&r->lookup.facts);
 	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed) {
@@ -197,7 +197,7 @@ static void request_decide(struct request *r)
 	}
 	if (r->decision == DECIDE_SERVE)
 		request_turn(r);
-	if (request_must_write(r))
+	if (settle_must_write(r))
 		request_write(r);
 	else
 		request_answer(r);
@@ -205,13 +205,13 @@ static void request_decide(struct request *r)
 
 static int request_look(struct inventory_tx *tx, struct inventory_job *job)
 {
-	struct request *r = container_of(job, struct request, job);
+	struct ask_request *r = container_of(job, struct ask_request, job);
 
 	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
 }
 
 /* True: it is answered. Said once a minute and address, and six times a minute at most. */
-static bool request_flood(struct request *r, const struct flood_verdict *verdict, const char *what)
+static bool request_flood(struct ask_request *r, const struct flood_verdict *verdict, const char *what)
 {
 	const char *client = r->asker.client[0] ? r->asker.client : "an unknown address";
 
@@ -229,7 +229,7 @@ static bool request_flood(struct request *r, const struct flood_verdict *verdict
 
 static void request_looked(struct inventory_job *job, int err)
 {
-	struct request *r = container_of(job, struct request, job);
+	struct ask_request *r = container_of(job, struct ask_request, job);
 	struct flood_verdict verdict = { 0 };
 
 	if (err) {
@@ -246,7 +246,7 @@ static void request_looked(struct inventory_job *job, int err)
 
 static void request_start(struct loop_msg *msg)
 {
-	struct request *r = container_of(msg, struct request, msg);
+	struct ask_request *r = container_of(msg, struct ask_request, msg);
 	int err;
 
 	if (r->invalid) {
@@ -269,7 +269,7 @@ void boot_request(struct boot *boot, const struct boot_ask *ask,
 {
 	static const struct boot_answer no_memory = { .status = 503, .outcome = BOOT_BUSY };
 	struct flood_verdict verdict;
-	struct request *r = calloc(1, sizeof(*r));
+	struct ask_request *r = calloc(1, sizeof(*r));
 
 	if (!r) {
 		answered(arg, &no_memory);

@@ -15,7 +15,7 @@
 #include "lookup.h"
 #include "neighbour.h"
 
-struct request {
+struct ask_request {
 	struct boot *boot;
 	void (*answered)(void *arg, const struct boot_answer *answer);
 	void *arg;
@@ -34,10 +34,10 @@ struct request {
 };
 
 /* Its decision is worth a write job: something is to be made, or what is known of it is old. */
-bool request_must_write(const struct request *r);
+bool settle_must_write(const struct ask_request *r);
 /* The write job: looks and decides again, then writes what that decision needs. */
-int request_settle(struct inventory_tx *tx, struct inventory_job *job);
+int settle_request(struct inventory_tx *tx, struct inventory_job *job);
 /* Nothing is left to be asked before it can be served. */
-bool request_is_ready(const struct request *r);
+bool settle_is_ready(const struct ask_request *r);
 
 #endif

@@ -11,13 +11,13 @@
 #include <errno.h>
 #include <string.h>
 
-static bool request_verified_address(const struct request *r)
+static bool request_verified_address(const struct ask_request *r)
 {
 	return r->neighbour == NEIGHBOUR_MATCH;
 }
 
 /* What a known machine tells that the inventory does not know yet. */
-static bool request_learn(const struct request *r, struct machine *machine)
+static bool request_learn(const struct ask_request *r, struct machine *machine)
 {
 	bool changed = false;
 
@@ -36,19 +36,19 @@ static bool request_learn(const struct request *r, struct machine *machine)
 	return changed;
 }
 
-static bool request_wants_address(const struct request *r)
+static bool request_wants_address(const struct ask_request *r)
 {
 	return !r->lookup.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
 	       request_verified_address(r);
 }
 
 /* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
-static bool request_row_is_over(const struct request *r)
+static bool request_row_is_over(const struct ask_request *r)
 {
 	return r->lookup.waits && r->lookup.waiting.reason != WAIT_DENIED;
 }
 
-static bool request_must_write_known(const struct request *r, int64_t now)
+static bool request_must_write_known(const struct ask_request *r, int64_t now)
 {
 	struct machine machine = r->lookup.machine;
 
@@ -58,7 +58,7 @@ static bool request_must_write_known(const struct request *r, int64_t now)
 	       request_wants_address(r);
 }
 
-bool request_must_write(const struct request *r)
+bool settle_must_write(const struct ask_request *r)
 {
 	int64_t now = time_unix_ms();
 	enum waiting_reason reason;
@@ -83,7 +83,7 @@ bool request_must_write(const struct request *r)
 }
 
 /* The pending boot, made where there is none, with what was chosen for it. */
-static int request_write_boot(struct request *r, struct inventory_tx *tx)
+static int request_write_boot(struct ask_request *r, struct inventory_tx *tx)
 {
 	const struct machine *machine = &r->lookup.machine;
 	struct machine_boot *pending = &r->lookup.pending;
@@ -105,7 +105,7 @@ static int request_write_boot(struct request *r, struct inventory_tx *tx)
 	return err;
 }
 
-static int request_write_known(struct request *r, struct inventory_tx *tx)
+static int request_write_known(struct ask_request *r, struct inventory_tx *tx)
 {
 	struct machine *machine = &r->lookup.machine;
 	int err = 0;
@@ -123,7 +123,7 @@ static int request_write_known(struct request *r, struct inventory_tx *tx)
 	return request_write_boot(r, tx);
 }
 
-static int request_waiting_event(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
+static int request_waiting_event(struct ask_request *r, struct inventory_tx *tx, enum waiting_reason reason)
 {
 	const struct lookup *lookup = &r->lookup;
 	bool odd = reason == WAIT_CONFLICT || reason == WAIT_SWAP;
@@ -137,7 +137,7 @@ static int request_waiting_event(struct request *r, struct inventory_tx *tx, enu
 			 reason == WAIT_NO_SPACE ? r->reason.text : "");
 }
 
-static int request_write_waiting(struct request *r, struct inventory_tx *tx, enum waiting_reason reason)
+static int request_write_waiting(struct ask_request *r, struct inventory_tx *tx, enum waiting_reason reason)
 {
 	struct lookup *lookup = &r->lookup;
 	struct waiting row = lookup->waiting;
@@ -165,7 +165,7 @@ static int request_write_waiting(struct request *r, struct inventory_tx *tx, enu
 	return news ? request_waiting_event(r, tx, reason) : 0;
 }
 
-static int request_enrol(struct request *r, struct inventory_tx *tx)
+static int request_enrol(struct ask_request *r, struct inventory_tx *tx)
 {
 	int err;
 
@@ -187,7 +187,7 @@ static int request_enrol(struct request *r, struct inventory_tx *tx)
 	return request_write_waiting(r, tx, WAIT_NO_SPACE);
 }
 
-bool request_is_ready(const struct request *r)
+bool settle_is_ready(const struct ask_request *r)
 {
 	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed)
 		return false;
@@ -195,9 +195,9 @@ bool request_is_ready(const struct request *r)
 }
 
 /* Between the first look and this job another request may have changed everything. */
-int request_settle(struct inventory_tx *tx, struct inventory_job *job)
+int settle_request(struct inventory_tx *tx, struct inventory_job *job)
 {
-	struct request *r = container_of(job, struct request, job);
+	struct ask_request *r = container_of(job, struct ask_request, job);
 	enum waiting_reason reason;
 	int err = lookup_make(r->boot, tx, &r->asker, &r->lookup);
 
@@ -208,9 +208,9 @@ int request_settle(struct inventory_tx *tx, struct inventory_job *job)
 		return request_enrol(r, tx);
 	if (r->decision == DECIDE_SERVE && r->turn.place && !r->turn.now)
 		r->decision = DECIDE_WAIT_TURN;
-	if (!request_is_ready(r))
+	if (!settle_is_ready(r))
 		return 0; /* it was enrolled, or has begun to run, meanwhile: from the start */
-	if (!request_must_write(r))
+	if (!settle_must_write(r))
 		return 0;
 	if (decision_waiting_reason(r->decision, &reason))
 		return request_write_waiting(r, tx, reason);

@@ -54,7 +54,7 @@ static void grow_opened(void *arg, const struct disk_opened *result)
 			  result->reason.text);
 		disks_close_begin(&boot->disks, g->volume.volume.id);
 		disks_close_end(&boot->disks, g->volume.volume.id);
-		volume_user_free(g->volume.user);
+		boot_volume_user_free(g->volume.user);
 	}
 	grow_end(g, result->disk);
 }
@@ -63,7 +63,7 @@ static void grow_worked(struct pool_job *job)
 {
 	struct grow *g = container_of(job, struct grow, pool_job);
 	struct target_volume *v = &g->volume;
-	struct store_open how = volume_how(v);
+	struct store_open how = boot_volume_how(v);
 
 	store_open_volume(v->boot->store, v->loop, &v->volume, v->version.id ? &v->version : NULL, &how, grow_opened,
 			  g);
@@ -75,7 +75,7 @@ static void grow_work(struct pool_job *job)
 	struct grow *g = container_of(job, struct grow, pool_job);
 
 	g->err = store_grow_volume(g->volume.boot->store, &g->volume.volume, g->size_bytes, &g->reason);
-	volume_count_layers(&g->volume);
+	boot_volume_count_layers(&g->volume);
 }
 
 static void grow_closed(void *arg, int err)
@@ -134,7 +134,7 @@ void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_l
 			    .machine_id = machine_id,
 			    .lun = lun->number,
 			    .volume = { .id = lun->volume_id },
-			    .user = volume_user_of(lun->disk) },
+			    .user = boot_volume_user_of(lun->disk) },
 		.disk = lun->disk,
 		.size_bytes = size_bytes,
 		.grown = grown,

@@ -64,7 +64,7 @@ static void finish(struct target_open *o, const struct boot_lun *luns, unsigned 
 		log_warning("machine %s: %s: %s", machine_name(o),
 			    o->only == ONLY_ALL ? "login refused" : "not attached", o->reason.text);
 	for (unsigned i = 0; i < o->count; i++) {
-		volume_unhold(&o->volumes[i]);
+		boot_volume_unhold(&o->volumes[i]);
 		read_trace_unref(o->volumes[i].trace);
 	}
 	o->opened(o->arg, luns, count, count ? 0 : LOGIN_UNAVAILABLE, count ? "" : o->reason.text);
@@ -183,7 +183,7 @@ static void drop_failed(struct target_open *o)
 			continue;
 		}
 		left_out(o, v);
-		volume_unhold(v);
+		boot_volume_unhold(v);
 	}
 	o->count = kept;
 }
@@ -198,7 +198,7 @@ static void prepare(struct pool_job *job)
 	if (o->err)
 		return;
 	for (unsigned i = 0; i < o->count; i++)
-		volume_hold(&o->volumes[i]);
+		boot_volume_hold(&o->volumes[i]);
 	drop_failed(o);
 	if (!o->err)
 		o->err = inventory_read_call(o->boot->inventory, read_rows, o);
@@ -207,7 +207,7 @@ static void prepare(struct pool_job *job)
 	if (!o->err)
 		o->err = inventory_read_call(o->boot->inventory, check_boot, o);
 	for (unsigned i = 0; i < o->count && !o->err; i++)
-		volume_prepare(&o->volumes[i]);
+		boot_volume_prepare(&o->volumes[i]);
 	if (!o->err)
 		drop_failed(o);
 }
@@ -245,7 +245,7 @@ static void close_all(struct target_open *o)
 		if (!v->disk)
 			continue;
 		o->closing++;
-		volume_close(o->boot, &lun, interrupted_closed, o);
+		boot_volume_close(o->boot, &lun, interrupted_closed, o);
 	}
 	interrupted_closed(o);
 }
@@ -343,7 +343,7 @@ static void open_next(struct target_open *o)
 	v->opened = opened_one;
 	if (v->volume.kind == VOLUME_SYSTEM)
 		v->trace = warm_trace(o->boot->warm, o->machine_id, o->number, v->version.id);
-	volume_open(v);
+	boot_volume_open(v);
 }
 
 static void prepared(struct pool_job *job)
@@ -443,5 +443,5 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 	*c = (struct target_close){ .boot = boot, .left = count, .closed = closed, .arg = arg };
 	in_flight_enter(&boot->in_flight);
 	for (unsigned i = 0; i < count; i++)
-		volume_close(boot, &luns[i], close_one, c);
+		boot_volume_close(boot, &luns[i], close_one, c);
 }

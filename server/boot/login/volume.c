@@ -100,19 +100,19 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 		boot_note(boot, "error", "no-space", "server", user->machine_id, "%s", text);
 }
 
-struct volume_user *volume_user_of(const struct disk *disk)
+struct volume_user *boot_volume_user_of(const struct disk *disk)
 {
 	return disk->event_arg;
 }
 
-void volume_user_free(struct volume_user *user)
+void boot_volume_user_free(struct volume_user *user)
 {
 	free(user);
 }
 
 /* ---- holding ---- */
 
-bool volume_hold(struct target_volume *v)
+bool boot_volume_hold(struct target_volume *v)
 {
 	if (volume_kind_is_shared(v->volume.kind))
 		return true;
@@ -124,7 +124,7 @@ bool volume_hold(struct target_volume *v)
 	return v->held;
 }
 
-void volume_unhold(struct target_volume *v)
+void boot_volume_unhold(struct target_volume *v)
 {
 	if (v->held)
 		disks_open_end(&v->boot->disks, v->volume.id, false);
@@ -156,7 +156,7 @@ static int clear_fresh(struct inventory_tx *tx, void *arg)
 	return volume_update(tx, &volume);
 }
 
-void volume_count_layers(struct target_volume *v)
+void boot_volume_count_layers(struct target_volume *v)
 {
 	struct volume_info info;
 
@@ -165,7 +165,7 @@ void volume_count_layers(struct target_volume *v)
 	v->quota_bytes = info.layers_bytes < v->quota_bytes ? v->quota_bytes - info.layers_bytes : 1;
 }
 
-void volume_prepare(struct target_volume *v)
+void boot_volume_prepare(struct target_volume *v)
 {
 	char called[NAME_MAX_TEXT + 16];
 
@@ -177,7 +177,7 @@ void volume_prepare(struct target_volume *v)
 	}
 	if (v->version.id)
 		v->err = verify(v);
-	volume_count_layers(v);
+	boot_volume_count_layers(v);
 	if (v->err || !v->volume.fresh || !v->volume.object[0])
 		return;
 	v->err = store_sync_volume(v->boot->store, &v->volume);
@@ -190,7 +190,7 @@ void volume_prepare(struct target_volume *v)
 
 /* ---- opening ---- */
 
-struct store_open volume_how(const struct target_volume *v)
+struct store_open boot_volume_how(const struct target_volume *v)
 {
 	return (struct store_open){
 		.env = v->boot->disk_env,
@@ -214,7 +214,7 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	if (!v->disk) {
 		v->err = result->err ? result->err : -EIO;
 		reason_set(&v->reason, "%s", result->reason.text);
-		volume_user_free(v->user);
+		boot_volume_user_free(v->user);
 		v->user = NULL;
 		if (presence_event_due(&v->boot->presence, v->machine_id, PRESENCE_REFUSED, 6, OPEN_EVENT_MS))
 			boot_note(v->boot, "error", "disk-unusable", "server", v->machine_id, "%s",
@@ -223,7 +223,7 @@ static void on_opened(void *arg, const struct disk_opened *result)
 	v->opened(v);
 }
 
-void volume_open(struct target_volume *v)
+void boot_volume_open(struct target_volume *v)
 {
 	struct store_open how;
 
@@ -232,7 +232,7 @@ void volume_open(struct target_volume *v)
 		v->user = alloc_or_abort(sizeof(*v->user));
 		*v->user = (struct volume_user){ v->boot, v->machine_id, v->volume.id };
 	}
-	how = volume_how(v);
+	how = boot_volume_how(v);
 	store_open_volume(v->boot->store, v->loop, &v->volume, v->version.id ? &v->version : NULL, &how, on_opened, v);
 }
 
@@ -254,16 +254,16 @@ static void on_closed(void *arg, int err)
 		log_error("volume #%lld: closing it: %s", (long long)c->volume_id, strerror(-err));
 	if (c->user)
 		disks_close_end(&c->boot->disks, c->volume_id);
-	volume_user_free(c->user);
+	boot_volume_user_free(c->user);
 	c->closed(c->arg);
 	free(c);
 }
 
-void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg)
+void boot_volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg)
 {
 	struct closing *c = alloc_or_abort(sizeof(*c));
 
-	*c = (struct closing){ boot, lun->volume_id, volume_user_of(lun->disk), closed, arg };
+	*c = (struct closing){ boot, lun->volume_id, boot_volume_user_of(lun->disk), closed, arg };
 	if (c->user)
 		disks_close_begin(&boot->disks, lun->volume_id);
 	store_close_volume(boot->store, lun->disk, on_closed, c);

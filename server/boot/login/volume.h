@@ -2,8 +2,8 @@
 /*
  * One volume of a target: prepared on a worker, opened and closed on the target's loop. Private to boot/.
  *
- *     volume_hold (worker) -> rows are read -> volume_prepare (worker) -> volume_open (loop) -> in use
- *     -> volume_close (loop)
+ *     boot_volume_hold (worker) -> rows are read -> boot_volume_prepare (worker) -> boot_volume_open (loop) -> in use
+ *     -> boot_volume_close (loop)
  *
  * Hold before the rows are read: a person's change may be giving the volume another object just now.
  */
@@ -40,26 +40,26 @@ struct target_volume {
 };
 
 /* True: it is ours to open, or needs no holding (shared). False: err and reason say why not. */
-bool volume_hold(struct target_volume *volume);
+bool boot_volume_hold(struct target_volume *volume);
 /* Gives it back unopened; nothing where it is not held. */
-void volume_unhold(struct target_volume *volume);
+void boot_volume_unhold(struct target_volume *volume);
 /*
  * Blocking, with volume and version as the inventory has them: is it all right, is its golden version what was published
  * (invariant 7), is a fresh one durable? err and reason are set where not.
  */
-void volume_prepare(struct target_volume *volume);
+void boot_volume_prepare(struct target_volume *volume);
 /* Blocking: what its layers take counts against its quota. */
-void volume_count_layers(struct target_volume *volume);
+void boot_volume_count_layers(struct target_volume *volume);
 /* On loop: opens it; opened comes there, with disk, or err and reason. It is given back where it could not be opened. */
-void volume_open(struct target_volume *volume);
+void boot_volume_open(struct target_volume *volume);
 
 /* Closes the disk of a LUN, and gives the volume back. closed, on its loop. */
-void volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg);
+void boot_volume_close(struct boot *boot, const struct boot_lun *lun, void (*closed)(void *arg), void *arg);
 
 /* The machine that an open disk's events are of; NULL: it is shared. Opening the disk again hands it on, or frees it. */
-struct volume_user *volume_user_of(const struct disk *disk);
-void volume_user_free(struct volume_user *user);
+struct volume_user *boot_volume_user_of(const struct disk *disk);
+void boot_volume_user_free(struct volume_user *user);
 /* What its disk is opened with. */
-struct store_open volume_how(const struct target_volume *volume);
+struct store_open boot_volume_how(const struct target_volume *volume);
 
 #endif

@@ -158,7 +158,7 @@ static void test_tftp_root(void **state)
 	put(place, "ipxe/boot.ipxe", "not this one");
 	inet_pton(AF_INET, "10.77.0.1", &network.address);
 	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
+	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/undionly.kpxe", text, sizeof(text));
 	assert_string_equal(text, "undi");
 	read_file(place, "tftp/br0/boot.ipxe", text, sizeof(text));
@@ -169,12 +169,12 @@ static void test_tftp_root(void **state)
 	put(place, "ipxe/snponly.efi", "");
 	put(place, "ipxe/snponly-shimx64.efi", "");
 	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
+	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
 	assert_memory_equal(text, "#!ipxe\n", 7);
 	assert_non_null(strstr(text, "\nchain --replace --autofree tftp://10.77.0.1/boot.ipxe"));
 	put(place, "ipxe/autoexec.ipxe", "the site's"); /* wins, and is not written to */
-	assert_int_equal(files_make_tftp_root(&config, &network, &files, &reason), 0);
+	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
 	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
 	assert_string_equal(text, "the site's");
 	read_file(place, "ipxe/autoexec.ipxe", text, sizeof(text));
@@ -293,9 +293,9 @@ static void test_words(void **state)
 	put(place, "good", "port=0\n");
 	put(place, "bad", "port=0\nno-such-option\n");
 	snprintf(path, sizeof(path), "%s/good", place->dir);
-	assert_int_equal(command_test(path, &reason), 0);
+	assert_int_equal(dnsmasq_command_test(path, &reason), 0);
 	snprintf(path, sizeof(path), "%s/bad", place->dir);
-	assert_int_equal(command_test(path, &reason), -EINVAL);
+	assert_int_equal(dnsmasq_command_test(path, &reason), -EINVAL);
 	assert_non_null(strstr(reason.text, "dnsmasq refuses its configuration: dnsmasq: bad option at line 2 of "));
 }
 

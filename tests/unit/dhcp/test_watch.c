@@ -64,7 +64,7 @@ static void feed(struct rig *rig, const char *const *lines, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		snprintf(line, sizeof(line), "dnsmasq-%s[90]: %s",
 			 strstr(lines[i], " to 10.") || strstr(lines[i], " from 10.") ? "tftp" : "dhcp", lines[i]);
-		watch_line(&rig->watch, line, 5000);
+		dhcp_watch_line(&rig->watch, line, 5000);
 	}
 }
 
@@ -159,9 +159,9 @@ static void test_lies(void **state)
 	struct rig *rig = *state;
 
 	feed(rig, lines, array_len(lines));
-	watch_line(&rig->watch, "dnsmasq-dhcp[", 0);
-	watch_line(&rig->watch, "", 0);
-	watch_line(&rig->watch, "other-dhcp[1]: 5 tags: ipxe, br0", 0);
+	dhcp_watch_line(&rig->watch, "dnsmasq-dhcp[", 0);
+	dhcp_watch_line(&rig->watch, "", 0);
+	dhcp_watch_line(&rig->watch, "other-dhcp[1]: 5 tags: ipxe, br0", 0);
 	assert_string_equal(rig->text, "");
 }
 
@@ -177,14 +177,14 @@ static void test_flood(void **state)
 	for (unsigned i = 0; i < 5000; i++) {
 		snprintf(line, sizeof(line), "dnsmasq-dhcp[90]: %u DHCPDISCOVER(br0) 02:00:00:00:%02x:%02x", i, i >> 8,
 			 i & 0xff);
-		watch_line(&rig->watch, line, 7100);
+		dhcp_watch_line(&rig->watch, line, 7100);
 		snprintf(line, sizeof(line), "dnsmasq-dhcp[90]: %u tags: bios, br0", i);
-		watch_line(&rig->watch, line, 7900);
+		dhcp_watch_line(&rig->watch, line, 7900);
 	}
 	assert_int_equal(rig->count, WATCH_EVENTS_PER_SECOND);
 	rig->text[0] = '\0';
-	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 1 DHCPDISCOVER(br0) 52:54:00:e2:00:03 ", 8000);
-	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 1 tags: bios, br0", 8000);
+	dhcp_watch_line(&rig->watch, "dnsmasq-dhcp[90]: 1 DHCPDISCOVER(br0) 52:54:00:e2:00:03 ", 8000);
+	dhcp_watch_line(&rig->watch, "dnsmasq-dhcp[90]: 1 tags: bios, br0", 8000);
 	assert_string_equal(rig->text, "asked 52:54:00:e2:00:03  \n");
 }
 
@@ -216,12 +216,13 @@ static void test_exhausted(void **state)
 	feed(rig, lines, array_len(lines));
 	assert_string_equal(rig->text, "br0 02:00:00:00:00:0e 2");
 	assert_int_equal(rig->count, 1);
-	watch_line(
+	dhcp_watch_line(
 		&rig->watch,
 		"dnsmasq-dhcp[90]: 6 DHCPDISCOVER(an-interface-too-long) 10.0.0.1 02:00:00:00:00:0f no address available",
 		61000);
 	assert_string_equal(rig->text, " 02:00:00:00:00:0f 3");
-	watch_line(&rig->watch, "dnsmasq-dhcp[90]: 7 DHCPDISCOVER(br1) 02:00:00:00:00:0f no address available", 181000);
+	dhcp_watch_line(&rig->watch, "dnsmasq-dhcp[90]: 7 DHCPDISCOVER(br1) 02:00:00:00:00:0f no address available",
+			181000);
 	assert_string_equal(rig->text, "br1 02:00:00:00:00:0f 1");
 }
 

@@ -37,7 +37,7 @@ static void test_text_clean(void **state)
 		char text[32];
 
 		strcpy(text, cases[i].in);
-		assert_string_equal(text_clean(text), cases[i].out);
+		assert_string_equal(http_text_clean(text), cases[i].out);
 	}
 }
 
@@ -52,7 +52,7 @@ static void test_text_json_never_fails(void **state)
 
 			bytes[0] = (char)a;
 			bytes[1] = (char)b;
-			value = text_json(bytes);
+			value = http_text_json(bytes);
 			assert_non_null(value);
 			json_decref(value);
 		}
@@ -64,11 +64,11 @@ static void test_text_copy_cuts_between_characters(void **state)
 	char out[4];
 
 	(void)state;
-	text_copy(out, sizeof(out), "abcdef");
+	http_text_copy(out, sizeof(out), "abcdef");
 	assert_string_equal(out, "abc");
-	text_copy(out, sizeof(out), "ab\xc3\xa4");
+	http_text_copy(out, sizeof(out), "ab\xc3\xa4");
 	assert_string_equal(out, "ab");
-	text_copy(out, sizeof(out), "a\xc3\xa4");
+	http_text_copy(out, sizeof(out), "a\xc3\xa4");
 	assert_string_equal(out, "a\xc3\xa4");
 }
 
@@ -81,13 +81,13 @@ static void test_hosts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++)
-		assert_true(text_is_host(good[i]));
+		assert_true(http_text_is_host(good[i]));
 	for (size_t i = 0; i < array_len(bad); i++)
-		assert_false(text_is_host(bad[i]));
-	assert_true(text_same_origin("http://pc:8080", "PC:8080"));
-	assert_false(text_same_origin("http://pc:8081", "pc:8080"));
-	assert_false(text_same_origin("https://pc:8080", "pc:8080"));
-	assert_false(text_same_origin("null", "pc:8080"));
+		assert_false(http_text_is_host(bad[i]));
+	assert_true(http_text_same_origin("http://pc:8080", "PC:8080"));
+	assert_false(http_text_same_origin("http://pc:8081", "pc:8080"));
+	assert_false(http_text_same_origin("https://pc:8080", "pc:8080"));
+	assert_false(http_text_same_origin("null", "pc:8080"));
 }
 
 static void test_cookies(void **state)
@@ -95,15 +95,15 @@ static void test_cookies(void **state)
 	char out[8];
 
 	(void)state;
-	assert_true(text_cookie("s=abc", "s", out, sizeof(out)));
+	assert_true(http_text_cookie("s=abc", "s", out, sizeof(out)));
 	assert_string_equal(out, "abc");
-	assert_true(text_cookie("x=1; ss=2; s=3; y=4", "s", out, sizeof(out)));
+	assert_true(http_text_cookie("x=1; ss=2; s=3; y=4", "s", out, sizeof(out)));
 	assert_string_equal(out, "3");
-	assert_false(text_cookie("x=1; ss=2", "s", out, sizeof(out)));
-	assert_false(text_cookie("s=", "s", out, sizeof(out)));
-	assert_false(text_cookie("s=12345678", "s", out, sizeof(out)));
-	assert_false(text_cookie(";;; ;", "s", out, sizeof(out)));
-	assert_false(text_cookie("", "s", out, sizeof(out)));
+	assert_false(http_text_cookie("x=1; ss=2", "s", out, sizeof(out)));
+	assert_false(http_text_cookie("s=", "s", out, sizeof(out)));
+	assert_false(http_text_cookie("s=12345678", "s", out, sizeof(out)));
+	assert_false(http_text_cookie(";;; ;", "s", out, sizeof(out)));
+	assert_false(http_text_cookie("", "s", out, sizeof(out)));
 }
 
 static void test_file_names(void **state)
@@ -114,14 +114,14 @@ static void test_file_names(void **state)
 	(void)state;
 	memset(name, 'x', sizeof(name));
 	name[127] = '\0';
-	assert_true(text_is_file_name(name));
+	assert_true(http_text_is_file_name(name));
 	name[127] = 'x';
 	name[128] = '\0';
-	assert_false(text_is_file_name(name));
-	assert_true(text_is_file_name("undionly.kpxe"));
-	assert_true(text_is_file_name("82540em.rom"));
+	assert_false(http_text_is_file_name(name));
+	assert_true(http_text_is_file_name("undionly.kpxe"));
+	assert_true(http_text_is_file_name("82540em.rom"));
 	for (size_t i = 0; i < array_len(bad); i++)
-		assert_false(text_is_file_name(bad[i]));
+		assert_false(http_text_is_file_name(bad[i]));
 }
 
 static void test_limiter(void **state)
@@ -293,7 +293,7 @@ static void test_what_a_machine_asks(void **state)
 	request_add_arg(request, "errno", "2d0c613b", 8);
 	for (size_t i = 0; i < array_len(others); i++)
 		request_add_arg(request, others[i], others[i], strlen(others[i]));
-	script_paths_make_ask(request, &ask);
+	http_make_ask(request, &ask);
 	assert_string_equal(ask.manufacturer, "manufacturer");
 	assert_string_equal(ask.product, "product");
 	assert_string_equal(ask.asset, "asset");
@@ -312,7 +312,7 @@ static void test_what_a_machine_asks(void **state)
 static void test_sessions(void **state)
 {
 	struct boot_session session = { .boot = 4, .bytes_read = 1, .bytes_written = 2, .commands = 3, .since_ms = 5 };
-	json_t *json = session_json(&session);
+	json_t *json = api_session_json(&session);
 
 	(void)state;
 	assert_int_equal(json_integer_value(json_object_get(json, "boot")), 4);
@@ -335,7 +335,7 @@ static void test_records_with_strange_text(void **state)
 	strcpy(machine.name, "pc");
 	strcpy(machine.product, "\xff\xfe<script>");
 	strcpy(machine.note, "line\nbreak");
-	json = machine_json(&machine);
+	json = api_machine_json(&machine);
 	assert_string_equal(json_string_value(json_object_get(json, "product")), "?"
 										 "?<script>");
 	assert_string_equal(json_string_value(json_object_get(json, "access")), "one");
@@ -343,23 +343,23 @@ static void test_records_with_strange_text(void **state)
 	assert_string_equal(json_string_value(json_object_get(json, "quota")), "policy");
 	json_decref(json);
 	machine.access_many = machine.system.physical_512 = machine.multipath = machine.no_gateway = true;
-	json = machine_json(&machine);
+	json = api_machine_json(&machine);
 	assert_string_equal(json_string_value(json_object_get(json, "access")), "many");
 	assert_int_equal(json_integer_value(json_object_get(json, "physical_block")), 512);
 	assert_true(json_is_true(json_object_get(json, "multipath")));
 	assert_true(json_is_true(json_object_get(json, "no_gateway")));
 	json_decref(json);
 	strcpy(event.text, "\x80");
-	json = event_json(&event);
+	json = api_event_json(&event);
 	assert_non_null(json);
 	json_decref(json);
 	strcpy(waiting.serial, "\xc3");
-	json = waiting_json(&waiting);
+	json = api_waiting_json(&waiting);
 	assert_non_null(json);
 	json_decref(json);
 	strcpy(version.image, "debian");
 	strcpy(version.warnings, "one\ntwo\n");
-	json = version_json(&version, 5);
+	json = api_version_json(&version, 5);
 	assert_int_equal(json_array_size(json_object_get(json, "warnings")), 2);
 	assert_string_equal(json_string_value(json_object_get(json, "name")), "debian@1");
 	json_decref(json);

@@ -346,7 +346,7 @@ static int fill_run(struct inventory_tx *tx, struct inventory_job *job)
 	static char big[1 << 20];
 
 	memset(big, 'x', sizeof(big));
-	return full->fill ? target_state_save(tx, 1, big, sizeof(big)) : setting_set(tx, "small", "value");
+	return full->fill ? machine_scsi_state_save(tx, 1, big, sizeof(big)) : setting_set(tx, "small", "value");
 }
 
 static void full_done(struct inventory_job *job, int err)

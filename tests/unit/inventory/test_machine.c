@@ -519,17 +519,17 @@ static int target_states(struct inventory_tx *tx, void *arg)
 	size_t len;
 
 	(void)arg;
-	assert_int_equal(target_state_load(tx, 1, &loaded, &len), -ENOENT);
-	assert_int_equal(target_state_save(tx, 1, "first", 5), 0);
-	assert_int_equal(target_state_save(tx, 1, blob, sizeof(blob)), 0);
-	assert_int_equal(target_state_load(tx, 1, &loaded, &len), 0);
+	assert_int_equal(machine_scsi_state_load(tx, 1, &loaded, &len), -ENOENT);
+	assert_int_equal(machine_scsi_state_save(tx, 1, "first", 5), 0);
+	assert_int_equal(machine_scsi_state_save(tx, 1, blob, sizeof(blob)), 0);
+	assert_int_equal(machine_scsi_state_load(tx, 1, &loaded, &len), 0);
 	assert_int_equal(len, sizeof(blob));
 	assert_memory_equal(loaded, blob, sizeof(blob));
 	free(loaded);
-	assert_int_equal(target_state_save(tx, 1, big, sizeof(big)), -EINVAL);
-	assert_int_equal(target_state_save(tx, 1, NULL, 0), 0);
-	assert_int_equal(target_state_load(tx, 1, &loaded, &len), -ENOENT);
-	assert_int_equal(target_state_save(tx, 99, "x", 1), -ENOENT);
+	assert_int_equal(machine_scsi_state_save(tx, 1, big, sizeof(big)), -EINVAL);
+	assert_int_equal(machine_scsi_state_save(tx, 1, NULL, 0), 0);
+	assert_int_equal(machine_scsi_state_load(tx, 1, &loaded, &len), -ENOENT);
+	assert_int_equal(machine_scsi_state_save(tx, 99, "x", 1), -ENOENT);
 	return 0;
 }
 

@@ -268,7 +268,7 @@ static int find_all(struct inventory_tx *tx, void *arg)
 	assert_string_equal(failed.system.state_reason, "its disk failed: Input/output error");
 	assert_int_equal(machine_boot_current(tx, 7, &boot), 0);
 	assert_true(boot.interrupted && boot.running);
-	assert_int_equal(target_state_load(tx, 1, &blob, &len), 0);
+	assert_int_equal(machine_scsi_state_load(tx, 1, &blob, &len), 0);
 	assert_int_equal(len, 137);
 	free(blob);
 	assert_int_equal(version_find(tx, "debian", 1, &version), 0);
@@ -281,7 +281,7 @@ static int find_all(struct inventory_tx *tx, void *arg)
 	assert_int_equal(made.system.id, 8); /* seven volumes there were */
 	/* All hangs together as in a new file: with the machine go its disk, its boots, its target's state. */
 	assert_int_equal(machine_delete(tx, 1), 0);
-	assert_int_equal(target_state_load(tx, 1, &blob, &len), -ENOENT);
+	assert_int_equal(machine_scsi_state_load(tx, 1, &blob, &len), -ENOENT);
 	assert_int_equal(machine_boot_current(tx, 1, &boot), -ENOENT);
 	assert_int_equal(machine_by_mac(tx, "52:54:00:aa:00:01", &old), -ENOENT);
 	assert_int_equal(volume_by_id(tx, 1, &volume), -ENOENT);

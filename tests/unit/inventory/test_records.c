@@ -501,9 +501,9 @@ static void test_text_valid(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < array_len(good); i++)
-		assert_true(text_valid(good[i], strlen(good[i])));
+		assert_true(db_text_valid(good[i], strlen(good[i])));
 	for (size_t i = 0; i < array_len(bad); i++)
-		assert_false(text_valid(bad[i], strlen(bad[i])));
+		assert_false(db_text_valid(bad[i], strlen(bad[i])));
 }
 
 static void test_words(void **state)
@@ -515,12 +515,12 @@ static void test_words(void **state)
 	assert_true(machine_mode_parse("ephemeral", &mode));
 	assert_int_equal(mode, MODE_EPHEMERAL);
 	assert_false(machine_mode_parse("", &mode));
-	assert_true(auth_kind_parse("mutual", &auth));
+	assert_true(policy_auth_parse("mutual", &auth));
 	assert_int_equal(auth, AUTH_MUTUAL);
-	assert_false(auth_kind_parse("CHAP", &auth));
+	assert_false(policy_auth_parse("CHAP", &auth));
 	assert_string_equal(waiting_reason_name(WAIT_NO_IMAGE), "no-image");
 	assert_string_equal(waiting_reason_name((enum waiting_reason)99), "unknown");
-	assert_string_equal(enrol_kind_name(ENROL_DENY), "deny");
+	assert_string_equal(policy_enrol_name(ENROL_DENY), "deny");
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/util.h"
 #include "store/fat.h"
-#include "store/image_warnings.h"
+#include "store/clone_warnings.h"
 #include "store/probe.h"
 
 #include <errno.h>
@@ -382,7 +382,7 @@ static const char *warnings_of(struct fixture *f, const char *name)
 	assert_int_equal(fstat(fd, &st), 0);
 	view = view_of_file(&fd, (uint64_t)st.st_size);
 	buf_init(&lines, sizeof(text) - 1);
-	image_warnings(&view, (uint64_t)st.st_size, &lines);
+	clone_warnings(&view, (uint64_t)st.st_size, &lines);
 	assert_false(lines.failed);
 	snprintf(text, sizeof(text), "%s", buf_text(&lines));
 	buf_fini(&lines);

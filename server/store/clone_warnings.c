@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Warnings about an imported image: see image_warnings.h. What cannot be told (an ext4 /boot, a compressed initramfs)
+ * Warnings about an imported image: see clone_warnings.h. What cannot be told (an ext4 /boot, a compressed initramfs)
  * is not claimed.
  *
  * A clone has no boot entries in its firmware's memory, so a UEFI machine starts \EFI\BOOT\BOOTX64.EFI (UEFI §3.5.1.1)
  * or nothing.
  */
-#include "store/image_warnings.h"
+#include "store/clone_warnings.h"
 
 #include "base/buf.h"
 #include "base/util.h"
@@ -263,7 +263,7 @@ static bool is_cd(const struct view *view)
 	       !memcmp(signature, "CD001", sizeof(signature));
 }
 
-void image_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines)
+void clone_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines)
 {
 	struct inspection found = { .view = view };
 	struct gpt_header gpt;

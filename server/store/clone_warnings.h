@@ -3,14 +3,14 @@
  * Could a clone of this raw disk boot? Looks at partition tables, the boot code and the FAT partitions, and says in
  * lines what a person should know; it never refuses. Hostile bytes: all is bounded. Private to store/.
  */
-#ifndef STORE_IMAGE_WARNINGS_H
-#define STORE_IMAGE_WARNINGS_H
+#ifndef STORE_CLONE_WARNINGS_H
+#define STORE_CLONE_WARNINGS_H
 
 #include "store/view.h"
 
 struct buf;
 
 /* original_bytes: the size before it was padded to whole 512-byte blocks. */
-void image_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines);
+void clone_warnings(const struct view *view, uint64_t original_bytes, struct buf *lines);
 
 #endif
