@@ -42,7 +42,8 @@ static inline int array_append(void *array, unsigned *count, const void *item, s
 	memcpy((char *)more + *count * item_size, item, item_size);
 	memcpy(array, &more, sizeof(more));
 	++*count;
-	return 0;
+	/* It went into the array by memcpy. */
+	return 0; /* cppcheck-suppress memleak */
 }
 
 static inline uint64_t align_down(uint64_t x, uint64_t unit)
