@@ -143,6 +143,29 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 	return 0;
 }
 
+/* The one at its start is a copy of the one at its end: where they differ, one of them is of an older state. */
+static int vhd_check_copies(const struct vhd_footer *first, const struct vhd_footer *last, struct reason *reason)
+{
+	uint64_t size = be64_get(first->current_size), last_size = be64_get(last->current_size);
+
+	if (!vhd_checksum_ok(last))
+		return reason_refuse(reason, -EINVAL,
+				     "is damaged: the checksum of the VHD footer at its end is wrong. Copy it again, or "
+				     "open it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE)");
+	if (size != last_size)
+		return reason_refuse(reason, -EINVAL,
+				     "has two VHD footers that disagree, a disk of %llu bytes at its start and of %llu "
+				     "bytes at its end: it was not closed in order. Open it once in Hyper-V (Mount-VHD "
+				     "FILE, then Dismount-VHD FILE), or copy it again",
+				     (unsigned long long)size, (unsigned long long)last_size);
+	if (be32_get(first->type) != be32_get(last->type) ||
+	    be64_get(first->data_offset) != be64_get(last->data_offset))
+		return reason_refuse(reason, -EINVAL,
+				     "has two VHD footers that disagree on what it is: it was not closed in order. Open "
+				     "it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE), or copy it again");
+	return 0;
+}
+
 static int probe_vhd(const struct view *view, const struct vhd_footer *footer, bool at_start, struct probe *probe,
 		     struct reason *reason)
 {
@@ -163,7 +186,9 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 		    memcmp(last.cookie, "conectix", 8))
 			return reason_refuse(reason, -EINVAL,
 					     "is cut off: the VHD footer at its end is missing. Copy it again");
-		err = vhd_check_table(view, footer, reason);
+		err = vhd_check_copies(footer, &last, reason);
+		if (!err)
+			err = vhd_check_table(view, footer, reason);
 		if (err)
 			return err;
 	} else if (type != VHD_FIXED) {
@@ -298,7 +323,8 @@ static int vmdk_external(struct reason *reason, const char *what)
 {
 	return reason_refuse(reason, -EINVAL,
 			     "is %s, so it is not complete by itself: make one file of all its parts first (qemu-img "
-			     "convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)",
+			     "convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are; NAME.vmdk is the small file "
+			     "that names the others)",
 			     what);
 }
 
@@ -339,6 +365,9 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 		return reason_refuse(reason, -EINVAL, "is cut off: a VMDK header does not fit into it");
 	if (!le64_get(h.capacity))
 		return vmdk_external(reason, "a VMDK whose data lies in other files");
+	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
+	if (!le64_get(h.descriptor_at))
+		return vmdk_external(reason, "one part of a split VMDK");
 	if (le64_get(h.capacity) > STORE_SIZE_MAX / 512)
 		return reason_refuse(reason, -EINVAL, "holds a disk of more than 16 TiB, or is damaged");
 	if (le64_get(h.descriptor_at) <= view->size / 512)
