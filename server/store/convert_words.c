@@ -14,7 +14,7 @@
 
 enum { WORDS_MAX = 2048, QUOTED_TEXT = 200 };
 
-#define CUT_OFF "is cut off: parts of its disk lie beyond its end. Copy it again, and compare the sizes"
+#define CUT_OFF "is cut off or damaged: parts of its disk lie beyond its end. Copy it again, and compare the sizes"
 
 /* The first that fits counts. */
 static const struct saying {

@@ -319,6 +319,8 @@ struct vmdk_header {
 
 enum { VMDK_DESCRIPTOR_AT = 512, VMDK_DESCRIPTOR_MAX = 20 * 512 }; /* where qemu-img looks, and how far */
 
+#define DESCRIPTOR_MAGIC "# Disk DescriptorFile"
+
 static int vmdk_external(struct reason *reason, const char *what)
 {
 	return reason_refuse(reason, -EINVAL,
@@ -360,14 +362,12 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 	char text[VMDK_DESCRIPTOR_MAX + 1];
 	uint64_t offsets[2] = { VMDK_DESCRIPTOR_AT, 0 };
 	struct vmdk_header h;
+	bool described = false;
 
 	if (!view_read(view, 0, &h, sizeof(h)))
 		return reason_refuse(reason, -EINVAL, "is cut off: a VMDK header does not fit into it");
 	if (!le64_get(h.capacity))
 		return vmdk_external(reason, "a VMDK whose data lies in other files");
-	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
-	if (!le64_get(h.descriptor_at))
-		return vmdk_external(reason, "one part of a split VMDK");
 	if (le64_get(h.capacity) > STORE_SIZE_MAX / 512)
 		return reason_refuse(reason, -EINVAL, "holds a disk of more than 16 TiB, or is damaged");
 	if (le64_get(h.descriptor_at) <= view->size / 512)
@@ -382,10 +382,14 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 		if (!view_read(view, offsets[i], text, len))
 			return reason_refuse(reason, -EINVAL, "could not be read");
 		text[len] = '\0';
+		described |= !strncasecmp(text, DESCRIPTOR_MAGIC, strlen(DESCRIPTOR_MAGIC));
 		err = vmdk_check_descriptor(text, reason);
 		if (err)
 			return err;
 	}
+	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
+	if (!described)
+		return vmdk_external(reason, "one part of a split VMDK");
 	return accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
 }
 
@@ -401,7 +405,7 @@ static const struct foreign {
 	  "NEW.qcow2)" },
 	{ 0, 4, "\xbe\xba\xfe\xca",
 	  "is one extent of an ESX VMDK (SEsparse): export the machine from vSphere as OVF first" },
-	{ 0, 21, "# Disk DescriptorFile",
+	{ 0, 21, DESCRIPTOR_MAGIC,
 	  "is only the description of a VMDK, its data lies in other files: make one file of them first "
 	  "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)" },
 	{ 0, 6, "LUKS\xba\xbe",

@@ -52,7 +52,7 @@ static const struct bad bad[] = {
 	{ "start.qcow2", "head -c 100 a.qcow2 >start.qcow2", "is cut off", "" },
 	{ "map.qcow2", "cp a.qcow2 map.qcow2 && head -c 65536 /dev/zero | tr '\\0' 'k' | dd of=map.qcow2 bs=65536 seek=3 "
 		       "conv=notrunc status=none",
-	  "damaged or cut off", "qemu-img check -r all" },
+	  "is cut off or damaged", "Copy it again" },
 	{ "count.qcow2", "cp a.qcow2 count.qcow2 && dd if=/dev/zero of=count.qcow2 bs=65536 seek=1 count=1 conv=notrunc "
 			 "status=none",
 	  "damaged or cut off", "qemu-img check -r all" },
