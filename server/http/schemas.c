@@ -273,7 +273,8 @@ const struct schema schema_group_set = {
 static const struct schema version = {
 	.name = "ImageVersion",
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
-		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING), M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
+		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
+		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
 		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),

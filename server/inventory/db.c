@@ -123,8 +123,8 @@ int db_open(struct db *db, const char *path, bool read_only, struct reason *reas
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", JOURNAL_LIMIT_BYTES);
 	code = sqlite3_exec(db->sqlite,
 			    "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; "
-			    "PRAGMA temp_store = MEMORY", NULL,
-			    NULL, NULL);
+			    "PRAGMA temp_store = MEMORY",
+			    NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db->sqlite, limit, NULL, NULL, NULL);
 	if (code == SQLITE_OK && read_only)

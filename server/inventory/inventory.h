@@ -327,7 +327,7 @@ struct image_version {
 	char format[16];	  /* "raw"; "qcow2" after a promotion */
 	uint64_t size_bytes;
 	char sha256[IDENTITY_TEXT]; /* when published, in lower-case hex: of all of it, or marked (store/hash.h) */
-	uint64_t inode;	 /* a change of inode or mtime triggers a new hash (invariant 7) */
+	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
 	char source[256];    /* what it was imported from; for people */

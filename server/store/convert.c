@@ -276,8 +276,8 @@ int convert_check(const struct convert *how, struct reason *reason)
 	if (err || !code || code == CHECK_LEAKS || code == CHECK_UNSUPPORTED)
 		return err;
 	/* What it found is in the one, that it found something in the other. */
-	return convert_explain(how->format, strstr(child.out.text, "ERROR") || !child.err.text[0] ? child.out.text :
-												    child.err.text,
+	return convert_explain(how->format,
+			       strstr(child.out.text, "ERROR") || !child.err.text[0] ? child.out.text : child.err.text,
 			       -EUCLEAN, reason);
 }
 

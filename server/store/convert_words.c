@@ -104,6 +104,7 @@ int convert_explain(enum image_format format, const char *words, int err, struct
 			return reason_refuse(reason, err, "%s", sayings[i].means);
 	}
 	clean(words, quoted, sizeof(quoted));
-	return reason_refuse(reason, err, "is damaged or cut off, or no %s that qemu-img understands: %s. qemu-img says: %s",
+	return reason_refuse(reason, err,
+			     "is damaged or cut off, or no %s that qemu-img understands: %s. qemu-img says: %s",
 			     image_format_name(format), repairs[format], quoted[0] ? quoted : "nothing");
 }

@@ -27,7 +27,8 @@ enum hash_kind hash_kind_of(const char *identity);
  * The first size bytes; what the file lacks counts as zeroes. Where the holes are is nothing that an identity depends
  * on. progress may be NULL. 0 or -errno.
  */
-int hash_file(int fd, uint64_t size, enum hash_kind kind, const struct progress *progress, char identity[IDENTITY_TEXT]);
+int hash_file(int fd, uint64_t size, enum hash_kind kind, const struct progress *progress,
+	      char identity[IDENTITY_TEXT]);
 /*
  * Copies in_size bytes from in to out (an empty file), leaving out zeroes, and hashes what out then is: out_size bytes,
  * the rest zeroes. identity NULL: does not hash.

@@ -114,7 +114,6 @@ static int import_open(const char *path, int *fd, struct reason *reason)
 {
 	int err;
 
-
 	if (path[0] != '/' || strlen(path) >= PATH_MAX)
 		return reason_refuse(
 			reason, -EINVAL,

@@ -426,8 +426,8 @@ static void work_finish(struct work *work, int err)
 	}
 	pthread_mutex_unlock(&store->mutex);
 	if (err && status->canceled)
-		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0,
-				status->name, "%s: %s", work->file_text, work->reason.text);
+		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0, status->name,
+				"%s: %s", work->file_text, work->reason.text);
 	else if (err)
 		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
 				"%s", work->reason.text);

@@ -30,7 +30,7 @@ struct import {
 	enum import_use use;
 	int fd; /* the input; -1 when done with */
 	/* under the mutex */
-	bool cancel;	/* it is to end */
+	bool cancel;   /* it is to end */
 	bool entering; /* too late for that: the inventory has it */
 	char canceled_by[64];
 };

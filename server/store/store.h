@@ -53,8 +53,8 @@ enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
 struct import_status {
 	uint64_t id;
 	enum import_stage stage;
-	bool canceled;	   /* FAILED: because somebody wanted it so */
-	char source[256];  /* the file, escaped */
+	bool canceled;	  /* FAILED: because somebody wanted it so */
+	char source[256]; /* the file, escaped */
 	char name[NAME_MAX_TEXT];
 	unsigned percent;
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */

@@ -103,8 +103,8 @@ static void *interrupt(void *arg)
 static void test_an_interrupt_cancels_the_import(void **state)
 {
 #define GOES_ON OK("{\"stage\": \"converting\", \"percent\": 10, \"text\": \"converting\"}")
-	struct server server = { .answers = { "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}", GOES_ON,
-					      GOES_ON, GOES_ON,
+	struct server server = { .answers = { "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
+					      GOES_ON, GOES_ON, GOES_ON,
 					      OK("{\"stage\": \"failed\", \"text\": \"canceled by ctl\"}") } };
 	unsigned canceled = 0;
 	pthread_t thread;
@@ -185,7 +185,9 @@ static void test_what_is_no_file_is_refused_with_a_way(void **state)
 /* "-" is standard input: a file that is there can be read more than once, a pipe cannot. */
 static void test_standard_input(void **state)
 {
-	struct server server = { .answers = { "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"enough\"}" } };
+	struct server server = {
+		.answers = { "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"enough\"}" }
+	};
 	int before = dup(STDIN_FILENO), file = open("/etc/hostname", O_RDONLY | O_CLOEXEC), ends[2];
 
 	(void)state;

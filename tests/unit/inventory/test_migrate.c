@@ -219,19 +219,21 @@ static void test_wal_of_another_state(void **state)
 
 	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), 0);
 	close_it(f);
-	change(f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO setting (name, "
-		  "value) SELECT 'name' || i, 'a value of some length, so that there are many pages' FROM n");
+	change(f,
+	       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO setting (name, "
+	       "value) SELECT 'name' || i, 'a value of some length, so that there are many pages' FROM n");
 	snprintf(command, sizeof(command), "cp %s %s.old", f->path, f->path);
 	assert_int_equal(system(command), 0);
 	change(f, "UPDATE setting SET name = 'y' || name");
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "UPDATE setting SET name = 'x' || name WHERE rowid % 200 = 0", NULL, NULL, NULL),
+	assert_int_equal(sqlite3_exec(db, "UPDATE setting SET name = 'x' || name WHERE rowid % 200 = 0", NULL, NULL,
+				      NULL),
 			 SQLITE_OK);
 	snprintf(command, sizeof(command), "cp %s-wal %s.wal", f->path, f->path);
 	assert_int_equal(system(command), 0);
 	sqlite3_close(db);
-	snprintf(command, sizeof(command), "cd %s && rm -f *-shm *-room && mv %s.old %s && mv %s.wal %s-wal", f->dir, f->path,
-		 f->path, f->path, f->path);
+	snprintf(command, sizeof(command), "cd %s && rm -f *-shm *-room && mv %s.old %s && mv %s.wal %s-wal", f->dir,
+		 f->path, f->path, f->path, f->path);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
 	assert_non_null(strstr(reason.text, "-wal make no sense together"));

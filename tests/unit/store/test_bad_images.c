@@ -50,11 +50,13 @@ static const struct bad bad[] = {
 
 	{ "cut.qcow2", "head -c 700000 a.qcow2 >cut.qcow2", "is cut off", "Copy it again" },
 	{ "start.qcow2", "head -c 100 a.qcow2 >start.qcow2", "is cut off", "" },
-	{ "map.qcow2", "cp a.qcow2 map.qcow2 && head -c 65536 /dev/zero | tr '\\0' 'k' | dd of=map.qcow2 bs=65536 seek=3 "
-		       "conv=notrunc status=none",
+	{ "map.qcow2",
+	  "cp a.qcow2 map.qcow2 && head -c 65536 /dev/zero | tr '\\0' 'k' | dd of=map.qcow2 bs=65536 seek=3 "
+	  "conv=notrunc status=none",
 	  "is cut off or damaged", "Copy it again" },
-	{ "count.qcow2", "cp a.qcow2 count.qcow2 && dd if=/dev/zero of=count.qcow2 bs=65536 seek=1 count=1 conv=notrunc "
-			 "status=none",
+	{ "count.qcow2",
+	  "cp a.qcow2 count.qcow2 && dd if=/dev/zero of=count.qcow2 bs=65536 seek=1 count=1 conv=notrunc "
+	  "status=none",
 	  "damaged or cut off", "qemu-img check -r all" },
 
 	{ "cut.vhd", "head -c 3000000 a.vhd >cut.vhd", "is cut off", "Copy it again" },
@@ -65,19 +67,23 @@ static const struct bad bad[] = {
 	{ "end.vhd",
 	  "cp a.vhd end.vhd && printf Z | dd of=end.vhd bs=1 seek=$(($(stat -c %s end.vhd) - 400)) conv=notrunc status=none",
 	  "checksum of the VHD footer at its end", "Hyper-V" },
-	{ "sum.vhd", "cp a.vhd sum.vhd && printf Z | dd of=sum.vhd bs=1 seek=100 conv=notrunc status=none", "checksum", "" },
+	{ "sum.vhd", "cp a.vhd sum.vhd && printf Z | dd of=sum.vhd bs=1 seek=100 conv=notrunc status=none", "checksum",
+	  "" },
 
 	{ "cut.vhdx", "head -c 9000000 a.vhdx >cut.vhdx", "is cut off", "Copy it again" },
 	{ "start.vhdx", "head -c 70000 a.vhdx >start.vhdx", "cut off", "" },
-	{ "regions.vhdx", "cp a.vhdx regions.vhdx && dd if=/dev/zero of=regions.vhdx bs=4096 seek=16 count=32 conv=notrunc "
-			  "status=none",
+	{ "regions.vhdx",
+	  "cp a.vhdx regions.vhdx && dd if=/dev/zero of=regions.vhdx bs=4096 seek=16 count=32 conv=notrunc "
+	  "status=none",
 	  "damaged or cut off", "Hyper-V" },
-	{ "log.vhdx", "cp a.vhdx log.vhdx && python3 log.py log.vhdx", "was not closed in order", "open it once in Hyper-V" },
+	{ "log.vhdx", "cp a.vhdx log.vhdx && python3 log.py log.vhdx", "was not closed in order",
+	  "open it once in Hyper-V" },
 
 	{ "cut.vmdk", "head -c 300000 a.vmdk >cut.vmdk", "is cut off", "Copy it again" },
 	{ "split.vmdk", "qemu-img convert -f raw -O vmdk -o subformat=twoGbMaxExtentSparse a.raw split.vmdk",
 	  "only the description", "qemu-img convert -O qcow2" },
-	{ "split-s001.vmdk", "test -s split-s001.vmdk", "one part of a split VMDK", "the small file that names the others" },
+	{ "split-s001.vmdk", "test -s split-s001.vmdk", "one part of a split VMDK",
+	  "the small file that names the others" },
 	{ "flat.vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat a.raw flat.vmdk", "other files",
 	  "qemu-img convert -O qcow2" },
 
@@ -96,9 +102,10 @@ static void test_each_is_explained(void **state)
 
 	make_disk(input(f, "a.raw"), 24 << 20, 1);
 	make_file(input(f, "log.py"), log_py, strlen(log_py), strlen(log_py));
-	run_command("cd %s && for f in qcow2 vpc vhdx vmdk vdi; do qemu-img convert -f raw -O $f a.raw a.$f || exit 1; done; "
-		    "qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd",
-		    f->dir);
+	run_command(
+		"cd %s && for f in qcow2 vpc vhdx vmdk vdi; do qemu-img convert -f raw -O $f a.raw a.$f || exit 1; done; "
+		"qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd",
+		f->dir);
 	for (size_t i = 0; i < array_len(bad); i++) {
 		struct import_status status;
 
@@ -119,11 +126,12 @@ static void test_other_words(void **state)
 	struct reason reason;
 
 	(void)state;
-	assert_int_equal(convert_explain(FORMAT_VHDX,
-					 "qemu-img: Could not open 'json:{\"driver\":\"vhdx\",\"file\":{\"driver\":\"file\","
-					 "\"filename\":\"/dev/fd/3\"}}': Could not open '/dev/fd/3': Invalid argument\nmore\n",
-					 -EUCLEAN, &reason),
-			 -EUCLEAN);
+	assert_int_equal(
+		convert_explain(FORMAT_VHDX,
+				"qemu-img: Could not open 'json:{\"driver\":\"vhdx\",\"file\":{\"driver\":\"file\","
+				"\"filename\":\"/dev/fd/3\"}}': Could not open '/dev/fd/3': Invalid argument\nmore\n",
+				-EUCLEAN, &reason),
+		-EUCLEAN);
 	assert_non_null(strstr(reason.text, "qemu-img says: Could not open 'it': Invalid argument"));
 	assert_null(strstr(reason.text, "more"));
 	/* Cut in the middle, and nothing at all. */

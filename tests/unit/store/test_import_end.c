@@ -18,8 +18,9 @@
 /* A script in the place of qemu-img that converts for ever. */
 static void endless_qemu_img(struct fixture *f)
 {
-	static const char script[] = "#!/bin/sh\ncase $1 in check) exit 0;; info) echo '{\"virtual-size\": 1048576}'; exit "
-				     "0;; measure) echo '{\"required\": 4096}'; exit 0;; esac\nexec sleep 1000\n";
+	static const char script[] =
+		"#!/bin/sh\ncase $1 in check) exit 0;; info) echo '{\"virtual-size\": 1048576}'; exit "
+		"0;; measure) echo '{\"required\": 4096}'; exit 0;; esac\nexec sleep 1000\n";
 
 	make_file(input(f, "qemu-img"), script, strlen(script), strlen(script));
 	assert_int_equal(chmod(input(f, "qemu-img"), 0755), 0);
@@ -159,10 +160,11 @@ static void test_a_huge_sparse_file(void **state)
 	struct image_version version;
 	struct reason reason;
 
-	run_command("cd %s && { truncate -s 15T huge.raw || truncate -s 1T huge.raw; } && printf x | dd of=huge.raw bs=1 "
-		    "seek=50000 conv=notrunc status=none && printf y | dd of=huge.raw bs=1 seek=900000000000 conv=notrunc "
-		    "status=none",
-		    f->dir);
+	run_command(
+		"cd %s && { truncate -s 15T huge.raw || truncate -s 1T huge.raw; } && printf x | dd of=huge.raw bs=1 "
+		"seek=50000 conv=notrunc status=none && printf y | dd of=huge.raw bs=1 seek=900000000000 conv=notrunc "
+		"status=none",
+		f->dir);
 	version = import_version(f, input(f, "huge.raw"), "huge");
 	assert_true(version.size_bytes >= (uint64_t)1 << 40);
 	assert_int_equal(hash_kind_of(version.sha256), HASH_DATA);
@@ -222,7 +224,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_no_file, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_a_huge_sparse_file, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_names_that_differ_by_case, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_names_that_differ_by_case_at_once, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_names_that_differ_by_case_at_once, fixture_setup,
+						fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
