@@ -122,8 +122,8 @@ int db_open(struct db *db, const char *path, bool read_only, struct reason *reas
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", JOURNAL_LIMIT_BYTES);
 	code = sqlite3_exec(db->sqlite,
-			    "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; "
-			    "PRAGMA temp_store = MEMORY",
+			    "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON"
+			    "; PRAGMA foreign_keys = ON",
 			    NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db->sqlite, limit, NULL, NULL, NULL);

@@ -265,10 +265,11 @@ static void warn_about_unknown_images(struct reclaim *r)
 				store_unlink(store_path(r->store, "images", entry->d_name, path));
 			continue;
 		}
-		if (entry->d_name[0] == '.' || names_have(&r->version_files, entry->d_name))
-			continue;
-		log_warning("store: images/%s is in no inventory: import it again, or delete it", entry->d_name);
-		strangers_add(&strangers, entry->d_name);
+		if (entry->d_name[0] != '.' && !names_have(&r->version_files, entry->d_name)) {
+			log_warning("store: images/%s is in no inventory: import it again, or delete it",
+				    entry->d_name);
+			strangers_add(&strangers, entry->d_name);
+		}
 	}
 	if (dir)
 		closedir(dir);
