@@ -90,6 +90,15 @@ bool log_parse_level(const char *name, enum log_level *level)
 	return false;
 }
 
+/* What we have written ourselves: "\\xNN". */
+static bool is_escape(const char *text, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	return len >= 4 && text[0] == '\\' && text[1] == 'x' && text[2] && strchr(digits, text[2]) && text[3] &&
+	       strchr(digits, text[3]);
+}
+
 const char *log_escape(char *out, size_t out_size, const char *text, size_t len)
 {
 	size_t o = 0;
@@ -97,7 +106,7 @@ const char *log_escape(char *out, size_t out_size, const char *text, size_t len)
 	for (size_t i = 0; i < len && o + 5 < out_size; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c >= 0x20 && c < 0x7f && c != '\\')
+		if (c >= 0x20 && c < 0x7f && (c != '\\' || is_escape(text + i, len - i)))
 			out[o++] = (char)c;
 		else
 			o += (size_t)snprintf(out + o, out_size - o, "\\x%02x", c);

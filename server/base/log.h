@@ -32,7 +32,10 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 /* "error" ... "debug" -> level; false where it is none of them. */
 bool log_parse_level(const char *name, enum log_level *level);
 
-/* Copies at most len bytes of text to out, everything but printable ASCII as \xNN; always terminated. Returns out. */
+/*
+ * Copies at most len bytes of text to out, everything but printable ASCII as \xNN; always terminated. What was escaped
+ * before, and has come here in somebody's sentence, stays as it is. Returns out.
+ */
 const char *log_escape(char *out, size_t out_size, const char *text, size_t len);
 
 #endif

@@ -13,8 +13,12 @@ const struct command commands[] = {
 	  "sanbootctl image build debian --name debian --default\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
-	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file as golden image",
+	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file, or a disk, as golden image",
 	  "sanbootctl image import debian.qcow2 --name debian --default", run_image_import },
+	{ "image imports", "", 0, 0, "what is being imported, what waits, how the last ones ended",
+	  "sanbootctl image imports", run_image_imports },
+	{ "image cancel", "NUMBER", 1, 1, "end an import (image imports has its number): nothing of it stays",
+	  "sanbootctl image cancel 3", run_image_cancel },
 	{ "image list", "", 0, 0, "golden images, what they cost, who uses them", "sanbootctl image list",
 	  run_image_list },
 	{ "image show", "NAME[@V]", 1, 1, "all about an image or one of its versions", "sanbootctl image show debian@1",

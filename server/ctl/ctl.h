@@ -108,10 +108,12 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, volume.c, snapshot.c, group.c, image.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, volume.c, snapshot.c, group.c, image.c, import.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
+int run_image_imports(const struct ctl *ctl);
+int run_image_cancel(const struct ctl *ctl);
 int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl image ..., but for building one (build.c). */
+/* sanbootctl image ..., but for building one (build.c) and importing (import.c). */
 #include "ctl/image.h"
 
 #include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/table.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { POLL_MS = 200 };
 
 /* ---- progress ---- */
 
@@ -44,106 +40,6 @@ void ctl_progress_end(struct progress *progress)
 	if (progress->shown && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
 	progress->shown = false;
-}
-
-/* ---- import ---- */
-
-/* Says how it ended; an exit code. */
-static int finish_import(const struct ctl *ctl, const json_t *status)
-{
-	json_t *warning;
-	size_t i;
-
-	if (ctl->json)
-		client_print(status);
-	if (strcmp(get_text(status, "stage"), "done"))
-		return ctl_fail("", "%s", get_text(status, "text"));
-	json_array_foreach(json_object_get(status, "warnings"), i, warning)
-		fprintf(stderr, "warning: %s\n", json_string_value(warning));
-	if (ctl->json)
-		return EXIT_DONE;
-	printf("%s is imported\n", get_text(status, "version"));
-	if (json_is_false(json_object_get(status, "published")))
-		printf("new machines get it after: sanbootctl image publish %s\n", get_text(status, "version"));
-	return EXIT_DONE;
-}
-
-/* Follows an import until it has ended: its last state; NULL where it could not be asked for (said). */
-static json_t *follow_import(const struct ctl *ctl, int64_t id)
-{
-	struct progress progress = { .quiet = ctl->json };
-	json_t *status;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/api/v1/imports/%lld", (long long)id);
-	while (client_call(ctl, "GET", path, NULL, &status)) {
-		const char *stage = get_text(status, "stage");
-
-		if (!strcmp(stage, "done") || !strcmp(stage, "failed"))
-			break;
-		ctl_progress_show(&progress, (unsigned)get_number(status, "percent"),
-				  get_text(status, "text")[0] ? get_text(status, "text") : stage);
-		json_decref(status);
-		usleep(POLL_MS * 1000);
-	}
-	ctl_progress_end(&progress);
-	return status;
-}
-
-/* Begins an import and follows it. */
-static json_t *do_import(const struct ctl *ctl, json_t *body)
-{
-	json_t *answer;
-	int64_t id;
-
-	if (!client_call(ctl, "POST", "/api/v1/images", body, &answer))
-		return NULL;
-	id = get_number(answer, "import");
-	json_decref(answer);
-	return follow_import(ctl, id);
-}
-
-int ctl_import_image(const struct ctl *ctl, const char *path)
-{
-	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
-						  "default", ctl->options[OPTION_DEFAULT] != NULL));
-	int code = status ? finish_import(ctl, status) : EXIT_REFUSED;
-
-	json_decref(status);
-	return code;
-}
-
-int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
-				char version[IMAGE_VERSION_TEXT])
-{
-	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
-	int code = EXIT_REFUSED;
-
-	if (status && !strcmp(get_text(status, "stage"), "done")) {
-		snprintf(version, IMAGE_VERSION_TEXT, "%s", get_text(status, "version"));
-		code = EXIT_DONE;
-	} else if (status) {
-		ctl_fail("", "%s", get_text(status, "text"));
-	}
-	json_decref(status);
-	return code;
-}
-
-int run_image_import(const struct ctl *ctl)
-{
-	char path[PATH_MAX];
-
-	if (!ctl->options[OPTION_NAME]) {
-		ctl_fail("for example: sanbootctl image import debian.qcow2 --name debian",
-			 "say what to call it: --name NAME");
-		return EXIT_USAGE;
-	}
-	if (ctl->url)
-		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
-				"an import reads a file of the server's own");
-	if (!realpath(ctl->args[0], path))
-		return ctl_fail("", "%s: %s", ctl->args[0], strerror(errno));
-	return ctl_import_image(ctl, path);
 }
 
 /* ---- lists ---- */
@@ -210,7 +106,10 @@ static void print_version(const json_t *version)
 		print_field("a boot needs", "%s of it, read ahead (learnt from %lld boots)",
 			    table_bytes(size, get_number(version, "boot_bytes")),
 			    (long long)get_number(version, "boots_learnt"));
-	print_field("sha256", "%s", get_text(version, "sha256"));
+	if (get_text(version, "data_sha256")[0])
+		print_field("sha256", "%s (of its data only: it is mostly zeroes)", get_text(version, "data_sha256"));
+	else
+		print_field("sha256", "%s", get_text(version, "sha256"));
 	json_array_foreach(json_object_get(version, "warnings"), i, warning)
 		print_field(i ? "" : "warnings", "%s", json_string_value(warning));
 }

@@ -231,9 +231,8 @@ static int import_file(const struct ctl *ctl, json_t *body, char version[IMAGE_V
 	if (ctl->url)
 		return ctl_fail("copy the file to the server and run sanbootctl there, without --url; or name an image",
 				"an import reads a file of the server's own");
-	if (!realpath(from, path))
-		return ctl_fail("an image is named without a '/': sanbootctl image list", "%s: %s", from,
-				strerror(errno));
+	if (!image_find_file(from, path))
+		return EXIT_REFUSED;
 	if (machine)
 		code = check_machine(ctl, machine, get_number(body, "lun"));
 	if (code == EXIT_DONE && name)

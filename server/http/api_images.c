@@ -170,34 +170,83 @@ static int run_version_by_id(struct inventory_tx *tx, struct inventory_job *job)
 	return version_by_id(tx, wanted->id, &wanted->version);
 }
 
-void handle_import(struct request *request)
+static json_t *import_json(struct http *http, const struct import_status *status)
 {
 	static const char *const stages[] = {
 		[IMPORT_QUEUED] = "queued",   [IMPORT_CHECKING] = "checking", [IMPORT_CONVERTING] = "converting",
 		[IMPORT_HASHING] = "hashing", [IMPORT_DONE] = "done",	      [IMPORT_FAILED] = "failed"
 	};
-	struct version_job version = { .job.run = run_version_by_id };
-	struct import_status status;
+	struct version_job version = { .job.run = run_version_by_id, .id = status->version_id };
 	char name[NAME_MAX_TEXT + 16] = "";
 	bool published = false;
-	uint64_t id;
 
-	if (!parse_u64(request->params[0], 0, UINT64_MAX, &id) ||
-	    store_import_status(request->http->config.store, id, &status)) {
-		reply_error(request, 404, "the last 32 imports are remembered, until sanbootd is restarted",
-			    "there is no such import");
-		return;
-	}
-	version.id = status.version_id;
-	if (status.stage == IMPORT_DONE && !inventory_read_wait(request->http->config.inventory, &version.job)) {
+	if (status->stage == IMPORT_DONE && !inventory_read_wait(http->config.inventory, &version.job)) {
 		snprintf(name, sizeof(name), "%s@%u", version.version.image, version.version.number);
 		published = version.version.state == VERSION_PUBLISHED;
 	}
-	reply_json(request, 200,
-		   json_pack("{s:I, s:s, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status.id, "stage",
-			     stages[status.stage], "name", http_text_json(status.name), "percent", (int)status.percent,
-			     "text", http_text_json(status.text), "version", json_text_or_null(name), "published",
-			     published, "warnings", json_lines(status.warnings)));
+	return json_pack("{s:I, s:s, s:b, s:o, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status->id,
+			 "stage", stages[status->stage], "canceled", status->canceled, "name", http_text_json(status->name),
+			 "source", http_text_json(status->source), "percent", (int)status->percent, "text",
+			 http_text_json(status->text), "version", json_text_or_null(name), "published", published,
+			 "warnings", json_lines(status->warnings));
+}
+
+static bool parse_import(struct request *request, uint64_t *id)
+{
+	if (parse_u64(request->params[0], 1, UINT64_MAX, id))
+		return true;
+	reply_error(request, 404, "see them with: sanbootctl image imports", "an import goes by its number");
+	return false;
+}
+
+static void reply_import(struct request *request, uint64_t id)
+{
+	struct import_status status;
+
+	if (store_import_status(request->http->config.store, id, &status))
+		reply_error(request, 404, "the last 32 imports are remembered, until sanbootd is restarted",
+			    "there is no such import");
+	else
+		reply_json(request, 200, import_json(request->http, &status));
+}
+
+void handle_import(struct request *request)
+{
+	uint64_t id;
+
+	if (parse_import(request, &id))
+		reply_import(request, id);
+}
+
+void handle_imports(struct request *request)
+{
+	struct import_status *list = calloc(IMPORTS_KEPT, sizeof(*list));
+	json_t *imports = json_array();
+	unsigned count = list ? store_import_list(request->http->config.store, list) : 0;
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(imports, import_json(request->http, &list[i]));
+	if (list)
+		reply_json(request, 200, json_pack("{s:O}", "imports", imports));
+	else
+		reply_errno(request, -ENOMEM, "", "");
+	json_decref(imports);
+	free(list);
+}
+
+void handle_import_cancel(struct request *request)
+{
+	struct reason reason = { "" };
+	uint64_t id;
+	int err;
+
+	if (!parse_import(request, &id))
+		return;
+	err = store_import_cancel(request->http->config.store, id, request->actor, &reason);
+	if (err)
+		reply_errno(request, err, reason.text, "see what there is with: sanbootctl image imports");
+	else
+		reply_import(request, id);
 }
 
 /* ---- changes ---- */

@@ -148,16 +148,21 @@ json_t *api_waiting_json(const struct waiting *w)
 
 json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes)
 {
-	char name[NAME_MAX_TEXT + 16];
+	/* An identity is SHA-256 of all of it, or marked behind the digits: of its data (store/hash.h). */
+	size_t digits = strcspn(v->sha256, ".");
+	bool whole = !v->sha256[digits];
+	char name[NAME_MAX_TEXT + 16], hash[IDENTITY_TEXT];
 	json_t *json;
 
 	snprintf(name, sizeof(name), "%s@%u", v->image, v->number);
-	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:i, s:i, s:I, s:o, s:o}", "name", name, "version",
-			 (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready", "file",
-			 http_text_json(v->file), "format", http_text_json(v->format), "size_bytes",
+	snprintf(hash, sizeof(hash), "%.*s", (int)digits, v->sha256);
+	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:o, s:o}", "name", name,
+			 "version", (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready",
+			 "file", http_text_json(v->file), "format", http_text_json(v->format), "size_bytes",
 			 (json_int_t)v->size_bytes, "allocated_bytes", (json_int_t)allocated_bytes, "sha256",
-			 json_text_or_null(v->sha256), "machines", (int)v->machines, "volumes", (int)v->volumes,
-			 "created_ms", (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
+			 json_text_or_null(whole ? hash : ""), "data_sha256", json_text_or_null(whole ? "" : hash),
+			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
+			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
 			 json_lines(v->warnings));
 	return json;
 }

@@ -51,7 +51,10 @@ API("DELETE", "/groups/{group}", LOGIN, handle_group_remove, nothing, 200, remov
 API("GET", "/images", LOGIN, handle_images, nothing, 200, images, "Golden images and their versions")
 API("POST", "/images", LOGIN, handle_image_import, import_new, 202, import_begun,
     "Import a file of the server's as an image; its state is under /imports")
+API("GET", "/imports", LOGIN, handle_imports, nothing, 200, imports, "The last imports, oldest first")
 API("GET", "/imports/{import}", LOGIN, handle_import, nothing, 200, import, "How far an import is")
+API("DELETE", "/imports/{import}", LOGIN, handle_import_cancel, nothing, 200, import,
+    "Cancel an import: nothing of it stays")
 API("GET", "/images/{image}", LOGIN, handle_image, nothing, 200, image, "An image, or with @VERSION one version")
 API("DELETE", "/images/{image}", LOGIN, handle_image_remove, nothing, 200, removed,
     "Delete an image, or with @VERSION one version")

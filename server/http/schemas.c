@@ -274,6 +274,7 @@ static const struct schema version = {
 	.name = "ImageVersion",
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
+		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
 		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
@@ -295,9 +296,11 @@ const struct schema schema_import_begun = { .name = "ImportBegun", MEMBERS(M("im
 const struct schema schema_import = {
 	.name = "Import",
 	MEMBERS(M("import", NUMBER), M("stage", TEXT, .help = "in the end done or failed"), M("name", TEXT),
+		M("source", TEXT, .help = "the file"), M("canceled", BOOL, .help = "failed, as somebody wanted"),
 		M("percent", NUMBER), M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
 		M("warnings", LIST)),
 };
+const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
 const struct schema schema_published = {
 	.name = "Published",
 	MEMBERS(M("published", TEXT), M("new_machines_get", TEXT), M("machines_on_other_versions", NUMBER),

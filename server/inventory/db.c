@@ -9,9 +9,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BUSY_TIMEOUT_MS = 5000, JOURNAL_LIMIT_BYTES = 16 << 20 };
 
@@ -62,8 +64,26 @@ int db_run(struct db *db, const char *sql)
 	return err;
 }
 
+/* Is there a WAL beside it with something in it? What is read of it when it belongs to another state makes no sense. */
+static bool has_wal(const char *path)
+{
+	char wal[PATH_MAX + 8];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	return !stat(wal, &st) && st.st_size > 0;
+}
+
 int db_explain_damage(const char *path, const char *what, struct reason *reason)
 {
+	if (has_wal(path))
+		return reason_refuse(
+			reason, -EUCLEAN,
+			"%s and %s-wal make no sense together (%s): if you have put back the one without the other, put "
+			"back both of the same backup, or, for a backup that has no -wal, move %s-wal and %s-shm away "
+			"and start again; else it is damaged: keep a copy of both, and restore a backup; the machines' "
+			"disks in children/ are not touched",
+			path, path, what, path, path);
 	return reason_refuse(
 		reason, -EUCLEAN,
 		"%s is damaged (%s): keep a copy of it and of its -wal file, then restore a backup, or try \"sqlite3 "
@@ -102,8 +122,9 @@ int db_open(struct db *db, const char *path, bool read_only, struct reason *reas
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	snprintf(limit, sizeof(limit), "PRAGMA journal_size_limit = %d", JOURNAL_LIMIT_BYTES);
 	code = sqlite3_exec(db->sqlite,
-			    "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON", NULL,
-			    NULL, NULL);
+			    "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON"
+			    "; PRAGMA foreign_keys = ON",
+			    NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(db->sqlite, limit, NULL, NULL, NULL);
 	if (code == SQLITE_OK && read_only)

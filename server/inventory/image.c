@@ -115,6 +115,19 @@ int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct im
 	return err ? err : stop;
 }
 
+int image_find_similar(struct inventory_tx *tx, const char *name, char similar[NAME_MAX_TEXT])
+{
+	struct query q;
+	bool found;
+
+	query_begin(&q, tx, "SELECT name FROM image WHERE name = ?1 COLLATE NOCASE ORDER BY name = ?1 DESC LIMIT 1");
+	query_bind_text(&q, name, NAME_MAX_TEXT);
+	found = query_row(&q);
+	if (found)
+		query_text(&q, similar, NAME_MAX_TEXT);
+	return query_end_one(&q, found);
+}
+
 int version_next_number(struct inventory_tx *tx, const char *image, unsigned *number)
 {
 	struct query q;
@@ -150,11 +163,18 @@ static int image_make(struct inventory_tx *tx, const char *name, unsigned number
 int version_insert(struct inventory_tx *tx, struct image_version *v)
 {
 	struct query q;
+	char similar[NAME_MAX_TEXT];
 	int64_t image_id, id;
 	int err;
 
 	if (!image_name_valid(v->image) || !v->number || !v->file[0] || strchr(v->file, '/') || v->file[0] == '.')
 		return -EINVAL;
+	/* Two that only their case tells apart would be taken for each other. Where both are there since long, both go on. */
+	err = image_find_similar(tx, v->image, similar);
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && strcmp(similar, v->image))
+		return -ENOTUNIQ;
 	err = image_make(tx, v->image, v->number, v->state == VERSION_PUBLISHED, &image_id);
 	if (err)
 		return err;

@@ -18,6 +18,7 @@
 #include "base/util.h"
 #include "inventory/db.h"
 #include "inventory/private.h"
+#include "inventory/room.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -54,6 +55,7 @@ struct inventory {
 	void (*changed)(void *arg);
 	void *changed_arg;
 	struct db db; /* the writer's */
+	struct room room;
 	pthread_t writer;
 	bool writer_running;
 	struct reader readers[READERS];
@@ -257,6 +259,7 @@ static void *writer_main(void *arg)
 
 		for (job = batch; job;)
 			job = writer_transaction(inventory, job, &changed);
+		room_keep(&inventory->room);
 		if (changed)
 			writer_tell_change(inventory);
 		for (job = batch; job; job = next) {
@@ -339,12 +342,17 @@ int inventory_open_table(const char *path, const struct asset *table, struct inv
 	pthread_cond_init(&made->idle_cond, NULL);
 	cond_init_monotonic(&made->changed_cond);
 	made->generation = 1;
+	made->room.db_fd = made->room.wal_fd = -1;
 	reason->text[0] = '\0';
 	err = inventory_make_file(path, reason);
+	if (!err)
+		room_init(&made->room, path);
 	if (!err)
 		err = db_open(&made->db, path, false, reason);
 	if (!err)
 		err = migrate(&made->db, table, path, reason);
+	if (!err)
+		room_keep(&made->room);
 	for (int i = 0; i < READERS && !err; i++) {
 		made->readers[i].inventory = made;
 		err = db_open(&made->readers[i].db, path, true, reason);
@@ -387,6 +395,7 @@ void inventory_close(struct inventory *inventory)
 	for (int i = 0; i < READERS; i++)
 		db_close(&inventory->readers[i].db);
 	db_close(&inventory->db); /* the last one: empties the WAL into the file */
+	room_fini(&inventory->room);
 	pthread_cond_destroy(&inventory->writes.wake);
 	pthread_cond_destroy(&inventory->reads.wake);
 	pthread_cond_destroy(&inventory->changed_cond);

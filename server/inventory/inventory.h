@@ -57,6 +57,7 @@ int inventory_read_call(struct inventory *inventory, int (*run)(struct inventory
 
 enum {
 	NAME_MAX_TEXT = 64,
+	IDENTITY_TEXT = 72,
 	IQN_MAX_TEXT = 224,
 	SECRET_TEXT = 40,
 	NOTE_TEXT = 512,
@@ -325,8 +326,8 @@ struct image_version {
 	char file[128];		  /* in images/ */
 	char format[16];	  /* "raw"; "qcow2" after a promotion */
 	uint64_t size_bytes;
-	char sha256[65]; /* lower-case hex, of the whole content, when published */
-	uint64_t inode;	 /* a change of inode or mtime triggers a new hash (invariant 7) */
+	char sha256[IDENTITY_TEXT]; /* when published, in lower-case hex: of all of it, or marked (store/hash.h) */
+	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
 	char source[256];    /* what it was imported from; for people */
@@ -348,7 +349,12 @@ int version_default(struct inventory_tx *tx, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
 /* The number that the next version of this name will get (1 for a new name). */
 int version_next_number(struct inventory_tx *tx, const char *image, unsigned *number);
-/* id is set. The first image that has a published version becomes the default. -EEXIST. */
+/* An image that has this name, or else one that differs from it by case only. -ENOENT. */
+int image_find_similar(struct inventory_tx *tx, const char *name, char similar[NAME_MAX_TEXT]);
+/*
+ * id is set. The first image that has a published version becomes the default. -EEXIST; -ENOTUNIQ: the image is new, and
+ * there is one that differs by case only.
+ */
 int version_insert(struct inventory_tx *tx, struct image_version *version);
 int version_publish(struct inventory_tx *tx, int64_t id);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);

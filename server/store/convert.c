@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "store/convert_words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +37,11 @@ enum {
 	CHILD_IN = 3,
 	CHILD_OUT = 4,
 	SAFE_FD = 10, /* where our own copies wait, clear of 0 to 4 */
-	POLL_MS = 200,
+	POLL_MS = 50,
 	OUTPUT_TEXT = 16384,
 	MEMORY_MAX = 2, /* GiB of address space */
 	EXIT_NO_EXEC = 126,
-	CHECK_CORRUPT = 2, /* exit codes of qemu-img check */
-	CHECK_LEAKS = 3,
+	CHECK_LEAKS = 3, /* exit codes of qemu-img check */
 	CHECK_UNSUPPORTED = 63,
 };
 
@@ -233,16 +233,6 @@ static int child_follow(struct child *child, const struct progress *progress, in
 	return canceled ? -ECANCELED : 0;
 }
 
-/* One line of it, as we would say it. */
-static void quote(const char *text, char *out, size_t size)
-{
-	static const char prefix[] = "qemu-img: ";
-
-	if (!strncmp(text, prefix, sizeof(prefix) - 1))
-		text += sizeof(prefix) - 1;
-	log_escape(out, size, text, strcspn(text, "\n"));
-}
-
 /* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
 static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code,
 	       struct reason *reason)
@@ -279,16 +269,16 @@ int convert_check(const struct convert *how, struct reason *reason)
 	char json[256], check[] = "check";
 	char *argv[] = { (char *)(uintptr_t)how->qemu_img, check, json, NULL };
 	struct child child;
-	char words[REASON_TEXT];
 	int code, err;
 
 	source_json(how, json, sizeof(json));
 	err = run(argv, how, -1, &child, &code, reason);
 	if (err || !code || code == CHECK_LEAKS || code == CHECK_UNSUPPORTED)
 		return err;
-	quote(child.err.text[0] ? child.err.text : child.out.text, words, sizeof(words));
-	return reason_refuse(reason, -EUCLEAN, "is %s (qemu-img check: %.300s)",
-			     code == CHECK_CORRUPT ? "damaged or cut off" : "not readable", words);
+	/* What it found is in the one, that it found something in the other. */
+	return convert_explain(how->format,
+			       strstr(child.out.text, "ERROR") || !child.err.text[0] ? child.out.text : child.err.text,
+			       -EUCLEAN, reason);
 }
 
 int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason)
@@ -296,7 +286,6 @@ int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason 
 	char json[256], info[] = "info", output[] = "--output=json";
 	char *argv[] = { (char *)(uintptr_t)how->qemu_img, info, output, json, NULL };
 	struct child child;
-	char words[REASON_TEXT];
 	json_t *root, *size;
 	int code, err;
 
@@ -309,16 +298,35 @@ int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason 
 	if (json_is_integer(size) && json_integer_value(size) > 0) {
 		*size_bytes = (uint64_t)json_integer_value(size);
 	} else {
-		quote(child.err.text, words, sizeof(words));
-		err = reason_refuse(reason, -EUCLEAN, "is not readable (qemu-img info: %.300s)", words);
+		err = convert_explain(how->format, child.err.text, -EUCLEAN, reason);
 	}
 	json_decref(root);
 	return err;
 }
 
+int convert_measure(const struct convert *how, uint64_t *needed_bytes, struct reason *reason)
+{
+	char json[256], measure[] = "measure", output[] = "--output=json", format[] = "-Oraw";
+	char *argv[] = { (char *)(uintptr_t)how->qemu_img, measure, output, format, json, NULL };
+	struct child child;
+	json_t *root, *required;
+	int code, err;
+
+	source_json(how, json, sizeof(json));
+	err = run(argv, how, -1, &child, &code, reason);
+	if (err)
+		return err;
+	root = code ? NULL : json_loads(child.out.text, 0, NULL);
+	required = json_object_get(root, "required");
+	/* An older one cannot say it of every format: then the file system is watched while it converts. */
+	*needed_bytes = json_is_integer(required) ? (uint64_t)json_integer_value(required) : 0;
+	json_decref(root);
+	return 0;
+}
+
 int convert_run(const struct convert *how, struct reason *reason)
 {
-	char json[256], output[32], unit[16], words[REASON_TEXT];
+	char json[256], output[32], unit[16];
 	const char *const args[] = { how->qemu_img, "convert", "-p",   "-n", "--target-is-zero", "-S", unit, "-O",
 				     "raw",	    json,      output, NULL };
 	char *argv[array_len(args)];
@@ -337,6 +345,5 @@ int convert_run(const struct convert *how, struct reason *reason)
 	fchmod(how->out, 0600);
 	if (err || !code)
 		return err;
-	quote(child.err.text, words, sizeof(words));
-	return reason_refuse(reason, -EIO, "could not be converted: qemu-img: %.400s", words);
+	return convert_explain(how->format, child.err.text, -EIO, reason);
 }

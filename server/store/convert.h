@@ -24,7 +24,9 @@ bool convert_can_read(const struct stat *st);
 int convert_check(const struct convert *how, struct reason *reason);
 /* "qemu-img info": how big the disk inside is, in its opinion. 0, -EUCLEAN with a sentence, -ECANCELED. */
 int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason);
-/* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with qemu-img's own words in reason. */
+/* "qemu-img measure": what its data takes as a raw file, uncompressed; 0 where that is not known. 0, -EIO, -ECANCELED. */
+int convert_measure(const struct convert *how, uint64_t *needed_bytes, struct reason *reason);
+/* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with a sentence. */
 int convert_run(const struct convert *how, struct reason *reason);
 
 #endif

@@ -7,44 +7,58 @@
 
 #include "base/secret.h"
 #include "base/util.h"
+#include "store/view.h"
 
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 1 << 20, PROGRESS_MS = 200 };
+enum { CHUNK_BYTES = 1 << 20, PROGRESS_MS = 50, SHA256_BYTES = 32 };
+
+/* Zeroes that are hashed like everything else: two minutes of them, or so. */
+static const uint64_t zeroes_hashed_max = (uint64_t)128 << 30;
 
 struct pass {
 	int in, out; /* out -1: only hash */
 	uint64_t size;
 	gnutls_hash_hd_t hash; /* NULL: none */
+	enum hash_kind kind;
 	const struct progress *progress;
 	uint64_t told_ms;
 	uint8_t *data, *zeroes; /* CHUNK_BYTES each */
 };
 
-static int pass_init(struct pass *p, bool hash)
+/* hashed_size: of what is hashed. */
+static int pass_init(struct pass *p, bool hash, uint64_t hashed_size)
 {
+	struct le64 size = le64_put(hashed_size);
+
 	p->data = malloc(CHUNK_BYTES);
 	p->zeroes = calloc(1, CHUNK_BYTES);
 	if (!p->data || !p->zeroes)
 		return -ENOMEM;
 	if (hash && gnutls_hash_init(&p->hash, GNUTLS_DIG_SHA256))
 		return -ENOMEM;
+	if (p->hash && p->kind == HASH_DATA)
+		gnutls_hash(p->hash, &size, sizeof(size));
 	return 0;
 }
 
-static void pass_fini(struct pass *p, char *sha256)
+static void pass_fini(struct pass *p, char *identity)
 {
-	uint8_t digest[32];
+	uint8_t digest[SHA256_BYTES];
 
 	if (p->hash) {
 		gnutls_hash_deinit(p->hash, digest);
-		if (sha256)
-			secret_hex(sha256, digest, sizeof(digest));
+		if (identity) {
+			secret_hex(identity, digest, sizeof(digest));
+			snprintf(identity + 2 * sizeof(digest), sizeof(HASH_DATA_MARK), "%s",
+				 p->kind == HASH_DATA ? HASH_DATA_MARK : "");
+		}
 	}
 	free(p->data);
 	free(p->zeroes);
@@ -63,7 +77,7 @@ static bool pass_goes_on(struct pass *p, uint64_t at)
 
 static int pass_zeroes(struct pass *p, uint64_t from, uint64_t to)
 {
-	while (from < to && p->hash) {
+	while (from < to && p->hash && p->kind == HASH_WHOLE) {
 		size_t len = (size_t)min_u64(to - from, CHUNK_BYTES);
 
 		if (!pass_goes_on(p, from))
@@ -109,6 +123,30 @@ static int write_all(int fd, uint64_t offset, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* Of a chunk that begins at a unit: each unit that is not zeroes, with its place; the last one is filled up. */
+static void hash_units(struct pass *p, uint64_t offset, size_t len)
+{
+	for (size_t at = 0; at < len; at += STORE_HOLE_BYTES) {
+		size_t unit = (size_t)min_u64(STORE_HOLE_BYTES, len - at);
+		struct le64 place = le64_put(offset + at);
+		const uint8_t *data = p->data + at;
+
+		if (!memcmp(data, p->zeroes, unit))
+			continue;
+		gnutls_hash(p->hash, &place, sizeof(place));
+		gnutls_hash(p->hash, data, unit);
+		gnutls_hash(p->hash, p->zeroes, STORE_HOLE_BYTES - unit);
+	}
+}
+
+static void pass_hash(struct pass *p, uint64_t offset, size_t len)
+{
+	if (p->hash && p->kind == HASH_DATA)
+		hash_units(p, offset, len);
+	else if (p->hash)
+		gnutls_hash(p->hash, p->data, len);
+}
+
 /* Writes what is not zeroes, in units of STORE_HOLE_BYTES, runs of them in one write. */
 static int write_sparse(struct pass *p, uint64_t offset, size_t len)
 {
@@ -140,8 +178,7 @@ static int pass_data(struct pass *p, uint64_t from, uint64_t to)
 			return err;
 		if (got < len)
 			return -ENODATA; /* somebody has cut it meanwhile */
-		if (p->hash)
-			gnutls_hash(p->hash, p->data, len);
+		pass_hash(p, from, len);
 		if (p->out >= 0)
 			err = write_sparse(p, from, len);
 		if (err)
@@ -151,51 +188,82 @@ static int pass_data(struct pass *p, uint64_t from, uint64_t to)
 	return 0;
 }
 
-/* Data, hole, data, hole ... up to end. */
-static int pass_run(struct pass *p, uint64_t end)
+/*
+ * Where data lies from *at on, in whole units, so that what is hashed and left out does not depend on the file system's
+ * blocks: [*from, *to), at most up to end. *from is end where there is no more. 0 or -errno.
+ */
+static int next_data(int fd, uint64_t at, uint64_t end, uint64_t *from, uint64_t *to)
 {
-	uint64_t at = 0;
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
 
-	while (at < end) {
-		off_t data = lseek(p->in, (off_t)at, SEEK_DATA), hole;
-		int err;
-
-		if (data < 0 && errno == ENXIO)
-			return pass_zeroes(p, at, end);
-		if (data < 0)
-			return pass_data(p, at, end); /* it cannot tell */
-		err = pass_zeroes(p, at, min_u64((uint64_t)data, end));
-		if (err)
-			return err;
-		at = min_u64((uint64_t)data, end);
-		hole = lseek(p->in, (off_t)at, SEEK_HOLE);
-		if (at < end && hole < 0)
-			return errno == ENXIO ? -ENODATA : -errno;
-		if (at < end)
-			err = pass_data(p, at, min_u64((uint64_t)hole, end));
-		if (err)
-			return err;
-		at = at < end ? min_u64((uint64_t)hole, end) : end;
+	*from = *to = end;
+	if (data < 0 && errno == ENXIO)
+		return 0;
+	if (data < 0) { /* it cannot tell */
+		*from = at;
+		return 0;
 	}
+	if ((uint64_t)data >= end)
+		return 0;
+	hole = lseek(fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return errno == ENXIO ? -ENODATA : -errno;
+	*from = max_u64(at, align_down((uint64_t)data, STORE_HOLE_BYTES));
+	*to = min_u64(align_up((uint64_t)hole, STORE_HOLE_BYTES), end);
 	return 0;
 }
 
-int hash_file(int fd, uint64_t size, const struct progress *progress, char sha256[SHA256_TEXT])
+/* Data, hole, data, hole ... up to end. */
+static int pass_run(struct pass *p, uint64_t end)
 {
-	struct pass p = { .in = fd, .out = -1, .size = size, .progress = progress };
-	int err = pass_init(&p, true);
+	uint64_t at = 0, from, to;
+	int err = 0;
 
-	if (!err)
-		err = pass_run(&p, size);
-	pass_fini(&p, err ? NULL : sha256);
+	while (at < end && !err) {
+		err = next_data(p->in, at, end, &from, &to);
+		if (!err)
+			err = pass_zeroes(p, at, from);
+		if (!err)
+			err = pass_data(p, from, to);
+		at = to;
+	}
 	return err;
 }
 
-int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const struct progress *progress,
-		     char sha256[SHA256_TEXT])
+enum hash_kind hash_kind_for(int fd, uint64_t size)
 {
-	struct pass p = { .in = in, .out = out, .size = in_size, .progress = progress };
-	int err = pass_init(&p, sha256 != NULL);
+	uint64_t at = 0, from, to, zeroes = 0;
+
+	while (at < size && zeroes <= zeroes_hashed_max) {
+		if (next_data(fd, at, size, &from, &to))
+			break;
+		zeroes += from - at;
+		at = to;
+	}
+	return zeroes > zeroes_hashed_max ? HASH_DATA : HASH_WHOLE;
+}
+
+enum hash_kind hash_kind_of(const char *identity)
+{
+	return strchr(identity, HASH_DATA_MARK[0]) ? HASH_DATA : HASH_WHOLE;
+}
+
+int hash_file(int fd, uint64_t size, enum hash_kind kind, const struct progress *progress, char identity[IDENTITY_TEXT])
+{
+	struct pass p = { .in = fd, .out = -1, .size = size, .kind = kind, .progress = progress };
+	int err = pass_init(&p, true, size);
+
+	if (!err)
+		err = pass_run(&p, size);
+	pass_fini(&p, err ? NULL : identity);
+	return err;
+}
+
+int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, enum hash_kind kind,
+		     const struct progress *progress, char identity[IDENTITY_TEXT])
+{
+	struct pass p = { .in = in, .out = out, .size = in_size, .kind = kind, .progress = progress };
+	int err = pass_init(&p, identity != NULL, out_size);
 
 	if (!err && ftruncate(out, (off_t)out_size))
 		err = -errno;
@@ -203,6 +271,6 @@ int copy_file_sparse(int in, uint64_t in_size, int out, uint64_t out_size, const
 		err = pass_run(&p, in_size);
 	if (!err)
 		err = pass_zeroes(&p, in_size, out_size);
-	pass_fini(&p, err ? NULL : sha256);
+	pass_fini(&p, err ? NULL : identity);
 	return err;
 }

@@ -5,6 +5,7 @@
  */
 #include "store/store.h"
 
+#include "base/log.h"
 #include "base/util.h"
 #include "store/import_work.h"
 #include "store/private.h"
@@ -86,16 +87,72 @@ void import_fini(struct store *store)
 	pthread_cond_destroy(&store->changed);
 }
 
+static bool import_has_ended(const struct import *import)
+{
+	return import->status.stage == IMPORT_DONE || import->status.stage == IMPORT_FAILED;
+}
+
+/* Refused at once, where what is named can never be read to its end and again. */
+static int import_check_kind(int fd, const char *path, struct reason *reason)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return reason_refuse(reason, -EINVAL, "%.300s: %s", path, strerror(errno));
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return reason_refuse(reason, -EINVAL, "%.300s is a folder: name the file in it that holds the disk",
+				     path);
+	return reason_refuse(reason, -EINVAL,
+			     "%.300s is neither a file nor a disk, and an import reads more than once: write what comes "
+			     "from it to a file first (cat %.300s >/var/tmp/image), and import that",
+			     path, path);
+}
+
 static int import_open(const char *path, int *fd, struct reason *reason)
 {
+	int err;
+
 	if (path[0] != '/' || strlen(path) >= PATH_MAX)
 		return reason_refuse(
 			reason, -EINVAL,
 			"the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*fd >= 0)
-		return 0;
-	return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "%.300s: %s", path, strerror(errno));
+	if (*fd < 0)
+		return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "%.300s: %s", path, strerror(errno));
+	err = import_check_kind(*fd, path, reason);
+	if (err)
+		close(*fd);
+	return err;
+}
+
+struct import_name {
+	const char *name;
+	char similar[NAME_MAX_TEXT];
+};
+
+static int find_similar(struct inventory_tx *tx, void *arg)
+{
+	struct import_name *name = arg;
+
+	return image_find_similar(tx, name->name, name->similar);
+}
+
+/* Said before minutes go into it; version_insert makes sure. */
+static int import_check_name(struct store *store, const char *text, struct reason *reason)
+{
+	struct import_name name = { .name = text };
+
+	if (!image_name_valid(text))
+		return reason_refuse(reason, -EINVAL,
+				     "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
+	if (!store_read(store, find_similar, &name) && strcmp(name.similar, text))
+		return reason_refuse(reason, -ENOTUNIQ,
+				     "there is an image %s already, and names that differ by case only would be taken for "
+				     "each other: give this one another name, or %s for a new version of that image",
+				     name.similar, name.similar);
+	return 0;
 }
 
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
@@ -103,28 +160,27 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 {
 	struct import *import;
 	bool start;
-	int fd = -1, err;
+	int fd = -1, err = import_check_name(store, name, reason);
 
-	if (!image_name_valid(name))
-		return reason_refuse(reason, -EINVAL,
-				     "an image is named with letters, digits, '-', '_' and '.', at most 63 of them");
-	err = import_open(path, &fd, reason);
+	if (!err)
+		err = import_open(path, &fd, reason);
 	if (err)
 		return err;
 	pthread_mutex_lock(&store->mutex);
 	import = &store->imports[store->next_import % IMPORTS_KEPT];
-	if (store->closing ||
-	    (import->status.id && import->status.stage != IMPORT_DONE && import->status.stage != IMPORT_FAILED)) {
+	if (store->closing || (import->status.id && !import_has_ended(import))) {
 		pthread_mutex_unlock(&store->mutex);
 		close(fd);
-		return reason_refuse(reason, -EBUSY, "%d imports are waiting already: try again when some are done",
+		return reason_refuse(reason, -EBUSY,
+				     "%d imports are waiting already: try again when some are done (sanbootctl image "
+				     "imports)",
 				     IMPORTS_KEPT);
 	}
 	*import = (struct import){ .fd = fd,
 				   .use = use,
 				   .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
 	snprintf(import->status.name, sizeof(import->status.name), "%s", name);
-	snprintf(import->status.text, sizeof(import->status.text), "waiting for other imports");
+	log_escape(import->status.source, sizeof(import->status.source), path, strlen(path));
 	snprintf(import->path, sizeof(import->path), "%s", path);
 	snprintf(import->actor, sizeof(import->actor), "%s", actor);
 	*id = import->status.id;
@@ -144,6 +200,23 @@ static const struct import *import_find(const struct store *store, uint64_t id)
 	return id && import->status.id == id ? import : NULL;
 }
 
+/* Under the mutex. One that waits says for which. */
+static void import_get(const struct store *store, const struct import *import, struct import_status *status)
+{
+	*status = import->status;
+	if (status->stage != IMPORT_QUEUED)
+		return;
+	snprintf(status->text, sizeof(status->text), "about to begin");
+	for (size_t i = 0; i < IMPORTS_KEPT; i++) {
+		const struct import *other = &store->imports[i];
+
+		if (other->status.id && other->status.id < import->status.id && !import_has_ended(other) &&
+		    other->status.stage != IMPORT_QUEUED)
+			snprintf(status->text, sizeof(status->text), "waiting for import %llu (%s)",
+				 (unsigned long long)other->status.id, other->status.name);
+	}
+}
+
 int store_import_status(struct store *store, uint64_t id, struct import_status *status)
 {
 	const struct import *import;
@@ -151,7 +224,64 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 	pthread_mutex_lock(&store->mutex);
 	import = import_find(store, id);
 	if (import)
-		*status = import->status;
+		import_get(store, import, status);
 	pthread_mutex_unlock(&store->mutex);
 	return import ? 0 : -ENOENT;
+}
+
+unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT])
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&store->mutex);
+	for (uint64_t i = 0; i < IMPORTS_KEPT; i++) {
+		const struct import *import = &store->imports[(store->next_import + i) % IMPORTS_KEPT];
+
+		if (import->status.id)
+			import_get(store, import, &list[count++]);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return count;
+}
+
+/* Under the mutex. 0: it ends, or (queued) has. */
+static int import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
+{
+	struct import *import = (struct import *)(uintptr_t)import_find(store, id);
+
+	if (!import)
+		return reason_refuse(reason, -ENOENT, "there is no import %llu", (unsigned long long)id);
+	if (import->entering || import->status.stage == IMPORT_DONE)
+		return reason_refuse(reason, -EALREADY,
+				     "import %llu is done: what it made goes with sanbootctl image remove",
+				     (unsigned long long)id);
+	if (import->status.stage == IMPORT_FAILED)
+		return reason_refuse(reason, -EALREADY, "import %llu has ended: %.300s", (unsigned long long)id,
+				     import->status.text);
+	import->cancel = true;
+	snprintf(import->canceled_by, sizeof(import->canceled_by), "%s", actor);
+	if (import->status.stage != IMPORT_QUEUED)
+		return 0;
+	close(import->fd);
+	import->fd = -1;
+	import->status.stage = IMPORT_FAILED;
+	import->status.canceled = true;
+	snprintf(import->status.text, sizeof(import->status.text), "canceled by %s before it began", actor);
+	return 0;
+}
+
+int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
+{
+	struct import_status was = { 0 };
+	int err;
+
+	pthread_mutex_lock(&store->mutex);
+	err = import_cancel(store, id, actor, reason);
+	if (!err)
+		was = import_find(store, id)->status;
+	pthread_mutex_unlock(&store->mutex);
+	if (!err && was.stage == IMPORT_FAILED) /* else its worker says so when it has ended */
+		inventory_event(store->inventory, "info", "image-import-canceled", actor, 0, was.name, "%s: %s",
+				was.source, was.text);
+	return err;
 }

@@ -32,7 +32,6 @@
 
 enum {
 	FILE_TEXT = 100,
-	SPACE_CHECK_MS = 1000,
 	NUMBERS_TRIED = 1000,
 	QEMU_LOCK_WRITER = 101, /* the byte that QEMU locks in a file that it may write (block/file-posix.c) */
 };
@@ -47,7 +46,6 @@ struct work {
 	char copy[PATH_MAX]; /* of an input that qemu-img may not read; "" none */
 	int out, copy_fd;
 	enum import_stage stage;
-	uint64_t space_checked_ms;
 	bool no_space;
 	struct image_version version;
 	char published_file[PATH_MAX]; /* images/NAME@V.raw once linked */
@@ -69,19 +67,32 @@ static void import_set(struct store *store, struct import *import, enum import_s
 	pthread_mutex_unlock(&store->mutex);
 }
 
+static bool work_is_canceled(struct work *work)
+{
+	bool canceled;
+
+	pthread_mutex_lock(&work->store->mutex);
+	canceled = work->import->cancel;
+	pthread_mutex_unlock(&work->store->mutex);
+	return canceled;
+}
+
 static bool work_step(void *arg, unsigned percent)
 {
 	struct work *work = arg;
-	uint64_t now = time_monotonic_ms();
 	struct reason reason;
 
 	import_set(work->store, work->import, work->stage, percent, NULL);
 	/* The machines that run need the reserve more than this import does. */
-	if (work->stage == IMPORT_CONVERTING && now - work->space_checked_ms > SPACE_CHECK_MS) {
-		work->space_checked_ms = now;
+	if (work->stage == IMPORT_CONVERTING)
 		work->no_space = store_check_space(work->store, &work->policy, 0, &reason) == -ENOSPC;
-	}
-	return !work->store->closing && !work->no_space;
+	return !work->store->closing && !work->no_space && !work_is_canceled(work);
+}
+
+static int work_refuse_canceled(struct work *work)
+{
+	return reason_refuse(&work->reason, -ECANCELED, "canceled by %s; nothing of it is left",
+			     work->import->canceled_by);
 }
 
 /* Why a pass over the bytes ended early. */
@@ -91,6 +102,8 @@ static int work_fail_pass(struct work *work, int err)
 		store_check_space(work->store, &work->policy, 0, &work->reason);
 		return -ENOSPC;
 	}
+	if (err == -ECANCELED && work_is_canceled(work))
+		return work_refuse_canceled(work);
 	if (err == -ECANCELED)
 		return reason_refuse(&work->reason, err, "the server was stopped: import it again");
 	if (err == -ENODATA)
@@ -174,7 +187,7 @@ static int work_copy_input(struct work *work, uint64_t in_size, const struct pro
 	work->copy_fd = open_tmp(work, ".in", work->copy);
 	if (work->copy_fd < 0)
 		return work->copy_fd;
-	err = copy_file_sparse(work->import->fd, in_size, work->copy_fd, in_size, progress, NULL);
+	err = copy_file_sparse(work->import->fd, in_size, work->copy_fd, in_size, HASH_WHOLE, progress, NULL);
 	if (!err && fchmod(work->copy_fd, 0644))
 		err = -errno;
 	return err ? work_fail_pass(work, err) : 0;
@@ -189,7 +202,7 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	};
 	char text[100];
 	struct reason reason;
-	uint64_t qemu_size = 0;
+	uint64_t qemu_size = 0, needed = 0;
 	int err = 0;
 
 	work->stage = IMPORT_CONVERTING;
@@ -208,6 +221,10 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 		err = reason_refuse(&reason, -EUCLEAN,
 				    "holds a disk of %llu bytes by its header, of %llu bytes by qemu-img: it is damaged",
 				    (unsigned long long)probe->size_bytes, (unsigned long long)qemu_size);
+	if (!err)
+		err = convert_measure(&how, &needed, &reason);
+	if (!err && store_check_space(work->store, &work->policy, needed, &work->reason))
+		return -ENOSPC;
 	if (!err && ftruncate(work->out, (off_t)size))
 		return work_fail_pass(work, -errno);
 	if (!err)
@@ -218,7 +235,7 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
 	work->stage = IMPORT_HASHING;
 	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
-	err = hash_file(work->out, size, &progress, work->version.sha256);
+	err = hash_file(work->out, size, hash_kind_for(work->out, size), &progress, work->version.sha256);
 	return err ? work_fail_pass(work, err) : 0;
 }
 
@@ -229,7 +246,8 @@ static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
 
 	work->stage = IMPORT_CONVERTING;
 	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying, and taking its SHA-256");
-	err = copy_file_sparse(work->import->fd, in_size, work->out, size, &progress, work->version.sha256);
+	err = copy_file_sparse(work->import->fd, in_size, work->out, size, hash_kind_for(work->import->fd, in_size),
+			       &progress, work->version.sha256);
 	return err ? work_fail_pass(work, err) : 0;
 }
 
@@ -255,7 +273,7 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 	version->mtime_ns = stat_mtime_ns(&st);
 	snprintf(version->format, sizeof(version->format), "raw");
 	snprintf(version->image, sizeof(version->image), "%s", work->import->status.name);
-	log_escape(version->source, sizeof(version->source), work->import->path, strlen(work->import->path));
+	snprintf(version->source, sizeof(version->source), "%s", work->import->status.source);
 	return 0;
 }
 
@@ -325,12 +343,24 @@ static int work_publish_run(struct inventory_tx *tx, void *arg)
 
 static int work_publish(struct work *work)
 {
-	int err = store_write(work->store, work_publish_run, work);
+	bool canceled;
+	int err;
 
+	pthread_mutex_lock(&work->store->mutex);
+	canceled = work->import->cancel;
+	work->import->entering = !canceled;
+	pthread_mutex_unlock(&work->store->mutex);
+	if (canceled)
+		return work_refuse_canceled(work);
+	err = store_write(work->store, work_publish_run, work);
 	if (!err)
 		return 0;
 	if (work->published_file[0])
 		store_unlink(work->published_file);
+	if (err == -ENOTUNIQ) /* it came while this one was read */
+		return reason_refuse(&work->reason, err,
+				     "there is an image by now whose name is %s but for its case: give this one another",
+				     work->version.image);
 	return reason_refuse(&work->reason, err, "%s could not be entered into the inventory: %s", work->version.image,
 			     strerror(-err));
 }
@@ -383,6 +413,7 @@ static void work_finish(struct work *work, int err)
 	pthread_mutex_lock(&store->mutex);
 	import->fd = -1;
 	status->stage = err ? IMPORT_FAILED : IMPORT_DONE;
+	status->canceled = err && import->cancel;
 	status->percent = err ? status->percent : 100;
 	if (err) {
 		snprintf(status->text, sizeof(status->text), "%s", work->reason.text);
@@ -394,7 +425,10 @@ static void work_finish(struct work *work, int err)
 		status->version_id = work->version.id;
 	}
 	pthread_mutex_unlock(&store->mutex);
-	if (err)
+	if (err && status->canceled)
+		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0, status->name,
+				"%s: %s", work->file_text, work->reason.text);
+	else if (err)
 		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
 				"%s", work->reason.text);
 }

@@ -14,11 +14,9 @@
 #include <sys/stat.h>
 
 enum {
-	IMPORTS_KEPT = 32,
 	VERIFIED_KEPT = 64,
 	STATE_DIR_TEXT = 512,
 	STORE_HOLE_BYTES = 32768, /* zeroes of this length and alignment become holes of a golden file */
-	SHA256_TEXT = 65,
 };
 #define STORE_SIZE_MAX ((uint64_t)16 << 40)
 
@@ -31,6 +29,10 @@ struct import {
 	char actor[64];
 	enum import_use use;
 	int fd; /* the input; -1 when done with */
+	/* under the mutex */
+	bool cancel;   /* it is to end */
+	bool entering; /* too late for that: the inventory has it */
+	char canceled_by[64];
 };
 
 /* What store_verify_version found out by hashing: so that it hashes once, not once for each machine that waits. */

@@ -143,6 +143,29 @@ static int vhd_check_table(const struct view *view, const struct vhd_footer *foo
 	return 0;
 }
 
+/* The one at its start is a copy of the one at its end: where they differ, one of them is of an older state. */
+static int vhd_check_copies(const struct vhd_footer *first, const struct vhd_footer *last, struct reason *reason)
+{
+	uint64_t size = be64_get(first->current_size), last_size = be64_get(last->current_size);
+
+	if (!vhd_checksum_ok(last))
+		return reason_refuse(reason, -EINVAL,
+				     "is damaged: the checksum of the VHD footer at its end is wrong. Copy it again, or "
+				     "open it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE)");
+	if (size != last_size)
+		return reason_refuse(reason, -EINVAL,
+				     "has two VHD footers that disagree, a disk of %llu bytes at its start and of %llu "
+				     "bytes at its end: it was not closed in order. Open it once in Hyper-V (Mount-VHD "
+				     "FILE, then Dismount-VHD FILE), or copy it again",
+				     (unsigned long long)size, (unsigned long long)last_size);
+	if (be32_get(first->type) != be32_get(last->type) ||
+	    be64_get(first->data_offset) != be64_get(last->data_offset))
+		return reason_refuse(reason, -EINVAL,
+				     "has two VHD footers that disagree on what it is: it was not closed in order. Open "
+				     "it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE), or copy it again");
+	return 0;
+}
+
 static int probe_vhd(const struct view *view, const struct vhd_footer *footer, bool at_start, struct probe *probe,
 		     struct reason *reason)
 {
@@ -163,7 +186,9 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 		    memcmp(last.cookie, "conectix", 8))
 			return reason_refuse(reason, -EINVAL,
 					     "is cut off: the VHD footer at its end is missing. Copy it again");
-		err = vhd_check_table(view, footer, reason);
+		err = vhd_check_copies(footer, &last, reason);
+		if (!err)
+			err = vhd_check_table(view, footer, reason);
 		if (err)
 			return err;
 	} else if (type != VHD_FIXED) {
@@ -294,11 +319,14 @@ struct vmdk_header {
 
 enum { VMDK_DESCRIPTOR_AT = 512, VMDK_DESCRIPTOR_MAX = 20 * 512 }; /* where qemu-img looks, and how far */
 
+#define DESCRIPTOR_MAGIC "# Disk DescriptorFile"
+
 static int vmdk_external(struct reason *reason, const char *what)
 {
 	return reason_refuse(reason, -EINVAL,
 			     "is %s, so it is not complete by itself: make one file of all its parts first (qemu-img "
-			     "convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)",
+			     "convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are; NAME.vmdk is the small file "
+			     "that names the others)",
 			     what);
 }
 
@@ -334,6 +362,7 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 	char text[VMDK_DESCRIPTOR_MAX + 1];
 	uint64_t offsets[2] = { VMDK_DESCRIPTOR_AT, 0 };
 	struct vmdk_header h;
+	bool described = false;
 
 	if (!view_read(view, 0, &h, sizeof(h)))
 		return reason_refuse(reason, -EINVAL, "is cut off: a VMDK header does not fit into it");
@@ -353,10 +382,14 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 		if (!view_read(view, offsets[i], text, len))
 			return reason_refuse(reason, -EINVAL, "could not be read");
 		text[len] = '\0';
+		described |= !strncasecmp(text, DESCRIPTOR_MAGIC, strlen(DESCRIPTOR_MAGIC));
 		err = vmdk_check_descriptor(text, reason);
 		if (err)
 			return err;
 	}
+	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
+	if (!described)
+		return vmdk_external(reason, "one part of a split VMDK");
 	return accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
 }
 
@@ -372,7 +405,7 @@ static const struct foreign {
 	  "NEW.qcow2)" },
 	{ 0, 4, "\xbe\xba\xfe\xca",
 	  "is one extent of an ESX VMDK (SEsparse): export the machine from vSphere as OVF first" },
-	{ 0, 21, "# Disk DescriptorFile",
+	{ 0, 21, DESCRIPTOR_MAGIC,
 	  "is only the description of a VMDK, its data lies in other files: make one file of them first "
 	  "(qemu-img convert -O qcow2 NAME.vmdk NEW.qcow2, where all of them are)" },
 	{ 0, 6, "LUKS\xba\xbe",

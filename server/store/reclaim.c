@@ -19,6 +19,7 @@
 #include "store/backend.h"
 #include "store/names.h"
 #include "store/private.h"
+#include "store/strangers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -251,6 +252,7 @@ static int empty_tmp(struct reclaim *r, struct reason *reason)
 
 static void warn_about_unknown_images(struct reclaim *r)
 {
+	struct strangers strangers = { 0 };
 	char path[PATH_MAX], owner[NAME_MAX + 1];
 	struct dirent *entry;
 	DIR *dir = opendir(store_path(r->store, "images", NULL, path));
@@ -262,12 +264,16 @@ static void warn_about_unknown_images(struct reclaim *r)
 				store_unlink(store_path(r->store, "images", entry->d_name, path));
 			continue;
 		}
-		if (entry->d_name[0] != '.' && !names_have(&r->version_files, entry->d_name))
+		if (entry->d_name[0] != '.' && !names_have(&r->version_files, entry->d_name)) {
 			log_warning("store: images/%s is in no inventory: import it again, or delete it",
 				    entry->d_name);
+			strangers_add(&strangers, entry->d_name);
+		}
 	}
 	if (dir)
 		closedir(dir);
+	strangers_tell(r->store, &strangers, "image-unknown",
+		       "files in images/ that no inventory has: import again, or delete");
 }
 
 /* ---- volumes ---- */
@@ -375,8 +381,9 @@ static int take_unknown(void *arg, const char *object)
 	return 0;
 }
 
-/* An object that may be all that is left of somebody's disk (the inventory is an old backup) stays, with a warning. */
-static void reclaim_object(struct store *store, const struct store_backend *backend, const char *object)
+/* What may be all that is left of somebody's disk, say under an old backup of the inventory, stays, with a warning. */
+static void reclaim_object(struct store *store, const struct store_backend *backend, const char *object,
+			   struct strangers *strangers)
 {
 	if (backend->is_unused(store, object)) {
 		log_info("store: %s: %s: removed, what made it had not been completed", backend->name, object);
@@ -386,6 +393,7 @@ static void reclaim_object(struct store *store, const struct store_backend *back
 	log_warning("store: %s: %s belongs to no volume (is the inventory older than it?): delete it by hand if nobody "
 		    "misses it",
 		    backend->name, object);
+	strangers_add(strangers, object);
 }
 
 /* Listed first, for the list must not change while it is walked. */
@@ -393,6 +401,7 @@ static int reclaim_unknown(struct reclaim *r, const struct store_backend *backen
 {
 	struct store *store = r->store;
 	struct unknown unknown = { .known = { 0 } };
+	struct strangers strangers = { 0 };
 	int err;
 
 	for (size_t i = 0; i < r->volume_count; i++) {
@@ -406,7 +415,9 @@ static int reclaim_unknown(struct reclaim *r, const struct store_backend *backen
 	names_sort(&unknown.known);
 	err = unknown.known.failed ? -ENOMEM : backend->list(store, take_unknown, &unknown);
 	for (size_t i = 0; i < unknown.found.count && !err; i++)
-		reclaim_object(store, backend, unknown.found.list[i]);
+		reclaim_object(store, backend, unknown.found.list[i], &strangers);
+	strangers_tell(store, &strangers, "disk-unknown",
+		       "files of disks that no volume has (is the inventory older?): delete by hand what nobody misses");
 	names_free(&unknown.known);
 	names_free(&unknown.found);
 	return err;

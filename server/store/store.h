@@ -53,6 +53,8 @@ enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
 struct import_status {
 	uint64_t id;
 	enum import_stage stage;
+	bool canceled;	  /* FAILED: because somebody wanted it so */
+	char source[256]; /* the file, escaped */
 	char name[NAME_MAX_TEXT];
 	unsigned percent;
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
@@ -62,13 +64,21 @@ struct import_status {
 
 /*
  * Begins an import in the background (POOL_SLOW): raw, qcow2, VHD, VHDX, VMDK; the format is probed by us from magic
- * numbers and given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT with a sentence. qemu-img runs without
+ * numbers and given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT/-EBUSY with a sentence. qemu-img runs without
  * privileges; its progress is followed.
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
+enum { IMPORTS_KEPT = 32 };
+/* All that are remembered, oldest first; how many. Any thread. */
+unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT]);
+/*
+ * Nothing comes of it, and nothing of it stays; it has FAILED when this returns, or does within the second. -ENOENT;
+ * -EALREADY with a sentence: it has ended, or its image is being entered.
+ */
+int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
 
 /*

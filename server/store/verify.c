@@ -59,13 +59,13 @@ static bool step(void *arg, unsigned percent)
 static int verify_hash(struct store *store, const struct image_version *version, int fd, const struct stat *st)
 {
 	struct progress progress = { step, store };
-	char sha256[SHA256_TEXT];
+	char sha256[IDENTITY_TEXT];
 	struct identity identity = { version->id, sha256, st->st_ino, stat_mtime_ns(st) };
 	int err;
 
 	log_info("%s@%u: %s has another inode or time than when it was published: hashing it", version->image,
 		 version->number, version->file);
-	err = hash_file(fd, (uint64_t)st->st_size, &progress, sha256);
+	err = hash_file(fd, (uint64_t)st->st_size, hash_kind_of(version->sha256), &progress, sha256);
 	if (err)
 		return err;
 	if (strcmp(sha256, version->sha256))

@@ -58,4 +58,13 @@ static inline uint64_t le64_get(struct le64 v)
 	return x;
 }
 
+static inline struct le64 le64_put(uint64_t value)
+{
+	struct le64 v;
+
+	for (int i = 0; i < 8; i++)
+		v.b[i] = (uint8_t)(value >> 8 * i);
+	return v;
+}
+
 #endif

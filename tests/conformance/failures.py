@@ -207,6 +207,16 @@ def no_space_is_busy_for_a_while_then_07_27_07(t):
     sessions["own quota"].close()
 
 
+@case("counters")
+def only_what_was_written_counts(t):
+    one = t.enrol()
+    s = session(one)
+    equal(s.write10(4096, b"w" * 4096).status, GOOD, "a write")
+    want(s.write10(0xfffffff0, b"w" * 4096).status != GOOD, "a write behind the end")
+    equal([x["bytes_written"] for x in one.show()["sessions"]], [4096], "bytes written")
+    s.close()
+
+
 if __name__ == "__main__":
     if not os.path.exists(os.path.join(BUILD, "faults.so")):
         sys.exit(f"make MODE={os.environ.get('MODE', 'release')} {BUILD}/faults.so first")

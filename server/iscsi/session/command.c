@@ -93,7 +93,6 @@ static void execute(struct iscsi_task *task)
 	scsi->out_count = (int)task->data.count;
 	scsi->out_len = task->wanted;
 	scsi->out_expected = task->write ? task->expected_len : 0;
-	session->bytes_written += task->wanted;
 	if (!session->has_read && scsi_task_is_read(scsi)) {
 		session->has_read = true;
 		session_tell(session, session->loop->provider->first_read);

@@ -182,6 +182,9 @@ void response_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = scsi->user;
 
+	/* What a unit attention, a reservation or a full disk has ended wrote nothing. */
+	if (scsi->status == SCSI_GOOD)
+		task->session->bytes_written += task->wanted;
 	/* Now, not when the answer is sent: the next command's data then comes into memory that is in the cache. */
 	data_out_fini(&task->data, &task->session->loop->chunks);
 	/* One that was aborted and had already happened is not reported either. */

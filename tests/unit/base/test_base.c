@@ -160,6 +160,10 @@ static void test_log_escape(void **state)
 	(void)state;
 	assert_string_equal(log_escape(out, sizeof(out), "a\n\x80", 3), "a\\x0a\\x80");
 	assert_string_equal(log_escape(out, sizeof(out), "\\", 1), "\\x5c");
+	/* Once more changes nothing; what only looks a little like it is escaped. */
+	assert_string_equal(log_escape(out, sizeof(out), "a\\x0ab", 6), "a\\x0ab");
+	assert_string_equal(log_escape(out, sizeof(out), "\\x0", 3), "\\x5cx0");
+	assert_string_equal(log_escape(out, sizeof(out), "\\xfg", 4), "\\x5cxfg");
 	assert_true(strlen(log_escape(out, sizeof(out), "\1\1\1\1\1\1\1", 7)) < sizeof(out));
 }
 

@@ -10,9 +10,13 @@
 #include "ctl/client.h"
 #include "ctl/table.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void test_it_asks_and_prints(void **state)
 {
@@ -85,6 +89,123 @@ static void test_an_import_is_followed_to_its_end(void **state)
 	server_stop(&server);
 }
 
+/* Interrupts us once the import is followed. */
+static void *interrupt(void *arg)
+{
+	struct server *server = arg;
+
+	while (!__atomic_load_n(&server->asked[1][0], __ATOMIC_ACQUIRE))
+		usleep(1000);
+	kill(getpid(), SIGINT);
+	return NULL;
+}
+
+static void test_an_interrupt_cancels_the_import(void **state)
+{
+#define GOES_ON OK("{\"stage\": \"converting\", \"percent\": 10, \"text\": \"converting\"}")
+	struct server server = { .answers = { "HTTP/1.1 202 Accepted\r\nConnection: close\r\n\r\n{\"import\": 9}",
+					      GOES_ON, GOES_ON, GOES_ON,
+					      OK("{\"stage\": \"failed\", \"text\": \"canceled by ctl\"}") } };
+	unsigned canceled = 0;
+	pthread_t thread;
+	int code;
+	char *said;
+
+	(void)state;
+	server_start(&server);
+	assert_int_equal(pthread_create(&thread, NULL, interrupt, &server), 0);
+	said = server_said(&server, "image import /etc/hostname --name x", &code);
+	pthread_join(thread, NULL);
+	assert_int_equal(code, EXIT_REFUSED);
+	assert_non_null(strstr(said, "canceled by ctl"));
+	for (size_t i = 0; i < SERVER_ANSWERS; i++)
+		canceled += !strncmp(server.asked[i], "DELETE /api/v1/imports/9 ", 25);
+	assert_int_equal(canceled, 1);
+	free(said);
+	server_stop(&server);
+}
+
+static void test_imports_are_listed_and_canceled(void **state)
+{
+	struct server server = {
+		.answers = { OK("{\"imports\": [{\"import\": 3, \"name\": \"lab\", \"stage\": \"hashing\", \"percent\": 40, "
+				"\"source\": \"/srv/lab.vhdx\", \"text\": \"taking its SHA-256\", \"version\": null}]}"),
+			     OK("{\"imports\": []}"), OK("{}") }
+	};
+	int code;
+	char *said;
+
+	(void)state;
+	server_start(&server);
+	said = server_said(&server, "image imports", &code);
+	assert_int_equal(code, EXIT_DONE);
+	assert_non_null(strstr(said, "3       lab    hashing  40 %  /srv/lab.vhdx  taking its SHA-256"));
+	free(said);
+	said = server_said(&server, "image imports", &code);
+	assert_non_null(strstr(said, "nothing was imported"));
+	free(said);
+	said = server_said(&server, "image cancel 3", &code);
+	assert_int_equal(code, EXIT_DONE);
+	assert_memory_equal(server.asked[2], "DELETE /api/v1/imports/3 ", 25);
+	free(said);
+	server_stop(&server);
+}
+
+static void says(const char *file, const char *part)
+{
+	struct server nobody = { .dir = "/nonexistent" };
+	char line[256];
+	int code;
+	char *said;
+
+	snprintf(line, sizeof(line), "image import %s --name x", file);
+	said = server_said(&nobody, line, &code);
+	assert_int_equal(code, EXIT_REFUSED);
+	if (!strstr(said, part))
+		fail_msg("%s: %s", file, said);
+	free(said);
+}
+
+static void test_what_is_no_file_is_refused_with_a_way(void **state)
+{
+	char dir[] = "/tmp/ctl.XXXXXX", pipe_path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", dir);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	says("https://example.org/debian.qcow2", "curl -L -o");
+	says(pipe_path, "write it to a file first");
+	says("/dev/null", "write it to a file first");
+	says(dir, "is a folder");
+	unlink(pipe_path);
+	rmdir(dir);
+}
+
+/* "-" is standard input: a file that is there can be read more than once, a pipe cannot. */
+static void test_standard_input(void **state)
+{
+	struct server server = {
+		.answers = { "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"enough\"}" }
+	};
+	int before = dup(STDIN_FILENO), file = open("/etc/hostname", O_RDONLY | O_CLOEXEC), ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[0], STDIN_FILENO);
+	says("-", "write it to a file first");
+	server_start(&server);
+	dup2(file, STDIN_FILENO);
+	assert_int_equal(server_run(&server, "image import - --name x"), EXIT_REFUSED);
+	assert_non_null(strstr(server.asked[0], "\"path\":\"/etc/hostname\""));
+	server_stop(&server);
+	dup2(before, STDIN_FILENO);
+	close(before);
+	close(file);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_a_token_goes_to_a_url_only(void **state)
 {
 	struct server server = { .answers = { OK("{}") } };
@@ -134,6 +255,10 @@ int main(void)
 		cmocka_unit_test(test_refusals_are_1),
 		cmocka_unit_test(test_without_asking_the_server),
 		cmocka_unit_test(test_an_import_is_followed_to_its_end),
+		cmocka_unit_test(test_an_interrupt_cancels_the_import),
+		cmocka_unit_test(test_imports_are_listed_and_canceled),
+		cmocka_unit_test(test_what_is_no_file_is_refused_with_a_way),
+		cmocka_unit_test(test_standard_input),
 		cmocka_unit_test(test_a_token_goes_to_a_url_only),
 		cmocka_unit_test(test_sizes_and_times),
 		cmocka_unit_test(test_terminals_are_not_driven_by_what_machines_say),

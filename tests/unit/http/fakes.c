@@ -404,6 +404,26 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 	return 0;
 }
 
+unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT])
+{
+	(void)store;
+	list[0] = fake_import;
+	return fake_import.id ? 1 : 0;
+}
+
+int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
+{
+	(void)store;
+	if (id != 7)
+		return reason_refuse(reason, -ENOENT, "there is no import %llu", (unsigned long long)id);
+	if (fake_import.stage == IMPORT_DONE)
+		return reason_refuse(reason, -EALREADY, "import 7 is done");
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "cancel import 7 by %s", actor);
+	fake_import.stage = IMPORT_FAILED;
+	fake_import.canceled = true;
+	return 0;
+}
+
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
 {
 	(void)store;

@@ -206,6 +206,40 @@ static void test_corrupt(void **state)
 	assert_non_null(strstr(reason.text, "damaged"));
 }
 
+/*
+ * A backup of the database was put back beside the WAL of what it was put back for: SQLite reads the WAL's pages into
+ * it.
+ */
+static void test_wal_of_another_state(void **state)
+{
+	struct fixture *f = *state;
+	char command[600];
+	struct reason reason;
+	sqlite3 *db;
+
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), 0);
+	close_it(f);
+	change(f,
+	       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO setting (name, "
+	       "value) SELECT 'name' || i, 'a value of some length, so that there are many pages' FROM n");
+	snprintf(command, sizeof(command), "cp %s %s.old", f->path, f->path);
+	assert_int_equal(system(command), 0);
+	change(f, "UPDATE setting SET name = 'y' || name");
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE setting SET name = 'x' || name WHERE rowid % 200 = 0", NULL, NULL,
+				      NULL),
+			 SQLITE_OK);
+	snprintf(command, sizeof(command), "cp %s-wal %s.wal", f->path, f->path);
+	assert_int_equal(system(command), 0);
+	sqlite3_close(db);
+	snprintf(command, sizeof(command), "cd %s && rm -f *-shm *-room && mv %s.old %s && mv %s.wal %s-wal", f->dir,
+		 f->path, f->path, f->path, f->path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(inventory_open(f->path, &f->inventory, &reason), -EUCLEAN);
+	assert_non_null(strstr(reason.text, "-wal make no sense together"));
+	assert_non_null(strstr(reason.text, "put back both"));
+}
+
 static void test_unreachable(void **state)
 {
 	struct fixture *f = *state;
@@ -241,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_broken_migration, empty_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, empty_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_corrupt, empty_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_wal_of_another_state, empty_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_unreachable, empty_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_real_schema, empty_setup, fixture_teardown),
 	};

@@ -229,8 +229,21 @@ static void reopen(struct fixture *f)
 	fixture_open(f);
 }
 
+static int find_stranger(void *arg, const struct event *event)
+{
+	if (strstr(event->kind, "-unknown"))
+		snprintf((char *)arg + strlen(arg), 512 - strlen(arg), "%s: %s\n", event->kind, event->text);
+	return 0;
+}
+
+static int list_strangers(struct inventory_tx *tx, void *arg)
+{
+	return event_each(tx, 0, 0, 1000, find_stranger, arg);
+}
+
 static void test_orphans(void **state)
 {
+	char told[512] = "";
 	struct fixture *f = *state;
 	struct image_version version = golden(f);
 	struct machine machine = enrol(f, &version, 1);
@@ -258,6 +271,12 @@ static void test_orphans(void **state)
 	assert_int_equal(access(in_state(f, "children", "gone.qcow2.journal"), F_OK), -1);
 	assert_int_equal(access(in_state(f, "images", "unknown.raw"), F_OK), 0);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
+	/* A person is told of what stays, not only the log. */
+	assert_int_equal(in_write(f, list_strangers, told), 0);
+	assert_non_null(strstr(told, "disk-unknown: 1 files of disks"));
+	assert_non_null(strstr(told, ": data.qcow2\n"));
+	assert_non_null(strstr(told, "image-unknown: 1 files in images/"));
+	assert_non_null(strstr(told, ": unknown.raw\n"));
 }
 
 static int delete_machine(struct inventory_tx *tx, void *arg)

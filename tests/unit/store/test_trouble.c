@@ -169,10 +169,10 @@ static void test_qemu_img_fails(void **state)
 
 	make_qcow2(f);
 	wrap_qemu_img(f, "[ $1 != check ] || { echo 'qemu-img: it leaks' >&2; exit 2; }\nexec $real \"$@\"");
-	refused(f, "damaged or cut off (qemu-img check: it leaks)");
+	refused(f, "qemu-img says: it leaks");
 	wrap_qemu_img(
 		f, "[ $1 != convert ] || { $real \"$@\"; echo 'qemu-img: I/O error' >&2; exit 1; }\nexec $real \"$@\"");
-	refused(f, "could not be converted");
+	refused(f, "qemu-img says: I/O error");
 }
 
 /* What we have open is none of qemu-img's business, close-on-exec or not. */
@@ -300,7 +300,7 @@ static void test_input_is_cut(void **state)
 {
 	struct fixture *f = *state;
 	struct progress progress = { cut_file, NULL };
-	char sha256[SHA256_TEXT];
+	char sha256[IDENTITY_TEXT];
 	int in, out;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
@@ -308,7 +308,7 @@ static void test_input_is_cut(void **state)
 	out = open(input(f, "b.raw"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(in >= 0 && out >= 0);
 	progress.arg = &in;
-	assert_int_equal(copy_file_sparse(in, 1 << 20, out, 1 << 20, &progress, sha256), -ENODATA);
+	assert_int_equal(copy_file_sparse(in, 1 << 20, out, 1 << 20, HASH_WHOLE, &progress, sha256), -ENODATA);
 	close(in);
 	close(out);
 }
