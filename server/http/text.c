@@ -133,9 +133,15 @@ bool text_cookie(const char *header, const char *name, char *out, size_t out_siz
 	return false;
 }
 
-bool text_is_file_name(const char *name)
+bool text_path_climbs(const char *path)
 {
-	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+	while (true) {
+		size_t len = strcspn(path, "/");
 
-	return name[0] && name[0] != '.' && strlen(name) < 128 && !name[strspn(name, legal)];
+		if (len == 2 && !memcmp(path, "..", 2))
+			return true;
+		if (!path[len])
+			return false;
+		path += len + 1;
+	}
 }
