@@ -138,8 +138,11 @@ void handle_ipxe_file(struct request *request)
 	int fd, err = open_file(request->http->ipxe_dir, name, &fd, &st);
 
 	if (err == -ENOENT && !strcmp(last, "autoexec.ipxe") && !text_path_climbs(name)) {
-		reply_autoexec(request);
-		return;
+		err = open_file(request->http->ipxe_dir, last, &fd, &st);
+		if (err == -ENOENT) {
+			reply_autoexec(request);
+			return;
+		}
 	}
 	if (err) {
 		refuse_file(request, err, name, "boot files come from --ipxe-dir (package ipxe)");

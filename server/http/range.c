@@ -24,7 +24,8 @@ const char *range_format_date(int64_t seconds, char out[RANGE_DATE_TEXT])
 	return out;
 }
 
-bool range_parse_date(const char *text, int64_t *seconds)
+/* Any of the three forms of RFC 9110 §5.6.7. False: none of them. */
+static bool parse_date(const char *text, int64_t *seconds)
 {
 	static const char *const forms[] = {
 		"%a, %d %b %Y %H:%M:%S GMT",
@@ -76,7 +77,7 @@ static bool modified_since(const struct range_file *file, const char *date, bool
 {
 	int64_t seconds;
 
-	if (!range_parse_date(date, &seconds))
+	if (!parse_date(date, &seconds))
 		return otherwise;
 	return file->modified_s == RANGE_DATE_UNKNOWN || file->modified_s > seconds;
 }

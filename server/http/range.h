@@ -45,7 +45,5 @@ enum range_answer range_choose(const struct range_ask *ask, const struct range_f
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7). Returns out. */
 const char *range_format_date(int64_t seconds, char out[RANGE_DATE_TEXT]);
-/* Any of the three forms there. False: none of them. */
-bool range_parse_date(const char *text, int64_t *seconds);
 
 #endif

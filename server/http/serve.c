@@ -69,7 +69,8 @@ static enum MHD_Result send_reply(struct request *request, bool gave_up)
 	if (stream)
 		connection_set_phase(request->http, request->link, CONNECTION_WORKING);
 	else
-		connection_set_answering(request->http, request->link, request->reply.fd_bytes);
+		connection_set_answering(request->http, request->link,
+					 watch_answer_ms(gave_up ? 0 : request->reply.fd_bytes));
 	return reply_queue(request, gave_up);
 }
 

@@ -63,12 +63,12 @@ uint64_t watch_answer_ms(uint64_t file_bytes)
 	return HTTP_ANSWER_MS + file_bytes / HTTP_ANSWER_BYTES_PER_MS;
 }
 
-void connection_set_answering(struct http *http, struct connection *connection, uint64_t file_bytes)
+void connection_set_answering(struct http *http, struct connection *connection, uint64_t answer_ms)
 {
 	if (!connection)
 		return;
 	pthread_mutex_lock(&http->lock);
-	connection->answer_ms = watch_answer_ms(file_bytes);
+	connection->answer_ms = answer_ms;
 	pthread_mutex_unlock(&http->lock);
 	connection_set_phase(http, connection, CONNECTION_ANSWERING);
 }

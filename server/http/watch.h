@@ -27,9 +27,9 @@ int watch_start(struct http *http);
  */
 struct connection *connection_new(struct http *http, int fd);
 void connection_set_phase(struct http *http, struct connection *connection, enum connection_phase phase);
-/* CONNECTION_ANSWERING, with so many bytes of a file. */
-void connection_set_answering(struct http *http, struct connection *connection, uint64_t file_bytes);
-/* The time in which an answer has to be taken. */
+/* CONNECTION_ANSWERING, and the time in which the answer has to be taken. */
+void connection_set_answering(struct http *http, struct connection *connection, uint64_t answer_ms);
+/* That time, for an answer with so many bytes of a file. */
 uint64_t watch_answer_ms(uint64_t file_bytes);
 void connection_free(struct http *http, struct connection *connection);
 
