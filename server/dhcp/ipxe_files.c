@@ -84,8 +84,8 @@ static void find_shim(const char *directory, const char *ending, char *found)
 		const char *name = entries[i]->d_name;
 		size_t len = strlen(name), ending_len = strlen(ending);
 
-		if (len > ending_len && !strcmp(name + len - ending_len, ending) && is_plain(name) &&
-		    !snponly && readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
+		if (len > ending_len && !strcmp(name + len - ending_len, ending) && is_plain(name) && !snponly &&
+		    readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
 			snponly = !strncmp(name, "snponly", 7);
 			if (!found[0] || snponly)
 				memcpy(found, name, len + 1);

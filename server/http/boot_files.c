@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Boot files, read-only, whole or in part: those of --ipxe-dir for UEFI HTTP boot, those of --boot-files for entries. A name
- * may hold anything that a file's can; only ".." is refused. Links are followed wherever they lead: what the
- * administrator linked there (Debian links ipxe.efi to /boot) is meant to be served.
+ * Boot files, read-only, whole or in part: those of --ipxe-dir for UEFI HTTP boot, those of --boot-files for entries. A
+ * name may hold anything that a file's can; only ".." is refused. Links are followed wherever they lead: what the
+ * administrator linked there (Debian links ipxe.efi to /boot) is meant to be served. On HTTP's workers.
  */
 #include "base/log.h"
 #include "base/util.h"
@@ -44,8 +44,8 @@ static int open_file(const char *root, const char *name, int *fd, struct stat *s
 }
 
 /*
- * ctime, which no tool can set back: the tag changes with whatever changes the file. Two tags that are the same belong to
- * the same bytes, so what was begun can be resumed.
+ * ctime, which no tool can set back: the tag changes with whatever changes the file. Two tags that are the same belong
+ * to the same bytes, so what was begun can be resumed.
  */
 static void describe(const struct stat *st, struct range_file *file)
 {

@@ -27,8 +27,8 @@ struct head_fields {
 
 void head_take_field(struct head_fields *fields, const char *name, const char *value);
 /*
- * Does nothing contradict where the body ends? 0, or the status to refuse it with, and why; the connection has to be closed
- * then, as nobody knows where the next request begins.
+ * Does nothing contradict where the body ends? 0, or the status to refuse it with, and why; the connection has to be
+ * closed then, as nobody knows where the next request begins.
  */
 unsigned head_check_framing(const struct head_fields *fields, const char *version, struct reason *reason);
 /* RFC 9112 §3.2: exactly one Host (needed: none is not enough), and well-formed. False with the reason. */

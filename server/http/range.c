@@ -28,9 +28,8 @@ const char *range_format_date(int64_t seconds, char out[RANGE_DATE_TEXT])
 static bool parse_date(const char *text, int64_t *seconds)
 {
 	static const char *const forms[] = {
-		"%a, %d %b %Y %H:%M:%S GMT",
-		"%A, %d-%b-%y %H:%M:%S GMT", /* RFC 850's */
-		"%a %b %d %H:%M:%S %Y",	     /* asctime(3)'s */
+		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", /* RFC 850's */
+		"%a %b %d %H:%M:%S %Y",					  /* asctime(3)'s */
 	};
 
 	for (size_t i = 0; i < array_len(forms); i++) {
@@ -142,7 +141,7 @@ static bool take_range(const char **text, uint64_t *first, uint64_t *last, bool 
 	return !*suffix;
 }
 
-/* The one range of the header. False: it is in another unit, malformed, or has several, and is ignored then (§14.2). */
+/* The one range of the header. False: another unit, malformed, or several; it is ignored then (§14.2). */
 static bool parse_range(const char *text, uint64_t *first, uint64_t *last, bool *suffix)
 {
 	bool found = false;

@@ -37,13 +37,13 @@ struct reply {
 	unsigned status; /* 0: not yet */
 	const char *type;
 	struct buf body;
-	const struct asset *asset; /* instead of body */
-	int fd;			   /* instead of body; -1: none */
+	const struct asset *asset;   /* instead of body */
+	int fd;			     /* instead of body; -1: none */
 	uint64_t fd_first, fd_bytes; /* which part of it */
-	struct stream *stream; /* instead of body; owned */
-	char location[256];    /* redirect */
-	char cookie[256];      /* Set-Cookie */
-	char allow[64];	       /* 405 */
+	struct stream *stream;	     /* instead of body; owned */
+	char location[256];	     /* redirect */
+	char cookie[256];	     /* Set-Cookie */
+	char allow[64];		     /* 405 */
 	/* of files; "" elsewhere */
 	char etag[RANGE_ETAG_TEXT], modified[RANGE_DATE_TEXT], content_range[80];
 	unsigned retry_after_s;
@@ -63,7 +63,7 @@ struct request {
 	unsigned serves; /* of the listener that it came through */
 	const struct route *route;
 	char method[8];
-	const char *path; /* in target */
+	const char *path;				     /* in target */
 	char params[REQUEST_PARAMS_MAX][REQUEST_PARAM_TEXT]; /* what {} matched */
 	struct request_arg args[REQUEST_ARGS_MAX];
 	unsigned arg_count;

@@ -27,7 +27,7 @@ struct connection {
 	enum connection_phase phase;
 	uint64_t since_ms;
 	uint64_t answer_ms; /* in which its answer has to be taken */
-	bool answered; /* at least one request of it was answered whole */
+	bool answered;	    /* at least one request of it was answered whole */
 };
 
 struct connection *connection_new(struct http *http, int fd)

@@ -23,7 +23,8 @@ static void check(const struct range_ask *ask, const struct range_file *file)
 		abort();
 	if (answer != RANGE_PART && (first != 1 || len != 1))
 		abort();
-	if ((answer == RANGE_PART || answer == RANGE_OUTSIDE) && (!ask->range || strncasecmp(ask->range, "bytes=", 6) != 0))
+	if ((answer == RANGE_PART || answer == RANGE_OUTSIDE) &&
+	    (!ask->range || strncasecmp(ask->range, "bytes=", 6) != 0))
 		abort();
 	if (answer == RANGE_PART && ask->if_range && ask->if_range[0] == '"' && strcmp(ask->if_range, file->etag) != 0)
 		abort();

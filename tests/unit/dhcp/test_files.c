@@ -357,8 +357,9 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_tftp_root_with_loaders_in_folders), TEST(test_leases),
-		TEST(test_owner),  TEST(test_strays), TEST(test_solicitations), TEST(test_words),
+		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_tftp_root_with_loaders_in_folders),
+		TEST(test_leases), TEST(test_owner), TEST(test_strays),	   TEST(test_solicitations),
+		TEST(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,7 +141,8 @@ static void test_nothing_climbs(void **state)
 	expect(f, "/boot-files/kernel%00.txt", "", 400, NULL);
 	expect(f, "/boot-files", "", 404, NULL);
 	for (int i = 0; i < 2; i++) {
-		struct answer answer = ask(f, i ? VIA_CONTROL : VIA_TCP, i ? "GET" : "PUT", "/boot-files/kernel", "", NULL);
+		struct answer answer =
+			ask(f, i ? VIA_CONTROL : VIA_TCP, i ? "GET" : "PUT", "/boot-files/kernel", "", NULL);
 
 		assert_int_equal(answer.status, i ? 404 : 405);
 		answer_free(&answer);
@@ -254,7 +255,8 @@ static void test_resuming(void **state)
 	expect_header(&answer, "ETag", tag);
 	answer_free(&answer);
 	expect(f, "/boot-files/ten", "Range: bytes=5-\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 206, "56789");
-	expect(f, "/boot-files/ten", "Range: bytes=5-\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 206, "56789");
+	expect(f, "/boot-files/ten", "Range: bytes=5-\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 206,
+	       "56789");
 	/* The same length, the same time: still another file. */
 	put(f, "ten", "abcdefghij");
 	snprintf(headers, sizeof(headers), "Range: bytes=5-\r\nIf-Range: %s\r\n", tag);
@@ -345,7 +347,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_whole, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_parts, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_resuming, fixture_start, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_a_file_that_is_being_written_has_no_date, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_a_file_that_is_being_written_has_no_date, fixture_start,
+						fixture_stop),
 		cmocka_unit_test_setup_teardown(test_large_files, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_what_boots_know_of_parts, fixture_start, fixture_stop),
 	};

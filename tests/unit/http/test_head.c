@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The head of a request, function by function and over raw sockets: targets, hosts, framing (RFC 9112), ranges (RFC 9110). */
+/* The head of a request, function by function and over raw sockets: targets, hosts, framing (RFC 9112); ranges (RFC 9110). */
 #include "cmocka_all.h"
 #include "fixture.h"
 
@@ -242,7 +242,8 @@ static void test_targets_over_sockets(void **state)
 		{ "GET http://host HTTP/1.1\r\n" GOOD, 303, false },
 		{ "GET http://us:er@host/boot.ipxe HTTP/1.1\r\n" GOOD, 400, false },
 		{ "GET https://host/boot.ipxe HTTP/1.1\r\n" GOOD, 400, false },
-		{ "GET http://host/boot.ipxe HTTP/1.1\r\n" CLOSE "\r\n", 400, false }, /* Host is missing all the same */
+		{ "GET http://host/boot.ipxe HTTP/1.1\r\n" CLOSE "\r\n", 400,
+		  false }, /* Host is missing all the same */
 		{ "GET //boot.ipxe HTTP/1.1\r\n" GOOD, 200, false },
 		{ "GET //healthz HTTP/1.1\r\n" GOOD, 200, false },
 		{ "GET //api//v1/status HTTP/1.1\r\n" GOOD, 401, false },
@@ -281,12 +282,14 @@ static void test_framing_over_sockets(void **state)
 		{ LOGIN "Content-Length: 99999999999999999999999\r\n\r\n{}", 413, false },
 		{ LOGIN "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, false },
 		{ LOGIN "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, false },
-		{ LOGIN "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 501, false },
+		{ LOGIN "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 501,
+		  false },
 		{ LOGIN "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 501, false },
 		{ LOGIN "Transfer-Encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 501, false },
 		{ LOGIN "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", 400, false },
 		{ "GET /boot.ipxe HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, false },
-		{ "GET /boot.ipxe HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, false },
+		{ "GET /boot.ipxe HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+		  false },
 		{ "GET /boot.ipxe HTTP/1.1\r\n Content-Length: 2\r\nHost: x\r\n\r\n", 400, false },
 		{ "POST /api/v1/login HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, false },
 		{ LOGIN "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, false },
@@ -298,8 +301,9 @@ static void test_framing_over_sockets(void **state)
 /* The host in the address counts, not the Host header: what a browser may do is decided by it. */
 static void test_host_of_the_target(void **state)
 {
-	static const char request[] = "PATCH %s HTTP/1.1\r\nHost: %s\r\nOrigin: http://%s\r\nX-Sanbootd: 1\r\n"
-				      "Cookie: %.*s\r\nContent-Length: 16\r\nConnection: close\r\n\r\n{\"enrol\":\"auto\"}";
+	static const char request[] =
+		"PATCH %s HTTP/1.1\r\nHost: %s\r\nOrigin: http://%s\r\nX-Sanbootd: 1\r\n"
+		"Cookie: %.*s\r\nContent-Length: 16\r\nConnection: close\r\n\r\n{\"enrol\":\"auto\"}";
 	static const struct {
 		const char *target, *host, *origin;
 		bool same;

@@ -109,8 +109,9 @@ static void test_cookies(void **state)
 static void test_paths_that_climb(void **state)
 {
 	static const char *const bad[] = { "..", "../a", "a/..", "a/../b", "a//..", "/.." };
-	static const char *const good[] = { "",	   ".",	   "...", "..a", "a..", "a/..b",
-					    "a/.", "a b", "a\\..\\b", ".treeinfo" };
+	static const char *const good[] = {
+		"", ".", "...", "..a", "a..", "a/..b", "a/.", "a b", "a\\..\\b", ".treeinfo"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < array_len(bad); i++)
