@@ -67,16 +67,15 @@ static void reply_file(struct request *request, int fd, const struct stat *st)
 
 	describe(st, &file);
 	answer = range_choose(&request->range_ask, &file, !strcmp(request->method, "GET"), &first, &len);
-	if (answer != RANGE_CHANGED && answer != RANGE_OUTSIDE) {
+	/* Of what is not modified libmicrohttpd sends the length alone, which must be the file's (RFC 9110 §8.6). */
+	if (answer == RANGE_WHOLE || answer == RANGE_PART || answer == RANGE_NOT_MODIFIED) {
 		memcpy(reply->etag, file.etag, sizeof(reply->etag));
 		if (file.modified_s != RANGE_DATE_UNKNOWN)
 			range_format_date(file.modified_s, reply->modified);
-	}
-	if (answer == RANGE_WHOLE || answer == RANGE_PART) {
 		reply->fd = fd;
 		reply->fd_first = first;
 		reply->fd_bytes = len;
-		reply->type = "application/octet-stream";
+		reply->type = answer == RANGE_NOT_MODIFIED ? NULL : "application/octet-stream";
 		reply->status = answer;
 	} else {
 		close(fd);
@@ -86,9 +85,7 @@ static void reply_file(struct request *request, int fd, const struct stat *st)
 			 first, first + len - 1, file.bytes);
 	if (answer == RANGE_OUTSIDE)
 		snprintf(reply->content_range, sizeof(reply->content_range), "bytes */%" PRIu64, file.bytes);
-	if (answer == RANGE_NOT_MODIFIED)
-		reply->status = 304;
-	else if (answer == RANGE_CHANGED)
+	if (answer == RANGE_CHANGED)
 		reply_error(request, 412, "fetch it from its beginning", "the file has changed");
 	else if (answer == RANGE_OUTSIDE)
 		reply_error(request, 416, "", "the file has only %" PRIu64 " bytes", file.bytes);
