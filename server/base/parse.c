@@ -102,25 +102,33 @@ bool parse_percent(const char *text, unsigned *percent)
 	return true;
 }
 
+/* Does this stand between groups of so many digits? '-' between longer ones than pairs does not: machines are named so. */
+static bool mac_separator(char c, size_t group)
+{
+	return c == ':' || c == '.' || (c == '-' && group == 2);
+}
+
 bool parse_mac(const char *text, char mac[PARSE_MAC_TEXT])
 {
-	size_t len = strlen(text);
-	size_t step = len == 12 ? 2 : 3;
-	unsigned char bytes[6];
+	enum { DIGITS = 12 };
+	const size_t len = strlen(text);
+	const size_t group = len == DIGITS ? DIGITS : len == DIGITS + 2 ? 4 : 2;
+	unsigned char bytes[DIGITS / 2] = { 0 };
+	const char *at = text;
 	bool zero = true;
 
-	if (len != 12 && len != 17)
+	if (len != DIGITS && len != DIGITS + 2 && len != DIGITS + 5)
 		return false;
-	for (size_t i = 0; i < 6; i++) {
-		const char *pair = text + i * step;
-		int high = hex_digit(pair[0]), low = hex_digit(pair[1]);
+	for (size_t i = 0; i < DIGITS; i++) {
+		int digit;
 
-		if (high < 0 || low < 0)
+		if (i && i % group == 0 && (*at != text[group] || !mac_separator(*at++, group)))
 			return false;
-		if (step == 3 && i > 0 && (pair[-1] != text[2] || (pair[-1] != ':' && pair[-1] != '-')))
+		digit = hex_digit(*at++);
+		if (digit < 0)
 			return false;
-		bytes[i] = (unsigned char)(high << 4 | low);
-		zero = zero && !bytes[i];
+		bytes[i / 2] = (unsigned char)(bytes[i / 2] << 4 | digit);
+		zero = zero && !digit;
 	}
 	if (zero || (bytes[0] & 1))
 		return false;

@@ -24,7 +24,8 @@ bool parse_size(const char *text, uint64_t *bytes);
 bool parse_percent(const char *text, unsigned *percent);
 
 /*
- * Six hex pairs with ':' or '-' between them, or twelve hex digits; written to mac as "52:54:00:12:34:56" (lower case).
+ * Twelve hex digits as people and switches write them: in pairs with ':', '-' or '.' between them, in fours with '.' or ':'
+ * (Cisco's 5254.0012.3456), or without; written to mac as "52:54:00:12:34:56" (lower case).
  * Multicast addresses and 00:00:00:00:00:00 are refused: no NIC has them.
  */
 bool parse_mac(const char *text, char mac[PARSE_MAC_TEXT]);

@@ -8,9 +8,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
-#include "dhcp/ipxe_files.h"
 #include "dhcp/dhcp.h"
-#include "dhcp/network.h"
 
 struct passwd;
 
@@ -18,12 +16,8 @@ enum { DHCP_PATH_BYTES = 1024 };
 
 /* Replaces the file at once. */
 int dhcp_write_file(const char *path, const struct buf *text, struct reason *reason);
-/*
- * The TFTP folder of one interface: a link to each of --ipxe-dir's files, boot.ipxe with this interface's address, and,
- * where a shim is served, autoexec.ipxe, which a signed iPXE loads from beside itself.
- */
-int dhcp_make_tftp_root(const struct dhcp_config *config, const struct dhcp_network *network,
-			const struct ipxe_files *files, struct reason *reason);
+/* Open to everybody. No error where it is there. */
+int dhcp_make_directory(const char *path, struct reason *reason);
 /*
  * The folder of the lease file, and the user that dnsmasq runs as: its own, unless a folder is closed to it. NULL:
  * ours.

@@ -46,7 +46,8 @@ const struct boot_kind dhcp_boot_kinds[BOOT_KINDS] = {
 	  "package ipxe of Debian 13 or newer, or iPXE's release, ipxeboot.tar.gz, as --ipxe-dir" },
 };
 
-bool ipxe_file_name_safe(const char *name)
+/* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */
+static bool is_plain(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -73,7 +74,7 @@ static bool shim_complete(const char *directory, const char *name, size_t stem)
 	return false;
 }
 
-static bool find_shim(const char *directory, const char *ending, char *found)
+static void find_shim(const char *directory, const char *ending, char *found)
 {
 	struct dirent **entries;
 	int count = scandir(directory, &entries, NULL, alphasort);
@@ -83,8 +84,8 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 		const char *name = entries[i]->d_name;
 		size_t len = strlen(name), ending_len = strlen(ending);
 
-		if (len > ending_len && !strcmp(name + len - ending_len, ending) && ipxe_file_name_safe(name) &&
-		    !snponly && readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
+		if (len > ending_len && !strcmp(name + len - ending_len, ending) && is_plain(name) && !snponly &&
+		    readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
 			snponly = !strncmp(name, "snponly", 7);
 			if (!found[0] || snponly)
 				memcpy(found, name, len + 1);
@@ -93,7 +94,6 @@ static bool find_shim(const char *directory, const char *ending, char *found)
 	}
 	if (count >= 0)
 		free(entries);
-	return found[0];
 }
 
 int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason)
@@ -109,8 +109,8 @@ int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reas
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
 		const struct boot_kind *kind = &dhcp_boot_kinds[k];
 
-		if (kind->shim && find_shim(directory, kind->shim, files->name[k]))
-			files->shim = true;
+		if (kind->shim)
+			find_shim(directory, kind->shim, files->name[k]);
 		for (const char *const *name = kind->names; *name && !files->name[k][0]; name++)
 			if (readable(directory, *name))
 				snprintf(files->name[k], BOOT_FILE_TEXT, "%s", *name);

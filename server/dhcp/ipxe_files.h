@@ -26,7 +26,6 @@ extern const struct boot_kind dhcp_boot_kinds[BOOT_KINDS];
 
 struct ipxe_files {
 	char name[BOOT_KINDS][BOOT_FILE_TEXT]; /* under --ipxe-dir; "" none */
-	bool shim;			       /* one of them is a shim */
 };
 
 /*
@@ -34,8 +33,6 @@ struct ipxe_files {
  * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
 int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason);
-/* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */
-bool ipxe_file_name_safe(const char *name);
 /* Logs what is missing, once, with where it comes from. */
 void ipxe_files_log_missing(const char *directory, const struct ipxe_files *files);
 

@@ -7,6 +7,7 @@
 #include "dhcp/dnsmasq_config.h"
 #include "dhcp/files.h"
 #include "dhcp/owner.h"
+#include "dhcp/tftp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -194,6 +195,6 @@ int plan_write(const struct plan *plan, struct reason *reason)
 	plan_conf_path(plan, path, sizeof(path));
 	err = dhcp_write_file(path, &plan->text, reason);
 	for (unsigned i = 0; !err && i < plan->config.interface_count; i++)
-		err = dhcp_make_tftp_root(&plan->config, &plan->networks[i], &plan->files, reason);
+		err = tftp_make_root(&plan->config, &plan->networks[i], &plan->files, reason);
 	return err;
 }

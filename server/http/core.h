@@ -39,9 +39,10 @@ enum {
 	HTTP_CONNECTIONS = 1024, /* per listener */
 	HTTP_CONNECTIONS_PER_ADDRESS = 512,
 	HTTP_WORKERS = 8,
-	HTTP_IDLE_S = 20,	     /* nothing moves */
-	HTTP_REQUEST_MS = 30000,     /* for a request to arrive whole */
-	HTTP_ANSWER_MS = 10 * 60000, /* for an answer to be taken (boot files over slow links) */
+	HTTP_IDLE_S = 20,		/* nothing moves */
+	HTTP_REQUEST_MS = 30000,	/* for a request to arrive whole */
+	HTTP_ANSWER_MS = 10 * 60000,	/* for an answer to be taken */
+	HTTP_ANSWER_BYTES_PER_MS = 128, /* and so much more for a file: 1 Mbit/s, boot.wim to a whole room */
 	HTTP_BOOT_DEADLINE_MS = 10000,
 	HTTP_WORK_DEADLINE_MS = 60000,
 	HTTP_SETUP_TOKEN = 32,

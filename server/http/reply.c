@@ -28,7 +28,7 @@ static struct MHD_Response *make_response(struct request *request)
 		return response;
 	}
 	if (reply->fd >= 0) {
-		response = MHD_create_response_from_fd64(reply->fd_bytes, reply->fd);
+		response = MHD_create_response_from_fd_at_offset64(reply->fd_bytes, reply->fd, reply->fd_first);
 		if (response)
 			reply->fd = -1;
 		return response;
@@ -52,13 +52,17 @@ static void add_headers(struct request *request, struct MHD_Response *response)
 	const struct reply *reply = &request->reply;
 	char number[16];
 
-	add(response, "Content-Type", reply->type);
-	add(response, "Cache-Control", reply->asset && !reply->page ? "no-cache" : "no-store");
+	add(response, "Content-Type", reply->type ? reply->type : "");
+	add(response, "Cache-Control", (reply->asset && !reply->page) || reply->etag[0] ? "no-cache" : "no-store");
 	add(response, "X-Content-Type-Options", "nosniff");
 	add(response, "Referrer-Policy", "no-referrer");
 	add(response, "Location", reply->location);
 	add(response, "Set-Cookie", reply->cookie);
 	add(response, "Allow", reply->allow);
+	add(response, "Accept-Ranges", reply->etag[0] ? "bytes" : "");
+	add(response, "ETag", reply->etag);
+	add(response, "Last-Modified", reply->modified);
+	add(response, "Content-Range", reply->content_range);
 	if (reply->page)
 		add(response, "Content-Security-Policy", content_policy);
 	if (reply->status == 401)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/pool.h"
 #include "http/core.h"
+#include "http/range.h"
 #include "inventory/inventory.h"
 
 #include <jansson.h>
@@ -36,13 +37,15 @@ struct reply {
 	unsigned status; /* 0: not yet */
 	const char *type;
 	struct buf body;
-	const struct asset *asset; /* instead of body */
-	int fd;			   /* instead of body; -1: none */
-	uint64_t fd_bytes;
-	struct stream *stream; /* instead of body; owned */
-	char location[256];    /* redirect */
-	char cookie[256];      /* Set-Cookie */
-	char allow[64];	       /* 405 */
+	const struct asset *asset;   /* instead of body */
+	int fd;			     /* instead of body; -1: none */
+	uint64_t fd_first, fd_bytes; /* which part of it */
+	struct stream *stream;	     /* instead of body; owned */
+	char location[256];	     /* redirect */
+	char cookie[256];	     /* Set-Cookie */
+	char allow[64];		     /* 405 */
+	/* of files; "" elsewhere */
+	char etag[RANGE_ETAG_TEXT], modified[RANGE_DATE_TEXT], content_range[80];
 	unsigned retry_after_s;
 	bool page; /* an HTML page: with a content security policy */
 };
@@ -60,13 +63,14 @@ struct request {
 	unsigned serves; /* of the listener that it came through */
 	const struct route *route;
 	char method[8];
-	char *path;
+	const char *path;				     /* in target */
 	char params[REQUEST_PARAMS_MAX][REQUEST_PARAM_TEXT]; /* what {} matched */
 	struct request_arg args[REQUEST_ARGS_MAX];
 	unsigned arg_count;
 	struct buf body;
 	json_t *json; /* the body, checked against its schema; NULL where the route takes none */
 	/* headers; NULL where missing */
+	struct range_ask range_ask;
 	char *host, *origin, *fetch_site, *authorization, *session, *accept, *last_event_id, *content_type;
 	bool ours;			  /* "X-Sanbootd: 1" */
 	char client[PARSE_ENDPOINT_TEXT]; /* address without port; "" on the control socket */
@@ -79,8 +83,9 @@ struct request {
 	/* libmicrohttpd's side */
 	struct MHD_Connection *connection;
 	struct connection *link;
-	size_t uri_bytes;
-	bool begun, too_large;
+	char *target; /* as it was sent, NULL where it is too long; then cut into path and more */
+	bool begun;
+	bool closing; /* answered before its body was read: the connection ends */
 	uint64_t body_bytes;
 	uint64_t started_ms;
 

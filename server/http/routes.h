@@ -17,6 +17,7 @@ enum run {
 };
 
 #define BOOT_FILES_PATH "/boot-files/"
+#define IPXE_PATH "/ipxe/"
 #define API_PATH "/api/v1"
 
 struct route {

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "http/auth.h"
+#include "http/head.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/routes.h"
@@ -28,7 +29,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- running handlers ---- */
 
@@ -66,7 +66,11 @@ static enum MHD_Result send_reply(struct request *request, bool gave_up)
 {
 	bool stream = !gave_up && request->reply.stream;
 
-	connection_set_phase(request->http, request->link, stream ? CONNECTION_WORKING : CONNECTION_ANSWERING);
+	if (stream)
+		connection_set_phase(request->http, request->link, CONNECTION_WORKING);
+	else
+		connection_set_answering(request->http, request->link,
+					 watch_answer_ms(gave_up ? 0 : request->reply.fd_bytes));
 	return reply_queue(request, gave_up);
 }
 
@@ -133,6 +137,18 @@ static char *copy_header(const struct request *request, const char *name)
 	return value ? strdup(value) : NULL;
 }
 
+static void take_range(struct request *request)
+{
+	struct range_ask *ask = &request->range_ask;
+
+	ask->range = copy_header(request, "Range");
+	ask->if_range = copy_header(request, "If-Range");
+	ask->if_match = copy_header(request, "If-Match");
+	ask->if_none_match = copy_header(request, "If-None-Match");
+	ask->if_modified_since = copy_header(request, "If-Modified-Since");
+	ask->if_unmodified_since = copy_header(request, "If-Unmodified-Since");
+}
+
 static void take_headers(struct request *request)
 {
 	const char *cookie = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Cookie");
@@ -149,37 +165,39 @@ static void take_headers(struct request *request)
 	request->ours = ours && !strcmp(ours, "1");
 	if (cookie && http_text_cookie(cookie, AUTH_COOKIE, session, sizeof(session)))
 		request->session = strdup(session);
+	take_range(request);
 }
 
-struct host_count {
-	unsigned hosts;
-};
-
-static enum MHD_Result count_host(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result take_field(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
 {
-	struct host_count *count = arg;
-
 	(void)kind;
-	(void)value;
-	if (!strcasecmp(key, "Host"))
-		count->hosts++;
+	head_take_field(arg, key, value);
 	return MHD_YES;
 }
 
-/* RFC 9112 §3.2: exactly one, well-formed. The control socket has no host, so there it may be missing. */
-static bool check_host(struct request *request, const char *version)
+/* Target and Host. False, and 400 is answered. The control socket has no host, so there it may be missing. */
+static bool take_target(struct request *request, const struct head_fields *fields, const char *version)
 {
-	struct host_count count = { 0 };
-	bool needed = !strcmp(version, "HTTP/1.1") && !(request->serves & SERVES_CONTROL);
+	bool needed = strcmp(version, "HTTP/1.0") != 0 && !(request->serves & SERVES_CONTROL);
+	struct reason reason = { "" };
+	char *path, *host;
+	unsigned status;
 
-	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &count);
-	if (count.hosts > 1 || (!count.hosts && needed)) {
-		reply_error(request, 400, "", "the request must have exactly one Host header");
+	if (!request->target) {
+		reply_error(request, 414, "", "the address may have at most %d bytes", HTTP_URI_MAX);
 		return false;
 	}
-	if (request->host && !http_text_is_host(request->host)) {
-		reply_error(request, 400, "", "the Host header is no host name and no address");
+	status = head_cut_target(request->target, &path, &host, &reason);
+	if (!status && !head_check_host(fields, needed, &reason))
+		status = 400;
+	if (status) {
+		reply_error(request, status, "", "%s", reason.text);
 		return false;
+	}
+	request->path = path;
+	if (host) {
+		free(request->host);
+		request->host = strdup(host);
 	}
 	return true;
 }
@@ -201,12 +219,11 @@ static void take_addresses(struct request *request)
 		endpoint_format_host(&peer, request->client);
 }
 
-static bool body_is_too_large(const struct request *request)
+static bool body_is_too_large(const struct head_fields *fields)
 {
-	const char *length = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Content-Length");
 	uint64_t bytes;
 
-	return length && (!parse_u64(length, 0, UINT64_MAX, &bytes) || bytes > HTTP_BODY_MAX);
+	return fields->length && (!parse_u64(fields->length, 0, UINT64_MAX, &bytes) || bytes > HTTP_BODY_MAX);
 }
 
 static void answer_too_large(struct request *request)
@@ -214,25 +231,36 @@ static void answer_too_large(struct request *request)
 	reply_error(request, 413, "", "the body may have at most %d bytes", HTTP_BODY_MAX);
 }
 
-/* The head is there. What is wrong with it is answered after the body; a body that is too large, at once. */
-static enum MHD_Result begin(struct request *request, const char *path, const char *method, const char *version)
+/* Answered before the body: libmicrohttpd then reads no more of the connection, and closes it. */
+static bool refuse_at_once(struct request *request, const struct head_fields *fields, const char *version)
 {
+	struct reason reason = { "" };
+	unsigned status = head_check_framing(fields, version, &reason);
+
+	if (status)
+		reply_error(request, status, "", "%s", reason.text);
+	else if (body_is_too_large(fields))
+		answer_too_large(request);
+	else
+		return false;
+	request->closing = true;
+	return true;
+}
+
+/* The head is there. What is wrong with it is answered after the body, unless that cannot be found or waited for. */
+static enum MHD_Result begin(struct request *request, const char *method, const char *version)
+{
+	struct head_fields fields = { 0 };
+
 	request->begun = true;
 	snprintf(request->method, sizeof(request->method), "%s", method);
-	request->path = strdup(path);
-	if (!request->path)
-		return MHD_NO;
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_field, &fields);
 	take_headers(request);
 	take_addresses(request);
-	if (body_is_too_large(request)) {
-		request->too_large = true;
-		answer_too_large(request);
+	if (refuse_at_once(request, &fields, version))
 		return send_reply(request, false);
-	}
-	if (request->uri_bytes > HTTP_URI_MAX)
-		reply_error(request, 414, "", "the address may have at most %d bytes", HTTP_URI_MAX);
-	else if (check_host(request, version))
-		request->route = route_find(request, method, path);
+	if (take_target(request, &fields, version))
+		request->route = route_find(request, method, request->path);
 	if (request->route)
 		MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, add_arg, request);
 	return MHD_YES;
@@ -251,6 +279,7 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 	return MHD_YES;
 }
 
+/* path, as libmicrohttpd has decoded it, ends at an encoded NUL: not looked at. */
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
 			      const char *version, const char *data, size_t *size, void **context)
 {
@@ -259,10 +288,11 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	enum request_state state;
 
 	(void)connection;
+	(void)path;
 	if (!request)
 		return MHD_NO;
 	if (!request->begun)
-		return begin(request, path, method, version);
+		return begin(request, method, version);
 	if (*size)
 		return take_body(request, data, size);
 	pthread_mutex_lock(&http->lock);
@@ -278,12 +308,18 @@ static void *uri_seen(void *arg, const char *uri, struct MHD_Connection *connect
 	struct listener *listener = arg;
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct request *request = request_new(listener->http, listener->serves);
+	const bool fits = strlen(uri) <= HTTP_URI_MAX;
 
+	if (request && fits)
+		request->target = strdup(uri);
+	if (request && fits && !request->target) {
+		request_unref(request);
+		request = NULL;
+	}
 	if (!request)
 		return NULL;
 	request->connection = connection;
 	request->link = info ? info->socket_context : NULL;
-	request->uri_bytes = strlen(uri);
 	atomic_fetch_add(&listener->http->in_hand, 1);
 	return request;
 }
@@ -298,7 +334,7 @@ static void completed(void *arg, struct MHD_Connection *connection, void **conte
 	if (!request)
 		return;
 	*context = NULL;
-	if (!request->too_large)
+	if (!request->closing)
 		connection_set_phase(http, request->link, CONNECTION_RECEIVING);
 	pthread_mutex_lock(&http->lock);
 	if (request->state != REQUEST_GIVEN_UP)

@@ -133,9 +133,15 @@ bool http_text_cookie(const char *header, const char *name, char *out, size_t ou
 	return false;
 }
 
-bool http_text_is_file_name(const char *name)
+bool http_text_path_climbs(const char *path)
 {
-	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+";
+	while (true) {
+		size_t len = strcspn(path, "/");
 
-	return name[0] && name[0] != '.' && strlen(name) < 128 && !name[strspn(name, legal)];
+		if (len == 2 && !memcmp(path, "..", 2))
+			return true;
+		if (!path[len])
+			return false;
+		path += len + 1;
+	}
 }

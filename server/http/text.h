@@ -22,7 +22,7 @@ bool http_text_is_host(const char *host);
 bool http_text_same_origin(const char *origin, const char *host);
 /* The value of one cookie of a Cookie header, copied to out; false where it is missing or too long. */
 bool http_text_cookie(const char *header, const char *name, char *out, size_t out_size);
-/* The name of a boot file: letters, digits, '.', '_', '-', '+', not starting with '.'. */
-bool http_text_is_file_name(const char *name);
+/* Has the path a part ".."? */
+bool http_text_path_climbs(const char *path);
 
 #endif

@@ -26,7 +26,8 @@ struct connection {
 	int fd;
 	enum connection_phase phase;
 	uint64_t since_ms;
-	bool answered; /* at least one request of it was answered whole */
+	uint64_t answer_ms; /* in which its answer has to be taken */
+	bool answered;	    /* at least one request of it was answered whole */
 };
 
 struct connection *connection_new(struct http *http, int fd)
@@ -55,6 +56,21 @@ void connection_set_phase(struct http *http, struct connection *connection, enum
 	connection->phase = phase;
 	connection->since_ms = time_monotonic_ms();
 	pthread_mutex_unlock(&http->lock);
+}
+
+uint64_t watch_answer_ms(uint64_t file_bytes)
+{
+	return HTTP_ANSWER_MS + file_bytes / HTTP_ANSWER_BYTES_PER_MS;
+}
+
+void connection_set_answering(struct http *http, struct connection *connection, uint64_t answer_ms)
+{
+	if (!connection)
+		return;
+	pthread_mutex_lock(&http->lock);
+	connection->answer_ms = answer_ms;
+	pthread_mutex_unlock(&http->lock);
+	connection_set_phase(http, connection, CONNECTION_ANSWERING);
 }
 
 /* Under the lock. Only where a reset would be sent: bytes unread, or a peer still sending what we refused to read. */
@@ -135,7 +151,7 @@ static void watch_connections(struct http *http, uint64_t now)
 		uint64_t age = now - c->since_ms;
 
 		if ((c->phase == CONNECTION_RECEIVING && age > HTTP_REQUEST_MS) ||
-		    (c->phase == CONNECTION_ANSWERING && age > HTTP_ANSWER_MS))
+		    (c->phase == CONNECTION_ANSWERING && age > c->answer_ms))
 			shutdown(c->fd, SHUT_RDWR);
 	}
 }

@@ -4,7 +4,7 @@
  *
  * - A suspended request has a deadline, after which it is answered 503.
  * - A connection must deliver a request within HTTP_REQUEST_MS (libmicrohttpd itself only counts idle time, so a byte
- * now and then would hold it for ever), and take its answer within HTTP_ANSWER_MS.
+ * now and then would hold it for ever), and take its answer within HTTP_ANSWER_MS, and more for large files.
  * - A connection that is closed with bytes unread would be reset by the kernel, and the peer would lose the answer that
  * says why (RFC 9112 §9.6): it lingers, reading and dropping a bounded amount, on a duplicate of its descriptor.
  */
@@ -27,6 +27,10 @@ int watch_start(struct http *http);
  */
 struct connection *connection_new(struct http *http, int fd);
 void connection_set_phase(struct http *http, struct connection *connection, enum connection_phase phase);
+/* CONNECTION_ANSWERING, and the time in which the answer has to be taken. */
+void connection_set_answering(struct http *http, struct connection *connection, uint64_t answer_ms);
+/* That time, for an answer with so many bytes of a file. */
+uint64_t watch_answer_ms(uint64_t file_bytes);
 void connection_free(struct http *http, struct connection *connection);
 
 /* Under the lock: into the list of those with a deadline, and out. */

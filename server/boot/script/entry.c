@@ -45,7 +45,7 @@ bool entry_url_valid(const char *url)
 	return false;
 }
 
-/* Below boot-files/: no part that is empty or begins with a dot, so that it cannot climb. */
+/* Below boot-files/: no part that is empty, "." or begins with "..", so that it cannot climb. */
 static bool path_valid(const char *path)
 {
 	const char *part = path;
@@ -55,7 +55,7 @@ static bool path_valid(const char *path)
 	while (true) {
 		size_t len = strcspn(part, "/");
 
-		if (!len || part[0] == '.' || part[0] == '-')
+		if (!len || part[0] == '-' || (part[0] == '.' && (len == 1 || part[1] == '.')))
 			return false;
 		if (!part[len])
 			return true;
@@ -146,7 +146,7 @@ static bool set_menu(struct entry_parser *p, const char *value)
 	return set_yes(&p->entry->menu, value);
 }
 
-#define PLACE "a path below boot-files, or a URL"
+#define PLACE "a path below boot-files (of letters, digits and . _ - / @ [ ]), or a URL"
 
 static const struct {
 	const char *name, *expected;

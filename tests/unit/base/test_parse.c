@@ -75,7 +75,8 @@ static void test_percent(void **state)
 
 static void test_mac(void **state)
 {
-	static const char *const good[] = { "52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "525400abcd01" };
+	static const char *const good[] = { "52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "52.54.00.ab.cd.01",
+					    "5254.00AB.cd01",	 "5254:00ab:cd01",    "525400abcd01" };
 	static const char *const bad[] = { "",
 					   "52:54:00:ab:cd",
 					   "52:54:00:ab:cd:0g",
@@ -87,6 +88,17 @@ static void test_mac(void **state)
 					   "ff:ff:ff:ff:ff:ff",
 					   "52:54:00:ab:cd:01:02",
 					   "5254:00ab:cd:01:",
+					   "5254.00ab:cd01",
+					   "5254.00ab.cd0",
+					   "5254.00ab.cd011",
+					   "5254..00ab.cd1",
+					   "525.400ab.cd01",
+					   ".5254.00abcd01",
+					   "5254-00ab-cd01", /* names of machines may look so */
+					   "525400-abcd01",
+					   "525400.abcd01",
+					   "0000.0000.0000",
+					   "0100.5e00.0001",
 					   "52_54_00_ab_cd_01" };
 	char mac[PARSE_MAC_TEXT];
 

@@ -481,8 +481,8 @@ static void test_many_portals(void **state)
 
 static void test_entry_paths(void **state)
 {
-	static const char *const bad[] = { "../x", "a/../b", "a//b", "/x",   "a/.b", ".x",
-					   "a:b",  "-x",     "a/",   "a/-b", "a b" };
+	static const char *const bad[] = { "../x", "a/../b", "a//b", "/x", "a/./b", "./x",
+					   "a/..", "a:b",    "-x",   "a/", "a/-b",  "a b" };
 	char text[128];
 	struct boot_problem problem = { 0 };
 	struct entry entry;
@@ -494,7 +494,7 @@ static void test_entry_paths(void **state)
 			fail_msg("kernel = %s", bad[i]);
 		assert_int_equal(problem.line, 2);
 	}
-	snprintf(text, sizeof(text), "kind = linux\nkernel = a/b-1/c.d\n");
+	snprintf(text, sizeof(text), "kind = linux\nkernel = a/b-1/c.d\ninitrd = .disk/a/.initrd\n");
 	assert_true(entry_parse("x", text, strlen(text), &entry, &problem));
 }
 

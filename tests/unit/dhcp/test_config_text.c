@@ -41,7 +41,7 @@ static int make_of(const struct dhcp_config *config, struct buf *text, struct re
 	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"),
 				     network("br1", "10.78.0.1", "255.255.0.0") };
 	/* As on a site with iPXE's signed release; nothing for IA32. */
-	struct ipxe_files files = { { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" }, true };
+	struct ipxe_files files = { .name = { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" } };
 	struct dhcp_ranges ranges;
 	int err;
 

@@ -13,6 +13,7 @@
 #include "dhcp/leases.h"
 #include "dhcp/owner.h"
 #include "dhcp/router.h"
+#include "dhcp/tftp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,7 +93,6 @@ static void test_choice(void **state)
 	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
 	assert_string_equal(files.name[2], "snponly.efi");
 	assert_string_equal(files.name[3], "arm64/ipxe.efi");
-	assert_false(files.shim);
 	assert_int_equal(ipxe_files_find("/nonexistent", &files, &reason), -ENOENT);
 }
 
@@ -105,12 +105,10 @@ static void test_shims(void **state)
 	put(place, "undionly.kpxe", "");
 	put(place, "other-shimx64.efi", ""); /* what it would start is not there */
 	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
-	assert_false(files.shim);
 	assert_string_equal(files.name[2], "");
 	put(place, "ipxe-shimx64.efi", "");
 	put(place, "ipxe.efi", "");
 	assert_int_equal(ipxe_files_find(place->dir, &files, &reason), 0);
-	assert_true(files.shim);
 	assert_string_equal(files.name[2], "ipxe-shimx64.efi");
 	put(place, "snponly-shimx64.efi", "");
 	put(place, "snponly.efi", "");
@@ -141,46 +139,101 @@ static void read_file(const struct place *place, const char *name, char *text, s
 	fclose(file);
 }
 
-static void test_tftp_root(void **state)
+static void make_root(const struct place *place, const char *ipxe)
 {
-	const struct place *place = *state;
-	char ipxe[128], text[1024], path[300];
-	struct reason reason;
 	struct dhcp_config config = {
 		.ipxe_dir = ipxe, .runtime_dir = place->dir, .http_port = 8080, .first_script = make_script
 	};
 	struct dhcp_network network = { .name = "br0" };
 	struct ipxe_files files;
+	struct reason reason;
 
-	make_folder(place, "ipxe");
-	snprintf(ipxe, sizeof(ipxe), "%s/ipxe", place->dir);
-	put(place, "ipxe/undionly.kpxe", "undi");
-	put(place, "ipxe/boot.ipxe", "not this one");
 	inet_pton(AF_INET, "10.77.0.1", &network.address);
 	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
-	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
-	read_file(place, "tftp/br0/undionly.kpxe", text, sizeof(text));
-	assert_string_equal(text, "undi");
-	read_file(place, "tftp/br0/boot.ipxe", text, sizeof(text));
-	assert_string_equal(text, "#!ipxe\n# http://10.77.0.1:8080\n");
-	snprintf(path, sizeof(path), "%s/tftp/br0/autoexec.ipxe", place->dir);
-	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(tftp_make_root(&config, &network, &files, &reason), 0);
+}
 
-	put(place, "ipxe/snponly.efi", "");
-	put(place, "ipxe/snponly-shimx64.efi", "");
-	assert_int_equal(ipxe_files_find(ipxe, &files, &reason), 0);
-	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
-	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
+static void expect_text(const struct place *place, const char *name, const char *wanted)
+{
+	char text[1024];
+
+	read_file(place, name, text, sizeof(text));
+	assert_string_equal(text, wanted);
+}
+
+static void expect_autoexec(const struct place *place, const char *name)
+{
+	char text[1024];
+
+	read_file(place, name, text, sizeof(text));
 	assert_memory_equal(text, "#!ipxe\n", 7);
 	assert_non_null(strstr(text, "\nchain --replace --autofree tftp://10.77.0.1/boot.ipxe"));
+}
+
+static void test_tftp_root(void **state)
+{
+	const struct place *place = *state;
+	static const char *const names[] = { "undionly.kpxe", "snponly.efi", ".hidden", "a b+~(1)", "gr\xc3\xbcn" };
+	char ipxe[128], name[128], path[300];
+
+	make_folder(place, "ipxe");
+	make_folder(place, "ipxe/more");
+	snprintf(ipxe, sizeof(ipxe), "%s/ipxe", place->dir);
+	for (size_t i = 0; i < array_len(names); i++) {
+		snprintf(name, sizeof(name), "ipxe/%s", names[i]);
+		put(place, name, names[i]);
+	}
+	put(place, "ipxe/more/deep.efi", "deep");
+	put(place, "ipxe/boot.ipxe", "not this one");
+	put(place, "ipxe/line\nbreak", "dnsmasq's log would have two lines");
+	for (int round = 0; round < 2; round++) { /* what an earlier start made is replaced */
+		make_root(place, ipxe);
+		for (size_t i = 0; i < array_len(names); i++) {
+			snprintf(name, sizeof(name), "tftp/br0/%s", names[i]);
+			expect_text(place, name, names[i]);
+		}
+		expect_text(place, "tftp/br0/more/deep.efi", "deep");
+		expect_text(place, "tftp/br0/boot.ipxe", "#!ipxe\n# http://10.77.0.1:8080\n");
+		snprintf(path, sizeof(path), "%s/tftp/br0/line\nbreak", place->dir);
+		assert_int_not_equal(access(path, F_OK), 0);
+		expect_autoexec(place, "tftp/br0/autoexec.ipxe"); /* signed or not, who loads it asks for it */
+	}
+	expect_text(place, "ipxe/boot.ipxe", "not this one");
 	put(place, "ipxe/autoexec.ipxe", "the site's"); /* wins, and is not written to */
-	assert_int_equal(dhcp_make_tftp_root(&config, &network, &files, &reason), 0);
-	read_file(place, "tftp/br0/autoexec.ipxe", text, sizeof(text));
-	assert_string_equal(text, "the site's");
-	read_file(place, "ipxe/autoexec.ipxe", text, sizeof(text));
-	assert_string_equal(text, "the site's");
-	read_file(place, "ipxe/boot.ipxe", text, sizeof(text));
-	assert_string_equal(text, "not this one");
+	make_root(place, ipxe);
+	expect_text(place, "tftp/br0/autoexec.ipxe", "the site's");
+	expect_text(place, "ipxe/autoexec.ipxe", "the site's");
+}
+
+/* An iPXE asks for its script beside itself first. */
+static void test_tftp_root_with_loaders_in_folders(void **state)
+{
+	const struct place *place = *state;
+	char ipxe[128], path[300];
+
+	make_folder(place, "ipxe");
+	make_folder(place, "ipxe/arm64");
+	make_folder(place, "ipxe/x86_64-efi");
+	snprintf(ipxe, sizeof(ipxe), "%s/ipxe", place->dir);
+	put(place, "ipxe/arm64/snponly.efi", "arm");
+	put(place, "ipxe/x86_64-efi/ipxe.efi", "x64");
+	put(place, "ipxe/x86_64-efi/autoexec.ipxe", "the folder's");
+	for (int round = 0; round < 2; round++) {
+		make_root(place, ipxe);
+		expect_text(place, "tftp/br0/arm64/snponly.efi", "arm");
+		expect_text(place, "tftp/br0/x86_64-efi/ipxe.efi", "x64");
+		expect_autoexec(place, "tftp/br0/autoexec.ipxe");
+		expect_autoexec(place, "tftp/br0/arm64/autoexec.ipxe");
+		expect_text(place, "tftp/br0/x86_64-efi/autoexec.ipxe", "the folder's");
+	}
+	/* Nothing was written where the site's files are, and nothing of them was removed. */
+	snprintf(path, sizeof(path), "%s/arm64/autoexec.ipxe", ipxe);
+	assert_int_not_equal(access(path, F_OK), 0);
+	expect_text(place, "ipxe/arm64/snponly.efi", "arm");
+	put(place, "ipxe/autoexec.ipxe", "the site's");
+	make_root(place, ipxe);
+	expect_text(place, "tftp/br0/arm64/autoexec.ipxe", "the site's");
+	expect_text(place, "tftp/br0/x86_64-efi/autoexec.ipxe", "the folder's");
 }
 
 static void test_leases(void **state)
@@ -304,8 +357,9 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_choice), TEST(test_shims),  TEST(test_tftp_root),	TEST(test_leases),
-		TEST(test_owner),  TEST(test_strays), TEST(test_solicitations), TEST(test_words),
+		TEST(test_choice), TEST(test_shims), TEST(test_tftp_root), TEST(test_tftp_root_with_loaders_in_folders),
+		TEST(test_leases), TEST(test_owner), TEST(test_strays),	   TEST(test_solicitations),
+		TEST(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

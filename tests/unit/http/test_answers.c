@@ -102,6 +102,7 @@ static void test_files_that_boots_begin_with(void **state)
 	fputs("THEIRS", file);
 	fclose(file);
 	expect_file(f, "/ipxe/autoexec.ipxe", "THEIRS", "autoexec.ipxe by 127.0.0.1");
+	expect_file(f, "/ipxe/efi/autoexec.ipxe", "THEIRS", "autoexec.ipxe by 127.0.0.1");
 }
 
 /* Four times of what a body may have, without end: nobody listens any longer. */
