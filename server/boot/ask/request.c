@@ -184,21 +184,45 @@ static void request_write(struct request *r)
 	inventory_write(r->boot->inventory, &r->job);
 }
 
+static void request_looked_again(struct inventory_job *job, int err)
+{
+	struct request *r = container_of(job, struct request, job);
+
+	if (err)
+		request_busy(r, err);
+	else
+		request_decide(r);
+}
+
+static int request_look(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct request *r = container_of(job, struct request, job);
+
+	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
+}
+
 static void request_probed(void *arg, bool alive, const struct boot_session *session)
 {
 	struct request *r = arg;
 
-	r->probed = true;
+	r->lookup.probed_id = r->lookup.machine.id;
+	r->lookup.running_id = alive ? r->lookup.machine.id : 0;
 	r->lookup.facts.running = alive;
 	if (alive && session)
 		r->running = *session;
-	request_decide(r);
+	if (!alive || r->decision != DECIDE_WAIT_SWAP) {
+		request_decide(r);
+		return;
+	}
+	/* A swap for a machine that runs: so it is another one, with the same UUID or serial number. What is it then? */
+	r->job = (struct inventory_job){ .run = request_look, .done = request_looked_again, .loop = r->boot->loop };
+	inventory_read(r->boot->inventory, &r->job);
 }
 
 static void request_decide(struct request *r)
 {
 	r->decision = decide(&r->lookup.facts);
-	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed) {
+	if (request_must_probe(r)) {
 		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->lookup.machine.id, BOOT_PROBE_MS,
 					r->boot->loop, request_probed, r);
 		return;
@@ -209,13 +233,6 @@ static void request_decide(struct request *r)
 		request_write(r);
 	else
 		request_answer(r);
-}
-
-static int request_look(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct request *r = container_of(job, struct request, job);
-
-	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
 }
 
 /* True: it is answered. Said once a minute and address, and six times a minute at most. */
