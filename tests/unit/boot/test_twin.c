@@ -178,8 +178,9 @@ static void test_nobody_proves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_running),	TEST(test_serial),	    TEST(test_serials_differ), TEST(test_products_differ),
-		TEST(test_no_evidence), TEST(test_waits_then_runs), TEST(test_nobody_proves),
+		TEST(test_running),	    TEST(test_serial),	    TEST(test_serials_differ),
+		TEST(test_products_differ), TEST(test_no_evidence), TEST(test_waits_then_runs),
+		TEST(test_nobody_proves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
