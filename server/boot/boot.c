@@ -13,6 +13,7 @@
 #include "boot/script/entry.h"
 #include "boot/script/script.h"
 #include "boot/script/templates.h"
+#include "boot/login/objects.h"
 #include "boot/login/resume.h"
 #include "internal.h"
 #include "store/store.h"
@@ -130,6 +131,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	objects_free(boot->objects);
 	warm_free(boot->warm);
 	turns_free(boot->turns);
 	flood_free(boot->flood);
@@ -175,6 +177,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	if (!err)
 		err = entries_new(&made->entries);
 	if (!err)
+		err = objects_new(made, &made->objects);
+	if (!err)
 		err = stages_new(made, &made->stages);
 	if (err) {
 		boot_free_parts(made);
@@ -190,6 +194,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
 	stages_start(boot->stages);
+	objects_start(boot->objects);
 	warm_start(boot->warm);
 }
 
@@ -204,6 +209,7 @@ void boot_free(struct boot *boot)
 	if (!boot)
 		return;
 	stages_stop(boot->stages);
+	objects_stop(boot->objects);
 	warm_stop(boot->warm);
 	pthread_mutex_lock(&boot->mutex);
 	while (boot->in_flight)

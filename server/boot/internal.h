@@ -13,6 +13,7 @@
 
 struct entries;
 struct flood;
+struct objects;
 struct stages;
 struct templates;
 struct turns;
@@ -58,6 +59,7 @@ struct boot {
 	struct turns *turns;
 	struct flood *flood;
 	struct warm *warm;
+	struct objects *objects;
 
 	pthread_mutex_t mutex; /* guards in_flight */
 	pthread_cond_t idle;   /* in_flight has become 0 */

@@ -107,8 +107,7 @@ int stale_find(const char *hosts, const char *before, const struct dhcp_lease *l
 		struct stale_lease *found = &stale->list[stale->count];
 		struct place lease;
 
-		if (!parse_mac(leases[i].mac, lease.mac) ||
-		    inet_pton(AF_INET, leases[i].address, &found->address) != 1)
+		if (!parse_mac(leases[i].mac, lease.mac) || inet_pton(AF_INET, leases[i].address, &found->address) != 1)
 			continue;
 		lease.address = found->address.s_addr;
 		if (!is_stale(&now, &old, &lease))

@@ -15,6 +15,10 @@ const char *files_path(const struct store *store, const char *object, char out[P
 /* What a child's header calls its golden version. */
 void files_backing(const struct image_version *version, char out[FILES_BACKING_TEXT]);
 
+/* files_check.c */
+int files_check(struct store *store, const struct volume *volume, const struct image_version *version,
+		const char *layer, uint64_t *identity, struct reason *reason);
+
 /* reclaim_files.c */
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
 bool files_is_unused(struct store *store, const char *object);

@@ -43,7 +43,10 @@ static const char *found(const char *hosts, const char *before, const struct dhc
 static void test_found(void **state)
 {
 	const struct dhcp_lease leases[] = {
-		lease(A, "10.0.0.1"), lease(B, "10.0.0.2"), lease(X, "10.0.0.50"), lease("06-52:54:00:00:00:0a", "10.0.0.1"),
+		lease(A, "10.0.0.1"),
+		lease(B, "10.0.0.2"),
+		lease(X, "10.0.0.50"),
+		lease("06-52:54:00:00:00:0a", "10.0.0.1"),
 	};
 	const char *before = A ",10.0.0.1,pc-1\n" B ",10.0.0.2\n";
 
