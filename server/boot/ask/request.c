@@ -114,6 +114,8 @@ static void request_note_stage(struct request *r, const struct boot_answer *answ
 				time_unix_ms());
 		warm_script(r->boot->warm, r->lookup.machine.id, r->lookup.pending.number, &r->lookup.version);
 	} else {
+		if (r->lookup.facts.known && !r->lookup.facts.conflict)
+			timeline_elsewhere(timeline, r->lookup.machine.id);
 		timeline_arrival(timeline, r->asker.mac, STAGE_WAITED, decision_name(r->decision), time_unix_ms());
 	}
 	stages_changed(r->boot->stages);
