@@ -223,6 +223,16 @@ static void dhcp_seen(void *arg, const struct dhcp_seen *seen)
 		       seen->at_ms);
 }
 
+/*
+ * DHCP's loop: the server has another address. What has to follow is the main thread's, which waits for signals; this one is
+ * blocked everywhere.
+ */
+static void addresses_moved(void *arg)
+{
+	(void)arg;
+	kill(getpid(), SIGUSR1);
+}
+
 /* What the configuration says of DHCP; its texts are borrowed. */
 static void fill_dhcp_config(struct daemon *d, const struct config *from, struct dhcp_config *dhcp_config)
 {
@@ -242,6 +252,7 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 		.first_script_arg = d,
 		.seen = dhcp_seen,
 		.seen_arg = d,
+		.moved = addresses_moved,
 		.inventory = d->inventory,
 		.loop = d->control,
 	};
@@ -401,6 +412,24 @@ static void reload(struct daemon *d, int argc, char *const argv[])
 	free(fresh);
 }
 
+/* The same configuration, for addresses that the server has now. */
+static void follow_addresses(struct daemon *d)
+{
+	struct dhcp_config dhcp_config;
+	struct reason reason;
+
+	fill_dhcp_config(d, &d->config, &dhcp_config);
+	if (dhcp_reload(d->dhcp, &dhcp_config, &reason))
+		inventory_event(
+			d->inventory, "error", "address-changed", "server", 0, "",
+			"the server has another address, and DHCP goes on as it was: %s. Change the configuration, "
+			"then systemctl reload sanbootd",
+			reason.text);
+	else
+		inventory_event(d->inventory, "info", "address-changed", "server", 0, "",
+				"the server has another address; DHCP and boot files name it from now on");
+}
+
 static void run(struct daemon *d, const sigset_t *signals, int argc, char *const argv[])
 {
 	int caught;
@@ -411,6 +440,10 @@ static void run(struct daemon *d, const sigset_t *signals, int argc, char *const
 			sd_notify(0, "RELOADING=1");
 			reload(d, argc, argv);
 			sd_notify(0, "READY=1");
+			continue;
+		}
+		if (caught == SIGUSR1) {
+			follow_addresses(d);
 			continue;
 		}
 		log_info("stopping: %s", strsignal(caught));
@@ -460,6 +493,7 @@ int main(int argc, char *argv[])
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1); /* addresses_moved */
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	fd_table_prepare();

@@ -10,6 +10,7 @@
 #include "boot/script/entry.h"
 #include "boot/script/script.h"
 #include "boot/script/templates.h"
+#include "boot/login/objects.h"
 #include "boot/login/resume.h"
 #include "internal.h"
 
@@ -57,6 +58,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	objects_free(boot->objects);
 	progress_free(boot);
 	flood_free(boot->flood);
 	templates_free(boot->templates);
@@ -98,6 +100,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		err = templates_new(&made->templates);
 	if (!err)
 		err = entries_new(&made->entries);
+	if (!err)
+		err = objects_new(made, &made->objects);
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -112,6 +116,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->runtime = runtime;
 	boot->iscsi_port = iscsi_port;
 	progress_start(boot);
+	objects_start(boot->objects);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -131,6 +136,7 @@ void boot_free(struct boot *boot)
 	if (!boot)
 		return;
 	progress_stop(boot);
+	objects_stop(boot->objects);
 	in_flight_wait(&boot->in_flight);
 	boot_free_parts(boot);
 }

@@ -171,7 +171,7 @@ const char *boot_stage_hint(enum stage stage);
  * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once;
  * a conflict takes over the new UUID (no name, no image: -EINVAL); a swap without name and image gives the machine in
  * question this MAC, with one of them a machine of its own is enrolled. -ENOENT: nobody waits so; -EEXIST: it is a
- * machine already, or the name is taken; -ENOSPC: max-machines, or no room.
+ * machine already, or the name is taken; -ENOSPC: max-machines, or no room; -EBUSY: a swap for a machine that runs.
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason);

@@ -13,7 +13,8 @@ enum use_state { DISK_CLOSED, DISK_OPENING, DISK_OPEN, DISK_CLOSING };
 struct disk_use {
 	struct id_entry entry; /* by the volume's id */
 	enum use_state state;
-	bool claimed;
+	bool claimed, told;
+	uint64_t object;
 };
 
 void disks_init(struct disks *disks)
@@ -83,6 +84,36 @@ void disks_close_begin(struct disks *disks, int64_t volume_id)
 void disks_close_end(struct disks *disks, int64_t volume_id)
 {
 	disks_move(disks, volume_id, DISK_CLOSING, DISK_CLOSED);
+}
+
+void disks_set_object(struct disks *disks, int64_t volume_id, uint64_t identity)
+{
+	struct disk_use *use = disks_lock_find(disks, volume_id);
+
+	assert(use && use->state == DISK_OPENING);
+	use->object = identity;
+	use->told = false;
+	pthread_mutex_unlock(&disks->mutex);
+}
+
+bool disks_open_object(struct disks *disks, int64_t volume_id, uint64_t *identity)
+{
+	const struct disk_use *use = disks_lock_find(disks, volume_id);
+	bool open = use && use->state == DISK_OPEN && !use->told;
+
+	if (open)
+		*identity = use->object;
+	pthread_mutex_unlock(&disks->mutex);
+	return open;
+}
+
+void disks_told(struct disks *disks, int64_t volume_id)
+{
+	struct disk_use *use = disks_lock_find(disks, volume_id);
+
+	if (use)
+		use->told = true;
+	pthread_mutex_unlock(&disks->mutex);
 }
 
 bool disks_is_closed(struct disks *disks, int64_t volume_id)

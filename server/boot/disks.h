@@ -41,6 +41,13 @@ void disks_close_end(struct disks *disks, int64_t volume_id);
 /* Nothing is open or about to be. */
 bool disks_is_closed(struct disks *disks, int64_t volume_id);
 
+/* Of one that is opening: what its object is (store_check_volume). */
+void disks_set_object(struct disks *disks, int64_t volume_id, uint64_t identity);
+/* False: it is not open, or disks_told was said since it was opened. */
+bool disks_open_object(struct disks *disks, int64_t volume_id, uint64_t *identity);
+/* Somebody has been told that something is wrong with its object. */
+void disks_told(struct disks *disks, int64_t volume_id);
+
 /* 0; -EBUSY: somebody else has it; -ENOMEM. */
 int disks_claim(struct disks *disks, int64_t volume_id);
 void disks_unclaim(struct disks *disks, int64_t volume_id);

@@ -13,6 +13,7 @@
 
 struct entries;
 struct flood;
+struct objects;
 struct stages;
 struct templates;
 struct timeline;
@@ -60,6 +61,7 @@ struct boot {
 	struct turns *turns;
 	struct warm *warm;
 	struct stages *stages;
+	struct objects *objects;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */
 };

@@ -26,7 +26,7 @@ void ctl_progress_end(struct progress *progress);
  * What a person named as the file to import ("-": standard input, where that is a file), with its whole path. False,
  * and what to do was said: a URL, a pipe, a folder, nothing.
  */
-bool image_find_file(const char *text, char path[PATH_MAX]);
+bool ctl_find_image_file(const char *text, char path[PATH_MAX]);
 /* Imports an absolute path under --name and follows it to its end. An exit code. */
 int ctl_import_image(const struct ctl *ctl, const char *path);
 /* The same for a volume, under a name of its own: no machine gets it by itself. version: "NAME@1". An exit code. */

@@ -103,7 +103,7 @@ static json_t *follow_import(const struct ctl *ctl, int64_t id)
 		if (has_ended(status))
 			break;
 		ctl_progress_show(&progress, (unsigned)get_number(status, "percent"),
-			      get_text(status, "text")[0] ? get_text(status, "text") : get_text(status, "stage"));
+				  get_text(status, "text")[0] ? get_text(status, "text") : get_text(status, "stage"));
 		json_decref(status);
 		if (!interrupted)
 			usleep(POLL_MS * 1000);
@@ -141,7 +141,8 @@ int ctl_import_image(const struct ctl *ctl, const char *path)
 	return code;
 }
 
-int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name, char version[IMAGE_VERSION_TEXT])
+int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
+				char version[IMAGE_VERSION_TEXT])
 {
 	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
 	int code = EXIT_REFUSED;
@@ -163,7 +164,7 @@ static bool is_url(const char *text)
 	return letters > 1 && !strncmp(text + letters, "://", 3);
 }
 
-bool image_find_file(const char *text, char path[PATH_MAX])
+bool ctl_find_image_file(const char *text, char path[PATH_MAX])
 {
 	const char *file = strcmp(text, "-") ? text : "/dev/stdin";
 	struct stat st;
@@ -206,7 +207,7 @@ int run_image_import(const struct ctl *ctl)
 	if (ctl->url)
 		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
 				"an import reads a file of the server's own");
-	return image_find_file(ctl->args[0], path) ? ctl_import_image(ctl, path) : EXIT_REFUSED;
+	return ctl_find_image_file(ctl->args[0], path) ? ctl_import_image(ctl, path) : EXIT_REFUSED;
 }
 
 /* ---- the others' ---- */

@@ -231,7 +231,7 @@ static int import_file(const struct ctl *ctl, json_t *body, char version[IMAGE_V
 	if (ctl->url)
 		return ctl_fail("copy the file to the server and run sanbootctl there, without --url; or name an image",
 				"an import reads a file of the server's own");
-	if (!image_find_file(from, path))
+	if (!ctl_find_image_file(from, path))
 		return EXIT_REFUSED;
 	if (machine)
 		code = check_machine(ctl, machine, get_number(body, "lun"));

@@ -74,6 +74,7 @@ int dhcp_start(const struct dhcp_config *config, struct dhcp **dhcp, struct reas
 	cond_init_monotonic(&d->wake);
 	process_init(d);
 	refresh_init(d);
+	snprintf(d->state_dir, sizeof(d->state_dir), "%s", config->state_dir);
 	snprintf(d->hosts_path, sizeof(d->hosts_path), "%s/dnsmasq.hosts", config->runtime_dir);
 	/* Before the question to the network, which takes its time: whatever can be wrong here. */
 	err = plan_new(config, &plan, reason);

@@ -76,6 +76,12 @@ struct dhcp_config {
 	 */
 	void (*seen)(void *arg, const struct dhcp_seen *seen);
 	void *seen_arg;
+	/*
+	 * One of the interfaces has another address: dhcp_reload, with what is in force, has everything follow that was made
+	 * from the old one. On the loop, not after dhcp_stop. NULL: nobody wants to know.
+	 */
+	void (*moved)(void *arg);
+	void *moved_arg;
 };
 
 /* Are these texts of the right form? Where not, a sentence in reason, or what was expected. */

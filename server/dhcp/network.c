@@ -39,6 +39,7 @@ enum {
 	OPTION_END = 255,
 	DHCPDISCOVER = 1,
 	DHCPOFFER = 2,
+	DHCPRELEASE = 7,
 	SERVER_PORT = 67,
 	CLIENT_PORT = 68,
 };
@@ -219,4 +220,35 @@ int dhcp_discover(const struct dhcp_network *network, unsigned timeout_ms, struc
 	}
 	close(fd);
 	return result;
+}
+
+int dhcp_release(const struct dhcp_network *network, const char *mac, struct in_addr address)
+{
+	struct {
+		struct dhcp_packet head;
+		uint8_t kind[3], server[6], end;
+		uint8_t pad[50]; /* as above */
+	} packet = {
+		.head = { .op = BOOTREQUEST, .htype = 1, .hlen = 6, .cookie = be32_put(DHCP_COOKIE) },
+		.kind = { OPTION_MESSAGE_TYPE, 1, DHCPRELEASE },
+		.server = { OPTION_SERVER_ID, 4 },
+		.end = OPTION_END,
+	};
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr = network->address };
+	unsigned char *b = packet.head.chaddr;
+	/* dnsmasq goes by the interface on which it comes, and the way to an address of our own is lo otherwise. */
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", b, b + 1, b + 2, b + 3, b + 4, b + 5) != 6)
+		err = -EINVAL;
+	secret_bytes(&packet.head.xid, sizeof(packet.head.xid));
+	memcpy(packet.head.ciaddr, &address, sizeof(address));
+	memcpy(packet.server + 2, &network->address, 4);
+	if (!err && (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, network->name, (socklen_t)strlen(network->name) + 1) ||
+		     sendto(fd, &packet, sizeof(packet), MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0))
+		err = -errno;
+	close(fd);
+	return err;
 }

@@ -37,6 +37,12 @@ bool dhcp_neighbour(const char *interface, struct in_addr address, char mac[PARS
 int dhcp_discover(const struct dhcp_network *network, unsigned timeout_ms, struct in_addr *server);
 
 /*
+ * Tells the server on this interface, our dnsmasq, that mac gives address up (DHCPRELEASE, RFC 2131 §4.4.6). Does not wait. 0
+ * or -errno.
+ */
+int dhcp_release(const struct dhcp_network *network, const char *mac, struct in_addr address);
+
+/*
  * Finds a DHCPOFFER to this transaction in a packet; true with the server's identifier (option 54). For dhcp_discover
  * and its fuzz harness.
  */

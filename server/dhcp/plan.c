@@ -130,9 +130,22 @@ static bool same_text(const char *a, const char *b)
 	return !a || !b ? a == b : !strcmp(a, b);
 }
 
+/* The script that boot.ipxe is names an address, which dnsmasq's configuration need not. */
+static bool same_networks(const struct plan *a, const struct plan *b)
+{
+	if (a->config.interface_count != b->config.interface_count)
+		return false;
+	for (unsigned i = 0; i < a->config.interface_count; i++)
+		if (strcmp(a->networks[i].name, b->networks[i].name) ||
+		    a->networks[i].address.s_addr != b->networks[i].address.s_addr ||
+		    a->networks[i].netmask.s_addr != b->networks[i].netmask.s_addr)
+			return false;
+	return true;
+}
+
 bool plan_same(const struct plan *a, const struct plan *b)
 {
-	return a->config.mode == b->config.mode && a->config.http_port == b->config.http_port &&
+	return same_networks(a, b) && a->config.mode == b->config.mode && a->config.http_port == b->config.http_port &&
 	       same_text(a->config.advertise, b->config.advertise) &&
 	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(&a->files, &b->files, sizeof(a->files)) &&
 	       a->text.len == b->text.len && !strcmp(buf_text(&a->text), buf_text(&b->text));

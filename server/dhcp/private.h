@@ -12,10 +12,12 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "base/reason.h"
+#include "dhcp/addresses.h"
 #include "dhcp/dhcp.h"
 #include "dhcp/files.h"
 #include "dhcp/plan.h"
 #include "dhcp/router.h"
+#include "dhcp/stale.h"
 #include "dhcp/status.h"
 #include "dhcp/supervisor.h"
 #include "dhcp/watch.h"
@@ -31,11 +33,14 @@ struct dhcp {
 	struct watch watch;				       /* the loop's */
 	void (*seen)(void *arg, const struct dhcp_seen *seen); /* the loop's, as what follows */
 	void *seen_arg;
+	struct addresses *addresses;			   /* the loop's */
 	struct no_router *no_routers[DHCP_INTERFACES_MAX]; /* the loop's */
 	uint64_t exhausted_ms;				   /* the loop's: when that was said last */
-	bool hangup_due;				   /* the loop's: to tell dnsmasq when it is up */
-	char hosts_path[DHCP_PATH_BYTES];
-	struct buf hosts; /* what was written last; the job's */
+	bool hangup_due;				   /* the loop's: to call refresh_tell when dnsmasq is up */
+	struct dhcp_network networks[DHCP_INTERFACES_MAX]; /* the loop's: of the plan that dnsmasq was started for */
+	unsigned network_count;
+	char hosts_path[DHCP_PATH_BYTES], state_dir[DHCP_PATH_BYTES]; /* const */
+	struct buf hosts;					      /* what was written last; the job's */
 	struct inventory_job job;
 	struct loop_msg hangup; /* to the loop: the host file has changed */
 
@@ -46,6 +51,8 @@ struct dhcp {
 	unsigned restarts;
 	int pid, refresh_err;
 	bool refreshing, again, hanging_up, stopping, freed;
+	bool hosts_changed;	   /* what hangup tells */
+	struct stale_leases stale; /* what dnsmasq is to give up */
 };
 
 struct passwd;
@@ -61,5 +68,7 @@ void process_stop(struct dhcp *d);
 void refresh_init(struct dhcp *d);
 /* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
 int refresh_write(struct dhcp *d, struct reason *reason);
+/* dnsmasq is up: it reads the host file again, and gives up the leases that no longer fit. The loop. */
+void refresh_tell(struct dhcp *d);
 
 #endif

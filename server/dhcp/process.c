@@ -8,7 +8,6 @@
 #include "dhcp/owner.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -63,7 +62,7 @@ static void on_state(void *arg, enum supervisor_state state, const char *line)
 	if (state == SUPERVISOR_UP) {
 		log_info("dnsmasq is up");
 		if (d->hangup_due)
-			supervisor_signal(d->supervisor, SIGHUP);
+			refresh_tell(d);
 		d->hangup_due = false;
 	} else if (was_up && state == SUPERVISOR_BACKING_OFF) {
 		log_error("dnsmasq went down and is being restarted: %s", text);
@@ -122,6 +121,12 @@ static void start_on_loop(void *arg)
 			log_warning("iPXE will wait 13 s for an IPv6 router on %s: cannot tell it that there is none: %s",
 				    config->interfaces[i], strerror(-err));
 	}
+	memcpy(d->networks, call->plan->networks, sizeof(d->networks));
+	d->network_count = config->interface_count;
+	if (config->moved && config->interface_count &&
+	    addresses_watch(d->loop, d->networks, d->network_count, config->moved, config->moved_arg, &d->addresses))
+		log_warning(
+			"a change of the server's addresses will not be noticed: after one, systemctl reload sanbootd");
 	d->seen = config->seen;
 	d->seen_arg = config->seen_arg;
 	call->err = supervisor_new(&call->config, &d->supervisor);
@@ -182,6 +187,8 @@ static void stop_on_loop(void *arg)
 		no_router_stop(d->no_routers[i]);
 		d->no_routers[i] = NULL;
 	}
+	addresses_stop(d->addresses);
+	d->addresses = NULL;
 	if (d->supervisor)
 		supervisor_stop(d->supervisor);
 }

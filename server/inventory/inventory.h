@@ -313,6 +313,14 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max);
 int waiting_remove(struct inventory_tx *tx, const char *mac);
 int waiting_each(struct inventory_tx *tx, int (*each)(void *arg, const struct waiting *waiting), void *arg);
 
+/* ---- what was taken for an identity and is none: the same on several boards ---- */
+
+enum hardware_id { HARDWARE_UUID, HARDWARE_SERIAL };
+
+int hardware_is_shared(struct inventory_tx *tx, enum hardware_id id, const char *text, bool *shared); /* "" never is */
+/* Learnt: from now on it counts as a placeholder, and no machine and nobody who waits has it any more. */
+int hardware_set_shared(struct inventory_tx *tx, enum hardware_id id, const char *text);
+
 /* ---- images ---- */
 
 /* "The newest published": published last, so that publishing an older version again goes back to it. */

@@ -61,6 +61,9 @@ struct store_backend {
 	/* A volume without an object is its version. Sets format and path also where it fails. */
 	int (*info)(struct store *store, const struct volume *volume, const struct image_version *version,
 		    struct volume_info *info);
+	/* As store_check_volume. */
+	int (*check)(struct store *store, const struct volume *volume, const struct image_version *version,
+		     const char *layer, uint64_t *identity, struct reason *reason);
 	void (*remove)(struct store *store, const char *object);
 	/* All objects that there are, known or not. each returns 0 to go on. */
 	int (*list)(struct store *store, int (*each)(void *arg, const char *object), void *arg);
@@ -83,6 +86,8 @@ const struct store_backend *store_backend_find(const struct store *store, const 
 const struct image_version *reclaim_version(const struct reclaim_rows *rows, int64_t version_id);
 /* Makes the object again: it is fresh, or needed for one boot only. */
 int reclaim_make_again(struct store *store, const struct reclaim_volume *volume, const struct image_version *version);
+/* Its object does not stand on what its row says: an event for its machine. Whoever opens it is refused. */
+void reclaim_say_rebased(struct store *store, const struct reclaim_volume *volume, const char *text);
 /* Records that a volume is lost (failed), or was made again, with an event for its machine. */
 void reclaim_record(struct store *store, const struct reclaim_volume *volume, bool failed, const char *text);
 

@@ -345,6 +345,12 @@ void reclaim_record(struct store *store, const struct reclaim_volume *volume, bo
 		log_error("store: %s: %s: this could not be recorded: %s", volume->owner, text, strerror(-err));
 }
 
+void reclaim_say_rebased(struct store *store, const struct reclaim_volume *volume, const char *text)
+{
+	inventory_event(store->inventory, "error", "disk-rebased", "server", volume->machine_id, volume->owner,
+			"%.400s", text);
+}
+
 /* Opening a disk over it will be refused, and so will a restore. Here people learn of it before. */
 static void check_layer(struct reclaim *r, const struct store_backend *backend, const struct reclaim_layer *layer)
 {

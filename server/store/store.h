@@ -171,6 +171,20 @@ struct volume_info {
 int store_volume_info(struct store *store, const struct volume *volume, const struct image_version *version,
 		      struct volume_info *info);
 
+/*
+ * Is a volume's object there, and does it stand on what the inventory says: layer (the object of its snapshot; "": none),
+ * else version, else nothing? Also while it is open. *identity: of the object; another one under the same name is another
+ * object; 0: the backend cannot tell. -ENOENT; -ESTALE: it stands on something else; others; with a sentence that says what to
+ * do.
+ */
+int store_check_volume(struct store *store, const struct volume *volume, const struct image_version *version,
+		       const char *layer, uint64_t *identity, struct reason *reason);
+/*
+ * A descriptor that is readable when files of volumes or images came, went, or took the place of others. What can be
+ * read of it is thrown away. Closed by the caller. -errno.
+ */
+int store_watch_files(const struct store *store);
+
 struct store_open {
 	struct disk_env *env;
 	bool ephemeral;		  /* never synced; thrown away after a loss of power */

@@ -228,6 +228,15 @@ int store_volume_info(struct store *store, const struct volume *volume, const st
 	return backend ? backend->info(store, volume, version, info) : -ENOENT;
 }
 
+int store_check_volume(struct store *store, const struct volume *volume, const struct image_version *version,
+		       const char *layer, uint64_t *identity, struct reason *reason)
+{
+	const struct store_backend *backend = backend_of(store, volume, reason);
+
+	*identity = 0;
+	return backend ? backend->check(store, volume, version, layer, identity, reason) : -EINVAL;
+}
+
 /* ---- opening and closing ---- */
 
 void store_open_volume(struct store *store, struct loop *loop, const struct volume *volume,

@@ -23,8 +23,8 @@ with Suite() as t:
         new.poweroff()
         equal(server.machine(name)["macs"], [new.mac], "its MACs")
 
-    with t.case("an unknown MAC with a known UUID waits for a person, and boots once approved"):
-        card = VM(t.lan, 3, uuid=new.uuid)
+    with t.case("an unknown MAC with a known UUID and serial number waits for a person, and boots once approved"):
+        card = VM(t.lan, 3, uuid=new.uuid, serial=new.name)
         number = card.wait(r"SANBOOTD new MAC address").group(0) and \
             until(lambda: [w for w in server.waiting() if w["mac"] == card.mac], 10, "it does not wait")[0]["number"]
         equal(len(server.machines()), 1, "number of machines")

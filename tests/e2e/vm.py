@@ -11,7 +11,7 @@ OVMF = os.environ.get("OVMF", "/usr/share/OVMF/OVMF_CODE.fd")
 class VM:
     """A diskless machine. Its console can be waited for and written to."""
 
-    def __init__(self, lan, number, uefi=False, rom=None, nic="virtio-net-pci", mem=None, mac=None, uuid=None,
+    def __init__(self, lan, number, uefi=False, rom=None, nic="virtio-net-pci", mem=None, mac=None, uuid=None, serial=None,
                  name=None, action="", reboot=True, args=(), start=True):
         self.lan, self.uefi = lan, uefi
         self.name = name or f"vm{number}"
@@ -28,7 +28,7 @@ class VM:
                      "-netdev", f"tap,id=n0,ifname={self.tapdev},script=no,downscript=no",
                      "-device", f"{nic},netdev=n0,mac={self.mac},bootindex=1{rom}",
                      "-device", "virtio-rng-pci", "-uuid", self.uuid,
-                     "-smbios", f"type=1,serial={self.name}", "-boot", "strict=on"]
+                     "-smbios", f"type=1,serial={serial or self.name}", "-boot", "strict=on"]
         if action:
             self.argv += ["-smbios", f"type=3,asset=e2e:{esc(action)}"]
         if uefi:

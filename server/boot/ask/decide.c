@@ -36,7 +36,7 @@ static const struct rule rules[] = {
 	{ .known = YES, .decision = DECIDE_SERVE },
 	/* No machine has the MAC. */
 	{ .denied = YES, .decision = DECIDE_DENY },
-	{ .twin = YES, .decision = DECIDE_WAIT_SWAP },
+	{ .twin = YES, .running = NO, .decision = DECIDE_WAIT_SWAP },
 	{ .enrol = IF_DENY, .decision = DECIDE_DENY },
 	{ .full = YES, .decision = DECIDE_WAIT_FULL },
 	{ .image = NO, .decision = DECIDE_WAIT_IMAGE },

@@ -17,11 +17,11 @@ struct decide_facts {
 	bool stranger; /* the asker is on-link and the neighbour table does not show the claimed MAC for its address */
 	bool known;    /* the MAC belongs to a machine */
 	bool conflict; /* known, but that machine has another UUID */
-	bool twin;     /* not known, but its UUID or serial belongs to a machine */
-	bool denied;   /* a person said no to this MAC */
+	bool twin; /* not known, but its UUID or serial belongs to a machine, and nothing speaks against that (twin.h) */
+	bool denied;	       /* a person said no to this MAC */
 	enum decide_want want; /* known */
 	bool failed;	       /* known: its disk failed */
-	bool running;	       /* known: a session of its current boot answered just now */
+	bool running;	       /* known or twin: a session of that machine's current boot answered just now */
 	bool full;	       /* max-machines is reached */
 	bool image;	       /* there is an image that a new machine could get */
 	bool no_space;	       /* making a child was tried just now and failed for lack of space */

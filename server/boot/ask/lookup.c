@@ -12,21 +12,6 @@ static int lookup_absent(int err, bool *found)
 	return err == -ENOENT ? 0 : err;
 }
 
-/*
- * An unknown MAC: is its UUID or its serial a machine's? One that several machines share identifies none of them
- * (-ENOTUNIQ).
- */
-static int lookup_twin(struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
-{
-	int err = asker->uuid[0] ? machine_by_uuid(tx, asker->uuid, &lookup->machine) : -ENOENT;
-
-	if ((err == -ENOENT || err == -ENOTUNIQ) && asker->serial[0])
-		err = machine_by_serial(tx, asker->serial, &lookup->machine);
-	if (err == -ENOTUNIQ)
-		err = -ENOENT;
-	return lookup_absent(err, &lookup->facts.twin);
-}
-
 static int lookup_boots(struct inventory_tx *tx, struct lookup *lookup)
 {
 	bool found;
@@ -70,11 +55,14 @@ static int lookup_known(struct boot *boot, struct inventory_tx *tx, const struct
 	return err ? err : lookup_boots(tx, lookup);
 }
 
-static int lookup_unknown(struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
+static int lookup_unknown(struct inventory_tx *tx, struct asker *asker, struct lookup *lookup)
 {
 	unsigned count = 0;
-	int err = lookup_twin(tx, asker, lookup);
+	int err = twin_find(tx, asker, lookup->running_id, &lookup->proofs, &lookup->machine, &lookup->facts.twin);
 
+	/* Whether the machine in question runs says much. */
+	if (!err && lookup->facts.twin)
+		err = lookup_boots(tx, lookup);
 	if (!err)
 		err = machine_count(tx, &count);
 	if (!err)
@@ -83,16 +71,28 @@ static int lookup_unknown(struct inventory_tx *tx, const struct asker *asker, st
 	return err;
 }
 
-int lookup_make(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
+/* What the caller knows, and nothing else. */
+static void lookup_clear(struct lookup *lookup)
 {
-	struct decide_facts given = lookup->facts;
-	int err;
+	struct lookup given = *lookup;
 
 	memset(lookup, 0, sizeof(*lookup));
-	lookup->facts.stranger = given.stranger;
-	lookup->facts.running = given.running;
-	lookup->facts.no_space = given.no_space;
+	lookup->facts.stranger = given.facts.stranger;
+	lookup->facts.no_space = given.facts.no_space;
+	lookup->probed_id = given.probed_id;
+	lookup->running_id = given.running_id;
+	lookup->proofs = given.proofs;
+	explicit_bzero(&given, sizeof(given)); /* secrets */
+}
+
+int lookup_make(struct boot *boot, struct inventory_tx *tx, struct asker *asker, struct lookup *lookup)
+{
+	int err;
+
+	lookup_clear(lookup);
 	err = policy_get(tx, &lookup->policy);
+	if (!err)
+		err = twin_clean(tx, asker);
 	if (!err)
 		err = lookup_absent(waiting_by_mac(tx, asker->mac, &lookup->waiting), &lookup->waits);
 	if (!err)
@@ -101,5 +101,6 @@ int lookup_make(struct boot *boot, struct inventory_tx *tx, const struct asker *
 		return err;
 	lookup->facts.enrol = lookup->policy.enrol;
 	lookup->facts.denied = lookup->waits && lookup->waiting.reason == WAIT_DENIED;
+	lookup->facts.running = lookup->machine.id && lookup->machine.id == lookup->running_id;
 	return lookup->facts.known ? lookup_known(boot, tx, asker, lookup) : lookup_unknown(tx, asker, lookup);
 }

@@ -6,6 +6,7 @@
 #include "ask.h"
 #include "boot/internal.h"
 #include "decide.h"
+#include "twin.h"
 #include "want.h"
 
 struct lookup {
@@ -15,12 +16,18 @@ struct lookup {
 	struct image_version version; /* known: what its child was made from; else what a new one gets; id 0: none */
 	bool waits;
 	struct waiting waiting;		      /* its row, where waits */
-	struct machine_boot current, pending; /* number 0: none */
+	struct machine_boot current, pending; /* of machine; number 0: none */
 	int priority;			      /* known: its group's */
 	struct want want;		      /* known */
+	int64_t probed_id,
+		running_id;	   /* the machine that was asked whether it runs, and the same if it does; 0: none */
+	struct twin_proofs proofs; /* of what asker had in common with others; taken out of it */
 };
 
-/* stranger, running and no_space are kept as the caller set them, everything else is filled in. 0 or -errno. */
-int lookup_make(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup);
+/*
+ * stranger, no_space, probed_id, running_id and proofs are kept as the caller set them, everything else is filled in. What
+ * is no identity is taken out of asker. 0 or -errno.
+ */
+int lookup_make(struct boot *boot, struct inventory_tx *tx, struct asker *asker, struct lookup *lookup);
 
 #endif

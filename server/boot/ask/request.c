@@ -104,11 +104,13 @@ static void request_note_stage(struct ask_request *r, const struct boot_answer *
 {
 	if (r->lookup.facts.stranger)
 		return;
-	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY))
+	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY)) {
 		progress_script(r->boot, r->lookup.machine.id, r->lookup.pending.number, r->asker.mac, r->asker.client,
 				&r->lookup.version);
-	else
-		progress_waits(r->boot, r->asker.mac, decision_name(r->decision));
+		return;
+	}
+	progress_waits(r->boot, r->lookup.facts.known && !r->lookup.facts.conflict ? r->lookup.machine.id : 0,
+		       r->asker.mac, decision_name(r->decision));
 }
 
 static void request_answer(struct ask_request *r)
@@ -176,21 +178,45 @@ static void request_write(struct ask_request *r)
 	inventory_write(r->boot->inventory, &r->job);
 }
 
+static void request_looked_again(struct inventory_job *job, int err)
+{
+	struct ask_request *r = container_of(job, struct ask_request, job);
+
+	if (err)
+		request_busy(r, err);
+	else
+		request_decide(r);
+}
+
+static int request_look(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct ask_request *r = container_of(job, struct ask_request, job);
+
+	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
+}
+
 static void request_probed(void *arg, bool alive, const struct boot_session *session)
 {
 	struct ask_request *r = arg;
 
-	r->probed = true;
+	r->lookup.probed_id = r->lookup.machine.id;
+	r->lookup.running_id = alive ? r->lookup.machine.id : 0;
 	r->lookup.facts.running = alive;
 	if (alive && session)
 		r->running = *session;
-	request_decide(r);
+	if (!alive || r->decision != DECIDE_WAIT_SWAP) {
+		request_decide(r);
+		return;
+	}
+	/* A swap for a machine that runs: so it is another one, with the same UUID or serial number. What is it then? */
+	r->job = (struct inventory_job){ .run = request_look, .done = request_looked_again, .loop = r->boot->loop };
+	inventory_read(r->boot->inventory, &r->job);
 }
 
 static void request_decide(struct ask_request *r)
 {
 	r->decision = decide(&r->lookup.facts);
-	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed) {
+	if (settle_must_probe(r)) {
 		r->boot->runtime->probe(r->boot->runtime->arg, (uint64_t)r->lookup.machine.id, BOOT_PROBE_MS,
 					r->boot->loop, request_probed, r);
 		return;
@@ -201,13 +227,6 @@ static void request_decide(struct ask_request *r)
 		request_write(r);
 	else
 		request_answer(r);
-}
-
-static int request_look(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct ask_request *r = container_of(job, struct ask_request, job);
-
-	return lookup_make(r->boot, tx, &r->asker, &r->lookup);
 }
 
 /* True: it is answered. Said once a minute and address, and six times a minute at most. */

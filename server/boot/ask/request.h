@@ -22,7 +22,6 @@ struct ask_request {
 	struct asker asker;
 	bool invalid;
 	enum neighbour neighbour;
-	bool probed;
 	struct lookup lookup;
 	enum decision decision;
 	struct boot_session running;
@@ -33,6 +32,8 @@ struct ask_request {
 	struct loop_msg msg;
 };
 
+/* Whether the machine in question runs must be asked before this decision counts. */
+bool settle_must_probe(const struct ask_request *r);
 /* Its decision is worth a write job: something is to be made, or what is known of it is old. */
 bool settle_must_write(const struct ask_request *r);
 /* The write job: looks and decides again, then writes what that decision needs. */

@@ -58,11 +58,19 @@ static bool request_must_write_known(const struct ask_request *r, int64_t now)
 	       request_wants_address(r);
 }
 
+/* Whoever may not even ask proves nothing. */
+static bool request_must_learn_twin(const struct ask_request *r)
+{
+	return twin_has_proof(&r->lookup.proofs) && r->decision != DECIDE_WAIT_STRANGER && r->decision != DECIDE_DENY;
+}
+
 bool settle_must_write(const struct ask_request *r)
 {
 	int64_t now = time_unix_ms();
 	enum waiting_reason reason;
 
+	if (request_must_learn_twin(r))
+		return true;
 	switch (r->decision) {
 	case DECIDE_ENROL:
 		return true;
@@ -187,9 +195,15 @@ static int request_enrol(struct ask_request *r, struct inventory_tx *tx)
 	return request_write_waiting(r, tx, WAIT_NO_SPACE);
 }
 
+bool settle_must_probe(const struct ask_request *r)
+{
+	return (decision_opens_disk(r->decision) || r->decision == DECIDE_WAIT_SWAP) && r->lookup.current.number &&
+	       r->lookup.probed_id != r->lookup.machine.id;
+}
+
 bool settle_is_ready(const struct ask_request *r)
 {
-	if (decision_opens_disk(r->decision) && r->lookup.current.number && !r->probed)
+	if (settle_must_probe(r))
 		return false;
 	return r->decision != DECIDE_SERVE || r->turn.now;
 }
@@ -204,6 +218,10 @@ int settle_request(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	r->decision = decide(&r->lookup.facts);
+	if (request_must_learn_twin(r))
+		err = twin_learn(tx, &r->asker, &r->lookup.proofs);
+	if (err)
+		return err;
 	if (r->decision == DECIDE_ENROL)
 		return request_enrol(r, tx);
 	if (r->decision == DECIDE_SERVE && r->turn.place && !r->turn.now)

@@ -113,6 +113,9 @@ static int read_row(struct inventory_tx *tx, struct target_open *o, struct targe
 		return err;
 	v->ephemeral = o->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
 	v->quota_bytes = quota_of(&v->volume, &o->policy);
+	err = boot_volume_read_layer(tx, &v->volume, v->layer);
+	if (err)
+		return err;
 	return v->volume.version_id ? version_by_id(tx, v->volume.version_id, &v->version) : 0;
 }
 

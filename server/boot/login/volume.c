@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "disk/read_trace.h"
+#include "inventory/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -165,6 +166,31 @@ void boot_volume_count_layers(struct target_volume *v)
 	v->quota_bytes = info.layers_bytes < v->quota_bytes ? v->quota_bytes - info.layers_bytes : 1;
 }
 
+int boot_volume_read_layer(struct inventory_tx *tx, const struct volume *volume, char layer[NAME_MAX_TEXT])
+{
+	struct snapshot snapshot = { .id = 0 };
+	int err = volume->snapshot_id ? snapshot_by_id(tx, volume->snapshot_id, &snapshot) : 0;
+
+	if (!err)
+		memcpy(layer, snapshot.object, NAME_MAX_TEXT);
+	return err;
+}
+
+/* Is it what the inventory says? It is held, so nobody of ours changes it. */
+static int check(struct target_volume *v)
+{
+	uint64_t identity;
+	int err = store_check_volume(v->boot->store, &v->volume, v->version.id ? &v->version : NULL, v->layer,
+				     &identity, &v->reason);
+
+	if (!err)
+		disks_set_object(&v->boot->disks, v->volume.id, identity);
+	else if (presence_event_due(&v->boot->presence, v->machine_id, PRESENCE_REFUSED, 6, OPEN_EVENT_MS))
+		boot_note(v->boot, "error", err == -ESTALE ? "disk-rebased" : "disk-unusable", "server", v->machine_id,
+			  "%.480s", v->reason.text);
+	return err;
+}
+
 void boot_volume_prepare(struct target_volume *v)
 {
 	char called[NAME_MAX_TEXT + 16];
@@ -177,6 +203,8 @@ void boot_volume_prepare(struct target_volume *v)
 	}
 	if (v->version.id)
 		v->err = verify(v);
+	if (!v->err && v->volume.object[0])
+		v->err = check(v);
 	boot_volume_count_layers(v);
 	if (v->err || !v->volume.fresh || !v->volume.object[0])
 		return;

@@ -28,6 +28,7 @@ struct target_volume {
 	uint64_t quota_bytes; /* 0: no bound */
 	struct volume volume;
 	struct image_version version; /* id 0: none */
+	char layer[NAME_MAX_TEXT];    /* the object of the snapshot that it stands on; "": none */
 	bool held;		      /* disks_open_begin was said */
 	int err;		      /* it cannot be opened: -errno and why */
 	struct reason reason;
@@ -48,6 +49,8 @@ void boot_volume_unhold(struct target_volume *volume);
  * (invariant 7), is a fresh one durable? err and reason are set where not.
  */
 void boot_volume_prepare(struct target_volume *volume);
+/* The object of the snapshot that a volume stands on; "": none. Inside a job. */
+int boot_volume_read_layer(struct inventory_tx *tx, const struct volume *volume, char layer[NAME_MAX_TEXT]);
 /* Blocking: what its layers take counts against its quota. */
 void boot_volume_count_layers(struct target_volume *volume);
 /* On loop: opens it; opened comes there, with disk, or err and reason. It is given back where it could not be opened. */

@@ -7,15 +7,16 @@
  *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk
  *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine
  *                 in question with another network card; with the same UUID the MAC is added, with another one (same
- *                 serial) its hardware is replaced
+ *                 serial) its hardware is replaced. Not while that machine runs: then this is another one
  *
- * None of this touches a disk that exists, so none of it has to wait for a running machine.
+ * None of this touches a disk that exists, so nothing else has to wait for a running machine.
  */
 #include "manage.h"
 
 #include "base/util.h"
 #include "boot/ask/ask.h"
 #include "boot/ask/enrol.h"
+#include "running.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -171,6 +172,38 @@ static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
 	return approve_enrol(m, tx, &row);
 }
 
+static int approve_look_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct waiting row;
+	int err = approve_find(m, tx, &row);
+
+	if (err || row.reason != WAIT_SWAP || !row.machine_id || m->name || m->image)
+		return err;
+	err = machine_by_id(tx, row.machine_id, &m->machine);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* It may have waited since before the machine in question was switched on. */
+static int approve_refuse_running(struct manage *m)
+{
+	struct boot_session session;
+	bool alive = false;
+	int err;
+
+	m->reason->text[0] = '\0';
+	m->job = (struct inventory_job){ .run = approve_look_run };
+	err = inventory_read_wait(m->boot->inventory, &m->job);
+	if (!err && m->machine.id)
+		running_probe(m->boot, m->machine.id, &alive, &session);
+	if (alive)
+		return reason_refuse(m->reason, -EBUSY,
+				     "%s runs just now, so %s is another machine with the same UUID or serial number: "
+				     "give it a name of its own (sanbootctl machine approve %s --name NAME)",
+				     m->machine.name, m->mac, m->mac);
+	return reason_default(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
+}
+
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason)
 {
@@ -181,7 +214,9 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	m.image = image && image[0] ? image : NULL;
 	if (m.name && !machine_name_valid(m.name))
 		return reason_refuse(reason, -EINVAL, "name: expected letters, digits and '-', at most 63");
-	err = manage_write(&m, approve_run);
+	err = approve_refuse_running(&m);
+	if (!err)
+		err = manage_write(&m, approve_run);
 	if (!err && machine)
 		*machine = m.machine;
 	return err;

@@ -64,8 +64,10 @@ static void progress_arrival(struct boot *boot, const char *key, enum stage stag
 	stages_changed(boot->stages);
 }
 
-void progress_waits(struct boot *boot, const char *mac, const char *why)
+void progress_waits(struct boot *boot, int64_t machine_id, const char *mac, const char *why)
 {
+	if (machine_id)
+		timeline_elsewhere(boot->timeline, machine_id);
 	progress_arrival(boot, mac, STAGE_WAITED, why, time_unix_ms());
 }
 

@@ -24,8 +24,8 @@ void progress_free(struct boot *boot);
 /* A machine has got the script for boot `number` of its disk, over this version; mac, address: of who asked. */
 void progress_script(struct boot *boot, int64_t machine_id, uint64_t number, const char *mac, const char *address,
 		     const struct image_version *version);
-/* A MAC asked for its script, and has to wait. */
-void progress_waits(struct boot *boot, const char *mac, const char *why);
+/* A MAC asked, and got something else than the script to its disk: it waits. machine_id: whose MAC it is, 0: not known. */
+void progress_waits(struct boot *boot, int64_t machine_id, const char *mac, const char *why);
 /* What keeps a machine's boot from going on; explains: see timeline_problem. */
 void progress_problem(struct boot *boot, int64_t machine_id, bool explains, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

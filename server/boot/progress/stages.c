@@ -53,6 +53,21 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 			 hint[0] ? "; " : "", hint);
 }
 
+static int find_script(void *arg, const struct stage_record *record)
+{
+	if (record->stage == STAGE_SCRIPT)
+		*(int64_t *)arg = record->at_ms;
+	return 0;
+}
+
+static int write_clear(struct inventory_tx *tx, const struct stage_record *r)
+{
+	int64_t script_ms = 0;
+	int err = r->at_ms ? stage_each(tx, r->machine_id, r->number, find_script, &script_ms) : 0;
+
+	return err || (r->at_ms && script_ms >= r->at_ms) ? err : stage_clear(tx, r->machine_id, r->number);
+}
+
 static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct stage_record *r = &change->record;
@@ -64,7 +79,7 @@ static int write_change(struct stages *s, struct inventory_tx *tx, const struct 
 		err = stage_put(tx, r, change->kind == TIMELINE_REPLACE);
 		break;
 	case TIMELINE_CLEAR:
-		err = stage_clear(tx, r->machine_id, r->number);
+		err = write_clear(tx, r);
 		break;
 	case TIMELINE_STUCK:
 		if (r->machine_id)

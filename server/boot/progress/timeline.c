@@ -89,26 +89,54 @@ static void script_take(struct timeline *t, struct track *track, struct arrival 
 		*a = (struct arrival){ 0 };
 }
 
+/* Its firmware was heard of, before it asked: a power-on. Who only waits may have had a script before. */
+static bool arrival_is_power_on(const struct arrival *a)
+{
+	return a && (a->at_ms[STAGE_DHCP] || a->at_ms[STAGE_BOOT_FILE]);
+}
+
 void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, const char *mac, const char *address,
 		     int64_t now_ms)
 {
+	int64_t oldest_ms = now_ms - 10 * TIMELINE_LOGIN_MS; /* a script from before that was for another power-on */
 	struct arrival *by_mac, *by_address;
+	struct timeline_change *clear;
 	struct track *track;
+	bool anew, known;
 
 	pthread_mutex_lock(&t->mutex);
 	by_mac = arrival_find(t, mac);
 	by_address = arrival_find(t, address);
 	track = track_get(t, machine_id, number);
+	known = track->at_ms[STAGE_SCRIPT];
+	anew = arrival_is_power_on(by_mac) || (known && track->at_ms[STAGE_SCRIPT] < oldest_ms);
 	track->seen_ms = now_ms;
-	/* A new power-on, not another attempt of the same one. Several machines may share an address. */
-	if (by_mac || !track->at_ms[STAGE_SCRIPT] || now_ms - track->at_ms[STAGE_SCRIPT] > 10 * TIMELINE_LOGIN_MS) {
+	if (track->elsewhere)
+		track->due_ms = timeline_stage_due(track_stage(track), now_ms);
+	track->elsewhere = false;
+	if (anew || !known) {
 		*track = (struct track){ .machine_id = machine_id, .number = number, .seen_ms = now_ms };
 		snprintf(track->mac, sizeof(track->mac), "%s", mac);
-		change_add(t, TIMELINE_CLEAR, track, STAGE_DHCP);
+		clear = change_add(t, TIMELINE_CLEAR, track, STAGE_DHCP);
+		/* It may be another attempt of a boot from before a restart of the server: what is stored of that stays. */
+		if (clear && !anew)
+			clear->record.at_ms = oldest_ms;
 		script_take(t, track, by_mac, now_ms);
+		/* Behind an address may be others. */
 		script_take(t, track, by_address, now_ms);
 		track_reach(t, track, STAGE_SCRIPT, now_ms, address);
+	} else if (by_mac) {
+		*by_mac = (struct arrival){ 0 };
 	}
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_elsewhere(struct timeline *t, int64_t machine_id)
+{
+	pthread_mutex_lock(&t->mutex);
+	for (unsigned i = 0; i < t->tracks_used; i++)
+		if (t->tracks[i].machine_id == machine_id)
+			t->tracks[i].elsewhere = true;
 	pthread_mutex_unlock(&t->mutex);
 }
 
@@ -253,10 +281,10 @@ static void track_tick(struct timeline *t, struct track *track, int64_t now_ms)
 	if (!track->due_ms || now_ms < track->due_ms)
 		return;
 	/*
-	 * Our script did not lead it to its disk (an installer with the disk hooked, a boot from before a restart):
-	 * nobody knows what it does.
+	 * Without a script of ours to its disk (an installer with the disk hooked, a boot from before a restart), or with
+	 * another one since, nobody knows what it does.
 	 */
-	if (!track->at_ms[STAGE_SCRIPT]) {
+	if (!track->at_ms[STAGE_SCRIPT] || (track->elsewhere && track_stage(track) == STAGE_SCRIPT)) {
 		track->due_ms = 0;
 		return;
 	}

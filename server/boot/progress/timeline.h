@@ -46,7 +46,7 @@ struct timeline;
 enum timeline_kind {
 	TIMELINE_PUT,	  /* record: the first time counts */
 	TIMELINE_REPLACE, /* record: the last one does */
-	TIMELINE_CLEAR,	  /* the boot's stages go */
+	TIMELINE_CLEAR,	  /* the boot's stages go; record.at_ms not 0: unless its script came after that */
 	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. machine_id 0: a MAC that never asked for a script */
 	TIMELINE_ASK,	  /* when was its iPXE heard of last? The answer goes to timeline_ipxe_heard */
 };
@@ -72,6 +72,8 @@ unsigned timeline_arriving(struct timeline *timeline, const char *mac, struct st
 /* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
 		     const char *address, int64_t now_ms);
+/* The machine asked again, and got something else than the script to its disk: no login is to be expected. */
+void timeline_elsewhere(struct timeline *timeline, int64_t machine_id);
 /*
  * What keeps a boot from going on; explains: it is the cause (a refused login), not only what was seen of it (a failed
  * sanboot).

@@ -32,8 +32,9 @@ struct track {
 	int64_t steady_ms; /* steady then; 0: no session of the system */
 	int64_t ipxe_heard_ms;
 	unsigned system_sessions;
-	bool told;     /* that it is stuck */
-	bool explains; /* the problem is the cause */
+	bool told;	/* that it is stuck */
+	bool elsewhere; /* it asked again after its script, and was given something else */
+	bool explains;	/* the problem is the cause */
 	char problem[256];
 };
 

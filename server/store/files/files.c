@@ -272,6 +272,7 @@ const struct store_backend store_files = {
 	.lift = files_lift,
 	.sync = files_sync,
 	.info = files_info,
+	.check = files_check,
 	.remove = files_remove,
 	.list = files_list,
 	.used_bytes = files_used_bytes,

@@ -10,6 +10,10 @@ enum { FILES_BACKING_TEXT = 160 };
 /* What a child's header calls its golden version, by the version's file. */
 #define FILES_BACKING "../images/%s"
 
+/* files_check.c */
+int files_check(struct store *store, const struct volume *volume, const struct image_version *version,
+		const char *layer, uint64_t *identity, struct reason *reason);
+
 /* reclaim_files.c */
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
 bool files_is_unused(struct store *store, const char *object);

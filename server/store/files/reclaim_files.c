@@ -39,6 +39,8 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 	const struct image_version *version = reclaim_version(rows, volume->version_id);
 	struct qcow2_info info = { .clean = false };
 	char path[PATH_MAX];
+	struct reason reason;
+	uint64_t identity;
 	bool sound;
 
 	if ((volume->version_id && !version) || !store_file_name_valid(volume->object))
@@ -57,8 +59,11 @@ void files_reclaim(struct store *store, const struct reclaim_rows *rows, const s
 				       "with a new one");
 		return;
 	}
-	if (access(store_path(store, "children", volume->object, path), F_OK) && errno == ENOENT &&
-	    volume->state == VOLUME_READY)
+	if (volume->state != VOLUME_READY)
+		return;
+	if (files_check(store, volume, version, row->layer, &identity, &reason) == -ESTALE)
+		reclaim_say_rebased(store, row, reason.text);
+	if (access(store_path(store, "children", volume->object, path), F_OK) && errno == ENOENT)
 		reclaim_record(store, row, true,
 			       volume->kind == VOLUME_SYSTEM ?
 				       "its disk is missing in children/: put the file back (a backup), or reset the "

@@ -209,12 +209,31 @@ static void test_timeline_of_one_that_waits(void **state)
 	expect_stages(w, world_machine(w, MAC1).id, 1, "boot-file waited script");
 }
 
+/* The server is restarted while iPXE tries to log in, and it asks for its script again: what was stored stays. */
+static void test_timeline_over_a_restart(void **state)
+{
+	struct world *w = *state;
+	int64_t id;
+
+	boot_seen_dhcp(w->boot, MAC1, STAGE_DHCP, "10.0.0.9", time_unix_ms());
+	boot_seen_dhcp(w->boot, MAC1, STAGE_BOOT_FILE, "boot.ipxe", time_unix_ms());
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	id = world_machine(w, MAC1).id;
+	expect_stages(w, id, 1, "dhcp boot-file script");
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	expect_stages(w, id, 1, "dhcp boot-file script");
+	/* Switched off and on: that is seen, and what was is over. */
+	boot_seen_dhcp(w->boot, MAC1, STAGE_DHCP, "10.0.0.9", time_unix_ms());
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	expect_stages(w, id, 1, "dhcp script");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_turns),    TEST(test_priority_of_a_group),	    TEST(test_flood),
-		TEST(test_timeline), TEST(test_timeline_of_one_that_waits),
+		TEST(test_timeline), TEST(test_timeline_of_one_that_waits), TEST(test_timeline_over_a_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -365,6 +365,49 @@ static void test_an_earlier_boot_is_over(void **state)
 	assert_string_equal(taken(), "");
 }
 
+/* A restart of the server: the next attempt knows nothing of the first one, and must not throw away what is stored. */
+static void test_after_a_restart(void **state)
+{
+	(void)state;
+	begin(1, 3000);
+	assert_string_equal(taken(), "clear, put script 3000");
+	assert_int_equal(changes[0].record.at_ms, at(2400)); /* an older one was another power-on */
+	/* Its firmware was heard of since: another power-on, whatever is stored. */
+	timeline_arrival(timeline, MAC, STAGE_DHCP, "", at(3010));
+	begin(1, 3011);
+	assert_string_equal(taken(), "clear, put dhcp 3010, put script 3011");
+	assert_int_equal(changes[0].record.at_ms, 0);
+	/* It waits for its turn between two attempts: that is none. */
+	timeline_arrival(timeline, MAC, STAGE_WAITED, "for its turn", at(3020));
+	begin(1, 3025);
+	assert_string_equal(taken(), "");
+}
+
+/* A machine that was given something else after its script is not stuck: it does not want its disk. */
+static void test_something_else(void **state)
+{
+	(void)state;
+	begin(1, 0);
+	taken();
+	timeline_elsewhere(timeline, 7);
+	tick(at(100));
+	assert_string_equal(taken(), "");
+	assert_true(timeline_is_idle(timeline));
+	/* Its disk after all. */
+	begin(1, 110);
+	tick(at(169));
+	assert_string_equal(taken(), "");
+	tick(at(170));
+	assert_string_equal(taken(), "stuck script 170!");
+	/* One that has begun its boot is followed on, whoever asks with its MAC. */
+	begin(2, 200);
+	timeline_session_began(timeline, 7, 2, true, "", at(201));
+	timeline_elsewhere(timeline, 7);
+	taken();
+	tick(at(261));
+	assert_string_equal(taken(), "stuck ipxe-login 261!");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -385,6 +428,8 @@ int main(void)
 		TEST(test_both_tables_are_bounded),
 		TEST(test_without_a_script),
 		TEST(test_an_earlier_boot_is_over),
+		TEST(test_after_a_restart),
+		TEST(test_something_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

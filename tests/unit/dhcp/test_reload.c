@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * dhcp: another configuration while it runs, with the real dnsmasq in a network namespace of the test's own. A bad one
- * changes nothing; a good one is in force; off and on again works; nothing is left behind.
+ * changes nothing; a good one is in force; off and on again works; nothing is left behind. And the server with another address.
  */
 #include "cmocka_all.h"
 
@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,11 +224,64 @@ static void test_goes_back(void **state)
 	dhcp_stop(site->dhcp);
 }
 
+static void on_moved(void *arg)
+{
+	sem_post(arg);
+}
+
+static bool file_has(const struct site *site, const char *name, const char *text)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "grep -qF '%s' %s/%s", text, site->dir, name);
+	return run(command);
+}
+
+/* The server gets another address: that is noticed, and what was made from the old one follows a reload of the same. */
+static void test_moved(void **state)
+{
+	struct site *site = *state;
+	struct timespec none = { 0 };
+	sem_t moved;
+	int pid;
+
+	if (!site->loop) {
+		test_skip("a network namespace of its own needs root");
+		return;
+	}
+	sem_init(&moved, 0, 0);
+	site->config.moved = on_moved;
+	site->config.moved_arg = &moved;
+	if (dhcp_start(&site->config, &site->dhcp, &site->reason))
+		fail_msg("%s", site->reason.text);
+	pid = pid_of(site);
+	assert_true(file_has(site, "dnsmasq.conf", "http://10.77.0.1:8080/ipxe/"));
+	/* Two steps, and an address of another interface: one question. */
+	assert_true(run("ip addr add 10.79.0.1/24 dev br1 && ip addr del 10.77.0.1/24 dev br0"));
+	assert_true(run("ip addr add 10.77.0.9/24 dev br0"));
+	while (sem_wait(&moved))
+		;
+	assert_int_equal(reload(site, &site->config), 0);
+	assert_int_not_equal(pid_of(site), pid);
+	assert_true(file_has(site, "dnsmasq.conf", "http://10.77.0.9:8080/ipxe/"));
+	assert_false(file_has(site, "dnsmasq.conf", "10.77.0.1:"));
+	assert_int_equal(sem_timedwait(&moved, &none), -1);
+	/* Back again. */
+	assert_true(run("ip addr del 10.77.0.9/24 dev br0 && ip addr add 10.77.0.1/24 dev br0"));
+	while (sem_wait(&moved))
+		;
+	assert_int_equal(reload(site, &site->config), 0);
+	assert_true(file_has(site, "dnsmasq.conf", "http://10.77.0.1:8080/ipxe/"));
+	dhcp_stop(site->dhcp);
+	sem_destroy(&moved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_goes_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moved, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

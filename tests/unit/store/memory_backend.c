@@ -411,6 +411,16 @@ static bool memory_is_unused(struct store *store, const char *name)
 	return !find(name)->written;
 }
 
+static int memory_check(struct store *store, const struct volume *volume, const struct image_version *version,
+			const char *layer, uint64_t *identity, struct reason *reason)
+{
+	(void)store;
+	(void)version;
+	(void)layer;
+	*identity = 0;
+	return find(volume->object) ? 0 : reason_refuse(reason, -ENOENT, "there is no object %s", volume->object);
+}
+
 static void memory_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume)
 {
 	if (find(volume->volume.object))
@@ -432,6 +442,7 @@ const struct store_backend memory_backend = {
 	.lift = memory_lift,
 	.sync = memory_sync,
 	.info = memory_info,
+	.check = memory_check,
 	.remove = memory_remove,
 	.list = memory_list,
 	.used_bytes = memory_used_bytes,
