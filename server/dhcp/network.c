@@ -235,14 +235,16 @@ int dhcp_release(const struct dhcp_network *network, const char *mac, struct in_
 		.end = OPTION_END,
 	};
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr = network->address };
-	unsigned char *b = packet.head.chaddr;
+	unsigned char b[6];
 	/* dnsmasq goes by the interface on which it comes, and the way to an address of our own is lo otherwise. */
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", b, b + 1, b + 2, b + 3, b + 4, b + 5) != 6)
+	if (sscanf(mac, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6)
 		err = -EINVAL;
+	else
+		memcpy(packet.head.chaddr, b, sizeof(b));
 	secret_bytes(&packet.head.xid, sizeof(packet.head.xid));
 	memcpy(packet.head.ciaddr, &address, sizeof(address));
 	memcpy(packet.server + 2, &network->address, 4);
