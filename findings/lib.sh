@@ -13,8 +13,14 @@ cannot() { # cannot REASON: this machine cannot try it
 }
 
 clear_up() {
+	exec 2>/dev/null
 	local pid
-	for pid in ${started[@]+"${started[@]}"}; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+	for pid in ${started[@]+"${started[@]}"}; do kill "$pid" 2>/dev/null; done
+	for pid in ${started[@]+"${started[@]}"}; do
+		for _ in $(seq 20); do kill -0 "$pid" 2>/dev/null && sleep 0.1 || break; done
+		kill -9 "$pid" 2>/dev/null
+	done
+	wait
 	cd / && rm -rf "$W"
 }
 trap clear_up EXIT
@@ -78,6 +84,7 @@ two_hosts() { # two network namespaces: 10.9.0.1 on v0, where on_server runs, an
 	needs ip unshare nsenter python3
 	new_namespace server_pid
 	new_namespace client_pid
+	# shellcheck disable=SC2154
 	on_server ip link add v0 type veth peer name v1 netns "$client_pid" || cannot "no veth here"
 	on_server sh -c 'ip link set lo up && ip link set v0 up && ip addr add 10.9.0.1/24 dev v0'
 	on_client sh -c 'ip link set lo up && ip link set v1 up && ip addr add 10.9.0.2/24 dev v1'

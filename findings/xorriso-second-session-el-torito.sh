@@ -10,7 +10,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages xorriso=1.5.4-4 libisoburn1=1.5.4-4 isolinux=3:6.04~git20190206.bf6db5b4+dfsg1-3 mtools=4.0.33-1+really4.0.32-1
 lib=$W/root/usr/lib/ISOLINUX
-mkdir -p tree/boot && cp "$lib/isolinux.bin" tree/boot/ && truncate -s 2M tree/boot/efi.img && mformat -i tree/boot/efi.img :: && echo more >more || cannot "no tree"
+mkdir -p tree/boot && cp "$lib/isolinux.bin" tree/boot/ && truncate -s 2M tree/boot/efi.img && mformat -i tree/boot/efi.img :: && printf more >"more" || cannot "no tree"
 
 boots() { # how IMAGE is bootable
 	xorriso -indev "$1" -report_el_torito plain 2>/dev/null | awk '/^El Torito boot img/ { printf "%s ", $7 } END { if (!NR) printf "no El Torito " }'
