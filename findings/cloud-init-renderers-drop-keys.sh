@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # cloud-init: a version 2 network-config on systems without netplan.
 #

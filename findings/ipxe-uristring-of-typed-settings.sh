@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # iPXE: ${uuid:uristring}, ${net0/mac:uristring} and ${net0/ip:uristring} in a URL.
 #

@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Kea: a client class and a subnet that both name a boot file.
 #

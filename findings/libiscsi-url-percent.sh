@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # libiscsi: iscsi://USER%PASSWORD@HOST/TARGET/LUN, as its tools and QEMU take it.
 #

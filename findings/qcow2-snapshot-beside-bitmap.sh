@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # qemu-img: internal snapshots and persistent bitmaps in one qcow2 file.
 #

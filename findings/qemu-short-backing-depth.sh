@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # QEMU: a qcow2 child that is longer than its backing file: whose are the blocks behind the backing file's end?
 #

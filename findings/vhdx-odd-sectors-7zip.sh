@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # 7-Zip and libvhdi: a VHDX whose size is an odd number of 512-byte sectors.
 #
