@@ -7,7 +7,7 @@
 # What happens: only netplan gets `critical`, `dhcp-identifier` and `use-dns`, as the text is passed through. networkd gets use-dns and no `critical`; eni, sysconfig
 # and NetworkManager get none of the three, without a word and with exit 0.
 # cloud-init 22.4.2 (Debian 12), cloud-init devel net-convert; its manual, "Networking config Version 2", says which keys exist. As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages cloud-init=22.4.2-1+deb12u4
 cat >network-config <<'Y'

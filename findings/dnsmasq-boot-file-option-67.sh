@@ -6,7 +6,7 @@
 # What happens: it is in exactly one of them. A client whose parameter request list (option 55) has 67 gets option 67 and an empty file field; others get the field
 # alone. The option's length counts a NUL byte at the end (RFC 2132 section 2 says that there should be none), and so it is with 66 and the server's name.
 # dnsmasq 2.90 (Debian 12); man dnsmasq, "dhcp-boot", "dhcp-no-override". As root (network namespaces).
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages dnsmasq-base=2.90-4~deb12u2
 two_hosts

@@ -7,7 +7,7 @@
 # What happens: for the parameter the class beats the subnet; for options the subnet beats the class (pools, subnets, shared networks, then classes, then global).
 # A host's parameter does not displace a class's option: such a client gets two different names in one answer, and most go by the option.
 # Kea 2.2.0 (Debian 12); its administrator's manual, sections on client classification and on the precedence of options. As root (network namespaces).
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages kea-dhcp4-server=2.2.0-6 kea-common=2.2.0-6
 two_hosts

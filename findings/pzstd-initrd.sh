@@ -7,7 +7,7 @@
 # 28 b5 2f fd. zstd and lsinitramfs read it; Linux goes by the first bytes and panics ("invalid magic at start of compressed archive"), and GNU tar
 # without the file name's ending sees no archive.
 # zstd 1.5.4, Linux 6.1 (user-mode-linux of Debian 12), tar 1.34; RFC 8878 section 3.1.2 (skippable frames), lib/decompress.c of Linux. As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 needs gcc cpio tar
 packages zstd=1.5.4+dfsg2-5+deb12u1 user-mode-linux=6.1um4+b13 initramfs-tools-core=0.142+deb12u3

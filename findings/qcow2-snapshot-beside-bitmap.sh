@@ -7,7 +7,7 @@
 # What happens: with a bitmap, enabled or disabled, -c and -d work and -a fails ("Device has active dirty bitmaps"), also when the bitmap is younger
 # than the snapshot; with the bitmap removed -a works. The downgrade exits 0 and leaves the bitmap's clusters as leaks (check: exit 3).
 # qemu-img 7.2.22 (Debian 12); man qemu-img, "snapshot", "bitmap", "amend". As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages qemu-utils=1:7.2+dfsg-7+deb12u18+b3
 img() { # img ARGUMENT...: its exit code and the last that it said

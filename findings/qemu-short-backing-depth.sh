@@ -7,7 +7,7 @@
 # What happens: qemu-img map says depth 0, the child, and "present": false, though the child has no entry for them; qemu-nbd counts them to the first
 # backing file that is too short (allocation depth 2; 1 is the child). Who takes "depth": 0 for "the child has it" without looking at "present" is wrong.
 # qemu-img and qemu-nbd 7.2.22, libnbd 1.14.2 (Debian 12); man qemu-img, "map"; docs/interop/nbd.txt. As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages qemu-utils=1:7.2+dfsg-7+deb12u18+b3 libnbd-bin=1.14.2-1 libnbd0=1.14.2-1
 needs python3

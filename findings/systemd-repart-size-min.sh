@@ -7,7 +7,7 @@
 # below SizeMinBytes=: "No changes.", exit 0. (A *new* partition that does not fit is an error.) A root partition with a swap partition behind it stays as small as
 # it was on a bigger disk, and nothing fails.
 # systemd 252 (Debian 12); man repart.d, "Label=", "SizeMinBytes=". As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages systemd=252.39-1~deb12u2 fdisk=2.38.1-5+deb12u3
 repart=$(command -v systemd-repart)

@@ -7,7 +7,7 @@
 # What happens: 7-Zip says "Cannot open the file as [VHDX] archive" whenever the number of sectors is odd, and opens the same disk with one sector
 # more or less, and the odd one as VHD, VDI or VMDK. libvhdi opens all of them.
 # 7-Zip 26.02, libvhdi 20210425, qemu-img 7.2.22 (Debian 12); MS-VHDX section 2.6.2.2 (Virtual Disk Size). As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages 7zip=22.01+really26.02+dfsg-0+deb12u1 libvhdi-utils=20210425-1+b2 libvhdi1=20210425-1+b2 qemu-utils=1:7.2+dfsg-7+deb12u18+b3
 

@@ -7,7 +7,7 @@
 # What happens: the other way round. The partition tables stay, the El Torito boot record is left out, and the exit code is 0 (a NOTE among others
 # says so). The image still boots from a USB stick and no longer as a CD. `-boot_image any keep` before -commit keeps it.
 # xorriso 1.5.4 (Debian 12); man xorriso, "-boot_image", "discard". As root or user.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 packages xorriso=1.5.4-4 libisoburn1=1.5.4-4 isolinux=3:6.04~git20190206.bf6db5b4+dfsg1-3 mtools=4.0.33-1+really4.0.32-1
 lib=$W/root/usr/lib/ISOLINUX
