@@ -425,6 +425,8 @@ static const struct foreign {
 	  "7zXZ\0",
 	  "is compressed: unpack it first (unxz)" },
 	{ 0, 4, "\x28\xb5\x2f\xfd", "is compressed: unpack it first (unzstd)" },
+	{ 1, 3, "\x2a\x4d\x18",
+	  "is compressed (by pzstd): unpack it first (unzstd)" }, /* a skippable frame goes first */
 	{ 0, 3, "BZh", "is compressed: unpack it first (bunzip2)" },
 	{ 0, 4, "PK\3\4", "is a ZIP archive: unpack it first (unzip)" },
 	{ 0, 6, "7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first (7z x)" },

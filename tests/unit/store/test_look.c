@@ -191,6 +191,7 @@ static void test_probe_magic(void **state)
 		{ "\xfd"
 		  "7zXZ\0",
 		  6, 0, "unxz" },
+		{ "\x50\x2a\x4d\x18", 4, 0, "pzstd" },
 		{ "PK\3\4", 4, 0, "ZIP" },
 		{ "ustar", 5, 257, "tar" },
 		{ "QFI\xfb\0\0\0\1", 8, 0, "version 1" },
