@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_TIMEOUT_MS = 30000 };
+enum { ANSWER_TIMEOUT_MS = 30000, FIXTURE_DESCRIPTORS = 4096 };
 
 static void fake_facts(void *arg, struct http_facts *facts)
 {
@@ -58,6 +59,17 @@ static void write_file(const char *dir, const char *name, const char *text)
 	fclose(file);
 }
 
+/* Both ends of a connection are ours, and sessions usually may have 1024 descriptors. */
+static void room_for_descriptors(void)
+{
+	struct rlimit files;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	if (files.rlim_cur < FIXTURE_DESCRIPTORS)
+		files.rlim_cur = files.rlim_max < FIXTURE_DESCRIPTORS ? files.rlim_max : FIXTURE_DESCRIPTORS;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
 int fixture_start(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -66,6 +78,7 @@ int fixture_start(void **state)
 	char path[128];
 	struct reason reason = { "" };
 
+	room_for_descriptors();
 	snprintf(f->dir, sizeof(f->dir), "/tmp/unit-http.XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
