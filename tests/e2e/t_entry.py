@@ -70,7 +70,7 @@ with Suite() as t:
         vm.wait(r"boot\.wim: https://ipxe\.org/")
         vm.wait(r"sanbootctl machine set")
         equal(server.machine(name)["boot_once"], "windows", "boot_once")
-        server.wait_log(r"asks for the boot file win/boot\.wim, which \S+ does not have")
+        server.wait_log(r"asks for the boot file win/boot\.wim in \S+: No such file")
         with open(os.path.join(files, "win", "boot.wim"), "w") as out:
             out.write("stands for boot.wim\n")
         vm.wait(r"started-by=windows-setup", timeout=240)
