@@ -117,7 +117,7 @@ static void drop(const struct place *place, const char *name)
 }
 
 static const char *const by_ipxe[] = { "iPXE", NULL }, *const by_2011[] = { ca_2011, NULL },
-	    *const by_2023[] = { ca_2023, NULL }, *const by_both[] = { ca_2011, ca_2023, NULL };
+			 *const by_2023[] = { ca_2023, NULL }, *const by_both[] = { ca_2011, ca_2023, NULL };
 
 /* As src/util/gensrvimg of iPXE 2.0.0 makes ipxeboot.tar.gz. */
 static void lay_out_release(const struct place *place)
@@ -347,8 +347,8 @@ static void test_programs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_release),	    TEST(test_folder_of_release), TEST(test_links_lost),
-		TEST(test_unsigned_loader), TEST(test_tftp),		  TEST(test_programs),
+		TEST(test_release), TEST(test_folder_of_release), TEST(test_links_lost), TEST(test_unsigned_loader),
+		TEST(test_tftp),    TEST(test_programs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
