@@ -80,6 +80,26 @@ static void print_leases(const json_t *leases)
 	}
 }
 
+/* What machines are told to load, and what Secure Boot needs there. */
+static void print_boot_files(const json_t *dhcp)
+{
+	const char *name = "boot files";
+	json_t *file;
+	size_t i;
+
+	json_array_foreach(json_object_get(dhcp, "boot_files"), i, file) {
+		const char *secure_boot = get_text(file, "secure_boot");
+
+		print_field(name, "%s: %s%s%s", get_text(file, "machines"), get_text(file, "file"),
+			    secure_boot[0] ? "; Secure Boot " : "", secure_boot);
+		name = "";
+	}
+	json_array_foreach(json_object_get(dhcp, "missing_boot_files"), i, file) {
+		print_field(name, "%s: none (%s)", get_text(file, "machines"), get_text(file, "source"));
+		name = "";
+	}
+}
+
 /* A file of the site's that was refused. */
 static void print_problem(const char *name, const json_t *problem)
 {
@@ -110,6 +130,7 @@ static void print_status(const struct ctl *ctl, const json_t *status)
 	/* dnsmasq's own words, where it does not run though it should. */
 	if (!strcmp(get_text(dhcp, "state"), "backing-off"))
 		print_field("", "%s", get_text(dhcp, "message"));
+	print_boot_files(dhcp);
 	print_leases(json_object_get(dhcp, "leases"));
 	print_field("machines", "%lld: %lld running, %lld off, %lld failed", (long long)get_number(machines, "total"),
 		    (long long)get_number(machines, "running"), (long long)get_number(machines, "off"),

@@ -48,7 +48,7 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 	/* What changed while this plan was not in force yet. */
 	dhcp_refresh(d);
 	if (plan->runs)
-		ipxe_files_log_missing(plan->config.ipxe_dir, &plan->files);
+		ipxe_files_log(plan->config.ipxe_dir, &plan->files);
 }
 
 static void end_strays(const struct plan *plan)

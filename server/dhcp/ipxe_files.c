@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Boot files: see ipxe_files.h. Debian 12's package has them for BIOS and UEFI x64; later ones, and iPXE's own release,
- * for more.
+ * for more. The latter's archive:
+ *
+ *     undionly.kpxe -> x86_64/undionly.kpxe     so for each file of x86_64
+ *     i386/, x86_64/, arm64/ and more           not signed
+ *     x86_64-sb/, arm64-sb/                     signed, with their shims; sb -> x86_64-sb
  */
 #include "dhcp/ipxe_files.h"
 
 #include "base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,12 +21,12 @@
  * those of iPXE's release (ipxeboot.tar.gz) and of boot.ipxe.org. Some firmware says 9 where 7 is meant.
  */
 const struct boot_kind dhcp_boot_kinds[BOOT_KINDS] = {
-	{ "bios", "BIOS", { "0" }, NULL, NULL, { "undionly.kpxe", "ipxe.pxe" }, "apt install ipxe" },
+	{ "bios", "BIOS", { "0" }, NULL, { .ending = NULL }, { "undionly.kpxe", "ipxe.pxe" }, "apt install ipxe" },
 	{ "efi32",
 	  "UEFI IA32",
 	  { "6" },
 	  "15",
-	  NULL,
+	  { .machine = EFI_MACHINE_I386 },
 	  { "snponly-i386.efi", "ipxe-i386.efi", "i386/snponly.efi", "i386/ipxe.efi", "i386-efi/snponly.efi",
 	    "i386-efi/ipxe.efi" },
 	  "iPXE's release, ipxeboot.tar.gz, as --ipxe-dir" },
@@ -32,7 +34,7 @@ const struct boot_kind dhcp_boot_kinds[BOOT_KINDS] = {
 	  "UEFI x64",
 	  { "7", "9" },
 	  "16",
-	  "-shimx64.efi",
+	  { "-shimx64.efi", EFI_MACHINE_X64, { "x86_64-sb", "x86_64" } },
 	  { "snponly.efi", "x86_64/snponly.efi", "x86_64-efi/snponly.efi", "ipxe.efi", "x86_64/ipxe.efi",
 	    "x86_64-efi/ipxe.efi" },
 	  "apt install ipxe" },
@@ -40,60 +42,30 @@ const struct boot_kind dhcp_boot_kinds[BOOT_KINDS] = {
 	  "UEFI arm64",
 	  { "11" },
 	  "19",
-	  "-shimaa64.efi",
+	  { "-shimaa64.efi", EFI_MACHINE_ARM64, { "arm64-sb", "arm64" } },
 	  { "snponly-arm64.efi", "arm64/snponly.efi", "arm64-efi/snponly.efi", "ipxe-arm64.efi", "arm64/ipxe.efi",
 	    "arm64-efi/ipxe.efi" },
 	  "package ipxe of Debian 13 or newer, or iPXE's release, ipxeboot.tar.gz, as --ipxe-dir" },
 };
 
-/* Characters that dnsmasq's configuration and a URL take as they are; nothing hidden. */
-static bool is_plain(const char *name)
+/* There, and for these machines as far as it says so. */
+static bool usable(const char *directory, const char *name, unsigned machine)
 {
-	size_t len = strlen(name);
-
-	return len > 0 && len < BOOT_FILE_TEXT && name[0] != '.' && name[0] != '-' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
-}
-
-static bool readable(const char *directory, const char *name)
-{
+	struct efi_program program;
 	char path[1024];
 
-	return snprintf(path, sizeof(path), "%s/%s", directory, name) < (int)sizeof(path) && !access(path, R_OK);
+	if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path) || access(path, R_OK))
+		return false;
+	return !machine || !shim_read_program(path, &program) || program.machine == machine;
 }
 
-/* The loader that iPXE's shim starts is named like itself, without "-shimx64". */
-static bool shim_complete(const char *directory, const char *name, size_t stem)
+static void choose(const char *directory, const struct boot_kind *kind, char file[BOOT_FILE_TEXT], struct shim *shim)
 {
-	char loader[BOOT_FILE_TEXT + 8];
-
-	snprintf(loader, sizeof(loader), "%.*s.efi", (int)stem, name);
-	if (readable(directory, loader))
-		return true;
-	log_warning("%s/%s is not used: the loader that it starts, %s, is not beside it", directory, name, loader);
-	return false;
-}
-
-static void find_shim(const char *directory, const char *ending, char *found)
-{
-	struct dirent **entries;
-	int count = scandir(directory, &entries, NULL, alphasort);
-	bool snponly = false;
-
-	for (int i = 0; i < count; i++) {
-		const char *name = entries[i]->d_name;
-		size_t len = strlen(name), ending_len = strlen(ending);
-
-		if (len > ending_len && !strcmp(name + len - ending_len, ending) && is_plain(name) && !snponly &&
-		    readable(directory, name) && shim_complete(directory, name, len - ending_len)) {
-			snponly = !strncmp(name, "snponly", 7);
-			if (!found[0] || snponly)
-				memcpy(found, name, len + 1);
-		}
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
+	if (kind->shim.ending && shim_find(directory, &kind->shim, shim))
+		memcpy(file, shim->name, BOOT_FILE_TEXT);
+	for (const char *const *name = kind->names; *name && !file[0]; name++)
+		if (usable(directory, *name, kind->shim.machine))
+			snprintf(file, BOOT_FILE_TEXT, "%s", *name);
 }
 
 int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason)
@@ -107,13 +79,7 @@ int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reas
 				     "with --ipxe-dir",
 				     directory, strerror(errno));
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
-		const struct boot_kind *kind = &dhcp_boot_kinds[k];
-
-		if (kind->shim)
-			find_shim(directory, kind->shim, files->name[k]);
-		for (const char *const *name = kind->names; *name && !files->name[k][0]; name++)
-			if (readable(directory, *name))
-				snprintf(files->name[k], BOOT_FILE_TEXT, "%s", *name);
+		choose(directory, &dhcp_boot_kinds[k], files->name[k], &files->shim[k]);
 		found += files->name[k][0] != '\0';
 	}
 	if (found)
@@ -123,10 +89,29 @@ int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reas
 			     directory);
 }
 
-void ipxe_files_log_missing(const char *directory, const struct ipxe_files *files)
+static void log_secure_boot(const char *directory, const struct boot_kind *kind, const char *file,
+			    const struct shim *shim)
 {
-	for (unsigned k = 0; k < BOOT_KINDS; k++)
+	char text[SHIM_SENTENCE_TEXT];
+
+	if (shim->name[0])
+		log_info("%s machines are given %s, which starts %s; Secure Boot %s", kind->machines, file,
+			 shim->loader, shim_describe(shim, text));
+	else
+		log_info("%s machines are given %s; Secure Boot %s in %s (iPXE's release 2.0.0 or newer, "
+			 "ipxeboot.tar.gz, as --ipxe-dir has one)",
+			 kind->machines, file, shim_describe(shim, text), directory);
+}
+
+void ipxe_files_log(const char *directory, const struct ipxe_files *files)
+{
+	for (unsigned k = 0; k < BOOT_KINDS; k++) {
+		const struct boot_kind *kind = &dhcp_boot_kinds[k];
+
 		if (!files->name[k][0])
-			log_info("%s machines cannot boot: there is no %s in %s (%s)", dhcp_boot_kinds[k].machines,
-				 dhcp_boot_kinds[k].names[0], directory, dhcp_boot_kinds[k].source);
+			log_info("%s machines cannot boot: there is no %s in %s (%s)", kind->machines, kind->names[0],
+				 directory, kind->source);
+		else if (kind->shim.ending)
+			log_secure_boot(directory, kind, files->name[k], &files->shim[k]);
+	}
 }

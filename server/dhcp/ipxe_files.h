@@ -5,11 +5,12 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
+#include "dhcp/shim.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { BOOT_KINDS = 4, BOOT_FILE_TEXT = 128 };
+enum { BOOT_KINDS = 4 };
 
 /* One kind of firmware, by its architectures in option 93 (RFC 4578 §2.1 and IANA's registry). */
 struct boot_kind {
@@ -17,7 +18,7 @@ struct boot_kind {
 	const char *machines;  /* for people: "BIOS" */
 	const char *arches[3]; /* loads by TFTP; NULL ends */
 	const char *http_arch; /* loads by HTTP; NULL: never does */
-	const char *shim;      /* how the name of its Secure Boot shim ends; NULL: none */
+	struct shim_kind shim; /* ending NULL: there is no Secure Boot for it */
 	const char *names[7];  /* files that would do, the best first; NULL ends */
 	const char *source;    /* where such a file comes from */
 };
@@ -26,14 +27,16 @@ extern const struct boot_kind dhcp_boot_kinds[BOOT_KINDS];
 
 struct ipxe_files {
 	char name[BOOT_KINDS][BOOT_FILE_TEXT]; /* under --ipxe-dir; "" none */
+	struct shim shim[BOOT_KINDS];	       /* where name is that of a shim: more of it */
 };
 
 /*
- * Chooses for each kind: a shim (X-shimx64.efi, with its X.efi beside it), else the first name that is there. 0, or
+ * Chooses for each kind: a shim with its loader beside it, else the first name that is there (and, as far as it says
+ * so, is for these machines). A shim starts its iPXE with Secure Boot off, too. 0, or
  * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
 int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason);
-/* Logs what is missing, once, with where it comes from. */
-void ipxe_files_log_missing(const char *directory, const struct ipxe_files *files);
+/* Logs what is missing, with where it comes from, and what Secure Boot needs. */
+void ipxe_files_log(const char *directory, const struct ipxe_files *files);
 
 #endif

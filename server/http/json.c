@@ -167,6 +167,17 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 	return json;
 }
 
+static json_t *boot_file_json(const struct boot_kind *kind, const char *file, const struct shim *shim)
+{
+	json_t *json = json_pack("{s:s, s:o, s:o}", "machines", kind->machines, "file", http_text_json(file), "starts",
+				 shim->name[0] ? http_text_json(shim->loader) : json_null());
+	char text[SHIM_SENTENCE_TEXT];
+
+	json_object_set_new(json, "secure_boot",
+			    kind->shim.ending ? http_text_json(shim_describe(shim, text)) : json_null());
+	return json;
+}
+
 json_t *api_dhcp_json(const struct dhcp_status *dhcp)
 {
 	json_t *json = json_pack("{s:s}", "mode", dhcp_mode_name(dhcp->mode)), *interfaces = json_array(),
@@ -179,8 +190,7 @@ json_t *api_dhcp_json(const struct dhcp_status *dhcp)
 		const char *file = dhcp->files.name[k];
 
 		if (file[0])
-			json_array_append_new(there, json_pack("{s:s, s:o}", "machines", kind->machines, "file",
-							       http_text_json(file)));
+			json_array_append_new(there, boot_file_json(kind, file, &dhcp->files.shim[k]));
 		else
 			json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "machines", kind->machines, "file",
 								 kind->names[0], "source", kind->source));

@@ -93,6 +93,7 @@ int request_add_arg(struct request *request, const char *key, const char *value,
 		free(arg->value);
 		return -ENOMEM;
 	}
+	http_text_join_ipxe_bytes(arg->value);
 	http_text_clean(arg->value);
 	request->arg_count++;
 	return 0;

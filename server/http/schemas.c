@@ -80,8 +80,14 @@ const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST
 
 /* ---- the server ---- */
 
-static const struct schema named_file = { .name = "BootFile",
-					  MEMBERS(M("machines", TEXT), M("file", TEXT), M("source", TEXT | OPTIONAL)) };
+static const struct schema boot_file = {
+	.name = "BootFile",
+	MEMBERS(M("machines", TEXT), M("file", TEXT), M("starts", TEXT | NOTHING, .help = "where the file is a shim"),
+		M("secure_boot", TEXT | NOTHING,
+		  .help = "whether it may be on, and what the firmware must trust; null: these machines have none")),
+};
+static const struct schema missing_file = { .name = "MissingBootFile",
+					    MEMBERS(M("machines", TEXT), M("file", TEXT), M("source", TEXT)) };
 static const struct schema dhcp_lease = {
 	.name = "DhcpLease",
 	MEMBERS(M("mac", TEXT), M("address", TEXT), M("name", TEXT), M("expires_ms", NUMBER, .help = "0: never"),
@@ -92,8 +98,8 @@ static const struct schema dhcp = {
 	MEMBERS(M("mode", TEXT), M("state", TEXT | OPTIONAL, .help = "of dnsmasq"), M("pid", NUMBER | OPTIONAL),
 		M("restarts", NUMBER | OPTIONAL), M("message", TEXT | OPTIONAL, .help = "dnsmasq's last words"),
 		M("interfaces", LIST | OPTIONAL), M("tftp", BOOL | OPTIONAL),
-		M("boot_files", LIST | OPTIONAL, .of = &named_file),
-		M("missing_boot_files", LIST | OPTIONAL, .of = &named_file),
+		M("boot_files", LIST | OPTIONAL, .of = &boot_file),
+		M("missing_boot_files", LIST | OPTIONAL, .of = &missing_file),
 		M("leases", LIST | OPTIONAL, .of = &dhcp_lease)),
 };
 static const struct schema machine_counts = { .name = "MachineCounts",

@@ -57,6 +57,34 @@ char *http_text_clean(char *text)
 	return text;
 }
 
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789ABCDEFabcdef";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return !at ? -1 : at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
+}
+
+void http_text_join_ipxe_bytes(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at; to++) {
+		int high = -1, low = -1;
+
+		if (!strncasecmp(at,
+				 "\xff"
+				 "FFFF",
+				 5)) {
+			high = hex_digit(at[5]);
+			low = high < 8 ? -1 : hex_digit(at[6]);
+		}
+		*to = low < 0 ? *at : (char)(high << 4 | low);
+		at += low < 0 ? 1 : 7;
+	}
+	*to = '\0';
+}
+
 void http_text_copy(char *out, size_t out_size, const char *text)
 {
 	size_t len = strlen(text);

@@ -9,6 +9,11 @@
 
 /* Bytes that are no UTF-8 (RFC 3629), and control characters, become '?'; in place. Returns text. */
 char *http_text_clean(char *text);
+/*
+ * iPXE before 2020 escapes the byte xx, from 80 on, as %FFFFFFxx, which is unescaped to the byte FF and "FFFFxx": that
+ * becomes xx again; in place. (FF is in no UTF-8, so it means nothing else.)
+ */
+void http_text_join_ipxe_bytes(char *text);
 /* Copies what fits, never cutting a character in two. */
 void http_text_copy(char *out, size_t out_size, const char *text);
 /* A JSON string, cleaned where that is needed; line breaks and tabs stay. NULL without memory. */

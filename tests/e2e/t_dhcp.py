@@ -4,6 +4,8 @@
 
 Real clients where there are any: OVMF by HTTP boot, arm64 UEFI where qemu-system-arm and qemu-efi-aarch64 are installed. The rest (IA32, vendors' iPXE
 without HTTP, Secure Boot) is a client of packets, dhcpclient.py, which asks as that firmware would and fetches what it is told."""
+import struct
+
 from e2e import *
 import dhcpclient
 
@@ -20,6 +22,32 @@ def boot_files(folder):
     for name in ("arm64/snponly.efi", "snponly-i386.efi"):
         with open(f"{folder}/{name}", "w") as f:
             f.write("stand-in for " + name)
+    return folder
+
+
+def signed(path, signer):
+    """The file, an EFI program, with a certificate table: nobody verifies it here."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    directories = struct.unpack_from("<I", data, 0x3c)[0] + 24 + 112
+    struct.pack_into("<II", data, directories + 4 * 8, len(data), len(signer))
+    return bytes(data) + signer
+
+
+def release_files(folder):
+    """x64 as in ipxeboot.tar.gz of iPXE 2.0.0 (src/util/gensrvimg), with Debian's iPXE."""
+    os.makedirs(folder + "/x86_64")
+    os.makedirs(folder + "/x86_64-sb")
+    shutil.copyfile("/usr/lib/ipxe/undionly.kpxe", folder + "/undionly.kpxe")
+    for name in ("ipxe.efi", "snponly.efi"):
+        shutil.copyfile("/usr/lib/ipxe/" + name, f"{folder}/x86_64/{name}")
+        os.symlink("x86_64/" + name, f"{folder}/{name}")
+        with open(f"{folder}/x86_64-sb/{name}", "wb") as f:
+            f.write(signed("/usr/lib/ipxe/" + name, b"iPXE"))
+        os.symlink("shimx64.efi", f"{folder}/x86_64-sb/{name[:-4]}-shim.efi")
+    with open(folder + "/x86_64-sb/shimx64.efi", "wb") as f:
+        f.write(signed("/usr/lib/ipxe/ipxe.efi", b"Microsoft Corporation UEFI CA 2011"))
+    os.symlink("x86_64-sb", folder + "/sb")
     return folder
 
 
@@ -103,7 +131,26 @@ with Suite() as t:
         server.start()
         equal(client.ask(arch=7).file, "snponly-shimx64.efi", "boot file")
         fetched(f"tftp://{t.lan.ip}/snponly-shimx64.efi", ipxe + "/snponly-shimx64.efi")
+        true("enrolled by hand (MOK)" in server.ctl("status"), "that the loader is not signed is not said")
         os.unlink(ipxe + "/snponly-shimx64.efi")
+
+    with t.case("Secure Boot: the shim of iPXE's release and what it loads beside itself (packets)"):
+        server.stop()
+        release = release_files(os.path.join(t.lan.dir, "ipxeboot"))
+        server.argv += ["--ipxe-dir", release]
+        server.start()
+        shim, loader = "x86_64-sb/snponly-shim.efi", "x86_64-sb/snponly.efi"
+        equal(client.ask(arch=7).file, shim, "boot file")
+        equal(client.ask(arch=16, vendor="HTTPClient").file, f"http://{t.lan.ip}:8080/ipxe/{shim}", "boot file by HTTP")
+        for name in (shim, loader):
+            fetched(f"tftp://{t.lan.ip}/{name}", f"{release}/{name}")
+            fetched(f"http://{t.lan.ip}:8080/ipxe/{name}", f"{release}/{name}")
+        needs = "may be on where the firmware trusts Microsoft Corporation UEFI CA 2011"
+        true(f"UEFI x64: {shim}; Secure Boot {needs}\n" in server.ctl("status"), f"status: {server.ctl('status')}")
+        true(f"UEFI x64 machines are given {shim}, which starts {loader}; Secure Boot {needs}" in server.log(), "the log does not say it")
+        server.argv += ["--ipxe-dir", ipxe]
+        server.stop()
+        server.start()
 
     name = "arm64: AAVMF's PXE fetches the boot file"
     if not shutil.which(QEMU_ARM) or not os.path.exists(AAVMF):

@@ -40,7 +40,9 @@ static void fake_facts(void *arg, struct http_facts *facts)
 					    .interfaces = { "br0" },
 					    .interface_count = 1,
 					    .tftp = true,
-					    .files.name = { "undionly.kpxe" },
+					    .files.name = { "undionly.kpxe", "", "", "arm64-sb/snponly-shim.efi" },
+					    .files.shim[3] = { "arm64-sb/snponly-shim.efi", "arm64-sb/snponly.efi",
+							       .ca_2023 = true },
 					    .leases = malloc(sizeof(leases)),
 					    .lease_count = array_len(leases) };
 	memcpy(facts->dhcp.leases, leases, sizeof(leases));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* want NULL: the header is not there. */
@@ -104,6 +105,32 @@ static void test_files_that_boots_begin_with(void **state)
 	expect_file(f, "/ipxe/efi/autoexec.ipxe", "THEIRS", "autoexec.ipxe by 127.0.0.1");
 }
 
+/* A shim and what it loads beside itself, as iPXE's release has them: the shim's name is a link. */
+static void test_shim_in_a_folder(void **state)
+{
+	struct fixture *f = *state;
+	char path[160];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/x86_64-sb", f->ipxe_dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/x86_64-sb/shimx64.efi", f->ipxe_dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("SHIM", file);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/x86_64-sb/snponly-shim.efi", f->ipxe_dir);
+	assert_int_equal(symlink("shimx64.efi", path), 0);
+	snprintf(path, sizeof(path), "%s/x86_64-sb/snponly.efi", f->ipxe_dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("LOADER", file);
+	fclose(file);
+	expect_file(f, "/ipxe/x86_64-sb/snponly-shim.efi", "SHIM", "snponly-shim.efi by 127.0.0.1");
+	expect_file(f, "/ipxe/x86_64-sb/snponly.efi", "LOADER", "snponly.efi by 127.0.0.1");
+	expect_file(f, "/ipxe/x86_64-sb/autoexec.ipxe", "chain --replace", "");
+}
+
 /* Four times of what a body may have, without end: nobody listens any longer. */
 static void test_a_body_without_end(void **state)
 {
@@ -150,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_headers, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_when_to_ask_again, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_files_that_boots_begin_with, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_shim_in_a_folder, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_a_body_without_end, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_one_address_leaves_room, fixture_start, fixture_stop),
 	};

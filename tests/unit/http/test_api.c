@@ -13,7 +13,7 @@
 static void test_status(void **state)
 {
 	json_t *status = api_get(*state, "/api/v1/status");
-	json_t *machines = json_object_get(status, "machines"), *leases, *dhcp = json_object_get(status, "dhcp");
+	json_t *machines = json_object_get(status, "machines"), *leases, *dhcp = json_object_get(status, "dhcp"), *shim;
 
 	assert_string_equal(text_of(status, "version"), "test");
 	assert_int_equal(json_integer_value(json_object_get(machines, "total")), 2);
@@ -33,7 +33,13 @@ static void test_status(void **state)
 	assert_true(json_is_true(json_object_get(dhcp, "tftp")));
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "machines"), "BIOS");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "file"), "undionly.kpxe");
-	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 1);
+	assert_true(
+		json_is_null(json_object_get(json_array_get(json_object_get(dhcp, "boot_files"), 0), "secure_boot")));
+	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 2);
+	shim = json_array_get(json_object_get(dhcp, "boot_files"), 1);
+	assert_string_equal(text_of(shim, "file"), "arm64-sb/snponly-shim.efi");
+	assert_string_equal(text_of(shim, "starts"), "arm64-sb/snponly.efi");
+	assert_string_equal(text_of(shim, "secure_boot"), "may be on where the firmware trusts Microsoft UEFI CA 2023");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "file"),
 			    "snponly.efi");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "missing_boot_files"), 1), "source"),

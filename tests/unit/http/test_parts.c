@@ -237,6 +237,58 @@ static void test_arguments(void **state)
 	request_unref(request);
 }
 
+/* What %FFFFFFxx is by now: a byte FF, then FFFFxx. */
+static void test_bytes_of_old_ipxe(void **state)
+{
+	static const struct {
+		const char *given, *wanted;
+	} cases[] = {
+		{ "\xff"
+		  "FFFFC3"
+		  "\xff"
+		  "FFFFBC",
+		  "\xc3\xbc" },
+		{ "a\xff"
+		  "ffffe4b",
+		  "a\xe4"
+		  "b" },
+		{ "\xff"
+		  "FFFF80",
+		  "\x80" },
+		{ "\xff"
+		  "FFFF7F",
+		  "\xff"
+		  "FFFF7F" }, /* no byte that would be written so */
+		{ "\xff"
+		  "FFFFC",
+		  "\xff"
+		  "FFFFC" },
+		{ "\xff"
+		  "FFFF",
+		  "\xff"
+		  "FFFF" },
+		{ "\xff"
+		  "FFFG80",
+		  "\xff"
+		  "FFFG80" },
+		{ "\xff"
+		  "FFFFFF"
+		  "FFFFC3",
+		  "\xff"
+		  "FFFFC3" }, /* once */
+		{ "FFFFC3", "FFFFC3" },
+		{ "", "" },
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		snprintf(text, sizeof(text), "%s", cases[i].given);
+		http_text_join_ipxe_bytes(text);
+		assert_string_equal(text, cases[i].wanted);
+	}
+}
+
 static void test_bodies(void **state)
 {
 	static const char *const bad[] = { "{", "[]", "1", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}", "{} x", "null" };
@@ -373,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_limiter),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_bytes_of_old_ipxe),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_errors_are_json_whatever_they_say),
 		cmocka_unit_test(test_what_a_machine_asks),

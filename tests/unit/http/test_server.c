@@ -72,6 +72,13 @@ static void test_boot_asks_with_what_the_socket_says(void **state)
 	assert_string_equal(fake_boot.last_ask.server, "127.0.0.1");
 	snprintf(url, sizeof(url), "http://%s", f->address);
 	assert_string_equal(fake_boot.last_ask.base_url, url);
+	/* As iPXE of 2019 escapes the bytes of "Müller", and as later ones do. */
+	answer = ask(f, VIA_TCP, "GET",
+		     "/boot?mac=52-54-00-00-00-02&serial=M%FFFFFFC3%FFFFFFBCller&product=M%C3%BCller", "", NULL);
+	assert_int_equal(answer.status, 200);
+	answer_free(&answer);
+	assert_string_equal(fake_boot.last_ask.serial, "M\xc3\xbcller");
+	assert_string_equal(fake_boot.last_ask.product, "M\xc3\xbcller");
 }
 
 static void test_a_machine_that_gets_no_answer_is_told_to_come_back(void **state)
