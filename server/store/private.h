@@ -20,6 +20,7 @@ enum {
 };
 #define STORE_SIZE_MAX ((uint64_t)16 << 40)
 
+struct reach;
 struct shared_disk;
 struct store_backend;
 
@@ -50,6 +51,8 @@ struct store {
 	char inventory_path[STATE_DIR_TEXT + 16];
 	char qemu_img[256];
 	int lock_fd;
+	struct reach *reach;
+	bool stopped; /* store_stop */
 	struct pool *pool;
 	struct inventory *inventory;
 	atomic_bool closing; /* imports end early */
@@ -67,6 +70,10 @@ struct store {
 	pthread_mutex_t shared_mutex;		     /* guards the list, not what is in it */
 	struct shared_disk *shared;		     /* shared.c */
 };
+
+/* store_open, told how to find out what kind of file system a folder is on (mount_kind.h), and how often to beat (beat.h). */
+int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path), unsigned period_ms, struct pool *pool,
+		  struct store **store, struct reason *reason);
 
 /* STATE/FOLDER/NAME; folder or name may be NULL. Returns out. */
 const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX]);
