@@ -80,7 +80,8 @@ struct beat_found {
 
 static const char *beat_path(const struct beat *beat, bool fresh, char out[PATH_MAX])
 {
-	snprintf(out, PATH_MAX, "%s/" BEAT_FOLDER "/%s%s", beat->folder, fresh ? BEAT_NEW : BEAT_FILE, fresh ? beat->own.token : "");
+	snprintf(out, PATH_MAX, "%s/" BEAT_FOLDER "/%s%s", beat->folder, fresh ? BEAT_NEW : BEAT_FILE,
+		 fresh ? beat->own.token : "");
 	return out;
 }
 
@@ -96,8 +97,8 @@ static void beat_look(const struct beat *beat, struct beat_found *found)
 		found->err = -errno;
 	else if (!S_ISREG(st.st_mode))
 		found->err = -EINVAL;
-	while (!found->err && found->size < sizeof(found->bytes) && (got = read(fd, found->bytes + found->size,
-										 sizeof(found->bytes) - found->size)) > 0)
+	while (!found->err && found->size < sizeof(found->bytes) &&
+	       (got = read(fd, found->bytes + found->size, sizeof(found->bytes) - found->size)) > 0)
 		found->size += (size_t)got;
 	if (got < 0)
 		found->err = -errno;
@@ -144,8 +145,7 @@ static int beat_write(struct beat *beat)
 /* A write of ours that failed may have come through all the same, so any count up to ours is ours. */
 static bool beat_is_own(const struct beat *beat, const struct beat_found *found)
 {
-	return found->valid && !strcmp(found->record.token, beat->own.token) &&
-	       found->record.count <= beat->own.count;
+	return found->valid && !strcmp(found->record.token, beat->own.token) && found->record.count <= beat->own.count;
 }
 
 static const char *beat_who(const struct beat_found *found, char out[160])
@@ -179,9 +179,10 @@ static int beat_refuse(const struct beat *beat, const char *what, int err, struc
 {
 	char path[PATH_MAX];
 
-	return reason_refuse(reason, err,
-			     "%s cannot be %s: %s; it shows whether another sanbootd uses this folder, where locks do not",
-			     beat_path(beat, false, path), what, strerror(-err));
+	return reason_refuse(
+		reason, err,
+		"%s cannot be %s: %s; it shows whether another sanbootd uses this folder, where locks do not",
+		beat_path(beat, false, path), what, strerror(-err));
 }
 
 /* Does nobody use the folder for certain? */
@@ -299,7 +300,8 @@ static bool beat_meet(struct beat *beat, const struct beat_found *found)
 	reason_set(&what,
 		   "another %s has %s %s: it is refused or ends by itself. Let one server use that folder only, and look "
 		   "at the disks that it may have written: sanbootctl volume list",
-		   beat_who(found, who), other->state == BEAT_STARTING ? "tried to start in" : "served from", beat->folder);
+		   beat_who(found, who), other->state == BEAT_STARTING ? "tried to start in" : "served from",
+		   beat->folder);
 	beat->config.seen(beat->config.arg, &what);
 	return true;
 }

@@ -26,10 +26,9 @@ void beat_record_format(const struct beat_record *record, char out[BEAT_BYTES])
 	int len = snprintf(text, sizeof(text),
 			   "sanbootd-beat 1\nterm %llu\ncount %llu\nstate %s\ntoken %s\nboot-id %s\npid-space %llu\n"
 			   "pid %llu\nstarted %llu\nhost %s\n",
-			   (unsigned long long)record->term, (unsigned long long)record->count,
-			   states[record->state], record->token, record->boot_id,
-			   (unsigned long long)record->pid_space, (unsigned long long)record->pid,
-			   (unsigned long long)record->started, record->host);
+			   (unsigned long long)record->term, (unsigned long long)record->count, states[record->state],
+			   record->token, record->boot_id, (unsigned long long)record->pid_space,
+			   (unsigned long long)record->pid, (unsigned long long)record->started, record->host);
 
 	memset(out, ' ', BEAT_BYTES);
 	memcpy(out, text, (size_t)len);

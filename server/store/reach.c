@@ -66,11 +66,9 @@ static void reach_superseded(void *arg, const struct reason *what)
 static int reach_take(struct reach *reach, size_t i, const char *path, const char *kind, unsigned period_ms,
 		      struct reason *reason)
 {
-	const struct beat_config config = { .folder = path,
-					    .period_ms = period_ms,
-					    .seen = reach_seen,
-					    .superseded = reach_superseded,
-					    .arg = reach };
+	const struct beat_config config = {
+		.folder = path, .period_ms = period_ms, .seen = reach_seen, .superseded = reach_superseded, .arg = reach
+	};
 	struct reason what;
 
 	reason_set(&what,

@@ -122,8 +122,8 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 	return store_open_on(state_dir, mount_kind_of, BEAT_PERIOD_MS, pool, store, reason);
 }
 
-int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path), unsigned period_ms, struct pool *pool,
-		  struct store **store, struct reason *reason)
+int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path), unsigned period_ms,
+		  struct pool *pool, struct store **store, struct reason *reason)
 {
 	struct store *made = calloc(1, sizeof(*made));
 	char path[PATH_MAX];

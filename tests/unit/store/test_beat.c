@@ -132,11 +132,9 @@ static void wait_for(struct beats *b, const unsigned *count)
 
 static int take(struct beats *b, unsigned period_ms, struct beat **beat, struct reason *reason)
 {
-	const struct beat_config config = { .folder = b->f->state,
-					    .period_ms = period_ms,
-					    .seen = on_seen,
-					    .superseded = on_superseded,
-					    .arg = b };
+	const struct beat_config config = {
+		.folder = b->f->state, .period_ms = period_ms, .seen = on_seen, .superseded = on_superseded, .arg = b
+	};
 
 	slept_ms = 0;
 	pauses = 0;
