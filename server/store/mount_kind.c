@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 
+#include <stdint.h>
 #include <sys/vfs.h>
 
 static const struct {
@@ -21,7 +22,7 @@ static const struct {
 	{ 0x786f4256, "vboxsf" }, { 0xbacbacbc, "vmhgfs" }, { 0x7c7c6673, "prl_fs" },
 };
 
-const char *mount_kind_name(uint64_t f_type)
+static const char *kind_name(uint64_t f_type)
 {
 	/* The field is signed, and on some machines wider than the number. */
 	for (size_t i = 0; i < array_len(kinds); i++) {
@@ -35,5 +36,5 @@ const char *mount_kind_of(const char *path)
 {
 	struct statfs fs;
 
-	return statfs(path, &fs) ? NULL : mount_kind_name((uint64_t)fs.f_type);
+	return statfs(path, &fs) ? NULL : kind_name((uint64_t)fs.f_type);
 }

@@ -3,11 +3,10 @@
 #ifndef STORE_MOUNT_KIND_H
 #define STORE_MOUNT_KIND_H
 
-#include <stdint.h>
-
-/* What a person calls the file system with this statfs(2) f_type, where locks may not reach; NULL: it is one host's. */
-const char *mount_kind_name(uint64_t f_type);
-/* The same of the one that holds path; NULL also where it cannot be told. */
+/*
+ * What a person calls the file system that holds path, where locks may not reach; NULL: it is one host's, or that cannot be
+ * told.
+ */
 const char *mount_kind_of(const char *path);
 
 #endif

@@ -71,10 +71,6 @@ struct store {
 	struct shared_disk *shared;		     /* shared.c */
 };
 
-/* store_open, told how to find out what kind of file system a folder is on (mount_kind.h), and how often to beat (beat.h). */
-int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path), unsigned period_ms,
-		  struct pool *pool, struct store **store, struct reason *reason);
-
 /* STATE/FOLDER/NAME; folder or name may be NULL. Returns out. */
 const char *store_path(const struct store *store, const char *folder, const char *name, char out[PATH_MAX]);
 /* Is it the name of a file in one of our folders: no '/', not hidden, not too long? */

@@ -119,12 +119,6 @@ static int find_qemu_img(struct store *store, struct reason *reason)
 
 int store_open(const char *state_dir, struct pool *pool, struct store **store, struct reason *reason)
 {
-	return store_open_on(state_dir, mount_kind_of, BEAT_PERIOD_MS, pool, store, reason);
-}
-
-int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path), unsigned period_ms,
-		  struct pool *pool, struct store **store, struct reason *reason)
-{
 	struct store *made = calloc(1, sizeof(*made));
 	char path[PATH_MAX];
 	int err = 0;
@@ -151,7 +145,7 @@ int store_open_on(const char *state_dir, const char *(*kind_of)(const char *path
 	for (size_t i = 0; i < array_len(folders) && !err; i++)
 		err = make_folder(store_path(made, folders[i], NULL, path), reason);
 	if (!err)
-		err = reach_open(made->dir, kind_of, period_ms, &made->reach, reason);
+		err = reach_open(made->dir, mount_kind_of, BEAT_PERIOD_MS, &made->reach, reason);
 	/* Nobody else may reach what is being imported: qemu-img's output is writable for all while it is made. */
 	if (!err && chmod(store_path(made, "tmp", NULL, path), 0700))
 		err = reason_refuse(reason, -errno, "%s: %s", path, strerror(errno));

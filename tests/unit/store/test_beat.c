@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Two servers on one folder that locks do not reach: whom the second one finds, when it is refused, and which of two that
- * serve leaves. The other server is bytes in the file, or a second store in this process whose lock is another file.
+ * serve leaves. The other server is bytes in the file, or a second one in this process.
  */
 #include "store/fixture.h"
 
@@ -9,6 +9,7 @@
 #include "store/beat.h"
 #include "store/beat_record.h"
 #include "store/mount_kind.h"
+#include "store/reach.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,8 +36,9 @@ int nanosleep(const struct timespec *time, struct timespec *left)
 {
 	(void)left;
 	slept_ms += (uint64_t)time->tv_sec * 1000 + (uint64_t)time->tv_nsec / 1000000;
+	pauses++;
 	if (at_pause)
-		at_pause(pause_arg, ++pauses);
+		at_pause(pause_arg, pauses);
 	return 0;
 }
 
@@ -174,19 +177,36 @@ static int teardown(void **state)
 
 /* ---- kinds of file systems ---- */
 
+static long file_system; /* what every folder is on */
+
+int statfs(const char *path, struct statfs *fs)
+{
+	*fs = (struct statfs){ .f_type = file_system };
+	if (!strcmp(path, "/no/such/folder")) {
+		errno = ENOENT;
+		return -1;
+	}
+	return 0;
+}
+
+static const char *kind_of(long f_type)
+{
+	file_system = f_type;
+	return mount_kind_of("/state");
+}
+
 static void test_kinds(void **state)
 {
 	(void)state;
-	assert_string_equal(mount_kind_name(0x6969), "NFS");
-	assert_string_equal(mount_kind_name(0x01021997), "9p");
-	assert_string_equal(mount_kind_name(0x65735546), "FUSE");
-	assert_string_equal(mount_kind_name(0xff534d42), "SMB");
-	assert_string_equal(mount_kind_name(0xffffffffff534d42), "SMB"); /* as a signed field has it */
-	assert_null(mount_kind_name(0xef53));				 /* ext4 */
-	assert_null(mount_kind_name(0x58465342));			 /* XFS */
-	assert_null(mount_kind_name(0x01021994));			 /* tmpfs */
-	assert_null(mount_kind_of("/proc"));
+	assert_string_equal(kind_of(0x6969), "NFS");
+	assert_string_equal(kind_of(0x01021997), "9p");
+	assert_string_equal(kind_of(0x65735546), "FUSE");
+	assert_string_equal(kind_of(0xff534d42), "SMB");
+	assert_string_equal(kind_of((int32_t)0xff534d42), "SMB"); /* as a signed field has it */
 	assert_null(mount_kind_of("/no/such/folder"));
+	assert_null(kind_of(0xef53));	  /* ext4 */
+	assert_null(kind_of(0x58465342)); /* XFS */
+	assert_null(kind_of(0x01021994)); /* tmpfs */
 }
 
 /* ---- the bytes ---- */
@@ -481,7 +501,7 @@ static void test_later_server(void **state)
 	expect_superseded(*state, BEAT_STOPPED);
 }
 
-/* ---- stores ---- */
+/* ---- folders of a state directory ---- */
 
 static const char *is_nfs(const char *path)
 {
@@ -512,51 +532,48 @@ static int find_events(struct inventory_tx *tx, void *arg)
 	return event_each(tx, 0, 0, 1000, find_event, arg);
 }
 
+static int reach(struct beats *b, const char *(*kind)(const char *path), struct reach **made, struct reason *reason)
+{
+	pauses = 0;
+	return reach_open(b->f->state, kind, LONG_MS, made, reason);
+}
+
 static void test_two_stores(void **state)
 {
 	struct beats *b = *state;
-	struct fixture *f = b->f;
-	struct store *first, *second = NULL;
+	struct reach *first, *second = NULL;
 	struct reason reason = { "" };
 	unsigned warnings = 0, events = 0;
-	char path[600];
 
-	assert_int_equal(store_open_on(f->state, is_nfs, SHORT_MS, f->pool, &first, &reason), -EBUSY); /* the lock */
-	snprintf(path, sizeof(path), "%s/.beat", f->state);
-	assert_int_equal(access(path, F_OK), -1);
-	store_stop(f->store);
-	store_close(f->store);
-	assert_int_equal(store_open_on(f->state, is_nfs, SHORT_MS, f->pool, &first, &reason), 0);
-	f->store = first;
-	assert_int_equal(store_attach(first, f->inventory, &reason), 0);
-	store_each_warning(first, count_warning, &warnings);
+	assert_int_equal(reach(b, is_nfs, &first, &reason), 0);
+	reach_attach(first, b->f->inventory);
+	reach_each_warning(first, count_warning, &warnings);
 	assert_int_equal(warnings, 1);
-	assert_int_equal(in_write(f, find_events, &events), 0);
+	assert_int_equal(in_write(b->f, find_events, &events), 0);
 	assert_int_equal(events, 1);
-	/* The second one's lock is another file: as if it was not reached. */
-	snprintf(path, sizeof(path), "%s/lock", f->state);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(store_open_on(f->state, is_nfs, LONG_MS, f->pool, &second, &reason), -EBUSY);
+	assert_int_equal(reach(b, is_nfs, &second, &reason), -EBUSY);
 	assert_null(second);
-	assert_non_null(strstr(reason.text, f->state));
+	assert_non_null(strstr(reason.text, b->f->state));
+	reach_attach(first, NULL);
+	reach_close(first);
+	assert_int_equal(reach(b, is_nfs, &second, &reason), 0);
+	reach_close(second);
 }
 
 static void test_local_store(void **state)
 {
 	struct beats *b = *state;
-	struct fixture *f = b->f;
+	struct reach *local;
 	struct reason reason = { "" };
 	unsigned warnings = 0;
-	char path[600];
 
-	store_close(f->store);
 	put_other(b); /* it was on a network until now */
-	assert_int_equal(store_open_on(f->state, is_local, LONG_MS, f->pool, &f->store, &reason), 0);
-	store_each_warning(f->store, count_warning, &warnings);
+	assert_int_equal(reach(b, is_local, &local, &reason), 0);
+	reach_each_warning(local, count_warning, &warnings);
 	assert_int_equal(warnings, 0);
+	assert_int_equal(pauses, 0);
 	assert_true(is_others(b));
-	snprintf(path, sizeof(path), "%s/children/.beat", f->state);
-	assert_int_equal(access(path, F_OK), -1);
+	reach_close(local);
 }
 
 int main(void)
