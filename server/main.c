@@ -334,11 +334,13 @@ static void stop(struct daemon *d)
 	stop_targets(d);
 	if (d->boot)
 		boot_free(d->boot);
-	/* An import in progress ends with the store, and writes to the inventory until then. */
+	/* An import in progress writes to the inventory; and only the store's lock keeps another server away from that. */
 	if (d->store)
-		store_close(d->store);
+		store_stop(d->store);
 	if (d->inventory)
 		inventory_close(d->inventory);
+	if (d->store)
+		store_close(d->store);
 	pool_free(d->pool);
 	if (d->control)
 		loop_stop(d->control);

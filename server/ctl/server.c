@@ -147,6 +147,8 @@ static void print_status(const struct ctl *ctl, const json_t *status)
 		print_field(i ? "" : "own scripts", "%s", json_string_value(portal));
 	json_array_foreach(json_object_get(status, "problems"), i, portal)
 		print_problem(i ? "" : "not used", portal);
+	json_array_foreach(json_object_get(status, "warnings"), i, portal)
+		print_field("warning", "%s", json_string_value(portal));
 	if (!image[0])
 		puts("\nmake a golden image with: sanbootctl image build debian --name debian");
 }

@@ -150,6 +150,19 @@ static void add_counts(json_t *status, const struct counts_job *counts, const js
 	json_object_set_new(status, "enrol", json_string(policy_enrol_name(counts->policy.enrol)));
 }
 
+static void add_warning(void *arg, const char *text)
+{
+	json_array_append_new(arg, http_text_json(text));
+}
+
+static void add_warnings(struct http *http, json_t *status)
+{
+	json_t *warnings = json_array();
+
+	store_each_warning(http->config.store, add_warning, warnings);
+	json_object_set_new(status, "warnings", warnings);
+}
+
 void handle_status(struct request *request)
 {
 	struct http *http = request->http;
@@ -181,6 +194,7 @@ void handle_status(struct request *request)
 	json_object_set_new(status, "http", json_string(http->listeners[0].address));
 	add_counts(status, &counts, machines, &space);
 	add_site(http, status);
+	add_warnings(http, status);
 	json_decref(machines);
 	reply_json(request, 200, status);
 out:

@@ -133,7 +133,8 @@ const struct schema schema_status = {
 		M("volumes", MAP, .of = &volume_use, .help = "by kind"), M("snapshots", OBJECT, .of = &volume_use),
 		M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT), M("entries", LIST, .of = &boot_entry),
 		M("templates", LIST),
-		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why")),
+		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why"),
+		M("warnings", LIST, .help = "what is wrong with where the state directory is")),
 };
 const struct schema schema_policy = { .name = "Policy", .open = true, .example = "{\"enrol\": \"approve\"}" };
 

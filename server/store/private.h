@@ -20,6 +20,7 @@ enum {
 };
 #define STORE_SIZE_MAX ((uint64_t)16 << 40)
 
+struct reach;
 struct shared_disk;
 struct store_backend;
 
@@ -50,6 +51,8 @@ struct store {
 	char inventory_path[STATE_DIR_TEXT + 16];
 	char qemu_img[256];
 	int lock_fd;
+	struct reach *reach;
+	bool stopped; /* store_stop */
 	struct pool *pool;
 	struct inventory *inventory;
 	atomic_bool closing; /* imports end early */

@@ -5,7 +5,10 @@
 #include "base/parse.h"
 #include "base/util.h"
 #include "store/backend.h"
+#include "store/beat.h"
+#include "store/mount_kind.h"
 #include "store/private.h"
+#include "store/reach.h"
 #include "store/shared.h"
 
 #include <errno.h>
@@ -141,6 +144,8 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 		err = take_lock(made, reason);
 	for (size_t i = 0; i < array_len(folders) && !err; i++)
 		err = make_folder(store_path(made, folders[i], NULL, path), reason);
+	if (!err)
+		err = reach_open(made->dir, mount_kind_of, BEAT_PERIOD_MS, &made->reach, reason);
 	/* Nobody else may reach what is being imported: qemu-img's output is writable for all while it is made. */
 	if (!err && chmod(store_path(made, "tmp", NULL, path), 0700))
 		err = reason_refuse(reason, -errno, "%s: %s", path, strerror(errno));
@@ -157,14 +162,31 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 int store_attach(struct store *store, struct inventory *inventory, struct reason *reason)
 {
 	store->inventory = inventory;
+	reach_attach(store->reach, inventory);
 	return store_reclaim(store, reason);
+}
+
+void store_each_warning(struct store *store, void (*each)(void *arg, const char *text), void *arg)
+{
+	reach_each_warning(store->reach, each, arg);
+}
+
+void store_stop(struct store *store)
+{
+	if (store->stopped)
+		return;
+	store->stopped = true;
+	import_fini(store);
+	if (store->reach)
+		reach_attach(store->reach, NULL);
 }
 
 void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	import_fini(store);
+	store_stop(store);
+	reach_close(store->reach);
 	shared_fini(store);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);

@@ -27,7 +27,7 @@ struct store;
 
 /*
  * Makes the folders, takes the lock of the state directory (STATE/lock: another process there is -EBUSY with its pid in
- * reason), finds qemu-img. The lock must be taken before the inventory is opened: call this first, with inventory NULL,
+ * reason; so is one on another host or mount, which locks do not reach: reach.h), finds qemu-img. The lock must be taken before the inventory is opened: call this first, with inventory NULL,
  * then store_attach.
  */
 int store_open(const char *state_dir, struct pool *pool, struct store **store, struct reason *reason);
@@ -36,10 +36,11 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
  * images are there.
  */
 int store_attach(struct store *store, struct inventory *inventory, struct reason *reason);
-/*
- * Ends what is being imported (which needs the inventory and the pool: call it before theirs are closed), gives the
- * lock back.
- */
+/* What a person is to know of where the state directory is, a sentence each. Any thread. */
+void store_each_warning(struct store *store, void (*each)(void *arg, const char *text), void *arg);
+/* Ends what is being imported. The inventory and the pool are used until then, and no more afterwards. */
+void store_stop(struct store *store);
+/* Gives the lock back, and frees it. The inventory is in that folder: it should be closed before, and store_stop be called before that. */
 void store_close(struct store *store);
 const char *store_inventory_path(const struct store *store);
 

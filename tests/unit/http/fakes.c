@@ -475,6 +475,12 @@ int store_get_space(struct store *store, const struct policy *policy, struct sto
 	return 0;
 }
 
+void store_each_warning(struct store *store, void (*each)(void *arg, const char *text), void *arg)
+{
+	(void)store;
+	each(arg, "/state is on a file system of the kind NFS");
+}
+
 /* ---- stages ---- */
 
 void boot_seen_fetch(struct boot *boot, const char *address, const char *file)

@@ -306,6 +306,8 @@ static void test_groups(void **state)
 	assert_int_equal(json_integer_value(json_object_get(group, "line")), 3);
 	assert_int_equal(json_array_size(json_object_get(answer, "entries")), 1);
 	assert_int_equal(json_array_size(json_object_get(answer, "templates")), 1);
+	group = json_array_get(json_object_get(answer, "warnings"), 0);
+	assert_string_equal(json_string_value(group), "/state is on a file system of the kind NFS");
 	json_decref(answer);
 }
 
