@@ -27,8 +27,8 @@ struct store;
 
 /*
  * Makes the folders, takes the lock of the state directory (STATE/lock: another process there is -EBUSY with its pid in
- * reason; so is one on another host or mount, which locks do not reach: reach.h), finds qemu-img. The lock must be taken before the inventory is opened: call this first, with inventory NULL,
- * then store_attach.
+ * reason; so is one on another host or mount, which locks do not reach: reach.h), finds qemu-img. Blocks, there for some
+ * seconds. The lock must be taken before the inventory is opened: call this first, with inventory NULL, then store_attach.
  */
 int store_open(const char *state_dir, struct pool *pool, struct store **store, struct reason *reason);
 /*
@@ -40,7 +40,7 @@ int store_attach(struct store *store, struct inventory *inventory, struct reason
 void store_each_warning(struct store *store, void (*each)(void *arg, const char *text), void *arg);
 /* Ends what is being imported. The inventory and the pool are used until then, and no more afterwards. */
 void store_stop(struct store *store);
-/* Gives the lock back, and frees it. The inventory is in that folder: it should be closed before, and store_stop be called before that. */
+/* Gives the lock back, which keeps other servers from the inventory, too: close that before, and call store_stop first. */
 void store_close(struct store *store);
 const char *store_inventory_path(const struct store *store);
 
