@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Chromium, driven through chromedriver by the WebDriver protocol (W3C), with nothing but Python's own library."""
-import base64, json, os, shutil, subprocess, sys, urllib.error, urllib.request
+import base64, json, os, shutil, socket, subprocess, sys, urllib.error, urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from e2e import Failed, Process, SLOW, until
@@ -31,15 +31,18 @@ class Element:
 
 
 def name_localhost(directory):
-    """chromedriver asks for "localhost", which debootstrap's root does not know: it has no /etc/hosts. Here, where mounts are this
-    test's own, /etc becomes a copy in memory that has one."""
-    if os.path.exists("/etc/hosts"):
+    """chromedriver asks for "localhost", which debootstrap's root does not know: it has no /etc/hosts, or one without that name. Here,
+    where mounts are this test's own, /etc becomes a copy in memory that has it."""
+    try:
+        socket.gethostbyname("localhost")
         return
+    except OSError:
+        pass
     copy = os.path.join(directory, "etc")
     os.mkdir(copy)
     for command in (["mount", "-t", "tmpfs", "etc", copy], ["cp", "-a", "/etc/.", copy], ["mount", "--move", copy, "/etc"]):
         subprocess.run(command, check=True)
-    with open("/etc/hosts", "w") as f:
+    with open("/etc/hosts", "a") as f:
         f.write("127.0.0.1 localhost\n")
 
 
