@@ -281,47 +281,50 @@ int convert_check(const struct convert *how, struct reason *reason)
 			       -EUCLEAN, reason);
 }
 
-int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason)
+/* What qemu-img prints of the source as JSON: its member of that name, 0 where there is none. 0 or -errno; child: its words. */
+static int ask_number(const struct convert *how, char *const options[2], const char *member, struct child *child,
+		      uint64_t *number, struct reason *reason)
 {
-	char json[256], info[] = "info", output[] = "--output=json";
-	char *argv[] = { (char *)(uintptr_t)how->qemu_img, info, output, json, NULL };
-	struct child child;
-	json_t *root, *size;
+	char json[256], output[] = "--output=json";
+	char *argv[] = { (char *)(uintptr_t)how->qemu_img, options[0], output, json, options[1], NULL };
+	json_t *root, *value;
 	int code, err;
 
 	source_json(how, json, sizeof(json));
-	err = run(argv, how, -1, &child, &code, reason);
+	err = run(argv, how, -1, child, &code, reason);
 	if (err)
 		return err;
-	root = code ? NULL : json_loads(child.out.text, 0, NULL);
-	size = json_object_get(root, "virtual-size");
-	if (json_is_integer(size) && json_integer_value(size) > 0) {
-		*size_bytes = (uint64_t)json_integer_value(size);
-	} else {
-		err = convert_explain(how->format, child.err.text, -EUCLEAN, reason);
-	}
+	root = code ? NULL : json_loads(child->out.text, 0, NULL);
+	value = json_object_get(root, member);
+	*number = json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
 	json_decref(root);
-	return err;
+	return 0;
+}
+
+int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason *reason)
+{
+	char info[] = "info";
+	char *const options[] = { info, NULL };
+	struct child child;
+	uint64_t size;
+	int err = ask_number(how, options, "virtual-size", &child, &size, reason);
+
+	if (err)
+		return err;
+	if (!size)
+		return convert_explain(how->format, child.err.text, -EUCLEAN, reason);
+	*size_bytes = size;
+	return 0;
 }
 
 int convert_measure(const struct convert *how, uint64_t *needed_bytes, struct reason *reason)
 {
-	char json[256], measure[] = "measure", output[] = "--output=json", format[] = "-Oraw";
-	char *argv[] = { (char *)(uintptr_t)how->qemu_img, measure, output, format, json, NULL };
+	char measure[] = "measure", format[] = "-Oraw";
+	char *const options[] = { measure, format };
 	struct child child;
-	json_t *root, *required;
-	int code, err;
 
-	source_json(how, json, sizeof(json));
-	err = run(argv, how, -1, &child, &code, reason);
-	if (err)
-		return err;
-	root = code ? NULL : json_loads(child.out.text, 0, NULL);
-	required = json_object_get(root, "required");
-	/* An older one cannot say it of every format: then the file system is watched while it converts. */
-	*needed_bytes = json_is_integer(required) ? (uint64_t)json_integer_value(required) : 0;
-	json_decref(root);
-	return 0;
+	/* An older one cannot say it of every format (0): then the file system is watched while it converts. */
+	return ask_number(how, options, "required", &child, needed_bytes, reason);
 }
 
 int convert_run(const struct convert *how, struct reason *reason)
