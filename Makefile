@@ -26,17 +26,18 @@ $(B)/sanbootd $(B)/bench/constant: whole_program := yes
 
 # What a folder of server/ may use, itself first ("daemon": the files beside the folders); tests/check-includes holds them to it.
 USES_base := base
+USES_doctor := doctor base
 USES_disk := disk base
 USES_scsi := scsi disk base
 USES_iscsi := iscsi scsi disk base
 USES_inventory := inventory assets base
-USES_store := store inventory disk assets base
-USES_boot := boot store inventory disk assets base
-USES_http := http boot dhcp store inventory disk assets base
+USES_store := store doctor inventory disk assets base
+USES_boot := boot store doctor inventory disk assets base
+USES_http := http boot dhcp store doctor inventory disk assets base
 USES_dhcp := dhcp inventory assets base
 USES_ctl := ctl assets base
-USES_daemon := daemon http dhcp boot store iscsi scsi inventory disk assets base
-FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
+USES_daemon := daemon http dhcp boot store doctor iscsi scsi inventory disk assets base
+FOLDERS := base doctor disk scsi iscsi inventory store boot http dhcp ctl daemon
 ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
 
 lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c server/$(1)/*/*.c))))

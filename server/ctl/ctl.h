@@ -114,6 +114,7 @@ int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
 int run_image_imports(const struct ctl *ctl);
 int run_image_cancel(const struct ctl *ctl);
+int run_image_check(const struct ctl *ctl);
 int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);

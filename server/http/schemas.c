@@ -315,6 +315,27 @@ const struct schema schema_published = {
 };
 const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
 
+const struct schema schema_file_query = { .name = "FileQuery",
+					  MEMBERS(M("path", TEXT, .help = "of a file on the server")) };
+static const struct schema finding = {
+	.name = "Finding",
+	MEMBERS(M("code", TEXT), M("severity", TEXT, .help = "stops-boot, risk, clones-clash or hint"),
+		M("what", TEXT, .help = "is wrong"), M("todo", TEXT, .help = "about it"),
+		M("sealable", BOOL, .help = "sealing the image mends it")),
+};
+static const struct schema part = {
+	.name = "Part",
+	MEMBERS(M("name", TEXT), M("holds", TEXT), M("state", TEXT | NOTHING), M("looked_into", BOOL),
+		M("bytes", NUMBER | NOTHING)),
+};
+const struct schema schema_check = {
+	.name = "ImageCheck",
+	MEMBERS(M("image", TEXT), M("boots", BOOL, .help = "nothing was found that stops every clone"),
+		M("system", TEXT | NOTHING, .help = "that is on it"), M("initiator", TEXT | NOTHING), M("took_ms", NUMBER),
+		M("findings", LIST, .of = &finding, .help = "the worst first"),
+		M("parts", LIST, .of = &part, .help = "what was looked into")),
+};
+
 /* ---- volumes ---- */
 
 static const struct schema holder = { .name = "VolumeMachine",

@@ -110,7 +110,21 @@ static int import_check_kind(int fd, const char *path, struct reason *reason)
 			     path, path);
 }
 
-static int import_open(const char *path, int *fd, struct reason *reason)
+int store_source_size(int fd, uint64_t *size)
+{
+	struct stat st;
+	off_t end;
+
+	if (fstat(fd, &st))
+		return -EINVAL;
+	end = S_ISREG(st.st_mode) ? st.st_size : S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : -1;
+	if (end < 0)
+		return -EINVAL;
+	*size = (uint64_t)end;
+	return 0;
+}
+
+int store_open_source(const char *path, int *fd, struct reason *reason)
 {
 	int err;
 
@@ -163,7 +177,7 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	int fd = -1, err = import_check_name(store, name, reason);
 
 	if (!err)
-		err = import_open(path, &fd, reason);
+		err = store_open_source(path, &fd, reason);
 	if (err)
 		return err;
 	pthread_mutex_lock(&store->mutex);

@@ -138,21 +138,6 @@ static bool has_writer(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-static int input_size(int fd, const struct stat *st, uint64_t *size)
-{
-	off_t end;
-
-	if (S_ISREG(st->st_mode)) {
-		*size = (uint64_t)st->st_size;
-		return 0;
-	}
-	end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (end < 0)
-		return -EINVAL;
-	*size = (uint64_t)end;
-	return 0;
-}
-
 static int work_check(struct work *work, struct stat *st, uint64_t *in_size, struct probe *probe)
 {
 	struct import *import = work->import;
@@ -160,7 +145,7 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 	struct view view;
 	int err;
 
-	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
+	if (fstat(import->fd, st) || store_source_size(import->fd, in_size))
 		return reason_refuse(&work->reason, -EINVAL, "%s is neither a file nor a disk", work->file_text);
 	if (has_writer(import->fd))
 		return reason_refuse(&work->reason, -EBUSY,
@@ -251,23 +236,22 @@ static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
 	return err ? work_fail_pass(work, err) : 0;
 }
 
-/* Read-only, durable, looked into. */
+/* Read-only, durable, looked into: what looks may open it only once all may read it. */
 static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 {
 	struct image_version *version = &work->version;
-	struct view view = view_of_file(&work->out, size);
 	struct buf lines;
 	struct stat st;
 
-	buf_init(&lines, sizeof(version->warnings) - 1);
-	clone_warnings(&view, original_bytes, &lines);
-	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
-	buf_fini(&lines);
 	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {
 		int err = -errno;
 
 		return reason_refuse(&work->reason, err, "the new file could not be stored: %s", strerror(-err));
 	}
+	buf_init(&lines, sizeof(version->warnings) - 1);
+	clone_warnings(work->out, original_bytes, size, &lines);
+	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
+	buf_fini(&lines);
 	version->size_bytes = size;
 	version->inode = st.st_ino;
 	version->mtime_ns = stat_mtime_ns(&st);

@@ -82,6 +82,15 @@ unsigned store_import_list(struct store *store, struct import_status list[IMPORT
 int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
 
+struct doctor_report;
+/*
+ * What would stop a clone of it from booting (doctor/doctor.h). Blocks for a second or two. 0 or -errno with a sentence:
+ * it cannot be looked at. A file: a raw disk of the server's, by its whole path.
+ */
+int store_check_version(struct store *store, const struct image_version *version, struct doctor_report *report,
+			struct reason *reason);
+int store_check_file(const char *path, struct doctor_report *report, struct reason *reason);
+
 /*
  * Is the golden file what was published? Cheap when inode and mtime are unchanged; hashes otherwise. 0, -ESTALE
  * (changed), -ENOENT, with a sentence.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* FAT, read only: see fat.h. */
-#include "store/fat.h"
+#include "doctor/fat.h"
 
 #include "base/util.h"
 
