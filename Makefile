@@ -134,7 +134,7 @@ $(B)/obj/differential/%.o: tests/differential/%.c
 
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/lines.h $(call libs_of,daemon)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/lines.h tests/fuzz/pieces.h $(call libs_of,daemon)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $(filter-out %.h,$^) $(ALL_LIBS) $(PKG_LIBS)
 fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
 # The simulation, too: a million histories (HISTORIES=, SEED=).

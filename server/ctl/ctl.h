@@ -115,6 +115,7 @@ int run_image_import(const struct ctl *ctl);
 int run_image_imports(const struct ctl *ctl);
 int run_image_cancel(const struct ctl *ctl);
 int run_image_check(const struct ctl *ctl);
+int run_image_seal(const struct ctl *ctl);
 int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);

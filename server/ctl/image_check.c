@@ -55,7 +55,7 @@ static void print_findings(const json_t *report, const char *severity, const cha
 		printable(what, sizeof(what), get_text(finding, "what"));
 		printable(todo, sizeof(todo), get_text(finding, "todo"));
 		printf("  %s\n      %s%s\n", what, todo,
-		       json_is_true(json_object_get(finding, "sealable")) ? " (Or: sanbootctl image seal.)" : "");
+		       json_is_true(json_object_get(finding, "sealable")) ? " Or: sanbootctl image seal." : "");
 	}
 }
 

@@ -193,8 +193,12 @@ static bool has_mac(const char *text)
 
 static bool cards_by_mac(const struct exam *exam, struct exam_detail *detail)
 {
-	return find_in_folder(exam, "/etc/udev/rules.d/", "-net.rules", has_mac, detail) ||
-	       find_in_folder(exam, "/etc/systemd/network/", ".link", has_mac, detail) ||
+	return find_in_folder(exam, "/etc/udev/rules.d/", "-net.rules", has_mac, detail);
+}
+
+static bool networkd_by_mac(const struct exam *exam, struct exam_detail *detail)
+{
+	return find_in_folder(exam, "/etc/systemd/network/", ".link", has_mac, detail) ||
 	       find_in_folder(exam, "/etc/systemd/network/", ".network", has_mac, detail);
 }
 
@@ -340,6 +344,8 @@ const struct exam_check exam_identity_checks[] = {
 	{ "cards-by-mac", EXAM_LINUX, DOCTOR_CLASH, true, cards_by_mac,
 	  "{1} names network cards by MAC address: a clone has others, and other names for them.",
 	  "In the original: remove it." },
+	{ "network-by-mac", EXAM_LINUX, DOCTOR_CLASH, false, networkd_by_mac,
+	  "{1} matches network cards by MAC address: a clone has others.", "In the original: match by Type= or Driver=." },
 	{ "openssl-hang", EXAM_LINUX, DOCTOR_RISK, true, openssl_hangs,
 	  "With CHAP, iscsid reads /etc/ssl/openssl.cnf from the disk that is away at that moment, and hangs.",
 	  "In the original: Environment=OPENSSL_CONF=/dev/null in /etc/systemd/system/iscsid.service.d/openssl.conf, under "
@@ -362,7 +368,7 @@ const struct exam_check exam_identity_checks[] = {
 	{ "cloud-init-searches", EXAM_LINUX, DOCTOR_HINT, true, cloud_init_searches,
 	  "cloud-init is there and asks for its data in every place that it knows; a boot may wait for that.",
 	  "In the original: datasource_list: [NoCloud, None] in a file of /etc/cloud/cloud.cfg.d." },
-	{ "cloud-init-ran", EXAM_LINUX, DOCTOR_HINT, true, cloud_init_ran,
+	{ "cloud-init-ran", EXAM_LINUX, DOCTOR_HINT, false, cloud_init_ran,
 	  "cloud-init has run in it: what it did once for the original it does again only for another instance id.",
 	  "In the original: cloud-init clean." },
 	{ "host-name", EXAM_LINUX, DOCTOR_HINT, false, host_name,

@@ -104,25 +104,23 @@ static void describe_parts(const struct exam *exam, struct doctor_report *report
 	}
 }
 
-void doctor_check(int fd, uint64_t size, struct doctor_report *report)
+void exam_report(const struct exam *exam, struct doctor_report *report)
 {
-	uint64_t began_ms = time_monotonic_ms();
-	struct exam *exam = alloc_or_abort(sizeof(*exam));
-
 	memset(report, 0, sizeof(*report));
-	exam->fd = fd;
-	exam->size = size;
-	exam->view = view_of_file(&exam->fd, size);
-	tree_source_init(&exam->source, fd);
-	exam_look_disk(exam);
-	exam_look_linux(exam);
 	run_checks(exam, report);
 	describe_parts(exam, report);
 	snprintf(report->system, sizeof(report->system), "%s", exam->system);
 	if (exam->lin.has[PACKAGE_OPEN_ISCSI])
 		snprintf(report->iscsi, sizeof(report->iscsi), "open-iscsi%s%s", exam->lin.iscsi_version[0] ? " " : "",
 			 exam->lin.iscsi_version);
-	exam_look_linux_end(exam);
-	free(exam);
+}
+
+void doctor_check(int fd, uint64_t size, struct doctor_report *report)
+{
+	uint64_t began_ms = time_monotonic_ms();
+	struct exam *exam = exam_new(fd, size);
+
+	exam_report(exam, report);
+	exam_free(exam);
 	report->took_ms = (unsigned)(time_monotonic_ms() - began_ms);
 }

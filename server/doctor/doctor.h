@@ -10,6 +10,8 @@
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,5 +59,15 @@ void doctor_check(int fd, uint64_t size, struct doctor_report *report);
 bool doctor_stops_boot(const struct doctor_report *report);
 /* "stops-boot", "risk", "clones-clash", "hint" */
 const char *doctor_severity_name(enum doctor_severity severity);
+
+/*
+ * Mends what is the same in all clones: a copy that is ours alone, opened for reading and writing, that nobody but this
+ * call uses; while it runs everybody may write to the file (so it lies in a folder that nobody else may enter). Only a
+ * root on ext4 that was unmounted is written to: by debugfs, a run for each change, and all is read
+ * back by GRUB's driver and e2fsck. Blocks, for minutes where the file system is large. changes: a sentence each, in
+ * lines. 0; -EALREADY: there is nothing to mend; -ENOTSUP: it cannot be written to; -EUCLEAN; others; with a sentence. The file is
+ * good for nothing after an error.
+ */
+int doctor_seal(int fd, uint64_t size, char *changes, unsigned changes_size, struct reason *reason);
 
 #endif

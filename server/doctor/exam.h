@@ -100,11 +100,14 @@ struct exam_check {
 /* The checks, by subject; an element without a code ends each. */
 extern const struct exam_check exam_disk_checks[], exam_linux_checks[], exam_identity_checks[], exam_windows_checks[];
 
-/* Partition tables and file systems. */
+/* Looks at all of it; the file stays open as long as it is used. */
+struct exam *exam_new(int fd, uint64_t size);
+void exam_free(struct exam *exam);
+/* Its parts: partition tables and file systems; then which Linux, and what its checks ask for. */
 void exam_look_disk(struct exam *exam);
-/* Then: which Linux, and what its checks ask for. */
 void exam_look_linux(struct exam *exam);
-void exam_look_linux_end(struct exam *exam);
+/* What all checks say of it, into an empty report. */
+void exam_report(const struct exam *exam, struct doctor_report *report);
 
 /* The next line of a text that is a file's, without its end: copied to line, cut there. False: no more. */
 bool exam_next_line(const char **text, char *line, size_t size);

@@ -248,8 +248,6 @@ void exam_look_linux(struct exam *exam)
 {
 	struct exam_linux *lin = &exam->lin;
 
-	buf_init(&lin->fstab, EXAM_TEXT_MAX);
-	buf_init(&lin->cmdline, EXAM_TEXT_MAX);
 	find_root(exam);
 	find_initrd(exam);
 	if (!lin->part)
@@ -259,10 +257,4 @@ void exam_look_linux(struct exam *exam)
 	find_packages(lin);
 	tree_read_text(&lin->root, "/etc/fstab", &lin->fstab);
 	read_cmdline(exam);
-}
-
-void exam_look_linux_end(struct exam *exam)
-{
-	buf_fini(&exam->lin.fstab);
-	buf_fini(&exam->lin.cmdline);
 }

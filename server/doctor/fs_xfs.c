@@ -25,7 +25,7 @@ struct xfs_super {
 	struct be64 blocks, rt_blocks, rt_extents;
 	uint8_t uuid[16];
 	struct be64 log_start;
-	uint8_t inodes[32];
+	uint8_t inodes[28];
 	struct be32 ag_blocks, ag_count, bitmap_blocks, log_blocks;
 	struct be16 version, sector_size, inode_size, inodes_per_block;
 	char label[12];
@@ -41,6 +41,9 @@ struct log_record {
 	uint8_t uuid[16];
 	struct be32 size;
 };
+
+_Static_assert(offsetof(struct xfs_super, log_start) == 48 && offsetof(struct xfs_super, ag_log) == 124, "xfs_dsb");
+_Static_assert(offsetof(struct log_record, ops) == 40 && offsetof(struct log_record, size) == 320, "xlog_rec_header");
 
 struct xfs_log {
 	const struct view *view;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The API: what would stop an image from booting as a clone. */
+/* The API: what would stop an image from booting as a clone, and mending it. */
 #include "http/api.h"
 
 #include "base/util.h"
@@ -76,34 +76,59 @@ static void reply_report(struct request *request, const char *name, int err, con
 		reply_json(request, 200, report_json(name, report));
 }
 
-void handle_image_check(struct request *request)
+/* The version that the path names; false: why not is answered. name: room for the image's. */
+static bool find_version(struct request *request, struct find_job *find, char name[NAME_MAX_TEXT])
 {
-	struct doctor_report *report = NULL;
-	char name[NAME_MAX_TEXT], text[NAME_MAX_TEXT + 16];
-	struct find_job find = { .job.run = run_find, .name = name };
-	struct reason reason = { "" };
 	int err;
 
-	if (!version_name_parse(request->params[0], name, &find.number)) {
+	*find = (struct find_job){ .job.run = run_find, .name = name };
+	if (!version_name_parse(request->params[0], name, &find->number)) {
 		reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
 			    "this is no image name");
-		return;
+		return false;
 	}
-	err = inventory_read_wait(request->http->config.inventory, &find.job);
-	if (err == -ENOENT) {
+	err = inventory_read_wait(request->http->config.inventory, &find->job);
+	if (err == -ENOENT)
 		reply_error(request, 404, "see what there is with: sanbootctl image list",
 			    "there is no image %s, or no version of it is published: name one with NAME@VERSION",
 			    request->params[0]);
+	else if (err)
+		reply_errno(request, err, "", "");
+	return !err;
+}
+
+void handle_image_check(struct request *request)
+{
+	struct doctor_report *report;
+	char name[NAME_MAX_TEXT], text[NAME_MAX_TEXT + 16];
+	struct reason reason = { "" };
+	struct find_job find;
+	int err;
+
+	if (!find_version(request, &find, name))
 		return;
-	}
-	if (!err) {
-		report = calloc(1, sizeof(*report));
-		err = report ? store_check_version(request->http->config.store, &find.version, report, &reason) :
-			       -ENOMEM;
-	}
+	report = calloc(1, sizeof(*report));
+	err = report ? store_check_version(request->http->config.store, &find.version, report, &reason) : -ENOMEM;
 	snprintf(text, sizeof(text), "%s@%u", name, find.version.number);
 	reply_report(request, text, err, report, &reason);
 	free(report);
+}
+
+void handle_image_seal(struct request *request)
+{
+	char name[NAME_MAX_TEXT];
+	struct reason reason = { "" };
+	struct find_job find;
+	uint64_t id;
+	int err;
+
+	if (!find_version(request, &find, name))
+		return;
+	err = store_seal_version(request->http->config.store, &find.version, request->actor, &id, &reason);
+	if (err)
+		reply_errno(request, err, reason.text, "");
+	else
+		reply_json(request, 202, json_pack("{s:I, s:s}", "import", (json_int_t)id, "name", name));
 }
 
 void handle_file_check(struct request *request)

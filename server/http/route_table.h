@@ -61,6 +61,8 @@ API("GET", "/images/{image}/check", LOGIN, handle_image_check, nothing, 200, che
     "What would stop an image from booting as a clone, or with @VERSION one version")
 API("GET", "/file-check", LOGIN, handle_file_check, file_query, 200, check,
     "The same of a raw disk that is a file of the server's")
+API("POST", "/images/{image}/seal", LOGIN, handle_image_seal, nothing, 202, import_begun,
+    "Make the next version of an image without what must differ between machines; its state is under /imports")
 API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, nothing, 200, published,
     "Make a version the one that new machines get")
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,

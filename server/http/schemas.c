@@ -305,7 +305,7 @@ const struct schema schema_import = {
 	MEMBERS(M("import", NUMBER), M("stage", TEXT, .help = "in the end done or failed"), M("name", TEXT),
 		M("source", TEXT, .help = "the file"), M("canceled", BOOL, .help = "failed, as somebody wanted"),
 		M("percent", NUMBER), M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
-		M("warnings", LIST)),
+		M("warnings", LIST), M("changes", LIST, .help = "what sealing changed")),
 };
 const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
 const struct schema schema_published = {

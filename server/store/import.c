@@ -169,34 +169,35 @@ static int import_check_name(struct store *store, const char *text, struct reaso
 	return 0;
 }
 
-int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
-		 uint64_t *id, struct reason *reason)
+/* What is to be imported; its path and source are set. Takes fd. */
+struct import_order {
+	int fd;
+	const char *path, *source, *name, *actor;
+	enum import_use use;
+};
+
+static int import_queue(struct store *store, const struct import_order *order, uint64_t *id, struct reason *reason)
 {
 	struct import *import;
 	bool start;
-	int fd = -1, err = import_check_name(store, name, reason);
 
-	if (!err)
-		err = store_open_source(path, &fd, reason);
-	if (err)
-		return err;
 	pthread_mutex_lock(&store->mutex);
 	import = &store->imports[store->next_import % IMPORTS_KEPT];
 	if (store->closing || (import->status.id && !import_has_ended(import))) {
 		pthread_mutex_unlock(&store->mutex);
-		close(fd);
+		close(order->fd);
 		return reason_refuse(reason, -EBUSY,
 				     "%d imports are waiting already: try again when some are done (sanbootctl image "
 				     "imports)",
 				     IMPORTS_KEPT);
 	}
-	*import = (struct import){ .fd = fd,
-				   .use = use,
+	*import = (struct import){ .fd = order->fd,
+				   .use = order->use,
 				   .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
-	snprintf(import->status.name, sizeof(import->status.name), "%s", name);
-	log_escape(import->status.source, sizeof(import->status.source), path, strlen(path));
-	snprintf(import->path, sizeof(import->path), "%s", path);
-	snprintf(import->actor, sizeof(import->actor), "%s", actor);
+	snprintf(import->status.name, sizeof(import->status.name), "%s", order->name);
+	log_escape(import->status.source, sizeof(import->status.source), order->source, strlen(order->source));
+	snprintf(import->path, sizeof(import->path), "%s", order->path);
+	snprintf(import->actor, sizeof(import->actor), "%s", order->actor);
 	*id = import->status.id;
 	start = !store->import_running;
 	store->import_running = true;
@@ -204,6 +205,34 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	if (start)
 		pool_submit(store->pool, POOL_SLOW, &store->import_job);
 	return 0;
+}
+
+int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
+		 uint64_t *id, struct reason *reason)
+{
+	struct import_order order = { .path = path, .source = path, .name = name, .actor = actor, .use = use };
+	int err = import_check_name(store, name, reason);
+
+	if (!err)
+		err = store_open_source(path, &order.fd, reason);
+	return err ? err : import_queue(store, &order, id, reason);
+}
+
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason)
+{
+	char path[PATH_MAX], source[NAME_MAX_TEXT + 16];
+	struct import_order order = {
+		.path = path, .source = source, .name = version->image, .actor = actor, .use = IMPORT_SEALED
+	};
+	int err;
+
+	snprintf(source, sizeof(source), "%s@%u", version->image, version->number);
+	store_version_path(store, version, path, sizeof(path));
+	err = store_verify_version(store, version, reason);
+	if (!err)
+		err = store_open_source(path, &order.fd, reason);
+	return err ? err : import_queue(store, &order, id, reason);
 }
 
 /* Under the mutex. */

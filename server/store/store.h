@@ -48,8 +48,11 @@ const char *store_inventory_path(const struct store *store);
 
 enum import_stage { IMPORT_QUEUED, IMPORT_CHECKING, IMPORT_CONVERTING, IMPORT_HASHING, IMPORT_DONE, IMPORT_FAILED };
 
-/* What is imported for: a first version is published, so that machines get it, unless it is for volumes only. */
-enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
+/*
+ * What is imported for: a first version is published, so that machines get it, unless it is for volumes only. Sealed: a
+ * copy of a version, mended (doctor_seal); it is never published by itself.
+ */
+enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES, IMPORT_SEALED };
 
 struct import_status {
 	uint64_t id;
@@ -61,6 +64,7 @@ struct import_status {
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
 	int64_t version_id;		  /* DONE */
 	char warnings[1024];		  /* DONE: lines */
+	char changes[1536];		  /* DONE, of one that was sealed: lines */
 };
 
 /*
@@ -70,6 +74,9 @@ struct import_status {
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
+/* The same for a sealed copy of a version, as the next version of its image. */
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
 enum { IMPORTS_KEPT = 32 };

@@ -142,7 +142,7 @@ const struct doctor_finding *lab_find(const struct lab *lab, const char *code)
 
 void lab_expect(const struct lab *lab, const char *codes)
 {
-	char list[512], *rest, *code;
+	char list[1024], *rest, *code;
 	unsigned count = 0;
 
 	snprintf(list, sizeof(list), "%s", codes);

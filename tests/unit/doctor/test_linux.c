@@ -46,7 +46,7 @@ static void test_identity(void **state)
 		  "cards-by-mac" },
 		{ "mkdir -p root/etc/systemd/network; printf '[Match]\\nMACAddress=52:54:00:12:34:56\\n' "
 		  ">root/etc/systemd/network/10-a.link",
-		  "cards-by-mac" },
+		  "network-by-mac" },
 		{ "mkdir -p root/etc/network; echo x >root/usr/sbin/ifup; printf 'auto lo\\niface lo inet loopback\\n' "
 		  ">root/etc/network/interfaces",
 		  "" },

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One look at a disk: see exam.h. */
+#include "doctor/exam.h"
+
+#include "base/util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void exam_detail_set(struct exam_detail *detail, unsigned which, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(detail->text[which], sizeof(detail->text[which]), format, args);
+	va_end(args);
+}
+
+void exam_detail_add(struct exam_detail *detail, unsigned which, const char *text)
+{
+	char *to = detail->text[which];
+	size_t have = strlen(to);
+
+	snprintf(to + have, sizeof(detail->text[which]) - have, "%s%s", have ? ", " : "", text);
+}
+
+bool exam_next_line(const char **text, char *line, size_t size)
+{
+	size_t len = strcspn(*text, "\n");
+
+	if (!**text)
+		return false;
+	snprintf(line, size, "%.*s", (int)min_u64(len, size - 1), *text);
+	*text += len + ((*text)[len] == '\n');
+	return true;
+}
+
+struct exam *exam_new(int fd, uint64_t size)
+{
+	struct exam *exam = alloc_or_abort(sizeof(*exam));
+
+	exam->fd = fd;
+	exam->size = size;
+	exam->view = view_of_file(&exam->fd, size);
+	tree_source_init(&exam->source, fd);
+	buf_init(&exam->lin.fstab, EXAM_TEXT_MAX);
+	buf_init(&exam->lin.cmdline, EXAM_TEXT_MAX);
+	exam_look_disk(exam);
+	exam_look_linux(exam);
+	return exam;
+}
+
+void exam_free(struct exam *exam)
+{
+	buf_fini(&exam->lin.fstab);
+	buf_fini(&exam->lin.cmdline);
+	free(exam);
+}
