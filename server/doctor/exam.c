@@ -48,11 +48,13 @@ struct exam *exam_new(int fd, uint64_t size)
 	buf_init(&exam->lin.cmdline, EXAM_TEXT_MAX);
 	exam_look_disk(exam);
 	exam_look_linux(exam);
+	exam_look_windows(exam);
 	return exam;
 }
 
 void exam_free(struct exam *exam)
 {
+	exam_windows_fini(&exam->windows);
 	buf_fini(&exam->lin.fstab);
 	buf_fini(&exam->lin.cmdline);
 	free(exam);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "doctor/doctor.h"
 #include "doctor/fs.h"
+#include "doctor/hive.h"
 #include "doctor/initramfs.h"
 #include "doctor/partition.h"
 #include "doctor/tree.h"
@@ -17,6 +18,7 @@ enum {
 	EXAM_PATH = 256,
 	EXAM_TEXT_MAX = 1 << 20, /* a text file; what is longer is cut */
 	EXAM_DETAIL = 200,
+	EXAM_CARDS_MAX = 24, /* of Windows that are looked at */
 };
 
 /* A file system, or what else there is. */
@@ -58,7 +60,12 @@ struct exam_linux {
 
 struct exam_windows {
 	const struct exam_part *part; /* NULL: none was found */
-	struct hives *hives;
+	struct hive system, software;
+	bool hibernated;
+	unsigned control_set; /* that it boots with */
+	unsigned cards_looked_at, cards, cards_at_boot;
+	char card[64]; /* a driver that does not start at boot; "" */
+	char product[EXAM_PATH];
 };
 
 struct exam {
@@ -106,6 +113,10 @@ void exam_free(struct exam *exam);
 /* Its parts: partition tables and file systems; then which Linux, and what its checks ask for. */
 void exam_look_disk(struct exam *exam);
 void exam_look_linux(struct exam *exam);
+void exam_look_windows(struct exam *exam);
+void exam_windows_fini(struct exam_windows *windows);
+/* A value of SYSTEM, below the control set that it boots with. */
+bool exam_windows_value(const struct exam_windows *windows, const char *key, const char *name, char value[EXAM_PATH]);
 /* What all checks say of it, into an empty report. */
 void exam_report(const struct exam *exam, struct doctor_report *report);
 
