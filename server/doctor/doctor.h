@@ -37,7 +37,7 @@ struct doctor_finding {
 
 /* What was looked into. */
 struct doctor_part {
-	char name[72];	/* "partition 2", "LVM vg-root", "whole disk" */
+	char name[72];	/* "partition 2", "LVM vg/root", "whole disk" */
 	char holds[32]; /* "ext4", "LUKS (encrypted)", "unknown" */
 	char state[32]; /* "clean", "not unmounted", "damaged", "" where there is none to tell */
 	bool looked_into;

@@ -23,7 +23,7 @@ enum {
 
 /* A file system, or what else there is. */
 struct exam_part {
-	char name[72];			   /* "partition 2", "LVM vg-root", "the whole disk" */
+	char name[72];			   /* "partition 2", "LVM vg/root", "the whole disk" */
 	const struct partition *partition; /* NULL: a logical volume, or the whole disk */
 	uint64_t start, bytes;		   /* bytes 0: not known */
 	struct fs_info fs;

@@ -107,14 +107,30 @@ static bool lv_view_read(void *arg, uint64_t offset, void *data, size_t len)
 	return !tree_stream(&blocks, list, take_sectors, &read) && read.have == len;
 }
 
+/* "my--vg-root" -> "my-vg/root" */
+static void write_lv_name(const char *name, char *out, size_t size)
+{
+	size_t len = 0;
+
+	for (; *name && len + 1 < size; name++) {
+		bool dash = *name == '-';
+
+		out[len++] = dash && name[1] != '-' ? '/' : *name;
+		name += dash && name[1] == '-';
+	}
+	out[len] = '\0';
+}
+
 static void add_lv(struct exam *exam, const char *device)
 {
 	struct exam_part *part = add_part(exam, 0, 0);
+	char name[64];
 	struct view view;
 
 	if (!part)
 		return;
-	snprintf(part->name, sizeof(part->name), "LVM %s", device + strlen("lvm/"));
+	write_lv_name(device + strlen("lvm/"), name, sizeof(name));
+	snprintf(part->name, sizeof(part->name), "LVM %s", name);
 	snprintf(part->tree.device, sizeof(part->tree.device), "%s", device);
 	/* How long it is nobody says; GRUB refuses what lies behind its end. */
 	view = (struct view){ lv_view_read, &part->tree, UINT64_MAX / 2 };

@@ -159,6 +159,68 @@ static void test_unclean(void **state)
 	lab_expect(lab, "");
 }
 
+/* What pvcreate, vgcreate and lvcreate would write, without device-mapper: part becomes a physical volume with part in it. */
+static const char make_lvm[] =
+	"import struct\n"
+	"inner = open('part', 'rb').read()\n"
+	"extents, size = len(inner) // 4194304, len(inner) + 2 * 1048576\n"
+	"ids = [c * 6 + '-' + '-'.join([c * 4] * 5) + '-' + c * 6 for c in 'abc']\n"
+	"text = '''my-vg {\nid = \"%s\"\nseqno = 2\nformat = \"lvm2\"\nstatus = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nextent_size = 8192\n"
+	"max_lv = 0\nmax_pv = 0\nphysical_volumes {\npv0 {\nid = \"%s\"\ndevice = \"/dev/sda2\"\nstatus = [\"ALLOCATABLE\"]\ndev_size = %d\n"
+	"pe_start = 2048\npe_count = %d\n}\n}\nlogical_volumes {\nroot {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\n"
+	"segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = %d\ntype = \"striped\"\nstripe_count = 1\nstripes = [\n\"pv0\", 0\n]\n"
+	"}\n}\n}\n}\n''' % (ids[0], ids[1], size // 512, extents, ids[2], extents)\n"
+	"text = text.encode() + b'\\0'\n"
+	"label = struct.pack('<8sQII8s', b'LABELONE', 1, 0, 32, b'LVM2 001') + ids[1].replace('-', '').encode()\n"
+	"label += struct.pack('<QQQQQQQQQ', size, 1048576, 0, 0, 0, 4096, 1044480, 0, 0)\n"
+	"area = struct.pack('<I16sIQQQQII', 0, b' LVM2 x[5A%r0N*>', 1, 4096, 1044480, 512, len(text), 0, 0)\n"
+	"out = (bytes(512) + label).ljust(4096, b'\\0') + area.ljust(512, b'\\0') + text\n"
+	"open('part', 'wb').write(out.ljust(1048576, b'\\0') + inner + bytes(1048576))\n";
+
+static void test_lvm(void **state)
+{
+	struct lab *lab = *state;
+
+	if (!lab_has("python3"))
+		return;
+	lab_run(lab, "tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; cat >lvm.py <<'E'\n%sE\n"
+		     "python3 lvm.py; disk",
+		make_lvm);
+	lab_check(lab, "disk.img");
+	lab_expect(lab, "machine-id");
+	assert_int_equal(lab->report.part_count, 3);
+	assert_string_equal(lab->report.parts[1].holds, "LVM");
+	assert_string_equal(lab->report.parts[2].name, "LVM my-vg/root");
+	assert_string_equal(lab->report.parts[2].holds, "ext4");
+	assert_string_equal(lab->report.parts[2].state, "clean");
+	/* The state of what is in a logical volume is seen, too. */
+	lab_run(lab, "filesystem ext4; debugfs -w -R 'feature needs_recovery' part; python3 lvm.py; disk");
+	lab_check(lab, "disk.img");
+	lab_expect(lab, "machine-id not-unmounted");
+}
+
+/* Their tools fill them without root; what is in a subvolume is found, too. */
+static void test_other_file_systems(void **state)
+{
+	struct lab *lab = *state;
+
+	if (!lab_has("mkfs.btrfs mkfs.xfs"))
+		return;
+	lab_run(lab, "KIND=btrfs; tree; filesystem btrfs; disk");
+	lab_check(lab, "disk.img");
+	lab_expect(lab, "");
+	assert_string_equal(lab->report.parts[1].holds, "btrfs");
+	lab_run(lab, "KIND=btrfs; tree; mkdir top; mv root top/@; mv top root; filesystem btrfs; disk");
+	lab_check(lab, "disk.img");
+	lab_expect(lab, "");
+	assert_string_equal(lab->report.system, "Debian GNU/Linux 12 (bookworm)");
+	lab_run(lab, "printf 'x\\n0 0\\nd--755 0 0\\netc d--755 0 0\\nmachine-id ---644 0 0 id\\nfstab ---644 0 0 tab\\n$\\n$\\n' >proto; echo "
+		     "0123456789abcdef >id; echo \"UUID=$uuid / xfs defaults 0 1\" >tab; EXTRA='-p proto'; filesystem xfs; disk");
+	lab_check(lab, "disk.img");
+	lab_expect(lab, "machine-id open-iscsi-missing");
+	assert_string_equal(lab->report.parts[1].state, "clean");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +229,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tables, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_loaders, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_unclean, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_lvm, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_other_file_systems, lab_setup, lab_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
