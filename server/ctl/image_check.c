@@ -29,8 +29,7 @@ static void print_parts(const json_t *report)
 		char size[TABLE_TEXT];
 
 		table_add(table, get_text(part, "name"));
-		table_add(table,
-			  get_number(part, "bytes") ? table_bytes(size, get_number(part, "bytes")) : "");
+		table_add(table, get_number(part, "bytes") ? table_bytes(size, get_number(part, "bytes")) : "");
 		table_add(table, get_text(part, "holds"));
 		table_add(table, get_text(part, "state"));
 		table_add(table, json_is_true(json_object_get(part, "looked_into")) ? "yes" : "no");
@@ -87,7 +86,8 @@ static char *check_path(const struct ctl *ctl)
 	if (!strchr(ctl->args[0], '/'))
 		return client_path("images", ctl->args[0], "check", NULL);
 	if (ctl->url) {
-		ctl_fail("run sanbootctl on the server, without --url", "a file that is checked is one of the server's");
+		ctl_fail("run sanbootctl on the server, without --url",
+			 "a file that is checked is one of the server's");
 		return NULL;
 	}
 	if (!ctl_find_image_file(ctl->args[0], file))

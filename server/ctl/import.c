@@ -134,8 +134,9 @@ static json_t *do_import(const struct ctl *ctl, const char *path, json_t *body)
 
 int ctl_import_image(const struct ctl *ctl, const char *path)
 {
-	json_t *status = do_import(ctl, "/api/v1/images", json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
-						  "default", ctl->options[OPTION_DEFAULT] != NULL));
+	json_t *status = do_import(ctl, "/api/v1/images",
+				   json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
+					     "default", ctl->options[OPTION_DEFAULT] != NULL));
 	int code = status ? finish_import(ctl, status) : EXIT_REFUSED;
 
 	json_decref(status);
@@ -145,7 +146,8 @@ int ctl_import_image(const struct ctl *ctl, const char *path)
 int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
 				char version[IMAGE_VERSION_TEXT])
 {
-	json_t *status = do_import(ctl, "/api/v1/images", json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
+	json_t *status = do_import(ctl, "/api/v1/images",
+				   json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
 	int code = EXIT_REFUSED;
 
 	if (status && !strcmp(get_text(status, "stage"), "done")) {

@@ -242,8 +242,7 @@ static bool is_damaged(const struct exam *exam, struct exam_detail *detail)
 
 static bool is_looked_past(const struct exam_part *part)
 {
-	return !part->looked_into && part->fs.kind != FS_SWAP && part->fs.kind != FS_LVM &&
-	       part->fs.kind != FS_UNKNOWN;
+	return !part->looked_into && part->fs.kind != FS_SWAP && part->fs.kind != FS_LVM && part->fs.kind != FS_UNKNOWN;
 }
 
 static bool cannot_look(const struct exam *exam, struct exam_detail *detail)
@@ -258,11 +257,14 @@ static bool cannot_look(const struct exam *exam, struct exam_detail *detail)
 		exam_detail_add(detail, 0, text);
 	}
 	exam_detail_set(detail, 1,
-			exam->source.no_tool	 ? "Install grub-common on the server, which has grub-fstest." :
-			!exam->source.may_open	 ? "Let everybody read the file (chmod o+r): what looks into it has no "
-						   "privileges. Or import it." :
-			exam->source.out_of_time ? "It took too long: ask again when the server has less to do." :
-						   "Look there yourself: empty machine-id, no host keys, an initramfs with iSCSI.");
+			exam->source.no_tool ?
+				"Install grub-common on the server, which has grub-fstest." :
+			!exam->source.may_open ?
+				"Let everybody read the file (chmod o+r): what looks into it has no "
+				"privileges. Or import it." :
+			exam->source.out_of_time ?
+				"It took too long: ask again when the server has less to do." :
+				"Look there yourself: empty machine-id, no host keys, an initramfs with iSCSI.");
 	return detail->text[0][0];
 }
 
@@ -315,8 +317,7 @@ const struct exam_check exam_disk_checks[] = {
 	  "No boot code for BIOS firmware in its first sector, and {1}: no machine can boot it.",
 	  "In the original: grub-install --target=x86_64-efi --removable, or grub-install for BIOS." },
 	{ "fat32-small", EXAM_ANY, DOCTOR_RISK, false, small_fat32,
-	  "{1}: FAT32 with fewer than 65525 clusters, which Linux reads and UEFI firmware does not.",
-	  FAT32_REMEDY },
+	  "{1}: FAT32 with fewer than 65525 clusters, which Linux reads and UEFI firmware does not.", FAT32_REMEDY },
 	{ "fat32-small", EXAM_ANY, DOCTOR_STOPS, false, only_small_fat32,
 	  "{1}: FAT32 with fewer than 65525 clusters, which Linux reads and UEFI firmware does not; and no boot code for BIOS "
 	  "firmware.",

@@ -278,8 +278,7 @@ static bool network_manager(const struct exam *exam, struct exam_detail *detail)
 {
 	(void)detail;
 	return exam->lin.has[PACKAGE_NETWORK_MANAGER] && is_enabled(exam, "NetworkManager.service") &&
-	       !is_kept_off(exam) &&
-	       !find_in_folder(exam, "/etc/NetworkManager/conf.d/", ".conf", has_unmanaged, NULL);
+	       !is_kept_off(exam) && !find_in_folder(exam, "/etc/NetworkManager/conf.d/", ".conf", has_unmanaged, NULL);
 }
 
 /* ---- services ---- */
@@ -293,7 +292,8 @@ static bool turns_openssl_off(const char *text)
 static bool openssl_hangs(const struct exam *exam, struct exam_detail *detail)
 {
 	(void)detail;
-	return exam->lin.dpkg && exam->lin.has[PACKAGE_OPEN_ISCSI] && tree_has(&exam->lin.root, "/etc/ssl/openssl.cnf") &&
+	return exam->lin.dpkg && exam->lin.has[PACKAGE_OPEN_ISCSI] &&
+	       tree_has(&exam->lin.root, "/etc/ssl/openssl.cnf") &&
 	       !find_in_folder(exam, "/etc/systemd/system/iscsid.service.d/", ".conf", turns_openssl_off, NULL);
 }
 
@@ -345,7 +345,8 @@ const struct exam_check exam_identity_checks[] = {
 	  "{1} names network cards by MAC address: a clone has others, and other names for them.",
 	  "In the original: remove it." },
 	{ "network-by-mac", EXAM_LINUX, DOCTOR_CLASH, false, networkd_by_mac,
-	  "{1} matches network cards by MAC address: a clone has others.", "In the original: match by Type= or Driver=." },
+	  "{1} matches network cards by MAC address: a clone has others.",
+	  "In the original: match by Type= or Driver=." },
 	{ "openssl-hang", EXAM_LINUX, DOCTOR_RISK, true, openssl_hangs,
 	  "With CHAP, iscsid reads /etc/ssl/openssl.cnf from the disk that is away at that moment, and hangs.",
 	  "In the original: Environment=OPENSSL_CONF=/dev/null in /etc/systemd/system/iscsid.service.d/openssl.conf, under "

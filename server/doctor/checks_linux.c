@@ -42,7 +42,8 @@ static const char *initrd_name(const struct exam *exam)
 
 static const char *advice_initramfs(const struct exam *exam)
 {
-	return exam->lin.initramfs.dracut || (exam->lin.has[PACKAGE_DRACUT] && !exam->lin.has[PACKAGE_INITRAMFS_TOOLS]) ?
+	return exam->lin.initramfs.dracut ||
+			       (exam->lin.has[PACKAGE_DRACUT] && !exam->lin.has[PACKAGE_INITRAMFS_TOOLS]) ?
 		       "dracut --force --no-hostonly --add iscsi" :
 		       "install open-iscsi, echo ISCSI_AUTO=true >/etc/iscsi/iscsi.initramfs, update-initramfs -u";
 }
@@ -188,7 +189,7 @@ static void collect_fstab(const struct exam *exam, struct exam_detail *detail,
 
 static bool is_foreign_disk(const char *device)
 {
-	static const char *const names[] = { "/dev/vd",	  "/dev/xvd",		 "/dev/nvme",		"/dev/hd",
+	static const char *const names[] = { "/dev/vd",	    "/dev/xvd",		  "/dev/nvme",	     "/dev/hd",
 					     "/dev/mmcblk", "/dev/disk/by-path/", "/dev/disk/by-id/" };
 
 	for (size_t i = 0; i < array_len(names); i++) {

@@ -27,7 +27,8 @@ static bool not_generalised(const struct exam *exam, struct exam_detail *detail)
 {
 	char state[HIVE_VALUE_TEXT];
 
-	if (!hive_value(&exam->windows.software, "\\Microsoft\\Windows\\CurrentVersion\\Setup\\State", "ImageState", state))
+	if (!hive_value(&exam->windows.software, "\\Microsoft\\Windows\\CurrentVersion\\Setup\\State", "ImageState",
+			state))
 		return false;
 	exam_detail_set(detail, 0, "%.100s", state);
 	return !strstr(state, "GENERALIZE");

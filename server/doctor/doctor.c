@@ -71,8 +71,8 @@ static void insert_finding(struct doctor_report *report, const struct exam_check
 
 static void run_checks(const struct exam *exam, struct doctor_report *report)
 {
-	static const struct exam_check *const tables[] = { exam_disk_checks, exam_linux_checks,
-							  exam_identity_checks, exam_windows_checks };
+	static const struct exam_check *const tables[] = { exam_disk_checks, exam_linux_checks, exam_identity_checks,
+							   exam_windows_checks };
 
 	for (size_t t = 0; t < array_len(tables); t++) {
 		for (const struct exam_check *check = tables[t]; check->code; check++) {

@@ -46,8 +46,8 @@ struct doctor_part {
 
 struct doctor_report {
 	unsigned count, part_count;
-	char system[96];  /* "Debian GNU/Linux 12 (bookworm)", "Windows 10 Pro"; "" none was found */
-	char iscsi[64];	  /* its initiator: "open-iscsi 2.1.8-1"; "" */
+	char system[96]; /* "Debian GNU/Linux 12 (bookworm)", "Windows 10 Pro"; "" none was found */
+	char iscsi[64];	 /* its initiator: "open-iscsi 2.1.8-1"; "" */
 	unsigned took_ms;
 	struct doctor_finding findings[DOCTOR_FINDINGS_MAX]; /* the worst first */
 	struct doctor_part parts[DOCTOR_PARTS_MAX];

@@ -48,11 +48,11 @@ enum exam_package {
 struct exam_linux {
 	const struct exam_part *part; /* of its root; NULL: none was found */
 	struct tree root;
-	struct tree boot;	  /* where the initramfs lies */
-	char initrd[EXAM_PATH];	  /* its path there; "" none was found */
-	bool kernel;		  /* there is one beside it */
+	struct tree boot;	/* where the initramfs lies */
+	char initrd[EXAM_PATH]; /* its path there; "" none was found */
+	bool kernel;		/* there is one beside it */
 	struct initramfs initramfs;
-	bool dpkg;		  /* the packages are known for certain */
+	bool dpkg; /* the packages are known for certain */
 	bool has[PACKAGES];
 	char iscsi_version[48];
 	struct buf fstab, cmdline; /* texts; cmdline: of all menus and configurations that name a kernel's */

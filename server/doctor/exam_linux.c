@@ -95,7 +95,8 @@ static bool dpkg_has(const char *status, const char *name, char *version, size_t
 	for (at = status; (at = strstr(at, head)) && at != status && at[-1] != '\n'; at++)
 		;
 	while (at && exam_next_line(&at, line, sizeof(line)) && line[0]) {
-		installed |= !strcmp(line, "Status: install ok installed") || !strcmp(line, "Status: hold ok installed");
+		installed |=
+			!strcmp(line, "Status: install ok installed") || !strcmp(line, "Status: hold ok installed");
 		if (version && !strncmp(line, "Version: ", 9))
 			snprintf(version, version_size, "%.*s", (int)version_size - 1, line + 9);
 	}
@@ -112,8 +113,8 @@ static void find_packages(struct exam_linux *lin)
 		bool iscsi = i == PACKAGE_OPEN_ISCSI;
 
 		if (lin->dpkg)
-			lin->has[i] = dpkg_has(buf_text(&status), packages[i].name,
-						  iscsi ? lin->iscsi_version : NULL, sizeof(lin->iscsi_version));
+			lin->has[i] = dpkg_has(buf_text(&status), packages[i].name, iscsi ? lin->iscsi_version : NULL,
+					       sizeof(lin->iscsi_version));
 		else if (packages[i].program[0])
 			lin->has[i] = tree_has(&lin->root, packages[i].program);
 	}

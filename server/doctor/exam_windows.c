@@ -55,7 +55,8 @@ static void look_at_system(struct exam_windows *windows)
 	char value[EXAM_PATH], key[EXAM_PATH];
 
 	windows->control_set = 1;
-	if (hive_value(&windows->system, "\\Select", "Current", value) && value[0] >= '1' && value[0] <= '9' && !value[1])
+	if (hive_value(&windows->system, "\\Select", "Current", value) && value[0] >= '1' && value[0] <= '9' &&
+	    !value[1])
 		windows->control_set = (unsigned)(value[0] - '0');
 	windows_key(windows, NET_CLASS, key);
 	hive_each_key(&windows->system, key, see_card, windows);
@@ -100,7 +101,8 @@ void exam_look_windows(struct exam *exam)
 	hive_open(&windows->part->tree, CONFIG "SYSTEM", &windows->system);
 	hive_open(&windows->part->tree, CONFIG "SOFTWARE", &windows->software);
 	look_at_system(windows);
-	if (hive_value(&windows->software, "\\Microsoft\\Windows NT\\CurrentVersion", "ProductName", windows->product) &&
+	if (hive_value(&windows->software, "\\Microsoft\\Windows NT\\CurrentVersion", "ProductName",
+		       windows->product) &&
 	    windows->product[0])
 		snprintf(exam->system, sizeof(exam->system), "%.80s", windows->product);
 }

@@ -15,6 +15,7 @@ enum {
 	EXT_INCOMPAT_JOURNAL_DEVICE = 8,
 	EXT_COMPAT_HAS_JOURNAL = 4,
 	BTRFS_AT = 64 << 10,
+	XFS_UUID_AT = 32,
 	FAT_DIRTY = 1,
 };
 
@@ -42,7 +43,7 @@ struct btrfs_super {
 _Static_assert(offsetof(struct ext_super, uuid) == 0x68, "s_uuid");
 _Static_assert(offsetof(struct btrfs_super, log_root) == 0x60 && offsetof(struct btrfs_super, label) == 0x12b, "btrfs");
 
-void fs_write_uuid(const uint8_t b[16], char out[40])
+static void write_uuid(const uint8_t b[16], char out[40])
 {
 	snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
 		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
@@ -67,7 +68,7 @@ static bool look_ext(const struct view *view, uint64_t start, struct fs_info *in
 	if (!view_read(view, start + EXT_AT, &super, sizeof(super)) || le16_get(super.magic) != 0xef53)
 		return false;
 	info->kind = FS_EXT;
-	fs_write_uuid(super.uuid, info->uuid);
+	write_uuid(super.uuid, info->uuid);
 	copy_label(info, super.label, sizeof(super.label));
 	if (le32_get(super.incompat) & EXT_INCOMPAT_JOURNAL_DEVICE)
 		info->state = FS_UNTOLD;
@@ -86,7 +87,7 @@ static bool look_btrfs(const struct view *view, uint64_t start, struct fs_info *
 	if (!view_read(view, start + BTRFS_AT, &super, sizeof(super)) || memcmp(super.magic, "_BHRfS_M", 8))
 		return false;
 	info->kind = FS_BTRFS;
-	fs_write_uuid(super.uuid, info->uuid);
+	write_uuid(super.uuid, info->uuid);
 	copy_label(info, super.label, sizeof(super.label));
 	info->state = le64_get(super.log_root) ? FS_UNCLEAN : FS_CLEAN;
 	return true;
@@ -105,7 +106,8 @@ static bool look_fat(const uint8_t *sector, struct fs_info *info)
 	const uint8_t *extended = sector + (is_32 ? 64 : 36); /* drive, state, signature, serial, label */
 
 	if ((sector[0] != 0xeb && sector[0] != 0xe9) || size < 512 || size > 4096 || !is_power_of_2(size) ||
-	    !is_power_of_2(sector[13]) || sector[16] < 1 || sector[16] > 2 || sector[510] != 0x55 || sector[511] != 0xaa)
+	    !is_power_of_2(sector[13]) || sector[16] < 1 || sector[16] > 2 || sector[510] != 0x55 ||
+	    sector[511] != 0xaa)
 		return false;
 	info->kind = FS_FAT;
 	info->state = extended[1] & FAT_DIRTY ? FS_UNCLEAN : FS_CLEAN;
@@ -149,20 +151,30 @@ static bool look_magic(const struct view *view, uint64_t start, struct fs_info *
 	return false;
 }
 
+static void look_xfs(const struct view *view, uint64_t start, struct fs_info *info)
+{
+	uint8_t uuid[16];
+
+	if (view_read(view, start + XFS_UUID_AT, uuid, sizeof(uuid)))
+		write_uuid(uuid, info->uuid);
+	fs_look_xfs(view, start, view->size - start, info);
+}
+
 static void look_swap(const struct view *view, uint64_t start, struct fs_info *info)
 {
 	uint8_t header[0x42c - 0x40c + 16];
 
 	if (!view_read(view, start + 0x40c, header, sizeof(header)))
 		return;
-	fs_write_uuid(header, info->uuid);
+	write_uuid(header, info->uuid);
 	copy_label(info, (const char *)header + 16, 16);
 }
 
 void fs_look(const struct view *view, uint64_t start, uint64_t bytes, struct fs_info *info)
 {
 	/* What lies behind the partition's end is not its own. */
-	struct view own = { view->read, view->arg, start < view->size ? start + min_u64(bytes, view->size - start) : 0 };
+	struct view own = { view->read, view->arg,
+			    start < view->size ? start + min_u64(bytes, view->size - start) : 0 };
 	uint8_t sector[512];
 
 	memset(info, 0, sizeof(*info));
@@ -172,7 +184,7 @@ void fs_look(const struct view *view, uint64_t start, uint64_t bytes, struct fs_
 		return;
 	if (look_magic(&own, start, info)) {
 		if (info->kind == FS_XFS)
-			fs_look_xfs(&own, start, own.size - start, info);
+			look_xfs(&own, start, info);
 		else if (info->kind == FS_NTFS)
 			fs_look_ntfs(&own, start, own.size - start, info);
 		else if (info->kind == FS_SWAP)
@@ -187,9 +199,18 @@ void fs_look(const struct view *view, uint64_t start, uint64_t bytes, struct fs_
 const char *fs_kind_name(enum fs_kind kind)
 {
 	static const char *const names[FS_KINDS] = {
-		[FS_UNKNOWN] = "unknown", [FS_EXT] = "ext4", [FS_XFS] = "XFS", [FS_BTRFS] = "btrfs", [FS_FAT] = "FAT",
-		[FS_NTFS] = "NTFS", [FS_SWAP] = "swap", [FS_LVM] = "LVM", [FS_LUKS] = "LUKS (encrypted)",
-		[FS_BITLOCKER] = "BitLocker (encrypted)", [FS_RAID] = "Linux RAID", [FS_ISO] = "ISO 9660",
+		[FS_UNKNOWN] = "unknown",
+		[FS_EXT] = "ext4",
+		[FS_XFS] = "XFS",
+		[FS_BTRFS] = "btrfs",
+		[FS_FAT] = "FAT",
+		[FS_NTFS] = "NTFS",
+		[FS_SWAP] = "swap",
+		[FS_LVM] = "LVM",
+		[FS_LUKS] = "LUKS (encrypted)",
+		[FS_BITLOCKER] = "BitLocker (encrypted)",
+		[FS_RAID] = "Linux RAID",
+		[FS_ISO] = "ISO 9660",
 	};
 
 	return names[kind];

@@ -27,9 +27,9 @@ enum fs_kind {
 
 enum fs_state {
 	FS_CLEAN,
-	FS_UNCLEAN,   /* not unmounted: what is in its journal is not seen */
-	FS_DAMAGED,   /* it says of itself that it has errors */
-	FS_UNTOLD,    /* it could not be found out */
+	FS_UNCLEAN, /* not unmounted: what is in its journal is not seen */
+	FS_DAMAGED, /* it says of itself that it has errors */
+	FS_UNTOLD,  /* it could not be found out */
 };
 
 struct fs_info {
@@ -49,7 +49,5 @@ bool fs_has_files(enum fs_kind kind);
 /* fs_xfs.c, fs_ntfs.c: the part of fs_look for each; the kind is known. */
 void fs_look_xfs(const struct view *view, uint64_t start, uint64_t bytes, struct fs_info *info);
 void fs_look_ntfs(const struct view *view, uint64_t start, uint64_t bytes, struct fs_info *info);
-/* 16 bytes as they lie there. */
-void fs_write_uuid(const uint8_t bytes[16], char out[40]);
 
 #endif

@@ -126,7 +126,6 @@ void fs_look_xfs(const struct view *view, uint64_t start, uint64_t bytes, struct
 	info->state = FS_UNTOLD;
 	if (!view_read(view, start, &super, sizeof(super)))
 		return;
-	fs_write_uuid(super.uuid, info->uuid);
 	memcpy(info->label, super.label, sizeof(super.label));
 	size = be32_get(super.block_size);
 	place = be64_get(super.log_start);

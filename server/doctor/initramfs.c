@@ -34,7 +34,11 @@ struct packer {
 static const struct packer packers[] = {
 	{ "gzip", 2, "\x1f\x8b", { "/usr/bin/gzip", "-dc", NULL } },
 	{ "zstd", 4, "\x28\xb5\x2f\xfd", { "/usr/bin/zstd", "-dcq", NULL } },
-	{ "xz", 6, "\xfd" "7zXZ\0", { "/usr/bin/xz", "-dc", NULL } },
+	{ "xz",
+	  6,
+	  "\xfd"
+	  "7zXZ\0",
+	  { "/usr/bin/xz", "-dc", NULL } },
 	{ "lz4", 4, "\x02\x21\x4c\x18", { "/usr/bin/lz4", "-dc", NULL } },
 	{ "lz4", 4, "\x04\x22\x4d\x18", { "/usr/bin/lz4", "-dc", NULL } },
 	{ "bzip2", 3, "BZh", { "/usr/bin/bzip2", "-dc", NULL } },

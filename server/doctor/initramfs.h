@@ -6,13 +6,13 @@
 #include "doctor/tree.h"
 
 struct initramfs {
-	bool told;	    /* all names in it were seen; else nothing below counts for missing */
-	char why_not[120];  /* it was not: a part of a sentence */
-	bool dracut;	    /* made by dracut; else by initramfs-tools or others */
-	bool host_only;	    /* dracut's, for the machine it was made on */
-	bool login;	    /* iscsistart or iscsid */
-	bool tcp, ibft;	    /* kernel modules */
-	bool modules;	    /* any at all: else the kernel has what it needs built in, perhaps */
+	bool told;	   /* all names in it were seen; else nothing below counts for missing */
+	char why_not[120]; /* it was not: a part of a sentence */
+	bool dracut;	   /* made by dracut; else by initramfs-tools or others */
+	bool host_only;	   /* dracut's, for the machine it was made on */
+	bool login;	   /* iscsistart or iscsid */
+	bool tcp, ibft;	   /* kernel modules */
+	bool modules;	   /* any at all: else the kernel has what it needs built in, perhaps */
 	bool multipath;
 	unsigned nic_count; /* drivers of network cards */
 	char nics[200];	    /* their names, "e1000e, r8169"; cut where there are many */

@@ -82,10 +82,9 @@ static bool mbr_is_extended(uint8_t type)
 static void mbr_add(struct partition_list *list, const struct view *view, uint32_t serial, unsigned number,
 		    uint64_t first, uint64_t count)
 {
-	struct partition found = { .number = number,
-				   .start = first * SECTOR_BYTES,
-				   .bytes = count * SECTOR_BYTES,
-				   .esp = true }; /* firmware takes any FAT partition of an MBR disk */
+	struct partition found = {
+		.number = number, .start = first * SECTOR_BYTES, .bytes = count * SECTOR_BYTES, .esp = true
+	}; /* firmware takes any FAT partition of an MBR disk */
 
 	snprintf(found.uuid, sizeof(found.uuid), "%08x-%02x", serial, number);
 	list_add(list, view, &found);

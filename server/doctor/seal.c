@@ -125,15 +125,17 @@ static int find_root(struct sealing *sealing, const struct exam *exam)
 				     "no Linux was found in it that could be looked into: seal it in the original "
 				     "(sanbootctl image check says what)");
 	if (part->fs.kind != FS_EXT || !part->bytes)
-		return reason_refuse(sealing->reason, -ENOTSUP,
-				     "its root (%s) is on %s: only ext4 on a partition can be written to without mounting it. Do it in "
-				     "the original (sanbootctl image check says what)",
-				     part->name, part->bytes ? fs_kind_name(part->fs.kind) : "LVM");
+		return reason_refuse(
+			sealing->reason, -ENOTSUP,
+			"its root (%s) is on %s: only ext4 on a partition can be written to without mounting it. Do it in "
+			"the original (sanbootctl image check says what)",
+			part->name, part->bytes ? fs_kind_name(part->fs.kind) : "LVM");
 	/* What is written there the next replay would undo; and e2fsck and debugfs 1.47 forget the offset when they replay. */
 	if (part->fs.state != FS_CLEAN)
-		return reason_refuse(sealing->reason, -EUCLEAN,
-				     "its root (%s) was not unmounted: shut the original down in order, and import it again",
-				     part->name);
+		return reason_refuse(
+			sealing->reason, -EUCLEAN,
+			"its root (%s) was not unmounted: shut the original down in order, and import it again",
+			part->name);
 	sealing->start = part->start;
 	return 0;
 }
@@ -142,8 +144,9 @@ static int put_in_order(struct sealing *sealing)
 {
 	int status = run_fsck(sealing, "-p");
 	if (status > FSCK_MENDED)
-		return reason_refuse(sealing->reason, -EUCLEAN,
-				     "its root has errors that e2fsck does not mend by itself: fsck in the original, and import it again");
+		return reason_refuse(
+			sealing->reason, -EUCLEAN,
+			"its root has errors that e2fsck does not mend by itself: fsck in the original, and import it again");
 	return status < 0 ? status : 0;
 }
 
@@ -238,7 +241,8 @@ static int seal_root(struct sealing *sealing)
 		return err;
 	after = run_fsck(sealing, "-fn");
 	if (after >= FSCK_WRONG && after != before)
-		return reason_refuse(sealing->reason, -EIO, "e2fsck finds errors in it after the changes: that is a bug of ours");
+		return reason_refuse(sealing->reason, -EIO,
+				     "e2fsck finds errors in it after the changes: that is a bug of ours");
 	return after < 0 ? after : read_back(sealing);
 }
 

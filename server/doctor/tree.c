@@ -88,8 +88,8 @@ static int ask(struct tree_source *source, const char *command, const char *path
 
 /* ---- FAT ---- */
 
-static int stream_fat(const struct tree *tree, const char *path,
-		      bool (*take)(void *arg, const void *data, size_t len), void *arg)
+static int stream_fat(const struct tree *tree, const char *path, bool (*take)(void *arg, const void *data, size_t len),
+		      void *arg)
 {
 	uint8_t *data = malloc(FAT_PIECE);
 	struct fat_entry entry;

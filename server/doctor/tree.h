@@ -21,9 +21,9 @@ struct tree_source {
 
 struct tree {
 	struct tree_source *source;
-	struct fat *fat; /* NULL: by grub-fstest */
+	struct fat *fat;  /* NULL: by grub-fstest */
 	char device[112]; /* GRUB's: "loop0,gpt2", "lvm/vg-root" */
-	char prefix[64]; /* before each path: a subvolume of btrfs, "/@" */
+	char prefix[64];  /* before each path: a subvolume of btrfs, "/@" */
 };
 
 enum { TREE_FILE_MAX = 16 << 20 };

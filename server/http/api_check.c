@@ -35,11 +35,11 @@ static json_t *parts_json(const struct doctor_report *report)
 	for (unsigned i = 0; i < report->part_count; i++) {
 		const struct doctor_part *part = &report->parts[i];
 
-		json_array_append_new(
-			list, json_pack("{s:o, s:s, s:o, s:b, s:o}", "name", http_text_json(part->name), "holds",
-					part->holds, "state", json_text_or_null(part->state), "looked_into",
-					part->looked_into, "bytes",
-					part->bytes ? json_integer((json_int_t)part->bytes) : json_null()));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:s, s:o, s:b, s:o}", "name", http_text_json(part->name),
+						"holds", part->holds, "state", json_text_or_null(part->state),
+						"looked_into", part->looked_into, "bytes",
+						part->bytes ? json_integer((json_int_t)part->bytes) : json_null()));
 	}
 	return list;
 }

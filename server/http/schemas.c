@@ -331,8 +331,8 @@ static const struct schema part = {
 const struct schema schema_check = {
 	.name = "ImageCheck",
 	MEMBERS(M("image", TEXT), M("boots", BOOL, .help = "nothing was found that stops every clone"),
-		M("system", TEXT | NOTHING, .help = "that is on it"), M("initiator", TEXT | NOTHING), M("took_ms", NUMBER),
-		M("findings", LIST, .of = &finding, .help = "the worst first"),
+		M("system", TEXT | NOTHING, .help = "that is on it"), M("initiator", TEXT | NOTHING),
+		M("took_ms", NUMBER), M("findings", LIST, .of = &finding, .help = "the worst first"),
 		M("parts", LIST, .of = &part, .help = "what was looked into")),
 };
 

@@ -331,9 +331,8 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 		err = image_set_default(tx, version->image);
 	if (!err)
 		err = event_add(tx, "info", work->import->use == IMPORT_SEALED ? "image-sealed" : "image-imported",
-				work->import->actor, 0, version->image,
-				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
-				(unsigned long long)(version->size_bytes >> 20),
+				work->import->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
+				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
 				warnings[0] ? ". " : "", warnings);
 	return err;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz harness: what the doctor parses of a disk by itself: partition tables, superblocks, XFS's log, NTFS's $Volume, and
+ * Fuzz harness: what the doctor parses of a disk by itself: the head of a hive, partition tables, superblocks, XFS's log, NTFS's $Volume, and
  * files in FAT. The input: pieces.h.
  */
 #include "pieces.h"
 
 #include "doctor/fat.h"
 #include "doctor/fs.h"
+#include "doctor/hive.h"
 #include "doctor/partition.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -47,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input;
 	struct view view = input_view(&input, data, size);
 
+	hive_look(data, size);
 	if (!partition_list_read(&view, &list))
 		return 0;
 	if (list.count > PARTITIONS_MAX)

@@ -24,7 +24,8 @@ struct input {
 	bool pieces;
 };
 
-static inline void overlay(uint64_t offset, uint8_t *out, size_t len, uint64_t at, const uint8_t *piece, size_t piece_len)
+static inline void overlay(uint64_t offset, uint8_t *out, size_t len, uint64_t at, const uint8_t *piece,
+			   size_t piece_len)
 {
 	uint64_t from = at > offset ? at : offset, end = offset + len, piece_end;
 

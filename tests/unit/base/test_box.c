@@ -79,7 +79,8 @@ static void test_given(void **state)
 	(void)state;
 	assert_int_equal(write(input, "asked", 5), 5);
 	assert_int_equal(lseek(input, 0, SEEK_SET), 0);
-	assert_int_equal(shell("cat \"$1\"; cat /dev/fd/3; cat; echo $ANSWER; echo said >&2; exit 3", &box, &out, &end), 0);
+	assert_int_equal(shell("cat \"$1\"; cat /dev/fd/3; cat; echo $ANSWER; echo said >&2; exit 3", &box, &out, &end),
+			 0);
 	assert_string_equal(out.text, "contentcontentasked42\n");
 	assert_string_equal(end.text, "said\n");
 	assert_int_equal(end.code, 3);
@@ -98,7 +99,8 @@ static void test_not_given(void **state)
 
 	(void)state;
 	/* Also what is not close-on-exec, and the folder's own name. */
-	snprintf(lines, sizeof(lines), "cat; ls /proc/self/fd | wc -l; cat %s/disk; id -u; grep -c : /proc/self/net/dev", dir);
+	snprintf(lines, sizeof(lines),
+		 "cat; ls /proc/self/fd | wc -l; cat %s/disk; id -u; grep -c : /proc/self/net/dev", dir);
 	assert_int_equal(shell(lines, &box, &out, &end), 0);
 	if (geteuid()) {
 		test_skip("not root: nothing is taken away");

@@ -36,10 +36,11 @@ static void test_cd(void **state)
 
 	if (!lab_has(""))
 		return;
-	lab_run(lab, "cd_() { printf CD001 | dd of=$1 bs=1 seek=32769 conv=notrunc status=none; }; "
-		     "truncate -s 4M cd.iso; cd_ cd.iso; printf '\\125\\252' | dd of=cd.iso bs=1 seek=510 conv=notrunc status=none; "
-		     "truncate -s 4M stick.iso; printf 'label: dos\\nstart=64, type=17\\n' | sfdisk -q --force stick.iso; cd_ stick.iso; "
-		     "tree; filesystem ext4; disk; cd_ disk.img");
+	lab_run(lab,
+		"cd_() { printf CD001 | dd of=$1 bs=1 seek=32769 conv=notrunc status=none; }; "
+		"truncate -s 4M cd.iso; cd_ cd.iso; printf '\\125\\252' | dd of=cd.iso bs=1 seek=510 conv=notrunc status=none; "
+		"truncate -s 4M stick.iso; printf 'label: dos\\nstart=64, type=17\\n' | sfdisk -q --force stick.iso; cd_ stick.iso; "
+		"tree; filesystem ext4; disk; cd_ disk.img");
 	lab_check(lab, "cd.iso");
 	lab_expect(lab, "cd");
 	lab_check(lab, "stick.iso");
@@ -63,8 +64,9 @@ static void test_tables(void **state)
 		     "'\\125\\252' | dd of=4k bs=1 seek=510 conv=notrunc status=none");
 	lab_check(lab, "4k");
 	lab_expect(lab, "sectors-4096");
-	lab_run(lab, "tree; filesystem ext4; disk; cp disk.img whole.img; printf x | dd of=disk.img bs=1 seek=1100 conv=notrunc "
-		     "status=none");
+	lab_run(lab,
+		"tree; filesystem ext4; disk; cp disk.img whole.img; printf x | dd of=disk.img bs=1 seek=1100 conv=notrunc "
+		"status=none");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "gpt-damaged");
 	lab_run(lab, "cp whole.img disk.img; truncate -s +4M disk.img");
@@ -75,16 +77,18 @@ static void test_tables(void **state)
 	assert_non_null(lab_find(lab, "cut-off"));
 	expect_said(lab, "cut-off", "partition 2");
 	/* Logical partitions; and a root that is not the last one. */
-	lab_run(lab, "rm disk.img; truncate -s 100M disk.img; printf 'label: dos\\nsize=16M, type=ef\\nsize=70M, type=5\\n"
-		     "start=40960, size=66M\\n' | sfdisk -q disk.img; s=$(sfdisk -l -o start,type disk.img | awk '/ Linux$/ {print $1}'); dd if=part "
-		     "of=disk.img bs=512 seek=$s conv=notrunc,sparse status=none; dd if=esp.img of=disk.img bs=1M seek=1 "
-		     "conv=notrunc status=none; printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none");
+	lab_run(lab,
+		"rm disk.img; truncate -s 100M disk.img; printf 'label: dos\\nsize=16M, type=ef\\nsize=70M, type=5\\n"
+		"start=40960, size=66M\\n' | sfdisk -q disk.img; s=$(sfdisk -l -o start,type disk.img | awk '/ Linux$/ {print $1}'); dd if=part "
+		"of=disk.img bs=512 seek=$s conv=notrunc,sparse status=none; dd if=esp.img of=disk.img bs=1M seek=1 "
+		"conv=notrunc status=none; printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "");
 	assert_string_equal(lab->report.parts[1].name, "partition 5");
-	lab_run(lab, "rm disk.img; truncate -s 100M disk.img; printf 'label: gpt\\nsize=16M, type=U\\nsize=66M\\nsize=8M\\n' | sfdisk -q "
-		     "disk.img; dd if=esp.img of=disk.img bs=1M seek=1 conv=notrunc status=none; dd if=part of=disk.img bs=1M "
-		     "seek=17 conv=notrunc,sparse status=none; printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none");
+	lab_run(lab,
+		"rm disk.img; truncate -s 100M disk.img; printf 'label: gpt\\nsize=16M, type=U\\nsize=66M\\nsize=8M\\n' | sfdisk -q "
+		"disk.img; dd if=esp.img of=disk.img bs=1M seek=1 conv=notrunc status=none; dd if=part of=disk.img bs=1M "
+		"seek=17 conv=notrunc,sparse status=none; printf '\\353\\143\\220' | dd of=disk.img conv=notrunc status=none");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "root-not-last");
 }
@@ -183,8 +187,9 @@ static void test_lvm(void **state)
 
 	if (!lab_has("python3"))
 		return;
-	lab_run(lab, "tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; cat >lvm.py <<'E'\n%sE\n"
-		     "python3 lvm.py; disk",
+	lab_run(lab,
+		"tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; cat >lvm.py <<'E'\n%sE\n"
+		"python3 lvm.py; disk",
 		make_lvm);
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "machine-id");
@@ -214,8 +219,9 @@ static void test_other_file_systems(void **state)
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "");
 	assert_string_equal(lab->report.system, "Debian GNU/Linux 12 (bookworm)");
-	lab_run(lab, "printf 'x\\n0 0\\nd--755 0 0\\netc d--755 0 0\\nmachine-id ---644 0 0 id\\nfstab ---644 0 0 tab\\n$\\n$\\n' >proto; echo "
-		     "0123456789abcdef >id; echo \"UUID=$uuid / xfs defaults 0 1\" >tab; EXTRA='-p proto'; filesystem xfs; disk");
+	lab_run(lab,
+		"printf 'x\\n0 0\\nd--755 0 0\\netc d--755 0 0\\nmachine-id ---644 0 0 id\\nfstab ---644 0 0 tab\\n$\\n$\\n' >proto; echo "
+		"0123456789abcdef >id; echo \"UUID=$uuid / xfs defaults 0 1\" >tab; EXTRA='-p proto'; filesystem xfs; disk");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "machine-id open-iscsi-missing");
 	assert_string_equal(lab->report.parts[1].state, "clean");

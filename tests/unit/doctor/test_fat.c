@@ -82,9 +82,9 @@ static void test_fat(void **state)
 
 		make_fat(lab, kinds[i].bits, kinds[i].size, "");
 		lab_run(lab, "mmd -i fat.img ::/EFI ::/EFI/BOOT ::/loader && mcopy -i fat.img data "
-			    "::/EFI/BOOT/BOOTX64.EFI && "
-			    "mcopy -i fat.img data '::/loader/a long name, with more than thirteen characters.txt' && "
-			    "for i in $(seq 60); do echo $i | mcopy -i fat.img - ::/loader/file-number-$i; done");
+			     "::/EFI/BOOT/BOOTX64.EFI && "
+			     "mcopy -i fat.img data '::/loader/a long name, with more than thirteen characters.txt' && "
+			     "for i in $(seq 60); do echo $i | mcopy -i fat.img - ::/loader/file-number-$i; done");
 		fd = open_file(lab, "fat.img");
 		assert_int_equal(fstat(fd, &st), 0);
 		view = view_of_file(&fd, (uint64_t)st.st_size);
@@ -124,7 +124,7 @@ static void test_fat_cycle(void **state)
 		return;
 	make_fat(lab, 16, 32 << 20, "-s 1");
 	lab_run(lab, "mmd -i fat.img ::/loop && for i in $(seq 14); do echo $i | mcopy -i fat.img - "
-		    "::/loop/f$i; done");
+		     "::/loop/f$i; done");
 	m.data = load(lab, "fat.img", &m.size);
 	view = (struct view){ memory_read, &m, m.size };
 	assert_true(fat_init(&fat, &view, 0, view.size));

@@ -61,11 +61,13 @@ static void test_xfs(void **state)
 
 	if (!lab_has("mkfs.xfs xfs_logprint xfs_db"))
 		return;
-	lab_run(lab, "truncate -s 320M part; mkfs.xfs -q -L gold -m uuid=" UUID " part; xfs_logprint -t part | grep -q CLEAN");
+	lab_run(lab, "truncate -s 320M part; mkfs.xfs -q -L gold -m uuid=" UUID
+		     " part; xfs_logprint -t part | grep -q CLEAN");
 	expect(lab, FS_XFS, FS_CLEAN, UUID, "gold");
-	lab_run(lab, "s=$(xfs_db -c 'sb 0' -c 'convert fsblock '$(xfs_db -c 'sb 0' -c 'p logstart' part | awk '{print $3}')' daddr' "
-		     "part | sed 's/^.*(\\([0-9]*\\)).*/\\1/'); printf '\\000' | dd of=part bs=1 seek=$((s * 512 + 512 + 9)) "
-		     "conv=notrunc status=none; xfs_logprint -t part | grep -q DIRTY");
+	lab_run(lab,
+		"s=$(xfs_db -c 'sb 0' -c 'convert fsblock '$(xfs_db -c 'sb 0' -c 'p logstart' part | awk '{print $3}')' daddr' "
+		"part | sed 's/^.*(\\([0-9]*\\)).*/\\1/'); printf '\\000' | dd of=part bs=1 seek=$((s * 512 + 512 + 9)) "
+		"conv=notrunc status=none; xfs_logprint -t part | grep -q DIRTY");
 	expect(lab, FS_XFS, FS_UNCLEAN, UUID, "gold");
 	/* A log on another device. */
 	lab_run(lab, "printf '\\0\\0\\0\\0\\0\\0\\0\\0' | dd of=part bs=1 seek=48 conv=notrunc status=none");
@@ -90,7 +92,8 @@ static void test_ntfs(void **state)
 
 	if (!lab_has("mkntfs ntfsinfo python3"))
 		return;
-	lab_run(lab, "truncate -s 20M part; mkntfs -q -F -Q -L gold part >/dev/null; ntfsinfo -m part | grep -q 'Volume Flags: 0x0000'");
+	lab_run(lab,
+		"truncate -s 20M part; mkntfs -q -F -Q -L gold part >/dev/null; ntfsinfo -m part | grep -q 'Volume Flags: 0x0000'");
 	expect(lab, FS_NTFS, FS_CLEAN, NULL, "gold");
 	/* Its attribute 0x70, of 12 bytes: 8 that are reserved, the version 3.1, the flags. In the mirror, too. */
 	lab_run(lab, "cat >dirty.py <<'E'\n"

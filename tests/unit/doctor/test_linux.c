@@ -112,7 +112,8 @@ static void test_initramfs(void **state)
 	static const struct {
 		const char *lines, *codes, *says;
 	} cases[] = {
-		{ "initrd bin/sh $(nic e1000e) $(nic igb) $(nic r8169)", "initramfs-without-iscsi", "update-initramfs -u" },
+		{ "initrd bin/sh $(nic e1000e) $(nic igb) $(nic r8169)", "initramfs-without-iscsi",
+		  "update-initramfs -u" },
 		/* MODULES=most brings the drivers without open-iscsi. */
 		{ "initrd bin/sh lib/modules/6.1/kernel/drivers/scsi/iscsi_tcp.ko $(nic e1000e) $(nic igb) $(nic r8169)",
 		  "initramfs-without-iscsi", "update-initramfs -u" },
@@ -125,7 +126,8 @@ static void test_initramfs(void **state)
 		  "initramfs-few-cards", "hostonly" },
 		{ "initrd usr/lib/dracut/x " LOGIN " $(nic e1000e) $(nic igb) $(nic r8169)", "dracut-not-told", "" },
 		{ "rm root/etc/iscsi/iscsi.initramfs", "iscsi-not-automatic", "" },
-		{ "rm root/etc/iscsi/iscsi.initramfs; sed -i 's/ro$/ro iscsi_auto/' root/boot/grub/grub.cfg", "", NULL },
+		{ "rm root/etc/iscsi/iscsi.initramfs; sed -i 's/ro$/ro iscsi_auto/' root/boot/grub/grub.cfg", "",
+		  NULL },
 		{ "rm root/boot/initrd.img-6.1", "initramfs-missing", "" },
 		{ "head -c 2000 /dev/urandom >>root/boot/initrd.img-6.1; truncate -s -2100 root/boot/initrd.img-6.1",
 		  "initramfs-not-read", "" },

@@ -36,7 +36,8 @@ static const char used[] =
 	"echo x >root/var/lib/systemd/random-seed; echo 'SUBSYSTEM==\"net\", ATTR{address}==\"52:54:00:12:34:56\"' "
 	">root/etc/udev/rules.d/70-persistent-net.rules; ";
 
-#define INSIDE "dd if=disk.img of=inside bs=1M skip=17 status=none conv=sparse; is() { [ \"$(debugfs -R \"cat $1\" inside 2>/dev/null)\" = \"$2\" ]; }; "
+#define INSIDE \
+	"dd if=disk.img of=inside bs=1M skip=17 status=none conv=sparse; is() { [ \"$(debugfs -R \"cat $1\" inside 2>/dev/null)\" = \"$2\" ]; }; "
 
 static void test_all(void **state)
 {
@@ -46,19 +47,21 @@ static void test_all(void **state)
 
 	if (!lab_has("debugfs e2fsck"))
 		return;
-	lab_expect_after(lab, used, "machine-id ssh-host-keys initiator-name swap cards-by-mac openssl-hang "
-				    "cloud-init-searches random-seed");
+	lab_expect_after(lab, used,
+			 "machine-id ssh-host-keys initiator-name swap cards-by-mac openssl-hang "
+			 "cloud-init-searches random-seed");
 	if (seal(lab, changes, sizeof(changes), &reason))
 		fail_msg("%s", reason.text);
 	print_message("%s\n", changes);
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "");
-	lab_run(lab, INSIDE "e2fsck -fn inside; is /etc/machine-id ''; debugfs -R 'stat /etc/machine-id' inside | grep -q 'Mode:  0444'; "
-		     "is /etc/iscsi/initiatorname.iscsi GenerateName=yes; debugfs -R 'stat /etc/iscsi/initiatorname.iscsi' inside | grep -q "
-		     "'Mode:  0600'; debugfs -R 'cat /etc/fstab' inside | grep -q '^# sealed: /swapfile none swap'; debugfs -R 'cat "
-		     "/etc/fstab' inside | grep -q \"^UUID=$uuid / \"; is /etc/cloud/cloud.cfg.d/99-sanbootd.cfg 'datasource_list: [NoCloud, "
-		     "None]'; debugfs -R 'cat /etc/systemd/system/ssh.service.d/sanbootd-host-keys.conf' inside | grep -q 'ssh-keygen -A'; "
-		     "debugfs -R 'ls -p /etc/ssh' inside | grep -q sshd_config; ! debugfs -R 'ls -p /etc/ssh' inside | grep ssh_host");
+	lab_run(lab, INSIDE
+		"e2fsck -fn inside; is /etc/machine-id ''; debugfs -R 'stat /etc/machine-id' inside | grep -q 'Mode:  0444'; "
+		"is /etc/iscsi/initiatorname.iscsi GenerateName=yes; debugfs -R 'stat /etc/iscsi/initiatorname.iscsi' inside | grep -q "
+		"'Mode:  0600'; debugfs -R 'cat /etc/fstab' inside | grep -q '^# sealed: /swapfile none swap'; debugfs -R 'cat "
+		"/etc/fstab' inside | grep -q \"^UUID=$uuid / \"; is /etc/cloud/cloud.cfg.d/99-sanbootd.cfg 'datasource_list: [NoCloud, "
+		"None]'; debugfs -R 'cat /etc/systemd/system/ssh.service.d/sanbootd-host-keys.conf' inside | grep -q 'ssh-keygen -A'; "
+		"debugfs -R 'ls -p /etc/ssh' inside | grep -q sshd_config; ! debugfs -R 'ls -p /etc/ssh' inside | grep ssh_host");
 	/* A second time there is nothing. */
 	assert_int_equal(seal(lab, changes, sizeof(changes), &reason), -EALREADY);
 	assert_non_null(strstr(reason.text, "nothing"));
@@ -73,10 +76,11 @@ static void test_unclean(void **state)
 
 	if (!lab_has("debugfs e2fsck"))
 		return;
-	lab_run(lab, "tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; "
-		     "i=$(debugfs -R 'stat /etc/machine-id' part 2>/dev/null | sed -n 's/^Inode: *\\([0-9]*\\).*/\\1/p'); "
-		     "b=$(debugfs -R \"imap <$i>\" part 2>/dev/null | sed -n 's/.*block \\([0-9]*\\),.*/\\1/p'); dd if=part of=block bs=1024 "
-		     "skip=$b count=1 status=none; printf 'jo\\njw -b %%s block\\njc\\n' $b >j; debugfs -w -f j part; disk; cp disk.img before");
+	lab_run(lab,
+		"tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; "
+		"i=$(debugfs -R 'stat /etc/machine-id' part 2>/dev/null | sed -n 's/^Inode: *\\([0-9]*\\).*/\\1/p'); "
+		"b=$(debugfs -R \"imap <$i>\" part 2>/dev/null | sed -n 's/.*block \\([0-9]*\\),.*/\\1/p'); dd if=part of=block bs=1024 "
+		"skip=$b count=1 status=none; printf 'jo\\njw -b %%s block\\njc\\n' $b >j; debugfs -w -f j part; disk; cp disk.img before");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "machine-id not-unmounted");
 	assert_int_equal(seal(lab, changes, sizeof(changes), &reason), -EUCLEAN);
@@ -92,7 +96,8 @@ static void test_refused(void **state)
 
 	if (!lab_has("mkfs.btrfs debugfs"))
 		return;
-	lab_run(lab, "KIND=btrfs; tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem btrfs; disk");
+	lab_run(lab,
+		"KIND=btrfs; tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem btrfs; disk");
 	lab_check(lab, "disk.img");
 	lab_expect(lab, "machine-id");
 	assert_int_equal(seal(lab, changes, sizeof(changes), &reason), -ENOTSUP);
@@ -101,9 +106,10 @@ static void test_refused(void **state)
 	assert_int_equal(seal(lab, changes, sizeof(changes), &reason), -ENOTSUP);
 	assert_non_null(strstr(reason.text, "no Linux"));
 	/* Errors that e2fsck does not mend by itself. */
-	lab_run(lab, "tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; i=$(debugfs -R 'stat /etc' part "
-		     "2>/dev/null | sed -n 's/^Inode: *\\([0-9]*\\).*/\\1/p'); debugfs -w -R \"sif <$i> links_count 40\" part; debugfs -w -R 'clri "
-		     "/boot' part; debugfs -w -R 'ssv state 2' part; disk");
+	lab_run(lab,
+		"tree; echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; filesystem ext4; i=$(debugfs -R 'stat /etc' part "
+		"2>/dev/null | sed -n 's/^Inode: *\\([0-9]*\\).*/\\1/p'); debugfs -w -R \"sif <$i> links_count 40\" part; debugfs -w -R 'clri "
+		"/boot' part; debugfs -w -R 'ssv state 2' part; disk");
 	assert_int_equal(seal(lab, changes, sizeof(changes), &reason), -EUCLEAN);
 }
 

@@ -81,7 +81,8 @@ static void test_windows(void **state)
 	static const struct {
 		const char *lines, *codes;
 	} cases[] = {
-		{ "windows SYSTEM:ControlSet001/Services/iScsiPrt:Start:dword:3", "windows-gateway windows-iscsi-late" },
+		{ "windows SYSTEM:ControlSet001/Services/iScsiPrt:Start:dword:3",
+		  "windows-gateway windows-iscsi-late" },
 		{ "windows SYSTEM:ControlSet001/Services/MSiSCSI:Start:dword:4",
 		  "windows-gateway windows-iscsi-disabled" },
 		{ "windows SYSTEM:ControlSet001/Services/e1i65x64:Start:dword:3", "windows-gateway windows-card-late" },

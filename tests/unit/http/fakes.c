@@ -412,11 +412,13 @@ int store_seal_version(struct store *store, const struct image_version *version,
 static void fake_report(const char *name, struct doctor_report *report)
 {
 	*report = (struct doctor_report){ .count = 2, .part_count = 2, .took_ms = 5 };
-	report->findings[0] = (struct doctor_finding){
-		.code = "machine-id", .severity = DOCTOR_CLASH, .sealable = true, .what = "It has one.", .todo = "Empty it."
-	};
-	report->findings[1] = (struct doctor_finding){ .code = "cd",
-						       .severity = strstr(name, "stops") ? DOCTOR_STOPS : DOCTOR_HINT };
+	report->findings[0] = (struct doctor_finding){ .code = "machine-id",
+						       .severity = DOCTOR_CLASH,
+						       .sealable = true,
+						       .what = "It has one.",
+						       .todo = "Empty it." };
+	report->findings[1] =
+		(struct doctor_finding){ .code = "cd", .severity = strstr(name, "stops") ? DOCTOR_STOPS : DOCTOR_HINT };
 	report->parts[0] = (struct doctor_part){ .name = "partition 1", .holds = "ext4", .state = "clean", .bytes = 9 };
 	report->parts[1] = (struct doctor_part){ .name = "LVM a/b", .holds = "unknown" };
 }
