@@ -317,15 +317,14 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 	struct image_version *version = &work->version, published;
 	/* An image for volumes does not have to boot. */
 	const char *warnings = work->import->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
+	bool for_machines = work->import->use == IMPORT_FOR_MACHINES || work->import->use == IMPORT_AS_DEFAULT;
 	int err;
 
 	/* The first one is what new machines get; a later one when somebody publishes it. */
 	err = version_find(tx, version->image, 0, &published);
 	if (err && err != -ENOENT)
 		return err;
-	version->state = err && work->import->use != IMPORT_FOR_VOLUMES && work->import->use != IMPORT_SEALED ?
-				 VERSION_PUBLISHED :
-				 VERSION_READY;
+	version->state = err && for_machines ? VERSION_PUBLISHED : VERSION_READY;
 	err = version_insert(tx, version);
 	if (!err && work->import->use == IMPORT_AS_DEFAULT)
 		err = image_set_default(tx, version->image);
