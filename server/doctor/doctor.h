@@ -5,7 +5,7 @@
  * files in ext4, XFS, btrfs, NTFS and LVM by GRUB's drivers (grub-fstest) in a box (base/box.h), Windows' registry by
  * hivexsh likewise. What it cannot look into it says, and takes nothing there for missing. It never refuses.
  *
- * All of it blocks, for less than two seconds as a rule, for half a minute at most.
+ * All of it blocks, for less than two seconds as a rule, for a minute at most.
  */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H

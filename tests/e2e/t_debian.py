@@ -13,6 +13,13 @@ with Suite() as t:
         versions = server.api("images")["images"][0]["versions"]
         equal(versions[0]["warnings"], [], "warnings")
 
+    with t.case("the doctor looks into it, and has nothing but hints"):
+        report = server.api("images/debian/check")
+        true("Debian" in report["system"], f"it found {report['system']}")
+        true(report["initiator"].startswith("open-iscsi "), f"it found {report['initiator']}")
+        true(all(part["looked_into"] for part in report["parts"]), f"not looked into: {report['parts']}")
+        equal([f["code"] for f in report["findings"] if f["severity"] != "hint"], [], "findings")
+
     with t.case("Debian boots, writes, reboots by itself and has its data", vital=True):
         vm = VM(t.lan, 1, mem=512, action="write=2,reboot=2,tick")
         first = vm.proof(count=1, fw="bios", timeout=400)
