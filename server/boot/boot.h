@@ -175,6 +175,25 @@ const char *boot_stage_hint(enum stage stage);
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason);
+enum { BOOT_MACS_MAX = 8 }; /* network cards of one that is added */
+
+/* A machine that is known before it is switched on; NULL where nothing is said. */
+struct boot_machine_new {
+	const char *name; /* NULL: by the policy's pattern */
+	const char *macs[BOOT_MACS_MAX];
+	unsigned mac_count;
+	const char *group, *image, *address, *note; /* image: NAME or NAME@V; address: IPv4, which it keeps */
+};
+
+/*
+ * All of the list are enrolled, or none. machines: room for count, as they are then. *failed: which one was refused;
+ * count: none in particular. dry_run: nothing is changed, only said whether it could be. -EINVAL, -EEXIST (a name, MAC or
+ * address is a machine's), -ENOENT (no such image), -ENOSPC (max-machines, or no room).
+ */
+int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
+		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason);
+/* Wake on LAN, to all its network cards. reason, after success: where the packet went. -ENETUNREACH and others: nowhere. */
+int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */

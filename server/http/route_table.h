@@ -63,6 +63,8 @@ API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200
     "Make an image the one that new machines get")
 
 API("GET", "/machines", LOGIN, handle_machines, nothing, 200, machines, "All machines")
+API("POST", "/machines", LOGIN, handle_machines_add, machines_new, 201, machines_added,
+    "Enrol machines before they are switched on: all of them, or none")
 API("POST", "/machines/approve", LOGIN, handle_approve, approve, 200, approved, "Let waiting machines in")
 API("POST", "/machines/deny", LOGIN, handle_deny, mac, 200, done, "Refuse a waiting machine")
 API("GET", "/machines/{machine}", LOGIN, handle_machine, machine_query, 200, machine,
@@ -76,6 +78,8 @@ API("POST", "/machines/{machine}/reset", LOGIN, handle_machine_reset, nothing, 2
     "Give a machine an empty disk, of the newest published version")
 API("POST", "/machines/{machine}/swap", LOGIN, handle_machine_swap, mac, 200, done,
     "Give a machine's disk to the hardware that replaces it")
+API("POST", "/machines/{machine}/wake", LOGIN, handle_machine_wake, nothing, 200, woken,
+    "Switch a machine on by Wake on LAN")
 API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
 API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
     "Remove a network card")
