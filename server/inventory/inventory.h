@@ -387,6 +387,7 @@ struct policy {
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
 	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
+	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
