@@ -202,7 +202,20 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason);
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
+/*
+ * Into the trash, where policy keeps it for a while, unless for_good. Its other volumes are nobody's then. reason, after
+ * success: how it comes back, or "".
+ */
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason);
+/*
+ * which: the name that it had, or "#id"; name NULL: the same again. It has its disk, its snapshots and its target name, and
+ * its MACs and other volumes as far as nobody else has them: reason, after success, says which not. -ENOENT; -EEXIST (the
+ * name; all of its MACs).
+ */
+int boot_trash_restore(struct boot *boot, const char *which, const char *name, const char *actor,
+		       struct machine *machine, struct reason *reason);
+/* For good, with its disk. -ENOENT. */
+int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason);
 /*
  * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk.
  * image, mode, physical-block and state: -EBUSY where it runs; size also grows a running machine's disk; image: -EEXIST

@@ -76,8 +76,16 @@ const struct command commands[] = {
 	  "sanbootctl machine snapshot-remove pc-001 before-update --yes", run_snapshot_remove },
 	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
-	{ "machine remove", "M", 1, 1, "forget a machine and delete the disk that it boots from",
+	{ "machine remove", "M", 1, 1,
+	  "forget a machine; its disk goes to the trash, for as long as policy says (trash=7d)",
 	  "sanbootctl machine remove pc-001 --yes", run_machine_remove },
+	{ "machine trash list", "", 0, 0, "machines that were removed, and when they go for good",
+	  "sanbootctl machine trash list", run_trash_list },
+	{ "machine trash restore", "NAME|#ID", 1, 1, "bring one back, with its disk",
+	  "sanbootctl machine trash restore pc-001\nsanbootctl machine trash restore #17 --name pc-009",
+	  run_trash_restore },
+	{ "machine trash empty", "[NAME|#ID...]", 0, MANY, "delete them for good, with their disks; without a name all",
+	  "sanbootctl machine trash empty --yes", run_trash_empty },
 
 	{ "volume create", "", 0, 0, "a second disk for a machine, or a read-only disk or CD for many",
 	  "sanbootctl volume create --machine pc-001 --size 20G\n"

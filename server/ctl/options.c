@@ -36,6 +36,9 @@ static const struct option_row rows[] = {
 	{ OPTION_SECRETS, "secrets", NULL, OPTION_FLAG, 0, 0, "machine show", "with the CHAP secrets of its boots" },
 
 	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine add", "another image than the default one" },
+	{ OPTION_FOR_GOOD, "for-good", NULL, OPTION_FLAG, 0, 0, "machine remove",
+	  "not into the trash: it cannot come back" },
+	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "machine trash restore", "another one than it had" },
 	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine add", "that it is in" },
 	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine wake", "all machines of this group" },
 	{ OPTION_ADDRESS, "address", "ADDRESS", OPTION_TEXT, 0, 0, "machine add",

@@ -70,8 +70,12 @@ API("POST", "/machines/deny", LOGIN, handle_deny, mac, 200, done, "Refuse a wait
 API("GET", "/machines/{machine}", LOGIN, handle_machine, machine_query, 200, machine,
     "A machine, by its name or one of its MACs, with its boots and events")
 API("PATCH", "/machines/{machine}", LOGIN, handle_machine_set, machine_set, 200, machine, "Change a machine")
-API("DELETE", "/machines/{machine}", LOGIN, handle_machine_remove, nothing, 200, removed,
-    "Forget a machine, and delete the disk that it boots from")
+API("DELETE", "/machines/{machine}", LOGIN, handle_machine_remove, machine_remove, 200, removed,
+    "Put a machine into the trash, with the disk that it boots from")
+API("GET", "/trash", LOGIN, handle_trash, nothing, 200, trash, "Machines that were removed, oldest first")
+API("POST", "/trash/{entry}/restore", LOGIN, handle_trash_restore, trash_restore, 200, trash_restored,
+    "Bring a machine back, by the name that it had or #ID")
+API("DELETE", "/trash/{entry}", LOGIN, handle_trash_delete, nothing, 200, removed, "Delete it for good, with its disk")
 API("POST", "/machines/{machine}/release", LOGIN, handle_machine_release, nothing, 200, done,
     "End the sessions of a machine")
 API("POST", "/machines/{machine}/reset", LOGIN, handle_machine_reset, nothing, 200, done,

@@ -40,7 +40,8 @@ const struct schema schema_woken = {
 };
 const struct schema schema_removed = {
 	.name = "Removed",
-	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image")),
+	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image"),
+		M("hint", TEXT | OPTIONAL, .help = "how a machine comes back")),
 };
 
 /* ---- logins and tokens ---- */
@@ -243,6 +244,25 @@ const struct schema schema_machine = {
 	.fields = machine_fields,
 };
 const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machine_remove = {
+	.name = "MachineRemove",
+	MEMBERS(M("for_good", BOOL | OPTIONAL, .help = "not into the trash")),
+};
+static const struct schema trash_entry = {
+	.name = "TrashEntry",
+	MEMBERS(M("id", NUMBER), M("name", TEXT), M("macs", LIST), M("image", TEXT | NOTHING), M("removed_ms", NUMBER),
+		M("removed_by", TEXT),
+		M("expires_ms", NUMBER | NOTHING, .help = "when it goes by itself; null: with the next sweep"),
+		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
+};
+const struct schema schema_trash = { .name = "Trash", MEMBERS(M("trash", LIST, .of = &trash_entry)) };
+const struct schema schema_trash_restore = {
+	.name = "TrashRestore",
+	MEMBERS(M("name", TEXT | OPTIONAL, .help = "another one than it had")),
+	.example = "{\"name\": \"pc-009\"}",
+};
+const struct schema schema_trash_restored = { .name = "TrashRestored",
+					      MEMBERS(M("restored", TEXT, .help = "its name"), M("hint", TEXT)) };
 static const struct schema machine_new = {
 	.name = "MachineNew",
 	MEMBERS(M("name", TEXT | OPTIONAL, .help = "else by the policy's pattern"), M("macs", LIST),

@@ -345,6 +345,7 @@ struct image_version {
 	unsigned machines;   /* how many have a system volume that was made from it */
 	unsigned volumes;    /* how many others stand on it */
 	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
+	unsigned trashed;    /* machines in the trash that were made from it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);

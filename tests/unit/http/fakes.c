@@ -184,9 +184,27 @@ int boot_reset(struct boot *boot, const char *machine, const char *actor, struct
 	SIMPLE("reset", machine);
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason)
 {
-	SIMPLE("remove", machine);
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove %s%s by %s", machine,
+		 for_good ? " for good" : "", actor);
+	return finish(reason);
+}
+
+int boot_trash_restore(struct boot *boot, const char *which, const char *name, const char *actor,
+		       struct machine *machine, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "restore %s as %s by %s", which, name, actor);
+	memset(machine, 0, sizeof(*machine));
+	snprintf(machine->name, sizeof(machine->name), "%s", name[0] ? name : which);
+	return finish(reason);
+}
+
+int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
+{
+	SIMPLE("delete", which);
 }
 
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason)
