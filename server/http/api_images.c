@@ -366,20 +366,20 @@ static bool version_is_free(struct request *request, const struct image_version 
 		unsigned count;
 		const char *one, *several, *hint;
 	} uses[] = {
-		{ version->machines, " machine is made", " machines are made",
+		{ version->machines, " machine is made from", " machines are made from",
 		  "reset or remove these machines first; see them with: sanbootctl machine list" },
-		{ version->trashed, " machine in the trash is made", " machines in the trash are made",
+		{ version->trashed, " machine in the trash is made from", " machines in the trash are made from",
 		  "empty the trash first: sanbootctl machine trash empty" },
-		{ version->volumes, " volume is made", " volumes are made",
+		{ version->volumes, " volume stands on", " volumes stand on",
 		  "remove them first; see them with: sanbootctl volume list" },
-		{ version->snapshots, " snapshot is made", " snapshots are made",
+		{ version->snapshots, " snapshot stands on", " snapshots stand on",
 		  "remove them first; see them with: sanbootctl machine snapshots M" },
 	};
 
 	for (size_t i = 0; i < array_len(uses); i++) {
 		if (!uses[i].count)
 			continue;
-		reply_error(request, 409, uses[i].hint, "%u%s from %s@%u", uses[i].count,
+		reply_error(request, 409, uses[i].hint, "%u%s %s@%u", uses[i].count,
 			    uses[i].count == 1 ? uses[i].one : uses[i].several, version->image, version->number);
 		return false;
 	}
