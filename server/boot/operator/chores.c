@@ -17,7 +17,7 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { trash_expire };
+static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire };
 
 struct chores {
 	struct boot *boot;

@@ -147,7 +147,7 @@ static int oldest_run(struct inventory_tx *tx, struct inventory_job *job)
 	return err < 0 ? err : 0;
 }
 
-void trash_expire(struct boot *boot)
+void boot_trash_expire(struct boot *boot)
 {
 	struct reason reason = { "" };
 	int err = 0;

@@ -6,6 +6,6 @@
 struct boot;
 
 /* The machines whose time there is over go for good, with their disks. Blocking, not on a loop. */
-void trash_expire(struct boot *boot);
+void boot_trash_expire(struct boot *boot);
 
 #endif

@@ -47,7 +47,7 @@ static void test_there_and_back(void **state)
 	assert_string_equal(world_find(w, was.iqn, "x").reason.text[0] ? "refused" : "found", "refused");
 	/* Neither a start nor a sweep takes it. */
 	world_restart(w);
-	trash_expire(w->boot);
+	boot_trash_expire(w->boot);
 	assert_int_equal(world_children(w), 2);
 	/* The new one has its name and its card. */
 	assert_int_equal(boot_trash_restore(w->boot, "pc-001", NULL, "ctl", &back, &reason), -EEXIST);
@@ -79,11 +79,11 @@ static void test_its_time_is_over(void **state)
 	make(w);
 	assert_int_equal(boot_remove(w->boot, "pc-001", false, "ctl", &reason), 0);
 	world_policy(w, "trash", "1h");
-	trash_expire(w->boot);
+	boot_trash_expire(w->boot);
 	assert_int_equal(world_children(w), 1);
 	/* Nothing is kept any more: what is there goes, too. */
 	world_policy(w, "trash", "none");
-	trash_expire(w->boot);
+	boot_trash_expire(w->boot);
 	assert_int_equal(world_children(w), 0);
 	assert_int_equal(boot_trash_restore(w->boot, "pc-001", NULL, "ctl", &back, &reason), -ENOENT);
 	assert_int_equal(world_events(w, "removed"), 2);
