@@ -34,6 +34,7 @@ struct packer {
 static const struct packer packers[] = {
 	{ "gzip", 2, "\x1f\x8b", { "/usr/bin/gzip", "-dc", NULL } },
 	{ "zstd", 4, "\x28\xb5\x2f\xfd", { "/usr/bin/zstd", "-dcq", NULL } },
+	{ "zstd", 4, "\x50\x2a\x4d\x18", { "/usr/bin/zstd", "-dcq", NULL } }, /* pzstd: a skippable frame first */
 	{ "xz",
 	  6,
 	  "\xfd"
