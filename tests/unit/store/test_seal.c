@@ -23,10 +23,11 @@ static struct import_status wait_for(struct fixture *f, uint64_t id)
 /* A disk that is one file system, with an id and swap. */
 static struct image_version import_used(struct fixture *f)
 {
-	run_command("cd %s && mkdir -p root/etc && echo PRETTY_NAME=Test >root/etc/os-release && echo "
-		    "0123456789abcdef0123456789abcdef >root/etc/machine-id && echo '/swapfile none swap sw 0 0' >root/etc/fstab && "
-		    "truncate -s 16M used.raw && PATH=$PATH:/usr/sbin mkfs.ext4 -q -d root used.raw",
-		    f->dir);
+	run_command(
+		"cd %s && mkdir -p root/etc && echo PRETTY_NAME=Test >root/etc/os-release && echo "
+		"0123456789abcdef0123456789abcdef >root/etc/machine-id && echo '/swapfile none swap sw 0 0' >root/etc/fstab && "
+		"truncate -s 16M used.raw && PATH=$PATH:/usr/sbin mkfs.ext4 -q -d root used.raw",
+		f->dir);
 	return import_version(f, input(f, "used.raw"), "used");
 }
 
