@@ -72,7 +72,7 @@ int store_check_version(struct store *store, const struct image_version *version
 
 int store_check_file(const char *path, struct doctor_report *report, struct reason *reason)
 {
-	struct probe probe;
+	struct probe probe = { .format = FORMAT_RAW };
 	struct view view;
 	uint64_t size = 0;
 	int fd, err = store_open_source(path, &fd, reason);
