@@ -86,7 +86,7 @@ int lab_teardown(void **state)
 
 void lab_run(const struct lab *lab, const char *format, ...)
 {
-	char lines[8192], command[256];
+	char lines[16384], command[256];
 	va_list args;
 
 	va_start(args, format);

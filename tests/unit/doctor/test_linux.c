@@ -24,85 +24,83 @@ static void test_well_prepared(void **state)
 	lab_expect_after(lab, "LABEL=dos", "");
 }
 
+/* Lines after "tree", and what is said then. */
+struct change {
+	const char *lines, *codes;
+};
+
+static void expect_each(struct lab *lab, const struct change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char lines[4096];
+
+		snprintf(lines, sizeof(lines), "tree; %s", changes[i].lines);
+		lab_expect_after(lab, lines, changes[i].codes);
+	}
+}
+
 static void test_identity(void **state)
 {
-	static const struct {
-		const char *lines, *codes;
-	} cases[] = {
-		{ "echo 0123456789abcdef0123456789abcdef >root/etc/machine-id", "machine-id" },
-		{ "echo uninitialized >root/etc/machine-id", "" },
-		{ "mkdir -p root/var/lib/dbus; echo 0123456789abcdef0123456789abcdef >root/var/lib/dbus/machine-id",
-		  "dbus-machine-id" },
-		{ "mkdir -p root/var/lib/dbus; ln -s /etc/machine-id root/var/lib/dbus/machine-id", "" },
-		{ "echo k >root/etc/ssh/ssh_host_rsa_key; echo p >root/etc/ssh/ssh_host_rsa_key.pub", "ssh-host-keys" },
-		{ "package openssh-server 1", "ssh-without-keys" },
-		{ "package openssh-server 1; mkdir -p root/etc/systemd/system/ssh.service.d; echo "
-		  "ExecStartPre=/usr/bin/ssh-keygen -A >root/etc/systemd/system/ssh.service.d/a.conf",
+	static const struct change changes[] = {
+		{ "echo 0123456789abcdef0123456789abcdef >root/etc/machine-id; echo k >root/etc/ssh/ssh_host_rsa_key; "
+		  "echo InitiatorName=iqn.1993-08.org.debian:01:abc >root/etc/iscsi/initiatorname.iscsi; "
+		  "mkdir -p root/etc/udev/rules.d root/etc/systemd/network root/etc/network root/etc/netplan root/var/lib/systemd; "
+		  "echo 'SUBSYSTEM==\"net\", ATTR{address}==\"52:54:00:12:34:56\", NAME=\"eth0\"' "
+		  ">root/etc/udev/rules.d/70-persistent-net.rules; "
+		  "printf '[Match]\\nMACAddress=52:54:00:12:34:56\\n' >root/etc/systemd/network/10-a.link; "
+		  "echo x >root/usr/sbin/ifup; printf 'auto eth0\\niface eth0 inet dhcp\\n' >root/etc/network/interfaces; "
+		  "printf 'network:\\n  ethernets:\\n    a: {dhcp4: true}\\n' >root/etc/netplan/a.yaml; "
+		  "package cloud-init 22.4.2; rm root/etc/systemd/system/iscsid.service.d/a.conf; echo gold >root/etc/hostname; "
+		  "echo x >root/var/lib/systemd/random-seed; package multipath-tools 0.9.4",
+		  "machine-id ssh-host-keys initiator-name cards-by-mac network-by-mac ifupdown netplan cloud-init-searches "
+		  "openssl-hang host-name random-seed multipath-not-at-boot" },
+		/* The same, as they should be. */
+		{ "echo uninitialized >root/etc/machine-id; mkdir -p root/var/lib/dbus root/etc/systemd/system/ssh.service.d "
+		  "root/etc/network root/etc/netplan; ln -s /etc/machine-id root/var/lib/dbus/machine-id; package openssh-server 1; "
+		  "echo ExecStartPre=/usr/bin/ssh-keygen -A >root/etc/systemd/system/ssh.service.d/a.conf; echo x >root/usr/sbin/ifup; "
+		  "printf 'auto lo\\niface lo inet loopback\\n' >root/etc/network/interfaces; printf 'network:\\n  ethernets:\\n    a:\\n     "
+		  " critical: true\\n' >root/etc/netplan/a.yaml; package cloud-init 22.4.2; echo 'datasource_list: [NoCloud, None]' "
+		  ">root/etc/cloud/cloud.cfg.d/a.cfg; package multipath-tools 0.9.4; package multipath-tools-boot 0.9.4",
 		  "" },
-		{ "echo InitiatorName=iqn.1993-08.org.debian:01:abc >root/etc/iscsi/initiatorname.iscsi",
-		  "initiator-name" },
-		{ "mkdir -p root/etc/udev/rules.d; echo 'SUBSYSTEM==\"net\", ATTR{address}==\"52:54:00:12:34:56\", "
-		  "NAME=\"eth0\"' >root/etc/udev/rules.d/70-persistent-net.rules",
-		  "cards-by-mac" },
-		{ "mkdir -p root/etc/systemd/network; printf '[Match]\\nMACAddress=52:54:00:12:34:56\\n' "
-		  ">root/etc/systemd/network/10-a.link",
-		  "network-by-mac" },
-		{ "mkdir -p root/etc/network; echo x >root/usr/sbin/ifup; printf 'auto lo\\niface lo inet loopback\\n' "
-		  ">root/etc/network/interfaces",
+		{ "mkdir -p root/var/lib/dbus; echo 0123456789abcdef0123456789abcdef >root/var/lib/dbus/machine-id; package "
+		  "openssh-server 1",
+		  "dbus-machine-id ssh-without-keys" },
+		/* systemd-networkd, and NetworkManager. */
+		{ "mkdir -p root/etc/systemd/network; printf '[Match]\\nName=e*\\n[Network]\\nDHCP=yes\\n' "
+		  ">root/etc/systemd/network/a.network; w=root/etc/systemd/system/multi-user.target.wants; echo >$w/systemd-networkd.service; "
+		  "echo >$w/NetworkManager.service; package network-manager 1",
+		  "networkd network-manager" },
+		{ "mkdir -p root/etc/systemd/network root/etc/NetworkManager/conf.d; printf "
+		  "'[Match]\\nName=e*\\n[Network]\\nDHCP=yes\\nKeepConfiguration=yes\\n' >root/etc/systemd/network/a.network; "
+		  "w=root/etc/systemd/system/multi-user.target.wants; echo >$w/systemd-networkd.service; echo >$w/NetworkManager.service; "
+		  "package network-manager 1; printf '[keyfile]\\nunmanaged-devices=*\\n' >root/etc/NetworkManager/conf.d/a.conf",
 		  "" },
-		{ "mkdir -p root/etc/network; echo x >root/usr/sbin/ifup; printf 'auto eth0\\niface eth0 inet dhcp\\n' "
-		  ">root/etc/network/interfaces",
-		  "ifupdown" },
-		{ "mkdir -p root/etc/netplan; printf 'network:\\n  ethernets:\\n    a: {dhcp4: true}\\n' "
-		  ">root/etc/netplan/a.yaml",
-		  "netplan" },
-		{ "package cloud-init 22.4.2", "cloud-init-searches" },
-		{ "package cloud-init 22.4.2; echo 'datasource_list: [NoCloud, None]' "
-		  ">root/etc/cloud/cloud.cfg.d/a.cfg",
-		  "" },
-		{ "rm root/etc/systemd/system/iscsid.service.d/a.conf", "openssl-hang" },
-		{ "echo gold >root/etc/hostname", "host-name" },
-		{ "mkdir -p root/var/lib/systemd; echo x >root/var/lib/systemd/random-seed", "random-seed" },
-		{ "package multipath-tools 0.9.4", "multipath-not-at-boot" },
 	};
 	struct lab *lab = *state;
 
-	if (!lab_has(""))
-		return;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char lines[1024];
-
-		snprintf(lines, sizeof(lines), "tree; %s", cases[i].lines);
-		lab_expect_after(lab, lines, cases[i].codes);
-	}
+	if (lab_has(""))
+		expect_each(lab, changes, sizeof(changes) / sizeof(changes[0]));
 }
 
 static void test_disks_by_name(void **state)
 {
-	static const struct {
-		const char *lines, *codes;
-	} cases[] = {
-		{ "echo 'UUID=aaaaaaaa-2222-4333-8444-555555555555 /data ext4 defaults 0 2' >>root/etc/fstab",
-		  "fstab-missing" },
-		{ "echo 'UUID=aaaaaaaa-2222-4333-8444-555555555555 /data ext4 nofail 0 2' >>root/etc/fstab", "" },
-		{ "echo '/dev/vda1 / ext4 defaults 0 1' >root/etc/fstab", "fstab-other-disk" },
-		{ "echo '/dev/sda1 / ext4 defaults 0 1' >root/etc/fstab", "fstab-by-letter" },
-		{ "echo '/swapfile none swap sw 0 0' >>root/etc/fstab", "swap" },
-		{ "sed -i s,root=[^\\ ]*,root=/dev/vda2, root/boot/grub/grub.cfg", "cmdline-other-disk" },
-		{ "sed -i s,root=[^\\ ]*,root=/dev/sda2, root/boot/grub/grub.cfg", "cmdline-by-letter" },
-		{ "mkdir -p root/etc/initramfs-tools/conf.d; echo RESUME=UUID=1 >root/etc/initramfs-tools/conf.d/resume",
-		  "resume" },
+	static const struct change changes[] = {
+		{ "echo 'UUID=aaaaaaaa-2222-4333-8444-555555555555 /data ext4 defaults 0 2' >>root/etc/fstab; echo '/swapfile none swap sw "
+		  "0 0' >>root/etc/fstab; mkdir -p root/etc/initramfs-tools/conf.d; echo RESUME=UUID=1 "
+		  ">root/etc/initramfs-tools/conf.d/resume",
+		  "fstab-missing swap resume" },
+		{ "echo 'UUID=aaaaaaaa-2222-4333-8444-555555555555 /data ext4 nofail 0 2' >>root/etc/fstab; mkdir -p "
+		  "root/etc/initramfs-tools/conf.d; echo RESUME=none >root/etc/initramfs-tools/conf.d/resume",
+		  "" },
+		{ "echo '/dev/vda1 / ext4 defaults 0 1' >root/etc/fstab; sed -i s,root=[^\\ ]*,root=/dev/vda2, root/boot/grub/grub.cfg",
+		  "fstab-other-disk cmdline-other-disk" },
+		{ "echo '/dev/sda1 / ext4 defaults 0 1' >root/etc/fstab; sed -i s,root=[^\\ ]*,root=/dev/sda2, root/boot/grub/grub.cfg",
+		  "fstab-by-letter cmdline-by-letter" },
 	};
 	struct lab *lab = *state;
 
-	if (!lab_has(""))
-		return;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char lines[1024];
-
-		snprintf(lines, sizeof(lines), "tree; %s", cases[i].lines);
-		lab_expect_after(lab, lines, cases[i].codes);
-	}
+	if (lab_has(""))
+		expect_each(lab, changes, sizeof(changes) / sizeof(changes[0]));
 }
 
 #define LOGIN "sbin/iscsistart lib/modules/6.1/kernel/drivers/scsi/iscsi_tcp.ko.xz "
