@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	HIVE_BYTES_MAX = 384 << 20,
+	HIVE_BYTES_MAX = 256 << 20,
 	HEAD_BYTES = 12,
 	ANSWER_MAX = 1 << 20,
 	MEMORY_MIB = 2048,
