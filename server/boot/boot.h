@@ -71,6 +71,7 @@ struct boot_config {
 	const char *advertise;	  /* NULL: the address that the client reached */
 	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
 	const char *entries;	  /* entries/NAME.conf; NULL: none */
+	const char *boot_file_sets; /* names that boot-file-set= may have, with ", " between them; NULL: none */
 };
 
 int boot_new(const struct boot_config *config, struct boot **boot);
@@ -109,6 +110,9 @@ struct boot_ask {
 	char error[32];			  /* errno of a failed sanboot */
 	char attempt[16];		  /* how often the script has asked again */
 	char choose[80];		  /* what was chosen in its menu */
+	char board_serial[SERIAL_TEXT];
+	char secure_boot[8], setup_mode[8]; /* 0, 1; UEFI's variables */
+	char cards[256];		    /* MACs of its network cards, by commas; some may be empty */
 	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
 	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
@@ -175,6 +179,12 @@ const char *boot_stage_hint(enum stage stage);
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason);
+/*
+ * Of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on. name, image may be NULL.
+ * -EINVAL: it waits for another reason.
+ */
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
@@ -191,7 +201,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
-/* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+/* Groups: set takes name, priority, boot, boot-file-set, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason);
@@ -203,6 +213,9 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
 	     struct reason *reason);
+/* A MAC of the machine is one of a dock or an adapter, which several machines use; or not any more. -EINVAL; -EBUSY. */
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);

@@ -49,6 +49,7 @@ struct boot {
 	struct endpoint portals[BOOT_PORTALS_MAX];
 	unsigned portal_count;
 	char ipxe_scripts[512], entries_folder[512]; /* "": none */
+	char boot_file_sets[512];		     /* names, with ", " between them; "": none */
 
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;

@@ -21,6 +21,7 @@ struct lookup {
 	struct want want;		      /* known */
 	int64_t probed_id,
 		running_id;	   /* the machine that was asked whether it runs, and the same if it does; 0: none */
+	char card[PARSE_MAC_TEXT]; /* facts.twin: the network card that says so; "": its UUID or serial number */
 	struct twin_proofs proofs; /* of what asker had in common with others; taken out of it */
 };
 

@@ -55,6 +55,9 @@ int manage_find(struct manage *m, const char *machine)
 	m->which = machine;
 	m->job = (struct inventory_job){ .run = manage_find_run };
 	err = inventory_read_wait(m->boot->inventory, &m->job);
+	if (err == -ENOTUNIQ)
+		return reason_refuse(m->reason, -EINVAL, "several machines share the MAC address %s: name the machine",
+				     machine);
 	if (err == -ENOENT || err == -EINVAL) {
 		parse_clean_text(machine, shown, sizeof(shown));
 		return reason_refuse(m->reason, -ENOENT, "there is no machine %s: sanbootctl machine list shows all",
@@ -187,6 +190,29 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 	return 0;
 }
 
+static bool is_in(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; (at = strstr(at, name)); at += len)
+		if ((at == names || at[-1] == ' ') && (!at[len] || at[len] == ','))
+			return len > 0;
+	return false;
+}
+
+int manage_take_boot_set(struct manage *m, const char *none, char set[BOOT_SET_TEXT])
+{
+	const char *sets = m->boot->boot_file_sets;
+
+	if (strcmp(m->value, none) && strcmp(m->value, "default") && !is_in(sets, m->value))
+		return reason_refuse(m->reason, -EINVAL,
+				     "boot-file-set: expected %s%s or one of the sets in the server's configuration (there "
+				     "are: %s; boot-file-set = NAME:DIR makes one)",
+				     none, strcmp(none, "default") ? ", default" : "", sets[0] ? sets : "none");
+	snprintf(set, BOOT_SET_TEXT, "%s", strcmp(m->value, none) ? m->value : "");
+	return 0;
+}
+
 /* ---- release ---- */
 
 static int release_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -278,7 +304,7 @@ static int swap_drop_other_macs(struct inventory_tx *tx, int64_t id, const char 
 
 	while (more) {
 		struct swap_macs macs = { .count = 0 };
-		int err = machine_each_mac(tx, id, swap_collect_mac, &macs);
+		int err = machine_each_mac(tx, id, MAC_ANY, swap_collect_mac, &macs);
 
 		more = false;
 		for (unsigned i = 0; i < macs.count && !err; i++) {
@@ -308,6 +334,9 @@ int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", row ? row->uuid : "");
 	snprintf(machine->serial, sizeof(machine->serial), "%s", row ? row->serial : "");
 	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");
+	snprintf(machine->cards, sizeof(machine->cards), "%s", row ? row->cards : "");
+	machine->board_serial[0] = '\0';
+	machine->secure_boot = machine->setup_mode = TOLD_UNKNOWN;
 	err = machine_update(tx, machine);
 	if (!err)
 		err = enrol_forget_waiting(tx, m->mac);
@@ -319,12 +348,16 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct manage *m = container_of(job, struct manage, job);
 	struct machine other;
 	struct waiting row;
-	bool waits;
+	bool waits, shared = false;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (err)
 		return err;
-	err = machine_by_mac(tx, m->mac, &other);
+	err = machine_identify(tx, m->mac, m->machine.uuid, &other, &shared);
+	if (shared)
+		return reason_refuse(m->reason, -EEXIST,
+				     "%s is shared by several machines, and cannot be the only one of %s", m->mac,
+				     m->machine.name);
 	if (!err && other.id != m->machine.id)
 		return reason_refuse(m->reason, -EEXIST,
 				     "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s",
@@ -394,16 +427,65 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 static int mac_add(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine other;
-	int err = machine_by_mac(tx, m->mac, &other);
+	bool shared = false;
+	int err = machine_identify(tx, m->mac, m->machine.uuid, &other, &shared);
 
 	if (!err)
 		return reason_refuse(m->reason, -EEXIST, "%s belongs to machine %s already", m->mac, other.name);
 	if (err != -ENOENT)
 		return err;
+	if (shared && !m->machine.uuid[0])
+		return reason_refuse(m->reason, -EINVAL,
+				     "%s is shared by several machines, and the UUID of %s is not known, by which it would "
+				     "be told from them",
+				     m->mac, m->machine.name);
 	err = machine_add_mac(tx, m->machine.id, m->mac);
 	if (!err)
 		err = enrol_forget_waiting(tx, m->mac);
 	return err;
+}
+
+int manage_share_mac(struct manage *m, struct inventory_tx *tx)
+{
+	int err = machine_share_mac(tx, m->machine.id, m->mac, m->shared);
+
+	if (err == -ENOENT)
+		return reason_refuse(m->reason, err, "%s has no MAC address %s", m->machine.name, m->mac);
+	if (err == -EINVAL)
+		return reason_refuse(m->reason, err,
+				     "the UUID of %s is not known, by which it would be told from others with %s",
+				     m->machine.name, m->mac);
+	if (err == -EBUSY)
+		return reason_refuse(m->reason, err,
+				     "several machines have %s: take it from the others first: sanbootctl machine mac "
+				     "remove M %s",
+				     m->mac, m->mac);
+	return err ? err :
+		     event_add(tx, "info", m->shared ? "mac-shared" : "mac-unshared", m->actor, m->machine.id,
+			       m->machine.name,
+			       m->shared ? "MAC address %s is shared: it names a machine only together with its UUID" :
+					   "MAC address %s is its own",
+			       m->mac);
+}
+
+static int share_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
+
+	return err ? err : manage_share_mac(m, tx);
+}
+
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .shared = shared };
+	int err;
+
+	if (!parse_mac(mac, m.mac))
+		return reason_refuse(reason, -EINVAL, "this is no MAC address: six pairs of hex digits are expected");
+	err = manage_find(&m, machine);
+	return err ? err : manage_write(&m, share_run);
 }
 
 static int mac_remove(struct manage *m, struct inventory_tx *tx)

@@ -91,6 +91,12 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return manage_take_boot_set(m, "group", m->machine.boot_file_set);
+}
+
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine_group group = { .id = 0 };
@@ -170,6 +176,7 @@ static const struct set_rule {
 	{ "name", set_name, NULL, NULL },	 { "image", set_image, NULL, NULL },
 	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
+	{ "boot-file-set", set_boot_file_set, NULL, NULL },
 	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
 };
 
