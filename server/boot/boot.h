@@ -68,9 +68,9 @@ struct boot_config {
 	struct pool *pool;
 	struct loop *loop; /* where boot/ does its own sequencing */
 	const char *iqn_prefix;
-	const char *advertise;	  /* NULL: the address that the client reached */
-	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
-	const char *entries;	  /* entries/NAME.conf; NULL: none */
+	const char *advertise;	    /* NULL: the address that the client reached */
+	const char *ipxe_scripts;   /* templates of the site's own; NULL: none. None of these folders has to exist */
+	const char *entries;	    /* entries/NAME.conf; NULL: none */
 	const char *boot_file_sets; /* names that boot-file-set= may have, with ", " between them; NULL: none */
 };
 
@@ -107,15 +107,15 @@ struct boot_ask {
 	char platform[16];  /* pcbios, efi */
 	char buildarch[16]; /* i386, x86_64, arm64 */
 	char version[64];
-	char error[32];			  /* errno of a failed sanboot */
-	char attempt[16];		  /* how often the script has asked again */
-	char choose[80];		  /* what was chosen in its menu */
+	char error[32];	  /* errno of a failed sanboot */
+	char attempt[16]; /* how often the script has asked again */
+	char choose[80];  /* what was chosen in its menu */
 	char board_serial[SERIAL_TEXT];
 	char secure_boot[8], setup_mode[8]; /* 0, 1; UEFI's variables */
 	char cards[256];		    /* MACs of its network cards, by commas; some may be empty */
-	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
-	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
-	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
+	char client[PARSE_ENDPOINT_TEXT];   /* its address, from the socket */
+	char server[PARSE_ENDPOINT_TEXT];   /* the address that it reached, host only */
+	char base_url[128]; /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
 };
 
 enum boot_outcome {

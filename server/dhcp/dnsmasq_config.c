@@ -47,8 +47,8 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 
 /* ---- boot files: those of --ipxe-dir, and those of each set ---- */
 
-static const char *set_file(const struct dhcp_config *config, const struct ipxe_files *files, unsigned set, unsigned kind,
-			    char path[SET_FILE_TEXT])
+static const char *set_file(const struct dhcp_config *config, const struct ipxe_files *files, unsigned set,
+			    unsigned kind, char path[SET_FILE_TEXT])
 {
 	if (set)
 		snprintf(path, SET_FILE_TEXT, BOOT_SETS "%s/%s", config->sets[set - 1].name, files[set].name[kind]);

@@ -95,8 +95,9 @@ static int find_set(const struct dhcp_boot_set *set, struct ipxe_files *files, s
 	struct reason why;
 	int err = ipxe_files_find(set->directory, files, &why);
 
-	return err ? reason_refuse(reason, err, "boot-file-set %s: there is no boot file in %s, or it cannot be read: %s",
-				   set->name, set->directory, strerror(-err)) :
+	return err ? reason_refuse(reason, err,
+				   "boot-file-set %s: there is no boot file in %s, or it cannot be read: %s", set->name,
+				   set->directory, strerror(-err)) :
 		     0;
 }
 

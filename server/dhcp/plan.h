@@ -13,10 +13,10 @@
 struct plan {
 	struct dhcp_config config; /* its texts are the plan's */
 	struct dhcp_network networks[DHCP_INTERFACES_MAX];
-	struct dhcp_ranges ranges; /* full mode */
+	struct dhcp_ranges ranges;		    /* full mode */
 	struct ipxe_files files[1 + DHCP_SETS_MAX]; /* of --ipxe-dir; of each set */
-	struct buf text; /* dnsmasq's configuration */
-	bool runs;	 /* dnsmasq has something to do: interfaces are named */
+	struct buf text;			    /* dnsmasq's configuration */
+	bool runs;				    /* dnsmasq has something to do: interfaces are named */
 };
 
 /*

@@ -66,7 +66,8 @@ struct http *http_new(const struct http_config *config, const struct route *rout
 	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
 	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");
 	http->limiter = limiter_new();
-	if (!copy_sets(http, config) || !http->limiter || !http->ipxe_dir || !http->boot_files || (config->control_path && !http->control_path)) {
+	if (!copy_sets(http, config) || !http->limiter || !http->ipxe_dir || !http->boot_files ||
+	    (config->control_path && !http->control_path)) {
 		pthread_mutex_lock(&http->lock);
 		http_unref(http);
 		return NULL;

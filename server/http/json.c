@@ -151,8 +151,8 @@ json_t *api_waiting_json(const struct waiting *w)
 {
 	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number,
 			 "mac", w->mac, "uuid", json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial),
-			 "product", json_text_or_null(w->product), "other_macs", api_cards_json(w->cards), "address", json_text_or_null(w->address), "reason",
-			 waiting_reason_name(w->reason), "machine_id",
+			 "product", json_text_or_null(w->product), "other_macs", api_cards_json(w->cards), "address",
+			 json_text_or_null(w->address), "reason", waiting_reason_name(w->reason), "machine_id",
 			 w->machine_id ? json_integer(w->machine_id) : json_null(), "first_ms", (json_int_t)w->first_ms,
 			 "seen_ms", (json_int_t)w->seen_ms);
 }
@@ -180,8 +180,9 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 
 static json_t *boot_file_json(const struct boot_kind *kind, const char *set, const char *file, const struct shim *shim)
 {
-	json_t *json = json_pack("{s:s, s:o, s:o, s:o}", "machines", kind->machines, "set", json_text_or_null(set), "file", http_text_json(file), "starts",
-				 shim->name[0] ? http_text_json(shim->loader) : json_null());
+	json_t *json =
+		json_pack("{s:s, s:o, s:o, s:o}", "machines", kind->machines, "set", json_text_or_null(set), "file",
+			  http_text_json(file), "starts", shim->name[0] ? http_text_json(shim->loader) : json_null());
 	char text[SHIM_SENTENCE_TEXT];
 
 	json_object_set_new(json, "secure_boot",
@@ -200,9 +201,9 @@ json_t *api_dhcp_json(const struct dhcp_status *dhcp)
 		const struct boot_kind *kind = &dhcp_boot_kinds[k];
 		for (unsigned s = 0; s <= dhcp->set_count; s++)
 			if (dhcp->files[s].name[k][0])
-				json_array_append_new(there, boot_file_json(kind, s ? dhcp->sets[s - 1] : "",
-									    dhcp->files[s].name[k],
-									    &dhcp->files[s].shim[k]));
+				json_array_append_new(there,
+						      boot_file_json(kind, s ? dhcp->sets[s - 1] : "",
+								     dhcp->files[s].name[k], &dhcp->files[s].shim[k]));
 		if (!dhcp->files[0].name[k][0])
 			json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "machines", kind->machines, "file",
 								 kind->names[0], "source", kind->source));

@@ -145,8 +145,8 @@ const struct schema schema_policy = { .name = "Policy", .open = true, .example =
 static const struct schema waiting = {
 	.name = "Waiting",
 	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
-		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("other_macs", LIST), M("address", TEXT | NOTHING),
-		M("reason", TEXT),
+		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("other_macs", LIST),
+		M("address", TEXT | NOTHING), M("reason", TEXT),
 		M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
 		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),
 };
@@ -234,8 +234,8 @@ const struct schema schema_machine = {
 	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST),
 		M("shared_macs", LIST, .help = "those of them that other machines may have, too (a dock's)"),
 		M("other_macs", LIST, .help = "of other network cards, as the machine said"),
-		M("last_boot_ms", NUMBER | NOTHING),
-		M("stuck", OBJECT | NOTHING, .of = &stuck), M("group", TEXT | NOTHING),
+		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
+		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),

@@ -92,8 +92,9 @@ int group_insert(struct inventory_tx *tx, struct machine_group *group)
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(&q, tx,
-		    "INSERT INTO machine_group (name, priority, boot, note, boot_file_set) VALUES (?, ?, ?, ?, ?) RETURNING id");
+	query_begin(
+		&q, tx,
+		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set) VALUES (?, ?, ?, ?, ?) RETURNING id");
 	group_bind(&q, group);
 	return query_number(&q, &group->id);
 }
@@ -105,8 +106,9 @@ int group_update(struct inventory_tx *tx, const struct machine_group *group)
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(&q, tx, 
-		    "UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ? WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ? WHERE id = ?");
 	group_bind(&q, group);
 	query_bind(&q, group->id);
 	err = query_run(&q);

@@ -163,7 +163,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 int machine_update(struct inventory_tx *tx, const struct machine *machine);
 /* With its MACs, boots, target state and system volume. Its events stay, and its other volumes, which nobody has then. */
 int machine_delete(struct inventory_tx *tx, int64_t id);
-int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine, and is not shared */
+int machine_add_mac(struct inventory_tx *tx, int64_t id,
+		    const char *mac); /* -EEXIST: belongs to a machine, and is not shared */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
 /*
  * A MAC of the machine is shared (of a dock, an adapter): several may have it. -ENOENT: it has no such MAC; -EINVAL: it has no

@@ -335,12 +335,8 @@ int machine_share_mac(struct inventory_tx *tx, int64_t id, const char *mac, bool
 		err = mac_holders(tx, id, canonical, &holders, &its_own);
 	if (err)
 		return err;
-	if (!its_own)
-		return -ENOENT;
-	if (shared && !machine.uuid[0])
-		return -EINVAL;
-	if (!shared && holders > 1)
-		return -EBUSY;
+	if (!its_own || (shared && !machine.uuid[0]) || (!shared && holders > 1))
+		return !its_own ? -ENOENT : shared ? -EINVAL : -EBUSY;
 	query_begin(&q, tx, "UPDATE machine_mac SET shared = ? WHERE mac = ?");
 	query_bind(&q, shared);
 	query_bind_text(&q, canonical, sizeof(canonical));
@@ -379,7 +375,8 @@ int machine_each_mac(struct inventory_tx *tx, int64_t id, enum mac_kind kind, in
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx, "SELECT mac FROM machine_mac WHERE machine_id = ?1 AND (?2 = 0 OR shared = ?2 - 1) ORDER BY id");
+	query_begin(&q, tx,
+		    "SELECT mac FROM machine_mac WHERE machine_id = ?1 AND (?2 = 0 OR shared = ?2 - 1) ORDER BY id");
 	query_bind(&q, id);
 	query_bind(&q, kind);
 	while (!stop && query_row(&q)) {

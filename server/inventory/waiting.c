@@ -120,13 +120,14 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max)
 		if (err)
 			return err;
 	}
-	query_begin(&q, tx,
-		    "INSERT INTO waiting (mac, uuid, serial, product, cards, address, reason, machine_id, first_ms, seen_ms) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-		    "ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = "
-		    "excluded.product, cards = excluded.cards, address = excluded.address, "
-		    "reason = excluded.reason, machine_id = excluded.machine_id, seen_ms = excluded.seen_ms "
-		    "RETURNING " WAITING_COLUMNS);
+	query_begin(
+		&q, tx,
+		"INSERT INTO waiting (mac, uuid, serial, product, cards, address, reason, machine_id, first_ms, seen_ms) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = "
+		"excluded.product, cards = excluded.cards, address = excluded.address, "
+		"reason = excluded.reason, machine_id = excluded.machine_id, seen_ms = excluded.seen_ms "
+		"RETURNING " WAITING_COLUMNS);
 	query_bind_text(&q, waiting->mac, sizeof(waiting->mac));
 	query_bind_text(&q, waiting->uuid, sizeof(waiting->uuid));
 	query_bind_text(&q, waiting->serial, sizeof(waiting->serial));

@@ -18,7 +18,7 @@ struct asker {
 	char board_serial[SERIAL_TEXT]; /* for people */
 	enum told secure_boot, setup_mode;
 	char cards[CARDS_TEXT]; /* MACs of its other network cards, by commas */
-	unsigned attempt;		/* how often its script has asked again */
+	unsigned attempt;	/* how often its script has asked again */
 	enum ask_platform platform;
 	char client[PARSE_ENDPOINT_TEXT]; /* its address without a port; "" where the caller did not know */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, without a port */

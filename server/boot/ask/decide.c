@@ -53,11 +53,11 @@ static bool holds(enum condition condition, bool fact)
 
 static bool rule_holds(const struct rule *r, const struct decide_facts *f)
 {
-	return holds(r->stranger, f->stranger) && holds(r->nameless, f->nameless) && holds(r->known, f->known) && holds(r->conflict, f->conflict) &&
-	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->failed, f->failed) &&
-	       holds(r->running, f->running) && holds(r->full, f->full) && holds(r->image, f->image) &&
-	       holds(r->no_space, f->no_space) && (!r->want || (r->want & 1u << f->want)) &&
-	       (!r->enrol || (r->enrol & 1u << f->enrol));
+	return holds(r->stranger, f->stranger) && holds(r->nameless, f->nameless) && holds(r->known, f->known) &&
+	       holds(r->conflict, f->conflict) && holds(r->twin, f->twin) && holds(r->denied, f->denied) &&
+	       holds(r->failed, f->failed) && holds(r->running, f->running) && holds(r->full, f->full) &&
+	       holds(r->image, f->image) && holds(r->no_space, f->no_space) &&
+	       (!r->want || (r->want & 1u << f->want)) && (!r->enrol || (r->enrol & 1u << f->enrol));
 }
 
 enum decision decide(const struct decide_facts *facts)

@@ -88,10 +88,8 @@ static const struct group_key {
 	const char *name;
 	int (*set)(struct manage *m, struct machine_group *group);
 } group_keys[] = {
-	{ "name", set_name },
-	{ "priority", set_priority },
-	{ "boot", set_boot },
-	{ "boot-file-set", set_boot_file_set },
+	{ "name", set_name }, { "priority", set_priority },
+	{ "boot", set_boot }, { "boot-file-set", set_boot_file_set },
 	{ "note", set_note },
 };
 
@@ -167,7 +165,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 
 	parse_clean_text(key, shown, sizeof(shown));
 	if (!group_find_key(key))
-		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, boot-file-set, note", shown);
+		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, boot-file-set, note",
+				     shown);
 	return manage_write(&change.manage, set_run);
 }
 

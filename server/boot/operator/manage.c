@@ -205,10 +205,11 @@ int manage_take_boot_set(struct manage *m, const char *none, char set[BOOT_SET_T
 	const char *sets = m->boot->boot_file_sets;
 
 	if (strcmp(m->value, none) && strcmp(m->value, "default") && !is_in(sets, m->value))
-		return reason_refuse(m->reason, -EINVAL,
-				     "boot-file-set: expected %s%s or one of the sets in the server's configuration (there "
-				     "are: %s; boot-file-set = NAME:DIR makes one)",
-				     none, strcmp(none, "default") ? ", default" : "", sets[0] ? sets : "none");
+		return reason_refuse(
+			m->reason, -EINVAL,
+			"boot-file-set: expected %s%s or one of the sets in the server's configuration (there "
+			"are: %s; boot-file-set = NAME:DIR makes one)",
+			none, strcmp(none, "default") ? ", default" : "", sets[0] ? sets : "none");
 	snprintf(set, BOOT_SET_TEXT, "%s", strcmp(m->value, none) ? m->value : "");
 	return 0;
 }
@@ -435,10 +436,11 @@ static int mac_add(struct manage *m, struct inventory_tx *tx)
 	if (err != -ENOENT)
 		return err;
 	if (shared && !m->machine.uuid[0])
-		return reason_refuse(m->reason, -EINVAL,
-				     "%s is shared by several machines, and the UUID of %s is not known, by which it would "
-				     "be told from them",
-				     m->mac, m->machine.name);
+		return reason_refuse(
+			m->reason, -EINVAL,
+			"%s is shared by several machines, and the UUID of %s is not known, by which it would "
+			"be told from them",
+			m->mac, m->machine.name);
 	err = machine_add_mac(tx, m->machine.id, m->mac);
 	if (!err)
 		err = enrol_forget_waiting(tx, m->mac);

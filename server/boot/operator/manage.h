@@ -18,7 +18,7 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *key, *value;
 	bool add;
-	bool shared;		/* the MAC is one of a dock or an adapter */
+	bool shared;	     /* the MAC is one of a dock or an adapter */
 	uint64_t size_bytes; /* size=, taken apart */
 	bool grew_online;    /* under sessions, which have to look again */
 	char mac[PARSE_MAC_TEXT];

@@ -173,11 +173,15 @@ static const struct set_rule {
 	int (*before)(struct manage *m);		       /* blocking, before the write job; NULL: nothing */
 	int (*inside)(struct manage *m);		       /* blocking, once nobody has the disk any more */
 } set_rules[] = {
-	{ "name", set_name, NULL, NULL },	 { "image", set_image, NULL, NULL },
-	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
-	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
+	{ "name", set_name, NULL, NULL },
+	{ "image", set_image, NULL, NULL },
+	{ "boot", set_boot, NULL, NULL },
+	{ "boot-once", set_boot_once, NULL, NULL },
+	{ "group", set_group, NULL, NULL },
+	{ "state", set_state, NULL, lift_system },
 	{ "boot-file-set", set_boot_file_set, NULL, NULL },
-	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
+	{ "size", set_size, grow_system, NULL },
+	{ "quota", set_quota, NULL, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */

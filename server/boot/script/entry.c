@@ -185,9 +185,10 @@ static bool parse_line(struct entry_parser *p, char *line, struct reason *why)
 			return true;
 		return reason_refuse(why, false, "%s: expected %s", name, entry_keys[i].expected);
 	}
-	return reason_refuse(why, false,
-			     "there is no key %s: title, kind, kernel, shim, initrd, cmdline, directory, file, url, disk, menu",
-			     log_escape(shown, sizeof(shown), name, strlen(name)));
+	return reason_refuse(
+		why, false,
+		"there is no key %s: title, kind, kernel, shim, initrd, cmdline, directory, file, url, disk, menu",
+		log_escape(shown, sizeof(shown), name, strlen(name)));
 }
 
 /* The four files that wimboot needs stand before what the site adds. */

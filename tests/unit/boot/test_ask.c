@@ -61,7 +61,8 @@ static void test_hardware(void **state)
 	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "1");
 	snprintf(ask.setup_mode, sizeof(ask.setup_mode), "0");
 	/* Its own, twice, what is none, none at all; as iPXE writes them and as people do. */
-	snprintf(ask.cards, sizeof(ask.cards), "525400aa0001,525400AA0002,,52:54:00:aa:00:02,01005e000001,x'\"<,525400aa0003,");
+	snprintf(ask.cards, sizeof(ask.cards),
+		 "525400aa0001,525400AA0002,,52:54:00:aa:00:02,01005e000001,x'\"<,525400aa0003,");
 	assert_true(ask_check(&ask, &asker, &reason));
 	assert_string_equal(asker.cards, "52:54:00:aa:00:02,52:54:00:aa:00:03");
 	assert_int_equal(asker.secure_boot, TOLD_ON);
@@ -190,8 +191,8 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain), cmocka_unit_test(test_hardware),	 cmocka_unit_test(test_macs),	   cmocka_unit_test(test_placeholders),
-		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_plain),	     cmocka_unit_test(test_hardware), cmocka_unit_test(test_macs),
+		cmocka_unit_test(test_placeholders), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

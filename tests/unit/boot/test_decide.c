@@ -107,8 +107,8 @@ static void test_secrets(void **state)
 		if (decision_opens_disk(got))
 			assert_true(f.known && !f.stranger && !f.nameless && !f.conflict && !f.failed && !f.running);
 		if (got == DECIDE_ENROL)
-			assert_true(!f.known && !f.stranger && !f.nameless && (!f.twin || f.running) && !f.denied && !f.full &&
-				    f.image);
+			assert_true(!f.known && !f.stranger && !f.nameless && (!f.twin || f.running) && !f.denied &&
+				    !f.full && f.image);
 	}
 }
 

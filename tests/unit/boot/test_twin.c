@@ -375,11 +375,13 @@ static void test_dock_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_running),	    TEST(test_serial),	    TEST(test_serials_differ),
-		TEST(test_products_differ), TEST(test_no_evidence), TEST(test_waits_then_runs),
-		TEST(test_nobody_proves),   TEST(test_other_card),  TEST(test_told_card),
-		TEST(test_card_contradicted), TEST(test_facts),	    TEST(test_dock),
-		TEST(test_share),	    TEST(test_dock_once),
+		TEST(test_running),	   TEST(test_serial),
+		TEST(test_serials_differ), TEST(test_products_differ),
+		TEST(test_no_evidence),	   TEST(test_waits_then_runs),
+		TEST(test_nobody_proves),  TEST(test_other_card),
+		TEST(test_told_card),	   TEST(test_card_contradicted),
+		TEST(test_facts),	   TEST(test_dock),
+		TEST(test_share),	   TEST(test_dock_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

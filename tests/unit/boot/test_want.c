@@ -168,7 +168,8 @@ static void test_entry(void **state)
 	/* With Secure Boot the firmware has to be told by the distribution's shim that its kernel is good. */
 	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "1");
 	reply = world_ask(w, &ask);
-	assert_non_null(strstr(reply.script, "shim http://127.0.0.1:8080/boot-files/rescue/shimx64.efi || goto failed\n"));
+	assert_non_null(
+		strstr(reply.script, "shim http://127.0.0.1:8080/boot-files/rescue/shimx64.efi || goto failed\n"));
 	free(reply.script);
 	set(w, "boot-once", "windows");
 	expect(w, "entry", "kernel http://127.0.0.1:8080/boot-files/win/wimboot  || goto failed\n");

@@ -378,13 +378,10 @@ static void test_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_proxy), cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_off),
-		cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_bad_ranges),
-		cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_no_such_interface),
+		cmocka_unit_test(test_full),	    cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_sets),	    cmocka_unit_test(test_off),
+		cmocka_unit_test(test_networks),    cmocka_unit_test(test_bad_ranges),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_no_such_interface),
 		cmocka_unit_test(test_offers),
 	};
 

@@ -42,7 +42,7 @@ static void fake_facts(void *arg, struct http_facts *facts)
 					    .tftp = true,
 					    .files[0].name = { "undionly.kpxe", "", "", "arm64-sb/snponly-shim.efi" },
 					    .files[0].shim[3] = { "arm64-sb/snponly-shim.efi", "arm64-sb/snponly.efi",
-							       .ca_2023 = true },
+								  .ca_2023 = true },
 					    .sets = { "old" },
 					    .set_count = 1,
 					    .files[1].name = { "", "", "snponly.efi", "" },

@@ -358,7 +358,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_any_name, fixture_start, fixture_stop),
-		cmocka_unit_test_setup_teardown(test_slashes, fixture_start, fixture_stop), cmocka_unit_test_setup_teardown(test_sets, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_slashes, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_sets, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_nothing_climbs, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_why_a_file_is_not_served, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_whole, fixture_start, fixture_stop),
