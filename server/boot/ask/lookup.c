@@ -89,11 +89,10 @@ static void lookup_clear(struct lookup *lookup)
 /* A shared MAC is a machine's only together with its UUID. */
 static int lookup_machine(struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
 {
-	bool shared = false;
-	int err = lookup_absent(machine_identify(tx, asker->mac, asker->uuid, &lookup->machine, &shared),
+	int err = lookup_absent(machine_identify(tx, asker->mac, asker->uuid, &lookup->machine, &lookup->shared),
 				&lookup->facts.known);
 
-	lookup->facts.nameless = shared && !asker->uuid[0];
+	lookup->facts.nameless = lookup->shared && !asker->uuid[0];
 	return err;
 }
 

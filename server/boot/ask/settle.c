@@ -59,8 +59,8 @@ static bool request_learn(const struct ask_request *r, struct machine *machine)
 
 static bool request_wants_address(const struct ask_request *r)
 {
-	return !r->lookup.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
-	       request_verified_address(r);
+	return !r->lookup.shared && !r->lookup.machine.address[0] && r->asker.client[0] &&
+	       !strchr(r->asker.client, ':') && request_verified_address(r);
 }
 
 /* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
