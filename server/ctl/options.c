@@ -37,6 +37,18 @@ static const struct option_row rows[] = {
 	{ OPTION_WAITING, "waiting", NULL, OPTION_FLAG, 0, 0, "machine list", "only machines that wait" },
 	{ OPTION_SECRETS, "secrets", NULL, OPTION_FLAG, 0, 0, "machine show", "with the CHAP secrets of its boots" },
 
+	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine add", "another image than the default one" },
+	{ OPTION_FOR_GOOD, "for-good", NULL, OPTION_FLAG, 0, 0, "machine remove",
+	  "not into the trash: it cannot come back" },
+	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "machine trash restore", "another one than it had" },
+	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine add", "that it is in" },
+	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine wake", "all machines of this group" },
+	{ OPTION_ADDRESS, "address", "ADDRESS", OPTION_TEXT, 0, 0, "machine add",
+	  "the IPv4 address that it keeps (default: the one that it gets first)" },
+	{ OPTION_NOTE, "note", "TEXT", OPTION_TEXT, 0, 0, "machine add", "for people" },
+	{ OPTION_DRY_RUN, "dry-run", NULL, OPTION_FLAG, 0, 0, "machine add|machine import-csv",
+	  "change nothing, only say whether it could be done" },
+
 	{ OPTION_MACHINE, "machine", "M", OPTION_TEXT, 0, 0, "volume create", "the machine that gets it" },
 	{ OPTION_SIZE, "size", "SIZE", OPTION_TEXT, 0, 0, "volume create",
 	  "of an empty disk, such as 20G; it takes room as it is filled" },

@@ -373,6 +373,7 @@ struct image_version {
 	unsigned machines;   /* how many have a system volume that was made from it */
 	unsigned volumes;    /* how many others stand on it */
 	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
+	unsigned trashed;    /* machines in the trash that were made from it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -415,6 +416,7 @@ struct policy {
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
 	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
+	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };

@@ -4,6 +4,7 @@
  * stored, as text.
  */
 #include "inventory/db.h"
+#include "inventory/trash.h"
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -141,6 +142,11 @@ static bool set_menu_default(struct policy *p, const char *value)
 	return true;
 }
 
+static bool set_trash(struct policy *p, const char *value)
+{
+	return trash_time_parse(value, &p->trash_s);
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -157,6 +163,7 @@ static const struct policy_key {
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
 	{ "quota", "none",
 	  "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
+	{ "trash", "7d", "how long a removed machine's disk is kept, such as 7d or 12h, or none", set_trash },
 };
 
 static const struct policy_key *key_find(const char *name)

@@ -20,6 +20,7 @@ struct manage {
 	bool add;
 	bool shared;	     /* the MAC is one of a dock or an adapter */
 	uint64_t size_bytes; /* size=, taken apart */
+	bool for_good, kept; /* remove: past the trash; whether it is there */
 	bool grew_online;    /* under sessions, which have to look again */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */

@@ -117,8 +117,9 @@ static void test_lines(void **state)
 	assert_int_equal(inventory_write_call(site->inventory, fill, site), 0);
 	assert_int_equal(inventory_read_call(site->inventory, read_hosts, site), 0);
 	/* What several share is nobody's: one line for all of them, no name, no set, no address that is somebody's own. */
-	assert_string_equal(buf_text(&site->text), MAC(6) ",set:set-old,10.0.0.1,a\n" MAC(2) ",set:set-new,10.0.0.2,b\n" MAC(
-							   3) ",10.0.0.3,c\n" MAC(4) ",d\n" MAC(1) "\n");
+	assert_string_equal(buf_text(&site->text),
+			    MAC(6) ",set:set-old,10.0.0.1,a\n" MAC(2) ",set:set-new,10.0.0.2,b\n" MAC(
+				    3) ",10.0.0.3,c\n" MAC(4) ",d\n" MAC(1) "\n");
 	buf_reset(&site->text);
 	assert_int_equal(inventory_read_call(site->inventory, read_tags, site), 0);
 	assert_string_equal(buf_text(&site->text), MAC(6) ",set:set-old\n" MAC(2) ",set:set-new\n");
