@@ -316,7 +316,7 @@ static void test_share(void **state)
 	assert_int_equal(boot_share_mac(w->boot, "pc-001", MAC(1), true, "ctl", &reason), 0);
 	world_expect(w, MAC(1), UUID2, "", "sanboot", "machine pc-002");
 	assert_int_equal(boot_share_mac(w->boot, "pc-001", MAC(1), false, "ctl", &reason), -EBUSY);
-	assert_int_equal(boot_remove(w->boot, "pc-002", "ctl", &reason), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-002", true, "ctl", &reason), 0);
 	assert_int_equal(boot_share_mac(w->boot, "pc-001", MAC(1), false, "ctl", &reason), 0);
 	world_expect(w, MAC(1), UUID2, "", "wait", "SANBOOTD conflict");
 	/* Another reason to wait is no dock. */
