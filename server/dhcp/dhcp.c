@@ -51,6 +51,8 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 	dhcp_refresh(d);
 	if (!plan->runs)
 		return;
+	if (plan->config.mode != DHCP_OFF)
+		hosts_check_sets(d->inventory, plan->config.sets, plan->config.set_count);
 	ipxe_files_log(plan->config.ipxe_dir, NULL, &plan->files[0]);
 	for (unsigned i = 0; i < plan->config.set_count; i++)
 		ipxe_files_log(plan->config.sets[i].directory, plan->config.sets[i].name, &plan->files[1 + i]);

@@ -2,7 +2,9 @@
 /* dnsmasq's host file: see hosts.h. */
 #include "dhcp/hosts.h"
 
+#include "base/log.h"
 #include "base/util.h"
+#include "dhcp/dhcp.h"
 #include "inventory/inventory.h"
 
 #include <arpa/inet.h>
@@ -222,4 +224,57 @@ int hosts_release(struct inventory *inventory, const struct dhcp_ranges *ranges)
 
 	free(release.ids);
 	return err;
+}
+
+/* ---- sets of boot files that are not there ---- */
+
+enum { MISSING_SETS_SHOWN = 8 };
+
+struct set_check {
+	struct inventory_job job;
+	const struct dhcp_boot_set *sets;
+	unsigned count, missing;
+};
+
+static void check_set(struct set_check *check, const char *what, const char *name, const char *set)
+{
+	if (!set[0] || !strcmp(set, "default"))
+		return;
+	for (unsigned i = 0; i < check->count; i++)
+		if (!strcmp(check->sets[i].name, set))
+			return;
+	if (check->missing++ < MISSING_SETS_SHOWN)
+		log_warning(
+			"%s %s is to have the boot files %s, and no boot-file-set = %s:DIR is in the configuration: it gets the "
+			"default ones",
+			what, name, set, set);
+}
+
+static int check_group(void *arg, const struct machine_group *group)
+{
+	check_set(arg, "group", group->name, group->boot_file_set);
+	return 0;
+}
+
+static int check_machine(void *arg, const struct machine *machine)
+{
+	check_set(arg, "machine", machine->name, machine->boot_file_set);
+	return 0;
+}
+
+static int run_set_check(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct set_check *check = container_of(job, struct set_check, job);
+	int err = group_each(tx, check_group, check);
+
+	return err ? err : machine_each(tx, check_machine, check);
+}
+
+void hosts_check_sets(struct inventory *inventory, const struct dhcp_boot_set *sets, unsigned count)
+{
+	struct set_check check = { .job.run = run_set_check, .sets = sets, .count = count };
+
+	inventory_read_wait(inventory, &check.job);
+	if (check.missing > MISSING_SETS_SHOWN)
+		log_warning("so it is with %u more", check.missing - MISSING_SETS_SHOWN);
 }

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "dhcp/ranges.h"
 
+struct dhcp_boot_set;
 struct inventory;
 struct inventory_tx;
 
@@ -22,5 +23,10 @@ int hosts_make_tags(struct inventory_tx *tx, struct buf *text);
  * boot. Waits for the inventory; not on a loop.
  */
 int hosts_release(struct inventory *inventory, const struct dhcp_ranges *ranges);
+/*
+ * Logs which machines and groups name a set of boot files that there is not (any more): they get the default ones. Waits for the
+ * inventory; not on a loop.
+ */
+void hosts_check_sets(struct inventory *inventory, const struct dhcp_boot_set *sets, unsigned count);
 
 #endif

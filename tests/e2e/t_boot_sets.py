@@ -81,6 +81,14 @@ with Suite() as t:
             until(lambda: client.ask(EFI, proxy=True, mac=MACS[who]).file == SETS[who] + "snponly.efi", 10, who)
 
     server.stop()
+    server = Server(t.lan, dhcp="proxy", state=server.state, extra=extra[:-2])
+
+    with t.case("a set that is taken out of the configuration: its machines get the default one, and the log says so"):
+        server.wait_log(r"machine none is to have the boot files new")
+        server.wait_log(r"group lab is to have the boot files new")
+        equal(client.ask(EFI, proxy=True, mac=MACS["none"]).file, "snponly.efi", "its file")
+
+    server.stop()
 
     with t.case("a set whose folder has no boot file keeps the server from starting, which says so"):
         os.makedirs(empty := os.path.join(t.lan.dir, "nothing"))
