@@ -374,7 +374,7 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_lun *lun, uint64_t size_bytes,
 		      struct loop *loop, void (*grown)(void *arg, struct disk *disk, int err, const char *reason),
 		      void *arg);
-bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
+bool boot_target_begin_needs_closed(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why); /* began: NULL */
 /* The first READ of a session of boot number. */

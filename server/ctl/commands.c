@@ -56,7 +56,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., boot-file-set=group|default|NAME, no-gateway=yes|no, multipath=yes|no, state=ready",
+	  "boot-once=none|..., boot-file-set=group|default|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup",
 	  run_machine_set },
@@ -75,8 +75,11 @@ const struct command commands[] = {
 	  "sanbootctl machine snapshot pc-001 before-update", run_snapshot_take },
 	{ "machine snapshots", "M", 1, 1, "its snapshots, and what they take", "sanbootctl machine snapshots pc-001",
 	  run_snapshot_list },
-	{ "machine restore", "M LABEL", 2, 2, "go back to a snapshot; what is there now is kept as another one",
-	  "sanbootctl machine restore pc-001 before-update --yes", run_snapshot_restore },
+	{ "machine restore", "M [LABEL]", 1, 2,
+	  "go back to a snapshot, or to a time (--to); what is there now is kept as another one",
+	  "sanbootctl machine restore pc-001 before-update --yes\n"
+	  "sanbootctl machine restore pc-001 --to yesterday --yes",
+	  run_snapshot_restore },
 	{ "machine snapshot-remove", "M LABEL", 2, 2, "delete a snapshot",
 	  "sanbootctl machine snapshot-remove pc-001 before-update --yes", run_snapshot_remove },
 	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
@@ -113,7 +116,8 @@ const struct command commands[] = {
 	  "sanbootctl volume snapshot pc-001-data before-update", run_snapshot_take },
 	{ "volume snapshots", "V", 1, 1, "its snapshots, and what they take", "sanbootctl volume snapshots pc-001-data",
 	  run_snapshot_list },
-	{ "volume restore", "V LABEL", 2, 2, "go back to a snapshot; what is there now is kept as another one",
+	{ "volume restore", "V [LABEL]", 1, 2,
+	  "go back to a snapshot, or to a time (--to); what is there now is kept as another one",
 	  "sanbootctl volume restore pc-001-data before-update --yes", run_snapshot_restore },
 	{ "volume snapshot-remove", "V LABEL", 2, 2, "delete a snapshot",
 	  "sanbootctl volume snapshot-remove pc-001-data before-update --yes", run_snapshot_remove },

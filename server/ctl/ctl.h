@@ -54,6 +54,7 @@ enum option {
 	OPTION_NOTE,
 	OPTION_DRY_RUN,
 	OPTION_FOR_GOOD,
+	OPTION_TO,
 	OPTIONS,
 };
 

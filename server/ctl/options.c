@@ -40,6 +40,8 @@ static const struct option_row rows[] = {
 	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine add", "another image than the default one" },
 	{ OPTION_FOR_GOOD, "for-good", NULL, OPTION_FLAG, 0, 0, "machine remove",
 	  "not into the trash: it cannot come back" },
+	{ OPTION_TO, "to", "TIME", OPTION_TEXT, 0, 0, "machine restore|volume restore",
+	  "the last snapshot before then: 2026-12-24, \"2026-12-24 08:00\", monday, yesterday" },
 	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "machine trash restore", "another one than it had" },
 	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine add", "that it is in" },
 	{ OPTION_GROUP, "group", "GROUP", OPTION_TEXT, 0, 0, "machine wake", "all machines of this group" },

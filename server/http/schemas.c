@@ -222,6 +222,7 @@ static const struct schema snapshot = {
 	.name = "Snapshot",
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
 		M("automatic", BOOL, .help = "what was there before a restore"),
+		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
 		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/internal.h"
+#include "layers.h"
 #include "trash.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire };
+static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire, boot_join_layers };
 
 struct chores {
 	struct boot *boot;
