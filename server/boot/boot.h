@@ -30,6 +30,7 @@ struct boot_session {
 	int64_t machine_id;
 	char initiator[IQN_MAX_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_ms;
 	uint64_t boot;

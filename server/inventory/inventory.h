@@ -64,7 +64,8 @@ enum {
 	SERIAL_TEXT = 128,
 	REASON_TEXT = 512,
 	BOOT_TEXT = 256,
-	QUOTA_TEXT = 24
+	QUOTA_TEXT = 24,
+	PORTALS_TEXT = 256
 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
@@ -123,6 +124,7 @@ struct machine {
 	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath;			   /* its script names every portal */
+	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 

@@ -37,7 +37,8 @@ enum {
 	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
 	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
 	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)         \
+	F(lost_portals, TEXT, "lost_portals", NULL, BY_SERVER, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */

@@ -91,6 +91,17 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+/* Said again, it also offers the portals again that were given up (boot/portals.h). */
+static int set_multipath(struct manage *m, struct inventory_tx *tx)
+{
+	int err = field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+
+	(void)tx;
+	if (!err)
+		m->machine.lost_portals[0] = '\0';
+	return err;
+}
+
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine_group group = { .id = 0 };
@@ -171,6 +182,7 @@ static const struct set_rule {
 	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
 	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
+	{ "multipath", set_multipath, NULL, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */

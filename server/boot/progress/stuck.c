@@ -44,7 +44,9 @@ static const struct {
 		TIMELINE_UNSTEADY_MS,
 		"the system's session does not last: something in the image takes the network card down that it "
 		"booted from (NetworkManager, networkd, ifupdown), or the network loses packets",
-		"leave that network card alone in the image; the machine's events say how its sessions ended",
+		"leave that network card alone in the image; the machine's events say how its sessions ended. Where it waits "
+		"for a portal: bring that back, or switch the machine off and on, its next script leaves the portal out "
+		"(sanbootctl machine set NAME multipath=yes offers it again)",
 	},
 };
 
