@@ -95,7 +95,7 @@ static void address_say(const struct portals_address *a, char *why, size_t size)
 /* Of several interfaces with the same address one that works is enough. */
 static void host_say(const struct portals_address *list, unsigned count, struct in_addr addr, char *why, size_t size)
 {
-	snprintf(why, size, "this server does not have that address any more");
+	snprintf(why, size, "the address is gone");
 	for (unsigned i = 0; i < count; i++) {
 		if (!address_covers(&list[i], addr))
 			continue;
@@ -176,7 +176,7 @@ static void candidate_add(struct candidates *c, const struct portals_facts *fact
 	snprintf(text, sizeof(text), "%s:%u", new->host, port);
 	if (facts->all && !why_not[0] && portals_has(facts->lost, text)) {
 		new->lost = true;
-		snprintf(new->why_not, sizeof(new->why_not), "the machine's system did not reach it before");
+		snprintf(new->why_not, sizeof(new->why_not), "not reached before");
 	}
 	c->count++;
 }

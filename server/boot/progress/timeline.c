@@ -106,7 +106,7 @@ static void script_portals(struct track *track, const char *address, const struc
 		snprintf(portal, sizeof(portal), "%s:%u", offer->list[i].host, offer->list[i].port);
 		portals_add(track->portals, portal);
 	}
-	snprintf(detail, STAGE_DETAIL_TEXT, "%s%s%s", address,
+	snprintf(detail, STAGE_DETAIL_TEXT, "%.50s%s%.66s", address,
 		 offer && offer->left_out[0] ? ", without " : "", offer ? offer->left_out : "");
 }
 
@@ -333,7 +333,7 @@ static void track_steady(struct timeline *t, struct track *track, int64_t now_ms
 	struct timeline_change *change;
 
 	if (track_awaits(track, without)[0])
-		snprintf(detail, sizeof(detail), "without %s", without);
+		snprintf(detail, sizeof(detail), "without %.100s", without);
 	change = track_reach(t, track, STAGE_STEADY, now_ms, detail);
 	if (change && track->told)
 		memcpy(change->portals, track->reached, sizeof(change->portals));
