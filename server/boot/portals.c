@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which portals a script names: see portals.h. No state. */
+/* Which portals a script names, by what is known of them: see portals.h. Pure functions. */
 #include "portals.h"
 
-#include "boot/internal.h"
-
 #include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,7 +71,7 @@ void portals_remove(char list[PORTALS_TEXT], const char *those)
 	memcpy(list, left, sizeof(left));
 }
 
-/* ---- what the host has ---- */
+/* ---- addresses ---- */
 
 /* All of a loopback network is this host. */
 static bool address_covers(const struct portals_address *a, struct in_addr addr)
@@ -93,7 +90,7 @@ static void address_say(const struct portals_address *a, char *why, size_t size)
 }
 
 /* Of several interfaces with the same address one that works is enough. */
-static void host_say(const struct portals_address *list, unsigned count, struct in_addr addr, char *why, size_t size)
+void portals_say(const struct portals_address *list, unsigned count, struct in_addr addr, char *why, size_t size)
 {
 	snprintf(why, size, "the address is gone");
 	for (unsigned i = 0; i < count; i++) {
@@ -103,48 +100,6 @@ static void host_say(const struct portals_address *list, unsigned count, struct 
 		if (!why[0])
 			return;
 	}
-}
-
-static unsigned host_addresses(struct portals_address *list, unsigned max)
-{
-	struct ifaddrs *found, *at;
-	unsigned count = 0;
-
-	if (getifaddrs(&found))
-		return 0;
-	for (at = found; at && count < max; at = at->ifa_next) {
-		struct portals_address *a = &list[count];
-
-		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
-			continue;
-		*a = (struct portals_address){
-			.address = ((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr,
-			.up = at->ifa_flags & IFF_UP,
-			.link = at->ifa_flags & IFF_RUNNING,
-			.loopback = at->ifa_flags & IFF_LOOPBACK,
-		};
-		if (at->ifa_netmask)
-			a->mask = ((const struct sockaddr_in *)(const void *)at->ifa_netmask)->sin_addr;
-		snprintf(a->interface, sizeof(a->interface), "%s", at->ifa_name);
-		count++;
-	}
-	freeifaddrs(found);
-	return count;
-}
-
-bool portals_cause(const char *portal, struct reason *why)
-{
-	struct portals_address addresses[PORTALS_ADDRESSES_MAX];
-	unsigned count = host_addresses(addresses, PORTALS_ADDRESSES_MAX);
-	struct endpoint endpoint;
-	char text[96];
-
-	if (!count || !parse_endpoint(portal, &endpoint) || endpoint.addr.ss_family != AF_INET)
-		return false;
-	host_say(addresses, count, ((const struct sockaddr_in *)(const void *)&endpoint.addr)->sin_addr, text,
-		 sizeof(text));
-	reason_set(why, "%s", text);
-	return text[0];
 }
 
 /* ---- the decision ---- */
@@ -202,7 +157,7 @@ static void add_bound(struct candidates *c, const struct portals_facts *facts, c
 	char why[96];
 
 	if (!bound_to_all(bound)) {
-		host_say(facts->addresses, facts->address_count, bound_address(bound), why, sizeof(why));
+		portals_say(facts->addresses, facts->address_count, bound_address(bound), why, sizeof(why));
 		candidate_add(c, facts, bound_address(bound), endpoint_port(bound), facts->address_count ? why : "");
 		return;
 	}
@@ -229,8 +184,8 @@ static void offer_fill(struct portals_offer *offer, const struct candidates *c, 
 				offer->list[offer->count++].port = at->port;
 			}
 		} else if (used < sizeof(offer->left_out)) {
-			used += (size_t)snprintf(offer->left_out + used, sizeof(offer->left_out) - used,
-						 "%s%s:%u (%s)", used ? ", " : "", at->host, at->port, at->why_not);
+			used += (size_t)snprintf(offer->left_out + used, sizeof(offer->left_out) - used, "%s%s:%u (%s)",
+						 used ? ", " : "", at->host, at->port, at->why_not);
 		}
 	}
 }
@@ -254,29 +209,4 @@ void portals_choose(const struct portals_facts *facts, struct portals_offer *off
 	offer->left_out[0] = '\0';
 	snprintf(offer->list[0].host, sizeof(offer->list[0].host), "%s", facts->reached);
 	offer->list[0].port = endpoint_port(&facts->bound[0]);
-}
-
-void portals_offer(const struct boot *boot, const char *reached, const struct machine *machine,
-		   struct portals_offer *offer)
-{
-	struct portals_address addresses[PORTALS_ADDRESSES_MAX];
-	struct portals_facts facts = {
-		.reached = reached,
-		.all = machine->multipath,
-		.bound = boot->portals,
-		.bound_count = boot->portal_count,
-		.addresses = addresses,
-		.lost = machine->lost_portals,
-	};
-
-	/* What somebody else's network makes of our addresses is not known here. */
-	if (boot->advertise[0] || !boot->portal_count) {
-		*offer = (struct portals_offer){ .count = 1 };
-		snprintf(offer->list[0].host, sizeof(offer->list[0].host), "%s",
-			 boot->advertise[0] ? boot->advertise : reached);
-		offer->list[0].port = boot->iscsi_port;
-		return;
-	}
-	facts.address_count = host_addresses(addresses, PORTALS_ADDRESSES_MAX);
-	portals_choose(&facts, offer);
 }

@@ -50,10 +50,12 @@ struct portals_facts {
 	const char *lost; /* machine.lost_portals */
 };
 
-/* The decision, a pure function: the address that was reached comes first. */
+/* The decision: the address that was reached comes first. */
 void portals_choose(const struct portals_facts *facts, struct portals_offer *offer);
+/* What is wrong with this address of a host that has those: "eth1 has no link"; "": nothing. */
+void portals_say(const struct portals_address *list, unsigned count, struct in_addr addr, char *why, size_t size);
 
-/* The same for a machine that reached this address, with what the host has just now. Any thread, at once. */
+/* portals_host.c: the same for a machine that reached this address, with what the host has just now. Any thread, at once. */
 void portals_offer(const struct boot *boot, const char *reached, const struct machine *machine,
 		   struct portals_offer *offer);
 /* What is wrong with a portal as far as the server sees: "eth1 has no link"; false: nothing. Any thread, at once. */

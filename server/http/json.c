@@ -131,9 +131,9 @@ json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets)
 json_t *api_session_json(const struct boot_session *s)
 {
 	return json_pack("{s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
-			 "address", http_text_json(s->address), "portal", s->portal, "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms,
-			 "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
-			 (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
+			 "address", http_text_json(s->address), "portal", s->portal, "ipxe", s->ipxe, "since_ms",
+			 (json_int_t)s->since_ms, "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read,
+			 "bytes_written", (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
 }
 
 json_t *api_waiting_json(const struct waiting *w)

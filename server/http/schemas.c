@@ -195,8 +195,9 @@ static const struct schema lun = {
 };
 static const struct schema session = {
 	.name = "Session",
-	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("portal", TEXT, .help = "of the server, where it logged in"), M("ipxe", BOOL), M("since_ms", NUMBER), M("boot", NUMBER),
-		M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
+	MEMBERS(M("initiator", TEXT), M("address", TEXT),
+		M("portal", TEXT, .help = "of the server, where it logged in"), M("ipxe", BOOL), M("since_ms", NUMBER),
+		M("boot", NUMBER), M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
 };
 static const struct schema disk = {
 	.name = "Disk",

@@ -10,6 +10,10 @@ with Suite() as t:
     def there(yes):
         sh(f"ip addr {'add' if yes else 'del'} {second}/24 dev br0")
 
+    def at_both():
+        """The running system's daemon logs in anew, at one after the other."""
+        until(lambda: sorted(s["portal"] for s in server.machine(name)["sessions"] if not s["ipxe"]) == [one, two], 40, "sessions at both portals")
+
     def stages(name):
         return {s["stage"]: s for s in server.machine(name)["timeline"]}
 
@@ -23,8 +27,7 @@ with Suite() as t:
         server.ctl("machine", "set", name, "multipath=yes")
         vm.send("reboot")
         vm.proof(count=2)
-        at = [s["portal"] for s in server.machine(name)["sessions"] if not s["ipxe"]]
-        equal(sorted(at), [one, two], "portals of its system's sessions")
+        at_both()
         until(lambda: "steady" in stages(name), 40, "steady, with both portals")
         equal(stages(name)["steady"]["detail"], "", "what it is steady without")
 
@@ -61,8 +64,7 @@ with Suite() as t:
         equal(server.machine(name)["lost_portals"], None, "lost_portals")
         vm.send("reboot")
         vm.proof(count=5)
-        at = [s["portal"] for s in server.machine(name)["sessions"] if not s["ipxe"]]
-        equal(sorted(at), [one, two], "portals of its system's sessions")
+        at_both()
         vm.poweroff()
         vm.no_errors()
         server.check_disk(name)

@@ -13,7 +13,7 @@ struct answer_facts {
 	enum decision decision;
 	const char *reason; /* NULL, or why */
 	const struct boot_session *running;
-	const struct turn *turn; /* NULL: it does not wait for its turn */
+	const struct turn *turn;	   /* NULL: it does not wait for its turn */
 	const struct portals_offer *offer; /* where its disk is */
 };
 

@@ -106,8 +106,8 @@ static void script_portals(struct track *track, const char *address, const struc
 		snprintf(portal, sizeof(portal), "%s:%u", offer->list[i].host, offer->list[i].port);
 		portals_add(track->portals, portal);
 	}
-	snprintf(detail, STAGE_DETAIL_TEXT, "%.50s%s%.66s", address,
-		 offer && offer->left_out[0] ? ", without " : "", offer ? offer->left_out : "");
+	snprintf(detail, STAGE_DETAIL_TEXT, "%.50s%s%.66s", address, offer && offer->left_out[0] ? ", without " : "",
+		 offer ? offer->left_out : "");
 }
 
 void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, const char *mac, const char *address,
@@ -272,7 +272,8 @@ static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
 	struct timeline_change *change;
 
 	if (waits)
-		snprintf(why, sizeof(why), "the machine has logged in at %s and waits for portal %s, which does not answer",
+		snprintf(why, sizeof(why),
+			 "the machine has logged in at %s and waits for portal %s, which does not answer",
 			 track->reached, track_awaits(track, portals));
 	else
 		snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",

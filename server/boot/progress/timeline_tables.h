@@ -34,10 +34,10 @@ struct track {
 	unsigned system_sessions;
 	char portals[PORTALS_TEXT]; /* that its script named, where it named several */
 	char reached[PORTALS_TEXT]; /* of them, where the system has logged in */
-	bool used;	/* the system reads and writes: it runs */
-	bool told;	/* that it is stuck */
-	bool elsewhere; /* it asked again after its script, and was given something else */
-	bool explains;	/* the problem is the cause */
+	bool used;		    /* the system reads and writes: it runs */
+	bool told;		    /* that it is stuck */
+	bool elsewhere;		    /* it asked again after its script, and was given something else */
+	bool explains;		    /* the problem is the cause */
 	char problem[256];
 };
 

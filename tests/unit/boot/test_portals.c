@@ -87,8 +87,7 @@ static void test_a_link_or_an_address_is_gone(void **state)
 	host[2].up = false;
 	assert_string_equal(chosen(), "10.0.0.1:3260 - 10.0.1.1:3260 (eth1 is down)");
 	facts.address_count = 2;
-	assert_string_equal(chosen(),
-			    "10.0.0.1:3260 - 10.0.1.1:3260 (the address is gone)");
+	assert_string_equal(chosen(), "10.0.0.1:3260 - 10.0.1.1:3260 (the address is gone)");
 	/* Two cards with one address: one of them will do. */
 	facts.address_count = 4;
 	address_set(3, "eth2", "10.0.1.1");

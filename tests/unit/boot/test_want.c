@@ -355,7 +355,8 @@ static void expect_uris(struct world *w, const char *uris)
 
 	snprintf(iqn, sizeof(iqn), ":%s", machine.iqn);
 	for (const char *at = uris; *at; at += strcspn(at, " "), at += strspn(at, " "))
-		len += (size_t)snprintf(text + len, sizeof(text) - len, " iscsi:%.*s:0%s", (int)strcspn(at, " "), at, iqn);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, " iscsi:%.*s:0%s", (int)strcspn(at, " "), at,
+					iqn);
 	snprintf(text + len, sizeof(text) - len, " || goto failed\n");
 	expect(w, "sanboot", text);
 }
