@@ -275,6 +275,7 @@ configure_multipath() {
 defaults {
     find_multipaths greedy
     user_friendly_names no
+    polling_interval 5
 }
 blacklist {
     device {
@@ -290,7 +291,6 @@ blacklist_exceptions {
 overrides {
     path_grouping_policy multibus
     path_checker tur
-    polling_interval 5
     # A dead path is given up after seconds, not after a day: the others go on. Without any path the disk waits for its server.
     fast_io_fail_tmo 5
     no_path_retry queue
@@ -315,7 +315,8 @@ X
 case $ROOT in UUID=*) ;; *) exit 0 ;; esac
 for d in /dev/mapper/*; do
     [ -b "$d" ] && [ "$(blkid -o value -s UUID "$d")" = "${ROOT#UUID=}" ] || continue
-    echo "ROOT=$d" >>/conf/param.conf
+    # Its number: the map's name is the disk's SCSI name string, with characters that a shell changes.
+    echo "ROOT=$(readlink -f "$d")" >>/conf/param.conf
     exit 0
 done
 echo "sanbootd: no multipath map has the root; it is mounted from one path"
@@ -385,7 +386,7 @@ for w in $(echo "$act" | tr , ' '); do case $w in
     reboot)   systemctl --no-block reboot ;;
     halt)     sync; echo o >/proc/sysrq-trigger; sleep 60 ;;
     crash)    echo b >/proc/sysrq-trigger ;;
-    paths)    { echo E2E-MULTIPATH-BEGIN; multipath -ll; echo E2E-MULTIPATH-END; } >/dev/console
+    paths)    { echo "E2E-ROOT $(cat /sys/dev/block/$(mountpoint -d /)/dm/name)"; multipath -ll; echo E2E-MULTIPATH-END; } >/dev/console
               last=; while :; do p=$(multipathd show paths raw format "%t" | sort | tr '\n' ' ')
               [ "$p" = "$last" ] || { echo "E2E-PATHS $p" >/dev/console; last=$p; }; sleep 2; done & ;;
     load)     i=0; while :; do i=$((i + 1)); dd if=/dev/urandom of=/run/load bs=1M count=1 2>/dev/null

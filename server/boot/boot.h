@@ -163,8 +163,8 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
-/* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
-const char *boot_stage_hint(enum stage stage);
+/* What to do about a boot that is stuck behind this stage; why: as its record says. "" where nothing can be said. */
+const char *boot_stage_hint(enum stage stage, const char *why);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 

@@ -44,7 +44,7 @@ bool portals_cause(const char *portal, struct reason *why)
 	if (!count || !parse_endpoint(portal, &endpoint) || endpoint.addr.ss_family != AF_INET)
 		return false;
 	portals_say(addresses, count, ((const struct sockaddr_in *)(const void *)&endpoint.addr)->sin_addr, text,
-		 sizeof(text));
+		    sizeof(text));
 	reason_set(why, "%s", text);
 	return text[0];
 }

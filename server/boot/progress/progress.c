@@ -144,7 +144,7 @@ void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
 	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
-	return timeline_hint(stage);
+	return timeline_hint(stage, why);
 }

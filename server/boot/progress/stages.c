@@ -38,7 +38,7 @@ struct stages {
 static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct stage_record *r = &change->record;
-	const char *hint = timeline_hint(r->stage);
+	const char *hint = timeline_hint(r->stage, r->why);
 	struct machine machine = { 0 };
 	int err =
 		r->machine_id ? machine_by_id(tx, r->machine_id, &machine) : machine_by_mac(tx, change->mac, &machine);

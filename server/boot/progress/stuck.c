@@ -4,6 +4,8 @@
 
 #include "base/util.h"
 
+#include <string.h>
+
 static const struct {
 	int64_t limit_ms; /* for the next stage to come; 0: no limit */
 	const char *why, *hint;
@@ -44,9 +46,7 @@ static const struct {
 		TIMELINE_UNSTEADY_MS,
 		"the system's session does not last: something in the image takes the network card down that it "
 		"booted from (NetworkManager, networkd, ifupdown), or the network loses packets",
-		"leave that network card alone in the image; the machine's events say how its sessions ended. Where it waits "
-		"for a portal: bring that back, or switch the machine off and on, its next script leaves the portal out "
-		"(sanbootctl machine set NAME multipath=yes offers it again)",
+		"leave that network card alone in the image; the machine's events say how its sessions ended",
 	},
 };
 
@@ -55,8 +55,11 @@ const char *timeline_why(enum stage stage)
 	return (unsigned)stage < array_len(stages) && stages[stage].why ? stages[stage].why : "";
 }
 
-const char *timeline_hint(enum stage stage)
+const char *timeline_hint(enum stage stage, const char *why)
 {
+	if (stage == STAGE_KERNEL_LOGIN && strstr(why, TIMELINE_WAITS))
+		return "bring that portal back, or switch the machine off and on: its next script leaves out what did not answer "
+		       "(sanbootctl machine set NAME multipath=yes offers it again)";
 	return (unsigned)stage < array_len(stages) && stages[stage].hint ? stages[stage].hint : "";
 }
 

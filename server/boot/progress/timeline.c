@@ -272,8 +272,7 @@ static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
 	struct timeline_change *change;
 
 	if (waits)
-		snprintf(why, sizeof(why),
-			 "the machine has logged in at %s and waits for portal %s, which does not answer",
+		snprintf(why, sizeof(why), "the machine has logged in at %s" TIMELINE_WAITS "%s, which does not answer",
 			 track->reached, track_awaits(track, portals));
 	else
 		snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",

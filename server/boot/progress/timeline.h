@@ -48,6 +48,9 @@ enum {
 	TIMELINE_FORGET_MS = 3600000,
 };
 
+/* In why of a machine whose system has logged in at one portal and not at another. */
+#define TIMELINE_WAITS " and waits for portal "
+
 struct timeline;
 
 enum timeline_kind {
@@ -116,6 +119,6 @@ unsigned timeline_take(struct timeline *timeline, struct timeline_change *change
 int64_t timeline_limit_ms(enum stage stage);
 /* For people: why boots usually stop here, and what to do about it; "" where nothing can be said. */
 const char *timeline_why(enum stage stage);
-const char *timeline_hint(enum stage stage);
+const char *timeline_hint(enum stage stage, const char *why); /* why: as the change said */
 
 #endif

@@ -120,7 +120,7 @@ static void test_no_login_after_the_script(void **state)
 	tick(at(60));
 	assert_string_equal(taken(), "stuck script 60!");
 	assert_non_null(strstr(changes[0].record.why, "3260"));
-	assert_true(timeline_hint(STAGE_SCRIPT)[0]);
+	assert_true(timeline_hint(STAGE_SCRIPT, "")[0]);
 	assert_true(timeline_is_idle(timeline));
 	/* Once; and again where a later stage does not come, without another event. */
 	tick(at(200));
@@ -453,6 +453,7 @@ static void test_one_session_of_two_is_not_steady(void **state)
 			continue;
 		assert_string_equal(changes[i].portals, B);
 		assert_non_null(strstr(changes[i].record.why, "logged in at " A " and waits for portal " B ","));
+		assert_non_null(strstr(timeline_hint(STAGE_KERNEL_LOGIN, changes[i].record.why), "multipath=yes"));
 	}
 	assert_false(timeline_is_idle(timeline));
 	/* The portal is back. */

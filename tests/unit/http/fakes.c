@@ -489,8 +489,9 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
+	(void)why;
 	return stage == STAGE_SCRIPT ? "do this" : "";
 }
 
