@@ -173,7 +173,6 @@ install_tree() {
     if [ "$T" != "$plain" ] && [ "$(cat "$plain.installed" 2>/dev/null)" = "$PLAIN" ]; then
         progress 2 "copying what an earlier build installed"
         cp -a --reflink=auto "$plain" "$T"
-        rm -rf "$T/etc/initramfs-tools" "$T"/boot/initrd.img-*
         : >"$log"
     else
         bootstrap_tree "$log"
@@ -184,8 +183,11 @@ install_tree() {
     echo force-unsafe-io >"$T/etc/dpkg/dpkg.cfg.d/build"
     printf '#!/bin/sh\nexit 101\n' >"$T/usr/sbin/policy-rc.d"; chmod 755 "$T/usr/sbin/policy-rc.d"
     rm -f "$T/etc/resolv.conf"; cp -L /etc/resolv.conf "$T/etc/resolv.conf" 2>/dev/null || true
+    if [ "$INITRAMFS" = dracut ]; then
+        export INITRD=No                # dracut's own hooks make none: configure_tree does
+        rm -rf "$T/etc/initramfs-tools" "$T"/boot/initrd.img-*
+    fi
     configure_initramfs                 # before a kernel comes and makes one
-    if [ "$INITRAMFS" = dracut ]; then export INITRD=No; fi       # but not with dracut, which does not need it twice
     progress 45 "getting the kernel"
     # shellcheck disable=SC2086
     { in_tree apt-get -q update && in_tree apt-get -q -y -o APT::Keep-Downloaded-Packages=true full-upgrade &&
