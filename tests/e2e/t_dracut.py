@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian with an initramfs of dracut's: two clones boot, differ, keep their addresses, reboot, outlive a server that is killed."""
+"""Debian with an initramfs of dracut's: two clones boot, differ, keep their addresses, power off, outlive a server that is killed."""
 from e2e import *
 
 with Suite() as t:
@@ -13,7 +13,7 @@ with Suite() as t:
         equal(server.api("images")["images"][0]["versions"][0]["warnings"], [], "warnings")
 
     with t.case("two clones boot at once, with CHAP, each as itself", vital=True):
-        vms = [VM(t.lan, 1, mem=512, action="write=2,reboot=2,tick"), VM(t.lan, 2, mem=512, action="tick")]
+        vms = [VM(t.lan, 1, mem=512, action="tick"), VM(t.lan, 2, mem=512, action="poweroff")]
         first = [vm.proof(count=1, timeout=400) for vm in vms]
         for vm, got in zip(vms, first):
             equal(got["hostname"], server.machine_of(vm)["name"], "host name")
@@ -25,19 +25,20 @@ with Suite() as t:
             true(first[0][what] != first[1][what], f"two machines with one {what}: {first[0][what]}")
 
     with t.case("a session has the initiator name of its machine's iBFT"):
-        got = vms[1].tick(1) and server.machine(first[1]["hostname"])["sessions"]
-        equal([s["initiator"] for s in got], [first[1]["initiator"]], "initiator names")
+        vms[0].tick()
+        sessions = server.machine(first[0]["hostname"])["sessions"]
+        equal([s["initiator"] for s in sessions], [first[0]["initiator"]], "initiator names")
 
-    with t.case("it reboots by itself and has its data"):
-        second = vms[0].proof(count=2, timeout=400, **{k: first[0][k] for k in ("hostname", "initiator", "blob", "nic")})
-        true(second["blob"] != "none", "it wrote nothing")
+    with t.case("it switches itself off"):
+        # dracut goes back into its initramfs for that, which it unpacks again from the disk
+        vms[1].off(timeout=120)
+        vms[1].no_errors()
+        server.check_disk(first[1]["hostname"])
 
-    with t.case("both go on when the server is killed"):
+    with t.case("it goes on when the server is killed"):
         server.kill()
-        for vm in vms:
-            vm.proc.out.skip()
+        vms[0].proc.out.skip()
         server.start()
-        for vm in vms:
-            vm.tick(4)
-            vm.no_errors()
-            vm.stop()
+        vms[0].tick(4)
+        vms[0].no_errors()
+        vms[0].stop()

@@ -94,8 +94,8 @@ static void test_a_build_passes_on_what_it_was_told(void **state)
 	fclose(file);
 	assert_int_equal(chmod(path, 0755), 0);
 	setenv("PATH", server.dir, 1);
-	assert_int_equal(server_run(&server, "image build debian --name a --suite trixie --size 4096 --profile demo "
-					     "--initramfs dracut --mirror http://m/ --work /tmp"),
+	assert_int_equal(server_run(&server, "image build debian --name a --suite trixie --profile demo "
+					     "--initramfs dracut --work /tmp"),
 			 EXIT_REFUSED);
 	setenv("PATH", before, 1);
 	free(before);
@@ -106,8 +106,7 @@ static void test_a_build_passes_on_what_it_was_told(void **state)
 	assert_non_null(fgets(said, sizeof(said), file));
 	fclose(file);
 	unlink(path);
-	assert_non_null(strstr(said, " --suite trixie --size 4096 --profile demo --initramfs dracut --work /tmp "
-				     "--mirror http://m/\n"));
+	assert_non_null(strstr(said, " --suite trixie --profile demo --initramfs dracut --work /tmp\n"));
 	server_stop(&server);
 }
 
