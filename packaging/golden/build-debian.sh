@@ -240,8 +240,7 @@ configure_dracut() {
     {   printf '%s\n' 'hostonly="no"' 'compress="zstd -3 -q -T0"' 'add_dracutmodules+=" iscsi network-legacy sanbootd "' \
             'install_items+=" /lib/open-iscsi/startup-checks.sh "' 'kernel_cmdline="rd.iscsi.firmware=1 rd.iscsi.ibft=1 ip=ibft"'
         if [ "$PROFILE" != minimal ]; then
-            printf '%s\n' 'filesystems="ext4"' 'drivers="virtio_pci virtio_net e1000 e1000e sd_mod crc32c_intel crc32c_generic"' \
-                'omit_dracutmodules+=" ifcfg crypt dm nvdimm overlay-root resume lunmask virtiofs qemu qemu-net terminfo "'
+            printf '%s\n' 'filesystems="ext4"' 'drivers="virtio_pci virtio_net e1000 e1000e sd_mod crc32c_intel crc32c_generic"'
         fi
     } >"$T/etc/dracut.conf.d/sanbootd.conf"
     cat >"$m/module-setup.sh" <<'X'
