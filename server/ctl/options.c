@@ -22,6 +22,8 @@ static const struct option_row rows[] = {
 	  "Debian's release (default: bookworm)" },
 	{ OPTION_PROFILE, "profile", "PROFILE", OPTION_TEXT, 0, 0, "image build debian",
 	  "minimal, demo or test (default: minimal)" },
+	{ OPTION_INITRAMFS, "initramfs", "TOOL", OPTION_TEXT, 0, 0, "image build debian",
+	  "what makes it: initramfs-tools (default) or dracut" },
 	{ OPTION_SIZE, "size", "MIB", OPTION_NUMBER, 1024, 64 << 20, "image build debian",
 	  "size of the disk that machines see, for example 16384" },
 	{ OPTION_ROOT_PASSWORD, "root-password", "P", OPTION_TEXT, 0, 0, "image build debian",
