@@ -30,6 +30,7 @@ struct boot_session {
 	int64_t machine_id;
 	char initiator[IQN_MAX_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_ms;
 	uint64_t boot;
@@ -166,8 +167,8 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
-/* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
-const char *boot_stage_hint(enum stage stage);
+/* What to do about a boot that is stuck behind this stage; why: as its record says. "" where nothing can be said. */
+const char *boot_stage_hint(enum stage stage, const char *why);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 
@@ -295,6 +296,14 @@ int boot_snapshot_take(struct boot *boot, const char *volume, const char *label,
 /* The volume is as it was. What was there before is kept as an automatic snapshot, of which the last three stay. */
 int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
 			  struct reason *reason);
+/*
+ * What is on a machine's disk becomes the next version of an image, without a copy: snapshot NULL: what is on it now (its
+ * machine is off: -EBUSY), of which a snapshot stays; else one that was taken, also while it runs. The version is published
+ * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it a copy is made,
+ * which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC, -EMLINK: too deep.
+ */
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason);
 /* Also while the volume is in use. Where something stands on it, its object goes when nothing does any more. */
 int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
 			 struct reason *reason);

@@ -178,9 +178,10 @@ static void print_sessions(const json_t *machine)
 	json_array_foreach(json_object_get(machine, "sessions"), i, session) {
 		char read[TABLE_TEXT], written[TABLE_TEXT], since[TABLE_TEXT];
 
-		print_field(i ? "" : "sessions", "%s%s since %s, %s read, %s written", get_text(session, "address"),
+		print_field(i ? "" : "sessions", "%s%s at %s since %s, %s read, %s written",
+			    get_text(session, "address"),
 			    json_is_true(json_object_get(session, "ipxe")) ? " (iPXE)" : "",
-			    table_time(since, get_number(session, "since_ms")),
+			    get_text(session, "portal"), table_time(since, get_number(session, "since_ms")),
 			    table_bytes(read, get_number(session, "bytes_read")),
 			    table_bytes(written, get_number(session, "bytes_written")));
 	}
@@ -284,6 +285,10 @@ static void print_machine(const json_t *machine)
 	print_firmware(machine);
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
+	if (get_text(machine, "lost_portals")[0])
+		print_field("left out",
+			    "%s: its system waited for it in vain; machine set %s multipath=yes offers it again",
+			    get_text(machine, "lost_portals"), get_text(machine, "name"));
 	print_disk(machine);
 	print_snapshots(machine);
 	print_volumes(machine);

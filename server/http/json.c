@@ -130,10 +130,10 @@ json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets)
 
 json_t *api_session_json(const struct boot_session *s)
 {
-	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
-			 "address", http_text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms,
-			 "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
-			 (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
+	return json_pack("{s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
+			 "address", http_text_json(s->address), "portal", s->portal, "ipxe", s->ipxe, "since_ms",
+			 (json_int_t)s->since_ms, "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read,
+			 "bytes_written", (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
 }
 
 json_t *api_cards_json(const char *cards)
@@ -175,6 +175,7 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
 			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
 			 json_lines(v->warnings));
+	json_object_set_new(json, "parent", json_text_or_null(v->parent));
 	return json;
 }
 

@@ -67,7 +67,8 @@ enum {
 	QUOTA_TEXT = 24,
 	CARDS_MAX = 7,
 	CARDS_TEXT = CARDS_MAX * PARSE_MAC_TEXT, /* by commas */
-	BOOT_SET_TEXT = 32
+	BOOT_SET_TEXT = 32,
+	PORTALS_TEXT = 256
 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
@@ -131,6 +132,7 @@ struct machine {
 	enum told secure_boot, setup_mode; /* UEFI's Secure Boot is on; it has no keys yet */
 	char cards[CARDS_TEXT];		   /* MACs of its other network cards, as it said */
 	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
+	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
@@ -367,14 +369,17 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];    /* what it was imported from; for people */
-	char warnings[1024]; /* lines: why a clone might not boot */
-	bool is_default;     /* its image is the default one */
-	bool is_newest;	     /* of its image the one that was published last; only read */
-	unsigned machines;   /* how many have a system volume that was made from it */
-	unsigned volumes;    /* how many others stand on it */
-	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
-	unsigned trashed;    /* machines in the trash that were made from it */
+	char source[256];		 /* what it was imported from; for people */
+	char warnings[1024];		 /* lines: why a clone might not boot */
+	bool is_default;		 /* its image is the default one */
+	bool is_newest;			 /* of its image the one that was published last; only read */
+	unsigned machines;		 /* how many have a system volume that was made from it */
+	unsigned volumes;		 /* how many others stand on it */
+	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
+	unsigned trashed;		 /* machines in the trash that were made from it */
+	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
+	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned versions;		 /* that stand on it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);

@@ -38,6 +38,7 @@ enum {
 	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                \
 	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                        \
 	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)                \
+	F(lost_portals, TEXT, "lost_portals", NULL, BY_SERVER, NULL, NULL)                 \
 	F(board_serial, TEXT, "board_serial", NULL, BY_SERVER, NULL, NULL)                 \
 	F(secure_boot, WORD, "secure_boot", NULL, BY_SERVER, NULL, told_words)             \
 	F(setup_mode, WORD, "setup_mode", NULL, BY_SERVER, NULL, told_words)               \

@@ -97,6 +97,17 @@ static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
 	return manage_take_boot_set(m, "group", m->machine.boot_file_set);
 }
 
+/* Said again, it also offers the portals again that were given up (boot/portals.h). */
+static int set_multipath(struct manage *m, struct inventory_tx *tx)
+{
+	int err = field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+
+	(void)tx;
+	if (!err)
+		m->machine.lost_portals[0] = '\0';
+	return err;
+}
+
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine_group group = { .id = 0 };
@@ -195,6 +206,7 @@ static const struct set_rule {
 	{ "restore-points", set_points, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
+	{ "multipath", set_multipath, NULL, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */

@@ -221,6 +221,17 @@ int boot_trash_restore(struct boot *boot, const char *which, const char *name, c
 	return finish(reason);
 }
 
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "promote %s of %s as %s by %s",
+		 snapshot ? snapshot : "-", machine, image, actor);
+	*version = (struct image_version){ .number = 2 };
+	snprintf(version->image, sizeof(version->image), "%s", image);
+	return finish(reason);
+}
+
 int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
 {
 	SIMPLE("delete", which);
@@ -550,8 +561,9 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
+	(void)why;
 	return stage == STAGE_SCRIPT ? "do this" : "";
 }
 
