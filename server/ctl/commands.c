@@ -11,6 +11,7 @@ const struct command commands[] = {
 
 	{ "image build debian", "", 0, 0, "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
+	  "sanbootctl image build debian --name debian-dracut --initramfs dracut\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
 	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file, or a disk, as golden image",
@@ -62,7 +63,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
+	  "boot-once=none|..., boot-file-set=group|default|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup",
 	  run_machine_set },
@@ -70,6 +71,11 @@ const struct command commands[] = {
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
 	{ "machine mac remove", "M MAC", 2, 2, "a network card that is gone",
 	  "sanbootctl machine mac remove pc-001 52:54:00:12:34:57", run_machine_mac_remove },
+	{ "machine mac share", "M MAC", 2, 2,
+	  "it is of a dock or an adapter that others use, too: from now on it names a machine only with its UUID",
+	  "sanbootctl machine mac share pc-001 52:54:00:12:34:57", run_machine_mac_share },
+	{ "machine mac unshare", "M MAC", 2, 2, "it is this machine's alone again",
+	  "sanbootctl machine mac unshare pc-001 52:54:00:12:34:57", run_machine_mac_unshare },
 	{ "machine reset", "M", 1, 1, "an empty disk again, of the newest published version",
 	  "sanbootctl machine reset pc-001 --yes", run_machine_reset },
 	{ "machine snapshot", "M LABEL", 2, 2, "keep what is on its disk now, under a name; at once, while it is off",
@@ -83,6 +89,10 @@ const struct command commands[] = {
 	  run_snapshot_restore },
 	{ "machine snapshot-remove", "M LABEL", 2, 2, "delete a snapshot",
 	  "sanbootctl machine snapshot-remove pc-001 before-update --yes", run_snapshot_remove },
+	{ "machine promote", "M", 1, 1,
+	  "make the next version of an image of what is on its disk; at once, while it is off",
+	  "sanbootctl machine promote pc-001 --as lab\nsanbootctl machine promote pc-001 --snapshot before-update --as lab",
+	  run_machine_promote },
 	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
 	{ "machine remove", "M", 1, 1,

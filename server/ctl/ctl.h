@@ -30,6 +30,7 @@ enum option {
 	OPTION_IMAGE,
 	OPTION_SUITE,
 	OPTION_PROFILE,
+	OPTION_INITRAMFS,
 	OPTION_SIZE,
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
@@ -39,6 +40,7 @@ enum option {
 	OPTION_MAX,
 	OPTION_DEFAULT,
 	OPTION_ALL,
+	OPTION_DOCK,
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
@@ -54,6 +56,8 @@ enum option {
 	OPTION_DRY_RUN,
 	OPTION_FOR_GOOD,
 	OPTION_TO,
+	OPTION_AS,
+	OPTION_SNAPSHOT,
 	OPTIONS,
 };
 
@@ -136,6 +140,8 @@ int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);
 int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_mac_share(const struct ctl *ctl);
+int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);
@@ -156,6 +162,7 @@ int run_volume_set(const struct ctl *ctl);
 int run_volume_remove(const struct ctl *ctl);
 int run_volume_copy(const struct ctl *ctl);
 int run_snapshot_take(const struct ctl *ctl);
+int run_machine_promote(const struct ctl *ctl);
 int run_snapshot_list(const struct ctl *ctl);
 int run_snapshot_restore(const struct ctl *ctl);
 int run_snapshot_remove(const struct ctl *ctl);
