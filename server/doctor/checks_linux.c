@@ -44,7 +44,7 @@ static const char *advice_initramfs(const struct exam *exam)
 {
 	return exam->lin.initramfs.dracut ||
 			       (exam->lin.has[PACKAGE_DRACUT] && !exam->lin.has[PACKAGE_INITRAMFS_TOOLS]) ?
-		       "dracut --force --no-hostonly --add iscsi" :
+		       "hostonly=\"no\" and the modules that README.md names for dracut, dracut --force" :
 		       "install open-iscsi, echo ISCSI_AUTO=true >/etc/iscsi/iscsi.initramfs, update-initramfs -u";
 }
 
@@ -82,7 +82,7 @@ static bool initramfs_without_nic(const struct exam *exam, struct exam_detail *d
 		return false;
 	exam_detail_set(detail, 0, "%s", initrd_name(exam));
 	exam_detail_set(detail, 1, "%s",
-			initramfs->dracut ? "dracut --force --no-hostonly" :
+			initramfs->dracut ? "hostonly=\"no\" in /etc/dracut.conf.d, dracut --force" :
 					    "MODULES=most in /etc/initramfs-tools/initramfs.conf, update-initramfs -u");
 	return !initramfs->nic_count;
 }
@@ -124,8 +124,8 @@ static bool dracut_not_told(const struct exam *exam, struct exam_detail *detail)
 
 	(void)detail;
 	return exam->lin.part && exam->lin.initrd[0] && exam->lin.initramfs.told && exam->lin.initramfs.dracut &&
-	       exam->lin.initramfs.login && !strstr(cmdline, "rd.iscsi.firmware") && !strstr(cmdline, "netroot=") &&
-	       !strstr(cmdline, "rd.iscsi.ibft");
+	       exam->lin.initramfs.login && !exam->lin.initramfs.own_cmdline && !strstr(cmdline, "rd.iscsi.firmware") &&
+	       !strstr(cmdline, "netroot=") && !strstr(cmdline, "rd.iscsi.ibft");
 }
 
 static bool open_iscsi_missing(const struct exam *exam, struct exam_detail *detail)
@@ -373,6 +373,6 @@ const struct exam_check exam_linux_checks[] = {
 	  "For machines with multipath=yes: install multipath-tools-boot, update-initramfs -u." },
 	{ "multipath-other-disks", EXAM_LINUX, DOCTOR_HINT, false, multipath_knows_others,
 	  "/etc/multipath/wwids has the disks of the original; those of clones are not in it.",
-	  "With multipath=yes say find_multipaths yes in /etc/multipath.conf, or name the machine's own WWID." },
+	  "For machines with multipath=yes: find_multipaths greedy in /etc/multipath.conf, limited to vendor SANBOOT." },
 	{ 0 },
 };

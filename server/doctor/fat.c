@@ -8,7 +8,8 @@
 #include <strings.h>
 
 enum {
-	STEPS_MAX = 1 << 20, /* table look-ups and reads: an initramfs in small clusters, too; done in a second or two */
+	STEPS_MAX =
+		1 << 20, /* table look-ups and reads: an initramfs in small clusters, too; done in a second or two */
 	FOLDER_BYTES_MAX = 2 << 20, /* FAT §6.1: 65536 entries */
 	ENTRY_BYTES = 32,
 	ATTR_VOLUME = 0x08,

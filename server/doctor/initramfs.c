@@ -96,6 +96,7 @@ void initramfs_add_name(void *arg, const char *name)
 	found->dracut |= strstr(name, "usr/lib/dracut/") || strstr(name, "usr/lib/dracut-") ||
 			 ends_in(name, "initqueue/online") || !strncmp(name, "lib/dracut/", 11);
 	found->host_only |= strstr(name, "dracut/hostonly-") != NULL;
+	found->own_cmdline |= strstr(name, "etc/cmdline.d/") && ends_in(name, ".conf");
 	found->login |= ends_in(name, "bin/iscsistart") || ends_in(name, "bin/iscsid");
 	found->multipath |= ends_in(name, "bin/multipath");
 	found->tcp |= is_module(name, "iscsi_tcp");

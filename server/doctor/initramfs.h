@@ -10,6 +10,7 @@ struct initramfs {
 	char why_not[120]; /* it was not: a part of a sentence */
 	bool dracut;	   /* made by dracut; else by initramfs-tools or others */
 	bool host_only;	   /* dracut's, for the machine it was made on */
+	bool own_cmdline;  /* a command line for the kernel is in it, whose words are not seen */
 	bool login;	   /* iscsistart or iscsid */
 	bool tcp, ibft;	   /* kernel modules */
 	bool modules;	   /* any at all: else the kernel has what it needs built in, perhaps */

@@ -63,10 +63,11 @@ int store_check_version(struct store *store, const struct image_version *version
 
 	store_version_path(store, version, path, sizeof(path));
 	if (strcmp(version->format, "raw"))
-		return reason_refuse(reason, -ENOTSUP,
-				     "%s@%u was made of a machine's disk and stands on another version: it is not looked into as "
-				     "it is. qemu-img convert -O raw %.200s /var/tmp/disk.raw makes one that can be",
-				     version->image, version->number, path);
+		return reason_refuse(
+			reason, -ENOTSUP,
+			"%s@%u was made of a machine's disk and stands on another version: it is not looked into as "
+			"it is. qemu-img convert -O raw %.200s /var/tmp/disk.raw makes one that can be",
+			version->image, version->number, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return reason_refuse(reason, -errno, "%s: %s", path, strerror(errno));

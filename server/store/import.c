@@ -181,10 +181,11 @@ int store_seal_version(struct store *store, const struct image_version *version,
 	snprintf(source, sizeof(source), "%s@%u", version->image, version->number);
 	store_version_path(store, version, path, sizeof(path));
 	if (strcmp(version->format, "raw"))
-		return reason_refuse(reason, -ENOTSUP,
-				     "%s was made of a machine's disk and stands on another version: qemu-img convert -O raw "
-				     "%.200s /var/tmp/disk.raw, import that, and seal it",
-				     source, path);
+		return reason_refuse(
+			reason, -ENOTSUP,
+			"%s was made of a machine's disk and stands on another version: qemu-img convert -O raw "
+			"%.200s /var/tmp/disk.raw, import that, and seal it",
+			source, path);
 	err = store_verify_version(store, version, reason);
 	if (!err)
 		err = store_open_source(path, &order.fd, reason);

@@ -123,6 +123,9 @@ static void test_initramfs(void **state)
 		  "'s/ro$/ro rd.iscsi.firmware=1/' root/boot/grub/grub.cfg",
 		  "initramfs-few-cards", "hostonly" },
 		{ "initrd usr/lib/dracut/x " LOGIN " $(nic e1000e) $(nic igb) $(nic r8169)", "dracut-not-told", "" },
+		{ "initrd usr/lib/dracut/x etc/cmdline.d/01-default.conf " LOGIN
+		  " $(nic e1000e) $(nic igb) $(nic r8169)",
+		  "", NULL },
 		{ "rm root/etc/iscsi/iscsi.initramfs", "iscsi-not-automatic", "" },
 		{ "rm root/etc/iscsi/iscsi.initramfs; sed -i 's/ro$/ro iscsi_auto/' root/boot/grub/grub.cfg", "",
 		  NULL },
