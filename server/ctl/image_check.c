@@ -37,7 +37,7 @@ static void print_parts(const json_t *report)
 	table_print(table);
 }
 
-static void print_findings(const json_t *report, const char *severity, const char *title)
+static void print_findings(const json_t *report, const char *severity, const char *title, bool is_image)
 {
 	json_t *finding;
 	bool any = false;
@@ -54,7 +54,8 @@ static void print_findings(const json_t *report, const char *severity, const cha
 		printable(what, sizeof(what), get_text(finding, "what"));
 		printable(todo, sizeof(todo), get_text(finding, "todo"));
 		printf("  %s\n      %s%s\n", what, todo,
-		       json_is_true(json_object_get(finding, "sealable")) ? " Or: sanbootctl image seal." : "");
+		       is_image && json_is_true(json_object_get(finding, "sealable")) ? " Or: sanbootctl image seal." :
+											"");
 	}
 }
 
@@ -62,7 +63,6 @@ static void print_report(const struct ctl *ctl, const json_t *report)
 {
 	char image[512], system[128];
 
-	(void)ctl;
 	printable(image, sizeof(image), get_text(report, "image"));
 	printable(system, sizeof(system), get_text(report, "system"));
 	printf("%s: %s%s%s, looked into in %.2f s\n", image, system[0] ? system : "no system was found",
@@ -73,7 +73,7 @@ static void print_report(const struct ctl *ctl, const json_t *report)
 		print_parts(report);
 	}
 	for (size_t i = 0; i < array_len(titles); i++)
-		print_findings(report, titles[i].severity, titles[i].title);
+		print_findings(report, titles[i].severity, titles[i].title, !strchr(ctl->args[0], '/'));
 	if (!json_array_size(json_object_get(report, "findings")))
 		puts("\nNothing was found that would stop a clone from booting.");
 }
