@@ -67,6 +67,8 @@ static void add_whole_disk(struct exam *exam)
 {
 	struct exam_part *part = add_part(exam, 0, exam->size);
 
+	if (!part)
+		return;
 	snprintf(part->name, sizeof(part->name), "the whole disk");
 	snprintf(part->tree.device, sizeof(part->tree.device), "loop0");
 	look_at_part(exam, part);
