@@ -335,7 +335,9 @@ WantedBy=sysinit.target
 X
     # A name is generated where there is no iBFT, and that needs a writable root. iscsid closes the root's session before it logs
     # in anew: if OpenSSL then read its configuration from the root, for CHAP, the machine would hang for ever.
-    printf '[Unit]\nAfter=systemd-remount-fs.service sanbootd-clone.service\n[Service]\nEnvironment=OPENSSL_CONF=/dev/null\n' \
+    # Restart: dracut's systemd does not always stop its iscsid before it switches to the root, where the service then counts as
+    # started, and is killed. Without iscsid nobody logs in again when the connection is lost.
+    printf '[Unit]\nAfter=systemd-remount-fs.service sanbootd-clone.service\n[Service]\nEnvironment=OPENSSL_CONF=/dev/null\nRestart=always\n' \
         >"$T/etc/systemd/system/iscsid.service.d/sanbootd.conf"
     sed -i '/^ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=/d' "$T/etc/default/open-iscsi"
     echo 'ISCSI_ROOT_KEEP_ALL_SESSIONS_AT_SHUTDOWN=1' >>"$T/etc/default/open-iscsi"
