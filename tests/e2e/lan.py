@@ -333,11 +333,13 @@ def true(got, what):
 
 
 def guest(name):
-    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
+    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh), debian.raw or debian-multipath.raw (build-debian.sh), made where it is
+    not there or is old."""
     path = os.path.join(CACHE, name)
-    if name == "debian.raw":
+    if name.startswith("debian"):
         script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
-        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
+        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs",
+                *(["--multipath"] if name == "debian-multipath.raw" else [])]
         fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
     else:
         argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)
