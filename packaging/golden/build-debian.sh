@@ -394,6 +394,7 @@ X
 # The root is mounted from its map: the paths have the same UUID.
 [ "$1" = prereqs ] && { echo "iscsi multipath"; exit 0; }
 case $ROOT in UUID=*) ;; *) exit 0 ;; esac
+udevadm settle                  # multipath's own script waits 10 s only
 for d in /dev/mapper/*; do
     [ -b "$d" ] && [ "$(blkid -o value -s UUID "$d")" = "${ROOT#UUID=}" ] || continue
     # Its number: the map's name is the disk's SCSI name string, with characters that a shell changes.
@@ -407,6 +408,8 @@ X
     # Patience is the map's. A path that is gone has to be given up.
     sed -i '/recovery_tmo/d' "$T/usr/lib/sanbootd/clone"
     sed -i '/^node.session.timeo.replacement_timeout/s/=.*/= 5/' "$T/etc/iscsi/iscsid.conf"
+    # iscsid logs in anew: for that time the map has no path, and somebody has to be there who takes the paths back into it.
+    printf '[Unit]\nAfter=multipathd.service\n' >"$T/etc/systemd/system/iscsid.service.d/multipath.conf"
     in_tree systemctl enable -q multipathd.service
 }
 
