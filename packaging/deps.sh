@@ -4,7 +4,7 @@
 # where all is there.
 set -eu
 build="build-essential pkg-config libuv1-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libgnutls28-dev libisal-dev
-	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev"
+	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev libisofs-dev"
 run="dnsmasq-base ipxe qemu-utils util-linux iproute2"
 golden="debootstrap fdisk dosfstools mtools e2fsprogs ca-certificates"
 machines="qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common grub-efi-amd64-bin grub-common zstd cpio kmod

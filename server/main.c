@@ -146,6 +146,7 @@ static int start_targets(struct daemon *d)
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
 		.ipxe_scripts = d->config.ipxe_scripts,
 		.entries = d->config.entries,
+		.templates = d->config.templates,
 	};
 	struct iscsi_server_config iscsi = {
 		.loops = d->loops,

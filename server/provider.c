@@ -111,8 +111,8 @@ static struct iscsi_lun to_iscsi(const struct boot_lun *from)
 		.number = from->number,
 		.volume = (uint64_t)from->volume_id,
 		.disk = from->disk,
-		.type = from->kind == VOLUME_CD ? ISCSI_LUN_CDROM : ISCSI_LUN_DISK,
-		.read_only = volume_kind_is_shared(from->kind),
+		.type = from->cdrom ? ISCSI_LUN_CDROM : ISCSI_LUN_DISK,
+		.read_only = volume_kind_is_read_only(from->kind),
 		.physical_512 = from->physical_512,
 	};
 
@@ -218,7 +218,7 @@ static bool provider_begin_needs_closed(void *arg, uint64_t key)
 {
 	struct provider *provider = arg;
 
-	return boot_target_is_ephemeral(provider->boot, (int64_t)key);
+	return boot_target_begins_closed(provider->boot, (int64_t)key);
 }
 
 static void provider_session_began(void *arg, const struct iscsi_session_info *info)

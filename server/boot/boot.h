@@ -71,6 +71,7 @@ struct boot_config {
 	const char *advertise;	  /* NULL: the address that the client reached */
 	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
 	const char *entries;	  /* entries/NAME.conf; NULL: none */
+	const char *templates;	  /* NAME/, of who-am-i volumes; NULL: none */
 };
 
 int boot_new(const struct boot_config *config, struct boot **boot);
@@ -191,7 +192,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
-/* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+/* Groups: set takes name, priority, boot, note, templates. -EEXIST; -ENOENT. A removed one's machines are in none. */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason);
@@ -199,6 +200,8 @@ int boot_group_remove(struct boot *boot, const char *name, const char *actor, st
 /* What boot= and boot-once= may name, and menus offer. In order of name. Any thread. */
 void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
 		     void *arg);
+/* Is a who-am-i volume of these templates a CD-ROM? Else a disk. Blocks. */
+bool boot_templates_are_cdrom(struct boot *boot, const char *templates);
 /* The site's templates that are in force, by their path. Any thread. */
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
@@ -302,6 +305,7 @@ struct boot_lun {
 	unsigned number;
 	int64_t volume_id;
 	enum volume_kind kind;
+	bool cdrom; /* else a disk */
 	bool physical_512;
 	/* Its own serial number, whatever machine has it under whatever LUN; "": its machine's. */
 	char serial[BOOT_LUN_SERIAL];
@@ -329,7 +333,8 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_lun *lun, uint64_t size_bytes,
 		      struct loop *loop, void (*grown)(void *arg, struct disk *disk, int err, const char *reason),
 		      void *arg);
-bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
+/* A boot that begins gets other disks than are open. From memory, at once, any thread. */
+bool boot_target_begins_closed(struct boot *boot, int64_t machine_id);
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why); /* began: NULL */
 /* The first READ of a session of boot number. */

@@ -8,7 +8,7 @@
 
 struct presence {
 	struct id_entry entry; /* by the machine's id */
-	bool ephemeral;
+	bool ephemeral, who_wanted, who_open;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200];	  /* "": not since the last session */
@@ -61,14 +61,32 @@ void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bo
 	pthread_mutex_unlock(&table->mutex);
 }
 
-bool presence_ephemeral(struct presence_table *table, int64_t machine_id)
+void presence_want_who_am_i(struct presence_table *table, int64_t machine_id, bool wanted)
+{
+	struct presence *presence = presence_lock_get(table, machine_id);
+
+	if (presence)
+		presence->who_wanted = wanted;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open)
+{
+	struct presence *presence = presence_lock_get(table, machine_id);
+
+	if (presence)
+		presence->who_open = open;
+	pthread_mutex_unlock(&table->mutex);
+}
+
+bool presence_begins_closed(struct presence_table *table, int64_t machine_id)
 {
 	struct presence *presence = presence_lock_find(table, machine_id);
-	bool ephemeral;
+	bool closed;
 
-	ephemeral = presence && presence->ephemeral;
+	closed = presence && (presence->ephemeral || presence->who_wanted || presence->who_open);
 	pthread_mutex_unlock(&table->mutex);
-	return ephemeral;
+	return closed;
 }
 
 void presence_set_refused(struct presence_table *table, int64_t machine_id, const char *why)

@@ -43,7 +43,11 @@ void presence_forget(struct presence_table *table, int64_t machine_id);
 
 /* begin of an ephemeral machine replaces its child. */
 void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bool ephemeral);
-bool presence_ephemeral(struct presence_table *table, int64_t machine_id);
+/* It is to have a who-am-i volume; it has one open, or none: what begin replaces, too. */
+void presence_want_who_am_i(struct presence_table *table, int64_t machine_id, bool wanted);
+void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open);
+/* For any of these reasons, a boot that begins needs its disks closed. */
+bool presence_begins_closed(struct presence_table *table, int64_t machine_id);
 
 /* Why its last login was refused, for its screen; a session that begins ends that. */
 void presence_set_refused(struct presence_table *table, int64_t machine_id, const char *why);

@@ -76,19 +76,20 @@ enum volume_kind {
 	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
 	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
 	VOLUME_CD,	 /* the same as a CD-ROM */
-	VOLUME_WHO_AM_I, /* generated for one machine */
+	VOLUME_WHO_AM_I, /* generated for one machine: who it is, for cloud-init or Windows */
 };
 enum volume_state {
 	VOLUME_READY,
 	VOLUME_FAILED, /* it failed (invariant 5): not opened until a person resets it or lifts that */
 };
-enum { LUN_MAX = 255, BACKEND_TEXT = 16 };
+/* LUN_HIGHEST: Windows looks at no LUN above it. */
+enum { LUN_MAX = 255, LUN_HIGHEST = 254, BACKEND_TEXT = 16 };
 
 struct volume {
 	int64_t id;
 	enum volume_kind kind;
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
-	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
+	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": system or who-am-i, which go by their machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
 	char serial
 		[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
@@ -123,6 +124,8 @@ struct machine {
 	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath;			   /* its script names every portal */
+	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
+	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
@@ -173,6 +176,10 @@ int volume_delete(struct inventory_tx *tx, int64_t id);
 bool volume_name_valid(const char *name);
 /* May several machines have it at a time? */
 bool volume_kind_is_shared(enum volume_kind kind);
+/* Shared, or generated: nobody writes to it, so nobody has to hold it. */
+bool volume_kind_is_read_only(enum volume_kind kind);
+/* It comes and goes with its machine, and has no name of its own. */
+bool volume_kind_is_of_machine(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
@@ -185,6 +192,8 @@ int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, in
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
+/* The highest one that is free, from LUN_HIGHEST on: a system has it last. -ENOSPC: none. */
+int attachment_high_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
 /* The LUN of a volume at a machine. -ENOENT. */
 int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun);
 /* What a machine has, in order of LUN, the system volume first. each returns 0 to go on. */
@@ -214,7 +223,8 @@ struct machine_group {
 	int priority;	      /* higher: sooner, when the server takes machines in turns */
 	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
 	char note[NOTE_TEXT];
-	unsigned machines; /* how many are in it; only read */
+	char templates[NAME_MAX_TEXT]; /* as machine.templates, for those that have none of their own; "": none */
+	unsigned machines;	       /* how many are in it; only read */
 };
 
 enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
@@ -227,6 +237,8 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
 int group_insert(struct inventory_tx *tx, struct machine_group *group);
 int group_update(struct inventory_tx *tx, const struct machine_group *group);
+/* The templates that a machine has, its own or its group's. "": none. 0 or -errno. */
+int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT]);
 /* Its machines are in none then. -ENOENT. */
 int group_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, and not "none". */

@@ -37,7 +37,9 @@ enum {
 	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
 	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
 	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)         \
+	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)      \
+	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */
@@ -177,6 +179,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 
 	if (!machine_valid(machine) || !machine->iqn[0] || system.kind != VOLUME_SYSTEM)
 		return -EINVAL;
+	if (!machine->instance)
+		machine->instance = 1;
 	query_begin(&q, tx,
 		    "INSERT INTO machine (id" MACHINE_FIXED(RECORD_SQL_COLUMN)
 			    MACHINE_FIELDS(RECORD_SQL_COLUMN) ") VALUES (NULL" MACHINE_FIXED(RECORD_SQL_VALUE)
@@ -189,6 +193,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 		err = volume_insert(tx, &system);
 	if (!err)
 		err = attachment_add(tx, id, 0, system.id);
+	if (!err && (machine->templates[0] || machine->group_id))
+		err = who_am_i_settle(tx);
 	if (err)
 		return err;
 	machine->id = id;
@@ -213,6 +219,8 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	err = query_run(&q);
 	if (!err && strcmp(old.name, machine->name))
 		tx->db->hint_pattern[0] = '\0';
+	if (!err && (strcmp(old.templates, machine->templates) || old.group_id != machine->group_id))
+		err = who_am_i_settle(tx);
 	return err ? err : volume_update(tx, &machine->system);
 }
 
@@ -235,6 +243,8 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 	query_bind(&q, id);
 	err = query_run(&q);
 	tx->db->hint_pattern[0] = '\0';
+	if (!err)
+		err = who_am_i_settle(tx);
 	return err ? err : volume_delete(tx, old.system.id);
 }
 

@@ -337,7 +337,8 @@ def guest(name):
     path = os.path.join(CACHE, name)
     if name == "debian.raw":
         script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
-        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
+        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs",
+                "--cloud-init"]
         fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
     else:
         argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)

@@ -87,6 +87,7 @@ static int find_boots(struct inventory_tx *tx, struct target_find *find, const s
 static int find_machine(struct inventory_tx *tx, struct target_find *find, const struct machine *machine)
 {
 	struct boot_access *access = &find->access;
+	char templates[NAME_MAX_TEXT];
 	struct policy policy;
 	bool any = false;
 	int err = policy_get(tx, &policy);
@@ -100,6 +101,10 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
 	presence_set_ephemeral(&find->boot->presence, machine->id, machine->mode == MODE_EPHEMERAL);
+	err = who_am_i_templates(tx, machine, templates);
+	if (err)
+		return err;
+	presence_want_who_am_i(&find->boot->presence, machine->id, templates[0] != '\0');
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -274,7 +279,7 @@ static int begin_renew_system(struct target_begin *begin, struct inventory_tx *t
 		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->system.version_id, &version);
 	if (err)
 		return err;
-	/* iSCSI closes it first: is_ephemeral told it so. */
+	/* iSCSI closes it first: begins_closed told it so. */
 	if (!disks_is_closed(&begin->boot->disks, machine->system.id))
 		return reason_refuse(&begin->reason, -EBUSY, "the disk of %s is still open", machine->name);
 	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up,
@@ -385,9 +390,9 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 	return disks_is_closed(&boot->disks, volume_id);
 }
 
-bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
+bool boot_target_begins_closed(struct boot *boot, int64_t machine_id)
 {
-	return presence_ephemeral(&boot->presence, machine_id);
+	return presence_begins_closed(&boot->presence, machine_id);
 }
 
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "boot/ask/want.h"
+#include "boot/whoami/whoami.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -107,6 +108,12 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	return err;
 }
 
+/* From its next boot on. */
+static int check_templates(struct manage *m)
+{
+	return strcmp(m->value, "group") && strcmp(m->value, "none") ? whoami_check(m->boot, m->value, m->reason) : 0;
+}
+
 /* From the next opening of its disk on. */
 static int set_quota(struct manage *m, struct inventory_tx *tx)
 {
@@ -171,6 +178,7 @@ static const struct set_rule {
 	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
 	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
+	{ "templates", NULL, check_templates, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */
