@@ -322,6 +322,8 @@ for w in $(echo "$act" | tr , ' '); do case $w in
 esac; done
 sum=none; [ -e $d/blob ] && sum=$(sha256sum $d/blob | cut -c1-16)
 echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev ip=$ip count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console
+# A machine that is switched off while cloud-init makes it would keep halves of it.
+if [ -e /run/cloud-init/enabled ]; then until [ -e /run/cloud-init/result.json ]; do sleep 1; done; fi
 for w in $(echo "$act" | tr , ' '); do case $w in
     reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
     poweroff) systemctl --no-block poweroff ;;

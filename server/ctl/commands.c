@@ -100,7 +100,8 @@ const struct command commands[] = {
 	  "sanbootctl volume remove pc-001-data --yes", run_volume_remove },
 
 	{ "group list", "", 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
-	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, priority, note",
+	{ "group add", "NAME [KEY=VALUE...]", 1, MANY,
+	  "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, priority, note",
 	  "sanbootctl group add lab boot=menu", run_group_add },
 	{ "group set", "NAME KEY=VALUE...", 2, MANY,
 	  "change name, boot, templates, note, priority (higher goes first, where machines take turns)",

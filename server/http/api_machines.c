@@ -135,7 +135,8 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 	struct machines_job *machines = arg;
 	const bool cd = volume->kind == VOLUME_CD;
 	const bool read_only = volume_kind_is_read_only(volume->kind);
-	uint64_t bytes = volume_kind_is_shared(volume->kind) ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
+	uint64_t bytes =
+		volume_kind_is_shared(volume->kind) ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
 	json_t *json;
 
 	json = json_pack("{s:i, s:s, s:I, s:i, s:i, s:o, s:s, s:I, s:b, s:s}", "lun", (int)lun, "kind",

@@ -121,7 +121,8 @@ static void add_stored(struct http *http, const struct volume_ref *ref)
 	/* A golden file is only read: other tools may read it at any time. */
 	json_object_set_new(ref->json, "clean",
 			    json_boolean(!err && info.clean &&
-					 (volume_kind_is_read_only(ref->volume.kind) || boot_volume_is_closed(http->config.boot, ref->volume.id))));
+					 (volume_kind_is_read_only(ref->volume.kind) ||
+					  boot_volume_is_closed(http->config.boot, ref->volume.id))));
 	json_set_file_error(ref->json, err);
 }
 

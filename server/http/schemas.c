@@ -258,7 +258,8 @@ const struct schema schema_machine_set = {
 const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
-		M("templates", TEXT, .help = "of who-am-i volumes, or none"), M("machines", NUMBER, .help = "how many")),
+		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
+		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {

@@ -86,9 +86,13 @@ static int take_volume(void *arg, unsigned lun, const struct volume *volume)
 	if (!volumes)
 		return -ENOMEM;
 	o->volumes = volumes;
-	volumes[o->count++] = (struct target_volume){
-		.boot = o->boot, .loop = o->loop, .machine_id = o->machine_id, .lun = lun, .volume = *volume, .number = o->number, .owner = o
-	};
+	volumes[o->count++] = (struct target_volume){ .boot = o->boot,
+						      .loop = o->loop,
+						      .machine_id = o->machine_id,
+						      .lun = lun,
+						      .volume = *volume,
+						      .number = o->number,
+						      .owner = o };
 	return 0;
 }
 

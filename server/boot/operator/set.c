@@ -174,10 +174,14 @@ static const struct set_rule {
 	int (*before)(struct manage *m);		       /* blocking, before the write job; NULL: nothing */
 	int (*inside)(struct manage *m);		       /* blocking, once nobody has the disk any more */
 } set_rules[] = {
-	{ "name", set_name, NULL, NULL },	 { "image", set_image, NULL, NULL },
-	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
-	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
-	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
+	{ "name", set_name, NULL, NULL },
+	{ "image", set_image, NULL, NULL },
+	{ "boot", set_boot, NULL, NULL },
+	{ "boot-once", set_boot_once, NULL, NULL },
+	{ "group", set_group, NULL, NULL },
+	{ "state", set_state, NULL, lift_system },
+	{ "size", set_size, grow_system, NULL },
+	{ "quota", set_quota, NULL, NULL },
 	{ "templates", NULL, check_templates, NULL },
 };
 

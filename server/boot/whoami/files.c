@@ -135,7 +135,8 @@ static bool add_built_in(struct whoami_files *files, const char *name)
 		any = true;
 		if (find(files, file) || files->count == WHOAMI_FILES_MAX)
 			continue;
-		files->list[files->count] = (struct whoami_file){ .text = (const char *)asset->data, .len = asset->len };
+		files->list[files->count] =
+			(struct whoami_file){ .text = (const char *)asset->data, .len = asset->len };
 		snprintf(files->list[files->count++].name, WHOAMI_FILE_TEXT, "%s", file);
 	}
 	return any;
@@ -196,8 +197,8 @@ int whoami_files_fill(const struct whoami_files *files, const struct fill_values
 		const struct whoami_file *file = &files->list[i];
 		struct reason why;
 		unsigned line;
-		int err = fill_text(fill_kind_of(file->name, file->text, file->len), file->text, file->len, values, texts,
-				    &line, &why);
+		int err = fill_text(fill_kind_of(file->name, file->text, file->len), file->text, file->len, values,
+				    texts, &line, &why);
 
 		if (err)
 			return complain(files, file->name, line, err, why.text, problem);

@@ -24,12 +24,12 @@
 enum { NOWHERE = -2 };
 
 static const char *const names[FILL_VARS] = {
-	[FILL_NAME] = "name",	    [FILL_WINDOWS_NAME] = "windows-name",
-	[FILL_MAC] = "mac",	    [FILL_UUID] = "uuid",
-	[FILL_SERIAL] = "serial",   [FILL_PRODUCT] = "product",
-	[FILL_IP] = "ip",	    [FILL_GROUP] = "group",
-	[FILL_IMAGE] = "image",	    [FILL_VERSION] = "version",
-	[FILL_SERVER] = "server",   [FILL_INSTANCE] = "instance",
+	[FILL_NAME] = "name",	  [FILL_WINDOWS_NAME] = "windows-name",
+	[FILL_MAC] = "mac",	  [FILL_UUID] = "uuid",
+	[FILL_SERIAL] = "serial", [FILL_PRODUCT] = "product",
+	[FILL_IP] = "ip",	  [FILL_GROUP] = "group",
+	[FILL_IMAGE] = "image",	  [FILL_VERSION] = "version",
+	[FILL_SERVER] = "server", [FILL_INSTANCE] = "instance",
 	[FILL_BRACE] = "brace",
 };
 

@@ -54,11 +54,11 @@ static int add_file(IsoDir *root, const struct iso_file *file)
 static int set_options(IsoWriteOpts *options)
 {
 	int ok = iso_write_opts_set_iso_level(options, 3) >= 0 && iso_write_opts_set_rockridge(options, 1) >= 0 &&
-		 iso_write_opts_set_joliet(options, 1) >= 0 &&
-		 iso_write_opts_set_relaxed_vol_atts(options, 1) >= 0 &&
+		 iso_write_opts_set_joliet(options, 1) >= 0 && iso_write_opts_set_relaxed_vol_atts(options, 1) >= 0 &&
 		 iso_write_opts_set_replace_mode(options, 0, 0, 1, 1) >= 0 &&
 		 iso_write_opts_set_default_uid(options, 0) >= 0 && iso_write_opts_set_default_gid(options, 0) >= 0 &&
-		 iso_write_opts_set_output_charset(options, "UTF-8") >= 0 && iso_write_opts_set_tail_blocks(options, 0) >= 0;
+		 iso_write_opts_set_output_charset(options, "UTF-8") >= 0 &&
+		 iso_write_opts_set_tail_blocks(options, 0) >= 0;
 
 	return ok ? 0 : -EINVAL;
 }

@@ -130,7 +130,8 @@ static void make_values(const struct boot *boot, const struct facts *f, struct v
 	set_value(v, FILL_VERSION, text);
 	find_server(boot, f->address, text, sizeof(text));
 	set_value(v, FILL_SERVER, text);
-	snprintf(text, sizeof(text), "%s-%lld", short_id ? short_id + 1 : f->machine.iqn, (long long)f->machine.instance);
+	snprintf(text, sizeof(text), "%s-%lld", short_id ? short_id + 1 : f->machine.iqn,
+		 (long long)f->machine.instance);
 	set_value(v, FILL_INSTANCE, text);
 }
 

@@ -52,13 +52,14 @@ static void test_yaml(void **state)
 		{ "- echo \"{name}\" \\\n", "- \"echo \\\"0012\\\" \\\\\"\n" },
 		{ "fqdn: {name}.lab.example", "fqdn: \"0012.lab.example\"" },
 		{ "a: 1{name}\n", "a: \"10012\"\n" },
-		{ "{a: {name}, b: [{mac}, x, {ip}]}\n", "{a: \"0012\", b: [\"52:54:00:12:34:56\", x, \"10.0.0.7\"]}\n" },
+		{ "{a: {name}, b: [{mac}, x, {ip}]}\n",
+		  "{a: \"0012\", b: [\"52:54:00:12:34:56\", x, \"10.0.0.7\"]}\n" },
 		{ "{\"a\":{name},\"b\":\"{name}\"}", "{\"a\":\"0012\",\"b\":\"0012\"}" },
 		{ "{\n  \"a\": [\n    {name}\n  ]\n}\n", "{\n  \"a\": [\n    \"0012\"\n  ]\n}\n" },
 		/* A block is text, up to what is indented no more than its key. */
-		{ "c: |\n  {name}\n\n   - {mac}\nd: {name}\n", "c: |\n  0012\n\n   - 52:54:00:12:34:56\nd: \"0012\"\n" },
-		{ "- content: >-\n    {name}\n  path: {name}\n",
-		  "- content: >-\n    0012\n  path: \"0012\"\n" },
+		{ "c: |\n  {name}\n\n   - {mac}\nd: {name}\n",
+		  "c: |\n  0012\n\n   - 52:54:00:12:34:56\nd: \"0012\"\n" },
+		{ "- content: >-\n    {name}\n  path: {name}\n", "- content: >-\n    0012\n  path: \"0012\"\n" },
 		{ "- \"content\": |2+ # x\n    {name}\n  path: {name}\n",
 		  "- \"content\": |2+ # x\n    0012\n  path: \"0012\"\n" },
 		{ "- |\n  {name}\n- {name}\n", "- |\n  0012\n- \"0012\"\n" },
@@ -117,7 +118,8 @@ static void test_unknown(void **state)
 		struct buf buf;
 
 		buf_init(&buf, 4096);
-		assert_int_equal(fill_text(cases[i].kind, cases[i].text, strlen(cases[i].text), NULL, &buf, &line, &why),
+		assert_int_equal(fill_text(cases[i].kind, cases[i].text, strlen(cases[i].text), NULL, &buf, &line,
+					   &why),
 				 -EINVAL);
 		assert_int_equal(line, cases[i].line);
 		if (!strstr(why.text, cases[i].shown) || !strstr(why.text, "{brace}"))

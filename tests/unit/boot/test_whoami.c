@@ -167,9 +167,9 @@ static void test_refused(void **state)
 	int64_t id;
 
 	set(w, "pc-001", "templates", "cloud-init");
-#define REFUSED(call)                                         \
-	do {                                                  \
-		assert_int_equal(call, -EINVAL);              \
+#define REFUSED(call)                                                   \
+	do {                                                            \
+		assert_int_equal(call, -EINVAL);                        \
 		assert_non_null(strstr(reason.text, "templates=none")); \
 	} while (0)
 	REFUSED(boot_volume_attach(boot, volume, "pc-002", -1, "ctl", &reason));
@@ -277,8 +277,9 @@ static void test_own(void **state)
 
 	if (!have_xorriso())
 		return;
-	site_file(w, "lab", "user-data",
-		  "#cloud-config\nfqdn: {name}.lab\nruncmd:\n- echo {serial} {mac} {ip} {uuid} {image} {version} {server}\n");
+	site_file(
+		w, "lab", "user-data",
+		"#cloud-config\nfqdn: {name}.lab\nruncmd:\n- echo {serial} {mac} {ip} {uuid} {image} {version} {server}\n");
 	site_file(w, "lab", "A.Long-name_with.lower.case.And.more.than.31.characters.conf", "name={name}\n");
 	site_file(w, "lab", "empty", "");
 	set(w, "pc-001", "templates", "lab");
@@ -286,7 +287,8 @@ static void test_own(void **state)
 	assert_string_equal(label_of(w, "pc-001:254"), "cidata");
 	text = on_volume(w, "pc-001:254", "user-data");
 	assert_non_null(strstr(text, "fqdn: \"pc-001.lab\"\n"));
-	assert_non_null(strstr(text, "\n- \"echo A__b_ " MAC1 " 127.0.0.1 5a4b0075-0000-4000-8000-000000000001 debian 1 127.0.0.1\"\n"));
+	assert_non_null(strstr(text, "\n- \"echo A__b_ " MAC1
+				     " 127.0.0.1 5a4b0075-0000-4000-8000-000000000001 debian 1 127.0.0.1\"\n"));
 	assert_non_null(strstr(on_volume(w, "pc-001:254", "meta-data"), "local-hostname: \"pc-001\""));
 	assert_string_equal(on_volume(w, "pc-001:254", "A.Long-name_with.lower.case.And.more.than.31.characters.conf"),
 			    "name=pc-001\n");
@@ -461,18 +463,10 @@ int main(void)
 {
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_rows),
-		WORLD_TEST(test_lun),
-		WORLD_TEST(test_refused),
-		WORLD_TEST(test_cloud_init),
-		WORLD_TEST(test_windows),
-		cmocka_unit_test(test_windows_name),
-		WORLD_TEST(test_own),
-		WORLD_TEST(test_stays),
-		WORLD_TEST(test_replaced_under),
-		WORLD_TEST(test_files_go),
-		WORLD_TEST(test_broken),
-		cmocka_unit_test(test_iso),
+		WORLD_TEST(test_rows),	     WORLD_TEST(test_lun),     WORLD_TEST(test_refused),
+		WORLD_TEST(test_cloud_init), WORLD_TEST(test_windows), cmocka_unit_test(test_windows_name),
+		WORLD_TEST(test_own),	     WORLD_TEST(test_stays),   WORLD_TEST(test_replaced_under),
+		WORLD_TEST(test_files_go),   WORLD_TEST(test_broken),  cmocka_unit_test(test_iso),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,7 +409,8 @@ static void test_who_am_i(void **state)
 		answer = api_get(*state, cases[i].path);
 		assert_string_equal(text_of(answer, "templates"), cases[i].templates);
 		assert_string_equal(text_of(answer, "templates_own"), cases[i].own);
-		lun = json_array_get(json_object_get(answer, "luns"), json_array_size(json_object_get(answer, "luns")) - 1);
+		lun = json_array_get(json_object_get(answer, "luns"),
+				     json_array_size(json_object_get(answer, "luns")) - 1);
 		if (!strcmp(text_of(lun, "volume_kind"), "cd")) /* LUN 255 of pc-001 */
 			lun = json_array_get(json_object_get(answer, "luns"), 3);
 		assert_int_equal(number_of(lun, "lun"), 254);

@@ -139,7 +139,8 @@ static int remove_machine(struct inventory_tx *tx, void *arg)
 /* Every LUN that it might have is taken: it goes without, and the next one gets its own. */
 static int all_taken(struct inventory_tx *tx, void *arg)
 {
-	int64_t version = make_version(tx, 1), full = insert(tx, 1, version, "", 0), other = insert(tx, 2, version, "", 0);
+	int64_t version = make_version(tx, 1), full = insert(tx, 1, version, "", 0),
+		other = insert(tx, 2, version, "", 0);
 	struct machine_group lab = { .name = "lab", .templates = "a" };
 	struct query q;
 	unsigned lun;
