@@ -11,6 +11,7 @@ const struct command commands[] = {
 
 	{ "image build debian", "", 0, 0, "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
+	  "sanbootctl image build debian --name debian-ci --cloud-init\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
 	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file, or a disk, as golden image",

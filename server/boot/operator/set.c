@@ -278,6 +278,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = manage_write(&m, set_run);
 	if (!err)
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
+	if (!err && !strcmp(key, "templates"))
+		reason_set(m.reason, "that counts from the next boot of %s on", m.machine.name);
 	if (!err)
 		presence_set_ephemeral(&boot->presence, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
 	if (exclusive)

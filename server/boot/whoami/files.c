@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 static const char seed[] = "cloud-init"; /* built in */
 static const char *const seed_files[] = { "meta-data", "network-config", "user-data", "vendor-data" };
@@ -227,9 +228,11 @@ struct each_name {
 static void tell_name(void *arg, const char *name, const char *path)
 {
 	struct each_name *tell = arg;
+	struct stat st;
 
-	(void)path;
-	tell->each(tell->arg, name);
+	/* A file beside them, a README say, is nobody's templates. */
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		tell->each(tell->arg, name);
 }
 
 void whoami_files_each_name(const char *folder, void (*each)(void *arg, const char *name), void *arg)

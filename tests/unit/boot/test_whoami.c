@@ -124,6 +124,7 @@ static void test_rows(void **state)
 	assert_int_equal(volume.kind, VOLUME_WHO_AM_I);
 	assert_string_equal(volume.name, "");
 	assert_int_equal(world_volume_count(w), 1);
+	assert_string_equal(reason.text, "that counts from the next boot of pc-001 on");
 	set(w, "pc-001", "templates", "windows"); /* the same volume, with something else on it */
 	assert_int_equal(world_volume(w, "pc-001:254").id, volume.id);
 	/* A group's; a machine's own comes first. */
@@ -417,6 +418,7 @@ static void test_broken(void **state)
 	assert_int_equal(boot_group_add(w->boot, "g", "ctl", &reason), 0);
 	assert_int_equal(boot_group_set(w->boot, "g", "templates", "lab", "ctl", &reason), -EINVAL);
 	assert_non_null(strstr(reason.text, "user-data:2"));
+	world_site_file(w, "templates/README", "not templates\n");
 	boot_each_problem(w->boot, count_problem, &problems);
 	assert_int_equal(problems, 1);
 	site_file(w, "lab", "user-data", "#cloud-config\n");
