@@ -8,7 +8,7 @@
 
 struct presence {
 	struct id_entry entry; /* by the machine's id */
-	bool ephemeral, who_wanted, who_open;
+	bool begins_closed, who_am_i_open;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200];	  /* "": not since the last session */
@@ -52,21 +52,12 @@ void presence_forget(struct presence_table *table, int64_t machine_id)
 	pthread_mutex_unlock(&table->mutex);
 }
 
-void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bool ephemeral)
+void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed)
 {
 	struct presence *presence = presence_lock_get(table, machine_id);
 
 	if (presence)
-		presence->ephemeral = ephemeral;
-	pthread_mutex_unlock(&table->mutex);
-}
-
-void presence_want_who_am_i(struct presence_table *table, int64_t machine_id, bool wanted)
-{
-	struct presence *presence = presence_lock_get(table, machine_id);
-
-	if (presence)
-		presence->who_wanted = wanted;
+		presence->begins_closed = begins_closed;
 	pthread_mutex_unlock(&table->mutex);
 }
 
@@ -75,18 +66,18 @@ void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bo
 	struct presence *presence = presence_lock_get(table, machine_id);
 
 	if (presence)
-		presence->who_open = open;
+		presence->who_am_i_open = open;
 	pthread_mutex_unlock(&table->mutex);
 }
 
 bool presence_begins_closed(struct presence_table *table, int64_t machine_id)
 {
 	struct presence *presence = presence_lock_find(table, machine_id);
-	bool closed;
+	bool begins_closed;
 
-	closed = presence && (presence->ephemeral || presence->who_wanted || presence->who_open);
+	begins_closed = presence && (presence->begins_closed || presence->who_am_i_open);
 	pthread_mutex_unlock(&table->mutex);
-	return closed;
+	return begins_closed;
 }
 
 void presence_set_refused(struct presence_table *table, int64_t machine_id, const char *why)

@@ -41,12 +41,10 @@ void presence_fini(struct presence_table *table);
 /* The machine is gone. */
 void presence_forget(struct presence_table *table, int64_t machine_id);
 
-/* begin of an ephemeral machine replaces its child. */
-void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bool ephemeral);
-/* It is to have a who-am-i volume; it has one open, or none: what begin replaces, too. */
-void presence_want_who_am_i(struct presence_table *table, int64_t machine_id, bool wanted);
+/* What it has changes when a boot begins (ephemeral, restore points, templates): it is closed before that. */
+void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed);
+/* The same for as long as a who-am-i volume is open, whether it is to have one or not. */
 void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open);
-/* For any of these reasons, a boot that begins needs its disks closed. */
 bool presence_begins_closed(struct presence_table *table, int64_t machine_id);
 
 /* Why its last login was refused, for its screen; a session that begins ends that. */

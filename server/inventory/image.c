@@ -14,9 +14,11 @@
 	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, "    \
 	"image_version.created_ms, source, warnings, is_default, "                                                    \
 	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                     \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0 AND volume.id NOT IN "  \
+	"(SELECT volume_id FROM trash)), "                                                                            \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                    \
-	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id)"
+	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                              \
+	"(SELECT count(*) FROM trash JOIN volume ON volume.id = trash.volume_id WHERE volume.version_id = image_version.id)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -39,6 +41,7 @@ static void version_read(struct query *q, struct image_version *v)
 	v->machines = (unsigned)query_int(q);
 	v->volumes = (unsigned)query_int(q);
 	v->snapshots = (unsigned)query_int(q);
+	v->trashed = (unsigned)query_int(q);
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -242,7 +245,7 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines || version.volumes || version.snapshots)
+	if (version.machines || version.volumes || version.snapshots || version.trashed)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

@@ -51,6 +51,11 @@ struct store_backend {
 	 * on the golden version below them, or on nothing. Durable. May take long.
 	 */
 	int (*copy)(struct store *store, const struct volume *volume, const char *from, struct reason *reason);
+	/*
+	 * The object from, which is closed, takes the place of another, under its name, at once and durably: both read the
+	 * same. Who has the other one open goes on with that.
+	 */
+	int (*replace)(struct store *store, const char *object, const char *from, struct reason *reason);
 	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */
 	void (*open)(struct store *store, struct loop *loop, const struct volume *volume,
 		     const struct image_version *version, const struct store_open *how,

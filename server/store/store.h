@@ -130,6 +130,11 @@ const char *store_default_backend(const struct store *store);
 int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
 			const struct policy *policy, int64_t machine_hint, struct reason *reason);
 /*
+ * The object of volume takes the place of another one of its backend, under that one's name: both read the same. Who has
+ * that one open goes on with it. 0 or -errno with a sentence.
+ */
+int store_replace_object(struct store *store, const struct volume *volume, const char *object, struct reason *reason);
+/*
  * A closed volume is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
  * shrinks. On a worker, or inside an inventory write job for one that was made there.
  */

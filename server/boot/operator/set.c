@@ -114,6 +114,18 @@ static int check_templates(struct manage *m)
 	return strcmp(m->value, "group") && strcmp(m->value, "none") ? whoami_check(m->boot, m->value, m->reason) : 0;
 }
 
+static int set_points(struct manage *m, struct inventory_tx *tx)
+{
+	unsigned count;
+
+	(void)tx;
+	if (strcmp(m->value, "policy") && !restore_points_parse(m->value, &count))
+		return reason_refuse(m->reason, -EINVAL,
+				     "restore-points: expected how many are kept, 0 to %d, or policy",
+				     RESTORE_POINTS_MAX);
+	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+}
+
 /* From the next opening of its disk on. */
 static int set_quota(struct manage *m, struct inventory_tx *tx)
 {
@@ -180,6 +192,7 @@ static const struct set_rule {
 	{ "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },
 	{ "state", set_state, NULL, lift_system },
+	{ "restore-points", set_points, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
 	{ "templates", NULL, check_templates, NULL },
@@ -280,8 +293,11 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
 	if (!err && !strcmp(key, "templates"))
 		reason_set(m.reason, "that counts from the next boot of %s on", m.machine.name);
+	/* To be on the safe side: the next login's look-up knows what policy says, too. */
 	if (!err)
-		presence_set_ephemeral(&boot->presence, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
+		presence_set_begins_closed(&boot->presence, m.machine.id,
+					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0] ||
+						   m.machine.templates[0]);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

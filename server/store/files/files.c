@@ -122,6 +122,19 @@ static int files_copy(struct store *store, const struct volume *volume, const ch
 	return err;
 }
 
+static int files_replace(struct store *store, const char *object, const char *from, struct reason *reason)
+{
+	char path[PATH_MAX], source[PATH_MAX];
+	int err;
+
+	if (!store_file_name_valid(object) || !store_file_name_valid(from))
+		return reason_refuse(reason, -EINVAL, "not a file name");
+	if (rename(files_path(store, from, source), files_path(store, object, path)))
+		return reason_refuse(reason, -errno, "%.300s cannot be put in place: %s", path, strerror(errno));
+	err = store_sync_path(store_path(store, "children", NULL, source));
+	return err ? reason_refuse(reason, err, "%.300s cannot be made durable: %s", path, strerror(-err)) : 0;
+}
+
 static int files_grow(struct store *store, const char *object, uint64_t size_bytes, struct reason *reason)
 {
 	struct qcow2_info info;
@@ -267,6 +280,7 @@ const struct store_backend store_files = {
 	.create = files_create,
 	.snapshot = files_snapshot,
 	.copy = files_copy,
+	.replace = files_replace,
 	.open = files_open,
 	.grow = files_grow,
 	.lift = files_lift,

@@ -90,12 +90,9 @@ static void test_notes(void **state)
 	(void)state;
 	presence_init(&table);
 	assert_false(presence_begins_closed(&table, 7));
-	presence_set_ephemeral(&table, 7, true);
+	presence_set_begins_closed(&table, 7, true);
 	assert_true(presence_begins_closed(&table, 7));
-	presence_set_ephemeral(&table, 7, false);
-	presence_want_who_am_i(&table, 7, true);
-	assert_true(presence_begins_closed(&table, 7));
-	presence_want_who_am_i(&table, 7, false);
+	presence_set_begins_closed(&table, 7, false);
 	presence_open_who_am_i(&table, 7, true);
 	assert_true(presence_begins_closed(&table, 7));
 	presence_open_who_am_i(&table, 7, false);

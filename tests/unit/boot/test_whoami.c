@@ -316,7 +316,7 @@ static void test_stays(void **state)
 	site_file(w, "lab", "x.txt", "one {name}\n");
 	set(w, "pc-001", "templates", "lab");
 	assert_int_equal(boot_it(w, 1, 1), 2);
-	assert_true(boot_target_begins_closed(w->boot, 1));
+	assert_true(boot_target_begin_needs_closed(w->boot, 1));
 	site_file(w, "lab", "x.txt", "two {name}\n");
 	set(w, "pc-001", "name", "other");
 	/* Closed and opened again in the same boot, also by the next server. */
@@ -353,13 +353,13 @@ static void test_replaced_under(void **state)
 	assert_int_equal(world_read_disk(w, lun->disk, 0), 0);
 	set(w, "pc-001", "templates", "none"); /* its row goes, and the file with the next start */
 	assert_int_equal(world_read_disk(w, lun->disk, 0), 0);
-	assert_true(boot_target_begins_closed(w->boot, 1));
+	assert_true(boot_target_begin_needs_closed(w->boot, 1));
 	world_close(w);
 	assert_int_equal(world_open_luns(w, 1, 1, luns, &reason), 1);
 	world_close_luns(w, luns, 1);
 	/* Now nothing of it is open, nor wanted. */
 	world_find(w, world_machine(w, "pc-001").iqn, "iqn.x");
-	assert_true(boot_target_begins_closed(w->boot, 1) == false);
+	assert_true(boot_target_begin_needs_closed(w->boot, 1) == false);
 }
 
 static unsigned generated_files(struct world *w)
