@@ -142,7 +142,7 @@ static void test_rows(void **state)
 	assert_int_equal(boot_group_set(w->boot, "lab", "templates", "windows", "ctl", &reason), 0);
 	assert_int_equal(boot_group_remove(w->boot, "lab", "ctl", &reason), 0);
 	assert_int_equal(world_volume_count(w), 1);
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-001", false, "ctl", &reason), 0);
 	assert_int_equal(world_volume_count(w), 0);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "inventory/db.h"
+#include "inventory/trash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +137,31 @@ static int remove_machine(struct inventory_tx *tx, void *arg)
 	return 0;
 }
 
+/* In the trash it has none; back again it has another one, and is the instance that it was. */
+static int trash_machine(struct inventory_tx *tx, void *arg)
+{
+	int64_t id = insert(tx, 1, make_version(tx, 1), "a", 0);
+	struct trash_restored restored;
+	struct found before;
+	struct machine m;
+	unsigned left = 0;
+
+	(void)arg;
+	assert_int_equal(machine_by_id(tx, id, &m), 0);
+	m.instance = 7;
+	assert_int_equal(machine_update(tx, &m), 0);
+	before = find(tx, id);
+	assert_int_equal(trash_put(tx, id, "ctl"), 0);
+	assert_int_equal(volume_each(tx, count, &left), 0);
+	assert_int_equal(left, 0);
+	assert_int_equal(trash_restore(tx, id, "", &restored), 0);
+	assert_int_equal(restored.volumes_lost, 0);
+	assert_int_equal(restored.machine.instance, 7);
+	is_of(tx, id, "a");
+	assert_string_not_equal(find(tx, id).object, before.object);
+	return 0;
+}
+
 /* Every LUN that it might have is taken: it goes without, and the next one gets its own. */
 static int all_taken(struct inventory_tx *tx, void *arg)
 {
@@ -179,6 +205,11 @@ static void test_remove(void **state)
 	assert_int_equal(in_write(*state, remove_machine, NULL), 0);
 }
 
+static void test_trash(void **state)
+{
+	assert_int_equal(in_write(*state, trash_machine, NULL), 0);
+}
+
 static void test_all_taken(void **state)
 {
 	assert_int_equal(in_write(*state, all_taken, NULL), 0);
@@ -189,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_follow, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_remove, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_trash, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_all_taken, fixture_setup, fixture_teardown),
 	};
 
