@@ -20,26 +20,26 @@ enum {
 
 /* The fields, in the order in which every statement has them: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
-#define MACHINE_FIELDS(F)                                                           \
-	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                        \
-	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                          \
-	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                      \
-	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                    \
-	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words) \
-	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)           \
-	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)     \
-	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                        \
-	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                    \
-	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)              \
-	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                    \
-	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)      \
-	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                \
-	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
-	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
-	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)         \
+#define MACHINE_FIELDS(F)                                                                      \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
+	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                     \
+	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                                 \
+	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                               \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)            \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)                      \
+	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)                \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                                   \
+	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                               \
+	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                         \
+	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                               \
+	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)                 \
+	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                           \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                                 \
+	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                    \
+	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                            \
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)                    \
 	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL) \
-	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)      \
+	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)                 \
 	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
