@@ -285,6 +285,14 @@ int boot_snapshot_take(struct boot *boot, const char *volume, const char *label,
 /* The volume is as it was. What was there before is kept as an automatic snapshot, of which the last three stay. */
 int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
 			  struct reason *reason);
+/*
+ * What is on a machine's disk becomes the next version of an image, without a copy: snapshot NULL: what is on it now (its
+ * machine is off: -EBUSY), of which a snapshot stays; else one that was taken, also while it runs. The version is published
+ * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it a copy is made,
+ * which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC, -EMLINK: too deep.
+ */
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason);
 /* Also while the volume is in use. Where something stands on it, its object goes when nothing does any more. */
 int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
 			 struct reason *reason);

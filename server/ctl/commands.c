@@ -11,6 +11,7 @@ const struct command commands[] = {
 
 	{ "image build debian", "", 0, 0, "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
+	  "sanbootctl image build debian --name debian-dracut --initramfs dracut\n"
 	  "sanbootctl image build debian --name debian-ci --cloud-init\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
@@ -79,6 +80,10 @@ const struct command commands[] = {
 	  run_snapshot_restore },
 	{ "machine snapshot-remove", "M LABEL", 2, 2, "delete a snapshot",
 	  "sanbootctl machine snapshot-remove pc-001 before-update --yes", run_snapshot_remove },
+	{ "machine promote", "M", 1, 1,
+	  "make the next version of an image of what is on its disk; at once, while it is off",
+	  "sanbootctl machine promote pc-001 --as lab\nsanbootctl machine promote pc-001 --snapshot before-update --as lab",
+	  run_machine_promote },
 	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
 	{ "machine remove", "M", 1, 1,

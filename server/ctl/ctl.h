@@ -30,6 +30,7 @@ enum option {
 	OPTION_IMAGE,
 	OPTION_SUITE,
 	OPTION_PROFILE,
+	OPTION_INITRAMFS,
 	OPTION_SIZE,
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
@@ -55,6 +56,8 @@ enum option {
 	OPTION_DRY_RUN,
 	OPTION_FOR_GOOD,
 	OPTION_TO,
+	OPTION_AS,
+	OPTION_SNAPSHOT,
 	OPTIONS,
 };
 
@@ -155,6 +158,7 @@ int run_volume_set(const struct ctl *ctl);
 int run_volume_remove(const struct ctl *ctl);
 int run_volume_copy(const struct ctl *ctl);
 int run_snapshot_take(const struct ctl *ctl);
+int run_machine_promote(const struct ctl *ctl);
 int run_snapshot_list(const struct ctl *ctl);
 int run_snapshot_restore(const struct ctl *ctl);
 int run_snapshot_remove(const struct ctl *ctl);

@@ -185,3 +185,25 @@ int run_volume_copy(const struct ctl *ctl)
 			  json_pack("{s:s}", "name", ctl->args[1]),
 			  "copied; give it to a machine with: sanbootctl volume attach NAME M");
 }
+
+static void print_promoted(const struct ctl *ctl, const json_t *answer)
+{
+	(void)ctl;
+	printf("%s is there\n", get_text(answer, "version"));
+	print_hint(answer);
+}
+
+int run_machine_promote(const struct ctl *ctl)
+{
+	json_t *body = json_object();
+
+	if (!ctl->options[OPTION_AS]) {
+		json_decref(body);
+		ctl_fail("for example: sanbootctl machine promote pc-001 --as lab", "say which image: --as IMAGE");
+		return EXIT_USAGE;
+	}
+	json_object_set_new(body, "image", json_string(ctl->options[OPTION_AS]));
+	if (ctl->options[OPTION_SNAPSHOT])
+		json_object_set_new(body, "snapshot", json_string(ctl->options[OPTION_SNAPSHOT]));
+	return client_show(ctl, "POST", client_path("machines", ctl->args[0], "promote", NULL), body, print_promoted);
+}

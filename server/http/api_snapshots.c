@@ -170,3 +170,24 @@ void handle_volume_snapshot_remove(struct request *request)
 {
 	change(request, false, boot_snapshot_remove, request->params[1], "removed", 200);
 }
+
+/* ---- a version of it ---- */
+
+void handle_machine_promote(struct request *request)
+{
+	const char *snapshot = api_text(request->json, "snapshot");
+	struct reason reason = { "" };
+	struct image_version version;
+	char name[NAME_MAX_TEXT + 16];
+	int err = boot_promote(request->http->config.boot, request->params[0], api_text(request->json, "image"),
+			       snapshot[0] ? snapshot : NULL, request->actor, &version, &reason);
+
+	if (err) {
+		reply_errno(request, err, reason.text, "");
+		return;
+	}
+	snprintf(name, sizeof(name), "%s@%u", version.image, version.number);
+	reply_json(request, 201,
+		   json_pack("{s:s, s:b, s:o}", "version", name, "published", version.state == VERSION_PUBLISHED,
+			     "hint", http_text_json(reason.text)));
+}

@@ -84,6 +84,8 @@ API("POST", "/machines/{machine}/swap", LOGIN, handle_machine_swap, mac, 200, do
     "Give a machine's disk to the hardware that replaces it")
 API("POST", "/machines/{machine}/wake", LOGIN, handle_machine_wake, nothing, 200, woken,
     "Switch a machine on by Wake on LAN")
+API("POST", "/machines/{machine}/promote", LOGIN, handle_machine_promote, promote, 201, promoted,
+    "Make the next version of an image of what is on its disk")
 API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
 API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
     "Remove a network card")

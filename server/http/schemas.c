@@ -224,6 +224,16 @@ const struct schema schema_snapshots = { .name = "Snapshots", MEMBERS(M("snapsho
 const struct schema schema_snapshot_new = { .name = "SnapshotNew",
 					    MEMBERS(M("label", TEXT)),
 					    .example = "{\"label\": \"before-update\"}" };
+const struct schema schema_promote = {
+	.name = "Promote",
+	MEMBERS(M("image", TEXT, .help = "whose next version it becomes, or a new one"),
+		M("snapshot", TEXT | OPTIONAL,
+		  .help = "what was on its disk then; else what is on it now, while it is off")),
+	.example = "{\"image\": \"lab\"}",
+};
+const struct schema schema_promoted = { .name = "Promoted",
+					MEMBERS(M("version", TEXT), M("published", BOOL),
+						M("hint", TEXT, .help = "what to do next")) };
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -326,6 +336,7 @@ static const struct schema version = {
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
+		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
 		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),

@@ -351,14 +351,17 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];    /* what it was imported from; for people */
-	char warnings[1024]; /* lines: why a clone might not boot */
-	bool is_default;     /* its image is the default one */
-	bool is_newest;	     /* of its image the one that was published last; only read */
-	unsigned machines;   /* how many have a system volume that was made from it */
-	unsigned volumes;    /* how many others stand on it */
-	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
-	unsigned trashed;    /* machines in the trash that were made from it */
+	char source[256];		 /* what it was imported from; for people */
+	char warnings[1024];		 /* lines: why a clone might not boot */
+	bool is_default;		 /* its image is the default one */
+	bool is_newest;			 /* of its image the one that was published last; only read */
+	unsigned machines;		 /* how many have a system volume that was made from it */
+	unsigned volumes;		 /* how many others stand on it */
+	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
+	unsigned trashed;		 /* machines in the trash that were made from it */
+	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
+	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned versions;		 /* that stand on it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "boot/internal.h"
 #include "layers.h"
+#include "promote.h"
 #include "trash.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire, boot_join_layers };
+static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire, boot_join_layers,
+							   boot_identify_versions };
 
 struct chores {
 	struct boot *boot;

@@ -202,6 +202,17 @@ int boot_trash_restore(struct boot *boot, const char *which, const char *name, c
 	return finish(reason);
 }
 
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "promote %s of %s as %s by %s",
+		 snapshot ? snapshot : "-", machine, image, actor);
+	*version = (struct image_version){ .number = 2 };
+	snprintf(version->image, sizeof(version->image), "%s", image);
+	return finish(reason);
+}
+
 int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
 {
 	SIMPLE("delete", which);

@@ -71,10 +71,17 @@ static void test_adding(void **state)
 	fake_boot.fail_at = "b";
 	refused_entry(f, "[{\"name\": \"a\", \"macs\": []}, {\"name\": \"b\", \"macs\": []}]", 1, "the fake refuses");
 	fake_boot.fail_at = NULL;
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\"}", 400));
 	json_decref(change(f, "POST", "/api/v1/machines/pc-001/wake", "{}", 400));
 	fake_boot.fail = 0;
 	json_decref(change(f, "POST", "/api/v1/machines/pc-001/wake", "{}", 200));
 	assert_string_equal(fake_boot.last_call, "wake pc-001 by ctl");
+	json = change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\", \"snapshot\": \"one\"}", 201);
+	assert_string_equal(fake_boot.last_call, "promote one of pc-001 as lab by ctl");
+	assert_string_equal(text_of(json, "version"), "lab@2");
+	json_decref(json);
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\"}", 201));
+	assert_string_equal(fake_boot.last_call, "promote - of pc-001 as lab by ctl");
 }
 
 /* ---- who waits ---- */
