@@ -155,7 +155,7 @@ with Suite() as t:
 
     with t.case("a machine with templates finds on LUN 254 who it is, and cannot write to it"):
         equal(c.run("dd if=$(lun 254) bs=1 skip=32808 count=7 2>/dev/null").strip(), "cidata", "the label")
-        said = c.run("mkdir -p /tmp/who && mount -t iso9660 -o ro $(lun 254) /tmp/who && cat /tmp/who/meta-data && ls /tmp/who")
+        said = c.run("mkdir -p /tmp/who && mount -t iso9660 -o ro $(lun 254) /tmp/who && cat /tmp/who/meta-data && ls -1 /tmp/who")
         true(f'local-hostname: "{one}"' in said, f"no name in: {said}")
         true(re.search(r'instance-id: "[a-z0-9]+-\d+"', said), f"no instance in: {said}")
         for name in ("meta-data", "network-config", "user-data"):
