@@ -179,8 +179,6 @@ bool volume_name_valid(const char *name);
 bool volume_kind_is_shared(enum volume_kind kind);
 /* Shared, or generated: nobody writes to it, so nobody has to hold it. */
 bool volume_kind_is_read_only(enum volume_kind kind);
-/* It comes and goes with its machine, and has no name of its own. */
-bool volume_kind_is_of_machine(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 

@@ -37,14 +37,12 @@ bool volume_kind_is_read_only(enum volume_kind kind)
 	return volume_kind_is_shared(kind) || kind == VOLUME_WHO_AM_I;
 }
 
-bool volume_kind_is_of_machine(enum volume_kind kind)
-{
-	return kind == VOLUME_SYSTEM || kind == VOLUME_WHO_AM_I;
-}
-
+/* Some come and go with their machine, and have no name of their own. */
 static bool volume_valid(const struct volume *v)
 {
-	return volume_kind_is_of_machine(v->kind) ? !v->name[0] : volume_name_valid(v->name);
+	bool of_machine = v->kind == VOLUME_SYSTEM || v->kind == VOLUME_WHO_AM_I;
+
+	return of_machine ? !v->name[0] : volume_name_valid(v->name);
 }
 
 /* ---- lookups ---- */

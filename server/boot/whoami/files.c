@@ -19,7 +19,8 @@ static const char seed[] = "cloud-init"; /* built in */
 static const char *const seed_files[] = { "meta-data", "network-config", "user-data", "vendor-data" };
 static const char *const answer_files[] = { "Unattend.xml", "Autounattend.xml" };
 
-bool whoami_name_valid(const char *name)
+/* A folder's name, and neither none nor group. */
+static bool name_valid(const char *name)
 {
 	return image_name_valid(name) && strcmp(name, "none") && strcmp(name, "group");
 }
@@ -163,7 +164,7 @@ int whoami_files_load(const char *folder, const char *name, struct whoami_files 
 
 	memset(files, 0, sizeof(*files));
 	*problem = (struct boot_problem){ .line = 0 };
-	if (!whoami_name_valid(name))
+	if (!name_valid(name))
 		return refuse_name(files, folder, name, problem);
 	if (folder[0]) {
 		snprintf(path, sizeof(path), "%s/%s", folder, name);

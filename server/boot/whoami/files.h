@@ -30,8 +30,6 @@ struct whoami_files {
 	char folder[200]; /* of the site's; "": built in */
 };
 
-/* May templates be called so? A folder's name, and neither none nor group. */
-bool whoami_name_valid(const char *name);
 /*
  * All files of name; folder: of the site's templates, "" none. What it lacks of a built-in one's files is taken from there,
  * and what it lacks of cloud-init's (where it has any of them) from cloud-init. -ENOENT: there are none of this name;

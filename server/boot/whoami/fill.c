@@ -13,6 +13,7 @@
  */
 #include "fill.h"
 
+#include "base/crc32c.h"
 #include "base/log.h"
 
 #include <ctype.h>
@@ -58,6 +59,19 @@ const char *fill_clean(const char *value, char *out, size_t out_size)
 											 '_';
 	out[n] = '\0';
 	return out;
+}
+
+void fill_windows_name(const char *name, char out[FILL_WINDOWS_NAME_TEXT])
+{
+	const size_t most = FILL_WINDOWS_NAME_TEXT - 1;
+	size_t len = strlen(name);
+
+	bool digits = strspn(name, "0123456789") == len;
+
+	if (len <= (digits ? most - 3 : most))
+		snprintf(out, FILL_WINDOWS_NAME_TEXT, "%s%s", digits ? "PC-" : "", name);
+	else /* what is cut differs by the sum of the whole */
+		snprintf(out, FILL_WINDOWS_NAME_TEXT, "%.8s-%06x", name, crc32c(0, name, len) & 0xffffff);
 }
 
 /* ---- placeholders ---- */

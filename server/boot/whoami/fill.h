@@ -54,5 +54,8 @@ int fill_text(enum fill_kind kind, const char *text, size_t len, const struct fi
 	      unsigned *line, struct reason *why);
 /* A value as templates get it: other characters than letters, digits, space and ._:@/+,=- become '_'. Returns out. */
 const char *fill_clean(const char *value, char *out, size_t out_size);
+/* A machine's name as Windows takes it (NetBIOS): at most 15 characters, and not digits alone. */
+enum { FILL_WINDOWS_NAME_TEXT = 16 };
+void fill_windows_name(const char *name, char out[FILL_WINDOWS_NAME_TEXT]);
 
 #endif

@@ -2,7 +2,6 @@
 /* See whoami.h. */
 #include "whoami.h"
 
-#include "base/crc32c.h"
 #include "files.h"
 #include "iso.h"
 #include "store/store.h"
@@ -14,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STAMP_TEXT = 48, WINDOWS_NAME_MAX = 15 };
+enum { STAMP_TEXT = 48 };
 
 /* What the inventory knows of it. */
 struct facts {
@@ -68,18 +67,6 @@ static int read_facts(struct inventory_tx *tx, void *arg)
 
 /* ---- values ---- */
 
-void whoami_windows_name(const char *name, char out[WINDOWS_NAME_MAX + 1])
-{
-	size_t len = strlen(name);
-
-	bool digits = strspn(name, "0123456789") == len;
-
-	if (len <= (digits ? WINDOWS_NAME_MAX - 3 : WINDOWS_NAME_MAX))
-		snprintf(out, WINDOWS_NAME_MAX + 1, "%s%s", digits ? "PC-" : "", name);
-	else /* what is cut differs by the sum of the whole */
-		snprintf(out, WINDOWS_NAME_MAX + 1, "%.8s-%06x", name, crc32c(0, name, len) & 0xffffff);
-}
-
 /* The address at which the machine reached us: that of our end of the way to it. */
 static void find_server(const struct boot *boot, const char *machine_address, char *out, size_t out_size)
 {
@@ -117,7 +104,7 @@ static void make_values(const struct boot *boot, const struct facts *f, struct v
 
 	*v = (struct values){ .list.value = { NULL } };
 	set_value(v, FILL_NAME, f->machine.name);
-	whoami_windows_name(f->machine.name, text);
+	fill_windows_name(f->machine.name, text);
 	set_value(v, FILL_WINDOWS_NAME, text);
 	set_value(v, FILL_MAC, f->mac);
 	set_value(v, FILL_UUID, f->machine.uuid);

@@ -18,7 +18,5 @@ int whoami_prepare(struct boot *boot, int64_t machine_id, uint64_t number, const
 int whoami_check(struct boot *boot, const char *templates, struct reason *reason);
 /* Of all templates of the site's. */
 void whoami_each_problem(struct boot *boot, void (*each)(void *arg, const struct boot_problem *problem), void *arg);
-/* A machine's name as Windows takes it (NetBIOS): at most 15 characters, and not digits alone. Pure. */
-void whoami_windows_name(const char *name, char out[16]);
 
 #endif

@@ -6,8 +6,8 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/whoami/fill.h"
 #include "boot/whoami/iso.h"
-#include "boot/whoami/whoami.h"
 #include "cmocka_all.h"
 #include "disk/disk.h"
 #include "store/store.h"
@@ -260,12 +260,12 @@ static void test_windows_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < array_len(cases); i++) {
-		whoami_windows_name(cases[i].name, one);
+		fill_windows_name(cases[i].name, one);
 		assert_int_equal(strncmp(one, cases[i].is, strlen(cases[i].is)), 0);
 		assert_true(strspn(one, "0123456789") < strlen(one));
 	}
-	whoami_windows_name("abcdefghijklmnop-1", one);
-	whoami_windows_name("abcdefghijklmnop-2", two);
+	fill_windows_name("abcdefghijklmnop-1", one);
+	fill_windows_name("abcdefghijklmnop-2", two);
 	assert_int_equal(strlen(one), 15);
 	assert_string_not_equal(one, two);
 }
