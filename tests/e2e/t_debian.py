@@ -9,6 +9,7 @@ USER_DATA = """#cloud-config
 users:
   - name: pupil
     ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHBhcGVy {name}]
+ssh_genkeytypes: []
 cloud_config_modules: [runcmd]
 cloud_final_modules: [scripts-user]
 runcmd:

@@ -65,7 +65,6 @@ void fill_windows_name(const char *name, char out[FILL_WINDOWS_NAME_TEXT])
 {
 	const size_t most = FILL_WINDOWS_NAME_TEXT - 1;
 	size_t len = strlen(name);
-
 	bool digits = strspn(name, "0123456789") == len;
 
 	if (len <= (digits ? most - 3 : most))
