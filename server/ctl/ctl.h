@@ -41,6 +41,7 @@ enum option {
 	OPTION_MAX,
 	OPTION_DEFAULT,
 	OPTION_ALL,
+	OPTION_DOCK,
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
@@ -138,6 +139,8 @@ int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);
 int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_mac_share(const struct ctl *ctl);
+int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);

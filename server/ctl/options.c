@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
 	  "with cloud-init, for machine set M templates=cloud-init" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
+	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",
+	  "of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on" },
 	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine approve", "another image than the default one" },
 	{ OPTION_WAITING, "waiting", NULL, OPTION_FLAG, 0, 0, "machine list", "only machines that wait" },
 	{ OPTION_SECRETS, "secrets", NULL, OPTION_FLAG, 0, 0, "machine show", "with the CHAP secrets of its boots" },
