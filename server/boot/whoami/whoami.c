@@ -36,7 +36,7 @@ static int take_mac(void *arg, const char *mac)
 static int read_boot(struct inventory_tx *tx, struct facts *f)
 {
 	struct machine_boot current;
-	int err = machine_each_mac(tx, f->machine.id, take_mac, f->mac);
+	int err = machine_each_mac(tx, f->machine.id, MAC_ANY, take_mac, f->mac);
 
 	memcpy(f->address, f->machine.address, sizeof(f->address));
 	if (err < 0)
