@@ -256,6 +256,7 @@ const struct schema schema_machine = {
 		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
+		M("templates_own", TEXT | NOTHING, .help = "`templates` may be its group's"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
 		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
@@ -322,20 +323,21 @@ const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
 		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
+		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
 		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };

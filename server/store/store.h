@@ -190,6 +190,15 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);
 
+/*
+ * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the
+ * next opening gets, and one more block; stamp: for what it was made. Whoever has an earlier content open keeps that.
+ */
+int store_generate_volume(struct store *store, const struct volume *volume, const char *stamp, const void *content,
+			  size_t len, struct reason *reason);
+/* What is there was made for that, and is as it was made. */
+bool store_is_generated(struct store *store, const struct volume *volume, const char *stamp);
+
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;
 	uint64_t layers_bytes; /* allocated by the layers that it stands on */

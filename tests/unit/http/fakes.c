@@ -321,6 +321,12 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 	each(arg, "rescue", "A rescue system", true);
 }
 
+bool boot_templates_are_cdrom(struct boot *boot, const char *templates)
+{
+	(void)boot;
+	return !strcmp(templates, "windows");
+}
+
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg)
 {
 	(void)boot;
