@@ -36,11 +36,13 @@ enum option {
 	OPTION_MIRROR,
 	OPTION_MULTIPATH,
 	OPTION_WORK,
+	OPTION_CLOUD_INIT,
 	OPTION_DAYS,
 	OPTION_MACHINE,
 	OPTION_MAX,
 	OPTION_DEFAULT,
 	OPTION_ALL,
+	OPTION_DOCK,
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
@@ -124,6 +126,8 @@ int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
 int run_image_imports(const struct ctl *ctl);
 int run_image_cancel(const struct ctl *ctl);
+int run_image_check(const struct ctl *ctl);
+int run_image_seal(const struct ctl *ctl);
 int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);
@@ -138,6 +142,8 @@ int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);
 int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_mac_share(const struct ctl *ctl);
+int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);

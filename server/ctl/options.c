@@ -33,8 +33,12 @@ static const struct option_row rows[] = {
 	{ OPTION_MULTIPATH, "multipath", NULL, OPTION_FLAG, 0, 0, "image build debian",
 	  "its root is on a multipath map, with a path to each portal (machine set NAME multipath=yes)" },
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
+	{ OPTION_CLOUD_INIT, "cloud-init", NULL, OPTION_FLAG, 0, 0, "image build debian",
+	  "with cloud-init, for machine set M templates=cloud-init" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
+	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",
+	  "of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on" },
 	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine approve", "another image than the default one" },
 	{ OPTION_WAITING, "waiting", NULL, OPTION_FLAG, 0, 0, "machine list", "only machines that wait" },
 	{ OPTION_SECRETS, "secrets", NULL, OPTION_FLAG, 0, 0, "machine show", "with the CHAP secrets of its boots" },

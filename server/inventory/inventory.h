@@ -65,10 +65,14 @@ enum {
 	REASON_TEXT = 512,
 	BOOT_TEXT = 256,
 	QUOTA_TEXT = 24,
+	CARDS_MAX = 7,
+	CARDS_TEXT = CARDS_MAX * PARSE_MAC_TEXT, /* by commas */
+	BOOT_SET_TEXT = 32,
 	PORTALS_TEXT = 256
 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
+enum told { TOLD_UNKNOWN, TOLD_OFF, TOLD_ON }; /* a switch of its firmware, as far as the machine says */
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
 /* ---- volumes: design.md, "Volumes" ---- */
 
@@ -77,19 +81,20 @@ enum volume_kind {
 	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
 	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
 	VOLUME_CD,	 /* the same as a CD-ROM */
-	VOLUME_WHO_AM_I, /* generated for one machine */
+	VOLUME_WHO_AM_I, /* generated for one machine: who it is, for cloud-init or Windows */
 };
 enum volume_state {
 	VOLUME_READY,
 	VOLUME_FAILED, /* it failed (invariant 5): not opened until a person resets it or lifts that */
 };
-enum { LUN_MAX = 255, BACKEND_TEXT = 16 };
+/* LUN_HIGHEST: Windows looks at no LUN above it. */
+enum { LUN_MAX = 255, LUN_HIGHEST = 254, BACKEND_TEXT = 16 };
 
 struct volume {
 	int64_t id;
 	enum volume_kind kind;
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
-	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
+	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": system or who-am-i, which go by their machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
 	char serial
 		[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
@@ -124,33 +129,57 @@ struct machine {
 	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath;			   /* its script names every portal */
+	char board_serial[SERIAL_TEXT];	   /* as the machine said; for people */
+	enum told secure_boot, setup_mode; /* UEFI's Secure Boot is on; it has no keys yet */
+	char cards[CARDS_TEXT];		   /* MACs of its other network cards, as it said */
+	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
 	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
+	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
+	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
 int machine_by_id(struct inventory_tx *tx, int64_t id, struct machine *machine);
+/* -ENOTUNIQ: several machines share it. */
 int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine);
+/*
+ * Whose hardware has this MAC and this UUID ("": not known)? A MAC of its own names a machine whatever the UUID is. *shared:
+ * the MAC is shared, so it names a machine only together with that one's UUID; else -ENOENT.
+ */
+int machine_identify(struct inventory_tx *tx, const char *mac, const char *uuid, struct machine *machine, bool *shared);
+/* One that has this MAC, with this token of a boot-once. */
+int machine_by_token(struct inventory_tx *tx, const char *mac, const char *token, struct machine *machine);
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine);
 int machine_by_name(struct inventory_tx *tx, const char *name, struct machine *machine);
 int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *machine);     /* -ENOTUNIQ: several */
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine); /* -ENOTUNIQ: several */
-/* Name, MAC in any notation, or "#id". */
+/* One that has told that another card of it has this MAC. -ENOTUNIQ: several. */
+int machine_by_card(struct inventory_tx *tx, const char *mac, struct machine *machine);
+/* Name, MAC in any notation (-ENOTUNIQ: several share it), or "#id". */
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine);
 /* In order of name. each returns 0 to go on. */
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
 int machine_count(struct inventory_tx *tx, unsigned *count);
 
-/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken. */
+/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
 /* Writes all fields but what is fixed, and its system volume as volume_update does. -EEXIST: name taken. */
 int machine_update(struct inventory_tx *tx, const struct machine *machine);
 /* With its MACs, boots, target state and system volume. Its events stay, and its other volumes, which nobody has then. */
 int machine_delete(struct inventory_tx *tx, int64_t id);
-int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
+int machine_add_mac(struct inventory_tx *tx, int64_t id,
+		    const char *mac); /* -EEXIST: belongs to a machine, and is not shared */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
-int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
+/*
+ * A MAC of the machine is shared (of a dock, an adapter): several may have it. -ENOENT: it has no such MAC; -EINVAL: it has no
+ * UUID, by which it would be known; no longer shared: -EBUSY: several have it.
+ */
+int machine_share_mac(struct inventory_tx *tx, int64_t id, const char *mac, bool shared);
+enum mac_kind { MAC_ANY, MAC_OWN, MAC_SHARED };
+int machine_each_mac(struct inventory_tx *tx, int64_t id, enum mac_kind kind, int (*each)(void *arg, const char *mac),
+		     void *arg);
 /* The next free name for a pattern such as "pc-{n:03}", in a write job. -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
 /* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
@@ -176,6 +205,8 @@ int volume_delete(struct inventory_tx *tx, int64_t id);
 bool volume_name_valid(const char *name);
 /* May several machines have it at a time? */
 bool volume_kind_is_shared(enum volume_kind kind);
+/* Shared, or generated: nobody writes to it, so nobody has to hold it. */
+bool volume_kind_is_read_only(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
@@ -188,6 +219,8 @@ int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, in
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
+/* The highest one that is free, from LUN_HIGHEST on: a system has it last. -ENOSPC: none. */
+int attachment_high_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
 /* The LUN of a volume at a machine. -ENOENT. */
 int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun);
 /* What a machine has, in order of LUN, the system volume first. each returns 0 to go on. */
@@ -217,7 +250,9 @@ struct machine_group {
 	int priority;	      /* higher: sooner, when the server takes machines in turns */
 	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
 	char note[NOTE_TEXT];
-	unsigned machines; /* how many are in it; only read */
+	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
+	char templates[NAME_MAX_TEXT];	   /* as machine.templates, for those that have none of their own; "": none */
+	unsigned machines;		   /* how many are in it; only read */
 };
 
 enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
@@ -230,6 +265,8 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
 int group_insert(struct inventory_tx *tx, struct machine_group *group);
 int group_update(struct inventory_tx *tx, const struct machine_group *group);
+/* The templates that a machine has, its own or its group's. "": none. 0 or -errno. */
+int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT]);
 /* Its machines are in none then. -ENOENT. */
 int group_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, and not "none". */
@@ -288,7 +325,7 @@ int machine_scsi_state_load(struct inventory_tx *tx, int64_t machine_id, void **
 enum waiting_reason {
 	WAIT_APPROVAL, /* enrol=approve */
 	WAIT_CONFLICT, /* a known MAC with another UUID */
-	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial: offered as a replacement */
+	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial, or beside a known MAC: offered as a replacement */
 	WAIT_NO_IMAGE,
 	WAIT_NO_SPACE,
 	WAIT_FULL,   /* max-machines reached */
@@ -299,6 +336,7 @@ struct waiting {
 	int64_t number; /* shown on its screen */
 	char mac[PARSE_MAC_TEXT];
 	char uuid[PARSE_UUID_TEXT], serial[SERIAL_TEXT], product[SERIAL_TEXT];
+	char cards[CARDS_TEXT]; /* MACs of its other network cards, as it said */
 	char address[PARSE_ENDPOINT_TEXT];
 	enum waiting_reason reason;
 	int64_t machine_id; /* CONFLICT, SWAP: the machine in question; 0 otherwise */

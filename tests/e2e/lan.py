@@ -180,11 +180,17 @@ class Lan:
                                   "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
                                   "--log-facility=-", f"--dhcp-leasefile={self.dir}/router6.leases"])
 
-    def tap(self):
+    def bridge(self, name):
+        """Another network, on which the server is not."""
+        sh(f"ip link add {name} type bridge forward_delay 0 stp_state 0")
+        sh(f"ip link set {name} up")
+        return name
+
+    def tap(self, bridge="br0"):
         self.taps += 1
         name = f"tap{self.taps}"
         sh(f"ip tuntap add dev {name} mode tap vnet_hdr")
-        sh(f"ip link set {name} master br0 up")
+        sh(f"ip link set {name} master {bridge} up")
         return name
 
     def neighbour(self, name, address, argv, bridge="br0"):
@@ -333,7 +339,8 @@ def true(got, what):
 
 
 # What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
-DEBIAN = {"debian.raw": [], "debian-dracut.raw": ["--initramfs", "dracut"], "debian-multipath.raw": ["--multipath"]}
+DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"],
+          "debian-multipath.raw": ["--multipath"]}
 
 
 def guest(name):

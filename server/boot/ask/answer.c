@@ -31,7 +31,7 @@ struct answer_values {
 	char initiator[IQN_MAX_TEXT];
 	char where[160], since[32];
 	char cmdline[ENTRY_LINE_TEXT + ENTRY_FILES_MAX * (ENTRY_PLACE_TEXT + 8)];
-	char kernel[URL_TEXT], item[NAME_MAX_TEXT + 8], timeout[16];
+	char kernel[URL_TEXT], shim[URL_TEXT], item[NAME_MAX_TEXT + 8], timeout[16];
 	struct buf uris, cd, files, names, items, titles; /* lists */
 };
 
@@ -47,6 +47,7 @@ static const struct {
 	[DECIDE_ENTRY_DISK] = { "wait-entry.ipxe", BOOT_ENTRY },
 	[DECIDE_DENY] = { "denied.ipxe", BOOT_DENIED },
 	[DECIDE_WAIT_STRANGER] = { "wait-neighbour.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_NAMELESS] = { "wait-shared.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_CONFLICT] = { "wait-conflict.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_SWAP] = { "wait-swap.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_FAILED] = { "wait-failed.ipxe", BOOT_WAIT },
@@ -199,6 +200,9 @@ static void answer_entry(struct answer_values *a, const struct asker *asker, con
 	v[VAR_URL] = entry->url;
 	if (entry->kernel[0])
 		v[VAR_KERNEL] = place_url(asker, entry->kernel, a->kernel);
+	/* Who has Secure Boot has an iPXE that knows the command. */
+	if (entry->shim[0] && asker->secure_boot == TOLD_ON)
+		v[VAR_SHIM] = place_url(asker, entry->shim, a->shim);
 	buf_init(&line, sizeof(a->cmdline));
 	for (unsigned i = 0; i < entry->file_count; i++) {
 		const char *name = base_name(entry->files[i]);

@@ -67,6 +67,8 @@ static const char *request_reason(struct ask_request *r)
 		return r->lookup.machine.system.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason.text;
+	case DECIDE_WAIT_SWAP:
+		return r->lookup.card[0] ? r->lookup.card : NULL;
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "boot/ask/want.h"
+#include "boot/whoami/whoami.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -91,6 +92,12 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return manage_take_boot_set(m, "group", m->machine.boot_file_set);
+}
+
 /* Said again, it also offers the portals again that were given up (boot/portals.h). */
 static int set_multipath(struct manage *m, struct inventory_tx *tx)
 {
@@ -116,6 +123,12 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	if (!err)
 		m->machine.group_id = group.id;
 	return err;
+}
+
+/* From its next boot on. */
+static int check_templates(struct manage *m)
+{
+	return strcmp(m->value, "group") && strcmp(m->value, "none") ? whoami_check(m->boot, m->value, m->reason) : 0;
 }
 
 static int set_points(struct manage *m, struct inventory_tx *tx)
@@ -196,9 +209,11 @@ static const struct set_rule {
 	{ "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },
 	{ "state", set_state, NULL, lift_system },
+	{ "boot-file-set", set_boot_file_set, NULL, NULL },
 	{ "restore-points", set_points, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
+	{ "templates", NULL, check_templates, NULL },
 	{ "multipath", set_multipath, NULL, NULL },
 };
 
@@ -295,10 +310,13 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = manage_write(&m, set_run);
 	if (!err)
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
+	if (!err && !strcmp(key, "templates"))
+		reason_set(m.reason, "that counts from the next boot of %s on", m.machine.name);
 	/* To be on the safe side: the next login's look-up knows what policy says, too. */
 	if (!err)
 		presence_set_begins_closed(&boot->presence, m.machine.id,
-					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0]);
+					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0] ||
+						   m.machine.templates[0]);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

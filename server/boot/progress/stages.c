@@ -43,7 +43,7 @@ static int write_event(struct stages *s, struct inventory_tx *tx, const struct t
 	int err =
 		r->machine_id ? machine_by_id(tx, r->machine_id, &machine) : machine_by_mac(tx, change->mac, &machine);
 
-	if (err && err != -ENOENT)
+	if (err && err != -ENOENT && err != -ENOTUNIQ)
 		return err;
 	/* Hardware that is no machine of ours may boot from another server, and there may be much of it. */
 	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))

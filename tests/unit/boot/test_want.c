@@ -23,7 +23,7 @@ static int setup(void **state)
 
 	world_site_file(
 		w, "entries/rescue.conf",
-		"# a rescue system\n\ntitle = Rescue; system\nkind=linux\nkernel = rescue/linux\ninitrd = rescue/a.gz\n"
+		"# a rescue system\n\ntitle = Rescue; system\nkind=linux\nkernel = rescue/linux\nshim = rescue/shimx64.efi\ninitrd = rescue/a.gz\n"
 		"initrd = http://10.0.0.2/b.gz\ncmdline = console=ttyS0 --- quiet\n");
 	world_site_file(w, "entries/windows.conf",
 			"title = Windows set-up\nkind = windows\ndirectory = win\nfile = win/winpeshl.ini\nmenu = no\n");
@@ -163,6 +163,13 @@ static void test_entry(void **state)
 	snprintf(ask.platform, sizeof(ask.platform), "efi");
 	reply = world_ask(w, &ask);
 	assert_non_null(strstr(reply.script, "rescue/linux initrd=a.gz initrd=b.gz console=ttyS0"));
+	assert_null(strstr(reply.script, "shim"));
+	free(reply.script);
+	/* With Secure Boot the firmware has to be told by the distribution's shim that its kernel is good. */
+	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "1");
+	reply = world_ask(w, &ask);
+	assert_non_null(
+		strstr(reply.script, "shim http://127.0.0.1:8080/boot-files/rescue/shimx64.efi || goto failed\n"));
 	free(reply.script);
 	set(w, "boot-once", "windows");
 	expect(w, "entry", "kernel http://127.0.0.1:8080/boot-files/win/wimboot  || goto failed\n");
