@@ -339,8 +339,7 @@ def true(got, what):
 
 
 # What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
-DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"],
-          "debian-multipath.raw": ["--multipath"]}
+DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"]}
 
 
 def guest(name):
