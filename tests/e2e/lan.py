@@ -25,7 +25,11 @@ class Failed(Exception):
 
 
 class LeftOut(Exception):
-    """A vital case has failed, and has said so."""
+    """A vital case has failed, and has said so; or what the rest needs is not here."""
+
+
+class Unreachable(Exception):
+    """What a test needs cannot be fetched from here."""
 
 
 HOST = {}         # what the test was started in: "net" and "mnt" namespace, "root" and "top" directory -> descriptor
@@ -292,6 +296,11 @@ class Suite:
         self._reached(name)
         print(f"skip {name} {reason}", flush=True)
 
+    def leave_out(self, why):
+        """Skips the cases that are left: what they need cannot be had here."""
+        self.why = why
+        raise LeftOut
+
     def _reached(self, name):
         true(name in self.left, f"the case \"{name}\" comes twice")
         self.left.remove(name)
@@ -333,18 +342,23 @@ def true(got, what):
 
 
 def guest(name):
-    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
+    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh), debian.raw (build-debian.sh) or the folder installer (make-installer.sh),
+    made where it is not there or is old."""
     path = os.path.join(CACHE, name)
     if name == "debian.raw":
         script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
         argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
         fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
+    elif name == "installer":
+        argv, fresh = [os.path.join(HERE, "make-installer.sh")], False               # it looks itself
     else:
         argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)
     if not fresh:
         # on the host: only there is the network that packages come from
         p = subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True)
+        if p.returncode == 3:
+            raise Unreachable(p.stdout.strip()[-300:])
         if p.returncode:
             raise Failed(f"{argv[0]}: {p.stdout.strip()[-300:]}")
     return path
