@@ -52,11 +52,11 @@ M=$W/mirror; P=$M/pool; mkdir -p "$P"
 for p in scsi-core scsi cdrom-core ata crc ext4; do udeb "$p-modules-$release-di"; done
 
 # ---- what stands for others
-# stand_in NAME DEPENDS, and more lines of the control file on standard input; its files are in $W/NAME
+# stand_in NAME PRIORITY DEPENDS, and more lines of the control file on standard input; its files are in $W/NAME
 stand_in() {
     mkdir -p "$W/$1/DEBIAN"
     printf '%s\n' "Package: $1" "Version: 1" "Architecture: $ARCH" "Maintainer: nobody <nobody@localhost>" "Section: debian-installer" \
-        "Priority: standard" "Depends: $2" "$(cat)" >"$W/$1/DEBIAN/control"
+        "Priority: $2" "Depends: $3" "$(cat)" >"$W/$1/DEBIAN/control"
     dpkg-deb -Zxz --root-owner-group -b "$W/$1" "$P/$1_1_$ARCH.udeb" >/dev/null
 }
 
@@ -79,7 +79,7 @@ done
 with_libraries open-iscsi-udeb "$W/root/sbin/iscsistart" "$W/root/sbin/iscsid"
 mkdir -p "$W/open-iscsi-udeb/etc/iscsi"
 cp "$W/root/etc/iscsi/iscsid.conf" "$W/open-iscsi-udeb/etc/iscsi/"
-echo "Description: stands for Debian's" | stand_in open-iscsi-udeb "scsi-modules-$release-di"
+echo "Description: stands for Debian's" | stand_in open-iscsi-udeb optional "scsi-modules-$release-di"
 
 mkdir -p "$W/disk-detect/DEBIAN"
 cat >"$W/disk-detect/DEBIAN/postinst" <<'X'
@@ -87,7 +87,7 @@ cat >"$W/disk-detect/DEBIAN/postinst" <<'X'
 echo "E2E-DISKS lowmem=$(cat /var/lib/lowmem 2>/dev/null) $(list-devices disk | tr '\n' ' ')" >/dev/console
 X
 chmod 755 "$W/disk-detect/DEBIAN/postinst"
-printf '%s\n' "Provides: harddrive-detection" "Installer-Menu-Item: 3500" "Description: stands for Debian's" | stand_in disk-detect hw-detect
+printf '%s\n' "Provides: harddrive-detection" "Installer-Menu-Item: 3500" "Description: stands for Debian's" | stand_in disk-detect optional hw-detect
 
 with_libraries installer-partitioner "$(command -v sfdisk)" "$(command -v mke2fs)"
 mkdir -p "$W/installer-partitioner/DEBIAN" "$W/installer-partitioner/etc"
@@ -108,7 +108,7 @@ while sleep 1; do dd if=/dev/zero of="$disk" bs=4k seek=256 count=1 conv=fsync,n
 X
 chmod 755 "$W/installer-partitioner/DEBIAN/postinst"
 printf '%s\n' "Provides: partitioned-harddrives" "Installer-Menu-Item: 4200" "Description: stands for Debian's partman" |
-    stand_in installer-partitioner "harddrive-detection, open-iscsi-udeb, ext4-modules-$release-di"
+    stand_in installer-partitioner required "harddrive-detection, ext4-modules-$release-di"
 
 # ---- the mirror's lists
 D=$M/dists/bookworm; L=main/debian-installer/binary-$ARCH; mkdir -p "$D/$L"
