@@ -218,7 +218,7 @@ static bool provider_begin_needs_closed(void *arg, uint64_t key)
 {
 	struct provider *provider = arg;
 
-	return boot_target_is_ephemeral(provider->boot, (int64_t)key);
+	return boot_target_begin_needs_closed(provider->boot, (int64_t)key);
 }
 
 static void provider_session_began(void *arg, const struct iscsi_session_info *info)

@@ -318,7 +318,7 @@ $("d-release").addEventListener("click", (event) =>
 $("d-reset").addEventListener("click", (event) =>
   machineAction(event.target, "reset", "disk reset", [`Reset the disk of ${shown}?`, "Everything it wrote is deleted. It starts again from the newest version of its image.", "Reset"]));
 $("d-remove").addEventListener("click", (event) =>
-  machineAction(event.target, null, "removed", [`Remove ${shown}?`, "The machine is forgotten and its disk deleted.", "Remove"]));
+  machineAction(event.target, null, "removed", [`Remove ${shown}?`, "The machine is forgotten; its disk goes to the trash for a while.", "Remove"]));
 
 // ---- images
 

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+struct chores;
 struct entries;
 struct flood;
 struct objects;
@@ -62,6 +63,7 @@ struct boot {
 	struct warm *warm;
 	struct stages *stages;
 	struct objects *objects;
+	struct chores *chores;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */
 };

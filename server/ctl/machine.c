@@ -379,13 +379,14 @@ int run_machine_reset(const struct ctl *ctl)
 
 int run_machine_remove(const struct ctl *ctl)
 {
+	bool for_good = ctl->options[OPTION_FOR_GOOD] != NULL;
+
 	if (!ctl_confirm(
 		    ctl,
-		    "The machine %s is forgotten, and the disk that it boots from deleted; its other volumes stay. Go "
-		    "on?",
-		    ctl->args[0]))
+		    "The machine %s is forgotten, and the disk that it boots from %s; its other volumes stay. Go on?",
+		    ctl->args[0], for_good ? "deleted" : "goes to the trash"))
 		return EXIT_REFUSED;
-	return act(ctl, "DELETE", NULL, NULL, "removed");
+	return act(ctl, "DELETE", NULL, json_pack("{s:b}", "for_good", for_good), "removed");
 }
 
 int run_machine_swap(const struct ctl *ctl)

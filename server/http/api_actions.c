@@ -217,7 +217,16 @@ void handle_machine_reset(struct request *request)
 
 void handle_machine_remove(struct request *request)
 {
-	act(request, boot_remove, "removed");
+	bool for_good = json_is_true(json_object_get(request->json, "for_good"));
+	struct reason reason = { "" };
+	int err = boot_remove(request->http->config.boot, request->params[0], for_good, request->actor, &reason);
+
+	if (err)
+		reply_done(request, err, reason.text, "removed", request->params[0]);
+	else
+		reply_json(request, 200,
+			   json_pack("{s:o, s:o}", "removed", http_text_json(request->params[0]), "hint",
+				     http_text_json(reason.text)));
 }
 
 void handle_machine_swap(struct request *request)

@@ -164,6 +164,7 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
 			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
 			 json_lines(v->warnings));
+	json_object_set_new(json, "parent", json_text_or_null(v->parent));
 	return json;
 }
 

@@ -26,16 +26,22 @@ const struct schema schema_any = { 0 };
 const struct schema schema_empty = { .name = "Empty" };
 const struct schema schema_error = {
 	.name = "Error",
-	MEMBERS(M("error", TEXT, .help = "what is wrong"), M("hint", TEXT, .help = "what to do about it")),
+	MEMBERS(M("error", TEXT, .help = "what is wrong"), M("hint", TEXT, .help = "what to do about it"),
+		M("index", NUMBER | OPTIONAL, .help = "of a list that was sent: the entry in question, from 0"),
+		M("reason", TEXT | OPTIONAL, .help = "what is wrong with that one")),
 };
 const struct schema schema_done = {
 	.name = "Done",
 	MEMBERS(M("denied", TEXT | OPTIONAL), M("released", TEXT | OPTIONAL), M("reset", TEXT | OPTIONAL),
 		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL)),
 };
+const struct schema schema_woken = {
+	.name = "Woken", MEMBERS(M("woken", TEXT), M("hint", TEXT, .help = "where the magic packet went"))
+};
 const struct schema schema_removed = {
 	.name = "Removed",
-	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image")),
+	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image"),
+		M("hint", TEXT | OPTIONAL, .help = "how a machine comes back")),
 };
 
 /* ---- logins and tokens ---- */
@@ -209,6 +215,7 @@ static const struct schema snapshot = {
 	.name = "Snapshot",
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
 		M("automatic", BOOL, .help = "what was there before a restore"),
+		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
 		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
@@ -217,6 +224,16 @@ const struct schema schema_snapshots = { .name = "Snapshots", MEMBERS(M("snapsho
 const struct schema schema_snapshot_new = { .name = "SnapshotNew",
 					    MEMBERS(M("label", TEXT)),
 					    .example = "{\"label\": \"before-update\"}" };
+const struct schema schema_promote = {
+	.name = "Promote",
+	MEMBERS(M("image", TEXT, .help = "whose next version it becomes, or a new one"),
+		M("snapshot", TEXT | OPTIONAL,
+		  .help = "what was on its disk then; else what is on it now, while it is off")),
+	.example = "{\"image\": \"lab\"}",
+};
+const struct schema schema_promoted = { .name = "Promoted",
+					MEMBERS(M("version", TEXT), M("published", BOOL),
+						M("hint", TEXT, .help = "what to do next")) };
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -238,6 +255,41 @@ const struct schema schema_machine = {
 	.fields = machine_fields,
 };
 const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machine_remove = {
+	.name = "MachineRemove",
+	MEMBERS(M("for_good", BOOL | OPTIONAL, .help = "not into the trash")),
+};
+static const struct schema trash_entry = {
+	.name = "TrashEntry",
+	MEMBERS(M("id", NUMBER), M("name", TEXT), M("macs", LIST), M("image", TEXT | NOTHING), M("removed_ms", NUMBER),
+		M("removed_by", TEXT),
+		M("expires_ms", NUMBER | NOTHING, .help = "when it goes by itself; null: with the next sweep"),
+		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
+};
+const struct schema schema_trash = { .name = "Trash", MEMBERS(M("trash", LIST, .of = &trash_entry)) };
+const struct schema schema_trash_restore = {
+	.name = "TrashRestore",
+	MEMBERS(M("name", TEXT | OPTIONAL, .help = "another one than it had")),
+	.example = "{\"name\": \"pc-009\"}",
+};
+const struct schema schema_trash_restored = { .name = "TrashRestored",
+					      MEMBERS(M("restored", TEXT, .help = "its name"), M("hint", TEXT)) };
+static const struct schema machine_new = {
+	.name = "MachineNew",
+	MEMBERS(M("name", TEXT | OPTIONAL, .help = "else by the policy's pattern"), M("macs", LIST),
+		M("group", TEXT | OPTIONAL), M("image", TEXT | OPTIONAL, .help = "else the default one"),
+		M("address", TEXT | OPTIONAL, .help = "IPv4, which it keeps"), M("note", TEXT | OPTIONAL)),
+};
+const struct schema schema_machines_new = {
+	.name = "MachinesNew",
+	MEMBERS(M("machines", LIST, .of = &machine_new),
+		M("dry_run", BOOL | OPTIONAL, .help = "only say whether it could be done")),
+	.example = "{\"machines\": [{\"name\": \"pc-1\", \"macs\": [\"52:54:00:12:34:56\"]}]}",
+};
+static const struct schema machine_added = { .name = "MachineAdded",
+					     MEMBERS(M("name", TEXT), M("iqn", TEXT), M("address", TEXT | NOTHING)) };
+const struct schema schema_machines_added = { .name = "MachinesAdded",
+					      MEMBERS(M("dry_run", BOOL), M("added", LIST, .of = &machine_added)) };
 const struct schema schema_machine_query = { .name = "MachineQuery",
 					     MEMBERS(M("secrets", NUMBER | OPTIONAL,
 						       .help = "1: with the CHAP secrets of its boots")) };
@@ -282,6 +334,7 @@ static const struct schema version = {
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
+		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
 		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),

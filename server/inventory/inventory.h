@@ -123,6 +123,7 @@ struct machine {
 	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath;			   /* its script names every portal */
+	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
@@ -338,13 +339,17 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];    /* what it was imported from; for people */
-	char warnings[1024]; /* lines: why a clone might not boot */
-	bool is_default;     /* its image is the default one */
-	bool is_newest;	     /* of its image the one that was published last; only read */
-	unsigned machines;   /* how many have a system volume that was made from it */
-	unsigned volumes;    /* how many others stand on it */
-	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
+	char source[256];		 /* what it was imported from; for people */
+	char warnings[1024];		 /* lines: why a clone might not boot */
+	bool is_default;		 /* its image is the default one */
+	bool is_newest;			 /* of its image the one that was published last; only read */
+	unsigned machines;		 /* how many have a system volume that was made from it */
+	unsigned volumes;		 /* how many others stand on it */
+	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
+	unsigned trashed;		 /* machines in the trash that were made from it */
+	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
+	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned versions;		 /* that stand on it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -387,6 +392,8 @@ struct policy {
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
 	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
+	unsigned restore_points;	  /* how many a persistent machine keeps; 0: none are taken */
+	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
@@ -396,6 +403,11 @@ int policy_get(struct inventory_tx *tx, struct policy *policy);
 bool quota_parse(const char *text, uint64_t *bytes);
 /* What holds for a volume: its own, else the policy's. Bytes; 0: no bound. */
 uint64_t quota_of(const struct volume *volume, const struct policy *policy);
+enum { RESTORE_POINTS_MAX = 5 }; /* disks lie at most eight deep */
+/* A number up to RESTORE_POINTS_MAX. */
+bool restore_points_parse(const char *text, unsigned *count);
+/* What holds for a machine: its own, else the policy's; an ephemeral one has none. */
+unsigned restore_points_of(const struct machine *machine, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, struct reason *reason);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);

@@ -37,7 +37,8 @@ enum {
 	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
 	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
 	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)         \
+	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */
@@ -216,14 +217,12 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	return err ? err : volume_update(tx, &machine->system);
 }
 
-int machine_delete(struct inventory_tx *tx, int64_t id)
+/* Its row, and what goes with that; not its volumes. */
+static int machine_delete_row(struct inventory_tx *tx, int64_t id)
 {
-	struct machine old;
 	struct query q;
-	int err = machine_by_id(tx, id, &old);
+	int err;
 
-	if (err)
-		return err;
 	/* Conflicts with it and swaps for it are over: those that wait ask again in a moment. A refusal stays. */
 	query_begin(&q, tx, "DELETE FROM waiting WHERE machine_id = ? AND reason <> ?");
 	query_bind(&q, id);
@@ -235,7 +234,77 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 	query_bind(&q, id);
 	err = query_run(&q);
 	tx->db->hint_pattern[0] = '\0';
+	return err;
+}
+
+int machine_delete(struct inventory_tx *tx, int64_t id)
+{
+	struct machine old;
+	int err = machine_by_id(tx, id, &old);
+
+	if (!err)
+		err = machine_delete_row(tx, id);
 	return err ? err : volume_delete(tx, old.system.id);
+}
+
+/* ---- the trash keeps its row as a JSON object by column (trash.c) ---- */
+
+#define MACHINE_KEPT(column, ...) ", '" #column "', " #column
+/* A column that is younger than the entry begins with nothing; a group may be gone, and is the only reference. */
+#define MACHINE_TAKEN(column, kind, ...) ", " MACHINE_TAKEN_##kind("json_extract(record, '$." #column "')")
+#define MACHINE_TAKEN_TEXT(value) "coalesce(" value ", '')"
+#define MACHINE_TAKEN_WORD(value) "coalesce(" value ", 0)"
+#define MACHINE_TAKEN_BOOL(value) MACHINE_TAKEN_WORD(value)
+#define MACHINE_TAKEN_TIME(value) MACHINE_TAKEN_WORD(value)
+#define MACHINE_TAKEN_REFERENCE(value) "(SELECT id FROM machine_group WHERE id = " value ")"
+
+int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"INSERT INTO trash (id, name, record, macs, volume_id, removed_ms, removed_by) "
+		"SELECT id, name, json_object('last_boot', last_boot" MACHINE_FIXED(MACHINE_KEPT) MACHINE_FIELDS(
+			MACHINE_KEPT) "), "
+				      "(SELECT group_concat(mac, ' ') FROM (SELECT mac FROM machine_mac WHERE machine_id = machine.id ORDER BY "
+				      "machine_mac.id)), (SELECT volume_id FROM attachment WHERE machine_id = machine.id AND lun = 0), ?, ? "
+				      "FROM machine WHERE id = ?");
+	query_bind(&q, tx->now_ms);
+	query_bind_text(&q, actor, NAME_MAX_TEXT);
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (err || !query_changes(tx))
+		return err ? err : -ENOENT;
+	query_begin(
+		&q, tx,
+		"INSERT INTO trash_attachment (trash_id, lun, volume_id) SELECT machine_id, lun, volume_id FROM attachment "
+		"WHERE machine_id = ? AND lun > 0");
+	query_bind(&q, id);
+	err = query_run(&q);
+	return err ? err : machine_delete_row(tx, id);
+}
+
+int machine_from_trash(struct inventory_tx *tx, int64_t id)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"INSERT INTO machine (id, last_boot" MACHINE_FIXED(RECORD_SQL_COLUMN) MACHINE_FIELDS(
+			RECORD_SQL_COLUMN) ") SELECT id, json_extract(record, '$.last_boot')" MACHINE_FIXED(MACHINE_TAKEN)
+			MACHINE_FIELDS(MACHINE_TAKEN) " FROM trash WHERE id = ?");
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (err || !query_changes(tx))
+		return err ? err : -ENOENT;
+	query_begin(
+		&q, tx,
+		"INSERT INTO attachment (machine_id, lun, volume_id) SELECT id, 0, volume_id FROM trash WHERE id = ?");
+	query_bind(&q, id);
+	return query_run(&q);
 }
 
 /* ---- MACs ---- */

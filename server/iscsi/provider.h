@@ -135,7 +135,7 @@ struct iscsi_provider {
 	void (*grow)(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 		     void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg);
 	/*
-	 * begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread,
+	 * begin may give the target's disk another object: true if the disk must be closed before begin. Any thread,
 	 * at once.
 	 */
 	bool (*begin_needs_closed)(void *arg, uint64_t key);

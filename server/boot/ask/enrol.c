@@ -99,7 +99,7 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 		.mode = e->policy->mode,
 		.auth = AUTH_POLICY,
 		.created_ms = now,
-		.seen_ms = now,
+		.seen_ms = e->unasked ? 0 : now,
 		.system = e->made,
 	};
 	secret_text(id, BOOT_SHORT_ID);
@@ -125,7 +125,7 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 
 	if (!err)
 		err = machine_insert(tx, machine, e->asker->mac);
-	if (!err)
+	if (!err && !e->unasked)
 		err = enrol_issue_boot(tx, machine->id, e->asker->mac, e->asker->client, &pending);
 	if (!err)
 		err = enrol_forget_waiting(tx, e->asker->mac);

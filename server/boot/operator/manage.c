@@ -13,6 +13,7 @@
 #include "boot/ask/answer.h"
 #include "boot/ask/enrol.h"
 #include "boot/progress/progress.h"
+#include "inventory/trash.h"
 #include "running.h"
 #include "store/store.h"
 
@@ -357,21 +358,28 @@ int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const
 static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
+	struct policy policy;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (err)
 		return err;
-	m->given_up = m->machine.system;
-	err = machine_delete(tx, m->machine.id);
-	if (!err)
-		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
-				"removed, with its disk");
-	return err;
+	err = policy_get(tx, &policy);
+	m->kept = !m->for_good && policy.trash_s;
+	if (!err && m->kept)
+		err = trash_put(tx, m->machine.id, m->actor);
+	else if (!err)
+		err = machine_delete(tx, m->machine.id);
+	if (err)
+		return err;
+	if (!m->kept)
+		m->given_up = m->machine.system;
+	return event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
+			 m->kept ? "removed; its disk is in the trash" : "removed, with its disk");
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .for_good = for_good };
 	int err = manage_find(&m, machine);
 
 	if (!err)
@@ -386,6 +394,9 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 	disks_forget(&boot->disks, m.machine.system.id);
 	presence_forget(&boot->presence, m.machine.id);
 	progress_removed(boot, m.machine.id);
+	if (m.kept)
+		reason_set(reason, "its disk is in the trash: sanbootctl machine trash restore %s brings both back",
+			   m.machine.name);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct manage {
 	const char *which, *name, *image, *key, *value;
 	bool add;
 	uint64_t size_bytes; /* size=, taken apart */
+	bool for_good, kept; /* remove: past the trash; whether it is there */
 	bool grew_online;    /* under sessions, which have to look again */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */

@@ -190,7 +190,7 @@ static void test_routes(void **state)
 	assert_ptr_equal(route->handle, handle_machine);
 	assert_null(route_find(request, "PUT", "/api/v1/machines"));
 	assert_int_equal(request->reply.status, 405);
-	assert_string_equal(request->reply.allow, "GET");
+	assert_string_equal(request->reply.allow, "GET, POST");
 	request_unref(request);
 
 	assert_int_equal(find_status(SERVES_BOOT, "GET", "/boot"), 200);
