@@ -4,11 +4,13 @@
 # Debian 12's own installer, and as much of a mirror as t_installer.py lets it use: installer/{linux,initrd.gz,mirror/} in build/e2e-cache
 # (or $1). Exit code 3: it cannot be had from here, and the last line says why.
 #
-# Kernel, initrd and the udebs of kernel modules (one has iscsi_ibft and iscsi_tcp) are Debian's. What the installer would load besides is
-# made here, for not every mirror that has packages has all of the installer's. Three udebs stand for others, and say so:
+# Kernel, initrd and the udebs of kernel modules (one has iscsi_ibft and iscsi_tcp) are Debian's. Not every mirror that has packages has all
+# of the installer's udebs. These two are made here where the mirror lacks them or something that they depend on:
 #   open-iscsi-udeb        iscsistart and iscsid, from the package open-iscsi
-#   disk-detect            where the installer looks for disks (item 3500 of its menu): says what its list-devices finds
-#   installer-partitioner  where it partitions (item 4200): with sfdisk and mke2fs
+#   disk-detect            where the installer looks for disks (item 3500 of its menu): does nothing
+# and this one always, in the place of partman:
+#   installer-partitioner  item 4200 of the menu: says which disks list-devices finds, and partitions the first with sfdisk and mke2fs
+# installer/stand-ins names those that were made.
 set -euo pipefail
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -51,13 +53,30 @@ release=$(sed -n 's/^Package: kernel-image-\(.*\)-di$/\1/p' "$W/initrd/var/lib/d
 M=$W/mirror; P=$M/pool; mkdir -p "$P"
 for p in scsi-core scsi cdrom-core ata crc ext4; do udeb "$p-modules-$release-di"; done
 
-# ---- what stands for others
+# ---- what stands for others, unless the mirror has it
+# real NAME: fetches a udeb, and what it depends on and the initrd has not got; false where one of them is not to be had
+real() (
+    mkdir -p "$W/real" && cd "$W/real" || exit
+    todo=$1
+    while [ -n "$todo" ]; do
+        next=
+        for p in $todo; do
+            if grep -qx "Package: $p" "$W/initrd/var/lib/dpkg/status" || compgen -G "$P/${p}_*" >/dev/null || compgen -G "${p}_*" >/dev/null; then continue; fi
+            APT_CONFIG=$W/apt/conf apt-get -qq download "$p" 2>"$W/apt.log" || { rm -rf "$W/real"; exit 1; }
+            next+=" $(dpkg-deb -f "$p"_*.udeb Depends | tr ',' '\n' | sed 's/[|(].*//; s/ //g' | tr '\n' ' ')"
+        done
+        todo=${next// /}; todo=${todo:+$next}
+    done
+    mv -- *.udeb "$P/"
+)
+
 # stand_in NAME PRIORITY DEPENDS, and more lines of the control file on standard input; its files are in $W/NAME
 stand_in() {
     mkdir -p "$W/$1/DEBIAN"
     printf '%s\n' "Package: $1" "Version: 1" "Architecture: $ARCH" "Maintainer: nobody <nobody@localhost>" "Section: debian-installer" \
         "Priority: $2" "Depends: $3" "$(cat)" >"$W/$1/DEBIAN/control"
     dpkg-deb -Zxz --root-owner-group -b "$W/$1" "$P/$1_1_$ARCH.udeb" >/dev/null
+    echo "$1" >>"$W/stand-ins"
 }
 
 # with_libraries NAME PROGRAM...: into sbin/, with those libraries that the initrd has not got
@@ -72,22 +91,18 @@ with_libraries() {
     done
 }
 
-for p in open-iscsi libopeniscsiusr libisns0; do
-    deb "$p"
-    dpkg-deb -x "$(echo "$W/$p"_*.deb)" "$W/root"
-done
-with_libraries open-iscsi-udeb "$W/root/sbin/iscsistart" "$W/root/sbin/iscsid"
-mkdir -p "$W/open-iscsi-udeb/etc/iscsi"
-cp "$W/root/etc/iscsi/iscsid.conf" "$W/open-iscsi-udeb/etc/iscsi/"
-echo "Description: stands for Debian's" | stand_in open-iscsi-udeb optional "scsi-modules-$release-di"
-
-mkdir -p "$W/disk-detect/DEBIAN"
-cat >"$W/disk-detect/DEBIAN/postinst" <<'X'
-#!/bin/sh
-echo "E2E-DISKS lowmem=$(cat /var/lib/lowmem 2>/dev/null) $(list-devices disk | tr '\n' ' ')" >/dev/console
-X
-chmod 755 "$W/disk-detect/DEBIAN/postinst"
-printf '%s\n' "Provides: harddrive-detection" "Installer-Menu-Item: 3500" "Description: stands for Debian's" | stand_in disk-detect optional hw-detect
+open_iscsi() {
+    for p in open-iscsi libopeniscsiusr libisns0; do
+        deb "$p"
+        dpkg-deb -x "$(echo "$W/$p"_*.deb)" "$W/root"
+    done
+    with_libraries open-iscsi-udeb "$W/root/sbin/iscsistart" "$W/root/sbin/iscsid"
+    mkdir -p "$W/open-iscsi-udeb/etc/iscsi"
+    cp "$W/root/etc/iscsi/iscsid.conf" "$W/open-iscsi-udeb/etc/iscsi/"
+    echo "Description: stands for Debian's" | stand_in open-iscsi-udeb optional "scsi-modules-$release-di"
+}
+real open-iscsi-udeb || open_iscsi
+real disk-detect || printf '%s\n' "Provides: harddrive-detection" "Installer-Menu-Item: 3500" "Description: stands for Debian's" | stand_in disk-detect optional hw-detect
 
 with_libraries installer-partitioner "$(command -v sfdisk)" "$(command -v mke2fs)"
 mkdir -p "$W/installer-partitioner/DEBIAN" "$W/installer-partitioner/etc"
@@ -96,6 +111,7 @@ cat >"$W/installer-partitioner/DEBIAN/postinst" <<'X'
 #!/bin/sh
 # A partition table, and a file system with files in it; then it waits to be switched off.
 exec >/dev/console 2>&1
+echo "E2E-DISKS lowmem=$(cat /var/lib/lowmem 2>/dev/null) $(list-devices disk | tr '\n' ' ')"
 disk=$(list-devices disk | head -n 1)
 if printf 'label: gpt\nsize=1MiB,type=21686148-6449-6E6F-744E-656564454649\ntype=L,name=root\n' | sfdisk -q "$disk" && update-dev --settle &&
     modprobe ext4 && mke2fs -q -t ext4 -L installed "${disk}2" && mkdir -p /target && mount -t ext4 "${disk}2" /target &&
@@ -124,5 +140,5 @@ mkdir -p "$D/main/binary-$ARCH"
 printf '%s\n' "Archive: oldstable" "Origin: Debian" "Label: Debian" "Component: main" "Architecture: $ARCH" >"$D/main/binary-$ARCH/Release"
 
 rm -rf "$OUT/installer"; mkdir "$OUT/installer"
-mv "$W/linux" "$W/initrd.gz" "$M" "$OUT/installer/"
+mv "$W/linux" "$W/initrd.gz" "$W/stand-ins" "$M" "$OUT/installer/"
 echo "$stamp" >"$OUT/installer/stamp"
