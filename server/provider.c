@@ -52,6 +52,7 @@ static void copy_session(struct boot_session *to, const struct iscsi_session_inf
 	};
 	snprintf(to->initiator, sizeof(to->initiator), "%s", from->initiator);
 	snprintf(to->address, sizeof(to->address), "%s", from->address);
+	snprintf(to->portal, sizeof(to->portal), "%s", from->portal);
 }
 
 /* ---- boot's targets, for iscsi ---- */

@@ -30,6 +30,7 @@ struct boot_session {
 	int64_t machine_id;
 	char initiator[IQN_MAX_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_ms;
 	uint64_t boot;
@@ -68,9 +69,10 @@ struct boot_config {
 	struct pool *pool;
 	struct loop *loop; /* where boot/ does its own sequencing */
 	const char *iqn_prefix;
-	const char *advertise;	  /* NULL: the address that the client reached */
-	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
-	const char *entries;	  /* entries/NAME.conf; NULL: none */
+	const char *advertise;	    /* NULL: the address that the client reached */
+	const char *ipxe_scripts;   /* templates of the site's own; NULL: none. None of these folders has to exist */
+	const char *entries;	    /* entries/NAME.conf; NULL: none */
+	const char *boot_file_sets; /* names that boot-file-set= may have, with ", " between them; NULL: none */
 };
 
 int boot_new(const struct boot_config *config, struct boot **boot);
@@ -106,12 +108,15 @@ struct boot_ask {
 	char platform[16];  /* pcbios, efi */
 	char buildarch[16]; /* i386, x86_64, arm64 */
 	char version[64];
-	char error[32];			  /* errno of a failed sanboot */
-	char attempt[16];		  /* how often the script has asked again */
-	char choose[80];		  /* what was chosen in its menu */
-	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
-	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
-	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
+	char error[32];	  /* errno of a failed sanboot */
+	char attempt[16]; /* how often the script has asked again */
+	char choose[80];  /* what was chosen in its menu */
+	char board_serial[SERIAL_TEXT];
+	char secure_boot[8], setup_mode[8]; /* 0, 1; UEFI's variables */
+	char cards[256];		    /* MACs of its network cards, by commas; some may be empty */
+	char client[PARSE_ENDPOINT_TEXT];   /* its address, from the socket */
+	char server[PARSE_ENDPOINT_TEXT];   /* the address that it reached, host only */
+	char base_url[128]; /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
 };
 
 enum boot_outcome {
@@ -162,8 +167,8 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
-/* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
-const char *boot_stage_hint(enum stage stage);
+/* What to do about a boot that is stuck behind this stage; why: as its record says. "" where nothing can be said. */
+const char *boot_stage_hint(enum stage stage, const char *why);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 
@@ -175,6 +180,12 @@ const char *boot_stage_hint(enum stage stage);
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason);
+/*
+ * Of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on. name, image may be NULL.
+ * -EINVAL: it waits for another reason.
+ */
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason);
 enum { BOOT_MACS_MAX = 8 }; /* network cards of one that is added */
 
 /* A machine that is known before it is switched on; NULL where nothing is said. */
@@ -223,7 +234,7 @@ int boot_trash_delete(struct boot *boot, const char *which, const char *actor, s
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
-/* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+/* Groups: set takes name, priority, boot, boot-file-set, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason);
@@ -235,6 +246,9 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
 	     struct reason *reason);
+/* A MAC of the machine is one of a dock or an adapter, which several machines use; or not any more. -EINVAL; -EBUSY. */
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);

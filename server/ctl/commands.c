@@ -11,6 +11,7 @@ const struct command commands[] = {
 
 	{ "image build debian", "", 0, 0, "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
+	  "sanbootctl image build debian --name debian-dracut --initramfs dracut\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
 	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file, or a disk, as golden image",
@@ -56,7 +57,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
+	  "boot-once=none|..., boot-file-set=group|default|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup",
 	  run_machine_set },
@@ -64,6 +65,11 @@ const struct command commands[] = {
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
 	{ "machine mac remove", "M MAC", 2, 2, "a network card that is gone",
 	  "sanbootctl machine mac remove pc-001 52:54:00:12:34:57", run_machine_mac_remove },
+	{ "machine mac share", "M MAC", 2, 2,
+	  "it is of a dock or an adapter that others use, too: from now on it names a machine only with its UUID",
+	  "sanbootctl machine mac share pc-001 52:54:00:12:34:57", run_machine_mac_share },
+	{ "machine mac unshare", "M MAC", 2, 2, "it is this machine's alone again",
+	  "sanbootctl machine mac unshare pc-001 52:54:00:12:34:57", run_machine_mac_unshare },
 	{ "machine reset", "M", 1, 1, "an empty disk again, of the newest published version",
 	  "sanbootctl machine reset pc-001 --yes", run_machine_reset },
 	{ "machine snapshot", "M LABEL", 2, 2, "keep what is on its disk now, under a name; at once, while it is off",

@@ -30,6 +30,7 @@ enum option {
 	OPTION_IMAGE,
 	OPTION_SUITE,
 	OPTION_PROFILE,
+	OPTION_INITRAMFS,
 	OPTION_SIZE,
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
@@ -39,6 +40,7 @@ enum option {
 	OPTION_MAX,
 	OPTION_DEFAULT,
 	OPTION_ALL,
+	OPTION_DOCK,
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
@@ -136,6 +138,8 @@ int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);
 int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_mac_share(const struct ctl *ctl);
+int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);

@@ -22,6 +22,8 @@ static const struct option_row rows[] = {
 	  "Debian's release (default: bookworm)" },
 	{ OPTION_PROFILE, "profile", "PROFILE", OPTION_TEXT, 0, 0, "image build debian",
 	  "minimal, demo or test (default: minimal)" },
+	{ OPTION_INITRAMFS, "initramfs", "TOOL", OPTION_TEXT, 0, 0, "image build debian",
+	  "what makes it: initramfs-tools (default) or dracut" },
 	{ OPTION_SIZE, "size", "MIB", OPTION_NUMBER, 1024, 64 << 20, "image build debian",
 	  "size of the disk that machines see, for example 16384" },
 	{ OPTION_ROOT_PASSWORD, "root-password", "P", OPTION_TEXT, 0, 0, "image build debian",
@@ -31,6 +33,8 @@ static const struct option_row rows[] = {
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
+	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",
+	  "of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on" },
 	{ OPTION_IMAGE, "image", "IMAGE", OPTION_TEXT, 0, 0, "machine approve", "another image than the default one" },
 	{ OPTION_WAITING, "waiting", NULL, OPTION_FLAG, 0, 0, "machine list", "only machines that wait" },
 	{ OPTION_SECRETS, "secrets", NULL, OPTION_FLAG, 0, 0, "machine show", "with the CHAP secrets of its boots" },

@@ -89,6 +89,8 @@ API("POST", "/machines/{machine}/promote", LOGIN, handle_machine_promote, promot
 API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
 API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
     "Remove a network card")
+API("PATCH", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_set, mac_set, 200, done,
+    "Say whether a MAC is one of a dock or an adapter, which several machines use")
 API("GET", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshots, nothing, 200, snapshots,
     "The snapshots of the disk that a machine boots from")
 API("POST", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshot, snapshot_new, 201, snapshot_done,

@@ -33,7 +33,8 @@ const struct schema schema_error = {
 const struct schema schema_done = {
 	.name = "Done",
 	MEMBERS(M("denied", TEXT | OPTIONAL), M("released", TEXT | OPTIONAL), M("reset", TEXT | OPTIONAL),
-		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL)),
+		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL), M("shared", TEXT | OPTIONAL),
+		M("unshared", TEXT | OPTIONAL)),
 };
 const struct schema schema_woken = {
 	.name = "Woken", MEMBERS(M("woken", TEXT), M("hint", TEXT, .help = "where the magic packet went"))
@@ -88,7 +89,8 @@ const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST
 
 static const struct schema boot_file = {
 	.name = "BootFile",
-	MEMBERS(M("machines", TEXT), M("file", TEXT), M("starts", TEXT | NOTHING, .help = "where the file is a shim"),
+	MEMBERS(M("machines", TEXT), M("set", TEXT | NOTHING, .help = "of a boot-file-set; null: the default one"),
+		M("file", TEXT), M("starts", TEXT | NOTHING, .help = "where the file is a shim"),
 		M("secure_boot", TEXT | NOTHING,
 		  .help = "whether it may be on, and what the firmware must trust; null: these machines have none")),
 };
@@ -149,8 +151,8 @@ const struct schema schema_policy = { .name = "Policy", .open = true, .example =
 static const struct schema waiting = {
 	.name = "Waiting",
 	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
-		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("address", TEXT | NOTHING),
-		M("reason", TEXT),
+		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("other_macs", LIST),
+		M("address", TEXT | NOTHING), M("reason", TEXT),
 		M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
 		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),
 };
@@ -158,10 +160,15 @@ const struct schema schema_waiting_list = { .name = "WaitingList", MEMBERS(M("wa
 const struct schema schema_mac = { .name = "Mac",
 				   MEMBERS(M("mac", TEXT)),
 				   .example = "{\"mac\": \"52:54:00:12:34:56\"}" };
+const struct schema schema_mac_set = { .name = "MacSet",
+				       MEMBERS(M("shared", BOOL, .help = "several machines may have it")),
+				       .example = "{\"shared\": true}" };
 const struct schema schema_approve = {
 	.name = "Approve",
 	MEMBERS(M("macs", LIST | OPTIONAL), M("numbers", LIST | OPTIONAL), M("mac", TEXT | OPTIONAL),
 		M("all", BOOL | OPTIONAL, .help = "all that wait for approval"),
+		M("shared", BOOL | OPTIONAL,
+		  .help = "of a conflict: another machine at the same dock or adapter, whose MAC is shared from now on"),
 		M("name", TEXT | OPTIONAL, .help = "of the one that is approved"), M("image", TEXT | OPTIONAL)),
 	.example = "{\"macs\": [\"52:54:00:12:34:56\"]}",
 };
@@ -201,8 +208,9 @@ static const struct schema lun = {
 };
 static const struct schema session = {
 	.name = "Session",
-	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("ipxe", BOOL), M("since_ms", NUMBER), M("boot", NUMBER),
-		M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
+	MEMBERS(M("initiator", TEXT), M("address", TEXT),
+		M("portal", TEXT, .help = "of the server, where it logged in"), M("ipxe", BOOL), M("since_ms", NUMBER),
+		M("boot", NUMBER), M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
 };
 static const struct schema disk = {
 	.name = "Disk",
@@ -241,9 +249,13 @@ const struct schema schema_snapshot_done = {
 };
 const struct schema schema_machine = {
 	.name = "Machine",
-	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST), M("last_boot_ms", NUMBER | NOTHING),
-		M("stuck", OBJECT | NOTHING, .of = &stuck), M("group", TEXT | NOTHING),
+	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST),
+		M("shared_macs", LIST, .help = "those of them that other machines may have, too (a dock's)"),
+		M("other_macs", LIST, .help = "of other network cards, as the machine said"),
+		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
+		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
+		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
 		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
@@ -309,20 +321,21 @@ const struct schema schema_machine_set = {
 const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
+		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
 		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };

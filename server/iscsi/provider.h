@@ -76,6 +76,7 @@ struct iscsi_session_info {
 	uint64_t key, boot;
 	char initiator[ISCSI_NAME_MAX + 1];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_unix_ms;
 	uint64_t bytes_read, bytes_written, commands;

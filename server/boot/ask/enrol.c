@@ -108,6 +108,10 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", e->asker->uuid);
 	snprintf(machine->serial, sizeof(machine->serial), "%s", e->asker->serial);
 	snprintf(machine->product, sizeof(machine->product), "%s", e->asker->product);
+	snprintf(machine->board_serial, sizeof(machine->board_serial), "%s", e->asker->board_serial);
+	snprintf(machine->cards, sizeof(machine->cards), "%s", e->asker->cards);
+	machine->secure_boot = e->asker->secure_boot;
+	machine->setup_mode = e->asker->setup_mode;
 	int err = enrol_free_address(tx, e->address, machine->address);
 
 	if (err)

@@ -29,6 +29,7 @@ struct addition {
 static int add_refuse_mac(struct manage *m, struct inventory_tx *tx, const char *text)
 {
 	struct machine other;
+	bool shared = false;
 	char shown[80];
 	int err;
 
@@ -36,7 +37,11 @@ static int add_refuse_mac(struct manage *m, struct inventory_tx *tx, const char 
 	if (!parse_mac(text, m->mac))
 		return reason_refuse(m->reason, -EINVAL, "%s is no MAC address: six pairs of hex digits are expected",
 				     shown[0] ? shown : "\"\"");
-	err = machine_by_mac(tx, m->mac, &other);
+	err = machine_identify(tx, m->mac, "", &other, &shared);
+	if (shared)
+		return reason_refuse(
+			m->reason, -EEXIST,
+			"%s is shared by several machines: another one is enrolled when it asks, by its UUID", m->mac);
 	if (!err)
 		return reason_refuse(m->reason, -EEXIST, "%s is machine %s already", m->mac, other.name);
 	return err == -ENOENT ? 0 : err;

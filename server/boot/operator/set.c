@@ -91,6 +91,23 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return manage_take_boot_set(m, "group", m->machine.boot_file_set);
+}
+
+/* Said again, it also offers the portals again that were given up (boot/portals.h). */
+static int set_multipath(struct manage *m, struct inventory_tx *tx)
+{
+	int err = field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+
+	(void)tx;
+	if (!err)
+		m->machine.lost_portals[0] = '\0';
+	return err;
+}
+
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine_group group = { .id = 0 };
@@ -185,9 +202,11 @@ static const struct set_rule {
 	{ "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },
 	{ "state", set_state, NULL, lift_system },
+	{ "boot-file-set", set_boot_file_set, NULL, NULL },
 	{ "restore-points", set_points, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
+	{ "multipath", set_multipath, NULL, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */

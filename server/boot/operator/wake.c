@@ -34,7 +34,7 @@ static int wake_macs_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct waking *waking = waking_of(job);
 
-	return machine_each_mac(tx, waking->manage.machine.id, wake_take_mac, waking);
+	return machine_each_mac(tx, waking->manage.machine.id, MAC_ANY, wake_take_mac, waking);
 }
 
 static int wake_event_run(struct inventory_tx *tx, struct inventory_job *job)

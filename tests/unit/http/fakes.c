@@ -140,6 +140,25 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	return finish(reason);
 }
 
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason)
+{
+	int err = boot_approve(boot, which, name, image, actor, machine, reason);
+
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve-shared %s name=%s by %s", which,
+		 name ? name : "-", actor);
+	return err;
+}
+
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine,
+		 shared ? "share" : "unshare", mac, actor);
+	return finish(reason);
+}
+
 /* Refuses the one whose name is fail_at. */
 int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
 		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason)
@@ -542,8 +561,9 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
+	(void)why;
 	return stage == STAGE_SCRIPT ? "do this" : "";
 }
 

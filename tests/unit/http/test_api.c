@@ -34,10 +34,12 @@ static void test_status(void **state)
 	assert_true(json_is_true(json_object_get(dhcp, "tftp")));
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "machines"), "BIOS");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "file"), "undionly.kpxe");
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(dhcp, "boot_files"), 0), "set")));
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 1), "set"), "old");
 	assert_true(
 		json_is_null(json_object_get(json_array_get(json_object_get(dhcp, "boot_files"), 0), "secure_boot")));
-	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 2);
-	shim = json_array_get(json_object_get(dhcp, "boot_files"), 1);
+	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 3);
+	shim = json_array_get(json_object_get(dhcp, "boot_files"), 2);
 	assert_string_equal(text_of(shim, "file"), "arm64-sb/snponly-shim.efi");
 	assert_string_equal(text_of(shim, "starts"), "arm64-sb/snponly.efi");
 	assert_string_equal(text_of(shim, "secure_boot"), "may be on where the firmware trusts Microsoft UEFI CA 2023");
@@ -264,6 +266,12 @@ static void test_actions(void **state)
 		  "mac pc-001 add 52:54:00:00:00:99 by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "",
 		  "mac pc-001 remove 52:54:00:00:00:99 by ctl" },
+		{ "PATCH", "/api/v1/machines/pc-001/macs/525400000099", "{\"shared\": true}",
+		  "mac pc-001 share 52:54:00:00:00:99 by ctl" },
+		{ "PATCH", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "{\"shared\": false}",
+		  "mac pc-001 unshare 52:54:00:00:00:99 by ctl" },
+		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"shared\": true}",
+		  "approve-shared 3 name=- by ctl" },
 		{ "PATCH", "/api/v1/machines/pc-001", "{\"note\": \"hello\"}", "set pc-001 note=hello by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "", "remove pc-002 by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "{\"for_good\": true}", "remove pc-002 for good by ctl" },
@@ -289,6 +297,8 @@ static void test_actions(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/deny", "not json"), 400);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001", "{\"note\": [1]}"), 400);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001", "{}"), 400);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001/macs/x", "{\"shared\": true}"), 400);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001/macs/525400000099", "{\"shared\": 1}"), 400);
 }
 
 static int make_group(struct inventory_tx *tx, void *arg)

@@ -274,8 +274,13 @@ static void test_bytes_of_old_ipxe(void **state)
 		{ "\xff"
 		  "FFFFFF"
 		  "FFFFC3",
+		  "\xc3" }, /* twice: as chain sends it. Not more often: */
+		{ "\xff"
+		  "FFFFFF"
+		  "FFFFFF"
+		  "FFFFC3",
 		  "\xff"
-		  "FFFFC3" }, /* once */
+		  "FFFFC3" },
 		{ "FFFFC3", "FFFFC3" },
 		{ "", "" },
 	};
