@@ -61,5 +61,6 @@ cd "$ROOT"
 depmod -b . "$(ls lib/modules)"
 { find . -mindepth 1 \( -path './proc/*' -o -path './dev/*' -o -path './sys/*' -o -path ./lib/firmware -o -path ./var/cache -o -path '*/kernel/*' \) -prune \
       -o -print | grep -vE 'brltty|espeak|/locale/|fonts|\.templates$'
-  find ./lib/modules -path '*/kernel/*' | grep -E '/(virtio|block|lib|ext4|jbd2)/[^/]*$|failover|virtio|mbcache|crc|ibft|iscsi|/scsi/(scsi|sd)_'; } |
+  find ./lib/modules -path '*/kernel/*' -type d                    # the kernel makes none by itself
+  find ./lib/modules -path '*/kernel/*' -type f | grep -E '/(virtio|block|lib|ext4|jbd2)/[^/]*$|failover|virtio|mbcache|crc|ibft|iscsi|/scsi/(scsi|sd)_'; } |
     cpio -oH newc --quiet | gzip -3 >"$OUT/initrd.gz"
