@@ -5,10 +5,7 @@
 #
 # The programs are those of its initrd (INSTALLER is what make-installer.sh makes), in a root directory, process and mount namespace of their
 # own and with no right to load modules: the answers are fetched, their preseed/run with them, a mirror is chosen, and its udebs are fetched and
-# set up. Of netcfg and the rest of the menu nothing is run. OUT gets
-#   syslog       what it said
-#   initrd.gz    the programs and the modules that a virtual machine needs, as they are after that; its init does what is next in the installer:
-#                the last line that iscsi-disk added to the item that fetches udebs, and installer-partitioner
+# set up. Of netcfg and the rest of the menu nothing is run. OUT gets root/, and syslog: what it said.
 set -euo pipefail
 [ -n "${RUN_INSTALLER:-}" ] || RUN_INSTALLER=1 exec unshare --mount --pid --fork --kill-child --propagation private "$0" "$@"
 umask 022
@@ -39,28 +36,3 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive DEBCONF
 sleep 0.3               # syslogd has the last lines
 cp "$ROOT/var/log/syslog" "$OUT/syslog"
 [ "$code" = 0 ]
-
-cat >"$ROOT/init" <<'X'
-#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run
-/lib/debian-installer/start-udev
-exec >/dev/console 2>&1
-syslogd -m 0 -O /var/log/syslog -S
-modprobe virtio_net; udevadm settle
-card=$(ls /sys/class/net | grep -v lo)
-printf '#!/bin/sh\n[ "$1" != bound ] || ip addr add $ip/24 dev $interface\n' >/run/bound; chmod 755 /run/bound
-ip link set lo up; ip link set "$card" up
-udhcpc -n -q -i "$card" -s /run/bound
-/bin/iscsi-disk
-grep iscsi-disk: /var/log/syslog
-/var/lib/dpkg/info/installer-partitioner.postinst
-X
-rm "$ROOT/e2e" "$ROOT/e2e-preseed" "$ROOT/run/iscsi-disk" "$ROOT/var/log/syslog"
-cd "$ROOT"
-depmod -b . "$(ls lib/modules)"
-{ find . -mindepth 1 \( -path './proc/*' -o -path './dev/*' -o -path './sys/*' -o -path ./lib/firmware -o -path ./var/cache -o -path '*/kernel/*' \) -prune \
-      -o -print | grep -vE 'brltty|espeak|/locale/|fonts|\.templates$'
-  find ./lib/modules -path '*/kernel/*' -type d                    # the kernel makes none by itself
-  find ./lib/modules -path '*/kernel/*' -type f | grep -E '/(virtio|block|lib|ext4|jbd2)/[^/]*$|failover|virtio|mbcache|crc|ibft|iscsi|/scsi/(scsi|sd)_'; } |
-    cpio -oH newc --quiet | gzip -3 >"$OUT/initrd.gz"
