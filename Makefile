@@ -161,6 +161,7 @@ install: all
 	install -D -m 755 $(B)/sanbootctl $(DESTDIR)$(PREFIX)/bin/sanbootctl
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sanbootd
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/sanbootd.service >$(DESTDIR)/lib/systemd/system/sanbootd.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/sanbootd/debian-installer packaging/debian-installer/*
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 # Some of what the demo and the tests made belongs to root.
 clean:
