@@ -84,6 +84,11 @@ static bool take_interface(struct config *config, const struct option *option, c
 	return strlen(value) < 16 && !strpbrk(value, " ,/\t") && add_text(config, option, value);
 }
 
+static bool take_folder(struct config *config, const struct option *option, const char *value)
+{
+	return value[0] == '/' && add_text(config, option, value);
+}
+
 static bool take_range(struct config *config, const struct option *option, const char *value)
 {
 	struct reason reason;
@@ -156,6 +161,7 @@ static const struct kind
 	a_range = { take_range,
 		    "FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)" },
 	a_dhcp_option = { take_dhcp_option, "no more than 64 DHCP options of at most 255 characters each" },
+	a_folder = { take_folder, "an absolute path of at most 255 characters (at most 8 of them)" },
 	yes_or_no = { take_yes, "yes or no" },
 	a_size = { take_cache_size, "a size such as 2G, less than the machine's memory, or 0 for none" },
 	a_number = { take_threads, "a number from 1 to 256" },
@@ -205,6 +211,10 @@ const struct option config_options[] = {
 	  .help = "what machines can boot besides their disk, NAME.conf each" },
 	{ "boot-files", "DIR", &a_path, MEMBER(boot_files), .otherwise = "STATE/boot-files",
 	  .help = "files that entries load: kernels, installers" },
+	{ "import-dir", "DIR", &a_folder, LIST(import_dirs.list, import_dirs.count), .otherwise = "none",
+	  .help = "files here may be named by imports over the network (with a token); the control socket may name any" },
+	{ "export-dir", "DIR", &a_folder, LIST(export_dirs.list, export_dirs.count), .otherwise = "none",
+	  .help = "the same for exports, which write files here" },
 	{ "cache-size", "SIZE", &a_size, MEMBER(cache_bytes), .otherwise = "an eighth of all",
 	  .help = "memory for what machines read of golden images; 0: none" },
 	{ "threads", "N", &a_number, MEMBER(threads), .otherwise = "one per core", .help = "I/O loops" },

@@ -12,6 +12,7 @@
 #include "boot/script/templates.h"
 #include "boot/login/objects.h"
 #include "boot/login/resume.h"
+#include "boot/operator/plans.h"
 #include "internal.h"
 
 #include <ctype.h>
@@ -58,6 +59,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	plans_free(boot->plans);
 	objects_free(boot->objects);
 	progress_free(boot);
 	flood_free(boot->flood);
@@ -102,6 +104,10 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		err = entries_new(&made->entries);
 	if (!err)
 		err = objects_new(made, &made->objects);
+	if (!err) {
+		made->plans = plans_new(made);
+		err = made->plans ? 0 : -ENOMEM;
+	}
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -117,6 +123,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->iscsi_port = iscsi_port;
 	progress_start(boot);
 	objects_start(boot->objects);
+	plans_start(boot->plans);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -137,6 +144,7 @@ void boot_free(struct boot *boot)
 		return;
 	progress_stop(boot);
 	objects_stop(boot->objects);
+	plans_stop(boot->plans);
 	in_flight_wait(&boot->in_flight);
 	boot_free_parts(boot);
 }

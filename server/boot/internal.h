@@ -14,6 +14,7 @@
 struct entries;
 struct flood;
 struct objects;
+struct plans;
 struct stages;
 struct templates;
 struct timeline;
@@ -62,6 +63,7 @@ struct boot {
 	struct warm *warm;
 	struct stages *stages;
 	struct objects *objects;
+	struct plans *plans;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */
 };

@@ -19,7 +19,12 @@ struct inventory;
 struct store;
 struct disk_env;
 
-enum { HTTP_PORTALS_MAX = 16 };
+enum { HTTP_PORTALS_MAX = 16, HTTP_FOLDERS_MAX = 8 };
+
+struct http_folders {
+	const char *list[HTTP_FOLDERS_MAX]; /* borrowed until http_stop */
+	unsigned count;
+};
 
 struct http_facts {
 	const char *version;
@@ -41,6 +46,8 @@ struct http_config {
 	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
 	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
 	const char *boot_files;	  /* what entries load, under /boot-files/PATH; NULL: nothing */
+	/* Where requests over the network may name files of the server's, to be imported or written (allowed.c). */
+	struct http_folders import_dirs, export_dirs;
 	/*
 	 * Fills in what main knows, and HTTP does not; HTTP frees what is in it. Called on HTTP's workers, several at
 	 * once.

@@ -54,11 +54,20 @@ API("GET", "/imports", LOGIN, handle_imports, nothing, 200, imports, "The last i
 API("GET", "/imports/{import}", LOGIN, handle_import, nothing, 200, import, "How far an import is")
 API("DELETE", "/imports/{import}", LOGIN, handle_import_cancel, nothing, 200, import,
     "Cancel an import: nothing of it stays")
+API("POST", "/images/empty", LOGIN, handle_image_create, image_new, 201, image_made,
+    "Make an image of zeroes, to install into")
+API("GET", "/jobs", LOGIN, handle_jobs, nothing, 200, jobs, "The last imports and exports, oldest first")
+API("GET", "/jobs/{job}", LOGIN, handle_job, nothing, 200, job, "How far an import or export is")
+API("DELETE", "/jobs/{job}", LOGIN, handle_job_cancel, nothing, 200, job, "Cancel it: nothing of it stays")
+API("POST", "/exports", LOGIN, handle_export, export_new, 202, job_begun,
+    "Write an image, or the disk of a machine that is off, to a file of the server's; its state is under /jobs")
 API("GET", "/images/{image}", LOGIN, handle_image, nothing, 200, image, "An image, or with @VERSION one version")
 API("DELETE", "/images/{image}", LOGIN, handle_image_remove, nothing, 200, removed,
     "Delete an image, or with @VERSION one version")
-API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, nothing, 200, published,
-    "Make a version the one that new machines get")
+API("PATCH", "/images/{image}", LOGIN, handle_version_set, version_set, 200, image,
+    "Set the state of a version, or the note about it")
+API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, publish, 200, published,
+    "Make a version the one that new machines get, now or at a time")
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
     "Make an image the one that new machines get")
 

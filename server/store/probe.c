@@ -393,6 +393,69 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 	return accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
 }
 
+/* ---- VDI ---- */
+
+struct vdi_header { /* VirtualBox's src/VBox/Storage/VDICore.h: version 1.1 */
+	char text[64];
+	struct le32 signature, version, header_size, type, flags;
+	char description[256];
+	struct le32 blocks_at, data_at, geometry[4], unused;
+	struct le64 size;
+	struct le32 block_size, block_extra, blocks, blocks_allocated;
+	uint8_t uuid[16], snapshot[16], parent[16], parent_snapshot[16];
+};
+_Static_assert(offsetof(struct vdi_header, size) == 368, "VDI header");
+
+enum { VDI_MAGIC_AT = 64, VDI_VERSION = 0x00010001, VDI_DYNAMIC = 1, VDI_FIXED = 2, VDI_DIFFERENCING = 4, VDI_FREE = -2 };
+
+/* The blocks must lie in the file: qemu-img would read what is cut off as zeroes. */
+static int vdi_check_blocks(const struct view *view, const struct vdi_header *h, struct reason *reason)
+{
+	uint64_t at = le32_get(h->blocks_at), left = le32_get(h->blocks), block = le32_get(h->block_size);
+	struct le32 table[VHD_CHUNK];
+
+	if (block < 512 || (block & (block - 1)) || left > STORE_SIZE_MAX / block || left * block < le64_get(h->size))
+		return reason_refuse(reason, -EINVAL, "is damaged: its VDI header makes no sense");
+	while (left) {
+		size_t count = (size_t)min_u64(left, VHD_CHUNK);
+
+		if (!view_read(view, at, table, count * sizeof(table[0])))
+			return reason_refuse(reason, -EINVAL, "is cut off or damaged: its VDI block table does not fit into it");
+		for (size_t i = 0; i < count; i++) {
+			uint32_t number = le32_get(table[i]);
+
+			if (number < (uint32_t)VDI_FREE && le32_get(h->data_at) + (number + 1) * block > view->size)
+				return reason_refuse(reason, -EINVAL,
+						     "is cut off: blocks of its disk lie beyond its end. Copy it again");
+		}
+		at += count * sizeof(table[0]);
+		left -= count;
+	}
+	return 0;
+}
+
+static int probe_vdi(const struct view *view, struct probe *probe, struct reason *reason)
+{
+	static const uint8_t no_parent[16];
+	struct vdi_header h;
+	int err;
+
+	if (!view_read(view, 0, &h, sizeof(h)))
+		return reason_refuse(reason, -EINVAL, "is cut off: a VDI header does not fit into it");
+	if (le32_get(h.version) != VDI_VERSION)
+		return reason_refuse(reason, -EINVAL,
+				     "is a VDI of another version than 1.1: convert it where it was made (VBoxManage clonemedium "
+				     "OLD NEW --format VDI)");
+	if (le32_get(h.type) == VDI_DIFFERENCING || memcmp(h.parent, no_parent, sizeof(no_parent)))
+		return reason_refuse(reason, -EINVAL,
+				     "is a VirtualBox snapshot, so it is not complete by itself: make one file of all first "
+				     "(VBoxManage clonemedium OLD NEW)");
+	if (le32_get(h.type) != VDI_DYNAMIC && le32_get(h.type) != VDI_FIXED)
+		return reason_refuse(reason, -EINVAL, "is a VDI of type %u, which nobody knows", le32_get(h.type));
+	err = vdi_check_blocks(view, &h, reason);
+	return err ? err : accept_size(probe, FORMAT_VDI, le64_get(h.size), reason);
+}
+
 /* ---- all of them ---- */
 
 static const struct foreign {
@@ -411,22 +474,21 @@ static const struct foreign {
 	{ 0, 6, "LUKS\xba\xbe",
 	  "is encrypted (LUKS): machines that boot from it could not ask for the key. Import the disk with its boot "
 	  "partition in the clear" },
-	{ 64, 4, "\x7f\x10\xda\xbe",
-	  "is a VirtualBox VDI: convert it first (qemu-img convert -f vdi -O qcow2 OLD NEW)" },
 	{ 0, 4, "QED\0", "is a QED image: convert it first (qemu-img convert -f qed -O qcow2 OLD NEW)" },
 	{ 0, 16, "WithoutFreeSpace",
 	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
 	{ 0, 16, "WithouFreSpacExt",
 	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
 	{ 0, 8, "MSWIM\0\0\0", "is a Windows WIM archive, not a disk: apply it to a virtual disk and import that" },
-	{ 0, 2, "\x1f\x8b", "is compressed: unpack it first (gunzip)" },
+	/* What is packed once is unpacked before it comes here (unpack.h). */
+	{ 0, 2, "\x1f\x8b", "is packed twice: unpack it first (gunzip)" },
 	{ 0, 6,
 	  "\xfd"
 	  "7zXZ\0",
-	  "is compressed: unpack it first (unxz)" },
-	{ 0, 4, "\x28\xb5\x2f\xfd", "is compressed: unpack it first (unzstd)" },
+	  "is packed twice: unpack it first (unxz)" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "is packed twice: unpack it first (unzstd)" },
 	{ 1, 3, "\x2a\x4d\x18",
-	  "is compressed (by pzstd): unpack it first (unzstd)" }, /* a skippable frame goes first */
+	  "is packed twice (by pzstd): unpack it first (unzstd)" }, /* a skippable frame goes first */
 	{ 0, 3, "BZh", "is compressed: unpack it first (bunzip2)" },
 	{ 0, 4, "PK\3\4", "is a ZIP archive: unpack it first (unzip)" },
 	{ 0, 6, "7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first (7z x)" },
@@ -442,7 +504,7 @@ static const struct ending {
 	enum image_format format;
 } endings[] = {
 	{ ".qcow2", FORMAT_QCOW2 }, { ".vhdx", FORMAT_VHDX }, { ".avhdx", FORMAT_VHDX },
-	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK },
+	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK }, { ".vdi", FORMAT_VDI },
 };
 
 static int probe_raw(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
@@ -469,7 +531,7 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
 {
 	struct vhd_footer footer;
-	uint8_t start[8] = { 0 };
+	uint8_t start[8] = { 0 }, magic[4];
 
 	if (!view->size)
 		return reason_refuse(reason, -EINVAL, "is empty");
@@ -481,6 +543,8 @@ int probe_image(const struct view *view, const char *file_name, struct probe *pr
 		return probe_vhdx(view, probe, reason);
 	if (!memcmp(start, "KDMV", 4))
 		return probe_vmdk(view, probe, reason);
+	if (view_read(view, VDI_MAGIC_AT, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic)))
+		return probe_vdi(view, probe, reason);
 	if (!memcmp(start, "conectix", 8) && view_read(view, 0, &footer, sizeof(footer)))
 		return probe_vhd(view, &footer, true, probe, reason);
 	if (view->size > sizeof(footer) && view_read(view, view->size - sizeof(footer), &footer, sizeof(footer)) &&
@@ -493,7 +557,7 @@ static const struct {
 	const char *name, *driver;
 } formats[] = {
 	[FORMAT_RAW] = { "raw", "raw" },    [FORMAT_QCOW2] = { "qcow2", "qcow2" }, [FORMAT_VHD] = { "VHD", "vpc" },
-	[FORMAT_VHDX] = { "VHDX", "vhdx" }, [FORMAT_VMDK] = { "VMDK", "vmdk" },
+	[FORMAT_VHDX] = { "VHDX", "vhdx" }, [FORMAT_VMDK] = { "VMDK", "vmdk" },	   [FORMAT_VDI] = { "VDI", "vdi" },
 };
 
 const char *probe_format_name(enum image_format format)

@@ -9,7 +9,7 @@
 #include "base/reason.h"
 #include "store/view.h"
 
-enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK };
+enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK, FORMAT_VDI };
 
 struct probe {
 	enum image_format format;

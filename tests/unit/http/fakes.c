@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct fake_boot fake_boot;
-struct import_status fake_import;
+struct job_status fake_import;
 
 /* ---- boot/ ---- */
 
@@ -389,13 +389,13 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 					     "",
 		 actor);
 	fake_import =
-		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
+		(struct job_status){ .id = 7, .stage = JOB_CONVERTING, .percent = 42, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
 	return 0;
 }
 
-int store_import_status(struct store *store, uint64_t id, struct import_status *status)
+int store_job_status(struct store *store, uint64_t id, struct job_status *status)
 {
 	(void)store;
 	if (id != 7)
@@ -404,22 +404,22 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 	return 0;
 }
 
-unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT])
+unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT])
 {
 	(void)store;
 	list[0] = fake_import;
 	return fake_import.id ? 1 : 0;
 }
 
-int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
+int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
 {
 	(void)store;
 	if (id != 7)
 		return reason_refuse(reason, -ENOENT, "there is no import %llu", (unsigned long long)id);
-	if (fake_import.stage == IMPORT_DONE)
+	if (fake_import.stage == JOB_DONE)
 		return reason_refuse(reason, -EALREADY, "import 7 is done");
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "cancel import 7 by %s", actor);
-	fake_import.stage = IMPORT_FAILED;
+	fake_import.stage = JOB_FAILED;
 	fake_import.canceled = true;
 	return 0;
 }

@@ -78,6 +78,6 @@ extern struct fake_boot fake_boot;
 void fake_boot_answer_all(void);
 unsigned fake_boot_waiting(void);
 
-extern struct import_status fake_import;
+extern struct job_status fake_import;
 
 #endif

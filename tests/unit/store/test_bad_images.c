@@ -107,11 +107,11 @@ static void test_each_is_explained(void **state)
 		"qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd",
 		f->dir);
 	for (size_t i = 0; i < array_len(bad); i++) {
-		struct import_status status;
+		struct job_status status;
 
 		run_command("cd %s && %s", f->dir, bad[i].made);
 		status = import_file(f, input(f, bad[i].file), "bad");
-		if (status.stage != IMPORT_FAILED || !strcasestr(status.text, bad[i].says) ||
+		if (status.stage != JOB_FAILED || !strcasestr(status.text, bad[i].says) ||
 		    !strcasestr(status.text, bad[i].also) || is_quoting(status.text))
 			fail_msg("%s: expected \"%s\" and \"%s\", got \"%s\"", bad[i].file, bad[i].says, bad[i].also,
 				 status.text);
