@@ -12,6 +12,8 @@
  * 2xx; otherwise what was refused and what to do about it was said, and *answer is NULL.
  */
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
+/* The same with bytes as the body. */
+bool client_put(const struct ctl *ctl, const char *path, const void *data, size_t len, json_t **answer);
 /* The same, and prints the answer where --json was given. An exit code. */
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
 /* The same; without --json the answer goes to show. Takes path, too (free(3)). An exit code. */

@@ -13,9 +13,12 @@ const struct command commands[] = {
 	  "sanbootctl image build debian --name debian --default\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
-	{ "image import", "FILE", 1, 1,
+	{ "image import", "FILE|-", 1, 1,
 	  "take a raw, qcow2, VHD, VHDX, VMDK or VDI file, also packed (gz, xz, zst), or a disk, as golden image",
-	  "sanbootctl image import debian.qcow2 --name debian --default", run_image_import },
+	  "sanbootctl image import debian.qcow2 --name debian --default\n"
+	  "curl -L URL | sanbootctl image import - --name debian\n"
+	  "sanbootctl --url http://10.0.0.1:8080 image import lab.vhdx.zst --name lab",
+	  run_image_import },
 	{ "image create", "", 0, 0, "an empty golden image, to install into", "sanbootctl image create --name windows --size 64G",
 	  run_image_create },
 	{ "image export", "NAME[@V] FILE", 2, 2, "write an image to a file of the server's",

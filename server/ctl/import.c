@@ -8,6 +8,7 @@
 #include "ctl/table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,37 @@ static int finish_import(const struct ctl *ctl, const json_t *status)
 static json_t *do_import(const struct ctl *ctl, json_t *body)
 {
 	return ctl_do_job(ctl, "/api/v1/images", body, "import");
+}
+
+/* What is no file of the server's is sent to it: a pipe, and with --url any file. */
+static int send_image(const struct ctl *ctl, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	bool input = !strcmp(file, "-");
+	struct stat st;
+	json_t *body, *status;
+	int code, fd = input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st))
+		return ctl_fail("", "%s: %s", file, strerror(errno));
+	body = json_pack("{s:s, s:s, s:b}", "upload", input ? "standard input" : slash ? slash + 1 : file, "name",
+			 ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
+	if (S_ISREG(st.st_mode) && !input)
+		json_object_set_new(body, "size_bytes", json_integer(st.st_size));
+	status = ctl_send_job(ctl, "/api/v1/images", body, "import", fd);
+	code = status ? finish_import(ctl, status) : EXIT_REFUSED;
+	json_decref(status);
+	if (!input)
+		close(fd);
+	return code;
+}
+
+/* Standard input that no path leads to. */
+static bool is_pipe(const char *text)
+{
+	struct stat st;
+
+	return !strcmp(text, "-") && !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 int ctl_import_image(const struct ctl *ctl, const char *path)
@@ -81,8 +113,8 @@ bool ctl_find_image_file(const char *text, char path[PATH_MAX])
 	struct stat st;
 
 	if (is_url(text)) {
-		ctl_fail("for example: curl -L -o /var/tmp/image URL; then import /var/tmp/image",
-			 "%s: an import reads a file of the server's own: download it first", text);
+		ctl_fail("for example: curl -L URL | sanbootctl image import - --name NAME",
+			 "%s: an import reads a file, or standard input", text);
 		return false;
 	}
 	if (stat(file, &st)) {
@@ -94,10 +126,8 @@ bool ctl_find_image_file(const char *text, char path[PATH_MAX])
 		return false;
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		ctl_fail("for example: zcat disk.raw.gz >/var/tmp/disk.raw; then import /var/tmp/disk.raw",
-			 "%s is neither a file nor a disk, and an import reads more than once: write it to a file "
-			 "first",
-			 text);
+		ctl_fail("for example: cat PIPE | sanbootctl image import - --name NAME",
+			 "%s is neither a file nor a disk: send what comes from it", text);
 		return false;
 	}
 	if (realpath(file, path))
@@ -115,8 +145,7 @@ int run_image_import(const struct ctl *ctl)
 			 "say what to call it: --name NAME");
 		return EXIT_USAGE;
 	}
-	if (ctl->url)
-		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
-				"an import reads a file of the server's own");
+	if (ctl->url || is_pipe(ctl->args[0]))
+		return send_image(ctl, ctl->args[0]);
 	return ctl_find_image_file(ctl->args[0], path) ? ctl_import_image(ctl, path) : EXIT_REFUSED;
 }

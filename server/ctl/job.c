@@ -10,13 +10,14 @@
 #include "ctl/image.h"
 #include "ctl/table.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { POLL_MS = 200, JOB_TEXT = 256 };
+enum { POLL_MS = 200, JOB_TEXT = 256, PIECE_BYTES = 1 << 20 };
 
 /* ---- interrupts ---- */
 
@@ -111,20 +112,83 @@ static json_t *follow(const struct ctl *ctl, int64_t id, const char *what)
 	return status;
 }
 
-json_t *ctl_do_job(const struct ctl *ctl, const char *path, json_t *body, const char *what)
+/* Fills data from fd as far as it goes: how much that is; -1 (said). */
+static ssize_t read_piece(int fd, char *data, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size && !interrupted) {
+		ssize_t n = read(fd, data + done, size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			ctl_fail("", "it cannot be read: %s", strerror(errno));
+			return -1;
+		}
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* All of it, and that it was all. False: said. */
+static bool send_all(const struct ctl *ctl, const char *base, int fd, struct progress *progress)
+{
+	char *data = malloc(PIECE_BYTES), path[128], text[64], done[TABLE_TEXT];
+	uint64_t at = 0;
+	json_t *answer;
+	ssize_t len = data ? read_piece(fd, data, PIECE_BYTES) : -1;
+	bool worked = len >= 0;
+
+	while (worked && len > 0 && !interrupted) {
+		snprintf(path, sizeof(path), "%s/data?offset=%llu", base, (unsigned long long)at);
+		worked = client_put(ctl, path, data, (size_t)len, &answer);
+		json_decref(answer);
+		at += (uint64_t)len;
+		snprintf(text, sizeof(text), "sending it: %s", table_bytes(done, (int64_t)at));
+		ctl_progress_show(progress, 0, text);
+		len = worked ? read_piece(fd, data, PIECE_BYTES) : 0;
+		worked = worked && len >= 0;
+	}
+	free(data);
+	if (!worked || interrupted)
+		return false;
+	snprintf(path, sizeof(path), "%s/end", base);
+	worked = client_call(ctl, "POST", path, NULL, &answer);
+	json_decref(answer);
+	return worked;
+}
+
+json_t *ctl_send_job(const struct ctl *ctl, const char *path, json_t *body, const char *what, int fd)
 {
 	struct sigaction before[array_len(signals)];
+	struct progress progress = { .quiet = ctl->json };
 	json_t *answer, *status = NULL;
+	char base[64];
 	int64_t id;
 
 	catch_signals(before);
 	if (client_call(ctl, "POST", path, body, &answer)) {
 		id = get_number(answer, what);
 		json_decref(answer);
-		status = follow(ctl, id, what);
+		snprintf(base, sizeof(base), "/api/v1/%ss/%lld", what, (long long)id);
+		if (fd < 0 || send_all(ctl, base, fd, &progress)) {
+			ctl_progress_end(&progress);
+			status = follow(ctl, id, what);
+		} else {
+			ctl_progress_end(&progress);
+			cancel_interrupted(ctl, base, what);
+		}
 	}
 	restore_signals(before);
 	return status;
+}
+
+json_t *ctl_do_job(const struct ctl *ctl, const char *path, json_t *body, const char *what)
+{
+	return ctl_send_job(ctl, path, body, what, -1);
 }
 
 /* ---- all of them ---- */

@@ -12,5 +12,7 @@
  * how it goes on. Shows that until it has ended: its last state; NULL where it was refused or could not be asked for (said).
  */
 json_t *ctl_do_job(const struct ctl *ctl, const char *path, json_t *body, const char *what);
+/* The same, where all that fd gives is sent first, to /api/v1/WHATs/N/data. */
+json_t *ctl_send_job(const struct ctl *ctl, const char *path, json_t *body, const char *what, int fd);
 
 #endif

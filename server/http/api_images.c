@@ -125,21 +125,25 @@ static enum import_use import_use(const json_t *body)
 void handle_image_import(struct request *request)
 {
 	const json_t *body = request->json;
-	const char *path = api_text(body, "path"), *name = api_text(body, "name");
+	const char *path = api_text(body, "path"), *name = api_text(body, "name"), *upload = api_text(body, "upload");
 	struct reason reason = { "" };
 	uint64_t id;
 	int err;
 
-	if (path[0] != '/' || !image_name_valid(name)) {
+	if (!image_name_valid(name)) {
 		reply_error(request, 400,
 			    "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
-			    path[0] != '/' ?
-				    "path must be the absolute path of a file on the server" :
-				    "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
+			    "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
 		return;
 	}
-	err = api_check_path(request, path, API_PATH_IMPORT, &reason);
-	if (!err)
+	err = upload[0] ? 0 : api_check_path(request, path, API_PATH_IMPORT, &reason);
+	if (!err && upload[0] && path[0])
+		err = reason_refuse(&reason, -EINVAL, "path is a file of the server's, upload one that is sent: not both");
+	if (!err && upload[0])
+		err = store_upload(request->http->config.store, upload, name,
+				   (uint64_t)json_integer_value(json_object_get(body, "size_bytes")), import_use(body),
+				   request->actor, &id, &reason);
+	else if (!err)
 		err = store_import(request->http->config.store, path, name, import_use(body), request->actor, &id, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");

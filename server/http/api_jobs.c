@@ -30,7 +30,8 @@ static int run_version_by_id(struct inventory_tx *tx, struct inventory_job *job)
 
 static json_t *job_json(const struct job_status *status, const char *number)
 {
-	static const char *const stages[] = { [JOB_QUEUED] = "queued",	     [JOB_CHECKING] = "checking",
+	static const char *const stages[] = { [JOB_QUEUED] = "queued",	     [JOB_RECEIVING] = "receiving",
+					      [JOB_CHECKING] = "checking",
 					      [JOB_CONVERTING] = "converting", [JOB_HASHING] = "hashing",
 					      [JOB_DONE] = "done",	     [JOB_FAILED] = "failed" };
 
@@ -71,7 +72,7 @@ static json_t *any_json(struct http *http, const struct job_status *status)
 {
 	json_t *json = job_json(status, "job");
 
-	json_object_set_new(json, "kind", json_string(status->kind == JOB_IMPORT ? "import" : "export"));
+	json_object_set_new(json, "kind", json_string(status->kind == JOB_EXPORT ? "export" : "import"));
 	json_object_set_new(json, "file", http_text_json(status->source));
 	add_version(http, status, json);
 	return json;
@@ -110,7 +111,7 @@ static void reply_all(struct request *request, const char *key, bool exports, jo
 	unsigned count = list ? store_job_list(request->http->config.store, list) : 0;
 
 	for (unsigned i = 0; i < count; i++)
-		if (exports || list[i].kind == JOB_IMPORT)
+		if (exports || list[i].kind != JOB_EXPORT)
 			json_array_append_new(all, as_json(request->http, &list[i]));
 	if (list)
 		reply_json(request, 200, json_pack("{s:O}", key, all));
@@ -163,6 +164,46 @@ void handle_jobs(struct request *request)
 void handle_job_cancel(struct request *request)
 {
 	cancel(request, any_json);
+}
+
+/* ---- what is sent ---- */
+
+void handle_import_data(struct request *request)
+{
+	struct reason reason = { "" };
+	uint64_t id;
+	int64_t offset;
+	int err;
+
+	if (!job_number(request, &id) || !request_arg_number(request, "offset", -1, 0, INT64_MAX, &offset))
+		return;
+	if (offset < 0) {
+		reply_error(request, 400, "the first piece has offset=0", "say where this piece belongs: offset=N");
+		return;
+	}
+	err = store_upload_write(request->http->config.store, id, (uint64_t)offset, request->body.data, request->body.len,
+				 &reason);
+	if (err)
+		reply_errno(request, err, reason.text, "see how far it is with: GET /api/v1/imports/N");
+	else
+		reply_json(request, 200,
+			   json_pack("{s:I, s:I}", "import", (json_int_t)id, "bytes_done",
+				     (json_int_t)offset + (json_int_t)request->body.len));
+}
+
+void handle_import_end(struct request *request)
+{
+	struct reason reason = { "" };
+	uint64_t id;
+	int err;
+
+	if (!job_number(request, &id))
+		return;
+	err = store_upload_end(request->http->config.store, id, &reason);
+	if (err)
+		reply_errno(request, err, reason.text, "");
+	else
+		reply_one(request, import_json);
 }
 
 /* ---- exports ---- */

@@ -49,8 +49,11 @@ API("DELETE", "/groups/{group}", LOGIN, handle_group_remove, nothing, 200, remov
 
 API("GET", "/images", LOGIN, handle_images, nothing, 200, images, "Golden images and their versions")
 API("POST", "/images", LOGIN, handle_image_import, import_new, 202, import_begun,
-    "Import a file of the server's as an image; its state is under /imports")
+    "Import a file of the server's, or what is sent (upload), as an image; its state is under /imports")
 API("GET", "/imports", LOGIN, handle_imports, nothing, 200, imports, "The last imports, oldest first")
+API("PUT", "/imports/{import}/data", LOGIN, handle_import_data, nothing, 200, import_received,
+    "Send a piece of what is imported: its bytes are the body (1 MiB at most), ?offset=N says where the last piece ended")
+API("POST", "/imports/{import}/end", LOGIN, handle_import_end, nothing, 200, import, "All of it was sent: import it")
 API("GET", "/imports/{import}", LOGIN, handle_import, nothing, 200, import, "How far an import is")
 API("DELETE", "/imports/{import}", LOGIN, handle_import_cancel, nothing, 200, import,
     "Cancel an import: nothing of it stays")

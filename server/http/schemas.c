@@ -314,7 +314,9 @@ const struct schema schema_images = { .name = "Images", MEMBERS(M("images", LIST
 		M("seconds_left", NUMBER | NOTHING)
 const struct schema schema_import_new = {
 	.name = "ImportNew",
-	MEMBERS(M("path", TEXT, .help = "of a file on the server"), M("name", TEXT),
+	MEMBERS(M("path", TEXT | OPTIONAL, .help = "of a file on the server"), M("name", TEXT),
+		M("upload", TEXT | OPTIONAL, .help = "instead of path: how the file is called whose bytes are sent next"),
+		M("size_bytes", NUMBER | OPTIONAL, .help = "of what is sent, where that is known"),
 		M("default", BOOL | OPTIONAL, .help = "new machines get it"),
 		M("volume", BOOL | OPTIONAL, .help = "it is for volumes: machines never get it by themselves")),
 	.example = "{\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
@@ -354,6 +356,9 @@ const struct schema schema_image_new = {
 const struct schema schema_image_made = {
 	.name = "ImageMade",
 	MEMBERS(M("name", TEXT, .help = "of its version"), M("state", TEXT), M("size_bytes", NUMBER), M("hint", TEXT)),
+};
+const struct schema schema_import_received = {
+	.name = "ImportReceived", MEMBERS(M("import", NUMBER), M("bytes_done", NUMBER, .help = "that have come so far"))
 };
 const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
 const struct schema schema_published = {

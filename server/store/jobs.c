@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const kind_words[] = { [JOB_IMPORT] = "import", [JOB_EXPORT] = "export" };
+static const char *const kind_words[] = { [JOB_IMPORT] = "import", [JOB_EXPORT] = "export", [JOB_UPLOAD] = "import" };
 
 static bool has_ended(const struct job *job)
 {
@@ -34,7 +34,7 @@ static struct job *take_next(struct store *store, enum job_kind kind, bool take)
 			next = job;
 	}
 	if (next && take)
-		next->status.stage = JOB_CHECKING;
+		next->status.stage = kind == JOB_UPLOAD ? JOB_RECEIVING : JOB_CHECKING;
 	return next;
 }
 
@@ -168,7 +168,27 @@ int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct
 	return 0;
 }
 
+struct job *jobs_find(struct store *store, uint64_t id)
+{
+	struct job *job = &store->jobs[id % JOBS_KEPT];
+
+	return id && job->status.id == id ? job : NULL;
+}
+
 /* ---- for perform ---- */
+
+void jobs_requeue(struct store *store, struct job *job, enum job_kind kind,
+		  void (*perform)(struct store *store, struct job *job))
+{
+	pthread_mutex_lock(&store->mutex);
+	job->status.kind = kind;
+	job->status.stage = JOB_QUEUED;
+	job->status.bytes_total = job->status.bytes_done = 0;
+	job->perform = perform;
+	if (!store->closing)
+		wake_lane(store, kind);
+	pthread_mutex_unlock(&store->mutex);
+}
 
 void job_set(struct store *store, struct job *job, enum job_stage stage, unsigned percent, const char *text,
 	     uint64_t bytes)
@@ -222,20 +242,20 @@ void job_end(struct store *store, struct job *job, int err, const char *text)
 
 /* ---- the public side ---- */
 
-/* Under the mutex. */
-static struct job *find(struct store *store, uint64_t id)
-{
-	struct job *job = &store->jobs[id % JOBS_KEPT];
-
-	return id && job->status.id == id ? job : NULL;
-}
-
 /* How far it is in bytes, and how fast. Under the mutex. */
 static void fill_bytes(const struct job *job, struct job_status *status)
 {
 	uint64_t elapsed_ms = time_monotonic_ms() - (uint64_t)job->since_ms;
 
 	status->seconds_left = -1;
+	if (status->kind == JOB_UPLOAD) {
+		status->bytes_per_s = elapsed_ms ? status->bytes_done * 1000 / elapsed_ms : 0;
+		if (status->bytes_total)
+			status->percent = (unsigned)min_u64(status->bytes_done / (status->bytes_total / 100 + 1), 100);
+		if (status->bytes_total > status->bytes_done && status->bytes_per_s)
+			status->seconds_left = (int64_t)((status->bytes_total - status->bytes_done) / status->bytes_per_s);
+		return;
+	}
 	if (has_ended(job) || status->stage == JOB_QUEUED || !status->bytes_total) {
 		status->bytes_done = status->stage == JOB_DONE ? status->bytes_total : 0;
 		return;
@@ -272,7 +292,7 @@ int store_job_status(struct store *store, uint64_t id, struct job_status *status
 	const struct job *job;
 
 	pthread_mutex_lock(&store->mutex);
-	job = find(store, id);
+	job = jobs_find(store, id);
 	if (job)
 		fill_status(store, job, status);
 	pthread_mutex_unlock(&store->mutex);
@@ -297,22 +317,23 @@ unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT])
 /* Under the mutex. 0: it ends, or (queued) has: *drop_it is what is left to do. */
 static int cancel(struct store *store, uint64_t id, const char *actor, struct job *drop_it, struct reason *reason)
 {
-	struct job *job = find(store, id);
+	struct job *job = jobs_find(store, id);
 
 	if (!job)
 		return reason_refuse(reason, -ENOENT, "there is no import or export %llu", (unsigned long long)id);
 	if (job->entering || job->status.stage == JOB_DONE)
 		return reason_refuse(reason, -EALREADY, "%s %llu is done: %s", kind_words[job->status.kind],
 				     (unsigned long long)id,
-				     job->status.kind == JOB_IMPORT ?
-					     "what it made goes with sanbootctl image remove" :
-					     "what it made is where it was to be");
+				     job->status.kind == JOB_EXPORT ?
+					     "what it made is where it was to be" :
+					     "what it made goes with sanbootctl image remove");
 	if (job->status.stage == JOB_FAILED)
 		return reason_refuse(reason, -EALREADY, "%s %llu has ended: %.300s", kind_words[job->status.kind],
 				     (unsigned long long)id, job->status.text);
 	job->cancel = true;
 	snprintf(job->canceled_by, sizeof(job->canceled_by), "%s", actor);
-	if (job->status.stage != JOB_QUEUED)
+	pthread_cond_broadcast(&store->changed);
+	if (job->status.stage != JOB_QUEUED || job->writing)
 		return 0;
 	*drop_it = *job;
 	job->fd = -1;
@@ -333,12 +354,12 @@ int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct
 	pthread_mutex_lock(&store->mutex);
 	err = cancel(store, id, actor, &dropped, reason);
 	if (!err)
-		was = find(store, id)->status;
+		was = jobs_find(store, id)->status;
 	pthread_mutex_unlock(&store->mutex);
 	drop(&dropped);
 	if (!err && was.stage == JOB_FAILED) /* else its worker says so when it has ended */
 		inventory_event(store->inventory, "info",
-				was.kind == JOB_IMPORT ? "image-import-canceled" : "export-canceled", actor, 0, was.name,
+				was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled", actor, 0, was.name,
 				"%s: %s", was.source, was.text);
 	return err;
 }

@@ -22,7 +22,14 @@ void jobs_fini(struct store *store);
  */
 int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct reason *reason);
 
+/* Under the mutex; NULL. */
+struct job *jobs_find(struct store *store, uint64_t id);
+
 /* ---- for perform ---- */
+
+/* What is left of it is another job's, of another kind. Nothing of job is used after this. */
+void jobs_requeue(struct store *store, struct job *job, enum job_kind kind,
+		  void (*perform)(struct store *store, struct job *job));
 
 /* text NULL: as it was; bytes: of the pass that begins with text, 0: not known. */
 void job_set(struct store *store, struct job *job, enum job_stage stage, unsigned percent, const char *text,

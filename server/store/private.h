@@ -25,7 +25,7 @@ struct reach;
 struct shared_disk;
 struct store_backend;
 
-enum { JOB_KINDS = JOB_EXPORT + 1, JOB_LANES = 2 };
+enum { JOB_KINDS = JOB_UPLOAD + 1, JOB_LANES = 2 };
 
 /* An import or an export: jobs.h. */
 struct job {
@@ -42,6 +42,8 @@ struct job {
 	void (*forget)(struct export *what);
 	/* under the mutex */
 	bool cancel;   /* it is to end */
+	bool received, writing; /* upload: all is there; a piece is being written */
+	int64_t touched_ms;	/* when the last one was; monotonic */
 	bool entering; /* too late for that: the inventory, or the folder, has it */
 	char canceled_by[ACTOR_TEXT];
 };

@@ -49,8 +49,8 @@ const char *store_inventory_path(const struct store *store);
 /* ---- images ---- */
 
 /* Imports and exports: what goes on in the background. Of each kind two run at a time, the others wait. */
-enum job_kind { JOB_IMPORT, JOB_EXPORT };
-enum job_stage { JOB_QUEUED, JOB_CHECKING, JOB_CONVERTING, JOB_HASHING, JOB_DONE, JOB_FAILED };
+enum job_kind { JOB_IMPORT, JOB_EXPORT, JOB_UPLOAD /* an import that is still being sent to us */ };
+enum job_stage { JOB_QUEUED, JOB_RECEIVING, JOB_CHECKING, JOB_CONVERTING, JOB_HASHING, JOB_DONE, JOB_FAILED };
 
 /* What is imported for: a first version is published, so that machines get it, unless it is for volumes only. */
 enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
@@ -78,6 +78,16 @@ struct job_status {
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
+/*
+ * The same of what is sent to us: bytes in order, a piece at a time, then store_upload_end. file: how it was called, for its
+ * ending and for people; size_bytes: of all of it, 0: not known. Nothing for ten minutes ends it.
+ */
+int store_upload(struct store *store, const char *file, const char *name, uint64_t size_bytes, enum import_use use,
+		 const char *actor, uint64_t *id, struct reason *reason);
+/* offset: where the last piece ended (bytes_done), else -ESTALE. -ENOENT, -EALREADY, -EBUSY, -ENOSPC with a sentence. */
+int store_upload_write(struct store *store, uint64_t id, uint64_t offset, const void *data, size_t len,
+		       struct reason *reason);
+int store_upload_end(struct store *store, uint64_t id, struct reason *reason);
 /*
  * An image of zeroes, for an installation; at once. Its version is one to test: new machines do not get it by themselves.
  * -EINVAL (name, size), -ENOTUNIQ, -EEXIST (there is an image of that name), -ENOSPC.

@@ -389,7 +389,7 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 					     "",
 		 actor);
 	fake_import =
-		(struct job_status){ .id = 7, .stage = JOB_CONVERTING, .percent = 42, .text = "converting" };
+		(struct job_status){ .id = 7, .stage = JOB_CONVERTING, .percent = 42, .seconds_left = -1, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
 	return 0;
@@ -422,6 +422,65 @@ int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct
 	fake_import.stage = JOB_FAILED;
 	fake_import.canceled = true;
 	return 0;
+}
+
+int store_create_image(struct store *store, const char *name, uint64_t size_bytes, const char *actor,
+		       struct image_version *version, struct reason *reason)
+{
+	(void)store;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "create %s of %llu by %s", name,
+		 (unsigned long long)size_bytes, actor);
+	*version = (struct image_version){ .number = 1, .state = VERSION_TEST, .size_bytes = size_bytes };
+	snprintf(version->image, sizeof(version->image), "%.63s", name);
+	return finish(reason);
+}
+
+struct export_format {
+	const char *name;
+};
+
+const struct export_format *store_export_format(const char *name)
+{
+	static const struct export_format vhdx = { "vhdx" };
+
+	return strcmp(name, "vhdx") ? NULL : &vhdx;
+}
+
+const char *store_export_formats(void)
+{
+	return "vhdx";
+}
+
+static int begin_export(const char *what, const struct store_export *how, uint64_t *id, struct reason *reason)
+{
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "export %s to %s as %s%s by %s", what, how->path,
+		 how->format->name, how->force ? " by force" : "", how->actor);
+	fake_import = (struct job_status){
+		.id = 7, .kind = JOB_EXPORT, .stage = JOB_CONVERTING, .percent = 50, .bytes_total = 100, .bytes_done = 50,
+		.bytes_per_s = 10, .seconds_left = 5
+	};
+	*id = 7;
+	return finish(reason);
+}
+
+int store_export_version(struct store *store, const struct image_version *version, const struct store_export *how,
+			 uint64_t *id, struct reason *reason)
+{
+	(void)store;
+	return begin_export(version->image, how, id, reason);
+}
+
+int boot_export(struct boot *boot, const char *machine, const struct store_export *how, uint64_t *job,
+		struct reason *reason)
+{
+	(void)boot;
+	return begin_export(machine, how, job, reason);
+}
+
+void boot_look_at_plans(struct boot *boot)
+{
+	(void)boot;
+	fake_boot.looked_at_plans++;
 }
 
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)

@@ -61,6 +61,7 @@ int inventory_do(struct fixture *fixture, int (*run)(struct inventory_tx *tx, vo
 struct fake_boot {
 	struct inventory *inventory;
 	struct boot_ask last_ask;
+	unsigned looked_at_plans;
 	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
 	char last_fetch[256];
 	struct stage_record arriving; /* at_ms 0: nothing */
