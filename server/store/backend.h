@@ -75,6 +75,11 @@ struct store_backend {
 	void (*reclaim)(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
 	/* A closed object and all that it stands on, for qemu-img (chain.h). NULL: it has no files. */
 	int (*open_chain)(struct store *store, const char *object, struct convert_chain *chain, struct reason *reason);
+	/*
+	 * Does an object, known or not, stand on this file of images/, whatever the inventory says of it? NULL: that cannot
+	 * differ.
+	 */
+	bool (*stands_on)(struct store *store, const char *object, const char *version_file);
 	/* Of an object that no volume names: was it never used? Then what made it did not commit, and the object goes. */
 	bool (*is_unused)(struct store *store, const char *object);
 };

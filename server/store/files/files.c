@@ -285,4 +285,5 @@ const struct store_backend store_files = {
 	.reclaim = files_reclaim,
 	.is_unused = files_is_unused,
 	.open_chain = files_open_chain,
+	.stands_on = files_stands_on,
 };

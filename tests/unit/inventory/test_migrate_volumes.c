@@ -47,7 +47,10 @@ static const struct view {
 	{ "sequences", "SELECT name, seq FROM sqlite_sequence ORDER BY name",
 	  "SELECT name, seq FROM sqlite_sequence WHERE name <> 'volume' ORDER BY name" },
 	{ "image", "SELECT * FROM image ORDER BY id", NULL },
-	{ "image_version", "SELECT * FROM image_version ORDER BY id", NULL },
+	{ "image_version",
+	  "SELECT id, image_id, number, published, file, format, size_bytes, sha256, inode, mtime_ns, created_ms, source, warnings FROM "
+	  "image_version ORDER BY id",
+	  NULL },
 	{ "machine_mac", "SELECT * FROM machine_mac ORDER BY id", NULL },
 	{ "machine_group", "SELECT * FROM machine_group ORDER BY id", NULL },
 	{ "boot", "SELECT * FROM boot ORDER BY machine_id, number", NULL },

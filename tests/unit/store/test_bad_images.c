@@ -87,8 +87,12 @@ static const struct bad bad[] = {
 	{ "flat.vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat a.raw flat.vmdk", "other files",
 	  "qemu-img convert -O qcow2" },
 
-	{ "whole.vdi", "cp a.vdi whole.vdi", "VirtualBox VDI", "qemu-img convert -f vdi" },
-	{ "cut.vdi", "head -c 2000000 a.vdi >cut.vdi", "VirtualBox VDI", "qemu-img convert -f vdi" },
+	{ "cut.vdi", "head -c 2000000 a.vdi >cut.vdi", "cut off", "Copy it again" },
+	{ "start.vdi", "head -c 300 a.vdi >start.vdi", "cut off", "VDI header" },
+	{ "old.vdi", "cp a.vdi old.vdi; printf '\\0' | dd of=old.vdi bs=1 seek=68 conv=notrunc status=none", "another version",
+	  "VBoxManage" },
+	{ "diff.vdi", "cp a.vdi diff.vdi; printf '\\4' | dd of=diff.vdi bs=1 seek=76 conv=notrunc status=none", "snapshot",
+	  "VBoxManage" },
 };
 
 static bool is_quoting(const char *text)
