@@ -33,6 +33,7 @@ struct export_work {
 	struct policy policy;
 	bool beside_us; /* on the file system of the state directory, whose reserve it must leave */
 	bool no_space;
+	enum job_stage stage;
 	int out;
 	char hidden[64]; /* the folder where it is made; "": it has no name */
 	struct reason reason;
@@ -61,7 +62,7 @@ static bool work_step(void *arg, unsigned percent)
 	struct export_work *work = arg;
 	struct reason reason;
 
-	job_set(work->store, work->job, JOB_CONVERTING, percent, NULL, 0);
+	job_set(work->store, work->job, work->stage, percent, NULL, 0);
 	work->no_space = check_room(work, 0, &reason) == -ENOSPC;
 	return !work->store->closing && !work->no_space && !job_is_canceled(work->store, work->job);
 }
@@ -229,6 +230,7 @@ static int work_run(struct export_work *work)
 	if (err)
 		return err == -ECANCELED ? refuse_stopped(work) : err;
 	snprintf(text, sizeof(text), "converting to %s", what->format->shown);
+	work->stage = JOB_CONVERTING;
 	job_set(work->store, work->job, JOB_CONVERTING, 0, text, what->size_bytes);
 	err = convert_export(&how, &work->reason);
 	if (err == -ECANCELED)
@@ -238,7 +240,9 @@ static int work_run(struct export_work *work)
 
 void export_perform(struct store *store, struct job *job)
 {
-	struct export_work work = { .store = store, .job = job, .what = job->what, .out = -1 };
+	struct export_work work = {
+		.store = store, .job = job, .what = job->what, .stage = JOB_CHECKING, .out = -1
+	};
 	const struct job_status *status = &job->status;
 	char text[sizeof(status->text)];
 	int err;

@@ -130,6 +130,7 @@ static bool step(void *arg)
 static int explain(const struct tool *tool, const struct unpacking *u, const struct box_end *end, struct reason *reason)
 {
 	char words[WORDS_TEXT];
+	const char *from;
 
 	if (u->too_large)
 		return reason_refuse(reason, -EFBIG, "unpacks to more than 16 TiB, the largest disk that can be imported");
@@ -141,7 +142,8 @@ static int explain(const struct tool *tool, const struct unpacking *u, const str
 	if (end->code == NOT_FOUND)
 		return reason_refuse(reason, -EIO, "is packed by %s, which this server lacks: apt install %s, or unpack it first",
 				     tool->name, tool->package);
-	log_escape(words, sizeof(words), end->text, strcspn(end->text, "\n"));
+	from = end->text + strspn(end->text, "\n"); /* where gzip begins */
+	log_escape(words, sizeof(words), from, strcspn(from, "\n"));
 	return reason_refuse(reason, -EUCLEAN, "is damaged or cut off: copy it again. %s says: %s", tool->name,
 			     words[0] ? words : "nothing");
 }
