@@ -153,6 +153,8 @@ static void test_the_api_is_closed(void **state)
 		{ "GET", "imports" },
 		{ "GET", "imports/7" },
 		{ "DELETE", "imports/7" },
+		{ "PUT", "imports/7/data?offset=0" },
+		{ "POST", "imports/7/end" },
 		{ "POST", "images/empty" },
 		{ "GET", "jobs" },
 		{ "GET", "jobs/7" },
