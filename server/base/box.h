@@ -17,7 +17,7 @@
 
 enum {
 	BOX_FILES = 12,
-	BOX_FIRST = 3,	   /* the first file's number in the child */
+	BOX_FIRST = 3,	  /* the first file's number in the child */
 	BOX_TEXT = 16384, /* kept of what it says on standard error */
 };
 
@@ -25,10 +25,10 @@ struct box {
 	const char *const *argv; /* NULL ends; argv[0] is an absolute path */
 	int files[BOX_FILES];
 	unsigned file_count;
-	int input;		  /* its standard input; -1: nothing */
-	const char *setting;	  /* "NAME=VALUE" of its environment; NULL: none but LC_ALL and PATH */
-	unsigned memory_mib;	  /* of address space */
-	unsigned timeout_ms;	  /* 0: none */
+	int input;	     /* its standard input; -1: nothing */
+	const char *setting; /* "NAME=VALUE" of its environment; NULL: none but LC_ALL and PATH */
+	unsigned memory_mib; /* of address space */
+	unsigned timeout_ms; /* 0: none */
 	/* What it prints, as it comes. False: that is enough, and it is killed. NULL: thrown away. */
 	bool (*take)(void *arg, const void *data, size_t len);
 	/* A few times a second; false: stop. May be NULL. */
@@ -37,10 +37,10 @@ struct box {
 };
 
 struct box_end {
-	int code;     /* exit status; -1: killed by a signal */
-	int signal;   /* that one; 0 */
-	bool enough;  /* take said so: code and signal mean nothing */
-	size_t len;   /* of text */
+	int code;	     /* exit status; -1: killed by a signal */
+	int signal;	     /* that one; 0 */
+	bool enough;	     /* take said so: code and signal mean nothing */
+	size_t len;	     /* of text */
 	char text[BOX_TEXT]; /* the beginning of its standard error */
 };
 

@@ -134,8 +134,8 @@ static int say_refusal(const struct exchange *exchange)
 }
 
 /* text NULL: no body. */
-static bool call(const struct ctl *ctl, const char *method, const char *path, const char *type, const void *body, size_t len,
-		 json_t **answer)
+static bool call(const struct ctl *ctl, const char *method, const char *path, const char *type, const void *body,
+		 size_t len, json_t **answer)
 {
 	struct exchange exchange;
 	CURLcode code;

@@ -19,8 +19,8 @@ const struct command commands[] = {
 	  "curl -L URL | sanbootctl image import - --name debian\n"
 	  "sanbootctl --url http://10.0.0.1:8080 image import lab.vhdx.zst --name lab",
 	  run_image_import },
-	{ "image create", "", 0, 0, "an empty golden image, to install into", "sanbootctl image create --name windows --size 64G",
-	  run_image_create },
+	{ "image create", "", 0, 0, "an empty golden image, to install into",
+	  "sanbootctl image create --name windows --size 64G", run_image_create },
 	{ "image export", "NAME[@V] FILE", 2, 2, "write an image to a file of the server's",
 	  "sanbootctl image export debian@2 /srv/exports/debian.vhdx\n"
 	  "sanbootctl image export debian /srv/exports/debian.img --format raw --force",

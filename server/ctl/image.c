@@ -50,7 +50,7 @@ void ctl_progress_end(struct progress *progress)
 static const char *remark(const json_t *image, const json_t *version, bool newest, char text[REMARK_TEXT])
 {
 	char at[TABLE_TEXT];
-	const char *who = !newest					 ? "" :
+	const char *who = !newest					  ? "" :
 			  json_is_true(json_object_get(image, "default")) ? "new machines get this one" :
 									    "the newest published";
 	const char *note = get_text(version, "note");
@@ -146,7 +146,8 @@ static void print_image(const struct ctl *ctl, const json_t *image)
 	print_field("image", "%s%s", get_text(image, "name"),
 		    json_is_true(json_object_get(image, "default")) ? " (default)" : "");
 	if (get_number(image, "published"))
-		print_field("new machines", "%s@%lld", get_text(image, "name"), (long long)get_number(image, "published"));
+		print_field("new machines", "%s@%lld", get_text(image, "name"),
+			    (long long)get_number(image, "published"));
 	if (get_number(image, "outdated"))
 		print_field("outdated", "%lld of its machines have an older version (sanbootctl machine list)",
 			    (long long)get_number(image, "outdated"));

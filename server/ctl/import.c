@@ -54,8 +54,11 @@ static int send_image(const struct ctl *ctl, const char *file)
 
 	if (fd < 0 || fstat(fd, &st))
 		return ctl_fail("", "%s: %s", file, strerror(errno));
-	body = json_pack("{s:s, s:s, s:b}", "upload", input ? "standard input" : slash ? slash + 1 : file, "name",
-			 ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
+	body = json_pack("{s:s, s:s, s:b}", "upload",
+			 input ? "standard input" :
+			 slash ? slash + 1 :
+				 file,
+			 "name", ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
 	if (S_ISREG(st.st_mode) && !input)
 		json_object_set_new(body, "size_bytes", json_integer(st.st_size));
 	status = ctl_send_job(ctl, "/api/v1/images", body, "import", fd);

@@ -83,10 +83,12 @@ static const char *describe(const json_t *status, char text[JOB_TEXT])
 		return text;
 	}
 	snprintf(left, sizeof(left), json_integer_value(seconds) < 120 ? "%lld s" : "%lld min",
-		 (long long)(json_integer_value(seconds) < 120 ? json_integer_value(seconds) : json_integer_value(seconds) / 60));
-	snprintf(text, JOB_TEXT, "%.120s: %s of %s, %s/s, %s left", does, table_bytes(done, get_number(status, "bytes_done")),
-		 table_bytes(total, get_number(status, "bytes_total")), table_bytes(rate, get_number(status, "bytes_per_s")),
-		 left);
+		 (long long)(json_integer_value(seconds) < 120 ? json_integer_value(seconds) :
+								 json_integer_value(seconds) / 60));
+	snprintf(text, JOB_TEXT, "%.120s: %s of %s, %s/s, %s left", does,
+		 table_bytes(done, get_number(status, "bytes_done")),
+		 table_bytes(total, get_number(status, "bytes_total")),
+		 table_bytes(rate, get_number(status, "bytes_per_s")), left);
 	return text;
 }
 
@@ -268,7 +270,8 @@ int run_image_imports(const struct ctl *ctl)
 
 int run_image_cancel(const struct ctl *ctl)
 {
-	return client_act(ctl, "DELETE", client_path("jobs", ctl->args[0], NULL), NULL, "canceled; nothing of it stays");
+	return client_act(ctl, "DELETE", client_path("jobs", ctl->args[0], NULL), NULL,
+			  "canceled; nothing of it stays");
 }
 
 /* ---- exports ---- */
@@ -317,8 +320,8 @@ static int do_export(const struct ctl *ctl, const char *kind)
 	if (!whole_path(ctl, file, path))
 		return EXIT_REFUSED;
 	status = ctl_do_job(ctl, "/api/v1/exports",
-			    json_pack("{s:s, s:s, s:s, s:b}", kind, what, "path", path, "format", format_of(ctl, file), "force",
-				      ctl->options[OPTION_FORCE] != NULL),
+			    json_pack("{s:s, s:s, s:s, s:b}", kind, what, "path", path, "format", format_of(ctl, file),
+				      "force", ctl->options[OPTION_FORCE] != NULL),
 			    "job");
 	if (!status)
 		return EXIT_REFUSED;

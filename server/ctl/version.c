@@ -40,8 +40,8 @@ int run_image_publish(const struct ctl *ctl)
 	int64_t at_ms = 0;
 
 	if (at && strcmp(at, "none") && !when_parse(at, time_unix_ms(), &at_ms)) {
-		ctl_fail("for example: --at \"2027-01-04 06:00\", --at 22:30, --at +8h, or --at none", "--at %s: this is no time",
-			 at);
+		ctl_fail("for example: --at \"2027-01-04 06:00\", --at 22:30, --at +8h, or --at none",
+			 "--at %s: this is no time", at);
 		return EXIT_USAGE;
 	}
 	if (at)
@@ -88,6 +88,7 @@ int run_image_create(const struct ctl *ctl)
 		return EXIT_USAGE;
 	}
 	return client_show(ctl, "POST", client_path("images", "empty", NULL),
-			   json_pack("{s:s, s:s}", "name", ctl->options[OPTION_NAME], "size", ctl->options[OPTION_SIZE]),
+			   json_pack("{s:s, s:s}", "name", ctl->options[OPTION_NAME], "size",
+				     ctl->options[OPTION_SIZE]),
 			   print_created);
 }

@@ -95,9 +95,9 @@ bool when_parse(const char *text, int64_t now_ms, int64_t *at_ms)
 		*at_ms = (int64_t)now * 1000;
 		return now > 0;
 	}
-	if (!take_number(&text, 4, 1971, 9999, &year) || !take_char(&text, "-") || !take_number(&text, 2, 1, 12, &month) ||
-	    !take_char(&text, "-") || !take_number(&text, 2, 1, 31, &tm.tm_mday) || !take_char(&text, " T") ||
-	    !take_clock(text, &tm))
+	if (!take_number(&text, 4, 1971, 9999, &year) || !take_char(&text, "-") ||
+	    !take_number(&text, 2, 1, 12, &month) || !take_char(&text, "-") ||
+	    !take_number(&text, 2, 1, 31, &tm.tm_mday) || !take_char(&text, " T") || !take_clock(text, &tm))
 		return false;
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;

@@ -58,9 +58,10 @@ int api_check_path(const struct request *request, const char *path, enum api_pat
 		if (is_inside(real, allowed->list[i]))
 			return 0;
 	if (!allowed->count)
-		return reason_refuse(reason, -EPERM,
-				     "over the network no file of the server may be named: set %s = FOLDER in sanbootd.conf, or "
-				     "run sanbootctl on the server",
-				     key);
+		return reason_refuse(
+			reason, -EPERM,
+			"over the network no file of the server may be named: set %s = FOLDER in sanbootd.conf, or "
+			"run sanbootctl on the server",
+			key);
 	return reason_refuse(reason, -EPERM, "that file is in none of the folders that %s allows", key);
 }

@@ -49,9 +49,10 @@ static json_t *find_image(json_t *images, const struct image_version *version)
 	json_array_foreach(images, i, image)
 		if (!strcmp(api_text(image, "name"), version->image))
 			return image;
-	image = json_pack("{s:s, s:b, s:o, s:i, s:i, s:I, s:[]}", "name", version->image, "default", version->is_default,
-			  "published", version->newest ? json_integer(version->newest) : json_null(), "machines", 0,
-			  "outdated", 0, "allocated_bytes", (json_int_t)0, "versions");
+	image = json_pack("{s:s, s:b, s:o, s:i, s:i, s:I, s:[]}", "name", version->image, "default",
+			  version->is_default, "published",
+			  version->newest ? json_integer(version->newest) : json_null(), "machines", 0, "outdated", 0,
+			  "allocated_bytes", (json_int_t)0, "versions");
 	json_array_append_new(images, image);
 	return image;
 }
@@ -138,13 +139,15 @@ void handle_image_import(struct request *request)
 	}
 	err = upload[0] ? 0 : api_check_path(request, path, API_PATH_IMPORT, &reason);
 	if (!err && upload[0] && path[0])
-		err = reason_refuse(&reason, -EINVAL, "path is a file of the server's, upload one that is sent: not both");
+		err = reason_refuse(&reason, -EINVAL,
+				    "path is a file of the server's, upload one that is sent: not both");
 	if (!err && upload[0])
 		err = store_upload(request->http->config.store, upload, name,
 				   (uint64_t)json_integer_value(json_object_get(body, "size_bytes")), import_use(body),
 				   request->actor, &id, &reason);
 	else if (!err)
-		err = store_import(request->http->config.store, path, name, import_use(body), request->actor, &id, &reason);
+		err = store_import(request->http->config.store, path, name, import_use(body), request->actor, &id,
+				   &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
@@ -165,16 +168,16 @@ void handle_image_create(struct request *request)
 	if (!api_scalar_text(json_object_get(body, "size"), size, sizeof(size)) || !parse_size(size, &size_bytes))
 		err = reason_refuse(&reason, -EINVAL, "size: expected a size such as 64G");
 	if (!err)
-		err = store_create_image(request->http->config.store, api_text(body, "name"), size_bytes, request->actor,
-					 &version, &reason);
+		err = store_create_image(request->http->config.store, api_text(body, "name"), size_bytes,
+					 request->actor, &version, &reason);
 	if (err) {
 		reply_errno(request, err, reason.text, "");
 		return;
 	}
 	snprintf(text, sizeof(text), "%s@%u", version.image, version.number);
 	reply_json(request, 201,
-		   json_pack("{s:s, s:s, s:I, s:s}", "name", text, "state", version_state_name(version.state), "size_bytes",
-			     (json_int_t)version.size_bytes, "hint",
+		   json_pack("{s:s, s:s, s:I, s:s}", "name", text, "state", version_state_name(version.state),
+			     "size_bytes", (json_int_t)version.size_bytes, "hint",
 			     "give it to a machine to install into: sanbootctl machine set M image=NAME@V"));
 }
 

@@ -30,10 +30,11 @@ static int run_version_by_id(struct inventory_tx *tx, struct inventory_job *job)
 
 static json_t *job_json(const struct job_status *status, const char *number)
 {
-	static const char *const stages[] = { [JOB_QUEUED] = "queued",	     [JOB_RECEIVING] = "receiving",
-					      [JOB_CHECKING] = "checking",
-					      [JOB_CONVERTING] = "converting", [JOB_HASHING] = "hashing",
-					      [JOB_DONE] = "done",	     [JOB_FAILED] = "failed" };
+	static const char *const stages[] = {
+		[JOB_QUEUED] = "queued",	 [JOB_RECEIVING] = "receiving", [JOB_CHECKING] = "checking",
+		[JOB_CONVERTING] = "converting", [JOB_HASHING] = "hashing",	[JOB_DONE] = "done",
+		[JOB_FAILED] = "failed"
+	};
 
 	return json_pack("{s:I, s:s, s:b, s:o, s:i, s:o, s:I, s:I, s:I, s:o}", number, (json_int_t)status->id, "stage",
 			 stages[status->stage], "canceled", status->canceled, "name", http_text_json(status->name),
@@ -181,8 +182,8 @@ void handle_import_data(struct request *request)
 		reply_error(request, 400, "the first piece has offset=0", "say where this piece belongs: offset=N");
 		return;
 	}
-	err = store_upload_write(request->http->config.store, id, (uint64_t)offset, request->body.data, request->body.len,
-				 &reason);
+	err = store_upload_write(request->http->config.store, id, (uint64_t)offset, request->body.data,
+				 request->body.len, &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "see how far it is with: GET /api/v1/imports/N");
 	else

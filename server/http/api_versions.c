@@ -10,21 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool api_parse_image(struct request *request, char name[NAME_MAX_TEXT], unsigned *number)
-{
-	if (version_name_parse(request->params[0], name, number))
-		return true;
-	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
-		    "this is no image name");
-	return false;
-}
-
-void api_reply_no_image(struct request *request)
-{
-	reply_error(request, 404, "see what there is with: sanbootctl image list", "there is no image %s",
-		    request->params[0]);
-}
-
 /* One version, by name: what is done with it, and what is answered. */
 struct version_change {
 	struct inventory_job job;
@@ -75,7 +60,8 @@ static int run_publish(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	if (change->at_ms < 0)
-		return version_publish_by(tx, published->version.id, change->request->actor, published, &change->reason);
+		return version_publish_by(tx, published->version.id, change->request->actor, published,
+					  &change->reason);
 	err = version_plan(tx, published->version.id, change->at_ms, change->request->actor, &change->reason);
 	if (err)
 		return err;

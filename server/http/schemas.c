@@ -230,8 +230,9 @@ const struct schema schema_machine = {
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL),
 		M("image_published", NUMBER | NOTHING | OPTIONAL, .help = "the version that a reset would give it"),
-		M("outdated", BOOL | OPTIONAL, .help = "its version is older than what is published"), M("sessions", LIST, .of = &session),
-		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
+		M("outdated", BOOL | OPTIONAL, .help = "its version is older than what is published"),
+		M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk), M("portals", LIST),
+		M("lease", OBJECT | NOTHING, .of = &lease),
 		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
 		M("snapshots", LIST | OPTIONAL, .of = &snapshot),
 		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
@@ -293,12 +294,14 @@ static const struct schema version = {
 const struct schema schema_image = {
 	.name = "Image",
 	MEMBERS(M("name", TEXT), M("default", BOOL), M("published", NUMBER | NOTHING, .help = "the newest of them"),
-		M("machines", NUMBER), M("outdated", NUMBER, .help = "how many of these have an older version than is published"),
+		M("machines", NUMBER),
+		M("outdated", NUMBER, .help = "how many of these have an older version than is published"),
 		M("allocated_bytes", NUMBER), M("versions", LIST, .of = &version)),
 };
 const struct schema schema_version_set = {
 	.name = "ImageVersionSet",
-	MEMBERS(M("state", TEXT | OPTIONAL, .help = "draft: nobody gets it; test: who names it does; retired: nobody new does"),
+	MEMBERS(M("state", TEXT | OPTIONAL,
+		  .help = "draft: nobody gets it; test: who names it does; retired: nobody new does"),
 		M("note", TEXT | OPTIONAL)),
 	.example = "{\"state\": \"retired\", \"note\": \"its kernel hangs on the old laptops\"}",
 };
@@ -309,13 +312,14 @@ const struct schema schema_publish = {
 };
 const struct schema schema_images = { .name = "Images", MEMBERS(M("images", LIST, .of = &schema_image)) };
 /* How far an import or export is with what it does just now. */
-#define JOB_BYTES                                                                                                      \
-	M("bytes_done", NUMBER), M("bytes_total", NUMBER, .help = "0: not known"), M("bytes_per_s", NUMBER),           \
+#define JOB_BYTES                                                                                            \
+	M("bytes_done", NUMBER), M("bytes_total", NUMBER, .help = "0: not known"), M("bytes_per_s", NUMBER), \
 		M("seconds_left", NUMBER | NOTHING)
 const struct schema schema_import_new = {
 	.name = "ImportNew",
 	MEMBERS(M("path", TEXT | OPTIONAL, .help = "of a file on the server"), M("name", TEXT),
-		M("upload", TEXT | OPTIONAL, .help = "instead of path: how the file is called whose bytes are sent next"),
+		M("upload", TEXT | OPTIONAL,
+		  .help = "instead of path: how the file is called whose bytes are sent next"),
 		M("size_bytes", NUMBER | OPTIONAL, .help = "of what is sent, where that is known"),
 		M("default", BOOL | OPTIONAL, .help = "new machines get it"),
 		M("volume", BOOL | OPTIONAL, .help = "it is for volumes: machines never get it by themselves")),
@@ -333,9 +337,11 @@ const struct schema schema_job = {
 	.name = "Job",
 	MEMBERS(M("job", NUMBER), M("kind", TEXT, .help = "import or export"),
 		M("stage", TEXT, .help = "in the end done or failed"),
-		M("name", TEXT, .help = "the image, version or machine"), M("file", TEXT, .help = "what is read or written"),
-		M("canceled", BOOL, .help = "failed, as somebody wanted"), M("percent", NUMBER), JOB_BYTES, M("text", TEXT),
-		M("version", TEXT | NOTHING, .help = "that an import made"), M("published", BOOL), M("warnings", LIST)),
+		M("name", TEXT, .help = "the image, version or machine"),
+		M("file", TEXT, .help = "what is read or written"),
+		M("canceled", BOOL, .help = "failed, as somebody wanted"), M("percent", NUMBER), JOB_BYTES,
+		M("text", TEXT), M("version", TEXT | NOTHING, .help = "that an import made"), M("published", BOOL),
+		M("warnings", LIST)),
 };
 const struct schema schema_jobs = { .name = "Jobs", MEMBERS(M("jobs", LIST, .of = &schema_job)) };
 const struct schema schema_job_begun = { .name = "JobBegun", MEMBERS(M("job", NUMBER)) };
@@ -364,9 +370,8 @@ const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", L
 const struct schema schema_published = {
 	.name = "Published",
 	MEMBERS(M("published", TEXT | OPTIONAL, .help = "it is"), M("planned", TEXT | OPTIONAL, .help = "it will be"),
-		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | OPTIONAL),
-		M("new_machines_get", TEXT | NOTHING), M("machines_on_other_versions", NUMBER | OPTIONAL),
-		M("hint", TEXT)),
+		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | OPTIONAL), M("new_machines_get", TEXT | NOTHING),
+		M("machines_on_other_versions", NUMBER | OPTIONAL), M("hint", TEXT)),
 };
 const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
 

@@ -10,14 +10,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION_COLUMNS                                                                                               \
-	"image_version.id, image.name, number, CASE WHEN published > 0 THEN 2 ELSE unpublished END, file, format, size_bytes, sha256, inode, mtime_ns, "    \
-	"image_version.created_ms, source, warnings, is_default, "                                                    \
-	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                     \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                    \
-	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                              \
-	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "            \
+#define VERSION_COLUMNS                                                                                                                                  \
+	"image_version.id, image.name, number, CASE WHEN published > 0 THEN 2 ELSE unpublished END, file, format, size_bytes, sha256, inode, mtime_ns, " \
+	"image_version.created_ms, source, warnings, is_default, "                                                                                       \
+	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), "                                    \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                                                        \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                                                       \
+	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                                                                 \
+	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
 	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
@@ -84,15 +84,6 @@ int version_find(struct inventory_tx *tx, const char *image, unsigned number, st
 			    "WHERE image.name = ? AND published > 0 ORDER BY published DESC LIMIT 1");
 		query_bind_text(&q, image, NAME_MAX_TEXT);
 	}
-	return version_one(&q, version);
-}
-
-int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version)
-{
-	struct query q;
-
-	query_begin(&q, tx, "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? ORDER BY number DESC LIMIT 1");
-	query_bind_text(&q, image, NAME_MAX_TEXT);
 	return version_one(&q, version);
 }
 
@@ -235,9 +226,10 @@ int version_publish(struct inventory_tx *tx, int64_t id)
 	struct query q;
 	int err;
 
-	query_begin(&q, tx,
-		    "UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version), publish_at_ms = 0, "
-		    "publish_by = '' WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version), publish_at_ms = 0, "
+		"publish_by = '' WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
 	if (err || !query_changes(tx))

@@ -11,10 +11,9 @@
 
 #define PLAN_MAX_MS ((int64_t)10 * 366 * 24 * 3600 * 1000)
 
-static const char *const state_words[] = { [VERSION_DRAFT] = "draft",
-					   [VERSION_TEST] = "test",
-					   [VERSION_PUBLISHED] = "published",
-					   [VERSION_RETIRED] = "retired" };
+static const char *const state_words[] = {
+	[VERSION_DRAFT] = "draft", [VERSION_TEST] = "test", [VERSION_PUBLISHED] = "published", [VERSION_RETIRED] = "retired"
+};
 
 const char *version_state_name(enum version_state state)
 {
@@ -40,10 +39,11 @@ int version_check_given(const struct image_version *v, struct reason *reason)
 				     "those have it that name it",
 				     v->image, v->number, v->image, v->number);
 	if (v->state == VERSION_RETIRED)
-		return reason_refuse(reason, -ESTALE,
-				     "%s@%u is retired, and nobody new gets it: name another version, or take it back with: "
-				     "sanbootctl image set %s@%u state=test",
-				     v->image, v->number, v->image, v->number);
+		return reason_refuse(
+			reason, -ESTALE,
+			"%s@%u is retired, and nobody new gets it: name another version, or take it back with: "
+			"sanbootctl image set %s@%u state=test",
+			v->image, v->number, v->image, v->number);
 	return 0;
 }
 
@@ -75,8 +75,8 @@ static int refuse_retired(const struct image_version *v, struct reason *reason)
 	if (v->state != VERSION_RETIRED)
 		return 0;
 	return reason_refuse(reason, -ESTALE,
-			     "%s@%u is retired: take it back first with: sanbootctl image set %s@%u state=test", v->image,
-			     v->number, v->image, v->number);
+			     "%s@%u is retired: take it back first with: sanbootctl image set %s@%u state=test",
+			     v->image, v->number, v->image, v->number);
 }
 
 int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, struct published *published,
@@ -98,8 +98,8 @@ int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, s
 		return err;
 	published->others = others.machines;
 	return event_add(tx, "info", "image-published", actor, 0, v->image,
-			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", v->image, v->number,
-			 v->image, published->newest.number, others.machines,
+			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", v->image,
+			 v->number, v->image, published->newest.number, others.machines,
 			 others.machines == 1 ? " stays" : "s stay");
 }
 
@@ -126,7 +126,9 @@ static int refuse_last(struct inventory_tx *tx, const struct image_version *v, s
 				     "new machines get %s@%u: first publish another version (sanbootctl image publish "
 				     "%s@V)%s",
 				     v->image, v->number, v->image,
-				     others ? "" : ", or make another image the default one (sanbootctl image default NAME)");
+				     others ?
+					     "" :
+					     ", or make another image the default one (sanbootctl image default NAME)");
 	return 0;
 }
 
@@ -140,27 +142,32 @@ int version_set_state(struct inventory_tx *tx, int64_t id, enum version_state st
 	if (err)
 		return err;
 	if (state == VERSION_PUBLISHED)
-		return reason_refuse(reason, -EINVAL, "publish it with: sanbootctl image publish %s@%u", v.image, v.number);
+		return reason_refuse(reason, -EINVAL, "publish it with: sanbootctl image publish %s@%u", v.image,
+				     v.number);
 	if (v.state == state)
 		return 0;
 	if (state == VERSION_DRAFT && (v.machines || v.volumes))
-		return reason_refuse(reason, -EINVAL,
-				     "%u machines and %u volumes have %s@%u, and nobody has a draft: retired lets them keep "
-				     "it",
-				     v.machines, v.volumes, v.image, v.number);
+		return reason_refuse(
+			reason, -EINVAL,
+			"%u machines and %u volumes have %s@%u, and nobody has a draft: retired lets them keep "
+			"it",
+			v.machines, v.volumes, v.image, v.number);
 	err = refuse_last(tx, &v, reason);
 	if (err)
 		return err;
-	query_begin(&q, tx,
-		    "UPDATE image_version SET published = 0, unpublished = ?, publish_at_ms = CASE WHEN ?1 = 3 THEN 0 ELSE "
-		    "publish_at_ms END WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE image_version SET published = 0, unpublished = ?, publish_at_ms = CASE WHEN ?1 = 3 THEN 0 ELSE "
+		"publish_at_ms END WHERE id = ?");
 	query_bind(&q, state);
 	query_bind(&q, id);
 	err = query_run(&q);
 	return err ? err :
 		     event_add(tx, "info", "image-state", actor, 0, v.image, "%s@%u is %s now, and was %s%s", v.image,
 			       v.number, version_state_name(state), version_state_name(v.state),
-			       v.publish_at_ms && state == VERSION_RETIRED ? "; it will not be published as was planned" : "");
+			       v.publish_at_ms && state == VERSION_RETIRED ?
+				       "; it will not be published as was planned" :
+				       "");
 }
 
 int version_set_note(struct inventory_tx *tx, int64_t id, const char *note, const char *actor, struct reason *reason)
@@ -207,8 +214,8 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 		return reason_refuse(reason, -ENOENT, "nothing is planned for %s@%u", v.image, v.number);
 	if (at_ms && at_ms <= tx->now_ms)
 		return reason_refuse(reason, -EINVAL,
-				     "that time is over: publish %s@%u now (without a time), or name a later one", v.image,
-				     v.number);
+				     "that time is over: publish %s@%u now (without a time), or name a later one",
+				     v.image, v.number);
 	if (at_ms > tx->now_ms + PLAN_MAX_MS)
 		return reason_refuse(reason, -EINVAL, "that time is more than ten years away");
 	err = at_ms ? refuse_retired(&v, reason) : 0;
@@ -220,6 +227,6 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 		return event_add(tx, "info", "image-plan", actor, 0, v.image, "%s@%u is not published as was planned",
 				 v.image, v.number);
 	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", localtime_r(&at, &local));
-	return event_add(tx, "info", "image-plan", actor, 0, v.image, "%s@%u is to be published at %s", v.image, v.number,
-			 text);
+	return event_add(tx, "info", "image-plan", actor, 0, v.image, "%s@%u is to be published at %s", v.image,
+			 v.number, text);
 }

@@ -354,16 +354,14 @@ struct image_version {
 	char note[NOTE_TEXT];
 	int64_t publish_at_ms;	     /* 0: that is not planned */
 	char publish_by[ACTOR_TEXT]; /* who planned it */
-	unsigned machines;   /* how many have a system volume that was made from it */
-	unsigned volumes;    /* how many others stand on it */
-	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
+	unsigned machines;	     /* how many have a system volume that was made from it */
+	unsigned volumes;	     /* how many others stand on it */
+	unsigned snapshots;	     /* how many stand on it, or stood when they were taken */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
 /* number 0: the newest published one. */
 int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
-/* The newest one, published or not. */
-int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version);
 /* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
 int version_default(struct inventory_tx *tx, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);

@@ -45,8 +45,8 @@ static int open_one(const char *path, bool raw, struct convert_chain *chain, str
 	return 0;
 }
 
-int chain_open(struct store *store, const char *folder, const char *file, const char *format, struct convert_chain *chain,
-	       struct reason *reason)
+int chain_open(struct store *store, const char *folder, const char *file, const char *format,
+	       struct convert_chain *chain, struct reason *reason)
 {
 	char path[PATH_MAX];
 	struct qcow2_info info = { 0 };

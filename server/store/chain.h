@@ -14,8 +14,8 @@
  * A file of children/ or images/ and all that it stands on. "nobody" may read them until chain_close (the folders above them
  * stay shut). 0 or -errno with a sentence, and then nothing is open.
  */
-int chain_open(struct store *store, const char *folder, const char *file, const char *format, struct convert_chain *chain,
-	       struct reason *reason);
+int chain_open(struct store *store, const char *folder, const char *file, const char *format,
+	       struct convert_chain *chain, struct reason *reason);
 void chain_close(struct convert_chain *chain);
 
 #endif

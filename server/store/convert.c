@@ -274,7 +274,8 @@ int convert_measure_chain(const struct convert_export *how, uint64_t *needed_byt
 		return err;
 	root = code ? NULL : json_loads(child.out.text, 0, NULL);
 	value = json_object_get(root, "required");
-	*needed_bytes = json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
+	*needed_bytes =
+		json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
 	json_decref(root);
 	return 0;
 }

@@ -116,7 +116,8 @@ int convert_explain_export(const char *words, int err, struct reason *reason)
 	char quoted[QUOTED_TEXT];
 
 	if (strstr(words, "No space left on device"))
-		return reason_refuse(reason, -ENOSPC, "the file system that it was written to is full: make room, or name another folder");
+		return reason_refuse(reason, -ENOSPC,
+				     "the file system that it was written to is full: make room, or name another folder");
 	clean(words, quoted, sizeof(quoted));
 	return reason_refuse(reason, err, "qemu-img could not write it: %s", quoted[0] ? quoted : "it says nothing");
 }

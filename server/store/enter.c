@@ -12,7 +12,7 @@
 
 enum { NUMBERS_TRIED = 1000 };
 
-int version_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
+int enter_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
 		      struct reason *reason)
 {
 	char name[64], random[VERSION_FILE_RANDOM];
@@ -31,7 +31,7 @@ int version_make_file(struct store *store, const char *stem, const char *suffix,
 	return fd;
 }
 
-int version_seal_file(int fd, uint64_t size, struct image_version *version, struct reason *reason)
+int enter_seal_file(int fd, uint64_t size, struct image_version *version, struct reason *reason)
 {
 	struct stat st;
 
@@ -51,7 +51,7 @@ int version_seal_file(int fd, uint64_t size, struct image_version *version, stru
 
 struct entering {
 	struct store *store;
-	const struct version_entry *entry;
+	const struct enter *entry;
 	char file[PATH_MAX]; /* images/NAME@V.raw once linked; "" */
 };
 
@@ -78,7 +78,7 @@ static int link_file(struct entering *e, unsigned number)
 	return -EEXIST;
 }
 
-static int insert(struct inventory_tx *tx, const struct version_entry *entry)
+static int insert(struct inventory_tx *tx, const struct enter *entry)
 {
 	struct image_version *version = entry->version, published;
 	/* An image for volumes does not have to boot. */
@@ -119,7 +119,7 @@ static int enter_run(struct inventory_tx *tx, void *arg)
 	return insert(tx, e->entry);
 }
 
-int version_enter(struct store *store, const struct version_entry *entry, struct reason *reason)
+int enter_version(struct store *store, const struct enter *entry, struct reason *reason)
 {
 	struct entering e = { .store = store, .entry = entry };
 	const char *image = entry->version->image;
@@ -134,7 +134,7 @@ int version_enter(struct store *store, const struct version_entry *entry, struct
 				     "there is an image by now whose name is %s but for its case: give this one another",
 				     image);
 	if (err == -EEXIST && entry->new_image)
-		return reason_refuse(reason, err,
-				     "there is, or was, an image %s: give the empty one a name of its own", image);
+		return reason_refuse(reason, err, "there is, or was, an image %s: give the empty one a name of its own",
+				     image);
 	return reason_refuse(reason, err, "%s could not be entered into the inventory: %s", image, strerror(-err));
 }

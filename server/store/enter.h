@@ -13,14 +13,15 @@
 enum { VERSION_FILE_RANDOM = 9 };
 
 /* A new file tmp/STEM-RANDOM.SUFFIX, of ours only. Its descriptor, or -errno with a sentence and path "". */
-int version_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
+int enter_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
 		      struct reason *reason);
 /* Read-only and durable: version's size, inode, time and format are set from it. 0 or -errno with a sentence. */
-int version_seal_file(int fd, uint64_t size, struct image_version *version, struct reason *reason);
+int enter_seal_file(int fd, uint64_t size, struct image_version *version, struct reason *reason);
 
-struct version_entry {
-	const char *tmp;	       /* the file, sealed */
-	struct image_version *version; /* image, source, note, warnings and the identity are set; out: number, file, state, id */
+struct enter {
+	const char *tmp; /* the file, sealed */
+	struct image_version
+		*version; /* image, source, note, warnings and the identity are set; out: number, file, state, id */
 	const char *actor;
 	enum import_use use;
 	bool new_image; /* -EEXIST where there is an image of that name */
@@ -28,6 +29,6 @@ struct version_entry {
 };
 
 /* 0 or -errno with a sentence, and then nothing is left of it but tmp. */
-int version_enter(struct store *store, const struct version_entry *entry, struct reason *reason);
+int enter_version(struct store *store, const struct enter *entry, struct reason *reason);
 
 #endif

@@ -59,7 +59,8 @@ static int refuse_state_dir(const struct store *store, const char *folder, struc
 }
 
 /* The folder is opened, the file's name set. 0 or -errno with a sentence. */
-static int open_folder(const struct store *store, const char *path, struct job *job, struct export *what, struct reason *reason)
+static int open_folder(const struct store *store, const char *path, struct job *job, struct export *what,
+		       struct reason *reason)
 {
 	const char *slash = strrchr(path, '/');
 	char folder[PATH_MAX];
@@ -68,8 +69,9 @@ static int open_folder(const struct store *store, const char *path, struct job *
 
 	if (path[0] != '/' || strlen(path) >= PATH_MAX || !len || len > NAME_MAX - 32 || !strcmp(slash + 1, ".") ||
 	    !strcmp(slash + 1, ".."))
-		return reason_refuse(reason, -EINVAL,
-				     "the file must be named with its whole path on the server, such as /srv/exports/lab.vhdx");
+		return reason_refuse(
+			reason, -EINVAL,
+			"the file must be named with its whole path on the server, such as /srv/exports/lab.vhdx");
 	snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	snprintf(what->file, sizeof(what->file), "%s", slash + 1);
 	err = refuse_state_dir(store, folder, reason);
@@ -78,7 +80,8 @@ static int open_folder(const struct store *store, const char *path, struct job *
 	job->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job->fd >= 0)
 		return 0;
-	return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "the folder %.300s: %s", folder, strerror(errno));
+	return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "the folder %.300s: %s", folder,
+			     strerror(errno));
 }
 
 static int check_target(int folder, const struct export *what, const char *path, struct reason *reason)
@@ -91,8 +94,8 @@ static int check_target(int folder, const struct export *what, const char *path,
 		return reason_refuse(reason, -EINVAL, "%.300s is there, and is no file: name another one", path);
 	if (what->force)
 		return 0;
-	return reason_refuse(reason, -EEXIST, "%.300s is there already: name another file, or say --force to replace it",
-			     path);
+	return reason_refuse(reason, -EEXIST,
+			     "%.300s is there already: name another file, or say --force to replace it", path);
 }
 
 static int check_size(const struct export *what, struct reason *reason)
@@ -115,8 +118,8 @@ static void forget(struct export *what)
 }
 
 /* what->chain is open, and is the job's from here on. */
-static int submit(struct store *store, struct export *what, const char *name, const struct store_export *how, uint64_t *id,
-		  struct reason *reason)
+static int submit(struct store *store, struct export *what, const char *name, const struct store_export *how,
+		  uint64_t *id, struct reason *reason)
 {
 	struct job job = { .status.kind = JOB_EXPORT,
 			   .perform = export_perform,
@@ -180,8 +183,8 @@ int store_export_version(struct store *store, const struct image_version *versio
 	return err;
 }
 
-static int export_volume(struct store *store, const struct volume *volume, const char *name, const struct store_export *how,
-			 uint64_t *id, struct reason *reason)
+static int export_volume(struct store *store, const struct volume *volume, const char *name,
+			 const struct store_export *how, uint64_t *id, struct reason *reason)
 {
 	const struct store_backend *backend = store_backend_find(store, volume->backend);
 	struct volume_info info;
@@ -194,9 +197,9 @@ static int export_volume(struct store *store, const struct volume *volume, const
 	if (err)
 		return reason_refuse(reason, err, "the disk of %s cannot be read: %s", name, strerror(-err));
 	if (!info.clean)
-		return reason_refuse(reason, -EBUSY,
-				     "the disk of %s was not closed in order: start it once and shut it down, then export it",
-				     name);
+		return reason_refuse(
+			reason, -EBUSY,
+			"the disk of %s was not closed in order: start it once and shut it down, then export it", name);
 	what = calloc(1, sizeof(*what));
 	if (!what)
 		return reason_refuse(reason, -ENOMEM, "no memory");

@@ -8,11 +8,12 @@
 
 struct export_format {
 	const char *name, *shown, *driver, *options;
-	uint64_t size_max;   /* of the disk; 0: as everywhere */
+	uint64_t size_max;     /* of the disk; 0: as everywhere */
 	const char *too_large; /* what to do then */
 };
 
-struct export {
+struct export
+{
 	const struct export_format *format;
 	struct convert_chain chain;
 	char file[NAME_MAX + 1]; /* in the folder job->fd */

@@ -24,7 +24,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { RANDOM = 9, ROOM_BYTES = 1 << 20, VMDK_DESCRIPTOR_AT = 512, VMDK_DESCRIPTOR_BYTES = 20 * 512 };
+enum { RANDOM = 9, ROOM_BYTES = 1 << 20 };
 
 struct export_work {
 	struct store *store;
@@ -70,8 +70,9 @@ static bool work_step(void *arg, unsigned percent)
 static int refuse_stopped(struct export_work *work)
 {
 	if (work->no_space)
-		return check_room(work, 0, &work->reason) ? -ENOSPC :
-							    reason_refuse(&work->reason, -ENOSPC, "there was no room left");
+		return check_room(work, 0, &work->reason) ?
+			       -ENOSPC :
+			       reason_refuse(&work->reason, -ENOSPC, "there was no room left");
 	if (job_is_canceled(work->store, work->job))
 		return reason_refuse(&work->reason, -ECANCELED, "canceled by %s; nothing of it is left",
 				     work->job->canceled_by);
@@ -153,15 +154,19 @@ static int name_out(struct export_work *work)
 	if (!err && (fchmod(work->out, 0640) || fsync(work->out)))
 		err = -errno;
 	if (err)
-		return reason_refuse(&work->reason, err, "%.300s could not be written: %s", work->job->path, strerror(-err));
+		return reason_refuse(&work->reason, err, "%.300s could not be written: %s", work->job->path,
+				     strerror(-err));
 	if (!job_enter(work->store, work->job))
 		return refuse_stopped(work);
 	err = what->force ? replace(work) : link_as(work, what->file);
 	if (err == -EEXIST)
-		return reason_refuse(&work->reason, err, "%.300s came meanwhile, and was left as it is", work->job->path);
+		return reason_refuse(&work->reason, err, "%.300s came meanwhile, and was left as it is",
+				     work->job->path);
 	if (!err && fsync(work->job->fd))
 		err = -errno;
-	return err ? reason_refuse(&work->reason, err, "%.300s could not be named: %s", work->job->path, strerror(-err)) : 0;
+	return err ? reason_refuse(&work->reason, err, "%.300s could not be named: %s", work->job->path,
+				   strerror(-err)) :
+		     0;
 }
 
 static void close_out(struct export_work *work)
@@ -177,25 +182,6 @@ static void close_out(struct export_work *work)
 	unlinkat(work->job->fd, work->hidden, AT_REMOVEDIR);
 }
 
-int export_name_vmdk(int fd, const char *file)
-{
-	static const char made[] = " SPARSE \"";
-	char old[VMDK_DESCRIPTOR_BYTES + 1] = "", text[VMDK_DESCRIPTOR_BYTES] = "", *extent, *end;
-	int len;
-
-	if (pread(fd, old, VMDK_DESCRIPTOR_BYTES, VMDK_DESCRIPTOR_AT) != VMDK_DESCRIPTOR_BYTES)
-		return -EIO;
-	extent = strstr(old, made);
-	end = extent ? strchr(extent + strlen(made), '"') : NULL;
-	if (!end)
-		return -EIO;
-	extent += strlen(made);
-	len = snprintf(text, sizeof(text), "%.*s%s%s", (int)(extent - old), old, file, end);
-	if (len < 0 || (size_t)len >= sizeof(text))
-		return -ENAMETOOLONG;
-	return pwrite(fd, text, sizeof(text), VMDK_DESCRIPTOR_AT) == (ssize_t)sizeof(text) ? 0 : -EIO;
-}
-
 /* ---- all of it ---- */
 
 static int work_prepare(struct export_work *work)
@@ -204,7 +190,8 @@ static int work_prepare(struct export_work *work)
 
 	if (store_get_policy(work->store, &work->policy))
 		return reason_refuse(&work->reason, -EIO, "the policy could not be read");
-	work->beside_us = !fstat(work->job->fd, &folder) && !stat(work->store->dir, &state) && folder.st_dev == state.st_dev;
+	work->beside_us =
+		!fstat(work->job->fd, &folder) && !stat(work->store->dir, &state) && folder.st_dev == state.st_dev;
 	return open_out(work);
 }
 
@@ -240,9 +227,7 @@ static int work_run(struct export_work *work)
 
 void export_perform(struct store *store, struct job *job)
 {
-	struct export_work work = {
-		.store = store, .job = job, .what = job->what, .stage = JOB_CHECKING, .out = -1
-	};
+	struct export_work work = { .store = store, .job = job, .what = job->what, .stage = JOB_CHECKING, .out = -1 };
 	const struct job_status *status = &job->status;
 	char text[sizeof(status->text)];
 	int err;
@@ -252,13 +237,13 @@ void export_perform(struct store *store, struct job *job)
 	close_out(&work);
 	snprintf(text, sizeof(text), "%s, as %s", status->source, work.what->format->shown);
 	if (err && job_is_canceled(store, job))
-		inventory_event(store->inventory, "info", "export-canceled", job->canceled_by, 0, status->name, "%s: %s",
-				status->source, work.reason.text);
+		inventory_event(store->inventory, "info", "export-canceled", job->canceled_by, 0, status->name,
+				"%s: %s", status->source, work.reason.text);
 	else if (err)
 		inventory_event(store->inventory, "warning", "export-failed", job->actor, 0, status->name, "%s: %s",
 				status->source, work.reason.text);
 	else
-		inventory_event(store->inventory, "info", "exported", job->actor, 0, status->name, "%s was written to %s",
-				status->name, text);
+		inventory_event(store->inventory, "info", "exported", job->actor, 0, status->name,
+				"%s was written to %s", status->name, text);
 	job_end(store, job, err, err ? work.reason.text : text);
 }

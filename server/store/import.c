@@ -25,10 +25,11 @@ static int import_check_kind(int fd, const char *path, struct reason *reason)
 	if (S_ISDIR(st.st_mode))
 		return reason_refuse(reason, -EINVAL, "%.300s is a folder: name the file in it that holds the disk",
 				     path);
-	return reason_refuse(reason, -EINVAL,
-			     "%.300s is neither a file nor a disk, and an import reads more than once: send what comes from "
-			     "it (cat %.300s | sanbootctl image import - --name NAME)",
-			     path, path);
+	return reason_refuse(
+		reason, -EINVAL,
+		"%.300s is neither a file nor a disk, and an import reads more than once: send what comes from "
+		"it (cat %.300s | sanbootctl image import - --name NAME)",
+		path, path);
 }
 
 static int import_open(const char *path, int *fd, struct reason *reason)

@@ -106,7 +106,7 @@ static int open_tmp(struct work *work, const char *suffix, char path[PATH_MAX])
 	char stem[32];
 
 	snprintf(stem, sizeof(stem), "import-%llu", (unsigned long long)work->import->status.id);
-	return version_make_file(work->store, stem, suffix, path, &work->reason);
+	return enter_make_file(work->store, stem, suffix, path, &work->reason);
 }
 
 static bool has_writer(int fd)
@@ -152,9 +152,7 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size)
 static int work_unpack(struct work *work, enum packing packing, uint64_t *in_size)
 {
 	struct progress progress = { work_step, work };
-	struct unpack how = {
-		.packing = packing, .in = work->import->fd, .in_size = *in_size, .progress = &progress
-	};
+	struct unpack how = { .packing = packing, .in = work->import->fd, .in_size = *in_size, .progress = &progress };
 	struct reason reason = { "" };
 	char text[64];
 	int err;
@@ -293,17 +291,16 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 	buf_fini(&lines);
 	snprintf(version->image, sizeof(version->image), "%.63s", work->import->status.name);
 	snprintf(version->source, sizeof(version->source), "%s", work->import->status.source);
-	return version_seal_file(work->out, size, version, &work->reason);
+	return enter_seal_file(work->out, size, version, &work->reason);
 }
 
 static int work_enter(struct work *work)
 {
-	struct version_entry entry = { .tmp = work->tmp,
-				       .version = &work->version,
-				       .actor = work->import->actor,
-				       .use = work->import->use };
+	struct enter entry = {
+		.tmp = work->tmp, .version = &work->version, .actor = work->import->actor, .use = work->import->use
+	};
 
-	return job_enter(work->store, work->import) ? version_enter(work->store, &entry, &work->reason) :
+	return job_enter(work->store, work->import) ? enter_version(work->store, &entry, &work->reason) :
 						      work_refuse_canceled(work);
 }
 

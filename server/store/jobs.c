@@ -100,7 +100,7 @@ static void drop(struct job *job)
 
 void jobs_init(struct store *store)
 {
-	pthread_cond_init(&store->changed, NULL);
+	cond_init_monotonic(&store->changed);
 	store->next_job = 1;
 	for (size_t i = 0; i < JOBS_KEPT; i++)
 		store->jobs[i].fd = -1;
@@ -154,10 +154,11 @@ int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct
 	job = find_place(store);
 	if (!job) {
 		pthread_mutex_unlock(&store->mutex);
-		return reason_refuse(reason, -EBUSY,
-				     "%d imports and exports are waiting already: try again when some are done (sanbootctl "
-				     "image jobs)",
-				     JOBS_KEPT);
+		return reason_refuse(
+			reason, -EBUSY,
+			"%d imports and exports are waiting already: try again when some are done (sanbootctl "
+			"image jobs)",
+			JOBS_KEPT);
 	}
 	*job = *how;
 	job->status.id = store->next_job++;
@@ -253,7 +254,8 @@ static void fill_bytes(const struct job *job, struct job_status *status)
 		if (status->bytes_total)
 			status->percent = (unsigned)min_u64(status->bytes_done / (status->bytes_total / 100 + 1), 100);
 		if (status->bytes_total > status->bytes_done && status->bytes_per_s)
-			status->seconds_left = (int64_t)((status->bytes_total - status->bytes_done) / status->bytes_per_s);
+			status->seconds_left =
+				(int64_t)((status->bytes_total - status->bytes_done) / status->bytes_per_s);
 		return;
 	}
 	if (has_ended(job) || status->stage == JOB_QUEUED || !status->bytes_total) {
@@ -280,8 +282,8 @@ static void fill_status(const struct store *store, const struct job *job, struct
 
 		if (other->status.id && other->status.kind == status->kind && other->status.id < job->status.id &&
 		    !has_ended(other) && other->status.stage != JOB_QUEUED) {
-			snprintf(status->text, sizeof(status->text), "waiting for %s %llu (%s)", kind_words[status->kind],
-				 (unsigned long long)other->status.id, other->status.name);
+			snprintf(status->text, sizeof(status->text), "waiting for %s %llu (%s)",
+				 kind_words[status->kind], (unsigned long long)other->status.id, other->status.name);
 			return;
 		}
 	}
@@ -324,9 +326,8 @@ static int cancel(struct store *store, uint64_t id, const char *actor, struct jo
 	if (job->entering || job->status.stage == JOB_DONE)
 		return reason_refuse(reason, -EALREADY, "%s %llu is done: %s", kind_words[job->status.kind],
 				     (unsigned long long)id,
-				     job->status.kind == JOB_EXPORT ?
-					     "what it made is where it was to be" :
-					     "what it made goes with sanbootctl image remove");
+				     job->status.kind == JOB_EXPORT ? "what it made is where it was to be" :
+								      "what it made goes with sanbootctl image remove");
 	if (job->status.stage == JOB_FAILED)
 		return reason_refuse(reason, -EALREADY, "%s %llu has ended: %.300s", kind_words[job->status.kind],
 				     (unsigned long long)id, job->status.text);
@@ -359,7 +360,7 @@ int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct
 	drop(&dropped);
 	if (!err && was.stage == JOB_FAILED) /* else its worker says so when it has ended */
 		inventory_event(store->inventory, "info",
-				was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled", actor, 0, was.name,
-				"%s: %s", was.source, was.text);
+				was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled", actor, 0,
+				was.name, "%s: %s", was.source, was.text);
 	return err;
 }

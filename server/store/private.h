@@ -34,17 +34,17 @@ struct job {
 	void (*ended)(void *arg); /* may be NULL */
 	void *ended_arg;
 	char actor[ACTOR_TEXT];
-	int64_t since_ms;  /* when its present pass began; monotonic */
+	int64_t since_ms; /* when its present pass began; monotonic */
 	char path[PATH_MAX];
 	enum import_use use;
 	int fd;		     /* import: the input; export: the folder; -1 when done with */
 	struct export *what; /* export: what is written, and how */
 	void (*forget)(struct export *what);
 	/* under the mutex */
-	bool cancel;   /* it is to end */
+	bool cancel;		/* it is to end */
 	bool received, writing; /* upload: all is there; a piece is being written */
 	int64_t touched_ms;	/* when the last one was; monotonic */
-	bool entering; /* too late for that: the inventory, or the folder, has it */
+	bool entering;		/* too late for that: the inventory, or the folder, has it */
 	char canceled_by[ACTOR_TEXT];
 };
 

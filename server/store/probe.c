@@ -406,7 +406,14 @@ struct vdi_header { /* VirtualBox's src/VBox/Storage/VDICore.h: version 1.1 */
 };
 _Static_assert(offsetof(struct vdi_header, size) == 368, "VDI header");
 
-enum { VDI_MAGIC_AT = 64, VDI_VERSION = 0x00010001, VDI_DYNAMIC = 1, VDI_FIXED = 2, VDI_DIFFERENCING = 4, VDI_FREE = -2 };
+enum {
+	VDI_MAGIC_AT = 64,
+	VDI_VERSION = 0x00010001,
+	VDI_DYNAMIC = 1,
+	VDI_FIXED = 2,
+	VDI_DIFFERENCING = 4,
+	VDI_FREE = -2
+};
 
 /* The blocks must lie in the file: qemu-img would read what is cut off as zeroes. */
 static int vdi_check_blocks(const struct view *view, const struct vdi_header *h, struct reason *reason)
@@ -420,7 +427,8 @@ static int vdi_check_blocks(const struct view *view, const struct vdi_header *h,
 		size_t count = (size_t)min_u64(left, VHD_CHUNK);
 
 		if (!view_read(view, at, table, count * sizeof(table[0])))
-			return reason_refuse(reason, -EINVAL, "is cut off or damaged: its VDI block table does not fit into it");
+			return reason_refuse(reason, -EINVAL,
+					     "is cut off or damaged: its VDI block table does not fit into it");
 		for (size_t i = 0; i < count; i++) {
 			uint32_t number = le32_get(table[i]);
 
@@ -443,13 +451,15 @@ static int probe_vdi(const struct view *view, struct probe *probe, struct reason
 	if (!view_read(view, 0, &h, sizeof(h)))
 		return reason_refuse(reason, -EINVAL, "is cut off: a VDI header does not fit into it");
 	if (le32_get(h.version) != VDI_VERSION)
-		return reason_refuse(reason, -EINVAL,
-				     "is a VDI of another version than 1.1: convert it where it was made (VBoxManage clonemedium "
-				     "OLD NEW --format VDI)");
+		return reason_refuse(
+			reason, -EINVAL,
+			"is a VDI of another version than 1.1: convert it where it was made (VBoxManage clonemedium "
+			"OLD NEW --format VDI)");
 	if (le32_get(h.type) == VDI_DIFFERENCING || memcmp(h.parent, no_parent, sizeof(no_parent)))
-		return reason_refuse(reason, -EINVAL,
-				     "is a VirtualBox snapshot, so it is not complete by itself: make one file of all first "
-				     "(VBoxManage clonemedium OLD NEW)");
+		return reason_refuse(
+			reason, -EINVAL,
+			"is a VirtualBox snapshot, so it is not complete by itself: make one file of all first "
+			"(VBoxManage clonemedium OLD NEW)");
 	if (le32_get(h.type) != VDI_DYNAMIC && le32_get(h.type) != VDI_FIXED)
 		return reason_refuse(reason, -EINVAL, "is a VDI of type %u, which nobody knows", le32_get(h.type));
 	err = vdi_check_blocks(view, &h, reason);

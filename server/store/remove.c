@@ -89,10 +89,11 @@ static int refuse_rebased(struct removal *removal, struct reason *reason)
 
 		if (!(*backend)->stands_on || (*backend)->list(removal->store, look_at_object, &user) != 1)
 			continue;
-		return reason_refuse(reason, -EBUSY,
-				     "%s stands on %s@%u by its own header, though the inventory says otherwise: put it back "
-				     "the way that it was rebased (qemu-img rebase), or delete it, first",
-				     user.object, version->image, version->number);
+		return reason_refuse(
+			reason, -EBUSY,
+			"%s stands on %s@%u by its own header, though the inventory says otherwise: put it back "
+			"the way that it was rebased (qemu-img rebase), or delete it, first",
+			user.object, version->image, version->number);
 	}
 	return 0;
 }

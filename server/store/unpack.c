@@ -37,10 +37,14 @@ bool unpack_is_packed(int fd, enum packing *packing)
 		return false;
 	if (start[0] == 0x1f && start[1] == 0x8b && start[2] == 8)
 		*packing = PACKED_GZIP;
-	else if (!memcmp(start, "\xfd" "7zXZ", 6)) /* with its NUL */
+	else if (!memcmp(start,
+			 "\xfd"
+			 "7zXZ",
+			 6)) /* with its NUL */
 		*packing = PACKED_XZ;
 	/* Or a skippable frame goes first: pzstd. */
-	else if (!memcmp(start, "\x28\xb5\x2f\xfd", 4) || ((start[0] & 0xf0) == 0x50 && !memcmp(start + 1, "\x2a\x4d\x18", 3)))
+	else if (!memcmp(start, "\x28\xb5\x2f\xfd", 4) ||
+		 ((start[0] & 0xf0) == 0x50 && !memcmp(start + 1, "\x2a\x4d\x18", 3)))
 		*packing = PACKED_ZSTD;
 	else
 		return false;
@@ -68,8 +72,8 @@ void unpack_strip_name(char *name)
 
 struct unpacking {
 	const struct unpack *how;
-	uint64_t at;	/* where unit begins in the file */
-	size_t fill;	/* of unit */
+	uint64_t at; /* where unit begins in the file */
+	size_t fill; /* of unit */
 	int err;
 	bool too_large;
 	uint8_t unit[STORE_HOLE_BYTES];
@@ -133,14 +137,17 @@ static int explain(const struct tool *tool, const struct unpacking *u, const str
 	const char *from;
 
 	if (u->too_large)
-		return reason_refuse(reason, -EFBIG, "unpacks to more than 16 TiB, the largest disk that can be imported");
+		return reason_refuse(reason, -EFBIG,
+				     "unpacks to more than 16 TiB, the largest disk that can be imported");
 	if (u->err)
 		return reason_refuse(reason, u->err, "could not be unpacked: %s", strerror(-u->err));
 	if (end->signal)
-		return reason_refuse(reason, -EIO, "could not be unpacked: %s was killed by signal %d (too little memory?)",
+		return reason_refuse(reason, -EIO,
+				     "could not be unpacked: %s was killed by signal %d (too little memory?)",
 				     tool->name, end->signal);
 	if (end->code == NOT_FOUND)
-		return reason_refuse(reason, -EIO, "is packed by %s, which this server lacks: apt install %s, or unpack it first",
+		return reason_refuse(reason, -EIO,
+				     "is packed by %s, which this server lacks: apt install %s, or unpack it first",
 				     tool->name, tool->package);
 	from = end->text + strspn(end->text, "\n"); /* where gzip begins */
 	log_escape(words, sizeof(words), from, strcspn(from, "\n"));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * See upload.h. The bytes come in order, a piece at a time, on HTTP's workers, and go into the job's file at once; who sends them
+ * What is sent to us to be imported: a job of its own until all of it is there, then an import like any other. Its file has no
+ * name, so that a crash leaves nothing of it. The bytes come in order, a piece at a time, on HTTP's workers, and go into the job's file at once; who sends them
  * may go on after a break from where it was (job_status.bytes_done). The job itself only waits for the end:
  *
  *     RECEIVING --store_upload_end--> QUEUED, as an import
  *         `--canceled, or nothing came for UPLOAD_IDLE_MS--> FAILED
  */
-#include "store/upload.h"
+#include "store/store.h"
 
 #include "base/log.h"
 #include "base/util.h"
@@ -21,6 +22,65 @@
 #include <unistd.h>
 
 enum { LOOK_MS = 500, UPLOAD_IDLE_MS = 10 * 60000 };
+
+/* ---- waiting for the end; a slow worker ---- */
+
+/* Under the mutex. */
+static void wait_a_moment(struct store *store)
+{
+	struct timespec until = time_monotonic_in(LOOK_MS);
+
+	pthread_cond_timedwait(&store->changed, &store->mutex, &until);
+}
+
+/* 0: all is there. */
+static int wait_for_all(struct store *store, struct job *job, struct reason *reason)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&store->mutex);
+	job->status.stage = JOB_RECEIVING;
+	snprintf(job->status.text, sizeof(job->status.text), "receiving it");
+	job->touched_ms = (int64_t)time_monotonic_ms();
+	while (!err && !job->received) {
+		if (store->closing)
+			err = reason_refuse(reason, -ECANCELED, "the server was stopped: send it again");
+		else if (job->cancel)
+			err = reason_refuse(reason, -ECANCELED, "canceled by %s; nothing of it is left",
+					    job->canceled_by);
+		else if ((int64_t)time_monotonic_ms() - job->touched_ms > UPLOAD_IDLE_MS)
+			err = reason_refuse(reason, -ETIMEDOUT,
+					    "nothing came for %d minutes, after %llu bytes: nothing of it is left",
+					    UPLOAD_IDLE_MS / 60000, (unsigned long long)job->status.bytes_done);
+		else
+			wait_a_moment(store);
+	}
+	job->cancel |= err == -ETIMEDOUT; /* nothing more is taken */
+	while (job->writing)
+		wait_a_moment(store);
+	pthread_mutex_unlock(&store->mutex);
+	return err;
+}
+
+static void upload_perform(struct store *store, struct job *job)
+{
+	struct reason reason = { "" };
+	bool canceled;
+	int err = wait_for_all(store, job, &reason);
+
+	if (!err) {
+		jobs_requeue(store, job, JOB_IMPORT, import_perform);
+		return;
+	}
+	canceled = err == -ECANCELED && job->canceled_by[0];
+	inventory_event(store->inventory, canceled ? "info" : "warning",
+			canceled ? "image-import-canceled" : "image-import-failed",
+			canceled ? job->canceled_by : job->actor, 0, job->status.name, "%s: %s", job->status.source,
+			reason.text);
+	job_end(store, job, err, reason.text);
+}
+
+/* ---- the public side ---- */
 
 int store_upload(struct store *store, const char *file, const char *name, uint64_t size_bytes, enum import_use use,
 		 const char *actor, uint64_t *id, struct reason *reason)
@@ -39,7 +99,7 @@ int store_upload(struct store *store, const char *file, const char *name, uint64
 		err = store_check_space(store, &policy, size_bytes, reason);
 	if (err)
 		return err;
-	job.fd = version_make_file(store, "upload", ".in", path, reason);
+	job.fd = enter_make_file(store, "upload", ".in", path, reason);
 	if (job.fd < 0)
 		return job.fd;
 	store_unlink(path);
@@ -71,13 +131,15 @@ static int find_upload(struct store *store, uint64_t id, struct job **found, str
 		return reason_refuse(reason, -EALREADY, "nothing more is taken for import %llu: %.300s",
 				     (unsigned long long)id, job->status.text);
 	if (job->writing)
-		return reason_refuse(reason, -EBUSY, "another piece of import %llu is being written: one after the other",
+		return reason_refuse(reason, -EBUSY,
+				     "another piece of import %llu is being written: one after the other",
 				     (unsigned long long)id);
 	*found = job;
 	return 0;
 }
 
-static int write_piece(struct store *store, int fd, uint64_t offset, const void *data, size_t len, struct reason *reason)
+static int write_piece(struct store *store, int fd, uint64_t offset, const void *data, size_t len,
+		       struct reason *reason)
 {
 	struct policy policy;
 	int err = store_get_policy(store, &policy);
@@ -141,63 +203,4 @@ int store_upload_end(struct store *store, uint64_t id, struct reason *reason)
 	pthread_cond_broadcast(&store->changed);
 	pthread_mutex_unlock(&store->mutex);
 	return err;
-}
-
-/* ---- waiting for the end; a slow worker ---- */
-
-/* Under the mutex. */
-static void wait_a_moment(struct store *store)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += LOOK_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
-	pthread_cond_timedwait(&store->changed, &store->mutex, &until);
-}
-
-/* 0: all is there. */
-static int wait_for_all(struct store *store, struct job *job, struct reason *reason)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&store->mutex);
-	job->status.stage = JOB_RECEIVING;
-	snprintf(job->status.text, sizeof(job->status.text), "receiving it");
-	job->touched_ms = (int64_t)time_monotonic_ms();
-	while (!err && !job->received) {
-		if (store->closing)
-			err = reason_refuse(reason, -ECANCELED, "the server was stopped: send it again");
-		else if (job->cancel)
-			err = reason_refuse(reason, -ECANCELED, "canceled by %s; nothing of it is left", job->canceled_by);
-		else if ((int64_t)time_monotonic_ms() - job->touched_ms > UPLOAD_IDLE_MS)
-			err = reason_refuse(reason, -ETIMEDOUT,
-					    "nothing came for %d minutes, after %llu bytes: nothing of it is left",
-					    UPLOAD_IDLE_MS / 60000, (unsigned long long)job->status.bytes_done);
-		else
-			wait_a_moment(store);
-	}
-	job->cancel |= err == -ETIMEDOUT; /* nothing more is taken */
-	while (job->writing)
-		wait_a_moment(store);
-	pthread_mutex_unlock(&store->mutex);
-	return err;
-}
-
-void upload_perform(struct store *store, struct job *job)
-{
-	struct reason reason = { "" };
-	bool canceled;
-	int err = wait_for_all(store, job, &reason);
-
-	if (!err) {
-		jobs_requeue(store, job, JOB_IMPORT, import_perform);
-		return;
-	}
-	canceled = err == -ECANCELED && job->canceled_by[0];
-	inventory_event(store->inventory, canceled ? "info" : "warning",
-			canceled ? "image-import-canceled" : "image-import-failed", canceled ? job->canceled_by : job->actor,
-			0, job->status.name, "%s: %s", job->status.source, reason.text);
-	job_end(store, job, err, reason.text);
 }

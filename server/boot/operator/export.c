@@ -33,7 +33,8 @@ static int check_disk(const struct manage *m)
 	const struct volume *system = &m->machine.system;
 
 	if (system->state == VOLUME_FAILED)
-		return reason_refuse(m->reason, -EBUSY, "the disk of %s has failed (%.300s): reset it, or lift that first",
+		return reason_refuse(m->reason, -EBUSY,
+				     "the disk of %s has failed (%.300s): reset it, or lift that first",
 				     m->machine.name, system->state_reason);
 	if (!system->object[0])
 		return reason_refuse(m->reason, -EINVAL, "%s has no disk yet", m->machine.name);

@@ -94,8 +94,8 @@ static void plans_done(struct inventory_job *job, int err)
 
 	plans->looking = false;
 	if (err)
-		log_error("boot: what is to be published could not be looked up, again in %d s: %s", LOOK_AGAIN_MS / 1000,
-			  strerror(-err));
+		log_error("boot: what is to be published could not be looked up, again in %d s: %s",
+			  LOOK_AGAIN_MS / 1000, strerror(-err));
 	if (plans->open && plans->again)
 		plans_look(plans);
 	else if (plans->open && (err || plans->next_ms))

@@ -162,7 +162,8 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 	int err = -ENOENT;
 
 	if (version_name_parse(c->create->from, name, &number))
-		err = number ? version_find(tx, name, number, &c->version) : version_newest_given(tx, name, &c->version);
+		err = number ? version_find(tx, name, number, &c->version) :
+			       version_newest_given(tx, name, &c->version);
 	if (err == -ENOENT) {
 		char shown[80];
 

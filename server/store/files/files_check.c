@@ -77,7 +77,8 @@ bool files_stands_on(struct store *store, const char *object, const char *versio
 	struct qcow2_info info;
 	struct reason reason;
 
-	if (!store_file_name_valid(object) || qcow2_read_info(store_path(store, "children", object, path), &info, &reason))
+	if (!store_file_name_valid(object) ||
+	    qcow2_read_info(store_path(store, "children", object, path), &info, &reason))
 		return false;
 	snprintf(image, sizeof(image), FILES_BACKING, version_file);
 	return info.backing[0] && is_same_file(store, info.backing, image);

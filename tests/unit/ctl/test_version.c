@@ -28,8 +28,8 @@ static void test_when(void **state)
 		{ "2026-12-24 18:00", 1798131600 },
 		{ "2026-12-24T18:00:05", 1798131605 },
 		{ "2026-07-01 12:00", 1782900000 },
-		{ "12:30", 1767267000 },	       /* today */
-		{ "11:30", 1767263400 + 86400 },       /* over: tomorrow */
+		{ "12:30", 1767267000 },	 /* today */
+		{ "11:30", 1767263400 + 86400 }, /* over: tomorrow */
 		{ "+90m", 1767265200 + 5400 },
 		{ "+8h", 1767265200 + 8 * 3600 },
 		{ "+2d", 1767265200 + 2 * 86400 },
@@ -111,7 +111,8 @@ static void test_refused_without_asking(void **state)
 
 static void test_set_and_create(void **state)
 {
-	struct server server = { .answers = { CHANGED, CHANGED, OK("{\"name\": \"windows@1\", \"state\": \"test\"}") } };
+	struct server server = { .answers = { CHANGED, CHANGED,
+					      OK("{\"name\": \"windows@1\", \"state\": \"test\"}") } };
 	char *said;
 	int code;
 
@@ -138,7 +139,8 @@ static void test_export(void **state)
 	struct server server = {
 		.answers = { OK("{\"job\": 4}"),
 			     OK("{\"job\": 4, \"stage\": \"done\", \"name\": \"lab@2\", \"text\": \"/srv/x.vhdx, as VHDX\"}"),
-			     OK("{\"job\": 5}"), OK("{\"job\": 5, \"stage\": \"failed\", \"text\": \"there is no room\"}"),
+			     OK("{\"job\": 5}"),
+			     OK("{\"job\": 5, \"stage\": \"failed\", \"text\": \"there is no room\"}"),
 			     OK("{\"jobs\": [{\"job\": 5, \"kind\": \"export\", \"name\": \"lab@2\", \"stage\": \"converting\", "
 				"\"percent\": 50, \"file\": \"/srv/x\", \"text\": \"converting to VHDX\", \"bytes_done\": 1073741824, "
 				"\"bytes_total\": 2147483648, \"bytes_per_s\": 104857600, \"seconds_left\": 10}]}") }
@@ -173,8 +175,11 @@ static void test_export(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_when),	       cmocka_unit_test(test_publish), cmocka_unit_test(test_refused_without_asking),
-		cmocka_unit_test(test_set_and_create), cmocka_unit_test(test_export),
+		cmocka_unit_test(test_when),
+		cmocka_unit_test(test_publish),
+		cmocka_unit_test(test_refused_without_asking),
+		cmocka_unit_test(test_set_and_create),
+		cmocka_unit_test(test_export),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -388,8 +388,9 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 		 use == IMPORT_FOR_VOLUMES ? " for volumes" :
 					     "",
 		 actor);
-	fake_import =
-		(struct job_status){ .id = 7, .stage = JOB_CONVERTING, .percent = 42, .seconds_left = -1, .text = "converting" };
+	fake_import = (struct job_status){
+		.id = 7, .stage = JOB_CONVERTING, .percent = 42, .seconds_left = -1, .text = "converting"
+	};
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
 	return 0;
@@ -490,10 +491,14 @@ static int begin_export(const char *what, const struct store_export *how, uint64
 {
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "export %s to %s as %s%s by %s", what, how->path,
 		 how->format->name, how->force ? " by force" : "", how->actor);
-	fake_import = (struct job_status){
-		.id = 7, .kind = JOB_EXPORT, .stage = JOB_CONVERTING, .percent = 50, .bytes_total = 100, .bytes_done = 50,
-		.bytes_per_s = 10, .seconds_left = 5
-	};
+	fake_import = (struct job_status){ .id = 7,
+					   .kind = JOB_EXPORT,
+					   .stage = JOB_CONVERTING,
+					   .percent = 50,
+					   .bytes_total = 100,
+					   .bytes_done = 50,
+					   .bytes_per_s = 10,
+					   .seconds_left = 5 };
 	*id = 7;
 	return finish(reason);
 }

@@ -25,7 +25,8 @@ static unsigned from_afar(struct fixture *f, const char *token, const char *path
 static void test_files_that_may_be_named(void **state)
 {
 	struct fixture *f = *state;
-	struct answer answer = ask(f, VIA_CONTROL, "POST", "/api/v1/tokens", "Content-Type: application/json\r\n", "{\"name\": \"x\"}");
+	struct answer answer = ask(f, VIA_CONTROL, "POST", "/api/v1/tokens", "Content-Type: application/json\r\n",
+				   "{\"name\": \"x\"}");
 	json_t *made = answer_json(&answer);
 	const char *token = text_of(made, "token");
 
@@ -45,8 +46,12 @@ static void test_sent_in_pieces(void **state)
 	struct fixture *f = *state;
 	json_t *status;
 
-	assert_int_equal(api_change(f, "POST", "/api/v1/images", "{\"upload\": \"a\", \"path\": \"/a\", \"name\": \"a\"}"), 400);
-	assert_int_equal(api_change(f, "POST", "/api/v1/images", "{\"upload\": \"a\", \"name\": \"a\", \"size_bytes\": 10}"), 202);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images",
+				    "{\"upload\": \"a\", \"path\": \"/a\", \"name\": \"a\"}"),
+			 400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images",
+				    "{\"upload\": \"a\", \"name\": \"a\", \"size_bytes\": 10}"),
+			 202);
 	assert_int_equal(api_change(f, "PUT", "/api/v1/imports/7/data?offset=0", "12345"), 200);
 	assert_int_equal(api_change(f, "PUT", "/api/v1/imports/7/data?offset=0", "12345"), 409);
 	assert_int_equal(api_change(f, "PUT", "/api/v1/imports/7/data", "12345"), 400);
@@ -64,9 +69,11 @@ static void test_empty_images(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(api_change(f, "POST", "/api/v1/images/empty", "{\"name\": \"windows\", \"size\": \"64G\"}"), 201);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images/empty", "{\"name\": \"windows\", \"size\": \"64G\"}"),
+			 201);
 	assert_string_equal(fake_boot.last_call, "create windows of 68719476736 by ctl");
-	assert_int_equal(api_change(f, "POST", "/api/v1/images/empty", "{\"name\": \"windows\", \"size\": \"large\"}"), 400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images/empty", "{\"name\": \"windows\", \"size\": \"large\"}"),
+			 400);
 	assert_int_equal(api_change(f, "POST", "/api/v1/images/empty", "{\"name\": \"windows\"}"), 400);
 }
 
@@ -75,9 +82,10 @@ static void test_exports(void **state)
 	struct fixture *f = *state;
 	json_t *job;
 
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports",
-				    "{\"image\": \"debian@1\", \"path\": \"/srv/a.vhdx\", \"format\": \"vhdx\", \"force\": true}"),
-			 202);
+	assert_int_equal(
+		api_change(f, "POST", "/api/v1/exports",
+			   "{\"image\": \"debian@1\", \"path\": \"/srv/a.vhdx\", \"format\": \"vhdx\", \"force\": true}"),
+		202);
 	assert_string_equal(fake_boot.last_call, "export debian to /srv/a.vhdx as vhdx by force by ctl");
 	job = api_get(f, "/api/v1/jobs/7");
 	assert_string_equal(text_of(job, "kind"), "export");
@@ -91,16 +99,24 @@ static void test_exports(void **state)
 	job = api_get(f, "/api/v1/jobs");
 	assert_int_equal(json_array_size(json_object_get(job, "jobs")), 1);
 	json_decref(job);
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"machine\": \"pc-001\", \"path\": \"/a\", \"format\": \"vhdx\"}"),
+	assert_int_equal(api_change(f, "POST", "/api/v1/exports",
+				    "{\"machine\": \"pc-001\", \"path\": \"/a\", \"format\": \"vhdx\"}"),
 			 202);
 	assert_string_equal(fake_boot.last_call, "export pc-001 to /a as vhdx by ctl");
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"image\": \"debian\", \"path\": \"/a\", \"format\": \"qed\"}"), 400);
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"path\": \"/a\", \"format\": \"vhdx\"}"), 400);
 	assert_int_equal(api_change(f, "POST", "/api/v1/exports",
-				    "{\"image\": \"debian\", \"machine\": \"pc-001\", \"path\": \"/a\", \"format\": \"vhdx\"}"),
+				    "{\"image\": \"debian\", \"path\": \"/a\", \"format\": \"qed\"}"),
 			 400);
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"image\": \"none\", \"path\": \"/a\", \"format\": \"vhdx\"}"), 404);
-	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"image\": \"debian\", \"path\": \"a\", \"format\": \"vhdx\"}"), 400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/exports", "{\"path\": \"/a\", \"format\": \"vhdx\"}"), 400);
+	assert_int_equal(
+		api_change(f, "POST", "/api/v1/exports",
+			   "{\"image\": \"debian\", \"machine\": \"pc-001\", \"path\": \"/a\", \"format\": \"vhdx\"}"),
+		400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/exports",
+				    "{\"image\": \"none\", \"path\": \"/a\", \"format\": \"vhdx\"}"),
+			 404);
+	assert_int_equal(api_change(f, "POST", "/api/v1/exports",
+				    "{\"image\": \"debian\", \"path\": \"a\", \"format\": \"vhdx\"}"),
+			 400);
 }
 
 /* A version beside debian@1, which is published. */
@@ -138,7 +154,9 @@ static void test_versions(void **state)
 	/* Back to the older one: it is not the highest number that counts. */
 	assert_int_equal(api_change(f, "POST", "/api/v1/images/debian@1/publish", ""), 200);
 	assert_int_equal(published(f), 1);
-	assert_int_equal(api_change(f, "PATCH", "/api/v1/images/debian@2", "{\"state\": \"retired\", \"note\": \"slow\"}"), 200);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/images/debian@2",
+				    "{\"state\": \"retired\", \"note\": \"slow\"}"),
+			 200);
 	image = api_get(f, "/api/v1/images/debian@2");
 	assert_int_equal(json_integer_value(json_object_get(image, "published")), 1);
 	assert_string_equal(text_of(json_array_get(json_object_get(image, "versions"), 0), "state"), "retired");
@@ -167,7 +185,8 @@ static void test_plans(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/images/debian@2/publish", body), 200);
 	assert_int_equal(fake_boot.looked_at_plans, 1);
 	image = api_get(f, "/api/v1/images/debian@2");
-	assert_true(json_is_integer(json_object_get(json_array_get(json_object_get(image, "versions"), 0), "publish_at_ms")));
+	assert_true(json_is_integer(
+		json_object_get(json_array_get(json_object_get(image, "versions"), 0), "publish_at_ms")));
 	json_decref(image);
 	assert_int_equal(published(f), 1);
 	assert_int_equal(api_change(f, "POST", "/api/v1/images/debian@2/publish", "{\"at_ms\": 0}"), 200);

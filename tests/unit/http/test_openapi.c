@@ -133,9 +133,13 @@ static void expect_fit(const char *where, const json_t *schema, const json_t *va
 /* A path with what there is in the fixture. */
 static void fill_in(const char *pattern, char *path, size_t size)
 {
-	static const char *const values[][2] = { { "{machine}", "pc-001" }, { "{group}", "lab" },
-						 { "{image}", "debian@1" }, { "{import}", "7" }, { "{job}", "7" },
-						 { "{volume}", "tools" },   { "{mac}", "52:54:00:00:01:01" } };
+	static const char *const values[][2] = { { "{machine}", "pc-001" },
+						 { "{group}", "lab" },
+						 { "{image}", "debian@1" },
+						 { "{import}", "7" },
+						 { "{job}", "7" },
+						 { "{volume}", "tools" },
+						 { "{mac}", "52:54:00:00:01:01" } };
 	size_t len = 0;
 
 	while (*pattern && len + 1 < size) {

@@ -65,8 +65,10 @@ static int states_run(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_newest_given(tx, "debian", &version), 0);
 	assert_int_equal(version.number, 2);
 	/* The only one that is published stays so while new machines need it. */
-	expect(version_set_state(tx, v.one, VERSION_RETIRED, "test", &reason), -EINVAL, &reason, "new machines get debian@1");
-	expect(version_set_state(tx, v.two, VERSION_PUBLISHED, "test", &reason), -EINVAL, &reason, "image publish debian@2");
+	expect(version_set_state(tx, v.one, VERSION_RETIRED, "test", &reason), -EINVAL, &reason,
+	       "new machines get debian@1");
+	expect(version_set_state(tx, v.two, VERSION_PUBLISHED, "test", &reason), -EINVAL, &reason,
+	       "image publish debian@2");
 	assert_int_equal(version_publish_by(tx, v.two, "test", &published, &reason), 0);
 	assert_int_equal(published.newest.number, 2);
 	assert_int_equal(version_set_state(tx, v.one, VERSION_RETIRED, "test", &reason), 0);
@@ -96,14 +98,18 @@ static void test_outdated(void **state)
 		enum version_state state;
 		bool outdated;
 	} table[] = {
-		{ 1, 2, VERSION_PUBLISHED, true }, { 2, 2, VERSION_PUBLISHED, false }, { 2, 1, VERSION_PUBLISHED, true },
-		{ 3, 2, VERSION_TEST, false },	   { 1, 2, VERSION_TEST, true },       { 1, 0, VERSION_TEST, false },
-		{ 3, 2, VERSION_RETIRED, true },   { 1, 2, VERSION_RETIRED, true },    { 1, 0, VERSION_RETIRED, false },
+		{ 1, 2, VERSION_PUBLISHED, true }, { 2, 2, VERSION_PUBLISHED, false },
+		{ 2, 1, VERSION_PUBLISHED, true }, { 3, 2, VERSION_TEST, false },
+		{ 1, 2, VERSION_TEST, true },	   { 1, 0, VERSION_TEST, false },
+		{ 3, 2, VERSION_RETIRED, true },   { 1, 2, VERSION_RETIRED, true },
+		{ 1, 0, VERSION_RETIRED, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < array_len(table); i++) {
-		struct image_version v = { .number = table[i].number, .newest = table[i].newest, .state = table[i].state };
+		struct image_version v = { .number = table[i].number,
+					   .newest = table[i].newest,
+					   .state = table[i].state };
 
 		if (version_is_outdated(&v) != table[i].outdated)
 			fail_msg("row %zu", i);
@@ -121,7 +127,8 @@ static int plans_run(struct inventory_tx *tx, void *arg)
 	(void)arg;
 	assert_int_equal(version_planned(tx, &version), -ENOENT);
 	expect(version_plan(tx, v.two, now - 1000, "anna", &reason), -EINVAL, &reason, "that time is over");
-	expect(version_plan(tx, v.two, now + 20LL * 366 * 86400 * 1000, "anna", &reason), -EINVAL, &reason, "ten years");
+	expect(version_plan(tx, v.two, now + 20LL * 366 * 86400 * 1000, "anna", &reason), -EINVAL, &reason,
+	       "ten years");
 	expect(version_plan(tx, v.two, 0, "anna", &reason), -ENOENT, &reason, "nothing is planned");
 	assert_int_equal(version_plan(tx, v.three, now + 7200000, "anna", &reason), 0);
 	assert_int_equal(version_plan(tx, v.two, now + 3600000, "bert", &reason), 0);

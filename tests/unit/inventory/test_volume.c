@@ -487,10 +487,10 @@ static int unpublished(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_default(tx, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "iso", 0, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "iso", 1, &v), 0);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.id, iso);
 	assert_false(v.is_default);
-	assert_int_equal(version_newest(tx, "none", &v), -ENOENT);
+	assert_int_equal(version_newest_given(tx, "none", &v), -ENOENT);
 	/* The first that is published becomes the default. */
 	add_version(tx, "debian", 1, VERSION_PUBLISHED);
 	assert_int_equal(version_default(tx, &v), 0);
@@ -498,14 +498,14 @@ static int unpublished(struct inventory_tx *tx, void *arg)
 	assert_true(v.is_default);
 	/* A later one of either does not change that. */
 	add_version(tx, "iso", 2, VERSION_TEST);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.number, 2);
 	assert_int_equal(version_publish(tx, iso), 0);
 	assert_int_equal(version_default(tx, &v), 0);
 	assert_string_equal(v.image, "debian");
 	assert_int_equal(version_find(tx, "iso", 0, &v), 0);
 	assert_int_equal(v.id, iso);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.number, 2);
 	return 0;
 }

@@ -89,10 +89,10 @@ static const struct bad bad[] = {
 
 	{ "cut.vdi", "head -c 2000000 a.vdi >cut.vdi", "cut off", "Copy it again" },
 	{ "start.vdi", "head -c 300 a.vdi >start.vdi", "cut off", "VDI header" },
-	{ "old.vdi", "cp a.vdi old.vdi; printf '\\0' | dd of=old.vdi bs=1 seek=68 conv=notrunc status=none", "another version",
-	  "VBoxManage" },
-	{ "diff.vdi", "cp a.vdi diff.vdi; printf '\\4' | dd of=diff.vdi bs=1 seek=76 conv=notrunc status=none", "snapshot",
-	  "VBoxManage" },
+	{ "old.vdi", "cp a.vdi old.vdi; printf '\\0' | dd of=old.vdi bs=1 seek=68 conv=notrunc status=none",
+	  "another version", "VBoxManage" },
+	{ "diff.vdi", "cp a.vdi diff.vdi; printf '\\4' | dd of=diff.vdi bs=1 seek=76 conv=notrunc status=none",
+	  "snapshot", "VBoxManage" },
 };
 
 static bool is_quoting(const char *text)

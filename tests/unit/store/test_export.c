@@ -76,7 +76,8 @@ static void test_formats(void **state)
 			fail_msg("%s: %s", file, status.text);
 		assert_int_equal(status.kind, JOB_EXPORT);
 		assert_string_equal(status.name, "lab@1");
-		run_command("qemu-img compare -q -f %s -F raw %s %s", formats[i].driver, input(f, file), input(f, "a.raw"));
+		run_command("qemu-img compare -q -f %s -F raw %s %s", formats[i].driver, input(f, file),
+			    input(f, "a.raw"));
 		run_command("qemu-img info -f %s --output=json %s | grep -q '\"virtual-size\": %d,'", formats[i].driver,
 			    input(f, file), DISK_BYTES);
 		assert_int_equal(stat(input(f, file), &st), 0);
@@ -108,8 +109,8 @@ static void test_other_readers(void **state)
 	}
 	run_command("vhdiinfo %s | grep -q '(%d bytes)'", input(f, "x.vhd"), DISK_BYTES);
 	/* The description inside names the file as it is called. */
-	run_command("vmdkinfo %s | grep -q '(%d bytes)' && vmdkinfo %s | grep -q 'Filename.*x.vmdk'", input(f, "x.vmdk"), DISK_BYTES,
-		    input(f, "x.vmdk"));
+	run_command("vmdkinfo %s | grep -q '(%d bytes)' && vmdkinfo %s | grep -q 'Filename.*x.vmdk'",
+		    input(f, "x.vmdk"), DISK_BYTES, input(f, "x.vmdk"));
 }
 
 /* Other readers take "reads as zeroes" for old data: no L2 entry of an exported qcow2 says that. */
@@ -134,8 +135,8 @@ static void test_no_zero_clusters(void **state)
 
 /* ---- a machine's disk ---- */
 
-static struct job_status export_machine(struct fixture *f, const struct volume *volume, const char *file, const char *format,
-					unsigned *ends)
+static struct job_status export_machine(struct fixture *f, const struct volume *volume, const char *file,
+					const char *format, unsigned *ends)
 {
 	struct store_export how = { .format = store_export_format(format),
 				    .path = input(f, file),
@@ -207,8 +208,8 @@ static void test_a_disk_that_stands_elsewhere(void **state)
 
 /* ---- refused ---- */
 
-static void refused(struct fixture *f, const struct image_version *version, const char *path, const char *format, int wanted,
-		    const char *part)
+static void refused(struct fixture *f, const struct image_version *version, const char *path, const char *format,
+		    int wanted, const char *part)
 {
 	struct store_export how = { .format = store_export_format(format), .path = path, .actor = "test" };
 	struct reason reason = { "" };

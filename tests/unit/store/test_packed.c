@@ -182,9 +182,11 @@ static void test_sent_and_canceled(void **state)
 	assert_int_equal(store_upload_write(f->store, id, 3, "abc", 3, &reason), -EALREADY);
 	assert_int_equal(store_upload_end(f->store, id, &reason), -EALREADY);
 	assert_int_equal(store_upload(f->store, "a", "../x", 0, IMPORT_FOR_MACHINES, "test", &other, &reason), -EINVAL);
-	assert_int_equal(store_upload(f->store, "a", "x", UINT64_MAX, IMPORT_FOR_MACHINES, "test", &other, &reason), -EINVAL);
+	assert_int_equal(store_upload(f->store, "a", "x", UINT64_MAX, IMPORT_FOR_MACHINES, "test", &other, &reason),
+			 -EINVAL);
 	assert_int_equal(in_write(f, keep_all, NULL), 0);
-	assert_int_equal(store_upload(f->store, "a", "x", 1 << 20, IMPORT_FOR_MACHINES, "test", &other, &reason), -ENOSPC);
+	assert_int_equal(store_upload(f->store, "a", "x", 1 << 20, IMPORT_FOR_MACHINES, "test", &other, &reason),
+			 -ENOSPC);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 }
 
@@ -211,7 +213,8 @@ static void test_empty(void **state)
 	assert_int_equal(store_create_image(f->store, "a b", 1 << 30, "test", &version, &reason), -EINVAL);
 	assert_int_equal(store_create_image(f->store, "small", 4096, "test", &version, &reason), -EINVAL);
 	assert_int_equal(store_create_image(f->store, "odd", (1 << 30) + 1, "test", &version, &reason), -EINVAL);
-	assert_int_equal(store_create_image(f->store, "large", ((uint64_t)16 << 40) + 512, "test", &version, &reason), -EINVAL);
+	assert_int_equal(store_create_image(f->store, "large", ((uint64_t)16 << 40) + 512, "test", &version, &reason),
+			 -EINVAL);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 1);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 }
