@@ -16,7 +16,7 @@ const struct command commands[] = {
 	{ "image import", "FILE|-", 1, 1,
 	  "take a raw, qcow2, VHD, VHDX, VMDK or VDI file, also packed (gz, xz, zst), or a disk, as golden image",
 	  "sanbootctl image import debian.qcow2 --name debian --default\n"
-	  "curl -L URL | sanbootctl image import - --name debian\n"
+	  "sanbootctl image import - --name debian\n"
 	  "sanbootctl --url http://10.0.0.1:8080 image import lab.vhdx.zst --name lab",
 	  run_image_import },
 	{ "image create", "", 0, 0, "an empty golden image, to install into",

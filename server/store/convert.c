@@ -309,7 +309,5 @@ int convert_export(const struct convert_export *how, struct reason *reason)
 	err = run_box(&box, how->progress, true, &child, &code, reason);
 	fchmod(how->out, 0600);
 	buf_fini(&json);
-	if (err || !code)
-		return err;
-	return convert_explain_export(child.end.text, -EIO, reason);
+	return err || !code ? err : convert_explain_export(child.end.text, -EIO, reason);
 }

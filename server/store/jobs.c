@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const char *const kind_words[] = { [JOB_IMPORT] = "import", [JOB_EXPORT] = "export", [JOB_UPLOAD] = "import" };
@@ -21,7 +22,23 @@ static bool has_ended(const struct job *job)
 
 /* ---- working them off ---- */
 
-/* Under the mutex. The oldest that waits; taken: it waits no more. */
+/*
+ * Under the mutex. Imports of one image come one after the other, so that its versions have the numbers in which they were asked
+ * for.
+ */
+static bool is_behind_another(const struct store *store, const struct job *job)
+{
+	for (size_t i = 0; i < JOBS_KEPT && job->status.kind == JOB_IMPORT; i++) {
+		const struct job *other = &store->jobs[i];
+
+		if (other->status.id && other->status.id < job->status.id && other->status.kind == JOB_IMPORT &&
+		    !has_ended(other) && !strcasecmp(other->status.name, job->status.name))
+			return true;
+	}
+	return false;
+}
+
+/* Under the mutex. The oldest that may begin; taken: it waits no more. */
 static struct job *take_next(struct store *store, enum job_kind kind, bool take)
 {
 	struct job *next = NULL;
@@ -30,7 +47,7 @@ static struct job *take_next(struct store *store, enum job_kind kind, bool take)
 		struct job *job = &store->jobs[i];
 
 		if (job->status.id && job->status.kind == kind && job->status.stage == JOB_QUEUED &&
-		    (!next || job->status.id < next->status.id))
+		    !is_behind_another(store, job) && (!next || job->status.id < next->status.id))
 			next = job;
 	}
 	if (next && take)

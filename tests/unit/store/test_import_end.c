@@ -213,12 +213,11 @@ static void test_names_that_differ_by_case_at_once(void **state)
 	uint64_t first, second;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
-	run_command("cd %s && truncate -s 4G b.raw", f->dir); /* some seconds */
+	run_command("cd %s && truncate -s 4G b.raw", f->dir); /* some seconds, so that the second is queued meanwhile */
 	first = begin(f, "b.raw", "Lab");
 	second = begin(f, "a.raw", "lab");
-	/* Both are at work: the smaller one is there first, and has the name. */
-	assert_int_equal(wait_for(f, second, JOB_DONE).stage, JOB_DONE);
-	status = wait_for(f, first, JOB_DONE);
+	assert_int_equal(wait_for(f, first, JOB_DONE).stage, JOB_DONE);
+	status = wait_for(f, second, JOB_DONE);
 	assert_int_equal(status.stage, JOB_FAILED);
 	assert_non_null(strstr(status.text, "but for its case"));
 	assert_int_equal(count_entries(in_state(f, "images", "")), 1);

@@ -269,7 +269,8 @@ static void test_order(void **state)
 {
 	struct fixture *f = *state;
 	struct job_status status = { 0 };
-	uint64_t first, second, third;
+	struct reason reason;
+	uint64_t first, other, second, third;
 
 	make_qcow2(f);
 	make_disk(input(f, "b.raw"), 1 << 20, 2);
@@ -278,14 +279,18 @@ static void test_order(void **state)
 	first = queue(f, "a.qcow2", "a");
 	while (status.stage < JOB_CONVERTING)
 		import_wait(f, first, &status);
+	other = queue(f, "a.qcow2", "b");
+	for (status.stage = JOB_QUEUED; status.stage < JOB_CONVERTING;)
+		import_wait(f, other, &status);
 	second = queue(f, "b.raw", "x");
 	third = queue(f, "c.raw", "x");
-	make_file(input(f, "go"), "", 0, 0);
+	assert_int_equal(store_job_cancel(f->store, first, "test", &reason), 0);
 	for (status.stage = JOB_QUEUED; status.stage != JOB_DONE;)
 		import_wait(f, third, &status);
 	assert_int_equal(status.version_id, get_version(f, "x", 2).id);
 	assert_int_equal(store_job_status(f->store, second, &status), 0);
 	assert_int_equal(status.version_id, get_version(f, "x", 1).id);
+	make_file(input(f, "go"), "", 0, 0);
 }
 
 static bool cut_file(void *arg, unsigned percent)
