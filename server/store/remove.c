@@ -76,26 +76,36 @@ static int find_version(struct inventory_tx *tx, void *arg)
 	return version_by_id(tx, removal->version_id, &removal->version);
 }
 
+/* True: there is one, in user. */
+static bool find_user(struct store *store, const struct image_version *version, struct user *user)
+{
+	for (const struct store_backend *const *backend = store->backends; *backend; backend++) {
+		*user = (struct user){ store, *backend, version->file, "" };
+		if ((*backend)->stands_on && (*backend)->list(store, look_at_object, user) == 1)
+			return true;
+	}
+	return false;
+}
+
 static int refuse_rebased(struct removal *removal, struct reason *reason)
 {
 	const struct image_version *version = &removal->version;
+	struct user user;
 	int err = store_read(removal->store, find_version, removal);
 
 	/* Who has it by the inventory is told so by the job. */
 	if (err || version->machines || version->volumes || version->snapshots)
 		return 0;
-	for (const struct store_backend *const *backend = removal->store->backends; *backend; backend++) {
-		struct user user = { removal->store, *backend, version->file, "" };
-
-		if (!(*backend)->stands_on || (*backend)->list(removal->store, look_at_object, &user) != 1)
-			continue;
-		return reason_refuse(
-			reason, -EBUSY,
-			"%s stands on %s@%u by its own header, though the inventory says otherwise: put it back "
-			"the way that it was rebased (qemu-img rebase), or delete it, first",
-			user.object, version->image, version->number);
-	}
-	return 0;
+	if (!find_user(removal->store, version, &user))
+		return 0;
+	/* It may be one that is given up, and was not deleted yet. */
+	store_delete_given_up(removal->store);
+	if (!find_user(removal->store, version, &user))
+		return 0;
+	return reason_refuse(reason, -EBUSY,
+			     "%s stands on %s@%u by its own header, though the inventory says otherwise: put it back the way "
+			     "that it was rebased (qemu-img rebase), or delete it, first",
+			     user.object, version->image, version->number);
 }
 
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
