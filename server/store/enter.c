@@ -13,7 +13,7 @@
 enum { NUMBERS_TRIED = 1000 };
 
 int enter_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
-		      struct reason *reason)
+		    struct reason *reason)
 {
 	char name[64], random[VERSION_FILE_RANDOM];
 	int fd;

@@ -14,7 +14,7 @@ enum { VERSION_FILE_RANDOM = 9 };
 
 /* A new file tmp/STEM-RANDOM.SUFFIX, of ours only. Its descriptor, or -errno with a sentence and path "". */
 int enter_make_file(struct store *store, const char *stem, const char *suffix, char path[PATH_MAX],
-		      struct reason *reason);
+		    struct reason *reason);
 /* Read-only and durable: version's size, inode, time and format are set from it. 0 or -errno with a sentence. */
 int enter_seal_file(int fd, uint64_t size, struct image_version *version, struct reason *reason);
 

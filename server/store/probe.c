@@ -17,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-static int accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
+int probe_accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
 {
 	if (!size)
 		return reason_refuse(reason, -EINVAL, "holds an empty disk: there is nothing to boot from");
@@ -70,7 +70,7 @@ static int probe_qcow2(const struct view *view, struct probe *probe, struct reas
 				     "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
 	if (incompatible & QCOW2_CORRUPT)
 		return reason_refuse(reason, -EINVAL, "is marked corrupt: repair it first (qemu-img check -r all)");
-	return accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
+	return probe_accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
 }
 
 /* ---- VHD ---- */
@@ -198,7 +198,7 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 				     "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again",
 				     (unsigned long long)size);
 	}
-	return accept_size(probe, FORMAT_VHD, size, reason);
+	return probe_accept_size(probe, FORMAT_VHD, size, reason);
 }
 
 /* ---- VHDX ---- */
@@ -306,7 +306,7 @@ static int probe_vhdx(const struct view *view, struct probe *probe, struct reaso
 				     "has logical sectors of %u bytes, and network boot knows 512: install into a disk "
 				     "with 512-byte sectors (New-VHD -LogicalSectorSizeBytes 512)",
 				     le32_get(sector));
-	return accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
+	return probe_accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
 }
 
 /* ---- VMDK ---- */
@@ -390,80 +390,7 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
 	if (!described)
 		return vmdk_external(reason, "one part of a split VMDK");
-	return accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
-}
-
-/* ---- VDI ---- */
-
-struct vdi_header { /* VirtualBox's src/VBox/Storage/VDICore.h: version 1.1 */
-	char text[64];
-	struct le32 signature, version, header_size, type, flags;
-	char description[256];
-	struct le32 blocks_at, data_at, geometry[4], unused;
-	struct le64 size;
-	struct le32 block_size, block_extra, blocks, blocks_allocated;
-	uint8_t uuid[16], snapshot[16], parent[16], parent_snapshot[16];
-};
-_Static_assert(offsetof(struct vdi_header, size) == 368, "VDI header");
-
-enum {
-	VDI_MAGIC_AT = 64,
-	VDI_VERSION = 0x00010001,
-	VDI_DYNAMIC = 1,
-	VDI_FIXED = 2,
-	VDI_DIFFERENCING = 4,
-	VDI_FREE = -2
-};
-
-/* The blocks must lie in the file: qemu-img would read what is cut off as zeroes. */
-static int vdi_check_blocks(const struct view *view, const struct vdi_header *h, struct reason *reason)
-{
-	uint64_t at = le32_get(h->blocks_at), left = le32_get(h->blocks), block = le32_get(h->block_size);
-	struct le32 table[VHD_CHUNK];
-
-	if (block < 512 || (block & (block - 1)) || left > STORE_SIZE_MAX / block || left * block < le64_get(h->size))
-		return reason_refuse(reason, -EINVAL, "is damaged: its VDI header makes no sense");
-	while (left) {
-		size_t count = (size_t)min_u64(left, VHD_CHUNK);
-
-		if (!view_read(view, at, table, count * sizeof(table[0])))
-			return reason_refuse(reason, -EINVAL,
-					     "is cut off or damaged: its VDI block table does not fit into it");
-		for (size_t i = 0; i < count; i++) {
-			uint32_t number = le32_get(table[i]);
-
-			if (number < (uint32_t)VDI_FREE && le32_get(h->data_at) + (number + 1) * block > view->size)
-				return reason_refuse(reason, -EINVAL,
-						     "is cut off: blocks of its disk lie beyond its end. Copy it again");
-		}
-		at += count * sizeof(table[0]);
-		left -= count;
-	}
-	return 0;
-}
-
-static int probe_vdi(const struct view *view, struct probe *probe, struct reason *reason)
-{
-	static const uint8_t no_parent[16];
-	struct vdi_header h;
-	int err;
-
-	if (!view_read(view, 0, &h, sizeof(h)))
-		return reason_refuse(reason, -EINVAL, "is cut off: a VDI header does not fit into it");
-	if (le32_get(h.version) != VDI_VERSION)
-		return reason_refuse(
-			reason, -EINVAL,
-			"is a VDI of another version than 1.1: convert it where it was made (VBoxManage clonemedium "
-			"OLD NEW --format VDI)");
-	if (le32_get(h.type) == VDI_DIFFERENCING || memcmp(h.parent, no_parent, sizeof(no_parent)))
-		return reason_refuse(
-			reason, -EINVAL,
-			"is a VirtualBox snapshot, so it is not complete by itself: make one file of all first "
-			"(VBoxManage clonemedium OLD NEW)");
-	if (le32_get(h.type) != VDI_DYNAMIC && le32_get(h.type) != VDI_FIXED)
-		return reason_refuse(reason, -EINVAL, "is a VDI of type %u, which nobody knows", le32_get(h.type));
-	err = vdi_check_blocks(view, &h, reason);
-	return err ? err : accept_size(probe, FORMAT_VDI, le64_get(h.size), reason);
+	return probe_accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
 }
 
 /* ---- all of them ---- */
@@ -535,7 +462,7 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 					     "that should be called .raw",
 					     endings[i].text);
 	}
-	return accept_size(probe, FORMAT_RAW, view->size, reason);
+	return probe_accept_size(probe, FORMAT_RAW, view->size, reason);
 }
 
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)

@@ -102,10 +102,11 @@ static int refuse_rebased(struct removal *removal, struct reason *reason)
 	store_delete_given_up(removal->store);
 	if (!find_user(removal->store, version, &user))
 		return 0;
-	return reason_refuse(reason, -EBUSY,
-			     "%s stands on %s@%u by its own header, though the inventory says otherwise: put it back the way "
-			     "that it was rebased (qemu-img rebase), or delete it, first",
-			     user.object, version->image, version->number);
+	return reason_refuse(
+		reason, -EBUSY,
+		"%s stands on %s@%u by its own header, though the inventory says otherwise: put it back the way "
+		"that it was rebased (qemu-img rebase), or delete it, first",
+		user.object, version->image, version->number);
 }
 
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
