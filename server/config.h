@@ -50,6 +50,8 @@ struct config {
 	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX];
 	char boot_files[CONFIG_PATH_MAX];
 	struct config_folders import_dirs, export_dirs;
+	char boot_file_sets[DHCP_SETS_MAX][CONFIG_TEXT_MAX]; /* NAME:DIR */
+	unsigned boot_file_set_count;
 	struct config_endpoints http, web, iscsi;
 	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
 	char iqn_prefix[CONFIG_TEXT_MAX];

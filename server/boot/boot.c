@@ -13,6 +13,7 @@
 #include "boot/login/objects.h"
 #include "boot/login/resume.h"
 #include "boot/operator/plans.h"
+#include "boot/operator/chores.h"
 #include "internal.h"
 
 #include <ctype.h>
@@ -60,6 +61,7 @@ static int boot_check_parts(const struct boot_config *config)
 static void boot_free_parts(struct boot *boot)
 {
 	plans_free(boot->plans);
+	chores_free(boot->chores);
 	objects_free(boot->objects);
 	progress_free(boot);
 	flood_free(boot->flood);
@@ -91,6 +93,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
+	snprintf(made->boot_file_sets, sizeof(made->boot_file_sets), "%s",
+		 config->boot_file_sets ? config->boot_file_sets : "");
 	presence_init(&made->presence);
 	disks_init(&made->disks);
 	in_flight_init(&made->in_flight);
@@ -108,6 +112,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		made->plans = plans_new(made);
 		err = made->plans ? 0 : -ENOMEM;
 	}
+	if (!err)
+		err = (made->chores = chores_new(made)) ? 0 : -ENOMEM;
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -124,6 +130,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	progress_start(boot);
 	objects_start(boot->objects);
 	plans_start(boot->plans);
+	chores_start(boot->chores);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -143,6 +150,7 @@ void boot_free(struct boot *boot)
 	if (!boot)
 		return;
 	progress_stop(boot);
+	chores_stop(boot->chores);
 	objects_stop(boot->objects);
 	plans_stop(boot->plans);
 	in_flight_wait(&boot->in_flight);

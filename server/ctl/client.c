@@ -115,13 +115,17 @@ static int say_curl(const struct exchange *exchange, CURLcode code)
 	return ctl_fail("was sanbootd stopped? See its log", "%s", curl_easy_strerror(code));
 }
 
-/* The server's own words: {"error", "hint"}. */
-static int say_refusal(const struct exchange *exchange)
+/* The server's own words: {"error", "hint"}. One of a list ("index") is the caller's to say, where it asks for that. */
+static int say_refusal(const struct exchange *exchange, json_t **refused)
 {
 	json_t *answer = json_loadb(buf_text(&exchange->answer), exchange->answer.len, 0, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const char *hint = json_string_value(json_object_get(answer, "hint"));
 
+	if (refused && error && json_is_integer(json_object_get(answer, "index"))) {
+		*refused = answer;
+		return EXIT_REFUSED;
+	}
 	if (error && exchange->status == 401)
 		ctl_fail("make a token on the server (sanbootctl token create NAME) and give it with --token", "%s",
 			 error);
@@ -133,14 +137,16 @@ static int say_refusal(const struct exchange *exchange)
 	return EXIT_REFUSED;
 }
 
-/* text NULL: no body. */
+/* body NULL: none; refused may be NULL. */
 static bool call(const struct ctl *ctl, const char *method, const char *path, const char *type, const void *body,
-		 size_t len, json_t **answer)
+		 size_t len, json_t **answer, json_t **refused)
 {
 	struct exchange exchange;
 	CURLcode code;
 
 	*answer = NULL;
+	if (refused)
+		*refused = NULL;
 	if (!exchange_init(&exchange, ctl, method, path))
 		return false;
 	if (body) {
@@ -159,7 +165,7 @@ static bool call(const struct ctl *ctl, const char *method, const char *path, co
 	if (code != CURLE_OK) {
 		say_curl(&exchange, code);
 	} else if (exchange.status < 200 || exchange.status > 299) {
-		say_refusal(&exchange);
+		say_refusal(&exchange, refused);
 	} else {
 		*answer = json_loadb(buf_text(&exchange.answer), exchange.answer.len, 0, NULL);
 		if (!json_is_object(*answer)) {
@@ -172,20 +178,27 @@ static bool call(const struct ctl *ctl, const char *method, const char *path, co
 	return *answer;
 }
 
-bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
+bool client_call_list(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer,
+		      json_t **refused)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	bool worked;
 
 	json_decref(body);
-	worked = call(ctl, method, path, "Content-Type: application/json", text, text ? strlen(text) : 0, answer);
+	worked = call(ctl, method, path, "Content-Type: application/json", text, text ? strlen(text) : 0, answer,
+		      refused);
 	free(text);
 	return worked;
 }
 
+bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
+{
+	return client_call_list(ctl, method, path, body, answer, NULL);
+}
+
 bool client_put(const struct ctl *ctl, const char *path, const void *data, size_t len, json_t **answer)
 {
-	return call(ctl, "PUT", path, "Content-Type: application/octet-stream", data, len, answer);
+	return call(ctl, "PUT", path, "Content-Type: application/octet-stream", data, len, answer, NULL);
 }
 
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
@@ -330,7 +343,7 @@ bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*e
 		if (code != CURLE_OK)
 			say_curl(&exchange, code);
 		else
-			say_refusal(&exchange);
+			say_refusal(&exchange, NULL);
 	}
 	exchange_fini(&exchange);
 	return opened;

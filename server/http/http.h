@@ -43,9 +43,11 @@ struct http_config {
 	unsigned boot_endpoint_count;
 	const struct endpoint *web_endpoints; /* --web; count 0: the same as boot's */
 	unsigned web_endpoint_count;
-	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
-	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
-	const char *boot_files;	  /* what entries load, under /boot-files/PATH; NULL: nothing */
+	const char *control_path;		  /* RUNTIME/control.sock, mode 0660 */
+	const char *ipxe_dir;			  /* boot files under /ipxe/NAME for UEFI HTTP boot */
+	struct dhcp_boot_set sets[DHCP_SETS_MAX]; /* more of them, under /ipxe/sets/NAME/FILE */
+	unsigned set_count;
+	const char *boot_files; /* what entries load, under /boot-files/PATH; NULL: nothing */
 	/* Where requests over the network may name files of the server's, to be imported or written (allowed.c). */
 	struct http_folders import_dirs, export_dirs;
 	/*

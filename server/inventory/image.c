@@ -14,9 +14,15 @@
 	"image_version.id, image.name, number, CASE WHEN published > 0 THEN 2 ELSE unpublished END, file, format, size_bytes, sha256, inode, mtime_ns, " \
 	"image_version.created_ms, source, warnings, is_default, "                                                                                       \
 	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), "                                    \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                                                        \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0 AND volume.id NOT IN "                                     \
+	"(SELECT volume_id FROM trash)), "                                                                                                               \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                                                       \
 	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                                                                 \
+	"(SELECT count(*) FROM trash JOIN volume ON volume.id = trash.volume_id "                                                                        \
+	"WHERE volume.version_id = image_version.id), "                                                                                                  \
+	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "                                     \
+	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                                                   \
+	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id), "                                                       \
 	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
 	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
@@ -41,6 +47,10 @@ static void version_read(struct query *q, struct image_version *v)
 	v->machines = (unsigned)query_int(q);
 	v->volumes = (unsigned)query_int(q);
 	v->snapshots = (unsigned)query_int(q);
+	v->trashed = (unsigned)query_int(q);
+	v->parent_id = query_int(q);
+	query_text(q, v->parent, sizeof(v->parent));
+	v->versions = (unsigned)query_int(q);
 	v->newest = (unsigned)query_int(q);
 	query_text(q, v->note, sizeof(v->note));
 	v->publish_at_ms = query_int(q);
@@ -198,8 +208,8 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 		return err;
 	query_begin(&q, tx,
 		    "INSERT INTO image_version (image_id, number, file, format, size_bytes, sha256, inode, mtime_ns, "
-		    "created_ms, source, warnings, note, unpublished) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "created_ms, source, warnings, note, unpublished, parent_id) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	query_bind(&q, image_id);
 	query_bind(&q, v->number);
 	query_bind_text(&q, v->file, sizeof(v->file));
@@ -213,6 +223,10 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 	query_bind_text(&q, v->warnings, sizeof(v->warnings));
 	query_bind_text(&q, v->note, sizeof(v->note));
 	query_bind(&q, v->state == VERSION_PUBLISHED ? VERSION_TEST : v->state);
+	if (v->parent_id)
+		query_bind(&q, v->parent_id);
+	else
+		query_bind_null(&q);
 	err = query_number(&q, &id);
 	if (!err && v->state == VERSION_PUBLISHED)
 		err = version_publish(tx, id);
@@ -264,7 +278,7 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines || version.volumes || version.snapshots)
+	if (version.machines || version.volumes || version.snapshots || version.trashed || version.versions)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

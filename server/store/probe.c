@@ -480,7 +480,7 @@ int probe_image(const struct view *view, const char *file_name, struct probe *pr
 		return probe_vhdx(view, probe, reason);
 	if (!memcmp(start, "KDMV", 4))
 		return probe_vmdk(view, probe, reason);
-	if (view_read(view, VDI_MAGIC_AT, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic)))
+	if (view_read(view, 64, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic)))
 		return probe_vdi(view, probe, reason);
 	if (!memcmp(start, "conectix", 8) && view_read(view, 0, &footer, sizeof(footer)))
 		return probe_vhd(view, &footer, true, probe, reason);

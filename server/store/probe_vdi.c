@@ -21,12 +21,12 @@ struct vdi_header { /* VirtualBox's src/VBox/Storage/VDICore.h: version 1.1 */
 _Static_assert(offsetof(struct vdi_header, size) == 368, "VDI header");
 
 enum {
-	VDI_MAGIC_AT = 64,
 	VDI_VERSION = 0x00010001,
 	VDI_DYNAMIC = 1,
 	VDI_FIXED = 2,
 	VDI_DIFFERENCING = 4,
-	VDI_FREE = -2
+	VDI_FREE = -2,
+	VDI_CHUNK = 1024, /* entries that are read at a time */
 };
 
 /* The blocks must lie in the file: qemu-img would read what is cut off as zeroes. */

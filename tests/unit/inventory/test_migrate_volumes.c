@@ -51,12 +51,15 @@ static const struct view {
 	  "SELECT id, image_id, number, published, file, format, size_bytes, sha256, inode, mtime_ns, created_ms, source, warnings FROM "
 	  "image_version ORDER BY id",
 	  NULL },
-	{ "machine_mac", "SELECT * FROM machine_mac ORDER BY id", NULL },
-	{ "machine_group", "SELECT * FROM machine_group ORDER BY id", NULL },
+	{ "machine_mac", "SELECT id, mac, machine_id FROM machine_mac ORDER BY id", NULL },
+	{ "machine_group", "SELECT id, name, priority, boot, note FROM machine_group ORDER BY id", NULL },
 	{ "boot", "SELECT * FROM boot ORDER BY machine_id, number", NULL },
 	{ "boot_stage", "SELECT * FROM boot_stage ORDER BY machine_id, number, stage", NULL },
 	{ "target_state", "SELECT machine_id, hex(state) FROM target_state ORDER BY machine_id", NULL },
-	{ "waiting", "SELECT * FROM waiting ORDER BY number", NULL },
+	{ "waiting",
+	  "SELECT number, mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms FROM waiting "
+	  "ORDER BY number",
+	  NULL },
 	{ "policy", "SELECT * FROM policy ORDER BY name", NULL },
 	{ "setting", "SELECT * FROM setting ORDER BY name", NULL },
 	{ "token", "SELECT * FROM token ORDER BY hash", NULL },
