@@ -16,8 +16,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -31,6 +31,8 @@ enum {
 	EXIT_NO_EXEC = 126,
 	ENDS = 3, /* descriptors besides the files: standard input, output, error */
 };
+
+const char box_name[] = "/tmp/disk";
 
 bool box_may_open(const struct stat *st)
 {
@@ -65,11 +67,34 @@ static void child_drop_privileges(unsigned memory_mib)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+static bool child_needs_name(const struct box *box)
+{
+	for (unsigned i = 0; i < BOX_ARGS && box->argv[i]; i++) {
+		if (box->argv[i] == box_name)
+			return true;
+	}
+	return false;
+}
+
+/* A mount of the file alone, in an empty /tmp that nobody else sees. Before privileges go. */
+static bool child_make_name(void)
+{
+	int file = open_tree(BOX_FIRST, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), place;
+
+	if (file < 0 || unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k"))
+		return false;
+	place = open(box_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	return place >= 0 && !move_mount(file, "", AT_FDCWD, box_name, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
 /* high: copies of the ends, then of the files. */
 static _Noreturn void child_exec(const struct box *box, const int *high, pid_t parent)
 {
 	char *const environment[] = { (char *)(uintptr_t) "LC_ALL=C", (char *)(uintptr_t) "PATH=/usr/bin:/bin",
 				      (char *)(uintptr_t)box->setting, NULL };
+	char *argv[BOX_ARGS + 1] = { NULL };
+	bool named = false;
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY);
 
@@ -84,13 +109,17 @@ static _Noreturn void child_exec(const struct box *box, const int *high, pid_t p
 			child_die("descriptors");
 	}
 	close_range(BOX_FIRST + box->file_count, ~0u, 0);
+	if (child_needs_name(box))
+		named = child_make_name();
+	for (unsigned i = 0; i < BOX_ARGS && box->argv[i]; i++)
+		argv[i] = (char *)(uintptr_t)(box->argv[i] == box_name && !named ? "/dev/fd/3" : box->argv[i]);
 	child_drop_privileges(box->memory_mib);
 	/* After the change of user, which clears it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(EXIT_NO_EXEC);
-	execve(box->argv[0], (char *const *)(uintptr_t)box->argv, environment);
-	child_die(box->argv[0]);
+	execve(argv[0], argv, environment);
+	child_die(argv[0]);
 }
 
 /* ---- the parent ---- */

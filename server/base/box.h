@@ -19,7 +19,14 @@ enum {
 	BOX_FILES = 12,
 	BOX_FIRST = 3,	  /* the first file's number in the child */
 	BOX_TEXT = 16384, /* kept of what it says on standard error */
+	BOX_ARGS = 16,
 };
+
+/*
+ * An argument that is this stands for the first file, as a name that can be resolved: some programs do that, and fail on
+ * folders that they may not enter. The child has a /tmp of its own for it; where it may not make one, it is /dev/fd/3.
+ */
+extern const char box_name[];
 
 struct box {
 	const char *const *argv; /* NULL ends; argv[0] is an absolute path */

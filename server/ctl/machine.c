@@ -295,6 +295,9 @@ static void print_machine(const json_t *machine)
 			    get_text(machine, "image_name"), (long long)get_number(machine, "image_published"),
 			    get_text(machine, "name"));
 	print_firmware(machine);
+	if (strcmp(get_text(machine, "templates"), "none"))
+		print_field("templates", "%s%s", get_text(machine, "templates"),
+			    get_text(machine, "templates_own")[0] ? "" : ", of its group");
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	if (get_text(machine, "lost_portals")[0])

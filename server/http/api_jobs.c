@@ -58,6 +58,7 @@ static void add_version(struct http *http, const struct job_status *status, json
 	json_object_set_new(json, "version", json_text_or_null(name));
 	json_object_set_new(json, "published", json_boolean(published));
 	json_object_set_new(json, "warnings", json_lines(status->warnings));
+	json_object_set_new(json, "changes", json_lines(status->changes));
 }
 
 static json_t *import_json(struct http *http, const struct job_status *status)

@@ -83,18 +83,19 @@ static int insert(struct inventory_tx *tx, const struct enter *entry)
 	struct image_version *version = entry->version, published;
 	/* An image for volumes does not have to boot. */
 	const char *warnings = entry->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
+	bool for_machines = entry->use == IMPORT_FOR_MACHINES || entry->use == IMPORT_AS_DEFAULT;
 	int err;
 
 	/* The first one is what new machines get; a later one when somebody publishes it. */
 	err = version_find(tx, version->image, 0, &published);
 	if (err && err != -ENOENT)
 		return err;
-	version->state = err && entry->use != IMPORT_FOR_VOLUMES && !entry->to_test ? VERSION_PUBLISHED : VERSION_TEST;
+	version->state = err && for_machines && !entry->to_test ? VERSION_PUBLISHED : VERSION_TEST;
 	err = version_insert(tx, version);
 	if (!err && entry->use == IMPORT_AS_DEFAULT)
 		err = image_set_default(tx, version->image);
 	if (!err)
-		err = event_add(tx, "info", "image-imported", entry->actor, 0, version->image,
+		err = event_add(tx, "info", entry->use == IMPORT_SEALED ? "image-sealed" : "image-imported", entry->actor, 0, version->image,
 				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
 				(unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",

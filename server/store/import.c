@@ -8,46 +8,9 @@
 #include "store/private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Refused at once, where what is named can never be read to its end and again. */
-static int import_check_kind(int fd, const char *path, struct reason *reason)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return reason_refuse(reason, -EINVAL, "%.300s: %s", path, strerror(errno));
-	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-		return 0;
-	if (S_ISDIR(st.st_mode))
-		return reason_refuse(reason, -EINVAL, "%.300s is a folder: name the file in it that holds the disk",
-				     path);
-	return reason_refuse(
-		reason, -EINVAL,
-		"%.300s is neither a file nor a disk, and an import reads more than once: send what comes from "
-		"it (cat %.300s | sanbootctl image import - --name NAME)",
-		path, path);
-}
-
-static int import_open(const char *path, int *fd, struct reason *reason)
-{
-	int err;
-
-	if (path[0] != '/' || strlen(path) >= PATH_MAX)
-		return reason_refuse(
-			reason, -EINVAL,
-			"the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*fd < 0)
-		return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "%.300s: %s", path, strerror(errno));
-	err = import_check_kind(*fd, path, reason);
-	if (err)
-		close(*fd);
-	return err;
-}
 
 struct import_name {
 	const char *name;
@@ -76,6 +39,21 @@ int store_check_image_name(struct store *store, const char *text, struct reason 
 	return 0;
 }
 
+/* The rest of job is set. Takes its fd. */
+static int import_submit(struct store *store, struct job *job, const char *name, const char *source, const char *actor,
+			 uint64_t *id, struct reason *reason)
+{
+	int err;
+
+	snprintf(job->status.name, sizeof(job->status.name), "%s", name);
+	log_escape(job->status.source, sizeof(job->status.source), source, strlen(source));
+	snprintf(job->actor, sizeof(job->actor), "%s", actor);
+	err = jobs_submit(store, job, id, reason);
+	if (err)
+		close(job->fd);
+	return err;
+}
+
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason)
 {
@@ -83,15 +61,30 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	int err = store_check_image_name(store, name, reason);
 
 	if (!err)
-		err = import_open(path, &job.fd, reason);
+		err = store_open_source(path, &job.fd, reason);
 	if (err)
 		return err;
-	snprintf(job.status.name, sizeof(job.status.name), "%s", name);
-	log_escape(job.status.source, sizeof(job.status.source), path, strlen(path));
 	snprintf(job.path, sizeof(job.path), "%s", path);
-	snprintf(job.actor, sizeof(job.actor), "%s", actor);
-	err = jobs_submit(store, &job, id, reason);
-	if (err)
-		close(job.fd);
-	return err;
+	return import_submit(store, &job, name, path, actor, id, reason);
+}
+
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason)
+{
+	struct job job = { .status.kind = JOB_IMPORT, .perform = import_perform, .use = IMPORT_SEALED };
+	char source[NAME_MAX_TEXT + 16];
+	int err;
+
+	snprintf(source, sizeof(source), "%s@%u", version->image, version->number);
+	store_version_path(store, version, job.path, sizeof(job.path));
+	if (strcmp(version->format, "raw"))
+		return reason_refuse(
+			reason, -ENOTSUP,
+			"%s was made of a machine's disk and stands on another version: sanbootctl image export %s "
+			"/var/tmp/disk.raw, import that, and seal it",
+			source, source);
+	err = store_verify_version(store, version, reason);
+	if (!err)
+		err = store_open_source(job.path, &job.fd, reason);
+	return err ? err : import_submit(store, &job, version->image, source, actor, id, reason);
 }

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "doctor/doctor.h"
 #include "store/convert.h"
 #include "store/enter.h"
 #include "store/hash.h"
@@ -24,10 +25,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -47,6 +50,7 @@ struct work {
 	int out, copy_fd;
 	enum job_stage stage;
 	bool no_space;
+	char changes[1536]; /* of a sealed one */
 	struct image_version version;
 	struct reason reason;
 };
@@ -116,27 +120,12 @@ static bool has_writer(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-static int input_size(int fd, const struct stat *st, uint64_t *size)
-{
-	off_t end;
-
-	if (S_ISREG(st->st_mode)) {
-		*size = (uint64_t)st->st_size;
-		return 0;
-	}
-	end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (end < 0)
-		return -EINVAL;
-	*size = (uint64_t)end;
-	return 0;
-}
-
 static int work_check(struct work *work, struct stat *st, uint64_t *in_size)
 {
 	struct job *import = work->import;
 	int err;
 
-	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
+	if (fstat(import->fd, st) || store_source_size(import->fd, in_size))
 		return reason_refuse(&work->reason, -EINVAL, "%s is neither a file nor a disk", work->file_text);
 	if (has_writer(import->fd))
 		return reason_refuse(&work->reason, -EBUSY,
@@ -278,20 +267,39 @@ static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
 	return err ? work_fail_pass(work, err) : 0;
 }
 
-/* Read-only, durable, looked into. */
+/* A copy that shares its blocks where the file system can, mended; and its SHA-256. */
+static int work_copy_sealed(struct work *work, uint64_t in_size, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	int err = 0;
+
+	work_begin(work, JOB_CONVERTING, "copying", size);
+	if (ioctl(work->out, FICLONE, work->import->fd))
+		err = copy_file_sparse(work->import->fd, in_size, work->out, size, HASH_WHOLE, &progress, NULL);
+	if (err)
+		return work_fail_pass(work, err);
+	work_begin(work, JOB_CONVERTING, "sealing", 0);
+	err = doctor_seal(work->out, size, work->changes, sizeof(work->changes), &work->reason);
+	return err ? err : work_hash(work, size);
+}
+
+/* Read-only, durable, looked into: what looks may open it only once all may read it. */
 static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 {
 	struct image_version *version = &work->version;
-	struct view view = view_of_file(&work->out, size);
 	struct buf lines;
+	int err;
 
-	buf_init(&lines, sizeof(version->warnings) - 1);
-	clone_warnings(&view, original_bytes, &lines);
-	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
-	buf_fini(&lines);
 	snprintf(version->image, sizeof(version->image), "%.63s", work->import->status.name);
 	snprintf(version->source, sizeof(version->source), "%s", work->import->status.source);
-	return enter_seal_file(work->out, size, version, &work->reason);
+	err = enter_seal_file(work->out, size, version, &work->reason);
+	if (err)
+		return err;
+	buf_init(&lines, sizeof(version->warnings) - 1);
+	clone_warnings(work->out, original_bytes, size, &lines);
+	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
+	buf_fini(&lines);
+	return 0;
 }
 
 static int work_enter(struct work *work)
@@ -321,6 +329,8 @@ static int work_make(struct work *work, const struct stat *st, uint64_t in_size,
 	work->out = open_tmp(work, ".raw", work->tmp);
 	if (work->out < 0)
 		return work->out;
+	if (work->import->use == IMPORT_SEALED)
+		return work_copy_sealed(work, in_size, size);
 	return probe->format == FORMAT_RAW ? work_copy(work, in_size, size) :
 					     work_convert(work, st, in_size, probe, size);
 }
@@ -335,7 +345,7 @@ static int work_run(struct work *work)
 
 	work_begin(work, JOB_CHECKING, "looking at what it is", 0);
 	err = work_check(work, &st, &in_size);
-	if (!err && unpack_is_packed(work->import->fd, &packing))
+	if (!err && work->import->use != IMPORT_SEALED && unpack_is_packed(work->import->fd, &packing))
 		err = work_unpack(work, packing, &in_size);
 	if (!err)
 		err = work_probe(work, in_size, &probe);
@@ -383,6 +393,7 @@ static void work_finish(struct work *work, int err)
 	} else {
 		pthread_mutex_lock(&store->mutex);
 		snprintf(status->warnings, sizeof(status->warnings), "%s", version->warnings);
+		snprintf(status->changes, sizeof(status->changes), "%s", work->changes);
 		status->version_id = version->id;
 		pthread_mutex_unlock(&store->mutex);
 	}

@@ -126,4 +126,10 @@ int store_reclaim(struct store *store, struct reason *reason);
 /* Said before minutes go into it: is it the name of an image, new or known? version_insert makes sure. */
 int store_check_image_name(struct store *store, const char *text, struct reason *reason);
 
+/* source.c */
+/* A file or disk of the server's that somebody names; read-only. 0 or -errno with a sentence. */
+int store_open_source(const char *path, int *fd, struct reason *reason);
+/* How many bytes it has. 0 or -EINVAL. */
+int store_source_size(int fd, uint64_t *size);
+
 #endif

@@ -52,8 +52,11 @@ const char *store_inventory_path(const struct store *store);
 enum job_kind { JOB_IMPORT, JOB_EXPORT, JOB_UPLOAD /* an import that is still being sent to us */ };
 enum job_stage { JOB_QUEUED, JOB_RECEIVING, JOB_CHECKING, JOB_CONVERTING, JOB_HASHING, JOB_DONE, JOB_FAILED };
 
-/* What is imported for: a first version is published, so that machines get it, unless it is for volumes only. */
-enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
+/*
+ * What is imported for: a first version is published, so that machines get it, unless it is for volumes only. Sealed: a
+ * copy of a version, mended (doctor_seal); it is never published by itself.
+ */
+enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES, IMPORT_SEALED };
 
 struct job_status {
 	uint64_t id;
@@ -69,6 +72,7 @@ struct job_status {
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
 	int64_t version_id;		  /* DONE, of an import */
 	char warnings[1024];		  /* DONE: lines */
+	char changes[1536];		  /* DONE, of one that was sealed: lines */
 };
 
 /*
@@ -78,6 +82,9 @@ struct job_status {
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
+/* The same for a sealed copy of a version, as the next version of its image. */
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason);
 /*
  * The same of what is sent to us: bytes in order, a piece at a time, then store_upload_end. file: how it was called, for its
  * ending and for people; size_bytes: of all of it, 0: not known. Nothing for ten minutes ends it.
@@ -132,6 +139,15 @@ unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT]);
  */
 int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
+
+struct doctor_report;
+/*
+ * What would stop a clone of it from booting (doctor/doctor.h). Blocks for a second or two. 0 or -errno with a sentence:
+ * it cannot be looked at. A file: a raw disk of the server's, by its whole path.
+ */
+int store_check_version(struct store *store, const struct image_version *version, struct doctor_report *report,
+			struct reason *reason);
+int store_check_file(const char *path, struct doctor_report *report, struct reason *reason);
 
 /*
  * The closed object of layer becomes a version, at once: image, number and source are given; file, format, size, inode, time
@@ -224,6 +240,15 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
  */
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);
+
+/*
+ * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the
+ * next opening gets, and one more block; stamp: for what it was made. Whoever has an earlier content open keeps that.
+ */
+int store_generate_volume(struct store *store, const struct volume *volume, const char *stamp, const void *content,
+			  size_t len, struct reason *reason);
+/* What is there was made for that, and is as it was made. */
+bool store_is_generated(struct store *store, const struct volume *volume, const char *stamp);
 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;

@@ -139,13 +139,14 @@ static void fill_in(const char *pattern, char *path, size_t size)
 						 { "{import}", "7" },
 						 { "{job}", "7" },
 						 { "{volume}", "tools" },
-						 { "{mac}", "52:54:00:00:01:01" } };
+						 { "{mac}", "52:54:00:00:01:01" },
+						 { "/file-check", "/file-check?path=/srv/a.raw" } };
 	size_t len = 0;
 
 	while (*pattern && len + 1 < size) {
 		bool filled = false;
 
-		for (size_t i = 0; i < array_len(values) && *pattern == '{' && !filled; i++)
+		for (size_t i = 0; i < array_len(values) && !filled; i++)
 			if (!strncmp(pattern, values[i][0], strlen(values[i][0]))) {
 				len += (size_t)snprintf(path + len, size - len, "%s", values[i][1]);
 				pattern += strlen(values[i][0]);
