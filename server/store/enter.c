@@ -95,9 +95,9 @@ static int insert(struct inventory_tx *tx, const struct enter *entry)
 	if (!err && entry->use == IMPORT_AS_DEFAULT)
 		err = image_set_default(tx, version->image);
 	if (!err)
-		err = event_add(tx, "info", entry->use == IMPORT_SEALED ? "image-sealed" : "image-imported", entry->actor, 0, version->image,
-				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
-				(unsigned long long)(version->size_bytes >> 20),
+		err = event_add(tx, "info", entry->use == IMPORT_SEALED ? "image-sealed" : "image-imported",
+				entry->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
+				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
 				warnings[0] ? ". " : "", warnings);
 	return err;

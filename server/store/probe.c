@@ -17,7 +17,8 @@
 #include <string.h>
 #include <strings.h>
 
-int probe_accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
+/* For each format: its size, unless that is none. */
+static int accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
 {
 	if (!size)
 		return reason_refuse(reason, -EINVAL, "holds an empty disk: there is nothing to boot from");
@@ -70,7 +71,7 @@ static int probe_qcow2(const struct view *view, struct probe *probe, struct reas
 				     "is encrypted: convert it with its key into a plain one first (qemu-img convert)");
 	if (incompatible & QCOW2_CORRUPT)
 		return reason_refuse(reason, -EINVAL, "is marked corrupt: repair it first (qemu-img check -r all)");
-	return probe_accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
+	return accept_size(probe, FORMAT_QCOW2, be64_get(h.size), reason);
 }
 
 /* ---- VHD ---- */
@@ -198,7 +199,7 @@ static int probe_vhd(const struct view *view, const struct vhd_footer *footer, b
 				     "is cut off: its VHD footer promises a disk of %llu bytes. Copy it again",
 				     (unsigned long long)size);
 	}
-	return probe_accept_size(probe, FORMAT_VHD, size, reason);
+	return accept_size(probe, FORMAT_VHD, size, reason);
 }
 
 /* ---- VHDX ---- */
@@ -306,7 +307,7 @@ static int probe_vhdx(const struct view *view, struct probe *probe, struct reaso
 				     "has logical sectors of %u bytes, and network boot knows 512: install into a disk "
 				     "with 512-byte sectors (New-VHD -LogicalSectorSizeBytes 512)",
 				     le32_get(sector));
-	return probe_accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
+	return accept_size(probe, FORMAT_VHDX, le64_get(size), reason);
 }
 
 /* ---- VMDK ---- */
@@ -390,7 +391,7 @@ static int probe_vmdk(const struct view *view, struct probe *probe, struct reaso
 	/* Virtual Disk Format 5.0, "Hosted Sparse Extent Header": only a disk of one file has its description inside. */
 	if (!described)
 		return vmdk_external(reason, "one part of a split VMDK");
-	return probe_accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
+	return accept_size(probe, FORMAT_VMDK, le64_get(h.capacity) * 512, reason);
 }
 
 /* ---- all of them ---- */
@@ -462,12 +463,13 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 					     "that should be called .raw",
 					     endings[i].text);
 	}
-	return probe_accept_size(probe, FORMAT_RAW, view->size, reason);
+	return accept_size(probe, FORMAT_RAW, view->size, reason);
 }
 
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
 {
 	struct vhd_footer footer;
+	uint64_t vdi_size;
 	uint8_t start[8] = { 0 }, magic[4];
 
 	if (!view->size)
@@ -480,8 +482,11 @@ int probe_image(const struct view *view, const char *file_name, struct probe *pr
 		return probe_vhdx(view, probe, reason);
 	if (!memcmp(start, "KDMV", 4))
 		return probe_vmdk(view, probe, reason);
-	if (view_read(view, 64, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic)))
-		return probe_vdi(view, probe, reason);
+	if (view_read(view, 64, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic))) {
+		int err = probe_vdi(view, &vdi_size, reason);
+
+		return err ? err : accept_size(probe, FORMAT_VDI, vdi_size, reason);
+	}
 	if (!memcmp(start, "conectix", 8) && view_read(view, 0, &footer, sizeof(footer)))
 		return probe_vhd(view, &footer, true, probe, reason);
 	if (view->size > sizeof(footer) && view_read(view, view->size - sizeof(footer), &footer, sizeof(footer)) &&

@@ -21,10 +21,8 @@ struct probe {
  * reason that goes on after the file's name ("is a differencing VHD: ...").
  */
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason);
-/* For each format: its size, unless that is none. 0 or -EINVAL with a sentence. */
-int probe_accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason);
-/* probe_vdi.c: what begins like one. As probe_image. */
-int probe_vdi(const struct view *view, struct probe *probe, struct reason *reason);
+/* probe_vdi.c: what begins like one, and how big the disk in it is. 0 or -EINVAL with a sentence. */
+int probe_vdi(const struct view *view, uint64_t *size_bytes, struct reason *reason);
 /* "raw", "qcow2", "VHD", ... for people. */
 const char *probe_format_name(enum image_format format);
 /* As qemu-img calls it. */

@@ -56,11 +56,10 @@ static int vdi_check_blocks(const struct view *view, const struct vdi_header *h,
 	return 0;
 }
 
-int probe_vdi(const struct view *view, struct probe *probe, struct reason *reason)
+int probe_vdi(const struct view *view, uint64_t *size_bytes, struct reason *reason)
 {
 	static const uint8_t no_parent[16];
 	struct vdi_header h;
-	int err;
 
 	if (!view_read(view, 0, &h, sizeof(h)))
 		return reason_refuse(reason, -EINVAL, "is cut off: a VDI header does not fit into it");
@@ -76,6 +75,6 @@ int probe_vdi(const struct view *view, struct probe *probe, struct reason *reaso
 			"(VBoxManage clonemedium OLD NEW)");
 	if (le32_get(h.type) != VDI_DYNAMIC && le32_get(h.type) != VDI_FIXED)
 		return reason_refuse(reason, -EINVAL, "is a VDI of type %u, which nobody knows", le32_get(h.type));
-	err = vdi_check_blocks(view, &h, reason);
-	return err ? err : probe_accept_size(probe, FORMAT_VDI, le64_get(h.size), reason);
+	*size_bytes = le64_get(h.size);
+	return vdi_check_blocks(view, &h, reason);
 }

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* Over TCP, with a token: what this status is. */
-static unsigned from_afar(struct fixture *f, const char *token, const char *path, const char *body)
+static unsigned from_afar(struct fixture *f, const char *token, const char *method, const char *path, const char *body)
 {
 	char headers[256];
 	struct answer answer;
 	unsigned status;
 
 	snprintf(headers, sizeof(headers), "Authorization: Bearer %s\r\nContent-Type: application/json\r\n", token);
-	answer = ask(f, VIA_TCP, "POST", path, headers, body);
+	answer = ask(f, VIA_TCP, method, path, headers, body);
 	status = answer.status;
 	answer_free(&answer);
 	return status;
@@ -30,12 +30,15 @@ static void test_files_that_may_be_named(void **state)
 	json_t *made = answer_json(&answer);
 	const char *token = text_of(made, "token");
 
-	assert_int_equal(from_afar(f, token, "/api/v1/images", "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\"}"), 403);
-	assert_int_equal(from_afar(f, token, "/api/v1/exports",
+	assert_int_equal(from_afar(f, token, "POST", "/api/v1/images", "{\"path\": \"/srv/a.qcow2\", \"name\": \"a\"}"),
+			 403);
+	assert_int_equal(from_afar(f, token, "POST", "/api/v1/exports",
 				   "{\"image\": \"debian\", \"path\": \"/srv/a.vhdx\", \"format\": \"vhdx\"}"),
 			 403);
+	assert_int_equal(from_afar(f, token, "GET", "/api/v1/file-check?path=/srv/a.raw", NULL), 403);
 	assert_string_equal(fake_boot.last_call, "");
-	assert_int_equal(from_afar(f, token, "/api/v1/images", "{\"upload\": \"a.qcow2\", \"name\": \"a\"}"), 202);
+	assert_int_equal(from_afar(f, token, "POST", "/api/v1/images", "{\"upload\": \"a.qcow2\", \"name\": \"a\"}"),
+			 202);
 	assert_string_equal(fake_boot.last_call, "upload a.qcow2 of 0 as a by token:x");
 	json_decref(made);
 	answer_free(&answer);
