@@ -200,6 +200,12 @@ static void get_facts(void *arg, struct http_facts *facts)
 		dhcp_get_status(dhcp, &facts->dhcp);
 }
 
+static void lend_folders(const struct config_folders *from, struct http_folders *to)
+{
+	for (to->count = 0; to->count < from->count; to->count++)
+		to->list[to->count] = from->list[to->count];
+}
+
 static int start_http(struct daemon *d)
 {
 	char control[CONFIG_PATH_MAX + 16];
@@ -220,6 +226,8 @@ static int start_http(struct daemon *d)
 		.facts_arg = d,
 	};
 
+	lend_folders(&d->config.import_dirs, &http.import_dirs);
+	lend_folders(&d->config.export_dirs, &http.export_dirs);
 	memcpy(http.sets, d->sets, sizeof(http.sets));
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
 	return http_start(&http, &d->http, &d->reason);
@@ -354,6 +362,8 @@ static void stop(struct daemon *d)
 	if (dhcp)
 		dhcp_stop(dhcp);
 	stop_targets(d);
+	if (d->store)
+		store_stop_jobs(d->store);
 	if (d->boot)
 		boot_free(d->boot);
 	/* An import in progress writes to the inventory; and only the store's lock keeps another server away from that. */

@@ -256,6 +256,16 @@ int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, 
 int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
 		   struct reason *reason);
 
+/*
+ * Writes the disk of a machine that is off to a file: store_export, of which `ended` and `arg` are ours. It does not boot before
+ * that has ended. 0 and the job; -EBUSY where it runs, and others of store_export_volume.
+ */
+struct store_export;
+int boot_export(struct boot *boot, const char *machine, const struct store_export *how, uint64_t *job,
+		struct reason *reason);
+/* What is to be published at a time has changed (version_plan). Any thread, at once. */
+void boot_look_at_plans(struct boot *boot);
+
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
 

@@ -15,6 +15,7 @@ struct chores;
 struct entries;
 struct flood;
 struct objects;
+struct plans;
 struct stages;
 struct templates;
 struct timeline;
@@ -63,6 +64,7 @@ struct boot {
 	struct warm *warm;
 	struct stages *stages;
 	struct objects *objects;
+	struct plans *plans;
 	struct chores *chores;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */

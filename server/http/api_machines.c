@@ -90,6 +90,8 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "image", json_string(name));
 	json_object_set_new(json, "image_name", json_string(version->image));
 	json_object_set_new(json, "image_version", json_integer(version->number));
+	json_object_set_new(json, "image_published", version->newest ? json_integer(version->newest) : json_null());
+	json_object_set_new(json, "outdated", json_boolean(version_is_outdated(version)));
 }
 
 /* What it boots is its own, or its group's, or its disk; its templates likewise. */

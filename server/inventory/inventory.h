@@ -364,8 +364,16 @@ int hardware_set_shared(struct inventory_tx *tx, enum hardware_id id, const char
 
 /* ---- images ---- */
 
-/* "The newest published": published last, so that publishing an older version again goes back to it. */
-enum version_state { VERSION_READY, VERSION_PUBLISHED };
+/*
+ * "The newest published": published last, so that publishing an older version again goes back to it.
+ *
+ *     DRAFT      still being made: no machine and no volume gets it
+ *     TEST       whoever names it (NAME@V) gets it, nobody else
+ *     PUBLISHED  the one that was published last is what new machines get
+ *     RETIRED    who has it keeps it, nobody new gets it
+ */
+enum version_state { VERSION_DRAFT, VERSION_TEST, VERSION_PUBLISHED, VERSION_RETIRED };
+enum { ACTOR_TEXT = 64 };
 
 struct image_version {
 	int64_t id;
@@ -379,10 +387,14 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];		 /* what it was imported from; for people */
-	char warnings[1024];		 /* lines: why a clone might not boot */
-	bool is_default;		 /* its image is the default one */
-	bool is_newest;			 /* of its image the one that was published last; only read */
+	char source[256];    /* what it was imported from; for people */
+	char warnings[1024]; /* lines: why a clone might not boot */
+	bool is_default;     /* its image is the default one */
+	bool is_newest;	     /* of its image the one that was published last; only read */
+	unsigned newest;     /* the number of that one; 0: none is published; only read */
+	char note[NOTE_TEXT];
+	int64_t publish_at_ms;		 /* 0: that is not planned */
+	char publish_by[ACTOR_TEXT];	 /* who planned it */
 	unsigned machines;		 /* how many have a system volume that was made from it */
 	unsigned volumes;		 /* how many others stand on it */
 	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
@@ -395,8 +407,6 @@ struct image_version {
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
 /* number 0: the newest published one. */
 int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
-/* The newest one, published or not. */
-int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version);
 /* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
 int version_default(struct inventory_tx *tx, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
@@ -410,6 +420,37 @@ int image_find_similar(struct inventory_tx *tx, const char *name, char similar[N
  */
 int version_insert(struct inventory_tx *tx, struct image_version *version);
 int version_publish(struct inventory_tx *tx, int64_t id);
+const char *version_state_name(enum version_state state); /* "draft", "test", ... */
+bool version_state_parse(const char *text, enum version_state *state);
+/* May a machine or a volume that names it get it? -ESTALE with a sentence that says what to do. */
+int version_check_given(const struct image_version *version, struct reason *reason);
+/* Does its image offer something newer to whoever has it? Those who were given a version to test are not outdated by older ones. */
+bool version_is_outdated(const struct image_version *version);
+/* The newest one that a volume may have. -ENOENT. */
+int version_newest_given(struct inventory_tx *tx, const char *image, struct image_version *version);
+
+struct published {
+	struct image_version version, newest; /* newest: what new machines get now */
+	unsigned others;		      /* machines that stay on other versions of the image */
+};
+
+/* Publishes, with its event; what was planned for it is done with. -ESTALE: it is retired; with a sentence. */
+int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, struct published *published,
+		       struct reason *reason);
+/*
+ * Draft, test or retired, with its event: nobody new gets it by itself any more. -EINVAL, with a sentence, where that is published,
+ * or new machines would be without an image.
+ */
+int version_set_state(struct inventory_tx *tx, int64_t id, enum version_state state, const char *actor,
+		      struct reason *reason);
+int version_set_note(struct inventory_tx *tx, int64_t id, const char *note, const char *actor, struct reason *reason);
+/*
+ * It is to be published at that time; 0: no more. -EINVAL (the past, or further away than ten years), -ESTALE (retired), -ENOENT
+ * (nothing was planned), with a sentence.
+ */
+int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char *actor, struct reason *reason);
+/* The first one that is planned; -ENOENT: none. */
+int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
 /* -EBUSY: volumes stand on it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);

@@ -8,6 +8,7 @@
 #include "store/beat.h"
 #include "store/generated/generated.h"
 #include "store/mount_kind.h"
+#include "store/jobs.h"
 #include "store/private.h"
 #include "store/reach.h"
 #include "store/shared.h"
@@ -131,7 +132,7 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 	made->backends = store_backends;
 	pthread_mutex_init(&made->mutex, NULL);
 	shared_init(made);
-	import_init(made);
+	jobs_init(made);
 	if (strlen(state_dir) >= sizeof(made->dir))
 		err = reason_refuse(reason, -ENAMETOOLONG,
 				    "the name of the state directory is too long (at most %zu bytes)",
@@ -177,7 +178,7 @@ void store_stop(struct store *store)
 	if (store->stopped)
 		return;
 	store->stopped = true;
-	import_fini(store);
+	jobs_fini(store);
 	if (store->reach)
 		reach_attach(store->reach, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "disk/qcow2.h"
+#include "store/chain.h"
 #include "store/private.h"
 
 #include <dirent.h>
@@ -324,6 +325,11 @@ static uint64_t files_used_bytes(struct store *store)
 	return store_folder_allocated(store, "children");
 }
 
+static int files_open_chain(struct store *store, const char *object, struct convert_chain *chain, struct reason *reason)
+{
+	return chain_open(store, "children", object, "qcow2", chain, reason);
+}
+
 const struct store_backend store_files = {
 	.name = "files",
 	.suffix = ".qcow2",
@@ -343,4 +349,6 @@ const struct store_backend store_files = {
 	.used_bytes = files_used_bytes,
 	.reclaim = files_reclaim,
 	.is_unused = files_is_unused,
+	.open_chain = files_open_chain,
+	.stands_on = files_stands_on,
 };
