@@ -78,6 +78,17 @@ static int start_loop(struct daemon *d, unsigned index, const char *name, struct
 	return err ? fail(d, "cannot start an I/O loop", err) : 0;
 }
 
+/* Nothing is lost without it, but each write then takes as long as the disk below. */
+static void start_log(struct daemon *d)
+{
+	struct reason reason;
+
+	if (disk_env_set_log(d->disk_env, d->config.runtime_dir, d->config.log_bytes, &reason) && d->config.log_bytes)
+		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
+			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
+			    reason.text);
+}
+
 static int start_threads(struct daemon *d)
 {
 	/*
@@ -108,7 +119,10 @@ static int start_threads(struct daemon *d)
 	err = disk_env_new(d->pool, d->loops, d->loop_count, &d->disk_env);
 	if (!err)
 		err = disk_env_set_cache(d->disk_env, d->config.cache_bytes);
-	return err ? fail(d, "cannot prepare the disks", err) : 0;
+	if (err)
+		return fail(d, "cannot prepare the disks", err);
+	start_log(d);
+	return 0;
 }
 
 /* After each commit; the inventory's thread. */

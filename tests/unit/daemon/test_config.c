@@ -217,7 +217,8 @@ static void test_help_names_every_flag(void **state)
 					     "--web",	   "--iscsi",	   "--advertise",   "--iqn-prefix",
 					     "--dhcp",	   "--interface",  "--dhcp-range",  "--dhcp-router",
 					     "--dhcp-dns", "--dhcp-ntp",   "--dhcp-domain", "--dhcp-force",
-					     "--ipxe-dir", "--cache-size", "--threads",	    "--log-level",
+					     "--ipxe-dir", "--cache-size", "--write-log",   "--threads",
+					     "--log-level",
 					     "--version",  "--help" };
 	struct buf text;
 
