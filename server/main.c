@@ -19,6 +19,7 @@
 #include "inventory/inventory.h"
 #include "iscsi/server.h"
 #include "provider.h"
+#include "store/mount_kind.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -78,17 +79,6 @@ static int start_loop(struct daemon *d, unsigned index, const char *name, struct
 	return err ? fail(d, "cannot start an I/O loop", err) : 0;
 }
 
-/* Nothing is lost without it, but each write then takes as long as the disk below. */
-static void start_log(struct daemon *d)
-{
-	struct reason reason;
-
-	if (disk_env_set_log(d->disk_env, d->config.runtime_dir, d->config.log_bytes, &reason) && d->config.log_bytes)
-		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
-			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
-			    reason.text);
-}
-
 static int start_threads(struct daemon *d)
 {
 	/*
@@ -119,10 +109,7 @@ static int start_threads(struct daemon *d)
 	err = disk_env_new(d->pool, d->loops, d->loop_count, &d->disk_env);
 	if (!err)
 		err = disk_env_set_cache(d->disk_env, d->config.cache_bytes);
-	if (err)
-		return fail(d, "cannot prepare the disks", err);
-	start_log(d);
-	return 0;
+	return err ? fail(d, "cannot prepare the disks", err) : 0;
 }
 
 /* After each commit; the inventory's thread. */
@@ -146,6 +133,25 @@ static int start_inventory(struct daemon *d)
 		return err;
 	inventory_on_change(d->inventory, on_inventory_change, d);
 	return store_attach(d->store, d->inventory, &d->reason);
+}
+
+/*
+ * Nothing is lost without a write log, but each write then takes as long as the disk below. Where another server may take the
+ * state directory over, all that was acknowledged has to be in there: none either.
+ */
+static void start_log(struct daemon *d)
+{
+	const char *shared = mount_kind_of(d->config.state_dir);
+	uint64_t bytes = shared ? 0 : d->config.log_bytes;
+	struct reason reason;
+	int err = disk_env_set_log(d->disk_env, d->config.runtime_dir, bytes, &reason);
+
+	if (shared)
+		log_info("there is no write log: %s is on %s, and other servers may use it", d->config.state_dir, shared);
+	else if (err && bytes)
+		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
+			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
+			    reason.text);
 }
 
 static int start_targets(struct daemon *d)
@@ -306,6 +312,8 @@ static int start(struct daemon *d)
 		err = start_threads(d);
 	if (!err)
 		err = start_inventory(d);
+	if (!err)
+		start_log(d);
 	if (!err)
 		err = start_targets(d);
 	if (!err)

@@ -17,6 +17,7 @@
  *	NEW or held     -> HELD_BY_LOG      hold from start: the write log has to do something first (wlog_front.h)
  *	HELD_BY_LOG     -> ENGINE           start from disk_retry_log
  *	NEW or held     -> SOON             start: the write log answers
+ *	held by those   -> SOON             disk_cancel
  *	NEW             -> SOON             soon_add from disk_submit: refused, nothing to do, or the disk closes
  *	ENGINE          -> SOON             soon_add from disk_complete_soon
  *	ENGINE          -> LENT, OVER       disk_complete, called by the engine; LENT: a read that succeeded
@@ -367,6 +368,19 @@ void disk_submit(struct disk *disk, struct disk_request *req)
 		hold(disk, req, DISK_HELD_BY_ORDER);
 	else
 		start_or_wait(disk, req);
+}
+
+void disk_cancel(struct disk_request *req)
+{
+	struct disk *disk = req->disk;
+
+	/* A read that lacks buffers gets them when others have taken theirs: that waits for no disk. */
+	if (req->held != DISK_HELD_BY_ORDER && req->held != DISK_HELD_BY_LOG)
+		return;
+	disk->held--;
+	disk->held_by_log -= req->held == DISK_HELD_BY_LOG;
+	req->held = DISK_HELD_NOT;
+	soon_add(env_loop_of(disk->env, disk->loop), req, -ECANCELED);
 }
 
 void disk_complete(struct disk_request *req, int result)

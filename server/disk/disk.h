@@ -144,6 +144,11 @@ struct disk {
  * Checks, then hands on. A request that does not fit (range, alignment, read-only) fails in the next turn of the loop.
  */
 void disk_submit(struct disk *disk, struct disk_request *req);
+/*
+ * For one that is submitted and not done: where it has only waited so far, it never happens, and is done with ECANCELED, in a
+ * later turn. What the engine has goes on as if nothing were.
+ */
+void disk_cancel(struct disk_request *req);
 /* Gives back what a read lent. Once for each READ that was done with result 0; not needed otherwise. */
 void disk_release(struct disk *disk, struct disk_request *req);
 void disk_get_info(const struct disk *disk, struct disk_info *info);

@@ -240,6 +240,9 @@ void disk_env_drop_log(struct disk_env *env)
 		wlog_loop_fini(&env->loops[i].log);
 	wlog_free(env->log);
 	env->log = NULL;
+	if (env->log_is_files)
+		wlog_files_free(&env->log_host);
+	env->log_is_files = false;
 }
 
 struct wlog_slots disk_env_claim_log(struct disk_env *env, uint64_t id, const char *path)

@@ -241,8 +241,6 @@ void disk_env_free(struct disk_env *env)
 		free_list_fini(&el->small);
 	}
 	disk_env_drop_log(env);
-	if (env->log_is_files)
-		wlog_files_free(&env->log_host);
 	golden_cache_free(env->cache);
 	hole_maps_fini(&env->hole_maps);
 	munmap(env->zeroes, DISK_ZEROES_BYTES);

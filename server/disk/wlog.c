@@ -4,7 +4,7 @@
  *
  * An area belongs to its loop. Whoever else frees one of its slots (a disk that was opened on another loop, a worker)
  * puts it into `returned`, from where the loop takes all of them at once. The areas of dead processes belong to nobody:
- * they count what is live, and go with the last. `mutex` guards the orphans, the ids that are kept, and `found`.
+ * they count what is live, and go with the last. `mutex` guards the orphans, the ids that are kept, `found` and `dropping`.
  */
 #include "disk/wlog.h"
 
@@ -60,6 +60,8 @@ struct wlog {
 	struct wlog_host host;
 	struct disk_env *env;
 	pthread_mutex_t mutex;
+	pthread_cond_t dropped;
+	unsigned dropping; /* areas, by workers */
 	struct wlog_slot *orphans;
 	uint64_t *kept; /* ids of disks that were not closed properly */
 	unsigned kept_count;
@@ -116,7 +118,30 @@ static void area_drop_work(struct pool_job *job)
 	struct wlog_area *area = container_of(job, struct wlog_area, drop_job);
 
 	area->wlog->host.drop(area->wlog->host.arg, &area->memory, true);
+}
+
+/* On the worker: from here on wlog_free may go on. */
+static void area_dropped(struct pool_job *job)
+{
+	struct wlog_area *area = container_of(job, struct wlog_area, drop_job);
+	struct wlog *wlog = area->wlog;
+
+	pthread_mutex_lock(&wlog->mutex);
 	area->memory.data = NULL;
+	wlog->dropping--;
+	pthread_cond_signal(&wlog->dropped);
+	pthread_mutex_unlock(&wlog->mutex);
+}
+
+static void drop_soon(struct wlog_area *area)
+{
+	struct wlog *wlog = area->wlog;
+
+	pthread_mutex_lock(&wlog->mutex);
+	wlog->dropping++;
+	pthread_mutex_unlock(&wlog->mutex);
+	area->drop_job = (struct pool_job){ .work = area_drop_work, .done = area_dropped };
+	disk_env_submit(wlog->env, POOL_SLOW, &area->drop_job);
 }
 
 static void push_free(struct wlog_area *area, struct wlog_slot *slot)
@@ -200,10 +225,8 @@ void wlog_release(struct wlog_slot *slot)
 			slot->next = head;
 		while (!atomic_compare_exchange_weak(&area->returned, &head, slot));
 	}
-	if (atomic_fetch_sub(&area->live, 1) == 1 && !area->loop) {
-		area->drop_job = (struct pool_job){ .work = area_drop_work };
-		disk_env_submit(area->wlog->env, POOL_SLOW, &area->drop_job);
-	}
+	if (atomic_fetch_sub(&area->live, 1) == 1 && !area->loop)
+		drop_soon(area);
 }
 
 /* ---- orphans ---- */
@@ -495,6 +518,7 @@ int wlog_new(const struct wlog_host *host, struct disk_env *env, struct loop *co
 	wlog->env = env;
 	wlog->loop_count = loop_count;
 	pthread_mutex_init(&wlog->mutex, NULL);
+	pthread_cond_init(&wlog->dropped, NULL);
 	while (!err && !host->find(host->arg, &memory))
 		err = adopt_area(wlog, &memory);
 	if (err) {
@@ -517,6 +541,10 @@ void wlog_free(struct wlog *wlog)
 
 	if (!wlog)
 		return;
+	pthread_mutex_lock(&wlog->mutex);
+	while (wlog->dropping)
+		pthread_cond_wait(&wlog->dropped, &wlog->mutex);
+	pthread_mutex_unlock(&wlog->mutex);
 	drop_areas(wlog);
 	for (unsigned i = 0; i < wlog->dead_count; i++) {
 		struct wlog_area *area = wlog->dead[i];
@@ -529,6 +557,7 @@ void wlog_free(struct wlog *wlog)
 	free(wlog->dead);
 	free(wlog->kept);
 	pthread_mutex_destroy(&wlog->mutex);
+	pthread_cond_destroy(&wlog->dropped);
 	free(wlog);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/util.h"
 #include "disk/disk.h"
@@ -105,36 +106,45 @@ static void ring_remove(struct wlog_front *front)
 
 /* ---- the timer: it runs while there is something ---- */
 
-static void timer_start(struct wlog_loop *shared);
+/* Its own memory: libuv has it for a moment longer than we. */
+struct wlog_timer {
+	uv_timer_t uv;
+	struct wlog_loop *shared;
+};
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct wlog_loop *shared = handle->data;
-
-	shared->timer_state = WLOG_TIMER_NONE;
-	if (shared->fronts)
-		timer_start(shared);
+	free(handle->data);
 }
 
-static void timer_fires(uv_timer_t *timer)
+static void timer_stop(struct wlog_loop *shared)
 {
-	struct wlog_loop *shared = timer->data;
-
-	wlog_tick(shared);
-	if (shared->fronts)
+	if (!shared->timer || shared->fronts)
 		return;
-	shared->timer_state = WLOG_TIMER_CLOSES;
-	uv_close((uv_handle_t *)timer, timer_closed);
+	uv_close((uv_handle_t *)&shared->timer->uv, timer_closed);
+	shared->timer = NULL;
 }
 
+static void timer_fires(uv_timer_t *uv)
+{
+	struct wlog_timer *timer = uv->data;
+
+	wlog_tick(timer->shared);
+	timer_stop(timer->shared);
+}
+
+/* Without memory what is here waits for a flush, a close, or others who want the room. */
 static void timer_start(struct wlog_loop *shared)
 {
-	if (shared->by_hand || shared->timer_state != WLOG_TIMER_NONE)
+	if (shared->timer || shared->by_hand)
 		return;
-	shared->timer_state = WLOG_TIMER_RUNS;
-	uv_timer_init(loop_uv(shared->loop), &shared->timer);
-	shared->timer.data = shared;
-	uv_timer_start(&shared->timer, timer_fires, WLOG_TICK_MS, WLOG_TICK_MS);
+	shared->timer = calloc(1, sizeof(*shared->timer));
+	if (!shared->timer)
+		return;
+	shared->timer->shared = shared;
+	shared->timer->uv.data = shared->timer;
+	uv_timer_init(loop_uv(shared->loop), &shared->timer->uv);
+	uv_timer_start(&shared->timer->uv, timer_fires, WLOG_TICK_MS, WLOG_TICK_MS);
 }
 
 /* ---- slots come and go ---- */
@@ -283,6 +293,7 @@ static void close_check(struct wlog_front *front)
 		wlog_orphan(front->shared->wlog, slot);
 	}
 	ring_remove(front);
+	timer_stop(front->shared);
 	front->closed = true;
 	loop_post(front->shared->loop, &front->disk->close_msg);
 }
@@ -559,8 +570,10 @@ void wlog_front_open(struct wlog_front *front, struct disk *disk, struct wlog_lo
 bool wlog_front_close(struct wlog_front *front)
 {
 	leave_room_list(front);
-	if (front->closed || !front->count)
+	if (front->closed || !front->count) {
+		timer_stop(front->shared);
 		return true;
+	}
 	front->closing = true;
 	front->wanted = UINT64_MAX;
 	clear_errors(front);

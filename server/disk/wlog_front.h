@@ -25,7 +25,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/loop.h"
 #include "disk/wlog.h"
@@ -53,8 +52,7 @@ struct wlog_loop {
 	bool room_posted;
 	struct loop_msg room_msg;
 	bool by_hand; /* no timer: a simulation calls wlog_tick */
-	enum { WLOG_TIMER_NONE, WLOG_TIMER_RUNS, WLOG_TIMER_CLOSES } timer_state;
-	uv_timer_t timer;
+	struct wlog_timer *timer; /* NULL: none runs */
 };
 
 /* Embedded in each disk whose engine has a log. */
