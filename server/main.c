@@ -147,7 +147,8 @@ static void start_log(struct daemon *d)
 	int err = disk_env_set_log(d->disk_env, d->config.runtime_dir, bytes, &reason);
 
 	if (shared)
-		log_info("there is no write log: %s is on %s, and other servers may use it", d->config.state_dir, shared);
+		log_info("there is no write log: %s is on %s, and other servers may use it", d->config.state_dir,
+			 shared);
 	else if (err && bytes)
 		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
 			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",

@@ -26,7 +26,8 @@ static void print_log(const json_t *write_log)
 	char used[TABLE_TEXT], size[TABLE_TEXT], left[TABLE_TEXT];
 
 	if (get_number(write_log, "size_bytes"))
-		print_field("write log", "%s of %s, %lld writes", table_bytes(used, get_number(write_log, "used_bytes")),
+		print_field("write log", "%s of %s, %lld writes",
+			    table_bytes(used, get_number(write_log, "used_bytes")),
 			    table_bytes(size, get_number(write_log, "size_bytes")),
 			    (long long)get_number(write_log, "writes"));
 	else

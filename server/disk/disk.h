@@ -74,7 +74,12 @@ struct disk_request {
 	/* private to disk.c */
 	struct disk_request *order_next, *order_prev; /* all of a disk, as submitted */
 	struct disk_request *soon_next;
-	enum disk_held { DISK_HELD_NOT, DISK_HELD_BY_ORDER, DISK_HELD_BY_BUFFERS, DISK_HELD_BY_LOG } held; /* from the engine */
+	enum disk_held {
+		DISK_HELD_NOT,
+		DISK_HELD_BY_ORDER,
+		DISK_HELD_BY_BUFFERS,
+		DISK_HELD_BY_LOG
+	} held; /* from the engine */
 	bool reserved;
 	/* private to wlog_*.c */
 	bool internal;	   /* one of its own: disk.c hands its answer on, and nothing else */
@@ -136,7 +141,7 @@ struct disk {
 	struct disk_request *order_first, *order_last;
 	/* requests: all of the held, those that only lack memory, those that wait for the write log */
 	unsigned held, held_by_buffers, held_by_log;
-	struct disk *wait_next;		/* others that wait for the loop's buffers */
+	struct disk *wait_next; /* others that wait for the loop's buffers */
 	struct loop_msg close_msg;
 };
 

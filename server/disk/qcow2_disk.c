@@ -91,8 +91,9 @@ static bool disk_qcow2_may_log(const struct disk *disk, uint64_t bytes)
 		return false;
 	if (q->file->ops->room_bytes(q->file) < 2 * wlog_size(q->front.shared->wlog) + LOG_SPARE_BYTES)
 		return false;
-	return !q->quota_bytes || q->file->ops->allocated_bytes(q->file) + q->promised_bytes + 2 * bytes + LOG_SPARE_BYTES <=
-					  q->quota_bytes;
+	return !q->quota_bytes ||
+	       q->file->ops->allocated_bytes(q->file) + q->promised_bytes + 2 * bytes + LOG_SPARE_BYTES <=
+		       q->quota_bytes;
 }
 
 static void disk_qcow2_fail(struct disk *disk, const char *what, int err)

@@ -101,8 +101,8 @@ static void begin_work(struct pool_job *job)
 					     .failed = qcow2_journal_failed,
 					     .arg = q };
 
-	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral,
-				       q->next_generation, &owner, &q->job_journal);
+	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral, q->next_generation,
+				       &owner, &q->job_journal);
 }
 
 static void begin_made(struct pool_job *job)

@@ -67,8 +67,8 @@ struct wlog {
 	unsigned kept_count;
 	atomic_uint orphan_count;
 	uint64_t size_bytes;
-	bool found;	  /* a dead process of this boot had one */
-	atomic_bool keep; /* some disk may be in use, as its marks say: areas stay, whatever they hold */
+	bool found;		 /* a dead process of this boot had one */
+	atomic_bool keep;	 /* some disk may be in use, as its marks say: areas stay, whatever they hold */
 	struct wlog_area **dead; /* areas of dead processes */
 	unsigned dead_count;
 	unsigned loop_count;

@@ -78,14 +78,14 @@ struct wlog_slot {
 	/* The rest belongs to wlog_front.c, but for next, which also links what is free. */
 	struct wlog_front *front;
 	struct wlog_slot *older, *newer; /* of the same page: older is on its way down */
-	uint64_t since;			/* what was acknowledged then is in it, and not below yet */
-	struct wlog_slot *next, *prev;	/* of the disk, by since */
+	uint64_t since;			 /* what was acknowledged then is in it, and not below yet */
+	struct wlog_slot *next, *prev;	 /* of the disk, by since */
 	struct wlog_slot *bucket_next;
-	unsigned pins;			/* reads that have it lent */
-	int error;			/* of the last try to bring it down */
-	bool indexed;			/* the newest of its page */
-	bool going;			/* on its way down */
-	bool dead;			/* free, but for its pins */
+	unsigned pins; /* reads that have it lent */
+	int error;     /* of the last try to bring it down */
+	bool indexed;  /* the newest of its page */
+	bool going;    /* on its way down */
+	bool dead;     /* free, but for its pins */
 };
 
 /* Slots that lie together in a list, by next. */
@@ -96,7 +96,7 @@ struct wlog_slots {
 
 struct wlog_info {
 	uint64_t size_bytes, used_bytes;
-	uint64_t written; /* requests that were acknowledged from here, since the start */
+	uint64_t written;      /* requests that were acknowledged from here, since the start */
 	uint64_t orphan_bytes; /* of disks that are not open */
 };
 

@@ -12,9 +12,9 @@
 #include "disk/wlog_front.h"
 
 enum {
-	DOWN_MAX = 128,	      /* requests of a disk under way: the engine looks through all of them for each that comes */
-	DOWN_LOOP_MAX = 512,  /* of a loop, beyond which nobody is pressed */
-	COLLECT_MAX = 512,    /* pages that are sorted at once */
+	DOWN_MAX = 128, /* requests of a disk under way: the engine looks through all of them for each that comes */
+	DOWN_LOOP_MAX = 512, /* of a loop, beyond which nobody is pressed */
+	COLLECT_MAX = 512,   /* pages that are sorted at once */
 	BATCH_MIN = DOWN_MAX / 2,
 };
 

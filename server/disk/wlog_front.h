@@ -42,7 +42,7 @@ enum {
 struct wlog_loop {
 	struct wlog *wlog;
 	struct loop *loop;
-	struct wlog_area *area; /* NULL: nothing new is taken */
+	struct wlog_area *area;	    /* NULL: nothing new is taken */
 	struct wlog_slot **buckets; /* page of a disk -> its newest slot */
 	unsigned bucket_count;	    /* a power of two */
 	struct wlog_front *fronts;  /* ring of those that have something to bring down; the next one whose turn it is */
@@ -51,7 +51,7 @@ struct wlog_loop {
 	bool no_space;		    /* the last one that ended failed for want of it */
 	bool room_posted;
 	struct loop_msg room_msg;
-	bool by_hand; /* no timer: a simulation calls wlog_tick */
+	bool by_hand;		  /* no timer: a simulation calls wlog_tick */
 	struct wlog_timer *timer; /* NULL: none runs */
 };
 

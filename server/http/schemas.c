@@ -137,8 +137,8 @@ const struct schema schema_status = {
 		M("machines", OBJECT, .of = &machine_counts), M("waiting", NUMBER),
 		M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
 		M("volumes", MAP, .of = &volume_use, .help = "by kind"), M("snapshots", OBJECT, .of = &volume_use),
-		M("sharing", OBJECT, .of = &sharing), M("write_log", OBJECT, .of = &write_log), M("enrol", TEXT), M("entries", LIST, .of = &boot_entry),
-		M("templates", LIST),
+		M("sharing", OBJECT, .of = &sharing), M("write_log", OBJECT, .of = &write_log), M("enrol", TEXT),
+		M("entries", LIST, .of = &boot_entry), M("templates", LIST),
 		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why"),
 		M("warnings", LIST, .help = "what is wrong with where the state directory is")),
 };
