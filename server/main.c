@@ -153,6 +153,7 @@ static void start_log(struct daemon *d)
 		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
 			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
 			    reason.text);
+	store_use_disks(d->store, d->disk_env);
 }
 
 static int start_targets(struct daemon *d)

@@ -136,12 +136,11 @@ int disk_env_use_log(struct disk_env *env, const struct wlog_host *host, uint64_
 /* No disk is open; what was not brought down stays there. */
 void disk_env_drop_log(struct disk_env *env);
 /*
- * Any thread. What the log has of a disk, for who opens it (wlog_claim); back again; away with it. Whether it must have all
+ * Any thread. What the log has of a disk, for who opens it (wlog_claim); back again. Whether it must have all
  * that there was (wlog_found), and that a disk was not closed properly (wlog_keep).
  */
 struct wlog_slots disk_env_claim_log(struct disk_env *env, uint64_t id, const char *path);
 void disk_env_return_log(struct disk_env *env, struct wlog_slots *slots);
-void disk_env_discard_log(struct disk_env *env, struct wlog_slots *slots);
 bool disk_env_found_log(struct disk_env *env, uint64_t id);
 void disk_env_keep_log(struct disk_env *env, uint64_t id);
 

@@ -261,12 +261,6 @@ void disk_env_return_log(struct disk_env *env, struct wlog_slots *slots)
 	*slots = (struct wlog_slots){ 0 };
 }
 
-void disk_env_discard_log(struct disk_env *env, struct wlog_slots *slots)
-{
-	(void)env;
-	wlog_discard(slots);
-}
-
 bool disk_env_found_log(struct disk_env *env, uint64_t id)
 {
 	return env->log && wlog_found(env->log, id);

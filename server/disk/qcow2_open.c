@@ -96,7 +96,7 @@ static void claim_log(struct opening *o, const struct qcow2_header *h)
 
 	o->slots = disk_env_claim_log(o->env, qcow2_log_id(h->generation), o->how.path);
 	if (!valid && o->slots.count)
-		disk_env_discard_log(o->env, &o->slots);
+		wlog_discard(&o->slots);
 	o->log_lost = valid && h->flags & QCOW2_MARK_LOGGED && !o->slots.count &&
 		      !disk_env_found_log(o->env, qcow2_log_id(h->generation));
 	if (o->log_lost)

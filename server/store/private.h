@@ -55,6 +55,7 @@ struct store {
 	bool stopped; /* store_stop */
 	struct pool *pool;
 	struct inventory *inventory;
+	struct disk_env *disk_env; /* NULL: no write log to tell of files that go */
 	atomic_bool closing; /* imports end early */
 
 	pthread_mutex_t mutex; /* guards all below */
