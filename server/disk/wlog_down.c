@@ -12,18 +12,18 @@
 #include "disk/wlog_front.h"
 
 enum {
-	DOWN_MAX = 128, /* requests of a disk under way: the engine looks through all of them for each that comes */
+	DOWN_MAX = 64, /* requests of a disk under way: the engine looks through all of them for each that comes */
 	DOWN_LOOP_MAX = 512, /* of a loop, beyond which nobody is pressed */
-	COLLECT_MAX = 512,   /* pages that are sorted at once */
 	BATCH_MIN = DOWN_MAX / 2,
+	COLLECT_MAX = 4 * DOWN_MAX, /* pages that are sorted at once: some of them join */
 };
 
 struct down {
 	struct disk_request req;
 	struct wlog_front *front;
 	unsigned count;
-	struct wlog_slot *slots[WLOG_DOWN_PAGES];
-	struct iovec iov[WLOG_DOWN_PAGES];
+	struct wlog_slot **slots; /* behind iov */
+	struct iovec iov[];
 };
 
 static bool is_passing(int err)
@@ -54,7 +54,7 @@ static void down_done(struct disk_request *req)
 /* Neighbours, in order. Without memory they stay where they are, and a later try finds them. */
 static void send_run(struct wlog_front *front, struct wlog_slot **slots, unsigned count)
 {
-	struct down *down = malloc(sizeof(*down));
+	struct down *down = malloc(sizeof(*down) + count * (sizeof(down->iov[0]) + sizeof(struct wlog_slot *)));
 
 	if (!down) {
 		front->errors = true;
@@ -64,6 +64,7 @@ static void send_run(struct wlog_front *front, struct wlog_slot **slots, unsigne
 	}
 	down->front = front;
 	down->count = count;
+	down->slots = (struct wlog_slot **)(down->iov + count);
 	for (unsigned i = 0; i < count; i++) {
 		down->slots[i] = slots[i];
 		down->iov[i] = (struct iovec){ slots[i]->data, WLOG_PAGE_BYTES };
@@ -91,7 +92,7 @@ static int by_page(const void *a, const void *b)
 	return ((*x)->page > (*y)->page) - ((*x)->page < (*y)->page);
 }
 
-void wlog_send(struct wlog_front *front, struct wlog_slot **slots, unsigned count, unsigned requests)
+unsigned wlog_send(struct wlog_front *front, struct wlog_slot **slots, unsigned count, unsigned requests)
 {
 	unsigned from = 0;
 
@@ -103,6 +104,7 @@ void wlog_send(struct wlog_front *front, struct wlog_slot **slots, unsigned coun
 		from = i;
 		requests--;
 	}
+	return from;
 }
 
 void wlog_pump(struct wlog_front *front)
@@ -110,15 +112,20 @@ void wlog_pump(struct wlog_front *front)
 	struct wlog_slot *slots[COLLECT_MAX];
 
 	while (!front->failed && front->going < BATCH_MIN) {
-		unsigned count = 0;
+		/* What does not join is sorted in vain, and was touched for nothing. */
+		unsigned count = 0, before = front->going, most = (DOWN_MAX - before) * front->joins, sent;
 
-		for (struct wlog_slot *slot = front->first; slot && slot->since <= front->wanted && count < COLLECT_MAX;
+		for (struct wlog_slot *slot = front->first; slot && slot->since <= front->wanted && count < most;
 		     slot = slot->next)
 			if (!slot->going && !slot->older && !slot->error)
 				slots[count++] = slot;
 		if (!count)
 			return;
-		wlog_send(front, slots, count, DOWN_MAX - front->going);
+		sent = wlog_send(front, slots, count, DOWN_MAX - before);
+		/* Without memory for any it would go round for ever. */
+		if (front->going == before)
+			return;
+		front->joins = (unsigned)min_u64(1 + (sent - 1) / (front->going - before), COLLECT_MAX / DOWN_MAX);
 	}
 }
 

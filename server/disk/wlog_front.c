@@ -552,7 +552,9 @@ void wlog_front_open(struct wlog_front *front, struct disk *disk, struct wlog_lo
 {
 	struct wlog_slot *slot, *next;
 
-	*front = (struct wlog_front){ .disk = disk, .shared = shared, .id = id, .path = path, .failed = failed };
+	*front = (struct wlog_front){
+		.disk = disk, .shared = shared, .id = id, .path = path, .joins = 1, .failed = failed
+	};
 	for (slot = slots.first; slot; slot = next) {
 		next = slot->next;
 		slot->indexed = slot->going = slot->dead = false;

@@ -63,6 +63,7 @@ struct wlog_front {
 	struct wlog_slot *first, *last; /* by since */
 	unsigned count;			/* slots */
 	unsigned going;			/* requests on their way down */
+	unsigned joins;			/* slots of one request, as far as the last ones tell */
 	uint64_t wanted;		/* what is as old as that should come down */
 	uint64_t tick_seq;		/* what there was at the last tick */
 	bool failed;			/* nothing goes down any more */
@@ -107,8 +108,8 @@ void wlog_unpin(struct wlog_slot *slot);
 
 /* wlog_down.c: what is as old as `wanted` goes down, as far as not too much is under way. */
 void wlog_pump(struct wlog_front *front);
-/* These as well, at once, in no more than so many requests. */
-void wlog_send(struct wlog_front *front, struct wlog_slot **slots, unsigned count, unsigned requests);
+/* These as well, at once, in no more than so many requests. How many of them went. */
+unsigned wlog_send(struct wlog_front *front, struct wlog_slot **slots, unsigned count, unsigned requests);
 /* Those that have been here longest, where much is used. */
 void wlog_press(struct wlog_loop *shared);
 /* One has arrived, or will not: wlog_front.c. */

@@ -56,7 +56,7 @@ struct store {
 	struct pool *pool;
 	struct inventory *inventory;
 	struct disk_env *disk_env; /* NULL: no write log to tell of files that go */
-	atomic_bool closing; /* imports end early */
+	atomic_bool closing;	   /* imports end early */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t changed;
