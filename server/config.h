@@ -43,6 +43,8 @@ struct config {
 	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
 	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX];
 	char boot_files[CONFIG_PATH_MAX];
+	char boot_file_sets[DHCP_SETS_MAX][CONFIG_TEXT_MAX]; /* NAME:DIR */
+	unsigned boot_file_set_count;
 	struct config_endpoints http, web, iscsi;
 	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
 	char iqn_prefix[CONFIG_TEXT_MAX];

@@ -84,6 +84,20 @@ static bool take_interface(struct config *config, const struct option *option, c
 	return strlen(value) < 16 && !strpbrk(value, " ,/\t") && add_text(config, option, value);
 }
 
+/* No name twice. */
+static bool take_boot_set(struct config *config, const struct option *option, const char *value)
+{
+	char name[DHCP_SET_TEXT], other[DHCP_SET_TEXT];
+	const char *directory;
+
+	if (!dhcp_boot_set_parse(value, name, &directory))
+		return false;
+	for (unsigned i = 0; i < config->boot_file_set_count; i++)
+		if (dhcp_boot_set_parse(config->boot_file_sets[i], other, &directory) && !strcmp(name, other))
+			return false;
+	return add_text(config, option, value);
+}
+
 static bool take_range(struct config *config, const struct option *option, const char *value)
 {
 	struct reason reason;
@@ -155,6 +169,8 @@ static const struct kind
 	an_interface = { take_interface, "the name of a network interface (at most 16 of them)" },
 	a_range = { take_range,
 		    "FIRST,LAST or FIRST,LAST,LEASE, such as 10.0.0.100,10.0.0.200,12h (at most 32 of them)" },
+	a_boot_set = { take_boot_set,
+		       "NAME:DIR, such as ms2023:/srv/ipxe-2023: a name of letters, digits, - and _ (not default or group, none twice), and an absolute path (at most 8 of them)" },
 	a_dhcp_option = { take_dhcp_option, "no more than 64 DHCP options of at most 255 characters each" },
 	yes_or_no = { take_yes, "yes or no" },
 	a_size = { take_cache_size, "a size such as 2G, less than the machine's memory, or 0 for none" },
@@ -199,6 +215,8 @@ const struct option config_options[] = {
 	  .help = "with --dhcp full: start although another DHCP server answered" },
 	{ "ipxe-dir", "DIR", &a_path, MEMBER(ipxe_dir), .standard = "/usr/lib/ipxe",
 	  .help = "boot files for TFTP and HTTP boot" },
+	{ "boot-file-set", "NAME:DIR", &a_boot_set, LIST(boot_file_sets, boot_file_set_count), .otherwise = "none",
+	  .help = "other boot files for some machines: machine set M boot-file-set=NAME" },
 	{ "ipxe-scripts", "DIR", &a_path, MEMBER(ipxe_scripts), .standard = "/etc/sanbootd/ipxe-scripts",
 	  .help = "scripts of your own in the place of built-in ones" },
 	{ "entries", "DIR", &a_path, MEMBER(entries), .standard = "/etc/sanbootd/entries",

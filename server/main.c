@@ -38,6 +38,8 @@ enum { DRAIN_MS = 5000 };
 
 struct daemon {
 	struct config config;
+	struct dhcp_boot_set sets[DHCP_SETS_MAX]; /* as config names them */
+	char set_names[DHCP_SETS_MAX][DHCP_SET_TEXT], set_list[DHCP_SETS_MAX * (DHCP_SET_TEXT + 2)];
 	struct loop **loops; /* I/O loops */
 	unsigned loop_count;
 	struct loop *control;
@@ -156,6 +158,19 @@ static void start_log(struct daemon *d)
 	store_use_disks(d->store, d->disk_env);
 }
 
+/* Texts of the configuration that are several things; it stays as it is until the end. */
+static void split_boot_sets(struct daemon *d)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < d->config.boot_file_set_count; i++) {
+		dhcp_boot_set_parse(d->config.boot_file_sets[i], d->set_names[i], &d->sets[i].directory);
+		d->sets[i].name = d->set_names[i];
+		len += (size_t)snprintf(d->set_list + len, sizeof(d->set_list) - len, "%s%s", i ? ", " : "",
+					d->set_names[i]);
+	}
+}
+
 static int start_targets(struct daemon *d)
 {
 	struct boot_config boot = {
@@ -168,6 +183,7 @@ static int start_targets(struct daemon *d)
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
 		.ipxe_scripts = d->config.ipxe_scripts,
 		.entries = d->config.entries,
+		.boot_file_sets = d->set_list,
 	};
 	struct iscsi_server_config iscsi = {
 		.loops = d->loops,
@@ -219,11 +235,13 @@ static int start_http(struct daemon *d)
 		.web_endpoint_count = d->config.web.count,
 		.control_path = control,
 		.ipxe_dir = d->config.ipxe_dir,
+		.set_count = d->config.boot_file_set_count,
 		.boot_files = d->config.boot_files,
 		.facts = get_facts,
 		.facts_arg = d,
 	};
 
+	memcpy(http.sets, d->sets, sizeof(http.sets));
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
 	return http_start(&http, &d->http, &d->reason);
 }
@@ -278,6 +296,8 @@ static void fill_dhcp_config(struct daemon *d, const struct config *from, struct
 		.inventory = d->inventory,
 		.loop = d->control,
 	};
+	dhcp_config->set_count = d->config.boot_file_set_count;
+	memcpy(dhcp_config->sets, d->sets, sizeof(dhcp_config->sets));
 	for (unsigned i = 0; i < from->dhcp.interface_count; i++)
 		dhcp_config->interfaces[i] = from->dhcp.interfaces[i];
 	for (unsigned i = 0; i < from->dhcp.range_count; i++)
@@ -307,6 +327,7 @@ static int start(struct daemon *d)
 {
 	int err = make_directory(d, d->config.state_dir, 0750);
 
+	split_boot_sets(d);
 	d->started_ms = time_unix_ms();
 	if (!err)
 		err = make_directory(d, d->config.runtime_dir, 0755);

@@ -52,6 +52,7 @@ static void copy_session(struct boot_session *to, const struct iscsi_session_inf
 	};
 	snprintf(to->initiator, sizeof(to->initiator), "%s", from->initiator);
 	snprintf(to->address, sizeof(to->address), "%s", from->address);
+	snprintf(to->portal, sizeof(to->portal), "%s", from->portal);
 }
 
 /* ---- boot's targets, for iscsi ---- */
@@ -218,7 +219,7 @@ static bool provider_begin_needs_closed(void *arg, uint64_t key)
 {
 	struct provider *provider = arg;
 
-	return boot_target_is_ephemeral(provider->boot, (int64_t)key);
+	return boot_target_begin_needs_closed(provider->boot, (int64_t)key);
 }
 
 static void provider_session_began(void *arg, const struct iscsi_session_info *info)

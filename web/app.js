@@ -143,7 +143,7 @@ function pill(target, text, cls) {
 
 const reasons = {
   approval: () => "Nobody has seen it before",
-  conflict: (w) => `Its MAC belongs to ${w.machine || "a machine"}, which had another board. Approve: it is ${w.machine || "that machine"} with a new board.`,
+  conflict: (w) => `Its MAC belongs to ${w.machine || "a machine"}, which had another board. Approve: it is ${w.machine || "that machine"} with a new board. Other machine: at the same dock or adapter, whose MAC is shared from then on.`,
   swap: (w) =>
     `The board of ${w.machine || "a machine"} with another network card. Approve: it is ${w.machine || "that machine"}. With a name: it is another machine.`,
   "no-image": () => "There is no golden image yet",
@@ -163,6 +163,8 @@ function makeWaiting(w) {
     if (name.value.trim()) body.name = name.value.trim();
     act(approve, `${w.mac} is approved`, () => api("POST", "machines/approve", body));
   });
+  const other = el("button", { type: "button", "data-action": "dock", "data-mac": w.mac }, "Other machine");
+  other.addEventListener("click", () => act(other, `${w.mac} is another machine`, () => api("POST", "machines/approve", { macs: [w.mac], shared: true })));
   deny.addEventListener("click", () => act(deny, `${w.mac} is denied`, () => api("POST", "machines/deny", { mac: w.mac })));
   return row([
     ["Number", "head", part("number")],
@@ -171,7 +173,7 @@ function makeWaiting(w) {
     ["Machine", "", part("product")],
     ["Why", "", part("reason")],
     ["Seen", "tight", part("seen")],
-    ["", "acts", el("div", { class: "decide" }, name, approve, deny)],
+    ["", "acts", el("div", { class: "decide" }, name, approve, other, deny)],
   ]);
 }
 
@@ -184,6 +186,7 @@ function updateWaiting(tr, w) {
   set(tr, "seen", ago(w.seen_ms));
   tr.querySelector("[data-action=deny]").hidden = w.reason === "denied";
   tr.querySelector("input").hidden = w.reason === "conflict";
+  tr.querySelector("[data-action=dock]").hidden = w.reason !== "conflict";
 }
 
 function showWaiting(list) {
@@ -275,10 +278,14 @@ function showMachine(m) {
     fact(facts, `LUN ${lun.lun}`, `${lun.volume || lun.volume_kind} (${kinds[lun.volume_kind] || lun.volume_kind}): ` +
       (lun.allocated_bytes == null ? `${bytes(lun.bytes)}, read-only` : `${bytes(lun.allocated_bytes)} of ${bytes(lun.bytes)}`) +
       (lun.state === "failed" ? ", failed" : ""));
-  fact(facts, "MAC", m.macs.join(", "), true);
+  fact(facts, "MAC", m.macs.map((mac) => mac + (m.shared_macs.includes(mac) ? " (shared)" : "")).join(", "), true);
+  fact(facts, "Other cards", m.other_macs.join(", "), true);
   fact(facts, "Address", m.address, true);
   fact(facts, "Hardware", [m.product, m.serial].filter(Boolean).join(", "));
+  fact(facts, "Board", m.board_serial);
   fact(facts, "UUID", m.uuid, true);
+  if (m.secure_boot !== "unknown") fact(facts, "Secure Boot", m.secure_boot + (m.setup_mode === "on" ? ", in setup mode: it has no keys yet" : ""));
+  if (m.boot_file_set !== "default") fact(facts, "Boot files", `set ${m.boot_file_set}`);
   fact(facts, "Mode", `${m.mode}, authentication: ${m.auth}, boots ${m.boot === "local" ? "from its own disk" : m.boot === "disk" ? "from the network" : m.boot}${m.boot_once ? `, once: ${m.boot_once}` : ""}`);
   fact(facts, "Target", m.iqn, true);
   fact(facts, "Note", m.note);
@@ -318,7 +325,7 @@ $("d-release").addEventListener("click", (event) =>
 $("d-reset").addEventListener("click", (event) =>
   machineAction(event.target, "reset", "disk reset", [`Reset the disk of ${shown}?`, "Everything it wrote is deleted. It starts again from the newest version of its image.", "Reset"]));
 $("d-remove").addEventListener("click", (event) =>
-  machineAction(event.target, null, "removed", [`Remove ${shown}?`, "The machine is forgotten and its disk deleted.", "Remove"]));
+  machineAction(event.target, null, "removed", [`Remove ${shown}?`, "The machine is forgotten; its disk goes to the trash for a while.", "Remove"]));
 
 // ---- images
 

@@ -6,24 +6,27 @@
 # tree, the tree's own grub-mkimage the loaders, mke2fs -d and mtools the disk.
 #
 #   build-debian.sh --out FILE.raw [--suite bookworm] [--size MIB] [--profile minimal|demo|test]
-#                   [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs]
+#                   [--initramfs initramfs-tools|dracut] [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs]
 #
 # minimal (default)  linux-image-amd64, ssh, a login on screen and serial line
 # demo, test         linux-image-cloud-amd64 with what is slow under emulation switched off, and a
 #                    service that prints the line DISKLESS-BOOT-OK on the console
+# --initramfs        what makes it: initramfs-tools (default), or dracut, if you want to live with that
 # --root-password    without it (nor ROOT_PASSWORD in the environment) `minimal` gets a random one, printed
 #                    once at the end as a line `note ...`; demo and test get a locked root
 # --work             downloads and logs; a second build with the same directory is quick
-# --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it
+# --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it,
+#                    and one with --initramfs dracut from that without
 #
 # Standard output: `progress PERCENT text` lines. Standard error: one line, what is wrong and what to do.
 # FILE.raw appears only when it is complete. The script needs no other file and may be read from
 # standard input (bash -s -- ...), which is why everything runs from main, at the very end.
 #
 # What makes it fit to be cloned: empty machine-id, no SSH host keys, no initiator name, no host name, no
-# swap, file systems by UUID, an initramfs for any machine. Debian's initramfs-tools (no dracut) logs in by
-# itself because of ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs. Host name, name servers and initiator name come
-# from the iBFT and DHCP at every boot; the NIC that carries the root is never configured again.
+# swap, file systems by UUID, an initramfs for any machine. Debian's initramfs-tools logs in by
+# itself because of ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs, dracut because of /etc/dracut.conf.d/sanbootd.conf.
+# Host name, name servers and initiator name come from the iBFT and DHCP at every boot; the NIC that carries the root is
+# never configured again.
 set -euo pipefail
 umask 022
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -33,18 +36,18 @@ die() { echo "build-debian: $*" >&2; exit 1; }
 progress() { echo "progress $1 ${*:2}"; }
 
 parse_arguments() {
-    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0
+    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal INITRAMFS=initramfs-tools WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0
     PASSWORD=${ROOT_PASSWORD:-}
     while [ $# -gt 0 ]; do
         case $1 in
             --keep-rootfs) KEEP=1; shift; continue ;;
-            --out|--suite|--size|--profile|--work|--root-password|--mirror)
+            --out|--suite|--size|--profile|--initramfs|--work|--root-password|--mirror)
                 [ $# -ge 2 ] || die "$1 needs a value" ;;
-            *) die "unknown argument '$1'; known: --out --suite --size --profile --work --root-password --mirror --keep-rootfs" ;;
+            *) die "unknown argument '$1'; known: --out --suite --size --profile --initramfs --work --root-password --mirror --keep-rootfs" ;;
         esac
         case $1 in
             --out) OUT=$2 ;; --suite) SUITE=$2 ;; --size) SIZE=$2 ;; --profile) PROFILE=$2 ;; --work) WORK=$2 ;;
-            --root-password) PASSWORD=$2 ;; --mirror) MIRROR=$2 ;;
+            --root-password) PASSWORD=$2 ;; --mirror) MIRROR=$2 ;; --initramfs) INITRAMFS=$2 ;;
         esac
         shift 2
     done
@@ -54,6 +57,10 @@ parse_arguments() {
         minimal) : "${SIZE:=8192}" ;;
         demo|test) : "${SIZE:=2048}" ;;
         *) die "unknown profile '$PROFILE'; use minimal, demo or test" ;;
+    esac
+    case $INITRAMFS in
+        initramfs-tools|dracut) ;;
+        *) die "'$INITRAMFS' makes no initramfs here; use --initramfs initramfs-tools or dracut" ;;
     esac
     if ! [[ $SIZE =~ ^[1-9][0-9]{2,6}$ ]] || [ "$SIZE" -lt 1024 ]; then
         die "--size '$SIZE': a number of MiB, at least 1024"
@@ -104,6 +111,10 @@ openssh-server iputils-ping less nano"
     else
         PACKAGES="$PACKAGES linux-image-cloud-amd64"
     fi
+    PLAIN="$SUITE $BASE $PACKAGES"
+    # dracut takes initramfs-tools' place. What its modules call is not all among its dependences: gawk, because what reads
+    # the iBFT uses and(), which mawk has not.
+    if [ "$INITRAMFS" = dracut ]; then PACKAGES="$PACKAGES dracut dracut-network gawk"; fi
 }
 
 # Runs a command with processes and mounts of its own, which end with it, whatever happens. In a chroot / is no mount point and
@@ -128,15 +139,10 @@ in_tree() {
         exec chroot "$t" "$@"' sh "$T" "$WORK/archives" "$@"
 }
 
-install_tree() {
-    local log=$WORK/build.log stamp
-    T=$WORK/rootfs.$SUITE.$([ "$PROFILE" = minimal ] && echo minimal || echo cloud)
-    stamp="$SUITE $BASE $PACKAGES"
-    if [ -e "$T.installed" ] && [ "$(cat "$T.installed")" = "$stamp" ]; then
-        progress 75 "the packages are there from an earlier build"
-        return
-    fi
-    rm -rf "$T" "$T.installed"; mkdir -p "$T"
+# The packages without a kernel, and where later ones come from.
+bootstrap_tree() {
+    local log=$1
+    mkdir -p "$T"
     progress 2 "getting Debian $SUITE"
     # shellcheck disable=SC2086
     { alone debootstrap --variant=minbase --cache-dir="$WORK/debs" --include="$BASE" "$SUITE" "$T" ${MIRROR:+"$MIRROR"} \
@@ -147,17 +153,40 @@ install_tree() {
     if grep -q '^E: ' "$log"; then
         die "debootstrap: $(grep -m1 '^E: ' "$log" | cut -c4-) (is the mirror reachable? --mirror URL gives another; whole log: $log)"
     fi
-    printf '#!/bin/sh\nexit 101\n' >"$T/usr/sbin/policy-rc.d"; chmod 755 "$T/usr/sbin/policy-rc.d"
     {
         if [ -n "$MIRROR" ]; then echo "deb $MIRROR $SUITE main"; else cat "$T/etc/apt/sources.list"; fi
         if [ -n "$UPDATES" ]; then echo "deb $UPDATES $SUITE-updates main"; fi
         if [ -n "$SECURITY" ]; then echo "deb $SECURITY $SUITE-security main"; fi
     } >"$T/etc/apt/sources.list.new" && mv "$T/etc/apt/sources.list.new" "$T/etc/apt/sources.list"
+}
+
+install_tree() {
+    local log=$WORK/build.log stamp plain
+    plain=$WORK/rootfs.$SUITE.$([ "$PROFILE" = minimal ] && echo minimal || echo cloud)
+    T=$plain; if [ "$INITRAMFS" = dracut ]; then T=$plain-dracut; fi
+    stamp="$SUITE $BASE $PACKAGES"
+    if [ -e "$T.installed" ] && [ "$(cat "$T.installed")" = "$stamp" ]; then
+        progress 75 "the packages are there from an earlier build"
+        return
+    fi
+    rm -rf "$T" "$T.installed"
+    if [ "$T" != "$plain" ] && [ "$(cat "$plain.installed" 2>/dev/null)" = "$PLAIN" ]; then
+        progress 2 "copying what an earlier build installed"
+        cp -a --reflink=auto "$plain" "$T"
+        : >"$log"
+    else
+        bootstrap_tree "$log"
+    fi
     # for the build only: this machine's view of the archive's dates, no fsync per package, keep what was downloaded
     {   apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date) ' || true
         echo 'APT::Install-Recommends "false";'; } >"$T/etc/apt/apt.conf.d/00build"
     echo force-unsafe-io >"$T/etc/dpkg/dpkg.cfg.d/build"
+    printf '#!/bin/sh\nexit 101\n' >"$T/usr/sbin/policy-rc.d"; chmod 755 "$T/usr/sbin/policy-rc.d"
     rm -f "$T/etc/resolv.conf"; cp -L /etc/resolv.conf "$T/etc/resolv.conf" 2>/dev/null || true
+    if [ "$INITRAMFS" = dracut ]; then
+        export INITRD=No                # dracut's own hooks make none: configure_tree does
+        rm -rf "$T/etc/initramfs-tools" "$T"/boot/initrd.img-*
+    fi
     configure_initramfs                 # before a kernel comes and makes one
     progress 45 "getting the kernel"
     # shellcheck disable=SC2086
@@ -170,6 +199,10 @@ install_tree() {
 
 # An initramfs for any machine, that finds its disk by the iBFT and tells the system who it is.
 configure_initramfs() {
+    if [ "$INITRAMFS" = dracut ]; then configure_dracut; else configure_initramfs_tools; fi
+}
+
+configure_initramfs_tools() {
     local i=$T/etc/initramfs-tools
     mkdir -p "$i/conf.d" "$i/scripts/init-premount" "$i/scripts/init-bottom" "$T/etc/iscsi"
     printf 'COMPRESS=zstd\nBUSYBOX=y\nMODULES=%s\nFSTYPE=ext4\nRESUME=none\n' \
@@ -196,10 +229,47 @@ for e in /sys/firmware/ibft/ethernet*; do
 done
 exit 0
 X
-    cat >"$i/scripts/init-bottom/sanbootd" <<'X'
+    write_identity "$i/scripts/init-bottom/sanbootd"
+    chmod 755 "$i/scripts/init-premount/sanbootd"
+}
+
+# As README.md says it for other images, and a module of ours that does what scripts do for initramfs-tools.
+configure_dracut() {
+    local m=$T/usr/lib/dracut/modules.d/99sanbootd
+    mkdir -p "$T/etc/dracut.conf.d" "$m"
+    {   printf '%s\n' 'hostonly="no"' 'compress="zstd -3 -q -T0"' 'add_dracutmodules+=" iscsi network-legacy sanbootd "' \
+            'install_items+=" /lib/open-iscsi/startup-checks.sh "' 'kernel_cmdline="rd.iscsi.firmware=1 rd.iscsi.ibft=1 ip=ibft"'
+        if [ "$PROFILE" != minimal ]; then
+            printf '%s\n' 'filesystems="ext4"' 'drivers="virtio_pci virtio_net e1000 e1000e sd_mod crc32c_intel crc32c_generic"'
+        fi
+    } >"$T/etc/dracut.conf.d/sanbootd.conf"
+    cat >"$m/module-setup.sh" <<'X'
+#!/bin/bash
+check() { return 255; }
+depends() { echo network-legacy; }
+install() {
+    inst_script "$moddir/identity" /sbin/sanbootd-identity
+    inst_hook pre-pivot 90 "$moddir/pre-pivot.sh"
+}
+X
+    printf '#!/bin/sh\n/sbin/sanbootd-identity\n' >"$m/pre-pivot.sh"
+    write_identity "$m/identity"
+    chmod 755 "$m/module-setup.sh" "$m/pre-pivot.sh"
+}
+
+# What an initramfs does last. The first loop is for initramfs-tools, the second for dracut.
+write_identity() {
+    cat >"$1" <<'X'
 #!/bin/sh
 # Tells the system, through the kernel and /run, what the network says about this machine.
 [ "$1" = prereqs ] && exit 0
+# Network managers, should someone install one, leave the NIC that carries the root alone.
+leave_alone() {
+    [ -r "/sys/class/net/$1/address" ] && read -r mac <"/sys/class/net/$1/address" || return
+    mkdir -p /run/systemd/network /run/NetworkManager/conf.d
+    printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" >/run/systemd/network/00-sanbootd.network
+    printf '[keyfile]\nunmanaged-devices=mac:%s\n' "$mac" >/run/NetworkManager/conf.d/00-sanbootd.conf
+}
 d=/run/sanbootd; mkdir -p $d
 name=
 for f in /sys/firmware/ibft/ethernet*/hostname; do
@@ -213,16 +283,25 @@ for f in /run/net-*.conf; do
     [ -n "$name" ] || name=$HOSTNAME
     s=${DOMAINSEARCH:-$DNSDOMAIN}; [ -n "$s" ] && echo "search $s" >>$d/resolv.conf
     for a in $IPV4DNS0 $IPV4DNS1; do [ "$a" = 0.0.0.0 ] || echo "nameserver $a" >>$d/resolv.conf; done
-    # network managers, should someone install one, leave the NIC that carries the root alone
-    [ -r "/sys/class/net/$DEVICE/address" ] && read -r mac <"/sys/class/net/$DEVICE/address" || continue
-    mkdir -p /run/systemd/network /run/NetworkManager/conf.d
-    printf '[Match]\nMACAddress=%s\n[Link]\nUnmanaged=yes\n' "$mac" >/run/systemd/network/00-sanbootd.network
-    printf '[keyfile]\nunmanaged-devices=mac:%s\n' "$mac" >/run/NetworkManager/conf.d/00-sanbootd.conf
+    leave_alone "$DEVICE"
+done
+for f in /tmp/net.*.did-setup; do
+    n=${f#/tmp/net.}; n=${n%.did-setup}
+    [ -e "/sys/class/net/$n" ] || continue
+    new_host_name=
+    [ -r "/tmp/dhclient.$n.dhcpopts" ] && . "/tmp/dhclient.$n.dhcpopts"
+    [ -n "$name" ] || name=$new_host_name
+    [ -r "/tmp/net.$n.resolv.conf" ] && cat "/tmp/net.$n.resolv.conf" >>$d/resolv.conf
+    # dhclient ends with the initramfs. The kernel would take the address away when its lease is over, and the root with it.
+    ip -4 -o addr show dev "$n" scope global | while read -r _ _ _ a _; do
+        ip addr change "$a" dev "$n" valid_lft forever preferred_lft forever
+    done
+    leave_alone "$n"
 done
 case $name in ''|*[!A-Za-z0-9.-]*) ;; *) echo "$name" >/proc/sys/kernel/hostname; echo "$name" >$d/hostname ;; esac
 exit 0
 X
-    chmod 755 "$i/scripts/init-premount/sanbootd" "$i/scripts/init-bottom/sanbootd"
+    chmod 755 "$1"
 }
 
 # What every boot of a clone does before iscsid takes the session over.
@@ -301,7 +380,9 @@ d=/var/lib/e2e; c=$d/boot-count
 n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
 echo $n >$c.new && sync $c.new && mv $c.new $c && sync -f $c
 dev=$(awk '$2=="/"{print $1}' /proc/mounts | tail -1)
-ip=$(ip -4 -o addr show scope global | awk '{print $4; exit}')
+address=$(ip -4 -o addr show scope global | head -1)
+nic=$(echo "$address" | awk '{print $2}'); ip=$(echo "$address" | awk '{print $4}')
+lease=$(echo "$address" | sed -n 's/.* valid_lft \([^ ]*\).*/\1/p')
 s=/sys/class/iscsi_session
 target=$(cat $s/*/targetname 2>/dev/null | head -1)
 initiator=$(cat $s/*/initiatorname 2>/dev/null | head -1)
@@ -312,7 +393,7 @@ for w in $(echo "$act" | tr , ' '); do case $w in
     write=*) [ -e $d/blob ] || dd if=/dev/urandom of=$d/blob bs=1M count=${w#write=} conv=fsync 2>/dev/null ;;
 esac; done
 sum=none; [ -e $d/blob ] && sum=$(sha256sum $d/blob | cut -c1-16)
-echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev ip=$ip count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console
+echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev nic=$nic ip=$ip lease=$lease count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console
 for w in $(echo "$act" | tr , ' '); do case $w in
     reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
     poweroff) systemctl --no-block poweroff ;;
@@ -355,8 +436,17 @@ configure_tree() {
     printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$T/etc/hosts"
     in_tree systemctl set-default -q multi-user.target
     progress 80 "making the initramfs"
-    in_tree update-initramfs -u >>"$WORK/build.log" 2>&1 </dev/null ||
-        die "update-initramfs failed, see $WORK/build.log"
+    make_initramfs >>"$WORK/build.log" 2>&1 </dev/null || die "$INITRAMFS failed, see $WORK/build.log"
+}
+
+make_initramfs() {
+    local initrd
+    if [ "$INITRAMFS" != dracut ]; then
+        in_tree update-initramfs -u
+        return
+    fi
+    # /initrd.img is the kernel package's link to boot/initrd.img-VERSION
+    initrd=$(readlink "$T/initrd.img") && in_tree dracut --force "/$initrd" "${initrd#boot/initrd.img-}"
 }
 
 # Removes what must not be the same on two machines.

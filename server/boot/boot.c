@@ -12,6 +12,7 @@
 #include "boot/script/templates.h"
 #include "boot/login/objects.h"
 #include "boot/login/resume.h"
+#include "boot/operator/chores.h"
 #include "internal.h"
 
 #include <ctype.h>
@@ -58,6 +59,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	chores_free(boot->chores);
 	objects_free(boot->objects);
 	progress_free(boot);
 	flood_free(boot->flood);
@@ -89,6 +91,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
+	snprintf(made->boot_file_sets, sizeof(made->boot_file_sets), "%s",
+		 config->boot_file_sets ? config->boot_file_sets : "");
 	presence_init(&made->presence);
 	disks_init(&made->disks);
 	in_flight_init(&made->in_flight);
@@ -102,6 +106,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		err = entries_new(&made->entries);
 	if (!err)
 		err = objects_new(made, &made->objects);
+	if (!err)
+		err = (made->chores = chores_new(made)) ? 0 : -ENOMEM;
 	if (err) {
 		boot_free_parts(made);
 		return err;
@@ -117,6 +123,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->iscsi_port = iscsi_port;
 	progress_start(boot);
 	objects_start(boot->objects);
+	chores_start(boot->chores);
 }
 
 void boot_set_portals(struct boot *boot, const struct endpoint *list, unsigned count)
@@ -136,6 +143,7 @@ void boot_free(struct boot *boot)
 	if (!boot)
 		return;
 	progress_stop(boot);
+	chores_stop(boot->chores);
 	objects_stop(boot->objects);
 	in_flight_wait(&boot->in_flight);
 	boot_free_parts(boot);

@@ -30,6 +30,7 @@ struct boot_session {
 	int64_t machine_id;
 	char initiator[IQN_MAX_TEXT];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_ms;
 	uint64_t boot;
@@ -68,9 +69,10 @@ struct boot_config {
 	struct pool *pool;
 	struct loop *loop; /* where boot/ does its own sequencing */
 	const char *iqn_prefix;
-	const char *advertise;	  /* NULL: the address that the client reached */
-	const char *ipxe_scripts; /* templates of the site's own; NULL: none. None of these folders has to exist */
-	const char *entries;	  /* entries/NAME.conf; NULL: none */
+	const char *advertise;	    /* NULL: the address that the client reached */
+	const char *ipxe_scripts;   /* templates of the site's own; NULL: none. None of these folders has to exist */
+	const char *entries;	    /* entries/NAME.conf; NULL: none */
+	const char *boot_file_sets; /* names that boot-file-set= may have, with ", " between them; NULL: none */
 };
 
 int boot_new(const struct boot_config *config, struct boot **boot);
@@ -106,12 +108,15 @@ struct boot_ask {
 	char platform[16];  /* pcbios, efi */
 	char buildarch[16]; /* i386, x86_64, arm64 */
 	char version[64];
-	char error[32];			  /* errno of a failed sanboot */
-	char attempt[16];		  /* how often the script has asked again */
-	char choose[80];		  /* what was chosen in its menu */
-	char client[PARSE_ENDPOINT_TEXT]; /* its address, from the socket */
-	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, host only */
-	char base_url[128];		  /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
+	char error[32];	  /* errno of a failed sanboot */
+	char attempt[16]; /* how often the script has asked again */
+	char choose[80];  /* what was chosen in its menu */
+	char board_serial[SERIAL_TEXT];
+	char secure_boot[8], setup_mode[8]; /* 0, 1; UEFI's variables */
+	char cards[256];		    /* MACs of its network cards, by commas; some may be empty */
+	char client[PARSE_ENDPOINT_TEXT];   /* its address, from the socket */
+	char server[PARSE_ENDPOINT_TEXT];   /* the address that it reached, host only */
+	char base_url[128]; /* "http://10.0.0.1:8080", made from the socket, never from the Host header */
 };
 
 enum boot_outcome {
@@ -162,8 +167,8 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
-/* What to do about a boot that is stuck behind this stage; "" where nothing can be said. */
-const char *boot_stage_hint(enum stage stage);
+/* What to do about a boot that is stuck behind this stage; why: as its record says. "" where nothing can be said. */
+const char *boot_stage_hint(enum stage stage, const char *why);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 
@@ -175,6 +180,31 @@ const char *boot_stage_hint(enum stage stage);
  */
 int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
 		 struct machine *machine, struct reason *reason);
+/*
+ * Of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on. name, image may be NULL.
+ * -EINVAL: it waits for another reason.
+ */
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason);
+enum { BOOT_MACS_MAX = 8 }; /* network cards of one that is added */
+
+/* A machine that is known before it is switched on; NULL where nothing is said. */
+struct boot_machine_new {
+	const char *name; /* NULL: by the policy's pattern */
+	const char *macs[BOOT_MACS_MAX];
+	unsigned mac_count;
+	const char *group, *image, *address, *note; /* image: NAME or NAME@V; address: IPv4, which it keeps */
+};
+
+/*
+ * All of the list are enrolled, or none. machines: room for count, as they are then. *failed: which one was refused;
+ * count: none in particular. dry_run: nothing is changed, only said whether it could be. -EINVAL, -EEXIST (a name, MAC or
+ * address is a machine's), -ENOENT (no such image), -ENOSPC (max-machines, or no room).
+ */
+int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
+		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason);
+/* Wake on LAN, to all its network cards. reason, after success: where the packet went. -ENETUNREACH and others: nowhere. */
+int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
@@ -183,7 +213,20 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* The disk of machine goes to the hardware with new_mac: its old MACs and UUID are replaced. -EBUSY where it runs. */
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason);
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
+/*
+ * Into the trash, where policy keeps it for a while, unless for_good. Its other volumes are nobody's then. reason, after
+ * success: how it comes back, or "".
+ */
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason);
+/*
+ * which: the name that it had, or "#id"; name NULL: the same again. It has its disk, its snapshots and its target name, and
+ * its MACs and other volumes as far as nobody else has them: reason, after success, says which not. -ENOENT; -EEXIST (the
+ * name; all of its MACs).
+ */
+int boot_trash_restore(struct boot *boot, const char *which, const char *name, const char *actor,
+		       struct machine *machine, struct reason *reason);
+/* For good, with its disk. -ENOENT. */
+int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason);
 /*
  * KEY=VALUE as "sanbootctl machine set --help" names them, and state=ready, which lifts the hold of a failed disk.
  * image, mode, physical-block and state: -EBUSY where it runs; size also grows a running machine's disk; image: -EEXIST
@@ -191,7 +234,7 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
-/* Groups: set takes name, priority, boot, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+/* Groups: set takes name, priority, boot, boot-file-set, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason);
@@ -203,6 +246,9 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
 	     struct reason *reason);
+/* A MAC of the machine is one of a dock or an adapter, which several machines use; or not any more. -EINVAL; -EBUSY. */
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
@@ -250,6 +296,14 @@ int boot_snapshot_take(struct boot *boot, const char *volume, const char *label,
 /* The volume is as it was. What was there before is kept as an automatic snapshot, of which the last three stay. */
 int boot_snapshot_restore(struct boot *boot, const char *volume, const char *label, const char *actor,
 			  struct reason *reason);
+/*
+ * What is on a machine's disk becomes the next version of an image, without a copy: snapshot NULL: what is on it now (its
+ * machine is off: -EBUSY), of which a snapshot stays; else one that was taken, also while it runs. The version is published
+ * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it a copy is made,
+ * which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC, -EMLINK: too deep.
+ */
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason);
 /* Also while the volume is in use. Where something stands on it, its object goes when nothing does any more. */
 int boot_snapshot_remove(struct boot *boot, const char *volume, const char *label, const char *actor,
 			 struct reason *reason);
@@ -329,7 +383,7 @@ void boot_target_close(struct boot *boot, const struct boot_lun *luns, unsigned 
 void boot_target_grow(struct boot *boot, int64_t machine_id, const struct boot_lun *lun, uint64_t size_bytes,
 		      struct loop *loop, void (*grown)(void *arg, struct disk *disk, int err, const char *reason),
 		      void *arg);
-bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
+bool boot_target_begin_needs_closed(struct boot *boot, int64_t machine_id); /* from memory, at once, any thread */
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,
 			 const char *ended_why); /* began: NULL */
 /* The first READ of a session of boot number. */

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+struct chores;
 struct entries;
 struct flood;
 struct objects;
@@ -29,7 +30,6 @@ enum {
 	BOOT_SECRET_CHARS = 16,	 /* 80 bits; Windows takes 12 to 16 */
 	BOOT_ASK_SECONDS = 5,	 /* until a waiting machine asks again */
 	BOOT_PORTALS_MAX = 16,
-	BOOT_URIS_MAX = 8,	  /* that a script names, where multipath is asked for */
 	LOGIN_NOT_FOUND = 0x0203, /* RFC 7143 §11.13.5 */
 	LOGIN_FORBIDDEN = 0x0202,
 	LOGIN_UNAVAILABLE = 0x0301,
@@ -49,6 +49,7 @@ struct boot {
 	struct endpoint portals[BOOT_PORTALS_MAX];
 	unsigned portal_count;
 	char ipxe_scripts[512], entries_folder[512]; /* "": none */
+	char boot_file_sets[512];		     /* names, with ", " between them; "": none */
 
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;
@@ -62,6 +63,7 @@ struct boot {
 	struct warm *warm;
 	struct stages *stages;
 	struct objects *objects;
+	struct chores *chores;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */
 };

@@ -8,7 +8,7 @@
 
 struct presence {
 	struct id_entry entry; /* by the machine's id */
-	bool ephemeral;
+	bool begins_closed;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200];	  /* "": not since the last session */
@@ -52,23 +52,23 @@ void presence_forget(struct presence_table *table, int64_t machine_id)
 	pthread_mutex_unlock(&table->mutex);
 }
 
-void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bool ephemeral)
+void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed)
 {
 	struct presence *presence = presence_lock_get(table, machine_id);
 
 	if (presence)
-		presence->ephemeral = ephemeral;
+		presence->begins_closed = begins_closed;
 	pthread_mutex_unlock(&table->mutex);
 }
 
-bool presence_ephemeral(struct presence_table *table, int64_t machine_id)
+bool presence_begins_closed(struct presence_table *table, int64_t machine_id)
 {
 	struct presence *presence = presence_lock_find(table, machine_id);
-	bool ephemeral;
+	bool begins_closed;
 
-	ephemeral = presence && presence->ephemeral;
+	begins_closed = presence && presence->begins_closed;
 	pthread_mutex_unlock(&table->mutex);
-	return ephemeral;
+	return begins_closed;
 }
 
 void presence_set_refused(struct presence_table *table, int64_t machine_id, const char *why)

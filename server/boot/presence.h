@@ -27,6 +27,7 @@ enum presence_event {
 	PRESENCE_GOLDEN,
 	PRESENCE_FLOOD,
 	PRESENCE_STUCK,
+	PRESENCE_PORTALS,
 	PRESENCE_EVENTS
 };
 
@@ -41,9 +42,9 @@ void presence_fini(struct presence_table *table);
 /* The machine is gone. */
 void presence_forget(struct presence_table *table, int64_t machine_id);
 
-/* begin of an ephemeral machine replaces its child. */
-void presence_set_ephemeral(struct presence_table *table, int64_t machine_id, bool ephemeral);
-bool presence_ephemeral(struct presence_table *table, int64_t machine_id);
+/* Its disk gets another object when a boot begins (ephemeral, restore points): it is closed before that. */
+void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed);
+bool presence_begins_closed(struct presence_table *table, int64_t machine_id);
 
 /* Why its last login was refused, for its screen; a session that begins ends that. */
 void presence_set_refused(struct presence_table *table, int64_t machine_id, const char *why);

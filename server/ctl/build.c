@@ -46,6 +46,7 @@ static void on_signal(int number)
 
 static int check_options(const struct ctl *ctl)
 {
+	const char *initramfs = ctl->options[OPTION_INITRAMFS];
 	static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
 	if (!ctl->options[OPTION_NAME]) {
@@ -57,6 +58,10 @@ static int check_options(const struct ctl *ctl)
 	    strlen(ctl->options[OPTION_NAME]) > 60) {
 		ctl_fail("for example --name debian", "--name '%s': letters, digits, '-', '_' and '.'",
 			 ctl->options[OPTION_NAME]);
+		return EXIT_USAGE;
+	}
+	if (initramfs && strcmp(initramfs, "initramfs-tools") && strcmp(initramfs, "dracut")) {
+		ctl_fail("for example --initramfs dracut", "--initramfs '%s': initramfs-tools or dracut", initramfs);
 		return EXIT_USAGE;
 	}
 	if (ctl->url)
@@ -118,9 +123,10 @@ static void clean_up(struct build *build)
 /* In the child: does not return. */
 static void exec_script(const struct build *build, int out)
 {
-	static const enum option passed[] = { OPTION_SUITE, OPTION_SIZE, OPTION_PROFILE, OPTION_WORK, OPTION_MIRROR };
+	static const enum option passed[] = { OPTION_SUITE,	OPTION_SIZE, OPTION_PROFILE,
+					      OPTION_INITRAMFS, OPTION_WORK, OPTION_MIRROR };
 	char names[array_len(passed)][32];
-	const char *argv[16] = { "bash", build->script, "--out", build->out };
+	const char *argv[4 + 2 * array_len(passed) + 1] = { "bash", build->script, "--out", build->out };
 	int null = open("/dev/null", O_RDONLY), n = 4;
 
 	for (size_t i = 0; i < array_len(passed); i++) {

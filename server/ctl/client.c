@@ -115,13 +115,17 @@ static int say_curl(const struct exchange *exchange, CURLcode code)
 	return ctl_fail("was sanbootd stopped? See its log", "%s", curl_easy_strerror(code));
 }
 
-/* The server's own words: {"error", "hint"}. */
-static int say_refusal(const struct exchange *exchange)
+/* The server's own words: {"error", "hint"}. One of a list ("index") is the caller's to say, where it asks for that. */
+static int say_refusal(const struct exchange *exchange, json_t **refused)
 {
 	json_t *answer = json_loadb(buf_text(&exchange->answer), exchange->answer.len, 0, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const char *hint = json_string_value(json_object_get(answer, "hint"));
 
+	if (refused && error && json_is_integer(json_object_get(answer, "index"))) {
+		*refused = answer;
+		return EXIT_REFUSED;
+	}
 	if (error && exchange->status == 401)
 		ctl_fail("make a token on the server (sanbootctl token create NAME) and give it with --token", "%s",
 			 error);
@@ -133,7 +137,8 @@ static int say_refusal(const struct exchange *exchange)
 	return EXIT_REFUSED;
 }
 
-bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
+bool client_call_list(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer,
+		      json_t **refused)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct exchange exchange;
@@ -141,6 +146,8 @@ bool client_call(const struct ctl *ctl, const char *method, const char *path, js
 
 	json_decref(body);
 	*answer = NULL;
+	if (refused)
+		*refused = NULL;
 	if (!exchange_init(&exchange, ctl, method, path)) {
 		free(text);
 		return false;
@@ -159,7 +166,7 @@ bool client_call(const struct ctl *ctl, const char *method, const char *path, js
 	if (code != CURLE_OK) {
 		say_curl(&exchange, code);
 	} else if (exchange.status < 200 || exchange.status > 299) {
-		say_refusal(&exchange);
+		say_refusal(&exchange, refused);
 	} else {
 		*answer = json_loadb(buf_text(&exchange.answer), exchange.answer.len, 0, NULL);
 		if (!json_is_object(*answer)) {
@@ -171,6 +178,11 @@ bool client_call(const struct ctl *ctl, const char *method, const char *path, js
 	exchange_fini(&exchange);
 	free(text);
 	return *answer;
+}
+
+bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
+{
+	return client_call_list(ctl, method, path, body, answer, NULL);
 }
 
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
@@ -315,7 +327,7 @@ bool client_follow(const struct ctl *ctl, const char *path, bool quiet, void (*e
 		if (code != CURLE_OK)
 			say_curl(&exchange, code);
 		else
-			say_refusal(&exchange);
+			say_refusal(&exchange, NULL);
 	}
 	exchange_fini(&exchange);
 	return opened;

@@ -12,7 +12,13 @@
  * 2xx; otherwise what was refused and what to do about it was said, and *answer is NULL.
  */
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
-/* The same, and prints the answer where --json was given. An exit code. */
+/*
+ * The same with a list in its body. Where one entry of it was refused, nothing is said, and *refused is what the server said
+ * ("index", from 0, and "reason"); else NULL.
+ */
+bool client_call_list(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer,
+		      json_t **refused);
+/* The same as client_call, and prints the answer where --json was given. An exit code. */
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
 /* The same; without --json the answer goes to show. Takes path, too (free(3)). An exit code. */
 int client_show(const struct ctl *ctl, const char *method, char *path, json_t *body,

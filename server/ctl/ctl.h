@@ -30,6 +30,7 @@ enum option {
 	OPTION_IMAGE,
 	OPTION_SUITE,
 	OPTION_PROFILE,
+	OPTION_INITRAMFS,
 	OPTION_SIZE,
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
@@ -39,6 +40,7 @@ enum option {
 	OPTION_MAX,
 	OPTION_DEFAULT,
 	OPTION_ALL,
+	OPTION_DOCK,
 	OPTION_WAITING,
 	OPTION_SECRETS,
 	OPTION_FOLLOW,
@@ -48,6 +50,14 @@ enum option {
 	OPTION_SHARED,
 	OPTION_FROM,
 	OPTION_FORCE,
+	OPTION_GROUP,
+	OPTION_ADDRESS,
+	OPTION_NOTE,
+	OPTION_DRY_RUN,
+	OPTION_FOR_GOOD,
+	OPTION_TO,
+	OPTION_AS,
+	OPTION_SNAPSHOT,
 	OPTIONS,
 };
 
@@ -108,7 +118,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, volume.c, snapshot.c, group.c, image.c, import.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, import.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -128,9 +138,18 @@ int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);
 int run_machine_mac_remove(const struct ctl *ctl);
+int run_machine_mac_share(const struct ctl *ctl);
+int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);
+int run_trash_list(const struct ctl *ctl);
+int run_trash_restore(const struct ctl *ctl);
+int run_trash_empty(const struct ctl *ctl);
+int run_machine_add(const struct ctl *ctl);
+int run_machine_import_csv(const struct ctl *ctl);
+int run_machine_export_csv(const struct ctl *ctl);
+int run_machine_wake(const struct ctl *ctl);
 int run_volume_create(const struct ctl *ctl);
 int run_volume_list(const struct ctl *ctl);
 int run_volume_show(const struct ctl *ctl);
@@ -141,6 +160,7 @@ int run_volume_set(const struct ctl *ctl);
 int run_volume_remove(const struct ctl *ctl);
 int run_volume_copy(const struct ctl *ctl);
 int run_snapshot_take(const struct ctl *ctl);
+int run_machine_promote(const struct ctl *ctl);
 int run_snapshot_list(const struct ctl *ctl);
 int run_snapshot_restore(const struct ctl *ctl);
 int run_snapshot_remove(const struct ctl *ctl);

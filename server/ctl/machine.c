@@ -178,9 +178,10 @@ static void print_sessions(const json_t *machine)
 	json_array_foreach(json_object_get(machine, "sessions"), i, session) {
 		char read[TABLE_TEXT], written[TABLE_TEXT], since[TABLE_TEXT];
 
-		print_field(i ? "" : "sessions", "%s%s since %s, %s read, %s written", get_text(session, "address"),
+		print_field(i ? "" : "sessions", "%s%s at %s since %s, %s read, %s written",
+			    get_text(session, "address"),
 			    json_is_true(json_object_get(session, "ipxe")) ? " (iPXE)" : "",
-			    table_time(since, get_number(session, "since_ms")),
+			    get_text(session, "portal"), table_time(since, get_number(session, "since_ms")),
 			    table_bytes(read, get_number(session, "bytes_read")),
 			    table_bytes(written, get_number(session, "bytes_written")));
 	}
@@ -250,6 +251,21 @@ static void print_lease(const json_t *lease)
 			    expires_ms ? table_time(until, expires_ms) : "");
 }
 
+/* What it said of itself, where it said anything. */
+static void print_firmware(const json_t *machine)
+{
+	const char *secure = get_text(machine, "secure_boot"), *set = get_text(machine, "boot_file_set");
+
+	if (get_text(machine, "board_serial")[0])
+		print_field("board", "serial number %s", get_text(machine, "board_serial"));
+	if (secure[0] && strcmp(secure, "unknown"))
+		print_field("secure boot", "%s%s", secure,
+			    strcmp(get_text(machine, "setup_mode"), "on") ? "" : ", in setup mode: it has no keys yet");
+	if (set[0] && strcmp(set, "default"))
+		print_field("boot files", "of the set %s%s", set,
+			    get_text(machine, "boot_file_set_own")[0] ? "" : ", its group's");
+}
+
 static void print_machine(const json_t *machine)
 {
 	static const char *const fields[] = { "image",	"mode",	   "auth",	"access",  "quota",
@@ -261,11 +277,18 @@ static void print_machine(const json_t *machine)
 	print_field("name", "%s", get_text(machine, "name"));
 	print_field("state", "%s%s%s", get_text(machine, "state"), why[0] ? ": " : "", why);
 	print_list("macs", json_object_get(machine, "macs"));
+	print_list("shared", json_object_get(machine, "shared_macs"));
+	print_list("other cards", json_object_get(machine, "other_macs"));
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	print_firmware(machine);
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
+	if (get_text(machine, "lost_portals")[0])
+		print_field("left out",
+			    "%s: its system waited for it in vain; machine set %s multipath=yes offers it again",
+			    get_text(machine, "lost_portals"), get_text(machine, "name"));
 	print_disk(machine);
 	print_snapshots(machine);
 	print_volumes(machine);
@@ -316,6 +339,8 @@ static json_t *approval(const struct ctl *ctl)
 	json_object_set_new(body, "numbers", numbers);
 	if (ctl->options[OPTION_ALL])
 		json_object_set_new(body, "all", json_true());
+	if (ctl->options[OPTION_DOCK])
+		json_object_set_new(body, "shared", json_true());
 	if (ctl->options[OPTION_NAME])
 		json_object_set_new(body, "name", json_string(ctl->options[OPTION_NAME]));
 	if (ctl->options[OPTION_IMAGE])
@@ -379,13 +404,14 @@ int run_machine_reset(const struct ctl *ctl)
 
 int run_machine_remove(const struct ctl *ctl)
 {
+	bool for_good = ctl->options[OPTION_FOR_GOOD] != NULL;
+
 	if (!ctl_confirm(
 		    ctl,
-		    "The machine %s is forgotten, and the disk that it boots from deleted; its other volumes stay. Go "
-		    "on?",
-		    ctl->args[0]))
+		    "The machine %s is forgotten, and the disk that it boots from %s; its other volumes stay. Go on?",
+		    ctl->args[0], for_good ? "deleted" : "goes to the trash"))
 		return EXIT_REFUSED;
-	return act(ctl, "DELETE", NULL, NULL, "removed");
+	return act(ctl, "DELETE", NULL, json_pack("{s:b}", "for_good", for_good), "removed");
 }
 
 int run_machine_swap(const struct ctl *ctl)
@@ -403,6 +429,22 @@ int run_machine_mac_remove(const struct ctl *ctl)
 {
 	return client_act(ctl, "DELETE", client_path("machines", ctl->args[0], "macs", ctl->args[1], NULL), NULL,
 			  "removed");
+}
+
+static int set_shared(const struct ctl *ctl, bool shared, const char *done)
+{
+	return client_act(ctl, "PATCH", client_path("machines", ctl->args[0], "macs", ctl->args[1], NULL),
+			  json_pack("{s:b}", "shared", shared), done);
+}
+
+int run_machine_mac_share(const struct ctl *ctl)
+{
+	return set_shared(ctl, true, "shared: others with it are machines of their own, by their UUIDs");
+}
+
+int run_machine_mac_unshare(const struct ctl *ctl)
+{
+	return set_shared(ctl, false, "it is this machine's alone");
 }
 
 int run_machine_set(const struct ctl *ctl)

@@ -104,10 +104,10 @@ static void print_boot_files(const json_t *dhcp)
 	size_t i;
 
 	json_array_foreach(json_object_get(dhcp, "boot_files"), i, file) {
-		const char *secure_boot = get_text(file, "secure_boot");
+		const char *secure_boot = get_text(file, "secure_boot"), *set = get_text(file, "set");
 
-		print_field(name, "%s: %s%s%s", get_text(file, "machines"), get_text(file, "file"),
-			    secure_boot[0] ? "; Secure Boot " : "", secure_boot);
+		print_field(name, "%s%s%s: %s%s%s", get_text(file, "machines"), set[0] ? " of the set " : "", set,
+			    get_text(file, "file"), secure_boot[0] ? "; Secure Boot " : "", secure_boot);
 		name = "";
 	}
 	json_array_foreach(json_object_get(dhcp, "missing_boot_files"), i, file) {

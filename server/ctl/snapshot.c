@@ -3,7 +3,11 @@
 #include "ctl/client.h"
 #include "ctl/table.h"
 
+#include "base/util.h"
+
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* "machines" or "volumes". */
 static const char *kind(const struct ctl *ctl)
@@ -17,14 +21,112 @@ int run_snapshot_take(const struct ctl *ctl)
 			  json_pack("{s:s}", "label", ctl->args[1]), "taken");
 }
 
-int run_snapshot_restore(const struct ctl *ctl)
+/* How many days before today a day was: "today", "yesterday", or the last day of that name; -1: it is none. */
+static int days_before(const char *name, const struct tm *today)
 {
+	static const char *const days[] = {
+		"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
+	};
+
+	if (!strcasecmp(name, "today"))
+		return 0;
+	if (!strcasecmp(name, "yesterday"))
+		return 1;
+	for (int day = 0; day < (int)array_len(days); day++)
+		if (!strcasecmp(name, days[day]))
+			return today->tm_wday == day ? 7 : (today->tm_wday - day + 7) % 7;
+	return -1;
+}
+
+/* A day means its end. Local time. False: it is none. */
+static bool parse_when(const char *text, time_t now, int64_t *unix_ms)
+{
+	struct tm when, today;
+	const char *rest;
+	int days;
+
+	localtime_r(&now, &today);
+	days = days_before(text, &today);
+	when = today;
+	when.tm_hour = 23;
+	when.tm_min = when.tm_sec = 59;
+	if (days >= 0) {
+		when.tm_mday -= days;
+	} else {
+		rest = strptime(text, "%Y-%m-%d", &when);
+		if (rest && *rest) {
+			when.tm_sec = 59;
+			rest = strptime(rest, " %H:%M", &when);
+		}
+		if (!rest || *rest)
+			return false;
+	}
+	when.tm_isdst = -1;
+	*unix_ms = (int64_t)mktime(&when) * 1000 + 999;
+	return true;
+}
+
+/* The label of the last one that was taken until then; free(3). NULL, and it is said, where there is none. */
+static char *label_at(const struct ctl *ctl, const char *when)
+{
+	char *path = client_path(kind(ctl), ctl->args[0], "snapshots", NULL), *label = NULL;
+	json_t *answer = NULL, *snapshot;
+	const json_t *best = NULL;
+	int64_t until_ms;
+	size_t i;
+
+	if (!parse_when(when, time(NULL), &until_ms)) {
+		ctl_fail("for example: --to 2026-12-24, --to \"2026-12-24 08:00\", --to monday, --to yesterday",
+			 "--to %s: this is no time", when);
+	} else if (client_call(ctl, "GET", path ? path : "", NULL, &answer)) {
+		json_array_foreach(json_object_get(answer, "snapshots"), i, snapshot)
+			if (!json_is_true(json_object_get(snapshot, "removed")) &&
+			    get_number(snapshot, "created_ms") <= until_ms &&
+			    (!best || get_number(snapshot, "created_ms") >= get_number(best, "created_ms")))
+				best = snapshot;
+		if (best)
+			label = strdup(get_text(best, "label"));
+		else
+			ctl_fail("", "%s has no snapshot that old: sanbootctl %s snapshots %s shows all", ctl->args[0],
+				 strcmp(kind(ctl), "volumes") ? "machine" : "volume", ctl->args[0]);
+	}
+	json_decref(answer);
+	free(path);
+	return label;
+}
+
+static int restore(const struct ctl *ctl, const char *label)
+{
+	char done[96];
+
 	if (!ctl_confirm(ctl,
 			 "%s becomes what it was at snapshot %s; what it is now is kept as a snapshot of its own. Go on?",
-			 ctl->args[0], ctl->args[1]))
+			 ctl->args[0], label))
 		return EXIT_REFUSED;
+	snprintf(done, sizeof(done), "restored%s%.64s", ctl->options[OPTION_TO] ? ": snapshot " : "",
+		 ctl->options[OPTION_TO] ? label : "");
 	return client_act(ctl, "POST", client_path(kind(ctl), ctl->args[0], "restore", NULL),
-			  json_pack("{s:s}", "label", ctl->args[1]), "restored");
+			  json_pack("{s:s}", "label", label), done);
+}
+
+int run_snapshot_restore(const struct ctl *ctl)
+{
+	const char *when = ctl->options[OPTION_TO];
+	char *label;
+	int code;
+
+	if ((ctl->arg_count == 2) == (when != NULL)) {
+		ctl_fail("for example: sanbootctl machine restore pc-001 before-update, or: sanbootctl machine restore pc-001 "
+			 "--to monday",
+			 "say to what: a snapshot, or --to a time");
+		return EXIT_USAGE;
+	}
+	if (!when)
+		return restore(ctl, ctl->args[1]);
+	label = label_at(ctl, when);
+	code = label ? restore(ctl, label) : EXIT_REFUSED;
+	free(label);
+	return code;
 }
 
 int run_snapshot_remove(const struct ctl *ctl)
@@ -41,6 +143,8 @@ static const char *what_it_is(const json_t *snapshot)
 		return "removed; goes once nothing stands on it";
 	if (json_is_true(json_object_get(snapshot, "automatic")))
 		return "what was there before a restore";
+	if (get_number(snapshot, "boot"))
+		return "taken before a boot";
 	return json_is_true(json_object_get(snapshot, "current")) ? "the disk goes on from it" : "";
 }
 
@@ -80,4 +184,26 @@ int run_volume_copy(const struct ctl *ctl)
 	return client_act(ctl, "POST", client_path("volumes", ctl->args[0], "copy", NULL),
 			  json_pack("{s:s}", "name", ctl->args[1]),
 			  "copied; give it to a machine with: sanbootctl volume attach NAME M");
+}
+
+static void print_promoted(const struct ctl *ctl, const json_t *answer)
+{
+	(void)ctl;
+	printf("%s is there\n", get_text(answer, "version"));
+	print_hint(answer);
+}
+
+int run_machine_promote(const struct ctl *ctl)
+{
+	json_t *body = json_object();
+
+	if (!ctl->options[OPTION_AS]) {
+		json_decref(body);
+		ctl_fail("for example: sanbootctl machine promote pc-001 --as lab", "say which image: --as IMAGE");
+		return EXIT_USAGE;
+	}
+	json_object_set_new(body, "image", json_string(ctl->options[OPTION_AS]));
+	if (ctl->options[OPTION_SNAPSHOT])
+		json_object_set_new(body, "snapshot", json_string(ctl->options[OPTION_SNAPSHOT]));
+	return client_show(ctl, "POST", client_path("machines", ctl->args[0], "promote", NULL), body, print_promoted);
 }

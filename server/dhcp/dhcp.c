@@ -27,8 +27,10 @@ static int put_in_force(struct dhcp *d, const struct plan *plan, struct reason *
 	if (!plan->runs)
 		return 0;
 	err = plan_write(plan, reason);
-	if (!err && plan->config.mode == DHCP_FULL)
+	if (!err && plan_has_hosts(plan)) {
+		refresh_set_mode(d, plan->config.mode);
 		err = refresh_write(d, reason);
+	}
 	if (!err)
 		err = dhcp_prepare_leases(&plan->config, &user, reason);
 	return err ? err : process_start(d, plan, user, reason);
@@ -47,8 +49,13 @@ static void take_plan(struct dhcp *d, struct plan *plan)
 		log_error("machines keep addresses that are in no --dhcp-range");
 	/* What changed while this plan was not in force yet. */
 	dhcp_refresh(d);
-	if (plan->runs)
-		ipxe_files_log(plan->config.ipxe_dir, &plan->files);
+	if (!plan->runs)
+		return;
+	if (plan->config.mode != DHCP_OFF)
+		hosts_check_sets(d->inventory, plan->config.sets, plan->config.set_count);
+	ipxe_files_log(plan->config.ipxe_dir, NULL, &plan->files[0]);
+	for (unsigned i = 0; i < plan->config.set_count; i++)
+		ipxe_files_log(plan->config.sets[i].directory, plan->config.sets[i].name, &plan->files[1 + i]);
 }
 
 static void end_strays(const struct plan *plan)

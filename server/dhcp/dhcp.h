@@ -22,6 +22,13 @@ struct loop;
 
 enum dhcp_mode { DHCP_OFF, DHCP_PROXY, DHCP_FULL };
 
+/* Other boot files than those of --ipxe-dir, which DHCP names to some of the enrolled machines. */
+enum { DHCP_SETS_MAX = 8, DHCP_SET_TEXT = 32 };
+
+struct dhcp_boot_set {
+	const char *name, *directory;
+};
+
 enum { DHCP_INTERFACES_MAX = 16, DHCP_RANGES_MAX = 32, DHCP_OPTIONS_MAX = 64, DHCP_FILE_TEXT = 128 };
 
 enum dhcp_option_kind { DHCP_OPTION_ROUTER, DHCP_OPTION_DNS, DHCP_OPTION_NTP, DHCP_OPTION_DOMAIN };
@@ -61,6 +68,8 @@ struct dhcp_config {
 	unsigned option_count;
 	bool force; /* start although another DHCP server answered */
 	const char *ipxe_dir;
+	struct dhcp_boot_set sets[DHCP_SETS_MAX];
+	unsigned set_count;
 	const char *state_dir, *runtime_dir;
 	uint16_t http_port;
 	const char *advertise; /* NULL: each interface's own address */
@@ -86,6 +95,8 @@ struct dhcp_config {
 
 /* Are these texts of the right form? Where not, a sentence in reason, or what was expected. */
 bool dhcp_range_valid(const char *text, struct reason *reason);
+/* NAME:DIR, with an absolute path: the name, and where in text the path begins. False: it is not of that form. */
+bool dhcp_boot_set_parse(const char *text, char name[DHCP_SET_TEXT], const char **directory);
 bool dhcp_option_valid(enum dhcp_option_kind kind, const char *text, const char **expected);
 
 /*

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { SET_FILE_TEXT = BOOT_FILE_TEXT + DHCP_SET_TEXT + 8 };
+
 static void add_common(const struct dhcp_config *config, struct buf *text)
 {
 	buf_add_string(text,
@@ -43,6 +45,29 @@ static void add_clients(const struct dhcp_config *config, struct buf *text)
 	}
 }
 
+/* ---- boot files: those of --ipxe-dir, and those of each set ---- */
+
+static const char *set_file(const struct dhcp_config *config, const struct ipxe_files *files, unsigned set,
+			    unsigned kind, char path[SET_FILE_TEXT])
+{
+	if (set)
+		snprintf(path, SET_FILE_TEXT, BOOT_SETS "%s/%s", config->sets[set - 1].name, files[set].name[kind]);
+	else
+		snprintf(path, SET_FILE_TEXT, "%s", files[0].name[kind]);
+	return path;
+}
+
+/* ",tag:set-NAME" for who has this set. Without one: who has none in which there is such a file. */
+static void add_set_tags(const struct dhcp_config *config, const struct ipxe_files *files, unsigned set, unsigned kind,
+			 struct buf *text)
+{
+	if (set)
+		buf_printf(text, ",tag:set-%s", config->sets[set - 1].name);
+	for (unsigned i = 0; !set && i < config->set_count; i++)
+		if (files[1 + i].name[kind][0])
+			buf_printf(text, ",tag:!set-%s", config->sets[i].name);
+}
+
 /* UEFI HTTP boot: a URL, and in full mode HTTPClient back (in proxy mode dhcp-pxe-vendor does it). */
 static void add_http_boot(const struct dhcp_config *config, const struct dhcp_network *networks,
 			  const struct ipxe_files *files, struct buf *text)
@@ -51,12 +76,18 @@ static void add_http_boot(const struct dhcp_config *config, const struct dhcp_ne
 		char address[INET_ADDRSTRLEN];
 
 		inet_ntop(AF_INET, &networks[i].address, address, sizeof(address));
-		for (unsigned k = 0; k < BOOT_KINDS; k++)
-			if (dhcp_boot_kinds[k].http_arch && files->name[k][0])
-				buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s,http://%s:%u/ipxe/%s\n",
-					   dhcp_boot_kinds[k].tag, networks[i].name,
-					   config->advertise ? config->advertise : address, config->http_port,
-					   files->name[k]);
+		for (unsigned at = 0; at < (1 + config->set_count) * BOOT_KINDS; at++) {
+			unsigned set = at / BOOT_KINDS, k = at % BOOT_KINDS;
+			char path[SET_FILE_TEXT];
+
+			if (!dhcp_boot_kinds[k].http_arch || !files[set].name[k][0])
+				continue;
+			buf_printf(text, "dhcp-boot=tag:!ipxe,tag:http-%s,tag:%s", dhcp_boot_kinds[k].tag,
+				   networks[i].name);
+			add_set_tags(config, files, set, k, text);
+			buf_printf(text, ",http://%s:%u/ipxe/%s\n", config->advertise ? config->advertise : address,
+				   config->http_port, set_file(config, files, set, k, path));
+		}
 	}
 }
 
@@ -81,11 +112,32 @@ static int add_full(const struct dhcp_config *config, const struct dhcp_network 
 		   "dhcp-option-force=tag:!ipxe,tag:http,60,HTTPClient\n"
 		   "dhcp-boot=tag:ipxe,boot.ipxe\n",
 		   config->runtime_dir);
-	for (unsigned k = 0; k < BOOT_KINDS; k++)
-		if (files->name[k][0])
-			buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s,%s\n", dhcp_boot_kinds[k].tag, files->name[k]);
+	for (unsigned at = 0; at < (1 + config->set_count) * BOOT_KINDS; at++) {
+		unsigned set = at / BOOT_KINDS, k = at % BOOT_KINDS;
+		char path[SET_FILE_TEXT];
+
+		if (!files[set].name[k][0])
+			continue;
+		buf_printf(text, "dhcp-boot=tag:!ipxe,tag:%s", dhcp_boot_kinds[k].tag);
+		add_set_tags(config, files, set, k, text);
+		buf_printf(text, ",%s\n", set_file(config, files, set, k, path));
+	}
 	add_http_boot(config, networks, files, text);
 	return 0;
+}
+
+static void add_services(const struct dhcp_config *config, const struct ipxe_files *files, unsigned kind,
+			 const char *arch, struct buf *text)
+{
+	char path[SET_FILE_TEXT];
+
+	for (unsigned set = 0; set <= config->set_count; set++) {
+		if (!files[set].name[kind][0])
+			continue;
+		buf_add_string(text, "pxe-service=tag:!ipxe");
+		add_set_tags(config, files, set, kind, text);
+		buf_printf(text, ",%s,\"sanbootd\",%s\n", arch, set_file(config, files, set, kind, path));
+	}
 }
 
 /* Beside another server: only what to boot, by PXE's own menu of one entry without a prompt. */
@@ -102,11 +154,12 @@ static void add_proxy(const struct dhcp_config *config, const struct dhcp_networ
 
 		buf_printf(text, "dhcp-range=%s,proxy\n", inet_ntop(AF_INET, &network, subnet, sizeof(subnet)));
 	}
+	if (config->set_count)
+		buf_printf(text, "dhcp-hostsfile=%s/dnsmasq.hosts\n", config->runtime_dir);
 	for (unsigned k = 0; k < BOOT_KINDS; k++)
 		for (const char *const *arch = dhcp_boot_kinds[k].arches; *arch; arch++) {
 			buf_printf(text, "pxe-service=tag:ipxe,%s,\"sanbootd\",boot.ipxe\n", *arch);
-			if (files->name[k][0])
-				buf_printf(text, "pxe-service=tag:!ipxe,%s,\"sanbootd\",%s\n", *arch, files->name[k]);
+			add_services(config, files, k, *arch, text);
 		}
 	add_http_boot(config, networks, files, text);
 }

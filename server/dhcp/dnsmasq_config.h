@@ -15,7 +15,8 @@
  * in full mode. -EINVAL with a sentence where an option does not fit.
  *
  * Each iPXE gets boot.ipxe by TFTP, whatever it was built with: the script itself sees whether this iPXE has HTTP.
- * Everything else gets the iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient.
+ * Everything else gets the iPXE for its architecture: by TFTP, or as a URL where the firmware said HTTPClient. files: those of
+ * --ipxe-dir, then those of each set, which are for machines that the host file tags with it.
  */
 int dnsmasq_make_config(const struct dhcp_config *config, const struct dhcp_network *networks,
 			const struct dhcp_ranges *ranges, const struct ipxe_files *files, struct buf *text,

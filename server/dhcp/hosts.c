@@ -2,17 +2,21 @@
 /* dnsmasq's host file: see hosts.h. */
 #include "dhcp/hosts.h"
 
+#include "base/log.h"
 #include "base/util.h"
+#include "dhcp/dhcp.h"
 #include "inventory/inventory.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct hosts {
 	struct inventory_tx *tx;
 	struct buf *text;
+	const struct machine *machine; /* at hand */
 	/* Addresses given so far: dnsmasq refuses the second use of one. */
 	in_addr_t *used;
 	unsigned used_count, used_capacity;
@@ -48,11 +52,32 @@ static bool take_address(struct hosts *hosts, const char *text)
 	return true;
 }
 
+/* Its own, or its group's; "default": none. */
+static int add_set(struct hosts *hosts, const struct machine *machine)
+{
+	struct machine_group group = { .boot_file_set = "" };
+	const char *set = machine->boot_file_set;
+	int err = !set[0] && machine->group_id ? group_by_id(hosts->tx, machine->group_id, &group) : 0;
+
+	if (err && err != -ENOENT)
+		return err;
+	if (!set[0])
+		set = group.boot_file_set;
+	if (set[0] && strcmp(set, "default"))
+		buf_printf(hosts->text, "set:set-%s,", set);
+	return 0;
+}
+
+/* The name is left out where the machine has no MAC of its own: what would it be told by? */
 static int add_machine(void *arg, const struct machine *machine)
 {
 	struct hosts *hosts = arg;
-	int err = machine_each_mac(hosts->tx, machine->id, add_mac, hosts);
+	size_t before = hosts->text->len;
+	int err = machine_each_mac(hosts->tx, machine->id, MAC_OWN, add_mac, hosts);
 
+	if (err || hosts->text->len == before)
+		return err;
+	err = add_set(hosts, machine);
 	if (err)
 		return err;
 	if (take_address(hosts, machine->address))
@@ -61,13 +86,60 @@ static int add_machine(void *arg, const struct machine *machine)
 	return 0;
 }
 
+/* A MAC of several machines: one of their addresses, nobody's name, nobody's boot files. */
+static int add_shared_mac(void *arg, const char *mac)
+{
+	struct hosts *hosts = arg;
+	char line[PARSE_MAC_TEXT + 2];
+
+	snprintf(line, sizeof(line), "\n%s", mac);
+	if (strstr(buf_text(hosts->text), line) || !strncmp(buf_text(hosts->text), mac, strlen(mac)))
+		return 0;
+	buf_add_string(hosts->text, mac);
+	if (take_address(hosts, hosts->machine->address))
+		buf_printf(hosts->text, ",%s", hosts->machine->address);
+	buf_add_string(hosts->text, "\n");
+	return 0;
+}
+
+static int add_shared(void *arg, const struct machine *machine)
+{
+	struct hosts *hosts = arg;
+
+	hosts->machine = machine;
+	return machine_each_mac(hosts->tx, machine->id, MAC_SHARED, add_shared_mac, hosts);
+}
+
+static void cut(struct buf *text, size_t len)
+{
+	if (text->data)
+		text->data[len] = '\0';
+	text->len = len;
+}
+
+static int add_tags(void *arg, const struct machine *machine)
+{
+	struct hosts *hosts = arg;
+	size_t before = hosts->text->len, with_macs;
+	int err = machine_each_mac(hosts->tx, machine->id, MAC_OWN, add_mac, hosts);
+
+	with_macs = hosts->text->len;
+	if (!err && with_macs > before)
+		err = add_set(hosts, machine);
+	if (!err && hosts->text->len > with_macs)
+		hosts->text->data[hosts->text->len - 1] = '\n';
+	else
+		cut(hosts->text, before);
+	return err;
+}
+
 /* Denied ones are anybody; the others are at most max-waiting. */
 static int add_waiting(void *arg, const struct waiting *waiting)
 {
 	struct hosts *hosts = arg;
 	struct machine machine;
 
-	if (waiting->reason == WAIT_DENIED || !machine_by_mac(hosts->tx, waiting->mac, &machine))
+	if (waiting->reason == WAIT_DENIED || machine_by_mac(hosts->tx, waiting->mac, &machine) != -ENOENT)
 		return 0;
 	buf_add_string(hosts->text, waiting->mac);
 	if (take_address(hosts, waiting->address))
@@ -82,8 +154,18 @@ int hosts_make(struct inventory_tx *tx, struct buf *text)
 	int err = machine_each(tx, add_machine, &hosts);
 
 	if (!err)
+		err = machine_each(tx, add_shared, &hosts);
+	if (!err)
 		err = waiting_each(tx, add_waiting, &hosts);
 	free(hosts.used);
+	return err ? err : text->failed ? -ENOMEM : 0;
+}
+
+int hosts_make_tags(struct inventory_tx *tx, struct buf *text)
+{
+	struct hosts hosts = { .tx = tx, .text = text };
+	int err = machine_each(tx, add_tags, &hosts);
+
 	return err ? err : text->failed ? -ENOMEM : 0;
 }
 
@@ -142,4 +224,57 @@ int hosts_release(struct inventory *inventory, const struct dhcp_ranges *ranges)
 
 	free(release.ids);
 	return err;
+}
+
+/* ---- sets of boot files that are not there ---- */
+
+enum { MISSING_SETS_SHOWN = 8 };
+
+struct set_check {
+	struct inventory_job job;
+	const struct dhcp_boot_set *sets;
+	unsigned count, missing;
+};
+
+static void check_set(struct set_check *check, const char *what, const char *name, const char *set)
+{
+	if (!set[0] || !strcmp(set, "default"))
+		return;
+	for (unsigned i = 0; i < check->count; i++)
+		if (!strcmp(check->sets[i].name, set))
+			return;
+	if (check->missing++ < MISSING_SETS_SHOWN)
+		log_warning(
+			"%s %s is to have the boot files %s, and no boot-file-set = %s:DIR is in the configuration: it gets the "
+			"default ones",
+			what, name, set, set);
+}
+
+static int check_group(void *arg, const struct machine_group *group)
+{
+	check_set(arg, "group", group->name, group->boot_file_set);
+	return 0;
+}
+
+static int check_machine(void *arg, const struct machine *machine)
+{
+	check_set(arg, "machine", machine->name, machine->boot_file_set);
+	return 0;
+}
+
+static int run_set_check(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct set_check *check = container_of(job, struct set_check, job);
+	int err = group_each(tx, check_group, check);
+
+	return err ? err : machine_each(tx, check_machine, check);
+}
+
+void hosts_check_sets(struct inventory *inventory, const struct dhcp_boot_set *sets, unsigned count)
+{
+	struct set_check check = { .job.run = run_set_check, .sets = sets, .count = count };
+
+	inventory_read_wait(inventory, &check.job);
+	if (check.missing > MISSING_SETS_SHOWN)
+		log_warning("so it is with %u more", check.missing - MISSING_SETS_SHOWN);
 }

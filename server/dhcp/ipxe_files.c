@@ -89,29 +89,34 @@ int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reas
 			     directory);
 }
 
-static void log_secure_boot(const char *directory, const struct boot_kind *kind, const char *file,
+static void log_secure_boot(const char *directory, const char *set, const struct boot_kind *kind, const char *file,
 			    const struct shim *shim)
 {
-	char text[SHIM_SENTENCE_TEXT];
+	char text[SHIM_SENTENCE_TEXT], of_set[64] = "";
+
+	if (set)
+		snprintf(of_set, sizeof(of_set), " of boot-file-set %s", set);
 
 	if (shim->name[0])
-		log_info("%s machines are given %s, which starts %s; Secure Boot %s", kind->machines, file,
+		log_info("%s machines%s are given %s, which starts %s; Secure Boot %s", kind->machines, of_set, file,
 			 shim->loader, shim_describe(shim, text));
 	else
-		log_info("%s machines are given %s; Secure Boot %s in %s (iPXE's release 2.0.0 or newer, "
+		log_info("%s machines%s are given %s; Secure Boot %s in %s (iPXE's release 2.0.0 or newer, "
 			 "ipxeboot.tar.gz, as --ipxe-dir has one)",
-			 kind->machines, file, shim_describe(shim, text), directory);
+			 kind->machines, of_set, file, shim_describe(shim, text), directory);
 }
 
-void ipxe_files_log(const char *directory, const struct ipxe_files *files)
+void ipxe_files_log(const char *directory, const char *set, const struct ipxe_files *files)
 {
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
 		const struct boot_kind *kind = &dhcp_boot_kinds[k];
 
+		if (!files->name[k][0] && set)
+			continue; /* as without one */
 		if (!files->name[k][0])
 			log_info("%s machines cannot boot: there is no %s in %s (%s)", kind->machines, kind->names[0],
 				 directory, kind->source);
 		else if (kind->shim.ending)
-			log_secure_boot(directory, kind, files->name[k], &files->shim[k]);
+			log_secure_boot(directory, set, kind, files->name[k], &files->shim[k]);
 	}
 }

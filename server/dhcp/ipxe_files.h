@@ -25,6 +25,9 @@ struct boot_kind {
 
 extern const struct boot_kind dhcp_boot_kinds[BOOT_KINDS];
 
+/* Where the files of a set are, under --ipxe-dir as it is served: BOOT_SETS "NAME/FILE". */
+#define BOOT_SETS "sets/"
+
 struct ipxe_files {
 	char name[BOOT_KINDS][BOOT_FILE_TEXT]; /* under --ipxe-dir; "" none */
 	struct shim shim[BOOT_KINDS];	       /* where name is that of a shim: more of it */
@@ -36,7 +39,10 @@ struct ipxe_files {
  * -ENOENT with a sentence where there is no file for any kind, -errno where the directory cannot be read.
  */
 int ipxe_files_find(const char *directory, struct ipxe_files *files, struct reason *reason);
-/* Logs what is missing, with where it comes from, and what Secure Boot needs. */
-void ipxe_files_log(const char *directory, const struct ipxe_files *files);
+/*
+ * Logs what is missing, with where it comes from, and what Secure Boot needs. set: NULL for --ipxe-dir, which a set may leave
+ * things to.
+ */
+void ipxe_files_log(const char *directory, const char *set, const struct ipxe_files *files);
 
 #endif

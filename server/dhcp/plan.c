@@ -34,6 +34,10 @@ static bool own_texts(struct dhcp_config *config)
 	/* All of them, so that plan_free may free all of them. */
 	bool owned = own(&config->ipxe_dir);
 
+	for (unsigned i = 0; i < config->set_count; i++) {
+		owned = own(&config->sets[i].name) && owned;
+		owned = own(&config->sets[i].directory) && owned;
+	}
 	owned = own(&config->state_dir) && owned;
 	owned = own(&config->runtime_dir) && owned;
 	owned = own(&config->advertise) && owned;
@@ -51,6 +55,10 @@ void plan_free(struct plan *plan)
 	if (!plan)
 		return;
 	free((char *)(uintptr_t)plan->config.ipxe_dir);
+	for (unsigned i = 0; i < plan->config.set_count; i++) {
+		free((char *)(uintptr_t)plan->config.sets[i].name);
+		free((char *)(uintptr_t)plan->config.sets[i].directory);
+	}
 	free((char *)(uintptr_t)plan->config.state_dir);
 	free((char *)(uintptr_t)plan->config.runtime_dir);
 	free((char *)(uintptr_t)plan->config.advertise);
@@ -82,6 +90,30 @@ static int test(const struct plan *plan, struct reason *reason)
 	return err;
 }
 
+static int find_set(const struct dhcp_boot_set *set, struct ipxe_files *files, struct reason *reason)
+{
+	struct reason why;
+	int err = ipxe_files_find(set->directory, files, &why);
+
+	return err ? reason_refuse(reason, err,
+				   "boot-file-set %s: there is no boot file in %s, or it cannot be read: %s", set->name,
+				   set->directory, strerror(-err)) :
+		     0;
+}
+
+bool dhcp_boot_set_parse(const char *text, char name[DHCP_SET_TEXT], const char **directory)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+	if (!len || len >= DHCP_SET_TEXT || text[len] != ':' || text[len + 1] != '/')
+		return false;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	*directory = text + len + 1;
+	/* What people say for none of them. */
+	return strcmp(name, "default") && strcmp(name, "group");
+}
+
 static int check(struct plan *plan, struct reason *reason)
 {
 	const struct dhcp_config *config = &plan->config;
@@ -96,11 +128,13 @@ static int check(struct plan *plan, struct reason *reason)
 	for (unsigned i = 0; !err && i < config->interface_count; i++)
 		err = dhcp_network_find(config->interfaces[i], &plan->networks[i], reason);
 	if (!err)
-		err = ipxe_files_find(config->ipxe_dir, &plan->files, reason);
+		err = ipxe_files_find(config->ipxe_dir, &plan->files[0], reason);
+	for (unsigned i = 0; !err && i < config->set_count; i++)
+		err = find_set(&config->sets[i], &plan->files[1 + i], reason);
 	if (!err && config->mode == DHCP_FULL)
 		err = ranges_make(config, plan->networks, &plan->ranges, reason);
 	if (!err)
-		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, &plan->files, &plan->text, reason);
+		err = dnsmasq_make_config(config, plan->networks, &plan->ranges, plan->files, &plan->text, reason);
 	return err ? err : test(plan, reason);
 }
 
@@ -147,7 +181,7 @@ bool plan_same(const struct plan *a, const struct plan *b)
 {
 	return same_networks(a, b) && a->config.mode == b->config.mode && a->config.http_port == b->config.http_port &&
 	       same_text(a->config.advertise, b->config.advertise) &&
-	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(&a->files, &b->files, sizeof(a->files)) &&
+	       same_text(a->config.ipxe_dir, b->config.ipxe_dir) && !memcmp(a->files, b->files, sizeof(a->files)) &&
 	       a->text.len == b->text.len && !strcmp(buf_text(&a->text), buf_text(&b->text));
 }
 
@@ -200,6 +234,11 @@ int plan_check_alone(const struct plan *plan, const struct plan *now, struct rea
 	return 0;
 }
 
+bool plan_has_hosts(const struct plan *plan)
+{
+	return plan->config.mode == DHCP_FULL || (plan->config.mode == DHCP_PROXY && plan->config.set_count);
+}
+
 int plan_write(const struct plan *plan, struct reason *reason)
 {
 	char path[DHCP_PATH_BYTES];
@@ -208,6 +247,6 @@ int plan_write(const struct plan *plan, struct reason *reason)
 	plan_conf_path(plan, path, sizeof(path));
 	err = dhcp_write_file(path, &plan->text, reason);
 	for (unsigned i = 0; !err && i < plan->config.interface_count; i++)
-		err = tftp_make_root(&plan->config, &plan->networks[i], &plan->files, reason);
+		err = tftp_make_root(&plan->config, &plan->networks[i], plan->files, reason);
 	return err;
 }

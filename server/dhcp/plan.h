@@ -13,10 +13,10 @@
 struct plan {
 	struct dhcp_config config; /* its texts are the plan's */
 	struct dhcp_network networks[DHCP_INTERFACES_MAX];
-	struct dhcp_ranges ranges; /* full mode */
-	struct ipxe_files files;
-	struct buf text; /* dnsmasq's configuration */
-	bool runs;	 /* dnsmasq has something to do: interfaces are named */
+	struct dhcp_ranges ranges;		    /* full mode */
+	struct ipxe_files files[1 + DHCP_SETS_MAX]; /* of --ipxe-dir; of each set */
+	struct buf text;			    /* dnsmasq's configuration */
+	bool runs;				    /* dnsmasq has something to do: interfaces are named */
 };
 
 /*
@@ -32,6 +32,8 @@ bool plan_same(const struct plan *a, const struct plan *b);
  * does not serve in full mode: there, the answer would be our own. Blocks up to 3 s.
  */
 int plan_check_alone(const struct plan *plan, const struct plan *now, struct reason *reason);
+/* Does dnsmasq read the host file? */
+bool plan_has_hosts(const struct plan *plan);
 /* Writes dnsmasq.conf and the TFTP folders. */
 int plan_write(const struct plan *plan, struct reason *reason);
 /* Where dnsmasq.conf is. */

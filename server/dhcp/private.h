@@ -50,6 +50,7 @@ struct dhcp {
 	char line[DHCP_MESSAGE_TEXT]; /* dnsmasq's last words */
 	unsigned restarts;
 	int pid, refresh_err;
+	enum dhcp_mode hosts_mode; /* what the host file is made for */
 	bool refreshing, again, hanging_up, stopping, freed;
 	bool hosts_changed;	   /* what hangup tells */
 	struct stale_leases stale; /* what dnsmasq is to give up */
@@ -66,6 +67,8 @@ void process_stop(struct dhcp *d);
 
 /* refresh.c; main thread, once. */
 void refresh_init(struct dhcp *d);
+/* The host file is for this mode from now on. */
+void refresh_set_mode(struct dhcp *d, enum dhcp_mode mode);
 /* dhcp_refresh in any mode, waiting for the file. 0 or -errno with a sentence. Main thread. */
 int refresh_write(struct dhcp *d, struct reason *reason);
 /* dnsmasq is up: it reads the host file again, and gives up the leases that no longer fit. The loop. */

@@ -129,12 +129,16 @@ static int refresh_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct dhcp *d = container_of(job, struct dhcp, job);
 	struct stale_leases stale;
+	enum dhcp_mode mode;
 	struct buf text;
 	bool changed;
 	int err;
 
+	pthread_mutex_lock(&d->mutex);
+	mode = d->hosts_mode;
+	pthread_mutex_unlock(&d->mutex);
 	buf_init(&text, HOSTS_MAX_BYTES);
-	err = hosts_make(tx, &text);
+	err = mode == DHCP_PROXY ? hosts_make_tags(tx, &text) : hosts_make(tx, &text);
 	if (err)
 		log_error("dnsmasq's host file: %s", strerror(-err));
 	else
@@ -163,13 +167,13 @@ static void refresh_done(struct inventory_job *job, int err)
 		inventory_read(d->inventory, job);
 }
 
-/* always: also while no plan in full mode is in force. */
+/* always: also while no plan with a host file is in force. */
 static void refresh(struct dhcp *d, bool always)
 {
 	bool submit = false;
 
 	pthread_mutex_lock(&d->mutex);
-	if (always || (d->plan && d->plan->config.mode == DHCP_FULL)) {
+	if (always || (d->plan && plan_has_hosts(d->plan))) {
 		submit = !d->refreshing && !d->stopping;
 		d->again = d->refreshing;
 		d->refreshing = d->refreshing || submit;
@@ -182,6 +186,13 @@ static void refresh(struct dhcp *d, bool always)
 void dhcp_refresh(struct dhcp *d)
 {
 	refresh(d, false);
+}
+
+void refresh_set_mode(struct dhcp *d, enum dhcp_mode mode)
+{
+	pthread_mutex_lock(&d->mutex);
+	d->hosts_mode = mode;
+	pthread_mutex_unlock(&d->mutex);
 }
 
 int refresh_write(struct dhcp *d, struct reason *reason)

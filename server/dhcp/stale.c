@@ -33,7 +33,7 @@ static int compare_address(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
-/* MAC[,MAC]...[,ADDRESS][,NAME]: the MACs are appended. Returns the next line. */
+/* MAC[,MAC]...[,set:TAG][,ADDRESS][,NAME]: the MACs are appended. Returns the next line. */
 static const char *read_line(const char *line, struct places *places)
 {
 	unsigned first = places->count;

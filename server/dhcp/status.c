@@ -36,7 +36,9 @@ void dhcp_get_status(struct dhcp *d, struct dhcp_status *status)
 		snprintf(status->interfaces[status->interface_count], DHCP_INTERFACE_TEXT, "%s",
 			 config->interfaces[status->interface_count]);
 	status->tftp = d->plan->runs;
-	status->files = d->plan->files;
+	memcpy(status->files, d->plan->files, sizeof(status->files));
+	for (; status->set_count < config->set_count; status->set_count++)
+		snprintf(status->sets[status->set_count], DHCP_SET_TEXT, "%s", config->sets[status->set_count].name);
 	if (config->mode == DHCP_FULL)
 		leases_read(config->state_dir, &status->leases, &status->lease_count);
 	pthread_mutex_unlock(&d->mutex);

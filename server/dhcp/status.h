@@ -23,8 +23,10 @@ struct dhcp_status {
 	char message[DHCP_MESSAGE_TEXT]; /* dnsmasq's last words, printable ASCII */
 	char interfaces[DHCP_INTERFACES_MAX][DHCP_INTERFACE_TEXT];
 	unsigned interface_count;
-	bool tftp;		   /* boot files are served by it */
-	struct ipxe_files files;   /* which ones, where it is so */
+	bool tftp;				    /* boot files are served by it */
+	struct ipxe_files files[1 + DHCP_SETS_MAX]; /* which ones, where it is so: of --ipxe-dir, of each set */
+	char sets[DHCP_SETS_MAX][DHCP_SET_TEXT];
+	unsigned set_count;
 	struct dhcp_lease *leases; /* in full mode, at most 16384 */
 	unsigned lease_count;
 };

@@ -7,9 +7,11 @@
  *                            arm64/                       a folder of ours where a loader lies in it, else a link
  *                                snponly.efi -> IPXE-DIR/arm64/snponly.efi
  *                                autoexec.ipxe
+ *                            sets/NAME/                   the same of each set of boot files
  */
 #include "dhcp/tftp.h"
 
+#include "dhcp/autoexec.h"
 #include "dhcp/files.h"
 
 #include <arpa/inet.h>
@@ -29,6 +31,7 @@ enum {
 struct root {
 	const struct dhcp_config *config;
 	const struct ipxe_files *files;
+	const char *directory; /* where they are */
 	char path[DHCP_PATH_BYTES];
 	char server[INET_ADDRSTRLEN];
 	unsigned links;
@@ -87,30 +90,28 @@ static int make_link(struct root *root, const char *from, const char *to)
 /* Loaded by an iPXE that has not asked DHCP itself yet. */
 static int write_autoexec(struct root *root, const char *folder)
 {
-	char path[ENTRY_PATH_BYTES], site[ENTRY_PATH_BYTES];
+	char path[ENTRY_PATH_BYTES], site[ENTRY_PATH_BYTES], url[INET_ADDRSTRLEN + 32];
 	struct buf script;
 	int err;
 
 	snprintf(path, sizeof(path), "%s/autoexec.ipxe", folder);
 	if (!access(path, F_OK)) /* the site's own */
 		return 0;
-	snprintf(site, sizeof(site), "%s/autoexec.ipxe", root->config->ipxe_dir);
+	snprintf(site, sizeof(site), "%s/autoexec.ipxe", root->directory);
 	if (!access(site, F_OK))
 		return make_link(root, path, site);
 	buf_init(&script, SCRIPT_MAX_BYTES);
-	buf_printf(&script,
-		   "#!ipxe\n"
-		   ":again\n"
-		   "dhcp || goto failed\n"
-		   "chain --replace --autofree tftp://%s/boot.ipxe || goto failed\n"
-		   ":failed\n"
-		   "echo SANBOOTD no boot.ipxe from %s; asking again in 5 seconds\n"
-		   "sleep 5 ||\n"
-		   "goto again\n",
-		   root->server, root->server);
+	snprintf(url, sizeof(url), "tftp://%s/boot.ipxe", root->server);
+	dhcp_make_autoexec(&script, url, root->server);
 	err = dhcp_write_file(path, &script, root->reason);
 	buf_fini(&script);
 	return err;
+}
+
+/* Names that stand for something else at the top. */
+static bool is_ours(const struct root *root, const char *name)
+{
+	return !strcmp(name, "boot.ipxe") || (root->config->set_count && !strcmp(name, "sets"));
 }
 
 /* Links in folder, and autoexec.ipxe; depth: further folders below it that may hold loaders. */
@@ -122,7 +123,7 @@ static int link_boot_files(struct root *root, const char *directory, const char 
 	int err = 0;
 
 	while (dir && !err && root->links < LINKS_MAX && (entry = readdir(dir))) {
-		if (!is_served(entry->d_name) || (depth && !strcmp(entry->d_name, "boot.ipxe")))
+		if (!is_served(entry->d_name) || (depth && is_ours(root, entry->d_name)))
 			continue;
 		snprintf(from, sizeof(from), "%.1023s/%s", folder, entry->d_name);
 		snprintf(to, sizeof(to), "%.1023s/%s", directory, entry->d_name);
@@ -159,10 +160,33 @@ static int write_first_script(struct root *root)
 	return err;
 }
 
+static int make_sets(const struct root *root)
+{
+	char folder[DHCP_PATH_BYTES + 64];
+	int err = 0;
+
+	snprintf(folder, sizeof(folder), "%s/" BOOT_SETS, root->path);
+	if (root->config->set_count)
+		err = dhcp_make_directory(folder, root->reason);
+	for (unsigned i = 0; !err && i < root->config->set_count; i++) {
+		const struct dhcp_boot_set *set = &root->config->sets[i];
+		struct root of_set = *root;
+
+		of_set.files = &root->files[1 + i];
+		of_set.directory = set->directory;
+		of_set.links = 0;
+		snprintf(folder, sizeof(folder), "%s/" BOOT_SETS "%s", root->path, set->name);
+		err = dhcp_make_directory(folder, root->reason);
+		if (!err)
+			err = link_boot_files(&of_set, set->directory, folder, 1);
+	}
+	return err;
+}
+
 int tftp_make_root(const struct dhcp_config *config, const struct dhcp_network *network, const struct ipxe_files *files,
 		   struct reason *reason)
 {
-	struct root root = { .config = config, .files = files, .reason = reason };
+	struct root root = { .config = config, .files = files, .directory = config->ipxe_dir, .reason = reason };
 	int err;
 
 	snprintf(root.path, sizeof(root.path), "%s/tftp", config->runtime_dir);
@@ -173,8 +197,10 @@ int tftp_make_root(const struct dhcp_config *config, const struct dhcp_network *
 	err = dhcp_make_directory(root.path, reason);
 	if (err)
 		return err;
-	empty_directory(root.path, 1);
+	empty_directory(root.path, 3);
 	inet_ntop(AF_INET, &network->address, root.server, sizeof(root.server));
 	err = link_boot_files(&root, config->ipxe_dir, root.path, 1);
+	if (!err)
+		err = make_sets(&root);
 	return err ? err : write_first_script(&root);
 }

@@ -47,8 +47,9 @@ int qcow2_check(const char *path, bool repair_leaks, struct qcow2_check *result,
 int qcow2_grow(const char *path, uint64_t size_bytes, struct reason *reason);
 
 /*
- * A new file in the folder of a closed one that reads the same, whatever the chain of that was: it stands on the raw
- * image at the end of the chain, or on nothing. Costs what is read differently from that image, rounded to 4 KiB. 0 or
+ * A new file in the folder of a closed one that reads the same, without the qcow2 files of that folder below it: it stands
+ * on what lies below those, an image of another folder or a raw one, or on nothing. Costs what is read differently from
+ * that, rounded to 4 KiB. 0 or
  * -errno with a sentence in reason, and then there is no file. Does not sync.
  */
 int qcow2_copy(const char *from, const char *to, struct reason *reason);

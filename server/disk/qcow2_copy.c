@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A copy of a closed qcow2 file whose chain is one file over the raw image below it, if there is one: see qcow2.h.
+ * A copy of a closed qcow2 file without the layers below it, over the golden version at their end, if there is one: see qcow2.h.
  * Workers and tools.
  *
  * For each subcluster of 4 KiB the uppermost layer that says something of it is asked: its data are copied, its zeroes
- * are noted, and what none of them says is left to the raw image. (qemu-img convert -B would ask the uppermost layer
+ * are noted, and what none of them says is left to the version. (qemu-img convert -B would ask the uppermost layer
  * only.) The new file is written from its beginning to its end: clusters one after the other, each table once it is
  * known, the refcounts, which are all 1, last.
  */
@@ -73,11 +73,19 @@ static int open_layer(struct copy *c, char *path)
 	return err ? reason_refuse(c->reason, err, "%s", layer->meta.reason.text) : 0;
 }
 
+/* Is the file below it a layer like itself? A golden version lies in another folder, whatever its format. */
+static bool stands_on_layer(const struct copy_layer *layer)
+{
+	const struct qcow2_header *header = &layer->meta.header;
+
+	return !strcmp(header->backing_format, "qcow2") && !strchr(header->backing, '/');
+}
+
 static int open_chain(struct copy *c, const char *from)
 {
 	int err = open_layer(c, strdup(from));
 
-	while (!err && !strcmp(c->layers[c->count - 1]->meta.header.backing_format, "qcow2")) {
+	while (!err && stands_on_layer(c->layers[c->count - 1])) {
 		const struct copy_layer *last = c->layers[c->count - 1];
 
 		if (c->count == DISK_CHAIN_MAX)

@@ -46,6 +46,7 @@ static void reply_done(struct request *request, int err, const char *reason, con
 struct approval {
 	struct http *http;
 	const char *name, *image, *actor;
+	bool shared;
 	json_t *approved, *failed;
 	int err; /* of the last that failed */
 	struct reason reason;
@@ -55,8 +56,9 @@ static void approve_one(struct approval *approval, const char *which)
 {
 	struct machine machine;
 	struct reason reason = { "" };
-	int err = boot_approve(approval->http->config.boot, which, approval->name, approval->image, approval->actor,
-			       &machine, &reason);
+	int err = (approval->shared ? boot_approve_shared : boot_approve)(approval->http->config.boot, which,
+									  approval->name, approval->image,
+									  approval->actor, &machine, &reason);
 	json_t *json;
 
 	if (!err) {
@@ -150,6 +152,7 @@ void handle_approve(struct request *request)
 		return;
 	approval.name = text_or_null(body, "name");
 	approval.image = text_or_null(body, "image");
+	approval.shared = json_is_true(json_object_get(body, "shared"));
 	approval.approved = json_array();
 	approval.failed = json_array();
 	json_array_foreach(list, i, which) {
@@ -217,7 +220,16 @@ void handle_machine_reset(struct request *request)
 
 void handle_machine_remove(struct request *request)
 {
-	act(request, boot_remove, "removed");
+	bool for_good = json_is_true(json_object_get(request->json, "for_good"));
+	struct reason reason = { "" };
+	int err = boot_remove(request->http->config.boot, request->params[0], for_good, request->actor, &reason);
+
+	if (err)
+		reply_done(request, err, reason.text, "removed", request->params[0]);
+	else
+		reply_json(request, 200,
+			   json_pack("{s:o, s:o}", "removed", http_text_json(request->params[0]), "hint",
+				     http_text_json(reason.text)));
 }
 
 void handle_machine_swap(struct request *request)
@@ -256,6 +268,23 @@ void handle_machine_mac_remove(struct request *request)
 	}
 	err = boot_mac(request->http->config.boot, request->params[0], false, mac, request->actor, &reason);
 	reply_done(request, err, reason.text, "removed", mac);
+}
+
+void handle_machine_mac_set(struct request *request)
+{
+	const json_t *value = json_object_get(request->json, "shared");
+	struct reason reason = { "" };
+	char mac[PARSE_MAC_TEXT];
+	int err;
+
+	if (!parse_mac(request->params[1], mac) || !json_is_boolean(value)) {
+		reply_error(request, 400, "for example {\"shared\": true}",
+			    json_is_boolean(value) ? "this is no MAC address" : "say whether it is shared");
+		return;
+	}
+	err = boot_share_mac(request->http->config.boot, request->params[0], mac, json_is_true(value), request->actor,
+			     &reason);
+	reply_done(request, err, reason.text, json_is_true(value) ? "shared" : "unshared", mac);
 }
 
 static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)

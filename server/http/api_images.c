@@ -359,32 +359,41 @@ void handle_image_default(struct request *request)
 		reply_json(request, 200, json_pack("{s:s}", "default", name));
 }
 
+/* What keeps a version, and what to do about that. */
+static bool version_is_free(struct request *request, const struct image_version *version)
+{
+	const struct {
+		unsigned count;
+		const char *one, *several, *hint;
+	} uses[] = {
+		{ version->machines, " machine is made from", " machines are made from",
+		  "reset or remove these machines first; see them with: sanbootctl machine list" },
+		{ version->trashed, " machine in the trash is made from", " machines in the trash are made from",
+		  "empty the trash first: sanbootctl machine trash empty" },
+		{ version->volumes, " volume stands on", " volumes stand on",
+		  "remove them first; see them with: sanbootctl volume list" },
+		{ version->versions, " version that was promoted stands on", " versions that were promoted stand on",
+		  "remove those first, with their machines; see them with: sanbootctl image list" },
+		{ version->snapshots, " snapshot stands on", " snapshots stand on",
+		  "remove them first; see them with: sanbootctl machine snapshots M" },
+	};
+
+	for (size_t i = 0; i < array_len(uses); i++) {
+		if (!uses[i].count)
+			continue;
+		reply_error(request, 409, uses[i].hint, "%u%s %s@%u", uses[i].count,
+			    uses[i].count == 1 ? uses[i].one : uses[i].several, version->image, version->number);
+		return false;
+	}
+	return true;
+}
+
 /* Unless all of them can be removed, none is. */
 static bool versions_are_free(struct request *request, const struct versions_job *versions)
 {
-	for (unsigned i = 0; i < versions->count; i++) {
-		const struct image_version *version = &versions->list[i];
-
-		if (!version->machines && version->volumes) {
-			reply_error(request, 409, "remove them first; see them with: sanbootctl volume list",
-				    "%u volume%s on %s@%u", version->volumes,
-				    version->volumes == 1 ? " stands" : "s stand", version->image, version->number);
+	for (unsigned i = 0; i < versions->count; i++)
+		if (!version_is_free(request, &versions->list[i]))
 			return false;
-		}
-		if (!version->machines && version->snapshots) {
-			reply_error(request, 409, "remove them first; see them with: sanbootctl machine snapshots M",
-				    "%u snapshot%s on %s@%u", version->snapshots,
-				    version->snapshots == 1 ? " stands" : "s stand", version->image, version->number);
-			return false;
-		}
-		if (!version->machines)
-			continue;
-		reply_error(request, 409,
-			    "reset or remove these machines first; see them with: sanbootctl machine list",
-			    "%u machine%s made from %s@%u", version->machines, version->machines == 1 ? " is" : "s are",
-			    version->image, version->number);
-		return false;
-	}
 	return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include "http/text.h"
 
-/* By MAC, each machine (borrowed). */
+/* By MAC, each machine (borrowed). A MAC that several share says of none of them that it has the lease. */
 static json_t *machines_by_mac(const json_t *machines)
 {
 	json_t *by_mac = json_object(), *machine, *mac;
@@ -15,6 +15,9 @@ static json_t *machines_by_mac(const json_t *machines)
 	json_array_foreach(machines, i, machine)
 		json_array_foreach(json_object_get(machine, "macs"), k, mac)
 			json_object_set(by_mac, json_string_value(mac), machine);
+	json_array_foreach(machines, i, machine)
+		json_array_foreach(json_object_get(machine, "shared_macs"), k, mac)
+			json_object_del(by_mac, json_string_value(mac));
 	return by_mac;
 }
 

@@ -102,6 +102,10 @@ static int add_machine_group(struct inventory_tx *tx, const struct machine *mach
 	if (!machine->boot[0] && group.boot[0])
 		json_object_set_new(json, "boot", json_string(group.boot));
 	json_object_set_new(json, "boot_own", json_text_or_null(machine->boot));
+	if (!machine->boot_file_set[0])
+		json_object_set_new(json, "boot_file_set",
+				    json_string(group.boot_file_set[0] ? group.boot_file_set : "default"));
+	json_object_set_new(json, "boot_file_set_own", json_text_or_null(machine->boot_file_set));
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -150,12 +154,16 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
 	struct boots_arg boots = { .tx = machines->tx, .boots = json_array(), .secrets = machines->secrets };
-	json_t *macs = json_array(), *events;
+	json_t *macs = json_array(), *shared = json_array(), *events;
 	struct image_version version;
 	int err;
 
 	json_object_set_new(json, "macs", macs);
-	err = machine_each_mac(machines->tx, machine->id, add_mac, macs);
+	json_object_set_new(json, "shared_macs", shared);
+	json_object_set_new(json, "other_macs", api_cards_json(machine->cards));
+	err = machine_each_mac(machines->tx, machine->id, MAC_ANY, add_mac, macs);
+	if (!err)
+		err = machine_each_mac(machines->tx, machine->id, MAC_SHARED, add_mac, shared);
 	if (!err)
 		err = machine_boot_each(machines->tx, machine->id, machines->detail ? BOOTS_SHOWN : 2, add_boot,
 					&boots);
@@ -341,6 +349,9 @@ void api_reply_machine(struct request *request, const char *hint)
 		reply_error(request, 404,
 			    "name it by its name or one of its MACs; see them with: sanbootctl machine list",
 			    "there is no machine %s", request->params[0]);
+	} else if (err == -ENOTUNIQ) {
+		reply_error(request, 409, "name the machine; see them with: sanbootctl machine list",
+			    "several machines share the MAC address %s", request->params[0]);
 	} else if (err) {
 		reply_errno(request, err, "the machine could not be read", "see sanbootd's log");
 	} else {

@@ -53,11 +53,11 @@ static json_t *snapshot_json(struct http *http, const struct volume *volume, con
 
 	memcpy(layer.object, snapshot->object, sizeof(layer.object));
 	err = store_volume_info(http->config.store, &layer, NULL, &info);
-	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "label", http_text_json(snapshot->label),
+	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:o}", "label", http_text_json(snapshot->label),
 			 "created_ms", json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic,
-			 "removed", snapshot->removed, "current", volume->snapshot_id == snapshot->id, "size_bytes",
-			 (json_int_t)snapshot->size_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "path",
-			 json_text_or_null(info.path));
+			 "removed", snapshot->removed, "current", volume->snapshot_id == snapshot->id, "boot",
+			 (json_int_t)snapshot->boot, "size_bytes", (json_int_t)snapshot->size_bytes, "allocated_bytes",
+			 (json_int_t)info.allocated_bytes, "path", json_text_or_null(info.path));
 	json_set_file_error(json, err);
 	return json;
 }
@@ -169,4 +169,25 @@ void handle_machine_snapshot_remove(struct request *request)
 void handle_volume_snapshot_remove(struct request *request)
 {
 	change(request, false, boot_snapshot_remove, request->params[1], "removed", 200);
+}
+
+/* ---- a version of it ---- */
+
+void handle_machine_promote(struct request *request)
+{
+	const char *snapshot = api_text(request->json, "snapshot");
+	struct reason reason = { "" };
+	struct image_version version;
+	char name[NAME_MAX_TEXT + 16];
+	int err = boot_promote(request->http->config.boot, request->params[0], api_text(request->json, "image"),
+			       snapshot[0] ? snapshot : NULL, request->actor, &version, &reason);
+
+	if (err) {
+		reply_errno(request, err, reason.text, "");
+		return;
+	}
+	snprintf(name, sizeof(name), "%s@%u", version.image, version.number);
+	reply_json(request, 201,
+		   json_pack("{s:s, s:b, s:o}", "version", name, "published", version.state == VERSION_PUBLISHED,
+			     "hint", http_text_json(reason.text)));
 }

@@ -37,7 +37,7 @@ static json_t *stuck_json(const struct stage_record *last)
 		return json_null();
 	return json_pack("{s:s, s:s, s:I, s:o, s:s}", "stage", stage_name(last->stage), "next",
 			 stage_name(stage_after(last->stage)), "since_ms", (json_int_t)last->at_ms, "why",
-			 http_text_json(last->why), "hint", boot_stage_hint(last->stage));
+			 http_text_json(last->why), "hint", boot_stage_hint(last->stage, last->why));
 }
 
 int api_timeline(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json)

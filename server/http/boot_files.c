@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "boot/boot.h"
+#include "dhcp/autoexec.h"
+#include "dhcp/ipxe_files.h"
 #include "http/routes.h"
 #include "http/text.h"
 
@@ -112,19 +114,28 @@ static void refuse_file(struct request *request, int err, const char *name, cons
 static void reply_autoexec(struct request *request)
 {
 	struct reply *reply = &request->reply;
+	char url[sizeof(request->base_url) + 16];
 
-	buf_printf(&reply->body,
-		   "#!ipxe\n"
-		   ":again\n"
-		   "dhcp || goto failed\n"
-		   "chain --replace --autofree %s/boot.ipxe || goto failed\n"
-		   ":failed\n"
-		   "echo SANBOOTD no boot.ipxe from %s; asking again in 5 seconds\n"
-		   "sleep 5 ||\n"
-		   "goto again\n",
-		   request->base_url, request->base_url);
+	snprintf(url, sizeof(url), "%s/boot.ipxe", request->base_url);
+	dhcp_make_autoexec(&reply->body, url, request->base_url);
 	reply->status = reply->body.failed ? 500 : 200;
 	reply->type = "text/plain; charset=utf-8";
+}
+
+/* The folder of a file under /ipxe/: sets/NAME/FILE is that of a set, and *name becomes FILE. */
+static const char *ipxe_root(const struct http *http, const char **name)
+{
+	for (unsigned i = 0; i < http->set_count; i++) {
+		size_t len = strlen(http->sets[i].name);
+		const char *of_set = *name + strlen(BOOT_SETS);
+
+		if (strncmp(*name, BOOT_SETS, strlen(BOOT_SETS)) || strncmp(of_set, http->sets[i].name, len) ||
+		    of_set[len] != '/')
+			continue;
+		*name = of_set + len + 1;
+		return http->sets[i].directory;
+	}
+	return http->ipxe_dir;
 }
 
 void handle_ipxe_file(struct request *request)
@@ -132,10 +143,11 @@ void handle_ipxe_file(struct request *request)
 	const char *name = request->path + strlen(IPXE_PATH), *slash = strrchr(name, '/');
 	const char *last = slash ? slash + 1 : name;
 	struct stat st;
-	int fd, err = open_file(request->http->ipxe_dir, name, &fd, &st);
+	const char *root = ipxe_root(request->http, &name);
+	int fd, err = open_file(root, name, &fd, &st);
 
 	if (err == -ENOENT && !strcmp(last, "autoexec.ipxe") && !http_text_path_climbs(name)) {
-		err = open_file(request->http->ipxe_dir, last, &fd, &st);
+		err = open_file(root, last, &fd, &st);
 		if (err == -ENOENT) {
 			reply_autoexec(request);
 			return;

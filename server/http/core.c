@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "http/limiter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,24 @@ void http_unref(struct http *http)
 	limiter_free(http->limiter);
 	free(http->control_path);
 	free(http->ipxe_dir);
+	for (unsigned i = 0; i < http->set_count; i++)
+		free(http->sets[i].directory);
 	free(http->boot_files);
 	free(http);
+}
+
+static bool copy_sets(struct http *http, const struct http_config *config)
+{
+	bool copied = true;
+
+	for (; http->set_count < config->set_count; http->set_count++) {
+		const struct dhcp_boot_set *from = &config->sets[http->set_count];
+
+		snprintf(http->sets[http->set_count].name, DHCP_SET_TEXT, "%s", from->name);
+		http->sets[http->set_count].directory = strdup(from->directory);
+		copied = copied && http->sets[http->set_count].directory;
+	}
+	return copied;
 }
 
 struct http *http_new(const struct http_config *config, const struct route *routes)
@@ -49,7 +66,8 @@ struct http *http_new(const struct http_config *config, const struct route *rout
 	http->ipxe_dir = strdup(config->ipxe_dir ? config->ipxe_dir : "/nonexistent");
 	http->boot_files = strdup(config->boot_files && config->boot_files[0] ? config->boot_files : "/nonexistent");
 	http->limiter = limiter_new();
-	if (!http->limiter || !http->ipxe_dir || !http->boot_files || (config->control_path && !http->control_path)) {
+	if (!copy_sets(http, config) || !http->limiter || !http->ipxe_dir || !http->boot_files ||
+	    (config->control_path && !http->control_path)) {
 		pthread_mutex_lock(&http->lock);
 		http_unref(http);
 		return NULL;

@@ -60,6 +60,11 @@ struct listener {
 struct http {
 	struct http_config config; /* endpoints are NULL after the start; texts are ours */
 	char *control_path, *ipxe_dir, *boot_files;
+	struct {
+		char name[DHCP_SET_TEXT];
+		char *directory;
+	} sets[DHCP_SETS_MAX];
+	unsigned set_count;
 	const struct route *routes; /* routes.h; handed in, so that what finds a route knows no handler */
 	struct listener listeners[HTTP_LISTENERS_MAX];
 	unsigned listener_count;

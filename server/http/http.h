@@ -38,9 +38,11 @@ struct http_config {
 	unsigned boot_endpoint_count;
 	const struct endpoint *web_endpoints; /* --web; count 0: the same as boot's */
 	unsigned web_endpoint_count;
-	const char *control_path; /* RUNTIME/control.sock, mode 0660 */
-	const char *ipxe_dir;	  /* boot files under /ipxe/NAME for UEFI HTTP boot */
-	const char *boot_files;	  /* what entries load, under /boot-files/PATH; NULL: nothing */
+	const char *control_path;		  /* RUNTIME/control.sock, mode 0660 */
+	const char *ipxe_dir;			  /* boot files under /ipxe/NAME for UEFI HTTP boot */
+	struct dhcp_boot_set sets[DHCP_SETS_MAX]; /* more of them, under /ipxe/sets/NAME/FILE */
+	unsigned set_count;
+	const char *boot_files; /* what entries load, under /boot-files/PATH; NULL: nothing */
 	/*
 	 * Fills in what main knows, and HTTP does not; HTTP frees what is in it. Called on HTTP's workers, several at
 	 * once.

@@ -130,18 +130,29 @@ json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets)
 
 json_t *api_session_json(const struct boot_session *s)
 {
-	return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
-			 "address", http_text_json(s->address), "ipxe", s->ipxe, "since_ms", (json_int_t)s->since_ms,
-			 "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read, "bytes_written",
-			 (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
+	return json_pack("{s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "initiator", http_text_json(s->initiator),
+			 "address", http_text_json(s->address), "portal", s->portal, "ipxe", s->ipxe, "since_ms",
+			 (json_int_t)s->since_ms, "boot", (json_int_t)s->boot, "bytes_read", (json_int_t)s->bytes_read,
+			 "bytes_written", (json_int_t)s->bytes_written, "commands", (json_int_t)s->commands);
+}
+
+json_t *api_cards_json(const char *cards)
+{
+	json_t *list = json_array();
+
+	for (size_t len; *cards; cards += len + (cards[len] == ',')) {
+		len = strcspn(cards, ",");
+		json_array_append_new(list, json_stringn(cards, len));
+	}
+	return list;
 }
 
 json_t *api_waiting_json(const struct waiting *w)
 {
-	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number, "mac",
-			 w->mac, "uuid", json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial), "product",
-			 json_text_or_null(w->product), "address", json_text_or_null(w->address), "reason",
-			 waiting_reason_name(w->reason), "machine_id",
+	return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "number", (json_int_t)w->number,
+			 "mac", w->mac, "uuid", json_text_or_null(w->uuid), "serial", json_text_or_null(w->serial),
+			 "product", json_text_or_null(w->product), "other_macs", api_cards_json(w->cards), "address",
+			 json_text_or_null(w->address), "reason", waiting_reason_name(w->reason), "machine_id",
 			 w->machine_id ? json_integer(w->machine_id) : json_null(), "first_ms", (json_int_t)w->first_ms,
 			 "seen_ms", (json_int_t)w->seen_ms);
 }
@@ -164,13 +175,15 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
 			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
 			 json_lines(v->warnings));
+	json_object_set_new(json, "parent", json_text_or_null(v->parent));
 	return json;
 }
 
-static json_t *boot_file_json(const struct boot_kind *kind, const char *file, const struct shim *shim)
+static json_t *boot_file_json(const struct boot_kind *kind, const char *set, const char *file, const struct shim *shim)
 {
-	json_t *json = json_pack("{s:s, s:o, s:o}", "machines", kind->machines, "file", http_text_json(file), "starts",
-				 shim->name[0] ? http_text_json(shim->loader) : json_null());
+	json_t *json =
+		json_pack("{s:s, s:o, s:o, s:o}", "machines", kind->machines, "set", json_text_or_null(set), "file",
+			  http_text_json(file), "starts", shim->name[0] ? http_text_json(shim->loader) : json_null());
 	char text[SHIM_SENTENCE_TEXT];
 
 	json_object_set_new(json, "secure_boot",
@@ -187,11 +200,12 @@ json_t *api_dhcp_json(const struct dhcp_status *dhcp)
 		json_array_append_new(interfaces, json_string(dhcp->interfaces[i]));
 	for (unsigned k = 0; k < BOOT_KINDS; k++) {
 		const struct boot_kind *kind = &dhcp_boot_kinds[k];
-		const char *file = dhcp->files.name[k];
-
-		if (file[0])
-			json_array_append_new(there, boot_file_json(kind, file, &dhcp->files.shim[k]));
-		else
+		for (unsigned s = 0; s <= dhcp->set_count; s++)
+			if (dhcp->files[s].name[k][0])
+				json_array_append_new(there,
+						      boot_file_json(kind, s ? dhcp->sets[s - 1] : "",
+								     dhcp->files[s].name[k], &dhcp->files[s].shim[k]));
+		if (!dhcp->files[0].name[k][0])
 			json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "machines", kind->machines, "file",
 								 kind->names[0], "source", kind->source));
 	}

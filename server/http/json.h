@@ -32,6 +32,8 @@ enum { VOLUME_LABEL_TEXT = NAME_MAX_TEXT + 32 };
 const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
 json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets);
 json_t *api_session_json(const struct boot_session *session);
+/* MACs by commas, as a list. */
+json_t *api_cards_json(const char *cards);
 json_t *api_waiting_json(const struct waiting *waiting);
 json_t *api_version_json(const struct image_version *version, uint64_t allocated_bytes);
 /* Without the leases, which need the machines. */

@@ -63,22 +63,34 @@ API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200
     "Make an image the one that new machines get")
 
 API("GET", "/machines", LOGIN, handle_machines, nothing, 200, machines, "All machines")
+API("POST", "/machines", LOGIN, handle_machines_add, machines_new, 201, machines_added,
+    "Enrol machines before they are switched on: all of them, or none")
 API("POST", "/machines/approve", LOGIN, handle_approve, approve, 200, approved, "Let waiting machines in")
 API("POST", "/machines/deny", LOGIN, handle_deny, mac, 200, done, "Refuse a waiting machine")
 API("GET", "/machines/{machine}", LOGIN, handle_machine, machine_query, 200, machine,
     "A machine, by its name or one of its MACs, with its boots and events")
 API("PATCH", "/machines/{machine}", LOGIN, handle_machine_set, machine_set, 200, machine, "Change a machine")
-API("DELETE", "/machines/{machine}", LOGIN, handle_machine_remove, nothing, 200, removed,
-    "Forget a machine, and delete the disk that it boots from")
+API("DELETE", "/machines/{machine}", LOGIN, handle_machine_remove, machine_remove, 200, removed,
+    "Put a machine into the trash, with the disk that it boots from")
+API("GET", "/trash", LOGIN, handle_trash, nothing, 200, trash, "Machines that were removed, oldest first")
+API("POST", "/trash/{entry}/restore", LOGIN, handle_trash_restore, trash_restore, 200, trash_restored,
+    "Bring a machine back, by the name that it had or #ID")
+API("DELETE", "/trash/{entry}", LOGIN, handle_trash_delete, nothing, 200, removed, "Delete it for good, with its disk")
 API("POST", "/machines/{machine}/release", LOGIN, handle_machine_release, nothing, 200, done,
     "End the sessions of a machine")
 API("POST", "/machines/{machine}/reset", LOGIN, handle_machine_reset, nothing, 200, done,
     "Give a machine an empty disk, of the newest published version")
 API("POST", "/machines/{machine}/swap", LOGIN, handle_machine_swap, mac, 200, done,
     "Give a machine's disk to the hardware that replaces it")
+API("POST", "/machines/{machine}/wake", LOGIN, handle_machine_wake, nothing, 200, woken,
+    "Switch a machine on by Wake on LAN")
+API("POST", "/machines/{machine}/promote", LOGIN, handle_machine_promote, promote, 201, promoted,
+    "Make the next version of an image of what is on its disk")
 API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
 API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
     "Remove a network card")
+API("PATCH", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_set, mac_set, 200, done,
+    "Say whether a MAC is one of a dock or an adapter, which several machines use")
 API("GET", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshots, nothing, 200, snapshots,
     "The snapshots of the disk that a machine boots from")
 API("POST", "/machines/{machine}/snapshots", LOGIN, handle_machine_snapshot, snapshot_new, 201, snapshot_done,

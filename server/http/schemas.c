@@ -26,16 +26,23 @@ const struct schema schema_any = { 0 };
 const struct schema schema_empty = { .name = "Empty" };
 const struct schema schema_error = {
 	.name = "Error",
-	MEMBERS(M("error", TEXT, .help = "what is wrong"), M("hint", TEXT, .help = "what to do about it")),
+	MEMBERS(M("error", TEXT, .help = "what is wrong"), M("hint", TEXT, .help = "what to do about it"),
+		M("index", NUMBER | OPTIONAL, .help = "of a list that was sent: the entry in question, from 0"),
+		M("reason", TEXT | OPTIONAL, .help = "what is wrong with that one")),
 };
 const struct schema schema_done = {
 	.name = "Done",
 	MEMBERS(M("denied", TEXT | OPTIONAL), M("released", TEXT | OPTIONAL), M("reset", TEXT | OPTIONAL),
-		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL)),
+		M("swapped", TEXT | OPTIONAL), M("added", TEXT | OPTIONAL), M("shared", TEXT | OPTIONAL),
+		M("unshared", TEXT | OPTIONAL)),
+};
+const struct schema schema_woken = {
+	.name = "Woken", MEMBERS(M("woken", TEXT), M("hint", TEXT, .help = "where the magic packet went"))
 };
 const struct schema schema_removed = {
 	.name = "Removed",
-	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image")),
+	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image"),
+		M("hint", TEXT | OPTIONAL, .help = "how a machine comes back")),
 };
 
 /* ---- logins and tokens ---- */
@@ -82,7 +89,8 @@ const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST
 
 static const struct schema boot_file = {
 	.name = "BootFile",
-	MEMBERS(M("machines", TEXT), M("file", TEXT), M("starts", TEXT | NOTHING, .help = "where the file is a shim"),
+	MEMBERS(M("machines", TEXT), M("set", TEXT | NOTHING, .help = "of a boot-file-set; null: the default one"),
+		M("file", TEXT), M("starts", TEXT | NOTHING, .help = "where the file is a shim"),
 		M("secure_boot", TEXT | NOTHING,
 		  .help = "whether it may be on, and what the firmware must trust; null: these machines have none")),
 };
@@ -149,8 +157,8 @@ const struct schema schema_policy = { .name = "Policy", .open = true, .example =
 static const struct schema waiting = {
 	.name = "Waiting",
 	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
-		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("address", TEXT | NOTHING),
-		M("reason", TEXT),
+		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("other_macs", LIST),
+		M("address", TEXT | NOTHING), M("reason", TEXT),
 		M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
 		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),
 };
@@ -158,10 +166,15 @@ const struct schema schema_waiting_list = { .name = "WaitingList", MEMBERS(M("wa
 const struct schema schema_mac = { .name = "Mac",
 				   MEMBERS(M("mac", TEXT)),
 				   .example = "{\"mac\": \"52:54:00:12:34:56\"}" };
+const struct schema schema_mac_set = { .name = "MacSet",
+				       MEMBERS(M("shared", BOOL, .help = "several machines may have it")),
+				       .example = "{\"shared\": true}" };
 const struct schema schema_approve = {
 	.name = "Approve",
 	MEMBERS(M("macs", LIST | OPTIONAL), M("numbers", LIST | OPTIONAL), M("mac", TEXT | OPTIONAL),
 		M("all", BOOL | OPTIONAL, .help = "all that wait for approval"),
+		M("shared", BOOL | OPTIONAL,
+		  .help = "of a conflict: another machine at the same dock or adapter, whose MAC is shared from now on"),
 		M("name", TEXT | OPTIONAL, .help = "of the one that is approved"), M("image", TEXT | OPTIONAL)),
 	.example = "{\"macs\": [\"52:54:00:12:34:56\"]}",
 };
@@ -201,8 +214,9 @@ static const struct schema lun = {
 };
 static const struct schema session = {
 	.name = "Session",
-	MEMBERS(M("initiator", TEXT), M("address", TEXT), M("ipxe", BOOL), M("since_ms", NUMBER), M("boot", NUMBER),
-		M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
+	MEMBERS(M("initiator", TEXT), M("address", TEXT),
+		M("portal", TEXT, .help = "of the server, where it logged in"), M("ipxe", BOOL), M("since_ms", NUMBER),
+		M("boot", NUMBER), M("bytes_read", NUMBER), M("bytes_written", NUMBER), M("commands", NUMBER)),
 };
 static const struct schema disk = {
 	.name = "Disk",
@@ -215,6 +229,7 @@ static const struct schema snapshot = {
 	.name = "Snapshot",
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
 		M("automatic", BOOL, .help = "what was there before a restore"),
+		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
 		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
@@ -223,6 +238,16 @@ const struct schema schema_snapshots = { .name = "Snapshots", MEMBERS(M("snapsho
 const struct schema schema_snapshot_new = { .name = "SnapshotNew",
 					    MEMBERS(M("label", TEXT)),
 					    .example = "{\"label\": \"before-update\"}" };
+const struct schema schema_promote = {
+	.name = "Promote",
+	MEMBERS(M("image", TEXT, .help = "whose next version it becomes, or a new one"),
+		M("snapshot", TEXT | OPTIONAL,
+		  .help = "what was on its disk then; else what is on it now, while it is off")),
+	.example = "{\"image\": \"lab\"}",
+};
+const struct schema schema_promoted = { .name = "Promoted",
+					MEMBERS(M("version", TEXT), M("published", BOOL),
+						M("hint", TEXT, .help = "what to do next")) };
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -230,9 +255,13 @@ const struct schema schema_snapshot_done = {
 };
 const struct schema schema_machine = {
 	.name = "Machine",
-	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST), M("last_boot_ms", NUMBER | NOTHING),
-		M("stuck", OBJECT | NOTHING, .of = &stuck), M("group", TEXT | NOTHING),
+	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST),
+		M("shared_macs", LIST, .help = "those of them that other machines may have, too (a dock's)"),
+		M("other_macs", LIST, .help = "of other network cards, as the machine said"),
+		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
+		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
+		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
 		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
@@ -244,6 +273,41 @@ const struct schema schema_machine = {
 	.fields = machine_fields,
 };
 const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machine_remove = {
+	.name = "MachineRemove",
+	MEMBERS(M("for_good", BOOL | OPTIONAL, .help = "not into the trash")),
+};
+static const struct schema trash_entry = {
+	.name = "TrashEntry",
+	MEMBERS(M("id", NUMBER), M("name", TEXT), M("macs", LIST), M("image", TEXT | NOTHING), M("removed_ms", NUMBER),
+		M("removed_by", TEXT),
+		M("expires_ms", NUMBER | NOTHING, .help = "when it goes by itself; null: with the next sweep"),
+		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
+};
+const struct schema schema_trash = { .name = "Trash", MEMBERS(M("trash", LIST, .of = &trash_entry)) };
+const struct schema schema_trash_restore = {
+	.name = "TrashRestore",
+	MEMBERS(M("name", TEXT | OPTIONAL, .help = "another one than it had")),
+	.example = "{\"name\": \"pc-009\"}",
+};
+const struct schema schema_trash_restored = { .name = "TrashRestored",
+					      MEMBERS(M("restored", TEXT, .help = "its name"), M("hint", TEXT)) };
+static const struct schema machine_new = {
+	.name = "MachineNew",
+	MEMBERS(M("name", TEXT | OPTIONAL, .help = "else by the policy's pattern"), M("macs", LIST),
+		M("group", TEXT | OPTIONAL), M("image", TEXT | OPTIONAL, .help = "else the default one"),
+		M("address", TEXT | OPTIONAL, .help = "IPv4, which it keeps"), M("note", TEXT | OPTIONAL)),
+};
+const struct schema schema_machines_new = {
+	.name = "MachinesNew",
+	MEMBERS(M("machines", LIST, .of = &machine_new),
+		M("dry_run", BOOL | OPTIONAL, .help = "only say whether it could be done")),
+	.example = "{\"machines\": [{\"name\": \"pc-1\", \"macs\": [\"52:54:00:12:34:56\"]}]}",
+};
+static const struct schema machine_added = { .name = "MachineAdded",
+					     MEMBERS(M("name", TEXT), M("iqn", TEXT), M("address", TEXT | NOTHING)) };
+const struct schema schema_machines_added = { .name = "MachinesAdded",
+					      MEMBERS(M("dry_run", BOOL), M("added", LIST, .of = &machine_added)) };
 const struct schema schema_machine_query = { .name = "MachineQuery",
 					     MEMBERS(M("secrets", NUMBER | OPTIONAL,
 						       .help = "1: with the CHAP secrets of its boots")) };
@@ -263,20 +327,21 @@ const struct schema schema_machine_set = {
 const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
+		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
 		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };
@@ -288,6 +353,7 @@ static const struct schema version = {
 	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
+		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
 		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),

@@ -33,6 +33,10 @@ void http_make_ask(const struct request *request, struct boot_ask *ask)
 		{ "errno", ask->error, sizeof(ask->error) },
 		{ "attempt", ask->attempt, sizeof(ask->attempt) },
 		{ "choose", ask->choose, sizeof(ask->choose) },
+		{ "board", ask->board_serial, sizeof(ask->board_serial) },
+		{ "sb", ask->secure_boot, sizeof(ask->secure_boot) },
+		{ "sm", ask->setup_mode, sizeof(ask->setup_mode) },
+		{ "cards", ask->cards, sizeof(ask->cards) },
 	};
 
 	memset(ask, 0, sizeof(*ask));

@@ -65,8 +65,10 @@ static int hex_digit(char c)
 	return !at ? -1 : at - digits < 16 ? (int)(at - digits) : (int)(at - digits) - 6;
 }
 
-void http_text_join_ipxe_bytes(char *text)
+/* False: there is nothing to join. */
+static bool join_ipxe_bytes(char *text)
 {
+	bool joined = false;
 	char *to = text;
 
 	for (const char *at = text; *at; to++) {
@@ -80,9 +82,17 @@ void http_text_join_ipxe_bytes(char *text)
 			low = high < 8 ? -1 : hex_digit(at[6]);
 		}
 		*to = low < 0 ? *at : (char)(high << 4 | low);
+		joined = joined || low >= 0;
 		at += low < 0 ? 1 : 7;
 	}
 	*to = '\0';
+	return joined;
+}
+
+void http_text_join_ipxe_bytes(char *text)
+{
+	for (int times = 0; times < 2 && join_ipxe_bytes(text); times++)
+		;
 }
 
 void http_text_copy(char *out, size_t out_size, const char *text)

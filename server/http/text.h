@@ -11,7 +11,8 @@
 char *http_text_clean(char *text);
 /*
  * iPXE before 2020 escapes the byte xx, from 80 on, as %FFFFFFxx, which is unescaped to the byte FF and "FFFFxx": that
- * becomes xx again; in place. (FF is in no UTF-8, so it means nothing else.)
+ * becomes xx again; in place. (FF is in no UTF-8, so it means nothing else.) Twice: what `chain` reads as FF and "FFFFxx", it escapes
+ * once more for the request.
  */
 void http_text_join_ipxe_bytes(char *text);
 /* Copies what fits, never cutting a character in two. */

@@ -8,6 +8,7 @@
 
 #include "base/util.h"
 #include "inventory/snapshot.h"
+#include "inventory/trash.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -52,7 +53,7 @@ static int add_volume(void *arg, const struct volume *volume)
 		return 0;
 	usage->count[volume->kind]++;
 	if (volume->kind == VOLUME_SYSTEM)
-		return 0;
+		return 0; /* measured with their machines; those in the trash below */
 	if (!volume_kind_is_shared(volume->kind))
 		return array_append(&usage->own, &usage->own_count, volume, sizeof(*volume));
 	for (unsigned i = 0; i < usage->version_count; i++) {
@@ -75,6 +76,13 @@ static int add_snapshot(void *arg, const struct snapshot *snapshot)
 	return array_append(&usage->layers, &usage->snapshots, &layer, sizeof(layer));
 }
 
+static int add_trash(void *arg, const struct trash_entry *entry)
+{
+	struct usage *usage = arg;
+
+	return array_append(&usage->own, &usage->own_count, &entry->system, sizeof(entry->system));
+}
+
 int usage_read(struct inventory_tx *tx, struct usage *usage)
 {
 	struct usage_read read = { .tx = tx, .usage = usage };
@@ -82,6 +90,8 @@ int usage_read(struct inventory_tx *tx, struct usage *usage)
 
 	if (!err)
 		err = volume_each(tx, add_volume, &read);
+	if (!err)
+		err = trash_each(tx, add_trash, usage);
 	return err ? err : snapshot_each(tx, 0, add_snapshot, &read);
 }
 

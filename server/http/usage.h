@@ -24,7 +24,7 @@ struct usage {
 	/* Golden images in use: what they take, and what they would take with a copy for each machine that reads them. */
 	uint64_t once_bytes, copied_bytes;
 	/* private, until usage_measure has been called */
-	struct volume *own; /* volumes with an object, but for system volumes */
+	struct volume *own; /* volumes with an object, but for the system volumes of machines */
 	unsigned own_count;
 	struct volume *layers; /* as their volume was when a snapshot was taken */
 	struct usage_version *versions;

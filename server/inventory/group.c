@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #define GROUP_COLUMNS \
-	"id, name, priority, boot, note, (SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
+	"id, name, priority, boot, note, boot_file_set, (SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
 
 static void group_read(struct query *q, struct machine_group *g)
 {
@@ -15,6 +15,7 @@ static void group_read(struct query *q, struct machine_group *g)
 	g->priority = (int)query_int(q);
 	query_text(q, g->boot, sizeof(g->boot));
 	query_text(q, g->note, sizeof(g->note));
+	query_text(q, g->boot_file_set, sizeof(g->boot_file_set));
 	g->machines = (unsigned)query_int(q);
 }
 
@@ -44,6 +45,7 @@ static void group_bind(struct query *q, const struct machine_group *g)
 	query_bind(q, g->priority);
 	query_bind_text(q, g->boot, sizeof(g->boot));
 	query_bind_text(q, g->note, sizeof(g->note));
+	query_bind_text(q, g->boot_file_set, sizeof(g->boot_file_set));
 }
 
 bool group_name_valid(const char *name)
@@ -90,7 +92,9 @@ int group_insert(struct inventory_tx *tx, struct machine_group *group)
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(&q, tx, "INSERT INTO machine_group (name, priority, boot, note) VALUES (?, ?, ?, ?) RETURNING id");
+	query_begin(
+		&q, tx,
+		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set) VALUES (?, ?, ?, ?, ?) RETURNING id");
 	group_bind(&q, group);
 	return query_number(&q, &group->id);
 }
@@ -102,7 +106,9 @@ int group_update(struct inventory_tx *tx, const struct machine_group *group)
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(&q, tx, "UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ? WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ? WHERE id = ?");
 	group_bind(&q, group);
 	query_bind(&q, group->id);
 	err = query_run(&q);

@@ -14,9 +14,15 @@
 	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, "    \
 	"image_version.created_ms, source, warnings, is_default, "                                                    \
 	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0), "                     \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0 AND volume.id NOT IN "  \
+	"(SELECT volume_id FROM trash)), "                                                                            \
 	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                    \
-	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id)"
+	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                              \
+	"(SELECT count(*) FROM trash JOIN volume ON volume.id = trash.volume_id "                                     \
+	"WHERE volume.version_id = image_version.id), "                                                               \
+	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "  \
+	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                \
+	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id)"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -39,6 +45,10 @@ static void version_read(struct query *q, struct image_version *v)
 	v->machines = (unsigned)query_int(q);
 	v->volumes = (unsigned)query_int(q);
 	v->snapshots = (unsigned)query_int(q);
+	v->trashed = (unsigned)query_int(q);
+	v->parent_id = query_int(q);
+	query_text(q, v->parent, sizeof(v->parent));
+	v->versions = (unsigned)query_int(q);
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -180,8 +190,8 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 		return err;
 	query_begin(&q, tx,
 		    "INSERT INTO image_version (image_id, number, file, format, size_bytes, sha256, inode, mtime_ns, "
-		    "created_ms, source, warnings) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "created_ms, source, warnings, parent_id) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	query_bind(&q, image_id);
 	query_bind(&q, v->number);
 	query_bind_text(&q, v->file, sizeof(v->file));
@@ -193,6 +203,10 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 	query_bind(&q, v->created_ms ? v->created_ms : tx->now_ms);
 	query_bind_text(&q, v->source, sizeof(v->source));
 	query_bind_text(&q, v->warnings, sizeof(v->warnings));
+	if (v->parent_id)
+		query_bind(&q, v->parent_id);
+	else
+		query_bind_null(&q);
 	err = query_number(&q, &id);
 	if (!err && v->state == VERSION_PUBLISHED)
 		err = version_publish(tx, id);
@@ -242,7 +256,7 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines || version.volumes || version.snapshots)
+	if (version.machines || version.volumes || version.snapshots || version.trashed || version.versions)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

@@ -64,10 +64,15 @@ enum {
 	SERIAL_TEXT = 128,
 	REASON_TEXT = 512,
 	BOOT_TEXT = 256,
-	QUOTA_TEXT = 24
+	QUOTA_TEXT = 24,
+	CARDS_MAX = 7,
+	CARDS_TEXT = CARDS_MAX * PARSE_MAC_TEXT, /* by commas */
+	BOOT_SET_TEXT = 32,
+	PORTALS_TEXT = 256
 };
 
 enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
+enum told { TOLD_UNKNOWN, TOLD_OFF, TOLD_ON }; /* a switch of its firmware, as far as the machine says */
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
 /* ---- volumes: design.md, "Volumes" ---- */
 
@@ -123,31 +128,55 @@ struct machine {
 	char boot_once[BOOT_TEXT];	   /* the same, for the next boot alone; "": none */
 	char boot_once_token[SECRET_TEXT]; /* says which boot_once a machine has used up; new with each */
 	bool multipath;			   /* its script names every portal */
+	char board_serial[SERIAL_TEXT];	   /* as the machine said; for people */
+	enum told secure_boot, setup_mode; /* UEFI's Secure Boot is on; it has no keys yet */
+	char cards[CARDS_TEXT];		   /* MACs of its other network cards, as it said */
+	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
+	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
+	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
 int machine_by_id(struct inventory_tx *tx, int64_t id, struct machine *machine);
+/* -ENOTUNIQ: several machines share it. */
 int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *machine);
+/*
+ * Whose hardware has this MAC and this UUID ("": not known)? A MAC of its own names a machine whatever the UUID is. *shared:
+ * the MAC is shared, so it names a machine only together with that one's UUID; else -ENOENT.
+ */
+int machine_identify(struct inventory_tx *tx, const char *mac, const char *uuid, struct machine *machine, bool *shared);
+/* One that has this MAC, with this token of a boot-once. */
+int machine_by_token(struct inventory_tx *tx, const char *mac, const char *token, struct machine *machine);
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine);
 int machine_by_name(struct inventory_tx *tx, const char *name, struct machine *machine);
 int machine_by_uuid(struct inventory_tx *tx, const char *uuid, struct machine *machine);     /* -ENOTUNIQ: several */
 int machine_by_serial(struct inventory_tx *tx, const char *serial, struct machine *machine); /* -ENOTUNIQ: several */
-/* Name, MAC in any notation, or "#id". */
+/* One that has told that another card of it has this MAC. -ENOTUNIQ: several. */
+int machine_by_card(struct inventory_tx *tx, const char *mac, struct machine *machine);
+/* Name, MAC in any notation (-ENOTUNIQ: several share it), or "#id". */
 int machine_find(struct inventory_tx *tx, const char *text, struct machine *machine);
 /* In order of name. each returns 0 to go on. */
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
 int machine_count(struct inventory_tx *tx, unsigned *count);
 
-/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken. */
+/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
 /* Writes all fields but what is fixed, and its system volume as volume_update does. -EEXIST: name taken. */
 int machine_update(struct inventory_tx *tx, const struct machine *machine);
 /* With its MACs, boots, target state and system volume. Its events stay, and its other volumes, which nobody has then. */
 int machine_delete(struct inventory_tx *tx, int64_t id);
-int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac);    /* -EEXIST: belongs to a machine */
+int machine_add_mac(struct inventory_tx *tx, int64_t id,
+		    const char *mac); /* -EEXIST: belongs to a machine, and is not shared */
 int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac); /* -ENOENT; -EBUSY: its last one */
-int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg);
+/*
+ * A MAC of the machine is shared (of a dock, an adapter): several may have it. -ENOENT: it has no such MAC; -EINVAL: it has no
+ * UUID, by which it would be known; no longer shared: -EBUSY: several have it.
+ */
+int machine_share_mac(struct inventory_tx *tx, int64_t id, const char *mac, bool shared);
+enum mac_kind { MAC_ANY, MAC_OWN, MAC_SHARED };
+int machine_each_mac(struct inventory_tx *tx, int64_t id, enum mac_kind kind, int (*each)(void *arg, const char *mac),
+		     void *arg);
 /* The next free name for a pattern such as "pc-{n:03}", in a write job. -EINVAL: no such pattern. */
 int machine_next_name(struct inventory_tx *tx, const char *pattern, char name[NAME_MAX_TEXT]);
 /* "pc-{n:03}", "lab-{n}": exactly one {n} or {n:0W}, else host name characters. */
@@ -214,7 +243,8 @@ struct machine_group {
 	int priority;	      /* higher: sooner, when the server takes machines in turns */
 	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
 	char note[NOTE_TEXT];
-	unsigned machines; /* how many are in it; only read */
+	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
+	unsigned machines;		   /* how many are in it; only read */
 };
 
 enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
@@ -285,7 +315,7 @@ int machine_scsi_state_load(struct inventory_tx *tx, int64_t machine_id, void **
 enum waiting_reason {
 	WAIT_APPROVAL, /* enrol=approve */
 	WAIT_CONFLICT, /* a known MAC with another UUID */
-	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial: offered as a replacement */
+	WAIT_SWAP,     /* an unknown MAC with a known UUID or serial, or beside a known MAC: offered as a replacement */
 	WAIT_NO_IMAGE,
 	WAIT_NO_SPACE,
 	WAIT_FULL,   /* max-machines reached */
@@ -296,6 +326,7 @@ struct waiting {
 	int64_t number; /* shown on its screen */
 	char mac[PARSE_MAC_TEXT];
 	char uuid[PARSE_UUID_TEXT], serial[SERIAL_TEXT], product[SERIAL_TEXT];
+	char cards[CARDS_TEXT]; /* MACs of its other network cards, as it said */
 	char address[PARSE_ENDPOINT_TEXT];
 	enum waiting_reason reason;
 	int64_t machine_id; /* CONFLICT, SWAP: the machine in question; 0 otherwise */
@@ -338,13 +369,17 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];    /* what it was imported from; for people */
-	char warnings[1024]; /* lines: why a clone might not boot */
-	bool is_default;     /* its image is the default one */
-	bool is_newest;	     /* of its image the one that was published last; only read */
-	unsigned machines;   /* how many have a system volume that was made from it */
-	unsigned volumes;    /* how many others stand on it */
-	unsigned snapshots;  /* how many stand on it, or stood when they were taken */
+	char source[256];		 /* what it was imported from; for people */
+	char warnings[1024];		 /* lines: why a clone might not boot */
+	bool is_default;		 /* its image is the default one */
+	bool is_newest;			 /* of its image the one that was published last; only read */
+	unsigned machines;		 /* how many have a system volume that was made from it */
+	unsigned volumes;		 /* how many others stand on it */
+	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
+	unsigned trashed;		 /* machines in the trash that were made from it */
+	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
+	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned versions;		 /* that stand on it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -387,6 +422,8 @@ struct policy {
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
 	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
+	unsigned restore_points;	  /* how many a persistent machine keeps; 0: none are taken */
+	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };
@@ -396,6 +433,11 @@ int policy_get(struct inventory_tx *tx, struct policy *policy);
 bool quota_parse(const char *text, uint64_t *bytes);
 /* What holds for a volume: its own, else the policy's. Bytes; 0: no bound. */
 uint64_t quota_of(const struct volume *volume, const struct policy *policy);
+enum { RESTORE_POINTS_MAX = 5 }; /* disks lie at most eight deep */
+/* A number up to RESTORE_POINTS_MAX. */
+bool restore_points_parse(const char *text, unsigned *count);
+/* What holds for a machine: its own, else the policy's; an ephemeral one has none. */
+unsigned restore_points_of(const struct machine *machine, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, struct reason *reason);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Machines and their MACs. A MAC belongs to one machine; the first one that was added is listed first. A host name is
- * unique whatever its case. See inventory.h.
+ * Machines and their MACs. A MAC belongs to one machine, unless a person says that it is shared; the first one that was
+ * added is listed first. A host name is unique whatever its case. See inventory.h.
  */
 #include "inventory/db.h"
 #include "inventory/private.h"
@@ -20,24 +20,31 @@ enum {
 
 /* The fields, in the order in which every statement has them: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
-#define MACHINE_FIELDS(F)                                                           \
-	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                        \
-	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                          \
-	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                      \
-	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                    \
-	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words) \
-	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)           \
-	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)     \
-	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                        \
-	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                    \
-	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)              \
-	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                    \
-	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)      \
-	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                \
-	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                      \
-	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)         \
-	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                 \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)
+#define MACHINE_FIELDS(F)                                                                  \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                               \
+	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                 \
+	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                             \
+	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                           \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)        \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)                  \
+	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)            \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                               \
+	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                           \
+	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                     \
+	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                           \
+	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)             \
+	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                       \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                             \
+	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                \
+	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                        \
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)                \
+	F(lost_portals, TEXT, "lost_portals", NULL, BY_SERVER, NULL, NULL)                 \
+	F(board_serial, TEXT, "board_serial", NULL, BY_SERVER, NULL, NULL)                 \
+	F(secure_boot, WORD, "secure_boot", NULL, BY_SERVER, NULL, told_words)             \
+	F(setup_mode, WORD, "setup_mode", NULL, BY_SERVER, NULL, told_words)               \
+	F(cards, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                  \
+	F(boot_file_set, TEXT, "boot_file_set", "boot-file-set", BY_PEOPLE, "group", NULL) \
+	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */
@@ -47,6 +54,7 @@ enum {
 		"JOIN volume ON volume.id = attachment.volume_id "
 
 static const char *const access_words[] = { "one", "many", NULL };
+static const char *const told_words[] = { "unknown", "off", "on", NULL };
 
 const struct field machine_fields[] = {
 	MACHINE_ROW(id, NUMBER, "id", NULL, FIXED, NULL, NULL) MACHINE_FIXED(MACHINE_ROW)
@@ -115,6 +123,47 @@ int machine_by_mac(struct inventory_tx *tx, const char *mac, struct machine *mac
 	return machine_by_text(tx,
 			       MACHINE_SELECT "JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ?",
 			       mac, PARSE_MAC_TEXT, machine);
+}
+
+int machine_identify(struct inventory_tx *tx, const char *mac, const char *uuid, struct machine *machine, bool *shared)
+{
+	struct query q;
+	int64_t of_several;
+	int err;
+
+	query_begin(&q, tx, "SELECT coalesce(max(shared), 0) FROM machine_mac WHERE mac = ?");
+	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	err = query_number(&q, &of_several);
+	if (err)
+		return err;
+	*shared = of_several != 0;
+	if (!of_several)
+		return machine_by_mac(tx, mac, machine);
+	query_begin(&q, tx,
+		    MACHINE_SELECT "JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ? AND uuid = ? "
+				   "AND uuid <> ''");
+	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	query_bind_text(&q, uuid, PARSE_UUID_TEXT);
+	err = machine_one(&q, machine);
+	/* Two of them with one UUID: it identifies neither. */
+	return err == -ENOTUNIQ ? -ENOENT : err;
+}
+
+int machine_by_token(struct inventory_tx *tx, const char *mac, const char *token, struct machine *machine)
+{
+	struct query q;
+
+	query_begin(&q, tx,
+		    MACHINE_SELECT "JOIN machine_mac ON machine_mac.machine_id = machine.id WHERE mac = ? AND "
+				   "boot_once_token = ? AND boot_once_token <> ''");
+	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	query_bind_text(&q, token, SECRET_TEXT);
+	return machine_one(&q, machine);
+}
+
+int machine_by_card(struct inventory_tx *tx, const char *mac, struct machine *machine)
+{
+	return machine_by_text(tx, MACHINE_SELECT "WHERE instr(machine.cards, ?)", mac, PARSE_MAC_TEXT, machine);
 }
 
 int machine_by_iqn(struct inventory_tx *tx, const char *iqn, struct machine *machine)
@@ -216,14 +265,12 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	return err ? err : volume_update(tx, &machine->system);
 }
 
-int machine_delete(struct inventory_tx *tx, int64_t id)
+/* Its row, and what goes with that; not its volumes. */
+static int machine_delete_row(struct inventory_tx *tx, int64_t id)
 {
-	struct machine old;
 	struct query q;
-	int err = machine_by_id(tx, id, &old);
+	int err;
 
-	if (err)
-		return err;
 	/* Conflicts with it and swaps for it are over: those that wait ask again in a moment. A refusal stays. */
 	query_begin(&q, tx, "DELETE FROM waiting WHERE machine_id = ? AND reason <> ?");
 	query_bind(&q, id);
@@ -235,7 +282,77 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 	query_bind(&q, id);
 	err = query_run(&q);
 	tx->db->hint_pattern[0] = '\0';
+	return err;
+}
+
+int machine_delete(struct inventory_tx *tx, int64_t id)
+{
+	struct machine old;
+	int err = machine_by_id(tx, id, &old);
+
+	if (!err)
+		err = machine_delete_row(tx, id);
 	return err ? err : volume_delete(tx, old.system.id);
+}
+
+/* ---- the trash keeps its row as a JSON object by column (trash.c) ---- */
+
+#define MACHINE_KEPT(column, ...) ", '" #column "', " #column
+/* A column that is younger than the entry begins with nothing; a group may be gone, and is the only reference. */
+#define MACHINE_TAKEN(column, kind, ...) ", " MACHINE_TAKEN_##kind("json_extract(record, '$." #column "')")
+#define MACHINE_TAKEN_TEXT(value) "coalesce(" value ", '')"
+#define MACHINE_TAKEN_WORD(value) "coalesce(" value ", 0)"
+#define MACHINE_TAKEN_BOOL(value) MACHINE_TAKEN_WORD(value)
+#define MACHINE_TAKEN_TIME(value) MACHINE_TAKEN_WORD(value)
+#define MACHINE_TAKEN_REFERENCE(value) "(SELECT id FROM machine_group WHERE id = " value ")"
+
+int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"INSERT INTO trash (id, name, record, macs, volume_id, removed_ms, removed_by) "
+		"SELECT id, name, json_object('last_boot', last_boot" MACHINE_FIXED(MACHINE_KEPT) MACHINE_FIELDS(
+			MACHINE_KEPT) "), "
+				      "(SELECT group_concat(mac, ' ') FROM (SELECT mac FROM machine_mac WHERE machine_id = machine.id ORDER BY "
+				      "machine_mac.id)), (SELECT volume_id FROM attachment WHERE machine_id = machine.id AND lun = 0), ?, ? "
+				      "FROM machine WHERE id = ?");
+	query_bind(&q, tx->now_ms);
+	query_bind_text(&q, actor, NAME_MAX_TEXT);
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (err || !query_changes(tx))
+		return err ? err : -ENOENT;
+	query_begin(
+		&q, tx,
+		"INSERT INTO trash_attachment (trash_id, lun, volume_id) SELECT machine_id, lun, volume_id FROM attachment "
+		"WHERE machine_id = ? AND lun > 0");
+	query_bind(&q, id);
+	err = query_run(&q);
+	return err ? err : machine_delete_row(tx, id);
+}
+
+int machine_from_trash(struct inventory_tx *tx, int64_t id)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"INSERT INTO machine (id, last_boot" MACHINE_FIXED(RECORD_SQL_COLUMN) MACHINE_FIELDS(
+			RECORD_SQL_COLUMN) ") SELECT id, json_extract(record, '$.last_boot')" MACHINE_FIXED(MACHINE_TAKEN)
+			MACHINE_FIELDS(MACHINE_TAKEN) " FROM trash WHERE id = ?");
+	query_bind(&q, id);
+	err = query_run(&q);
+	if (err || !query_changes(tx))
+		return err ? err : -ENOENT;
+	query_begin(
+		&q, tx,
+		"INSERT INTO attachment (machine_id, lun, volume_id) SELECT id, 0, volume_id FROM trash WHERE id = ?");
+	query_bind(&q, id);
+	return query_run(&q);
 }
 
 /* ---- MACs ---- */
@@ -247,9 +364,52 @@ int machine_add_mac(struct inventory_tx *tx, int64_t id, const char *mac)
 
 	if (!parse_mac(mac, canonical))
 		return -EINVAL;
-	query_begin(&q, tx, "INSERT INTO machine_mac (mac, machine_id) VALUES (?, ?)");
+	query_begin(&q, tx,
+		    "INSERT INTO machine_mac (mac, machine_id, shared) "
+		    "VALUES (?1, ?2, EXISTS (SELECT 1 FROM machine_mac WHERE mac = ?1 AND shared = 1))");
 	query_bind_text(&q, canonical, sizeof(canonical));
 	query_bind(&q, id);
+	return query_run(&q);
+}
+
+/* How many machines have it, and whether this one does. */
+static int mac_holders(struct inventory_tx *tx, int64_t id, const char *mac, int64_t *all, bool *its_own)
+{
+	struct query q;
+	int64_t own;
+	int err;
+
+	query_begin(&q, tx, "SELECT count(*) FROM machine_mac WHERE mac = ?");
+	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	err = query_number(&q, all);
+	if (err)
+		return err;
+	query_begin(&q, tx, "SELECT count(*) FROM machine_mac WHERE mac = ? AND machine_id = ?");
+	query_bind_text(&q, mac, PARSE_MAC_TEXT);
+	query_bind(&q, id);
+	err = query_number(&q, &own);
+	*its_own = !err && own;
+	return err;
+}
+
+int machine_share_mac(struct inventory_tx *tx, int64_t id, const char *mac, bool shared)
+{
+	char canonical[PARSE_MAC_TEXT];
+	struct machine machine;
+	struct query q;
+	int64_t holders;
+	bool its_own;
+	int err = parse_mac(mac, canonical) ? machine_by_id(tx, id, &machine) : -ENOENT;
+
+	if (!err)
+		err = mac_holders(tx, id, canonical, &holders, &its_own);
+	if (err)
+		return err;
+	if (!its_own || (shared && !machine.uuid[0]) || (!shared && holders > 1))
+		return !its_own ? -ENOENT : shared ? -EINVAL : -EBUSY;
+	query_begin(&q, tx, "UPDATE machine_mac SET shared = ? WHERE mac = ?");
+	query_bind(&q, shared);
+	query_bind_text(&q, canonical, sizeof(canonical));
 	return query_run(&q);
 }
 
@@ -272,19 +432,23 @@ int machine_remove_mac(struct inventory_tx *tx, int64_t id, const char *mac)
 		return err;
 	if (!others)
 		return -EBUSY;
-	query_begin(&q, tx, "DELETE FROM machine_mac WHERE mac = ?");
+	query_begin(&q, tx, "DELETE FROM machine_mac WHERE mac = ? AND machine_id = ?");
 	query_bind_text(&q, canonical, sizeof(canonical));
+	query_bind(&q, id);
 	return query_run(&q);
 }
 
-int machine_each_mac(struct inventory_tx *tx, int64_t id, int (*each)(void *arg, const char *mac), void *arg)
+int machine_each_mac(struct inventory_tx *tx, int64_t id, enum mac_kind kind, int (*each)(void *arg, const char *mac),
+		     void *arg)
 {
 	char mac[PARSE_MAC_TEXT];
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx, "SELECT mac FROM machine_mac WHERE machine_id = ? ORDER BY id");
+	query_begin(&q, tx,
+		    "SELECT mac FROM machine_mac WHERE machine_id = ?1 AND (?2 = 0 OR shared = ?2 - 1) ORDER BY id");
 	query_bind(&q, id);
+	query_bind(&q, kind);
 	while (!stop && query_row(&q)) {
 		query_text(&q, mac, sizeof(mac));
 		stop = each(arg, mac);

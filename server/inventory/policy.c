@@ -4,6 +4,7 @@
  * stored, as text.
  */
 #include "inventory/db.h"
+#include "inventory/trash.h"
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -141,6 +142,33 @@ static bool set_menu_default(struct policy *p, const char *value)
 	return true;
 }
 
+bool restore_points_parse(const char *text, unsigned *count)
+{
+	return set_number(count, text, 0, RESTORE_POINTS_MAX);
+}
+
+unsigned restore_points_of(const struct machine *machine, const struct policy *policy)
+{
+	unsigned count = policy->restore_points;
+
+	if (machine->mode == MODE_EPHEMERAL)
+		return 0;
+	if (machine->restore_points[0] && !restore_points_parse(machine->restore_points, &count))
+		log_warning("inventory: machine %s: restore-points=%s is not valid: the policy's holds", machine->name,
+			    machine->restore_points);
+	return count;
+}
+
+static bool set_restore_points(struct policy *p, const char *value)
+{
+	return restore_points_parse(value, &p->restore_points);
+}
+
+static bool set_trash(struct policy *p, const char *value)
+{
+	return trash_time_parse(value, &p->trash_s);
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -157,6 +185,9 @@ static const struct policy_key {
 	{ "reserve", "5%", "a size such as 20G, or 0% to 90% of the file system", set_reserve },
 	{ "quota", "none",
 	  "the most that one machine's disk may take on the server, such as 20G (1M at least), or none", set_quota },
+	{ "trash", "7d", "how long a removed machine's disk is kept, such as 7d or 12h, or none", set_trash },
+	{ "restore-points", "0", "how many states before a boot each machine keeps, 0 to 5; 0: none",
+	  set_restore_points },
 };
 
 static const struct policy_key *key_find(const char *name)

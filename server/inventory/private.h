@@ -44,6 +44,10 @@ extern const char *const machine_mode_words[], *const policy_auth_words[], *cons
 int volume_by_name(struct inventory_tx *tx, const char *name, struct volume *volume);
 int volume_by_lun(struct inventory_tx *tx, int64_t machine_id, unsigned lun, struct volume *volume);
 
+/* machine.c, for trash.c: the row goes there, with what it has; and comes back with its system volume. -ENOENT, -EEXIST. */
+int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor);
+int machine_from_trash(struct inventory_tx *tx, int64_t id);
+
 /* snapshot.c: those of a volume that are removed, and on which nothing stands, go. */
 int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id);
 /* All go, with the volume. */

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define SNAPSHOT_SELECT                                                                                                \
-	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms FROM " \
+#define SNAPSHOT_SELECT                                                                                                      \
+	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot FROM " \
 	"snapshot "
 
 bool snapshot_label_valid(const char *label)
@@ -29,6 +29,7 @@ static void snapshot_read(struct query *q, struct snapshot *s)
 	s->automatic = query_int(q);
 	s->removed = query_int(q);
 	s->created_ms = query_int(q);
+	s->boot = (uint64_t)query_int(q);
 }
 
 static int snapshot_one(struct query *q, struct snapshot *snapshot)
@@ -99,8 +100,8 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) RETURNING id");
+		"INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) RETURNING id");
 	query_bind(&q, snapshot->volume_id);
 	query_bind_text(&q, snapshot->label, sizeof(snapshot->label));
 	query_bind_text(&q, snapshot->object, sizeof(snapshot->object));
@@ -109,6 +110,7 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 	query_bind(&q, (int64_t)snapshot->size_bytes);
 	query_bind(&q, snapshot->automatic);
 	query_bind(&q, tx->now_ms);
+	query_bind(&q, (int64_t)snapshot->boot);
 	err = query_number(&q, &id);
 	if (err)
 		return err;
@@ -187,4 +189,67 @@ int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays)
 	if (!err || err == -ENOENT)
 		*stays = !err;
 	return err == -ENOENT ? 0 : err;
+}
+
+int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned keep)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"UPDATE snapshot SET removed = 1 WHERE volume_id = ?1 AND boot > 0 AND removed = 0 AND id NOT IN (SELECT id "
+		"FROM snapshot WHERE volume_id = ?1 AND boot > 0 AND removed = 0 ORDER BY id DESC LIMIT ?2)");
+	query_bind(&q, volume_id);
+	query_bind(&q, keep);
+	err = query_run(&q);
+	return err ? err : snapshots_sweep(tx, volume_id);
+}
+
+/* ---- two that become one ---- */
+
+#define PAIR_CONDITION                                                                                            \
+	"lower.removed = 1 AND lower.parent_id IS NULL AND upper.parent_id = lower.id AND upper.version_id IS "   \
+	"lower.version_id AND NOT EXISTS (SELECT 1 FROM volume WHERE volume.snapshot_id = lower.id) AND (SELECT " \
+	"count(*) FROM snapshot AS other WHERE other.parent_id = lower.id) = 1"
+
+int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair)
+{
+	struct query q;
+	int64_t lower = 0, upper = 0;
+	bool row;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"SELECT lower.id, upper.id FROM snapshot AS lower, snapshot AS upper WHERE lower.volume_id > ? AND " PAIR_CONDITION
+		" ORDER BY lower.volume_id, lower.id LIMIT 1");
+	query_bind(&q, after);
+	row = query_row(&q);
+	if (row) {
+		lower = query_int(&q);
+		upper = query_int(&q);
+	}
+	err = query_end_one(&q, row);
+	if (!err)
+		err = snapshot_by_id(tx, lower, &pair->lower);
+	return err ? err : snapshot_by_id(tx, upper, &pair->upper);
+}
+
+int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"UPDATE snapshot SET parent_id = NULL WHERE id = ? AND object = ? AND EXISTS (SELECT 1 FROM snapshot AS "
+		"lower, snapshot AS upper WHERE lower.id = ? AND upper.id = snapshot.id AND " PAIR_CONDITION ")");
+	query_bind(&q, pair->upper.id);
+	query_bind_text(&q, pair->upper.object, sizeof(pair->upper.object));
+	query_bind(&q, pair->lower.id);
+	err = query_run(&q);
+	if (err || !query_changes(tx))
+		return err ? err : -ESTALE;
+	return snapshots_sweep(tx, pair->upper.volume_id);
 }

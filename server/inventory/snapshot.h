@@ -20,6 +20,7 @@ struct snapshot {
 	bool automatic;		    /* made by a restore, of what was there before */
 	bool removed;
 	int64_t created_ms;
+	uint64_t boot; /* a restore point: the number of the boot before which it was taken; 0: it is none */
 };
 
 int snapshot_by_id(struct inventory_tx *tx, int64_t id, struct snapshot *snapshot); /* -ENOENT */
@@ -32,6 +33,20 @@ int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *
 int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot);
 /* Marks it. *stays: something stands on it still. -ENOENT. */
 int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays);
+/* Marks all restore points of a volume but the last `keep`. */
+int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned keep);
+
+/*
+ * A removed snapshot that stays, as one other snapshot of its volume stands on it, and that itself stands on no snapshot:
+ * what both hold can become one object.
+ */
+struct snapshot_pair {
+	struct snapshot lower, upper;
+};
+/* The first pair of all, of volumes whose id is above after. -ENOENT: there is none. */
+int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair);
+/* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more. */
+int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair);
 /* As a volume's name. */
 bool snapshot_label_valid(const char *label);
 

@@ -12,7 +12,7 @@
 enum { DAY_MS = 86400 * 1000, DENIED_FACTOR = 10 };
 
 #define WAITING_COLUMNS \
-	"number, mac, uuid, serial, product, address, reason, coalesce(machine_id, 0), first_ms, seen_ms"
+	"number, mac, uuid, serial, product, cards, address, reason, coalesce(machine_id, 0), first_ms, seen_ms"
 
 static void waiting_read(struct query *q, struct waiting *w)
 {
@@ -21,6 +21,7 @@ static void waiting_read(struct query *q, struct waiting *w)
 	query_text(q, w->uuid, sizeof(w->uuid));
 	query_text(q, w->serial, sizeof(w->serial));
 	query_text(q, w->product, sizeof(w->product));
+	query_text(q, w->cards, sizeof(w->cards));
 	query_text(q, w->address, sizeof(w->address));
 	w->reason = (enum waiting_reason)query_int(q);
 	w->machine_id = query_int(q);
@@ -119,17 +120,19 @@ int waiting_put(struct inventory_tx *tx, struct waiting *waiting, unsigned max)
 		if (err)
 			return err;
 	}
-	query_begin(&q, tx,
-		    "INSERT INTO waiting (mac, uuid, serial, product, address, reason, machine_id, first_ms, seen_ms) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-		    "ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = "
-		    "excluded.product, address = excluded.address, "
-		    "reason = excluded.reason, machine_id = excluded.machine_id, seen_ms = excluded.seen_ms "
-		    "RETURNING " WAITING_COLUMNS);
+	query_begin(
+		&q, tx,
+		"INSERT INTO waiting (mac, uuid, serial, product, cards, address, reason, machine_id, first_ms, seen_ms) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"ON CONFLICT (mac) DO UPDATE SET uuid = excluded.uuid, serial = excluded.serial, product = "
+		"excluded.product, cards = excluded.cards, address = excluded.address, "
+		"reason = excluded.reason, machine_id = excluded.machine_id, seen_ms = excluded.seen_ms "
+		"RETURNING " WAITING_COLUMNS);
 	query_bind_text(&q, waiting->mac, sizeof(waiting->mac));
 	query_bind_text(&q, waiting->uuid, sizeof(waiting->uuid));
 	query_bind_text(&q, waiting->serial, sizeof(waiting->serial));
 	query_bind_text(&q, waiting->product, sizeof(waiting->product));
+	query_bind_text(&q, waiting->cards, sizeof(waiting->cards));
 	query_bind_text(&q, waiting->address, sizeof(waiting->address));
 	query_bind(&q, waiting->reason);
 	if (waiting->machine_id)

@@ -76,6 +76,7 @@ struct iscsi_session_info {
 	uint64_t key, boot;
 	char initiator[ISCSI_NAME_MAX + 1];
 	char address[PARSE_ENDPOINT_TEXT];
+	char portal[PARSE_ENDPOINT_TEXT]; /* the address of ours that it reached */
 	bool ipxe;
 	int64_t since_unix_ms;
 	uint64_t bytes_read, bytes_written, commands;
@@ -135,7 +136,7 @@ struct iscsi_provider {
 	void (*grow)(void *arg, uint64_t key, const struct iscsi_lun *lun, uint64_t size_bytes, struct loop *loop,
 		     void (*grown)(void *grown_arg, struct disk *disk, int err, const char *reason), void *grown_arg);
 	/*
-	 * begin for an ephemeral machine replaces its disk: true if the disk must be closed before begin. Any thread,
+	 * begin may give the target's disk another object: true if the disk must be closed before begin. Any thread,
 	 * at once.
 	 */
 	bool (*begin_needs_closed)(void *arg, uint64_t key);

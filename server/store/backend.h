@@ -51,6 +51,19 @@ struct store_backend {
 	 * on the golden version below them, or on nothing. Durable. May take long.
 	 */
 	int (*copy)(struct store *store, const struct volume *volume, const char *from, struct reason *reason);
+	/*
+	 * The object from, which is closed, takes the place of another, under its name, at once and durably: both read the
+	 * same. Who has the other one open goes on with that.
+	 */
+	int (*replace)(struct store *store, const char *object, const char *from, struct reason *reason);
+	/*
+	 * The closed object, which nobody writes to any more, has a second name, path, in the file system of the state
+	 * directory, under which it is a golden version: a qcow2 file that stands on another one. *size_bytes: of the disk.
+	 * -EMLINK: it stands on other objects, or on too many versions; -EBUSY: it was not closed in order; -ENOTSUP, or
+	 * NULL: this backend cannot.
+	 */
+	int (*publish)(struct store *store, const char *object, const char *path, uint64_t *size_bytes,
+		       struct reason *reason);
 	/* As store_open_volume; a volume without an object is its version, read-only. Any thread; opened on loop. */
 	void (*open)(struct store *store, struct loop *loop, const struct volume *volume,
 		     const struct image_version *version, const struct store_open *how,

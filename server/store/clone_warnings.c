@@ -55,7 +55,7 @@ struct inspection {
 	bool boot_code; /* in the first sector */
 	bool esp;	/* a FAT partition from which UEFI firmware would start */
 	bool loader;	/* \EFI\BOOT\BOOTX64.EFI on one */
-	bool initrd_without_iscsi;
+	bool initrd_without_iscsi, by_dracut;
 	char initrd[64];
 	unsigned fats;
 };
@@ -118,8 +118,8 @@ static enum cpio cpio_member(struct fat_file *file, char *name)
 	return strstr(name, "iscsi") ? CPIO_HAS_ISCSI : CPIO_GOES_ON;
 }
 
-/* True only where every name in it could be read and none speaks of iSCSI. */
-static bool initrd_lacks_iscsi(struct fat *fat, const struct fat_entry *entry)
+/* True only where every name in it could be read and none speaks of iSCSI. *by_dracut: who made it, by the names. */
+static bool initrd_lacks_iscsi(struct fat *fat, const struct fat_entry *entry, bool *by_dracut)
 {
 	char name[CPIO_NAME_MAX + 1];
 	struct fat_file file;
@@ -128,9 +128,12 @@ static bool initrd_lacks_iscsi(struct fat *fat, const struct fat_entry *entry)
 
 	if (entry->size > INITRD_BYTES_MAX)
 		return false;
+	*by_dracut = false;
 	fat_open(fat, entry, &file);
-	while ((cpio = cpio_member(&file, name)) == CPIO_GOES_ON)
+	while ((cpio = cpio_member(&file, name)) == CPIO_GOES_ON) {
 		any = true;
+		*by_dracut |= strstr(name, "dracut") != NULL;
+	}
 	return any && cpio == CPIO_END;
 }
 
@@ -149,7 +152,8 @@ static void find_initrd(struct inspection *found, struct fat *fat, const struct 
 		if (entry.folder) {
 			if (depth < FOLDER_DEPTH_MAX)
 				find_initrd(found, fat, &entry, depth + 1);
-		} else if (is_initrd(entry.name) && !found->initrd_without_iscsi && initrd_lacks_iscsi(fat, &entry)) {
+		} else if (is_initrd(entry.name) && !found->initrd_without_iscsi &&
+			   initrd_lacks_iscsi(fat, &entry, &found->by_dracut)) {
 			found->initrd_without_iscsi = true;
 			memcpy(found->initrd, entry.name, strnlen(entry.name, sizeof(found->initrd) - 1));
 		}
@@ -249,8 +253,9 @@ static void say_what_is_missing(const struct inspection *found, struct buf *line
 	if (found->initrd_without_iscsi) {
 		buf_printf(lines,
 			   "%s%s has no iSCSI in it: Linux would lose its disk. In the original: install open-iscsi, "
-			   "then update-initramfs -u.",
-			   lines->len ? "\n" : "", found->initrd);
+			   "then %s.",
+			   lines->len ? "\n" : "", found->initrd,
+			   found->by_dracut ? "make it anew, as README.md says for dracut" : "update-initramfs -u");
 	}
 }
 

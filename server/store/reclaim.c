@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "inventory/snapshot.h"
+#include "inventory/trash.h"
 #include "store/backend.h"
 #include "store/names.h"
 #include "store/private.h"
@@ -123,13 +124,26 @@ static int take_volume(void *arg, const struct volume *volume)
 	int err;
 
 	if (volume->kind == VOLUME_SYSTEM || !volume->object[0])
-		return 0;
+		return 0; /* its machine had it, or the trash has */
 	row = add_volume(r, volume);
 	if (!row)
 		return -ENOMEM;
 	snprintf(row->owner, sizeof(row->owner), "%s", volume->name);
 	err = attachment_each_machine(r->tx, volume->id, take_owner, row);
 	return err < 0 ? err : 0;
+}
+
+static int take_trash(void *arg, const struct trash_entry *entry)
+{
+	struct reclaim_volume *row;
+
+	if (!entry->system.object[0])
+		return 0;
+	row = add_volume(arg, &entry->system);
+	if (!row)
+		return -ENOMEM;
+	snprintf(row->owner, sizeof(row->owner), "%s", entry->name);
+	return 0;
 }
 
 /* After the volumes. */
@@ -161,6 +175,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 		err = machine_each(tx, take_machine, r);
 	if (!err)
 		err = volume_each(tx, take_volume, r);
+	if (!err)
+		err = trash_each(tx, take_trash, r);
 	if (!err)
 		err = snapshot_each(tx, 0, take_snapshot, r);
 	if (!err && r->version_files.failed)

@@ -69,10 +69,12 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 	else if (err == -EBUSY)
 		reason_set(
 			reason,
-			"%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it, and %u snapshots. "
-			"Move the machines to another version or reset them, and remove the volumes (sanbootctl volume list) and the "
-			"snapshots (sanbootctl machine snapshots M), first",
-			version->image, version->number, version->machines, version->volumes, version->snapshots);
+			"%s@%u is in use: %u machines were made from it, and %u shared volumes or CDs stand on it, and %u snapshots; "
+			"%u machines in the trash were. Move the machines to another version or reset them, and remove the volumes "
+			"(sanbootctl volume list), the snapshots (sanbootctl machine snapshots M) and what is in the trash "
+			"(sanbootctl machine trash list), first",
+			version->image, version->number, version->machines, version->volumes, version->snapshots,
+			version->trashed);
 	else
 		reason_set(reason, "%s@%u could not be removed: %s", version->image, version->number, strerror(-err));
 	return err;

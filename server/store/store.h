@@ -83,6 +83,17 @@ int store_import_cancel(struct store *store, uint64_t id, const char *actor, str
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
 
 /*
+ * The closed object of layer becomes a version, at once: image, number and source are given; file, format, size, inode, time
+ * and parent are set. Inside the write job that inserts it; store_promote_end once it is committed, or not. 0; -EMLINK: it
+ * lies on other layers (a copy without them can be promoted), or too deep; -EBUSY: it was not closed in order; -EEXIST: the
+ * file is there; others; with a sentence.
+ */
+int store_promote_object(struct store *store, const struct volume *layer, struct image_version *version,
+			 struct reason *reason);
+void store_promote_end(struct store *store, const struct image_version *version, bool committed);
+/* Takes the SHA-256 of a version that has none yet. May take long. 0; -ESTALE: it is not the file that was published. */
+int store_identify_version(struct store *store, const struct image_version *version);
+/*
  * Is the golden file what was published? Cheap when inode and mtime are unchanged; hashes otherwise. 0, -ESTALE
  * (changed), -ENOENT, with a sentence.
  */
@@ -131,6 +142,11 @@ const char *store_default_backend(const struct store *store);
  */
 int store_create_volume(struct store *store, struct volume *volume, const struct image_version *version,
 			const struct policy *policy, int64_t machine_hint, struct reason *reason);
+/*
+ * The object of volume takes the place of another one of its backend, under that one's name: both read the same. Who has
+ * that one open goes on with it. 0 or -errno with a sentence.
+ */
+int store_replace_object(struct store *store, const struct volume *volume, const char *object, struct reason *reason);
 /*
  * A closed volume is to have at least so many bytes (0: as it is), durably; what is added reads as zeroes. Never
  * shrinks. On a worker, or inside an inventory write job for one that was made there.

@@ -77,6 +77,28 @@ static int verify_hash(struct store *store, const struct image_version *version,
 	return 0;
 }
 
+int store_identify_version(struct store *store, const struct image_version *version)
+{
+	struct progress progress = { step, store };
+	char path[PATH_MAX], sha256[IDENTITY_TEXT];
+	struct stat st;
+	int fd = open(store_path(store, "images", version->file, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int err = fd < 0 || fstat(fd, &st) ? -errno : 0;
+
+	if (!err && (st.st_ino != version->inode || stat_mtime_ns(&st) != version->mtime_ns))
+		err = -ESTALE;
+	if (!err)
+		err = hash_file(fd, (uint64_t)st.st_size, hash_kind_for(fd, (uint64_t)st.st_size), &progress, sha256);
+	if (!err) {
+		struct identity taken = { version->id, sha256, version->inode, version->mtime_ns };
+
+		err = store_write(store, identity_store, &taken);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 /* Hashes, or takes the result of whoever did for the same inode and mtime. */
 static int verify_once(struct store *store, const struct image_version *version, int fd, const struct stat *st)
 {

@@ -191,6 +191,13 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 	return end_beside(store, backend, &made, volume, reason);
 }
 
+int store_replace_object(struct store *store, const struct volume *volume, const char *object, struct reason *reason)
+{
+	const struct store_backend *backend = backend_of(store, volume, reason);
+
+	return backend ? backend->replace(store, object, volume->object, reason) : -EINVAL;
+}
+
 int store_grow_volume(struct store *store, const struct volume *volume, uint64_t size_bytes, struct reason *reason)
 {
 	const struct store_backend *backend = backend_of(store, volume, reason);

@@ -168,9 +168,9 @@ class Client:
             raise Failed(f"{url}: {got.stderr.decode().strip()}")
         return got.stdout
 
-    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=12, again=False):
-        """What this firmware is told: the offer with a boot file, or in proxy mode what port 4011 then says."""
-        mac = b"\x52\x54\x00\xe3" + os.urandom(2)
+    def ask(self, arch, vendor="PXEClient", ipxe=None, proxy=False, seconds=12, again=False, mac=None):
+        """What this firmware is told: the offer with a boot file, or in proxy mode what port 4011 then says. mac: as text; else any."""
+        mac = bytes.fromhex(mac.replace(":", "")) if mac else b"\x52\x54\x00\xe3" + os.urandom(2)
         xid = os.urandom(4)
         with self.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as raw:
             raw.bind(("eth0", 0))
@@ -197,7 +197,7 @@ class Client:
             if again:
                 raise
             print(f"# {e}: asked again from the beginning", flush=True)
-            return self.ask(arch, vendor, ipxe, proxy, seconds, again=True)
+            return self.ask(arch, vendor, ipxe, proxy, seconds, again=True, mac=mac.hex(":"))
 
     def boot_server(self, mac, xid, arch, vendor, ipxe, offer, seconds):
         """The question to the boot server, port 4011."""

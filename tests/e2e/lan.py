@@ -5,7 +5,7 @@ Every test runs in network, mount and process namespaces without a name (enter()
 it, and two tests never meet. Inside, br0 is the LAN, the server is at .1, and /run is empty and private.
 Waiting is always for an event (a line on a console, a process that ends) with a limit, never for a guessed time.
 """
-import contextlib, ctypes, glob, os, re, shlex, shutil, signal, subprocess, sys, threading, time, traceback
+import contextlib, ctypes, fcntl, glob, os, re, shlex, shutil, signal, subprocess, sys, threading, time, traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -180,11 +180,17 @@ class Lan:
                                   "--dhcp-range=fd00:e2e::,ra-only,64", "--ra-param=br0,0,60", "--pid-file=", "--user=root",
                                   "--log-facility=-", f"--dhcp-leasefile={self.dir}/router6.leases"])
 
-    def tap(self):
+    def bridge(self, name):
+        """Another network, on which the server is not."""
+        sh(f"ip link add {name} type bridge forward_delay 0 stp_state 0")
+        sh(f"ip link set {name} up")
+        return name
+
+    def tap(self, bridge="br0"):
         self.taps += 1
         name = f"tap{self.taps}"
         sh(f"ip tuntap add dev {name} mode tap vnet_hdr")
-        sh(f"ip link set {name} master br0 up")
+        sh(f"ip link set {name} master {bridge} up")
         return name
 
     def neighbour(self, name, address, argv, bridge="br0"):
@@ -332,15 +338,27 @@ def true(got, what):
     return got
 
 
+# What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
+DEBIAN = {"debian.raw": [], "debian-dracut.raw": ["--initramfs", "dracut"]}
+
+
 def guest(name):
-    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or debian.raw (build-debian.sh), made where it is not there or is old."""
+    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or one of DEBIAN (build-debian.sh), made where it is not there or is old."""
     path = os.path.join(CACHE, name)
-    if name == "debian.raw":
-        script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
-        argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs"]
-        fresh = os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script)
-    else:
-        argv, fresh = [os.path.join(HERE, "make-guests.sh")], os.path.exists(path)
+    if name not in DEBIAN:
+        return _made(path, [os.path.join(HERE, "make-guests.sh")], os.path.exists(path))
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "debian.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)            # another test may want the same, or another of them
+        for each in dict.fromkeys((next(iter(DEBIAN)), name)):
+            path = os.path.join(CACHE, each)
+            script = os.path.join(TOP, "packaging", "golden", "build-debian.sh")
+            argv = [script, "--out", path, "--profile", "test", "--work", os.path.join(CACHE, "debian"), "--keep-rootfs", *DEBIAN[each]]
+            _made(path, argv, os.path.exists(path) and os.path.getmtime(path) > os.path.getmtime(script))
+    return path
+
+
+def _made(path, argv, fresh):
     if not fresh:
         # on the host: only there is the network that packages come from
         p = subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -35,10 +35,10 @@ def scripts_beside_loaders():
     for folder in {os.path.dirname(name) for name in LOADERS}:
         kind, text, _ = read_request(os.path.join(folder, "autoexec.ipxe"))
         equal(kind, 3, f"answer to {folder}/autoexec.ipxe")
-        true(text.startswith(b"#!ipxe\n") and f"chain --replace --autofree tftp://{t.lan.ip}/boot.ipxe".encode() in text, f"{folder}/autoexec.ipxe: {text!r}")
+        true(text.startswith(b"#!ipxe\n") and f"--replace --autofree tftp://{t.lan.ip}/boot.ipxe".encode() in text, f"{folder}/autoexec.ipxe: {text!r}")
         url = f"http://{t.lan.ip}:8080"
         text = client.fetch("/".join(filter(None, (url, "ipxe", folder, "autoexec.ipxe")))).decode()
-        true(text.startswith("#!ipxe\n") and f"chain --replace --autofree {url}/boot.ipxe" in text, f"{folder}/autoexec.ipxe by HTTP: {text!r}")
+        true(text.startswith("#!ipxe\n") and f"--replace --autofree {url}/boot.ipxe" in text, f"{folder}/autoexec.ipxe by HTTP: {text!r}")
     for name in LOADERS:
         equal(read_request(name)[:2], (3, name.encode()), name)
     for name in ("nothing.ipxe", "arm64/nothing.ipxe", "x86_64/autoexec.ipxe"):

@@ -12,7 +12,8 @@ class VM:
     """A diskless machine. Its console can be waited for and written to."""
 
     def __init__(self, lan, number, uefi=False, rom=None, nic="virtio-net-pci", mem=None, mac=None, uuid=None, serial=None,
-                 name=None, action="", reboot=True, args=(), start=True):
+                 name=None, action="", reboot=True, args=(), start=True, first=None):
+        """first: (bridge, MAC) of another card, which stands and boots before its own."""
         self.lan, self.uefi = lan, uefi
         self.name = name or f"vm{number}"
         self.mac = mac or f"52:54:00:e2:00:{number:02x}"
@@ -20,13 +21,15 @@ class VM:
         self.mem = mem or (320 if uefi else 128)
         self.tapdev = lan.tap()
         self.qmp_path = f"/run/{self.name}.qmp"               # not in lan.dir: the path of a socket has at most 107 bytes
+        before = ["-netdev", f"tap,id=n1,ifname={lan.tap(first[0])},script=no,downscript=no",
+                  "-device", f"{nic},netdev=n1,mac={first[1]},bootindex=1"] if first else []
         rom = {None: "", "none": ",romfile="}.get(rom, f",romfile={rom}")
         esc = lambda s: s.replace(",", ",,")
         self.argv = [QEMU, "-name", self.name, "-accel", "tcg,thread=multi,tb-size=128", "-machine", "q35",
                      "-cpu", "Nehalem", "-smp", "1", "-m", str(self.mem), "-nodefaults", "-nographic",
                      "-serial", "stdio", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
-                     "-netdev", f"tap,id=n0,ifname={self.tapdev},script=no,downscript=no",
-                     "-device", f"{nic},netdev=n0,mac={self.mac},bootindex=1{rom}",
+                     *before, "-netdev", f"tap,id=n0,ifname={self.tapdev},script=no,downscript=no",
+                     "-device", f"{nic},netdev=n0,mac={self.mac},bootindex={2 if first else 1}{rom}",
                      "-device", "virtio-rng-pci", "-uuid", self.uuid,
                      "-smbios", f"type=1,serial={serial or self.name}", "-boot", "strict=on"]
         if action:

@@ -15,9 +15,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -33,7 +31,7 @@ struct answer_values {
 	char initiator[IQN_MAX_TEXT];
 	char where[160], since[32];
 	char cmdline[ENTRY_LINE_TEXT + ENTRY_FILES_MAX * (ENTRY_PLACE_TEXT + 8)];
-	char kernel[URL_TEXT], item[NAME_MAX_TEXT + 8], timeout[16];
+	char kernel[URL_TEXT], shim[URL_TEXT], item[NAME_MAX_TEXT + 8], timeout[16];
 	struct buf uris, cd, files, names, items, titles; /* lists */
 };
 
@@ -49,6 +47,7 @@ static const struct {
 	[DECIDE_ENTRY_DISK] = { "wait-entry.ipxe", BOOT_ENTRY },
 	[DECIDE_DENY] = { "denied.ipxe", BOOT_DENIED },
 	[DECIDE_WAIT_STRANGER] = { "wait-neighbour.ipxe", BOOT_WAIT },
+	[DECIDE_WAIT_NAMELESS] = { "wait-shared.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_CONFLICT] = { "wait-conflict.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_SWAP] = { "wait-swap.ipxe", BOOT_WAIT },
 	[DECIDE_WAIT_FAILED] = { "wait-failed.ipxe", BOOT_WAIT },
@@ -130,78 +129,36 @@ static void answer_lookup(struct answer_values *a, const struct lookup *lookup)
 
 /* ---- the disk ---- */
 
-/* The LUN is in hexadecimal (RFC 4173 §5). */
-static void add_uri(struct answer_values *a, const char *server, unsigned port, const char *iqn)
+/* Several become several targets in the iBFT: only where a person asks for that. The LUN is in hexadecimal (RFC 4173 §5). */
+static void answer_uris(struct answer_values *a, const struct portals_offer *offer, const char *iqn)
 {
-	char uri[IQN_MAX_TEXT + 300];
-	const char *found;
-	size_t len = (size_t)snprintf(uri, sizeof(uri), "iscsi:%s::%u:0:%s", server, port, iqn);
-	unsigned count = 1;
+	for (unsigned i = 0; i < offer->count; i++) {
+		const struct offered_portal *portal = &offer->list[i];
 
-	for (const char *at = buf_text(&a->uris); (at = strchr(at, ' ')); at++)
-		count++;
-	found = strstr(buf_text(&a->uris), uri);
-	if (count >= BOOT_URIS_MAX || (found && (found[len] == ' ' || !found[len])))
-		return;
-	buf_printf(&a->uris, "%s%s", a->uris.len ? " " : "", uri);
-	if (a->cd_lun)
-		buf_printf(&a->cd, "%siscsi:%s::%u:%x:%s", a->cd.len ? " " : "", server, port, a->cd_lun, iqn);
-}
-
-/* What a portal on all addresses is reached by. */
-static void add_own_addresses(struct answer_values *a, unsigned port, const char *iqn)
-{
-	struct ifaddrs *list, *at;
-	char text[INET_ADDRSTRLEN];
-
-	if (getifaddrs(&list))
-		return;
-	for (at = list; at; at = at->ifa_next) {
-		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
-		    (at->ifa_flags & IFF_LOOPBACK))
-			continue;
-		inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr, text, sizeof(text));
-		add_uri(a, text, port, iqn);
-	}
-	freeifaddrs(list);
-}
-
-/*
- * The address that it reached comes first. Several become several targets in the iBFT: only where a person asks
- * for that.
- */
-static void answer_uris(struct boot *boot, struct answer_values *a, const char *server, const struct machine *machine)
-{
-	add_uri(a, server, boot->iscsi_port, machine->iqn);
-	for (unsigned i = 0; machine->multipath && !boot->advertise[0] && i < boot->portal_count; i++) {
-		const struct sockaddr_in *addr = (const void *)&boot->portals[i].addr;
-		char text[INET_ADDRSTRLEN];
-
-		if (addr->sin_family == AF_INET && addr->sin_addr.s_addr != htonl(INADDR_ANY))
-			add_uri(a, inet_ntop(AF_INET, &addr->sin_addr, text, sizeof(text)),
-				endpoint_port(&boot->portals[i]), machine->iqn);
-		else if (addr->sin_family == AF_INET)
-			add_own_addresses(a, endpoint_port(&boot->portals[i]), machine->iqn);
+		buf_printf(&a->uris, "%siscsi:%s::%u:0:%s", i ? " " : "", portal->host, portal->port, iqn);
+		if (a->cd_lun)
+			buf_printf(&a->cd, "%siscsi:%s::%u:%x:%s", i ? " " : "", portal->host, portal->port, a->cd_lun,
+				   iqn);
 	}
 	a->v.value[VAR_URIS] = buf_text(&a->uris);
 	a->v.value[VAR_CD] = a->cd_lun ? buf_text(&a->cd) : NULL;
 }
 
 /* What leads to the disk. Under auth=none no secret leaves the server. */
-static void answer_target(struct boot *boot, struct answer_values *a, const struct answer_facts *facts)
+static void answer_target(struct answer_values *a, const struct answer_facts *facts)
 {
 	const struct lookup *lookup = facts->lookup;
 	enum auth_kind auth = enrol_auth(&lookup->machine, &lookup->policy);
 	const char **v = a->v.value;
 
-	snprintf(a->port, sizeof(a->port), "%u", boot->iscsi_port);
+	snprintf(a->port, sizeof(a->port), "%u", facts->offer->list[0].port);
 	a->cd_lun = lookup->want.cd_lun;
 	enrol_initiator(lookup->machine.iqn, a->initiator);
-	v[VAR_SERVER] = boot->advertise[0] ? boot->advertise : facts->asker->server;
+	v[VAR_SERVER] = facts->offer->list[0].host;
 	v[VAR_PORT] = a->port;
 	v[VAR_IQN] = lookup->machine.iqn;
 	v[VAR_INITIATOR] = a->initiator;
-	answer_uris(boot, a, v[VAR_SERVER], &lookup->machine);
+	answer_uris(a, facts->offer, lookup->machine.iqn);
 	v[VAR_NO_GATEWAY] = lookup->machine.no_gateway ? "1" : NULL;
 	if (auth == AUTH_NONE)
 		return;
@@ -243,6 +200,9 @@ static void answer_entry(struct answer_values *a, const struct asker *asker, con
 	v[VAR_URL] = entry->url;
 	if (entry->kernel[0])
 		v[VAR_KERNEL] = place_url(asker, entry->kernel, a->kernel);
+	/* Who has Secure Boot has an iPXE that knows the command. */
+	if (entry->shim[0] && asker->secure_boot == TOLD_ON)
+		v[VAR_SHIM] = place_url(asker, entry->shim, a->shim);
 	buf_init(&line, sizeof(a->cmdline));
 	for (unsigned i = 0; i < entry->file_count; i++) {
 		const char *name = base_name(entry->files[i]);
@@ -374,7 +334,7 @@ static const char *answer_fill(struct boot *boot, const struct answer_facts *fac
 		a->v.value[VAR_SINCE] = a->since;
 	}
 	if (facts->decision == DECIDE_ENROL || decision_opens_disk(facts->decision))
-		answer_target(boot, a, facts);
+		answer_target(a, facts);
 	if (facts->decision == DECIDE_MENU)
 		answer_menu(boot, a, lookup);
 	if (answer_uses_up_once(facts))

@@ -4,6 +4,7 @@
 #define BOOT_ANSWER_H
 
 #include "lookup.h"
+#include "boot/portals.h"
 #include "boot/progress/turns.h"
 
 struct answer_facts {
@@ -12,7 +13,8 @@ struct answer_facts {
 	enum decision decision;
 	const char *reason; /* NULL, or why */
 	const struct boot_session *running;
-	const struct turn *turn; /* NULL: it does not wait for its turn */
+	const struct turn *turn;	   /* NULL: it does not wait for its turn */
+	const struct portals_offer *offer; /* where its disk is */
 };
 
 void answer_make(struct boot *boot, const struct answer_facts *facts, struct boot_answer *answer);

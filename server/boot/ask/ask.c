@@ -60,6 +60,36 @@ static void ask_choose(const char *choose, char out[NAME_MAX_TEXT + 8])
 		snprintf(out, NAME_MAX_TEXT + 8, "%.*s", NAME_MAX_TEXT + 7, choose);
 }
 
+static enum told ask_told(const char *text)
+{
+	return !strcmp(text, "1") ? TOLD_ON : !strcmp(text, "0") ? TOLD_OFF : TOLD_UNKNOWN;
+}
+
+/* The others: once each, and none that is no MAC. */
+static void ask_cards(const struct boot_ask *ask, struct asker *asker)
+{
+	char text[sizeof(ask->cards)], mac[PARSE_MAC_TEXT], *rest = text, *one;
+	size_t len = 0;
+
+	snprintf(text, sizeof(text), "%s", ask->cards);
+	while ((one = strsep(&rest, ","))) {
+		if (!parse_mac(one, mac) || !strcmp(mac, asker->mac) || strstr(asker->cards, mac) ||
+		    len + PARSE_MAC_TEXT + 1 > sizeof(asker->cards))
+			continue;
+		len += (size_t)snprintf(asker->cards + len, sizeof(asker->cards) - len, "%s%s", len ? "," : "", mac);
+	}
+}
+
+static void ask_hardware(const struct boot_ask *ask, struct asker *asker)
+{
+	parse_clean_text(ask->board_serial, asker->board_serial, sizeof(asker->board_serial));
+	if (parse_serial_is_placeholder(asker->board_serial))
+		asker->board_serial[0] = '\0';
+	asker->secure_boot = ask_told(ask->secure_boot);
+	asker->setup_mode = ask_told(ask->setup_mode);
+	ask_cards(ask, asker);
+}
+
 bool ask_check(const struct boot_ask *ask, struct asker *asker, struct reason *reason)
 {
 	uint64_t attempt = 0;
@@ -78,8 +108,10 @@ bool ask_check(const struct boot_ask *ask, struct asker *asker, struct reason *r
 	ask_error(ask->error, asker->error);
 	ask_choose(ask->choose, asker->choose);
 	ask_identity(ask, asker);
-	if (parse_mac(ask->mac, asker->mac))
+	if (parse_mac(ask->mac, asker->mac)) {
+		ask_hardware(ask, asker);
 		return true;
+	}
 	parse_clean_text(ask->mac, shown, sizeof(shown));
 	if (shown[0])
 		reason_set(reason,

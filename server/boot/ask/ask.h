@@ -15,7 +15,10 @@ struct asker {
 	char product[SERIAL_TEXT];	/* manufacturer and product, for people */
 	char error[32];			/* errno of a failed sanboot: hex digits and 'x' only; "" none */
 	char choose[NAME_MAX_TEXT + 8]; /* of its menu: disk, local, image:NAME, entry:NAME; "" nothing */
-	unsigned attempt;		/* how often its script has asked again */
+	char board_serial[SERIAL_TEXT]; /* for people */
+	enum told secure_boot, setup_mode;
+	char cards[CARDS_TEXT]; /* MACs of its other network cards, by commas */
+	unsigned attempt;	/* how often its script has asked again */
 	enum ask_platform platform;
 	char client[PARSE_ENDPOINT_TEXT]; /* its address without a port; "" where the caller did not know */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address that it reached, without a port */

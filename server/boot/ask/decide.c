@@ -11,7 +11,7 @@
 enum condition { ANY, NO, YES };
 
 struct rule {
-	enum condition stranger, known, conflict, twin, denied, failed, running, full, image, no_space;
+	enum condition stranger, nameless, known, conflict, twin, denied, failed, running, full, image, no_space;
 	unsigned want;	/* bits 1 << enum decide_want; 0: any */
 	unsigned enrol; /* bits 1 << enum enrol_kind; 0: any */
 	enum decision decision;
@@ -23,6 +23,7 @@ enum { IF_DENY = 1 << ENROL_DENY, IF_APPROVE = 1 << ENROL_APPROVE };
 
 static const struct rule rules[] = {
 	{ .stranger = YES, .decision = DECIDE_WAIT_STRANGER },
+	{ .nameless = YES, .decision = DECIDE_WAIT_NAMELESS },
 	/* The MAC is a machine's. A person's "no" concerns the hardware that came with its MAC, not the machine. */
 	{ .known = YES, .conflict = YES, .denied = YES, .decision = DECIDE_DENY },
 	{ .known = YES, .conflict = YES, .decision = DECIDE_WAIT_CONFLICT },
@@ -52,11 +53,11 @@ static bool holds(enum condition condition, bool fact)
 
 static bool rule_holds(const struct rule *r, const struct decide_facts *f)
 {
-	return holds(r->stranger, f->stranger) && holds(r->known, f->known) && holds(r->conflict, f->conflict) &&
-	       holds(r->twin, f->twin) && holds(r->denied, f->denied) && holds(r->failed, f->failed) &&
-	       holds(r->running, f->running) && holds(r->full, f->full) && holds(r->image, f->image) &&
-	       holds(r->no_space, f->no_space) && (!r->want || (r->want & 1u << f->want)) &&
-	       (!r->enrol || (r->enrol & 1u << f->enrol));
+	return holds(r->stranger, f->stranger) && holds(r->nameless, f->nameless) && holds(r->known, f->known) &&
+	       holds(r->conflict, f->conflict) && holds(r->twin, f->twin) && holds(r->denied, f->denied) &&
+	       holds(r->failed, f->failed) && holds(r->running, f->running) && holds(r->full, f->full) &&
+	       holds(r->image, f->image) && holds(r->no_space, f->no_space) &&
+	       (!r->want || (r->want & 1u << f->want)) && (!r->enrol || (r->enrol & 1u << f->enrol));
 }
 
 enum decision decide(const struct decide_facts *facts)
@@ -87,6 +88,7 @@ const char *decision_name(enum decision decision)
 		[DECIDE_ENTRY_DISK] = "boots an entry",
 		[DECIDE_DENY] = "refused",
 		[DECIDE_WAIT_STRANGER] = "for the neighbour table",
+		[DECIDE_WAIT_NAMELESS] = "for a network card of its own",
 		[DECIDE_WAIT_CONFLICT] = "for a person: conflict",
 		[DECIDE_WAIT_SWAP] = "for a person: swap",
 		[DECIDE_WAIT_FAILED] = "for a person: its disk failed",

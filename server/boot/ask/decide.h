@@ -17,7 +17,8 @@ struct decide_facts {
 	bool stranger; /* the asker is on-link and the neighbour table does not show the claimed MAC for its address */
 	bool known;    /* the MAC belongs to a machine */
 	bool conflict; /* known, but that machine has another UUID */
-	bool twin; /* not known, but its UUID or serial belongs to a machine, and nothing speaks against that (twin.h) */
+	bool nameless; /* the MAC is shared by several machines, and this one tells no UUID of its own */
+	bool twin; /* not known, but its UUID, serial or another card is a machine's, and nothing speaks against that (twin.h) */
 	bool denied;	       /* a person said no to this MAC */
 	enum decide_want want; /* known */
 	bool failed;	       /* known: its disk failed */
@@ -37,6 +38,7 @@ enum decision {
 	DECIDE_ENTRY_DISK, /* with the pending boot's secret */
 	DECIDE_DENY,	   /* say so, and boot from its own disk */
 	DECIDE_WAIT_STRANGER,
+	DECIDE_WAIT_NAMELESS,
 	DECIDE_WAIT_CONFLICT,
 	DECIDE_WAIT_SWAP,
 	DECIDE_WAIT_FAILED,

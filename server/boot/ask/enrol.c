@@ -99,7 +99,7 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 		.mode = e->policy->mode,
 		.auth = AUTH_POLICY,
 		.created_ms = now,
-		.seen_ms = now,
+		.seen_ms = e->unasked ? 0 : now,
 		.system = e->made,
 	};
 	secret_text(id, BOOT_SHORT_ID);
@@ -108,6 +108,10 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", e->asker->uuid);
 	snprintf(machine->serial, sizeof(machine->serial), "%s", e->asker->serial);
 	snprintf(machine->product, sizeof(machine->product), "%s", e->asker->product);
+	snprintf(machine->board_serial, sizeof(machine->board_serial), "%s", e->asker->board_serial);
+	snprintf(machine->cards, sizeof(machine->cards), "%s", e->asker->cards);
+	machine->secure_boot = e->asker->secure_boot;
+	machine->setup_mode = e->asker->setup_mode;
 	int err = enrol_free_address(tx, e->address, machine->address);
 
 	if (err)
@@ -125,7 +129,7 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 
 	if (!err)
 		err = machine_insert(tx, machine, e->asker->mac);
-	if (!err)
+	if (!err && !e->unasked)
 		err = enrol_issue_boot(tx, machine->id, e->asker->mac, e->asker->client, &pending);
 	if (!err)
 		err = enrol_forget_waiting(tx, e->asker->mac);

@@ -15,6 +15,7 @@ struct enrolment {
 	const struct image_version *version;
 	const struct policy *policy;
 	const char *actor;
+	bool unasked;	    /* a person adds it: nobody has seen it, so it has no boot yet */
 	struct volume made; /* out: its object was made, and is to be deleted where the job fails; object "": none */
 };
 

@@ -58,7 +58,8 @@ static int lookup_known(struct boot *boot, struct inventory_tx *tx, const struct
 static int lookup_unknown(struct inventory_tx *tx, struct asker *asker, struct lookup *lookup)
 {
 	unsigned count = 0;
-	int err = twin_find(tx, asker, lookup->running_id, &lookup->proofs, &lookup->machine, &lookup->facts.twin);
+	int err = twin_find(tx, asker, lookup->running_id, &lookup->proofs, &lookup->machine, &lookup->facts.twin,
+			    lookup->card);
 
 	/* Whether the machine in question runs says much. */
 	if (!err && lookup->facts.twin)
@@ -85,6 +86,16 @@ static void lookup_clear(struct lookup *lookup)
 	explicit_bzero(&given, sizeof(given)); /* secrets */
 }
 
+/* A shared MAC is a machine's only together with its UUID. */
+static int lookup_machine(struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
+{
+	int err = lookup_absent(machine_identify(tx, asker->mac, asker->uuid, &lookup->machine, &lookup->shared),
+				&lookup->facts.known);
+
+	lookup->facts.nameless = lookup->shared && !asker->uuid[0];
+	return err;
+}
+
 int lookup_make(struct boot *boot, struct inventory_tx *tx, struct asker *asker, struct lookup *lookup)
 {
 	int err;
@@ -96,7 +107,7 @@ int lookup_make(struct boot *boot, struct inventory_tx *tx, struct asker *asker,
 	if (!err)
 		err = lookup_absent(waiting_by_mac(tx, asker->mac, &lookup->waiting), &lookup->waits);
 	if (!err)
-		err = lookup_absent(machine_by_mac(tx, asker->mac, &lookup->machine), &lookup->facts.known);
+		err = lookup_machine(tx, asker, lookup);
 	if (err)
 		return err;
 	lookup->facts.enrol = lookup->policy.enrol;

@@ -14,6 +14,7 @@ struct lookup {
 	struct policy policy;
 	struct machine machine;	      /* facts.known: its own; facts.twin: the one in question; else id 0 */
 	struct image_version version; /* known: what its child was made from; else what a new one gets; id 0: none */
+	bool shared;		      /* the MAC is one of several machines, and so has no address of its own */
 	bool waits;
 	struct waiting waiting;		      /* its row, where waits */
 	struct machine_boot current, pending; /* of machine; number 0: none */
@@ -21,6 +22,7 @@ struct lookup {
 	struct want want;		      /* known */
 	int64_t probed_id,
 		running_id;	   /* the machine that was asked whether it runs, and the same if it does; 0: none */
+	char card[PARSE_MAC_TEXT]; /* facts.twin: the network card that says so; "": its UUID or serial number */
 	struct twin_proofs proofs; /* of what asker had in common with others; taken out of it */
 };
 

@@ -38,10 +38,8 @@ static void taken_finish(struct taken *taken, int err)
 
 static int taken_check(struct taken *taken, struct inventory_tx *tx, struct machine *machine)
 {
-	int err = machine_by_mac(tx, taken->mac, machine);
+	int err = machine_by_token(tx, taken->mac, taken->token, machine);
 
-	if (!err && (!machine->boot_once_token[0] || strcmp(machine->boot_once_token, taken->token)))
-		err = -ENOENT;
 	if (!err)
 		taken->fresh = machine->boot_once[0];
 	return err;

@@ -67,6 +67,8 @@ static const char *request_reason(struct ask_request *r)
 		return r->lookup.machine.system.state_reason;
 	case DECIDE_WAIT_SPACE:
 		return r->reason.text;
+	case DECIDE_WAIT_SWAP:
+		return r->lookup.card[0] ? r->lookup.card : NULL;
 	case DECIDE_SERVE:
 	case DECIDE_ENTRY_DISK:
 		/* It failed, and comes back: its screen says what only the server knows. */
@@ -99,14 +101,25 @@ static void request_note_error(struct ask_request *r)
 		  "iPXE could not boot %s: https://ipxe.org/%s (attempt %u)", what, r->asker.error, r->asker.attempt);
 }
 
+static void request_note_portals(struct ask_request *r, const struct portals_offer *offer)
+{
+	if (offer->left_out[0] &&
+	    presence_event_due(&r->boot->presence, r->lookup.machine.id, PRESENCE_PORTALS, 1, 60000))
+		boot_note(r->boot, "warning", "portal-left-out", "server", r->lookup.machine.id,
+			  "its script names %u portal%s and leaves out %s", offer->count, offer->count == 1 ? "" : "s",
+			  offer->left_out);
+}
+
 /* It has its script, or it was here and waits. A stranger proves nothing. */
-static void request_note_stage(struct ask_request *r, const struct boot_answer *answer)
+static void request_note_stage(struct ask_request *r, const struct boot_answer *answer,
+			       const struct portals_offer *offer)
 {
 	if (r->lookup.facts.stranger)
 		return;
 	if (answer->outcome == BOOT_SANBOOT || (r->decision == DECIDE_ENTRY_DISK && answer->outcome == BOOT_ENTRY)) {
 		progress_script(r->boot, r->lookup.machine.id, r->lookup.pending.number, r->asker.mac, r->asker.client,
-				&r->lookup.version);
+				&r->lookup.version, offer);
+		request_note_portals(r, offer);
 		return;
 	}
 	progress_waits(r->boot, r->lookup.facts.known && !r->lookup.facts.conflict ? r->lookup.machine.id : 0,
@@ -116,8 +129,10 @@ static void request_note_stage(struct ask_request *r, const struct boot_answer *
 static void request_answer(struct ask_request *r)
 {
 	struct boot_answer answer = { 0 };
+	struct portals_offer offer;
 	struct answer_facts facts = {
 		.asker = &r->asker,
+		.offer = &offer,
 		.lookup = &r->lookup,
 		.decision = r->decision,
 		.reason = request_reason(r),
@@ -126,9 +141,10 @@ static void request_answer(struct ask_request *r)
 	};
 
 	request_note_error(r);
+	portals_offer(r->boot, r->asker.server, &r->lookup.machine, &offer);
 	buf_init(&answer.script, 1u << 16);
 	answer_make(r->boot, &facts, &answer);
-	request_note_stage(r, &answer);
+	request_note_stage(r, &answer, &offer);
 	log_debug("boot: %s at %s: %s", r->asker.mac, r->asker.client, boot_outcome_name(answer.outcome));
 	request_finish(r, &answer);
 }

@@ -16,6 +16,27 @@ static bool request_verified_address(const struct ask_request *r)
 	return r->neighbour == NEIGHBOUR_MATCH;
 }
 
+/*
+ * Facts that may change from boot to boot: true where one is told for the first time; a change is written with what is written
+ * anyway, once for each boot and each minute.
+ */
+static bool request_learn_facts(const struct ask_request *r, struct machine *machine)
+{
+	const struct asker *asker = &r->asker;
+	bool first = (asker->secure_boot && !machine->secure_boot) || (asker->setup_mode && !machine->setup_mode) ||
+		     (asker->board_serial[0] && !machine->board_serial[0]) || (asker->cards[0] && !machine->cards[0]);
+
+	if (asker->secure_boot)
+		machine->secure_boot = asker->secure_boot;
+	if (asker->setup_mode)
+		machine->setup_mode = asker->setup_mode;
+	if (asker->board_serial[0])
+		memcpy(machine->board_serial, asker->board_serial, sizeof(machine->board_serial));
+	if (asker->cards[0])
+		memcpy(machine->cards, asker->cards, sizeof(machine->cards));
+	return first;
+}
+
 /* What a known machine tells that the inventory does not know yet. */
 static bool request_learn(const struct ask_request *r, struct machine *machine)
 {
@@ -33,13 +54,13 @@ static bool request_learn(const struct ask_request *r, struct machine *machine)
 		memcpy(machine->product, r->asker.product, sizeof(machine->product));
 		changed = true;
 	}
-	return changed;
+	return request_learn_facts(r, machine) || changed;
 }
 
 static bool request_wants_address(const struct ask_request *r)
 {
-	return !r->lookup.machine.address[0] && r->asker.client[0] && !strchr(r->asker.client, ':') &&
-	       request_verified_address(r);
+	return !r->lookup.shared && !r->lookup.machine.address[0] && r->asker.client[0] &&
+	       !strchr(r->asker.client, ':') && request_verified_address(r);
 }
 
 /* It waited, and need not any more. A person's "no" stays: it concerned other hardware with this MAC. */
@@ -139,10 +160,11 @@ static int request_waiting_event(struct ask_request *r, struct inventory_tx *tx,
 
 	return event_add(tx, odd || bad ? "warning" : "info", bad && reason == WAIT_NO_SPACE ? "no-space" : "waiting",
 			 "machine", lookup->machine.id, odd ? lookup->machine.name : "",
-			 "%s%s%s waits (%s), number %lld%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
+			 "%s%s%s waits (%s), number %lld%s%s%s%s", r->asker.mac, r->asker.client[0] ? " at " : "",
 			 r->asker.client, waiting_reason_name(reason), (long long)lookup->waiting.number,
 			 reason == WAIT_NO_SPACE && r->reason.text[0] ? ": " : "",
-			 reason == WAIT_NO_SPACE ? r->reason.text : "");
+			 reason == WAIT_NO_SPACE ? r->reason.text : "",
+			 lookup->card[0] ? ": another network card of it is " : "", lookup->card);
 }
 
 static int request_write_waiting(struct ask_request *r, struct inventory_tx *tx, enum waiting_reason reason)
@@ -156,6 +178,7 @@ static int request_write_waiting(struct ask_request *r, struct inventory_tx *tx,
 	memcpy(row.uuid, r->asker.uuid, sizeof(row.uuid));
 	memcpy(row.serial, r->asker.serial, sizeof(row.serial));
 	memcpy(row.product, r->asker.product, sizeof(row.product));
+	memcpy(row.cards, r->asker.cards, sizeof(row.cards));
 	memcpy(row.address, r->asker.client, sizeof(row.address));
 	row.reason = reason;
 	row.machine_id = lookup->machine.id;

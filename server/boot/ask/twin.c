@@ -76,14 +76,104 @@ static int twin_find_by(struct inventory_tx *tx, struct asker *asker, enum hardw
 	return 0;
 }
 
+/* ---- network cards ---- */
+
+/* Another real UUID is another machine, unless the serial number says that it is the same with a new board. */
+static bool twin_card_contradicts(const struct asker *asker, const struct machine *machine, int64_t running_id)
+{
+	bool same_serial = asker->serial[0] && !strcmp(asker->serial, machine->serial);
+	char why[sizeof(((struct twin_proof *)0)->why)];
+
+	return (twin_differs(asker->uuid, machine->uuid) && !same_serial) ||
+	       twin_contradicts(asker, HARDWARE_UUID, machine, running_id, why);
+}
+
+/* The MAC at *list, which goes on behind it; false: no more. */
+static bool next_card(const char **list, char card[PARSE_MAC_TEXT])
+{
+	size_t len = strcspn(*list, ",");
+
+	if (!len || len >= PARSE_MAC_TEXT)
+		return false;
+	memcpy(card, *list, len);
+	card[len] = '\0';
+	*list += len + ((*list)[len] == ',');
+	return true;
+}
+
+static int twin_try_card(struct asker *asker, int err, int64_t running_id, const struct machine *candidate,
+			 struct machine *machine, bool *found)
+{
+	if (err)
+		return err == -ENOENT || err == -ENOTUNIQ ? 0 : err;
+	*found = !twin_card_contradicts(asker, candidate, running_id);
+	if (*found)
+		*machine = *candidate;
+	return 0;
+}
+
+static int twin_find_by_card(struct inventory_tx *tx, struct asker *asker, int64_t running_id, struct machine *machine,
+			     bool *found, char card[PARSE_MAC_TEXT])
+{
+	const char *list = asker->cards;
+	struct machine candidate;
+	bool shared = false;
+	int err = 0;
+
+	while (!err && !*found && next_card(&list, card)) {
+		err = machine_identify(tx, card, "", &candidate, &shared);
+		err = twin_try_card(asker, err, running_id, &candidate, machine, found);
+	}
+	if (err || *found)
+		return err;
+	memcpy(card, asker->mac, PARSE_MAC_TEXT);
+	err = machine_by_card(tx, card, &candidate);
+	return twin_try_card(asker, err, running_id, &candidate, machine, found);
+}
+
+struct card_search {
+	const char *cards;
+	char *card;
+};
+
+static int find_card(void *arg, const char *mac)
+{
+	struct card_search *search = arg;
+
+	if (!strstr(search->cards, mac))
+		return 0;
+	memcpy(search->card, mac, PARSE_MAC_TEXT);
+	return 1;
+}
+
+int twin_find_card(struct inventory_tx *tx, const struct machine *machine, const char *mac, const char *cards,
+		   char card[PARSE_MAC_TEXT])
+{
+	struct card_search search = { .cards = cards, .card = card };
+	int err;
+
+	card[0] = '\0';
+	if (strstr(machine->cards, mac)) {
+		memcpy(card, mac, PARSE_MAC_TEXT);
+		return 0;
+	}
+	err = machine_each_mac(tx, machine->id, MAC_OWN, find_card, &search);
+	return err < 0 ? err : 0;
+}
+
 int twin_find(struct inventory_tx *tx, struct asker *asker, int64_t running_id, struct twin_proofs *proofs,
-	      struct machine *machine, bool *found)
+	      struct machine *machine, bool *found, char card[PARSE_MAC_TEXT])
 {
 	int err = 0;
 
 	*found = false;
+	card[0] = '\0';
 	for (int id = HARDWARE_UUID; id <= HARDWARE_SERIAL && !err && !*found; id++)
 		err = twin_find_by(tx, asker, (enum hardware_id)id, running_id, &proofs->of[id], machine, found);
+	if (!err && !*found)
+		err = twin_find_by_card(tx, asker, running_id, machine, found, card);
+	if (!*found)
+		card[0] = '\0';
 	return err;
 }
 

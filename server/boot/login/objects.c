@@ -118,7 +118,7 @@ static void look_at(struct objects *o, const struct open_object *object)
 		tell(o, object, "disk-rebased", reason.text, "It is in use, and will be refused at its next boot");
 	else if (version && (err = store_verify_version(store, version, &reason)))
 		tell(o, object, err == -ESTALE ? "golden-changed" : "golden-unusable", reason.text,
-		     "Who runs goes on with the old file; new logins are refused");
+		     "New logins are refused. Who runs goes on with the old file or, where it was changed in its place, with what is there now: shut those machines down");
 }
 
 static void look(struct pool_job *job)

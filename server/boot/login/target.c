@@ -16,6 +16,7 @@
 #include "boot/ask/want.h"
 #include "boot/progress/progress.h"
 #include "resume.h"
+#include "restore_point.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -99,7 +100,8 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
-	presence_set_ephemeral(&find->boot->presence, machine->id, machine->mode == MODE_EPHEMERAL);
+	presence_set_begins_closed(&find->boot->presence, machine->id,
+				   machine->mode == MODE_EPHEMERAL || restore_points_of(machine, &policy));
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -274,7 +276,7 @@ static int begin_renew_system(struct target_begin *begin, struct inventory_tx *t
 		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->system.version_id, &version);
 	if (err)
 		return err;
-	/* iSCSI closes it first: is_ephemeral told it so. */
+	/* iSCSI closes it first: boot_target_begin_needs_closed told it so. */
 	if (!disks_is_closed(&begin->boot->disks, machine->system.id))
 		return reason_refuse(&begin->reason, -EBUSY, "the disk of %s is still open", machine->name);
 	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up,
@@ -333,6 +335,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 			   machine.name);
 	if (!err && (machine.mode == MODE_EPHEMERAL || begin->version_id))
 		err = begin_renew_system(begin, tx, &machine);
+	else if (!err)
+		err = boot_take_restore_point(begin->boot, tx, &machine, begin->number, &begin->made);
 	machine.seen_ms = time_unix_ms();
 	if (!err)
 		err = machine_update(tx, &machine);
@@ -342,7 +346,9 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
 				"boot %llu has begun%s", (unsigned long long)begin->number,
-				begin->made.object[0] ? ", with a new disk" : "");
+				begin->given_up.object[0] ? ", with a new disk" :
+				begin->made.object[0]	  ? "; its disk before that is a restore point" :
+							    "");
 	return err;
 }
 
@@ -385,9 +391,9 @@ bool boot_volume_is_closed(struct boot *boot, int64_t volume_id)
 	return disks_is_closed(&boot->disks, volume_id);
 }
 
-bool boot_target_is_ephemeral(struct boot *boot, int64_t machine_id)
+bool boot_target_begin_needs_closed(struct boot *boot, int64_t machine_id)
 {
-	return presence_ephemeral(&boot->presence, machine_id);
+	return presence_begins_closed(&boot->presence, machine_id);
 }
 
 void boot_target_session(struct boot *boot, int64_t machine_id, const struct boot_session *session,

@@ -134,14 +134,28 @@ void boot_volume_unhold(struct target_volume *v)
 
 /* ---- preparing ---- */
 
-/* Invariant 7: never boot from what is not what was published. */
+static int read_parent(struct inventory_tx *tx, void *arg)
+{
+	struct image_version *version = arg;
+
+	return version_by_id(tx, version->parent_id, version);
+}
+
+/* Invariant 7: never boot from what is not what was published, nor from what stands on such a thing. */
 static int verify(struct target_volume *v)
 {
-	int err = store_verify_version(v->boot->store, &v->version, &v->reason);
+	struct image_version version = v->version;
+	int err = store_verify_version(v->boot->store, &version, &v->reason);
 
+	while (!err && version.parent_id) {
+		err = inventory_read_call(v->boot->inventory, read_parent, &version);
+		if (err)
+			return reason_refuse(&v->reason, err, "the inventory cannot be read: %s", strerror(-err));
+		err = store_verify_version(v->boot->store, &version, &v->reason);
+	}
 	if (err && presence_event_due(&v->boot->presence, v->machine_id, PRESENCE_GOLDEN, 1, OPEN_EVENT_MS))
 		boot_note(v->boot, "error", err == -ESTALE ? "golden-changed" : "golden-unusable", "server",
-			  v->machine_id, "%s@%u: %s", v->version.image, v->version.number, v->reason.text);
+			  v->machine_id, "%s@%u: %s", version.image, version.number, v->reason.text);
 	return err;
 }
 

@@ -4,10 +4,11 @@
  *
  *     approval, no image, no space, full, denied
  *                 it is enrolled now (with the name and the image that were given)
- *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk
+ *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk. Or, where that is
+ *                 said, it is another machine at the same dock or adapter: the MAC is shared from then on
  *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine
- *                 in question with another network card; with the same UUID the MAC is added, with another one (same
- *                 serial) its hardware is replaced. Not while that machine runs: then this is another one
+ *                 in question with another network card; with the same UUID, or where that card or a known one was seen
+ *                 beside the other, the MAC is added, else (same serial) its hardware is replaced. Not while that machine runs: then this is another one
  *
  * None of this touches a disk that exists, so nothing else has to wait for a running machine.
  */
@@ -16,6 +17,7 @@
 #include "base/util.h"
 #include "boot/ask/ask.h"
 #include "boot/ask/enrol.h"
+#include "boot/ask/twin.h"
 #include "running.h"
 #include "store/store.h"
 
@@ -99,6 +101,7 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	memcpy(asker.uuid, row->uuid, sizeof(asker.uuid));
 	memcpy(asker.serial, row->serial, sizeof(asker.serial));
 	memcpy(asker.product, row->product, sizeof(asker.product));
+	memcpy(asker.cards, row->cards, sizeof(asker.cards));
 	memcpy(asker.client, row->address, sizeof(asker.client));
 	err = enrol_machine(m->boot, tx, &e, &m->machine, m->reason);
 	m->made = e.made;
@@ -107,21 +110,28 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	return err;
 }
 
+/* What row says of the board. */
+static void approve_take_board(struct machine *machine, const struct waiting *row)
+{
+	if (row->uuid[0])
+		memcpy(machine->uuid, row->uuid, sizeof(machine->uuid));
+	if (row->serial[0])
+		memcpy(machine->serial, row->serial, sizeof(machine->serial));
+	if (row->product[0])
+		memcpy(machine->product, row->product, sizeof(machine->product));
+}
+
 static int approve_conflict(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
 {
 	struct machine *machine = &m->machine;
 	int err;
 
 	if (m->name || m->image)
-		return reason_refuse(
-			m->reason, -EINVAL,
-			"%s belongs to machine %s: it can only be told to be that one (without a name or an image)",
-			row->mac, machine->name);
-	memcpy(machine->uuid, row->uuid, sizeof(machine->uuid));
-	if (row->serial[0])
-		memcpy(machine->serial, row->serial, sizeof(machine->serial));
-	if (row->product[0])
-		memcpy(machine->product, row->product, sizeof(machine->product));
+		return reason_refuse(m->reason, -EINVAL,
+				     "%s belongs to machine %s: either it is that one (without a name or an image), or "
+				     "another one at the same dock or adapter: sanbootctl machine approve %s --dock",
+				     row->mac, machine->name, row->mac);
+	approve_take_board(machine, row);
 	err = machine_update(tx, machine);
 	if (!err)
 		err = enrol_forget_waiting(tx, row->mac);
@@ -135,12 +145,19 @@ static int approve_swap(struct manage *m, struct inventory_tx *tx, const struct 
 {
 	struct machine *machine = &m->machine;
 	bool same = row->uuid[0] && !strcmp(row->uuid, machine->uuid);
-	int err;
+	char card[PARSE_MAC_TEXT];
+	int err = twin_find_card(tx, machine, row->mac, row->cards, card);
 
+	same = same || card[0];
+	if (err)
+		return err;
 	if (!same) {
 		err = manage_swap_hardware(m, tx, row);
 	} else {
-		err = machine_add_mac(tx, machine->id, row->mac);
+		approve_take_board(machine, row);
+		err = machine_update(tx, machine);
+		if (!err)
+			err = machine_add_mac(tx, machine->id, row->mac);
 		if (!err)
 			err = enrol_forget_waiting(tx, row->mac);
 	}
@@ -150,20 +167,37 @@ static int approve_swap(struct manage *m, struct inventory_tx *tx, const struct 
 	return err;
 }
 
+/* Another machine at the dock or adapter of m->machine. */
+static int approve_shared(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
+{
+	int err = !row->uuid[0] || !strcmp(row->uuid, m->machine.uuid) ? -EINVAL : 0;
+
+	if (err)
+		return reason_refuse(m->reason, err, "%s does not tell another UUID than machine %s", row->mac,
+				     m->machine.name);
+	err = manage_share_mac(m, tx);
+	return err ? err : approve_enrol(m, tx, row);
+}
+
 static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
 	struct waiting row;
+	bool is_shared = false;
 	int err = approve_find(m, tx, &row);
 
 	if (err)
 		return err;
 	/* The MAC may be a machine's by now, whatever the row says. */
-	err = machine_by_mac(tx, row.mac, &m->machine);
+	err = machine_identify(tx, row.mac, row.uuid, &m->machine, &is_shared);
+	if (!err && m->shared && !is_shared)
+		return approve_shared(m, tx, &row);
 	if (!err)
 		return approve_conflict(m, tx, &row);
 	if (err != -ENOENT)
 		return err;
+	if (m->shared && !is_shared)
+		return reason_refuse(m->reason, -EINVAL, "no machine has %s yet: approve it without --dock", row.mac);
 	if (row.reason == WAIT_SWAP && row.machine_id && !m->name && !m->image) {
 		err = machine_by_id(tx, row.machine_id, &m->machine);
 		if (err != -ENOENT)
@@ -204,10 +238,10 @@ static int approve_refuse_running(struct manage *m)
 	return reason_default(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
 }
 
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-		 struct machine *machine, struct reason *reason)
+static int approve(struct boot *boot, const char *which, const char *name, const char *image, bool shared,
+		   const char *actor, struct machine *machine, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = which };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = which, .shared = shared };
 	int err;
 
 	m.name = name && name[0] ? name : NULL;
@@ -220,6 +254,18 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	if (!err && machine)
 		*machine = m.machine;
 	return err;
+}
+
+int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+		 struct machine *machine, struct reason *reason)
+{
+	return approve(boot, which, name, image, false, actor, machine, reason);
+}
+
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason)
+{
+	return approve(boot, which, name, image, true, actor, machine, reason);
 }
 
 /* ---- no ---- */

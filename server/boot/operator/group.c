@@ -71,6 +71,11 @@ static int set_boot(struct manage *m, struct machine_group *group)
 	return 0;
 }
 
+static int set_boot_file_set(struct manage *m, struct machine_group *group)
+{
+	return manage_take_boot_set(m, "default", group->boot_file_set);
+}
+
 static int set_note(struct manage *m, struct machine_group *group)
 {
 	if (strlen(m->value) >= sizeof(group->note))
@@ -82,7 +87,11 @@ static int set_note(struct manage *m, struct machine_group *group)
 static const struct group_key {
 	const char *name;
 	int (*set)(struct manage *m, struct machine_group *group);
-} group_keys[] = { { "name", set_name }, { "priority", set_priority }, { "boot", set_boot }, { "note", set_note } };
+} group_keys[] = {
+	{ "name", set_name }, { "priority", set_priority },
+	{ "boot", set_boot }, { "boot-file-set", set_boot_file_set },
+	{ "note", set_note },
+};
 
 static const struct group_key *group_find_key(const char *name)
 {
@@ -156,7 +165,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 
 	parse_clean_text(key, shown, sizeof(shown));
 	if (!group_find_key(key))
-		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, note", shown);
+		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, boot-file-set, note",
+				     shown);
 	return manage_write(&change.manage, set_run);
 }
 

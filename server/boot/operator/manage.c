@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What people do with machines (API, sanbootctl): release, reset, swap, remove, MACs; see boot.h and manage.h.
+ * What people do with machines (API, sanbootctl): release, reset, swap, remove; see boot.h and manage.h.
  *
  * What touches a disk is exclusive: the machine does not run (asked, and asked again after the claim), its child is
  * closed, and the claim keeps logins away until it is done. Then one write job changes the rows and makes the new file;
@@ -13,6 +13,7 @@
 #include "boot/ask/answer.h"
 #include "boot/ask/enrol.h"
 #include "boot/progress/progress.h"
+#include "inventory/trash.h"
 #include "running.h"
 #include "store/store.h"
 
@@ -55,6 +56,9 @@ int manage_find(struct manage *m, const char *machine)
 	m->which = machine;
 	m->job = (struct inventory_job){ .run = manage_find_run };
 	err = inventory_read_wait(m->boot->inventory, &m->job);
+	if (err == -ENOTUNIQ)
+		return reason_refuse(m->reason, -EINVAL, "several machines share the MAC address %s: name the machine",
+				     machine);
 	if (err == -ENOENT || err == -EINVAL) {
 		parse_clean_text(machine, shown, sizeof(shown));
 		return reason_refuse(m->reason, -ENOENT, "there is no machine %s: sanbootctl machine list shows all",
@@ -187,6 +191,30 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 	return 0;
 }
 
+static bool is_in(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; (at = strstr(at, name)); at += len)
+		if ((at == names || at[-1] == ' ') && (!at[len] || at[len] == ','))
+			return len > 0;
+	return false;
+}
+
+int manage_take_boot_set(struct manage *m, const char *none, char set[BOOT_SET_TEXT])
+{
+	const char *sets = m->boot->boot_file_sets;
+
+	if (strcmp(m->value, none) && strcmp(m->value, "default") && !is_in(sets, m->value))
+		return reason_refuse(
+			m->reason, -EINVAL,
+			"boot-file-set: expected %s%s or one of the sets in the server's configuration (there "
+			"are: %s; boot-file-set = NAME:DIR makes one)",
+			none, strcmp(none, "default") ? ", default" : "", sets[0] ? sets : "none");
+	snprintf(set, BOOT_SET_TEXT, "%s", strcmp(m->value, none) ? m->value : "");
+	return 0;
+}
+
 /* ---- release ---- */
 
 static int release_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -278,7 +306,7 @@ static int swap_drop_other_macs(struct inventory_tx *tx, int64_t id, const char 
 
 	while (more) {
 		struct swap_macs macs = { .count = 0 };
-		int err = machine_each_mac(tx, id, swap_collect_mac, &macs);
+		int err = machine_each_mac(tx, id, MAC_ANY, swap_collect_mac, &macs);
 
 		more = false;
 		for (unsigned i = 0; i < macs.count && !err; i++) {
@@ -308,6 +336,9 @@ int manage_swap_hardware(struct manage *m, struct inventory_tx *tx, const struct
 	snprintf(machine->uuid, sizeof(machine->uuid), "%s", row ? row->uuid : "");
 	snprintf(machine->serial, sizeof(machine->serial), "%s", row ? row->serial : "");
 	snprintf(machine->product, sizeof(machine->product), "%s", row ? row->product : "");
+	snprintf(machine->cards, sizeof(machine->cards), "%s", row ? row->cards : "");
+	machine->board_serial[0] = '\0';
+	machine->secure_boot = machine->setup_mode = TOLD_UNKNOWN;
 	err = machine_update(tx, machine);
 	if (!err)
 		err = enrol_forget_waiting(tx, m->mac);
@@ -319,12 +350,16 @@ static int swap_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct manage *m = container_of(job, struct manage, job);
 	struct machine other;
 	struct waiting row;
-	bool waits;
+	bool waits, shared = false;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (err)
 		return err;
-	err = machine_by_mac(tx, m->mac, &other);
+	err = machine_identify(tx, m->mac, m->machine.uuid, &other, &shared);
+	if (shared)
+		return reason_refuse(m->reason, -EEXIST,
+				     "%s is shared by several machines, and cannot be the only one of %s", m->mac,
+				     m->machine.name);
 	if (!err && other.id != m->machine.id)
 		return reason_refuse(m->reason, -EEXIST,
 				     "%s belongs to machine %s: remove that one first: sanbootctl machine remove %s",
@@ -357,21 +392,28 @@ int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const
 static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
+	struct policy policy;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (err)
 		return err;
-	m->given_up = m->machine.system;
-	err = machine_delete(tx, m->machine.id);
-	if (!err)
-		err = event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
-				"removed, with its disk");
-	return err;
+	err = policy_get(tx, &policy);
+	m->kept = !m->for_good && policy.trash_s;
+	if (!err && m->kept)
+		err = trash_put(tx, m->machine.id, m->actor);
+	else if (!err)
+		err = machine_delete(tx, m->machine.id);
+	if (err)
+		return err;
+	if (!m->kept)
+		m->given_up = m->machine.system;
+	return event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
+			 m->kept ? "removed; its disk is in the trash" : "removed, with its disk");
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason };
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .for_good = for_good };
 	int err = manage_find(&m, machine);
 
 	if (!err)
@@ -386,60 +428,8 @@ int boot_remove(struct boot *boot, const char *machine, const char *actor, struc
 	disks_forget(&boot->disks, m.machine.system.id);
 	presence_forget(&boot->presence, m.machine.id);
 	progress_removed(boot, m.machine.id);
+	if (m.kept)
+		reason_set(reason, "its disk is in the trash: sanbootctl machine trash restore %s brings both back",
+			   m.machine.name);
 	return 0;
-}
-
-/* ---- MACs ---- */
-
-static int mac_add(struct manage *m, struct inventory_tx *tx)
-{
-	struct machine other;
-	int err = machine_by_mac(tx, m->mac, &other);
-
-	if (!err)
-		return reason_refuse(m->reason, -EEXIST, "%s belongs to machine %s already", m->mac, other.name);
-	if (err != -ENOENT)
-		return err;
-	err = machine_add_mac(tx, m->machine.id, m->mac);
-	if (!err)
-		err = enrol_forget_waiting(tx, m->mac);
-	return err;
-}
-
-static int mac_remove(struct manage *m, struct inventory_tx *tx)
-{
-	int err = machine_remove_mac(tx, m->machine.id, m->mac);
-
-	if (err == -ENOENT)
-		return reason_refuse(m->reason, err, "%s has no MAC address %s", m->machine.name, m->mac);
-	if (err == -EBUSY)
-		return reason_refuse(m->reason, err,
-				     "%s is the only MAC address of %s: add another one first, or remove the machine",
-				     m->mac, m->machine.name);
-	return err;
-}
-
-static int mac_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct manage *m = container_of(job, struct manage, job);
-	int err = machine_by_id(tx, m->machine.id, &m->machine);
-
-	if (!err)
-		err = m->add ? mac_add(m, tx) : mac_remove(m, tx);
-	if (!err)
-		err = event_add(tx, "info", m->add ? "mac-added" : "mac-removed", m->actor, m->machine.id,
-				m->machine.name, m->add ? "MAC address %s added" : "MAC address %s removed", m->mac);
-	return err;
-}
-
-int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
-	     struct reason *reason)
-{
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .add = add };
-	int err;
-
-	if (!parse_mac(mac, m.mac))
-		return reason_refuse(reason, -EINVAL, "this is no MAC address: six pairs of hex digits are expected");
-	err = manage_find(&m, machine);
-	return err ? err : manage_write(&m, mac_run);
 }

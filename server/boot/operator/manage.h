@@ -18,7 +18,9 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *key, *value;
 	bool add;
+	bool shared;	     /* the MAC is one of a dock or an adapter */
 	uint64_t size_bytes; /* size=, taken apart */
+	bool for_good, kept; /* remove: past the trash; whether it is there */
 	bool grew_online;    /* under sessions, which have to look again */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
@@ -45,6 +47,10 @@ void manage_end_exclusive(struct manage *m);
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
 /* The system volume of m->machine begins anew from version. Inside a write job. */
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
+/* m->value as the name of a set of boot files, or the word none, which becomes "". -EINVAL with a sentence. */
+int manage_take_boot_set(struct manage *m, const char *none, char set[BOOT_SET_TEXT]);
+/* m->mac is shared from now on, or no longer. Inside a write job. -EINVAL, -EBUSY, -ENOENT with a sentence. */
+int manage_share_mac(struct manage *m, struct inventory_tx *tx);
 /*
  * m->mac becomes the only MAC of m->machine, which takes over what row (NULL: not known) says of its hardware. Inside a
  * write job.

@@ -91,6 +91,23 @@ static int set_size(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	return manage_take_boot_set(m, "group", m->machine.boot_file_set);
+}
+
+/* Said again, it also offers the portals again that were given up (boot/portals.h). */
+static int set_multipath(struct manage *m, struct inventory_tx *tx)
+{
+	int err = field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+
+	(void)tx;
+	if (!err)
+		m->machine.lost_portals[0] = '\0';
+	return err;
+}
+
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
 	struct machine_group group = { .id = 0 };
@@ -105,6 +122,18 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	if (!err)
 		m->machine.group_id = group.id;
 	return err;
+}
+
+static int set_points(struct manage *m, struct inventory_tx *tx)
+{
+	unsigned count;
+
+	(void)tx;
+	if (strcmp(m->value, "policy") && !restore_points_parse(m->value, &count))
+		return reason_refuse(m->reason, -EINVAL,
+				     "restore-points: expected how many are kept, 0 to %d, or policy",
+				     RESTORE_POINTS_MAX);
+	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
 }
 
 /* From the next opening of its disk on. */
@@ -167,10 +196,17 @@ static const struct set_rule {
 	int (*before)(struct manage *m);		       /* blocking, before the write job; NULL: nothing */
 	int (*inside)(struct manage *m);		       /* blocking, once nobody has the disk any more */
 } set_rules[] = {
-	{ "name", set_name, NULL, NULL },	 { "image", set_image, NULL, NULL },
-	{ "boot", set_boot, NULL, NULL },	 { "boot-once", set_boot_once, NULL, NULL },
-	{ "group", set_group, NULL, NULL },	 { "state", set_state, NULL, lift_system },
-	{ "size", set_size, grow_system, NULL }, { "quota", set_quota, NULL, NULL },
+	{ "name", set_name, NULL, NULL },
+	{ "image", set_image, NULL, NULL },
+	{ "boot", set_boot, NULL, NULL },
+	{ "boot-once", set_boot_once, NULL, NULL },
+	{ "group", set_group, NULL, NULL },
+	{ "state", set_state, NULL, lift_system },
+	{ "boot-file-set", set_boot_file_set, NULL, NULL },
+	{ "restore-points", set_points, NULL, NULL },
+	{ "size", set_size, grow_system, NULL },
+	{ "quota", set_quota, NULL, NULL },
+	{ "multipath", set_multipath, NULL, NULL },
 };
 
 /* The fields of its system volume that are set at the machine. */
@@ -266,8 +302,10 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = manage_write(&m, set_run);
 	if (!err)
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
+	/* To be on the safe side: the next login's look-up knows what policy says, too. */
 	if (!err)
-		presence_set_ephemeral(&boot->presence, m.machine.id, m.machine.mode == MODE_EPHEMERAL);
+		presence_set_begins_closed(&boot->presence, m.machine.id,
+					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0]);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

@@ -48,9 +48,9 @@ void progress_free(struct boot *boot)
 /* ---- events ---- */
 
 void progress_script(struct boot *boot, int64_t machine_id, uint64_t number, const char *mac, const char *address,
-		     const struct image_version *version)
+		     const struct image_version *version, const struct portals_offer *offer)
 {
-	timeline_script(boot->timeline, machine_id, number, mac, address, time_unix_ms());
+	timeline_script(boot->timeline, machine_id, number, mac, address, offer, time_unix_ms());
 	warm_script(boot->warm, machine_id, number, version);
 	stages_changed(boot->stages);
 }
@@ -85,6 +85,10 @@ void progress_problem(struct boot *boot, int64_t machine_id, bool explains, cons
 void progress_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why)
 {
 	turns_session(boot->turns, machine_id, !ended_why, time_monotonic_ms());
+	if (!session->ipxe && ended_why)
+		timeline_used(boot->timeline, machine_id, session->boot, session->bytes_read, session->bytes_written);
+	if (!session->ipxe && !ended_why)
+		timeline_reached(boot->timeline, machine_id, session->boot, session->portal);
 	if (!ended_why) {
 		timeline_session_began(boot->timeline, machine_id, session->boot, session->ipxe, session->address,
 				       time_unix_ms());
@@ -140,7 +144,7 @@ void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)
 	turns_count(boot->turns, time_monotonic_ms(), booting, waiting);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
-	return timeline_hint(stage);
+	return timeline_hint(stage, why);
 }

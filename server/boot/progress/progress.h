@@ -7,6 +7,7 @@
 #define BOOT_PROGRESS_H
 
 #include "boot/boot.h"
+#include "boot/portals.h"
 
 /* ---- life; main thread ---- */
 
@@ -21,9 +22,9 @@ void progress_free(struct boot *boot);
 
 /* ---- events; any thread, at once ---- */
 
-/* A machine has got the script for boot `number` of its disk, over this version; mac, address: of who asked. */
+/* A machine has got the script for boot `number` of its disk, over this version, at these portals; mac, address: of who asked. */
 void progress_script(struct boot *boot, int64_t machine_id, uint64_t number, const char *mac, const char *address,
-		     const struct image_version *version);
+		     const struct image_version *version, const struct portals_offer *offer);
 /* A MAC asked, and got something else than the script to its disk: it waits. machine_id: whose MAC it is, 0: not known. */
 void progress_waits(struct boot *boot, int64_t machine_id, const char *mac, const char *why);
 /* What keeps a machine's boot from going on; explains: see timeline_problem. */

@@ -38,12 +38,12 @@ struct stages {
 static int write_event(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct stage_record *r = &change->record;
-	const char *hint = timeline_hint(r->stage);
+	const char *hint = timeline_hint(r->stage, r->why);
 	struct machine machine = { 0 };
 	int err =
 		r->machine_id ? machine_by_id(tx, r->machine_id, &machine) : machine_by_mac(tx, change->mac, &machine);
 
-	if (err && err != -ENOENT)
+	if (err && err != -ENOENT && err != -ENOTUNIQ)
 		return err;
 	/* Hardware that is no machine of ours may boot from another server, and there may be much of it. */
 	if (err && (r->stage == STAGE_DHCP || !presence_event_due(&s->boot->presence, 0, PRESENCE_STUCK, 6, 60000)))
@@ -68,6 +68,26 @@ static int write_clear(struct inventory_tx *tx, const struct stage_record *r)
 	return err || (r->at_ms && script_ms >= r->at_ms) ? err : stage_clear(tx, r->machine_id, r->number);
 }
 
+/* What its system waited for in vain is left out of its next scripts; what it then reached after all is not. */
+static int write_portals(struct inventory_tx *tx, const struct timeline_change *change)
+{
+	char before[PORTALS_TEXT];
+	struct machine machine;
+	int err;
+
+	if (!change->portals[0])
+		return 0;
+	err = machine_by_id(tx, change->record.machine_id, &machine);
+	if (err)
+		return err;
+	memcpy(before, machine.lost_portals, sizeof(before));
+	if (change->kind == TIMELINE_STUCK)
+		portals_add(machine.lost_portals, change->portals);
+	else
+		portals_remove(machine.lost_portals, change->portals);
+	return strcmp(before, machine.lost_portals) ? machine_update(tx, &machine) : 0;
+}
+
 static int write_change(struct stages *s, struct inventory_tx *tx, const struct timeline_change *change)
 {
 	const struct stage_record *r = &change->record;
@@ -77,6 +97,8 @@ static int write_change(struct stages *s, struct inventory_tx *tx, const struct 
 	case TIMELINE_PUT:
 	case TIMELINE_REPLACE:
 		err = stage_put(tx, r, change->kind == TIMELINE_REPLACE);
+		if (!err)
+			err = write_portals(tx, change);
 		break;
 	case TIMELINE_CLEAR:
 		err = write_clear(tx, r);
@@ -84,6 +106,8 @@ static int write_change(struct stages *s, struct inventory_tx *tx, const struct 
 	case TIMELINE_STUCK:
 		if (r->machine_id)
 			err = stage_set_stuck(tx, r);
+		if (!err)
+			err = write_portals(tx, change);
 		if (!err && change->tell)
 			err = write_event(s, tx, change);
 		break;
@@ -109,7 +133,7 @@ struct asking {
 	struct boot *boot;
 	int64_t machine_id;
 	uint64_t number;
-	int64_t heard_ms;
+	int64_t heard_ms; /* of iPXE */
 };
 
 static void asking_each(void *arg, const struct boot_session *session, int err)
@@ -120,6 +144,9 @@ static void asking_each(void *arg, const struct boot_session *session, int err)
 	if (session) {
 		if (session->ipxe && session->boot == asking->number && session->heard_ms > asking->heard_ms)
 			asking->heard_ms = session->heard_ms;
+		if (!session->ipxe && session->boot == asking->number)
+			timeline_used(boot->timeline, asking->machine_id, asking->number, session->bytes_read,
+				      session->bytes_written);
 		return;
 	}
 	/* Where those were not all, nobody knows: it is asked again later. */
@@ -142,6 +169,22 @@ void stages_ask_ipxe(struct boot *boot, int64_t machine_id, uint64_t number)
 	boot->runtime->sessions(boot->runtime->arg, (uint64_t)machine_id, boot->loop, asking_each, asking);
 }
 
+/* What the server itself sees of the portals that a machine waits for. */
+static void stages_explain(struct timeline_change *change)
+{
+	char list[PORTALS_TEXT];
+	char *why = change->record.why, *rest = list, *portal;
+	struct reason cause;
+
+	memcpy(list, change->portals, sizeof(list));
+	while ((portal = strtok_r(rest, " ", &rest))) {
+		size_t len = strlen(why);
+
+		if (portals_cause(portal, &cause))
+			snprintf(why + len, sizeof(change->record.why) - len, " (%s: %.90s)", portal, cause.text);
+	}
+}
+
 /* Takes what can be written; questions are asked and drop out. */
 static void stages_take(struct stages *s)
 {
@@ -155,6 +198,8 @@ static void stages_take(struct stages *s)
 			stages_ask_ipxe(s->boot, r->machine_id, r->number);
 			continue;
 		}
+		if (s->changes[i].kind == TIMELINE_STUCK)
+			stages_explain(&s->changes[i]);
 		if (r->stage == STAGE_STEADY) {
 			turns_leave(s->boot->turns, r->machine_id);
 			warm_steady(s->boot->warm, r->machine_id, r->number);

@@ -4,6 +4,8 @@
 
 #include "base/util.h"
 
+#include <string.h>
+
 static const struct {
 	int64_t limit_ms; /* for the next stage to come; 0: no limit */
 	const char *why, *hint;
@@ -53,8 +55,11 @@ const char *timeline_why(enum stage stage)
 	return (unsigned)stage < array_len(stages) && stages[stage].why ? stages[stage].why : "";
 }
 
-const char *timeline_hint(enum stage stage)
+const char *timeline_hint(enum stage stage, const char *why)
 {
+	if (stage == STAGE_KERNEL_LOGIN && strstr(why, TIMELINE_WAITS))
+		return "bring that portal back, or switch the machine off and on: its next script leaves out what did not answer "
+		       "(sanbootctl machine set NAME multipath=yes offers it again)";
 	return (unsigned)stage < array_len(stages) && stages[stage].hint ? stages[stage].hint : "";
 }
 

@@ -95,12 +95,28 @@ static bool arrival_is_power_on(const struct arrival *a)
 	return a && (a->at_ms[STAGE_DHCP] || a->at_ms[STAGE_BOOT_FILE]);
 }
 
+/* What its script names, where that is several portals, and what it leaves out. */
+static void script_portals(struct track *track, const char *address, const struct portals_offer *offer,
+			   char detail[STAGE_DETAIL_TEXT])
+{
+	char portal[PORTALS_HOST_TEXT + 8];
+
+	track->portals[0] = track->reached[0] = '\0';
+	for (unsigned i = 0; offer && offer->count > 1 && i < offer->count; i++) {
+		snprintf(portal, sizeof(portal), "%s:%u", offer->list[i].host, offer->list[i].port);
+		portals_add(track->portals, portal);
+	}
+	snprintf(detail, STAGE_DETAIL_TEXT, "%.50s%s%.66s", address, offer && offer->left_out[0] ? ", without " : "",
+		 offer ? offer->left_out : "");
+}
+
 void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, const char *mac, const char *address,
-		     int64_t now_ms)
+		     const struct portals_offer *offer, int64_t now_ms)
 {
 	int64_t oldest_ms = now_ms - 10 * TIMELINE_LOGIN_MS; /* a script from before that was for another power-on */
 	struct arrival *by_mac, *by_address;
 	struct timeline_change *clear;
+	char detail[STAGE_DETAIL_TEXT];
 	struct track *track;
 	bool anew, known;
 
@@ -124,9 +140,12 @@ void timeline_script(struct timeline *t, int64_t machine_id, uint64_t number, co
 		script_take(t, track, by_mac, now_ms);
 		/* Behind an address may be others. */
 		script_take(t, track, by_address, now_ms);
-		track_reach(t, track, STAGE_SCRIPT, now_ms, address);
-	} else if (by_mac) {
-		*by_mac = (struct arrival){ 0 };
+		script_portals(track, address, offer, detail);
+		track_reach(t, track, STAGE_SCRIPT, now_ms, detail);
+	} else {
+		script_portals(track, address, offer, detail);
+		if (by_mac)
+			*by_mac = (struct arrival){ 0 };
 	}
 	pthread_mutex_unlock(&t->mutex);
 }
@@ -154,6 +173,35 @@ void timeline_problem(struct timeline *t, int64_t machine_id, const char *proble
 	pthread_mutex_unlock(&t->mutex);
 }
 
+void timeline_reached(struct timeline *t, int64_t machine_id, uint64_t number, const char *portal)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_find(t, machine_id, number);
+	if (track && portals_has(track->portals, portal))
+		portals_add(track->reached, portal);
+	pthread_mutex_unlock(&t->mutex);
+}
+
+void timeline_used(struct timeline *t, int64_t machine_id, uint64_t number, uint64_t bytes_read, uint64_t bytes_written)
+{
+	struct track *track;
+
+	pthread_mutex_lock(&t->mutex);
+	track = track_find(t, machine_id, number);
+	if (track && (bytes_written || bytes_read >= TIMELINE_USED_BYTES))
+		track->used = true;
+	pthread_mutex_unlock(&t->mutex);
+}
+
+static bool track_waits(const struct track *track)
+{
+	char portals[PORTALS_TEXT];
+
+	return !track->used && track_awaits(track, portals)[0];
+}
+
 void timeline_session_began(struct timeline *t, int64_t machine_id, uint64_t number, bool ipxe, const char *address,
 			    int64_t now_ms)
 {
@@ -172,6 +220,9 @@ void timeline_session_began(struct timeline *t, int64_t machine_id, uint64_t num
 		if (!track->at_ms[STAGE_KERNEL_LOGIN] && track->ipxe_heard_ms)
 			track_loader_done(t, track, track->ipxe_heard_ms);
 		track_reach(t, track, STAGE_KERNEL_LOGIN, now_ms, address);
+		if (track->portals[0])
+			track->due_ms = track_waits(track) ? now_ms + TIMELINE_PORTAL_MS :
+							     timeline_stage_due(STAGE_KERNEL_LOGIN, now_ms);
 		/* The initramfs asked for an address, too: that was no power-on. */
 		a = arrival_find(t, track->mac);
 		if (a)
@@ -215,11 +266,20 @@ static void track_stuck(struct timeline *t, struct track *track, int64_t now_ms)
 {
 	enum stage stage = track_stage(track);
 	bool both = track->problem[0] && !track->explains;
-	char why[STAGE_WHY_TEXT];
+	char why[STAGE_WHY_TEXT], portals[PORTALS_TEXT];
+	bool waits = stage == STAGE_KERNEL_LOGIN && track->system_sessions && track_waits(track) &&
+		     !(track->problem[0] && track->explains);
+	struct timeline_change *change;
 
-	snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",
-		 both || !track->problem[0] ? timeline_why(stage) : "");
-	change_stuck(t, track, stage, now_ms, track->mac, why, !track->told);
+	if (waits)
+		snprintf(why, sizeof(why), "the machine has logged in at %s" TIMELINE_WAITS "%s, which does not answer",
+			 track->reached, track_awaits(track, portals));
+	else
+		snprintf(why, sizeof(why), "%s%s%s", track->problem, both ? "; " : "",
+			 both || !track->problem[0] ? timeline_why(stage) : "");
+	change = change_stuck(t, track, stage, now_ms, track->mac, why, !track->told);
+	if (waits && change)
+		track_awaits(track, change->portals);
 	track->told = true;
 	track->due_ms = 0;
 }
@@ -267,12 +327,29 @@ void timeline_forget(struct timeline *t, int64_t machine_id)
 
 /* ---- time ---- */
 
+static void track_steady(struct timeline *t, struct track *track, int64_t now_ms)
+{
+	char without[PORTALS_TEXT], detail[STAGE_DETAIL_TEXT] = "";
+	struct timeline_change *change;
+
+	if (track_awaits(track, without)[0])
+		snprintf(detail, sizeof(detail), "without %.100s", without);
+	change = track_reach(t, track, STAGE_STEADY, now_ms, detail);
+	if (change && track->told)
+		memcpy(change->portals, track->reached, sizeof(change->portals));
+	*track = (struct track){ 0 };
+}
+
 static void track_tick(struct timeline *t, struct track *track, int64_t now_ms)
 {
 	if (track->steady_ms && now_ms >= track->steady_ms) {
-		track_reach(t, track, STAGE_STEADY, now_ms, "");
-		*track = (struct track){ 0 };
-		return;
+		if (!track_waits(track)) {
+			track_steady(t, track, now_ms);
+			return;
+		}
+		/* Does it run all the same? */
+		track->steady_ms = now_ms + TIMELINE_USE_MS;
+		change_add(t, TIMELINE_ASK, track, STAGE_KERNEL_LOGIN);
 	}
 	if (now_ms - track->seen_ms > TIMELINE_FORGET_MS) {
 		*track = (struct track){ 0 };

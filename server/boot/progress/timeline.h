@@ -13,7 +13,10 @@
  *                   Where it is heard of again, the stage moves.
  *     kernel-login  the first login of the boot by anybody but iPXE
  *     steady        the system's session has stood for 20 s: the take-over by the daemon of the running system, which
- *                   logs in anew, is over by then
+ *                   logs in anew, is over by then. Where the script named several portals, it has also logged in at each of
+ *                   them, or its sessions show that it runs (timeline_used): an initramfs logs in at one after the other,
+ *                   waits for ever for one that is dead, and uses nothing meanwhile. A system that wants only one portal
+ *                   is told from that by what it reads and writes.
  *
  * Only a boot whose script led to its disk can be stuck: nobody knows what an installer with the disk hooked does.
  *
@@ -23,6 +26,7 @@
 #ifndef BOOT_TIMELINE_H
 #define BOOT_TIMELINE_H
 
+#include "boot/portals.h"
 #include "inventory/stage.h"
 
 enum {
@@ -37,9 +41,15 @@ enum {
 	TIMELINE_KERNEL_MS = 120000,   /* loader done -> kernel's login */
 	TIMELINE_UNSTEADY_MS = 180000, /* kernel's login -> steady */
 	TIMELINE_STEADY_MS = 20000,
+	TIMELINE_PORTAL_MS = 60000, /* a login of the system -> its next one, at another portal */
+	TIMELINE_USE_MS = 5000,	    /* between two questions whether it runs */
+	TIMELINE_USED_BYTES = 16 << 20,
 	TIMELINE_GAP_MS = 120000, /* quiet for so long: another power-on */
 	TIMELINE_FORGET_MS = 3600000,
 };
+
+/* In why of a machine whose system has logged in at one portal and not at another. */
+#define TIMELINE_WAITS " and waits for portal "
 
 struct timeline;
 
@@ -48,7 +58,7 @@ enum timeline_kind {
 	TIMELINE_REPLACE, /* record: the last one does */
 	TIMELINE_CLEAR,	  /* the boot's stages go; record.at_ms not 0: unless its script came after that */
 	TIMELINE_STUCK,	  /* record: stage, stuck_ms, why. machine_id 0: a MAC that never asked for a script */
-	TIMELINE_ASK,	  /* when was its iPXE heard of last? The answer goes to timeline_ipxe_heard */
+	TIMELINE_ASK,	  /* of its sessions: the answer goes to timeline_ipxe_heard and timeline_used */
 };
 
 struct timeline_change {
@@ -56,6 +66,8 @@ struct timeline_change {
 	struct stage_record record;
 	char mac[PARSE_MAC_TEXT]; /* STUCK */
 	bool tell;		  /* STUCK: an event is due, once per boot */
+	/* STUCK: those that it waits for. PUT of steady: those that it has reached, where it was said to wait. Else "" */
+	char portals[PORTALS_TEXT];
 };
 
 /* NULL without memory. */
@@ -69,9 +81,9 @@ void timeline_arrival(struct timeline *timeline, const char *key, enum stage sta
  * number.
  */
 unsigned timeline_arriving(struct timeline *timeline, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
-/* A boot that has not begun gets its script, the first time or again; mac, address: of who asked. */
+/* A boot that has not begun gets its script, the first time or again; mac, address: of who asked; offer NULL: one portal. */
 void timeline_script(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *mac,
-		     const char *address, int64_t now_ms);
+		     const char *address, const struct portals_offer *offer, int64_t now_ms);
 /* The machine asked again, and got something else than the script to its disk: no login is to be expected. */
 void timeline_elsewhere(struct timeline *timeline, int64_t machine_id);
 /*
@@ -79,6 +91,11 @@ void timeline_elsewhere(struct timeline *timeline, int64_t machine_id);
  * sanboot).
  */
 void timeline_problem(struct timeline *timeline, int64_t machine_id, const char *problem, bool explains);
+/* The system's next session (timeline_session_began) is at this portal. */
+void timeline_reached(struct timeline *timeline, int64_t machine_id, uint64_t number, const char *portal);
+/* What a session of the system has read and written: it has written something, or read more than anybody who only looks. */
+void timeline_used(struct timeline *timeline, int64_t machine_id, uint64_t number, uint64_t bytes_read,
+		   uint64_t bytes_written);
 void timeline_session_began(struct timeline *timeline, int64_t machine_id, uint64_t number, bool ipxe,
 			    const char *address, int64_t now_ms);
 /* heard_ms: when the session's peer was heard of last. */
@@ -102,6 +119,6 @@ unsigned timeline_take(struct timeline *timeline, struct timeline_change *change
 int64_t timeline_limit_ms(enum stage stage);
 /* For people: why boots usually stop here, and what to do about it; "" where nothing can be said. */
 const char *timeline_why(enum stage stage);
-const char *timeline_hint(enum stage stage);
+const char *timeline_hint(enum stage stage, const char *why); /* why: as the change said */
 
 #endif

@@ -30,28 +30,30 @@ struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, 
 	return change;
 }
 
-static void change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track, enum stage stage,
-			 int64_t at_ms, const char *detail)
+static struct timeline_change *change_stage(struct timeline *t, enum timeline_kind kind, const struct track *track,
+					    enum stage stage, int64_t at_ms, const char *detail)
 {
 	struct timeline_change *change = change_add(t, kind, track, stage);
 
 	if (!change)
-		return;
+		return NULL;
 	change->record.at_ms = at_ms;
 	snprintf(change->record.detail, sizeof(change->record.detail), "%s", detail);
+	return change;
 }
 
-void change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms, const char *mac,
-		  const char *why, bool tell)
+struct timeline_change *change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms,
+				     const char *mac, const char *why, bool tell)
 {
 	struct timeline_change *change = change_add(t, TIMELINE_STUCK, track, stage);
 
 	if (!change)
-		return;
+		return NULL;
 	change->record.stuck_ms = now_ms;
 	change->tell = tell;
 	snprintf(change->record.why, sizeof(change->record.why), "%s", why);
 	snprintf(change->mac, sizeof(change->mac), "%s", mac);
+	return change;
 }
 
 struct arrival *arrival_find(struct timeline *t, const char *key)
@@ -112,16 +114,23 @@ enum stage track_stage(const struct track *track)
 	return (enum stage)stage;
 }
 
-/* A stage is reached. The first time of each counts. */
-void track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms, const char *detail)
+const char *track_awaits(const struct track *track, char portals[PORTALS_TEXT])
+{
+	snprintf(portals, PORTALS_TEXT, "%s", track->portals);
+	portals_remove(portals, track->reached);
+	return portals;
+}
+
+struct timeline_change *track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms,
+				    const char *detail)
 {
 	if (track->at_ms[stage])
-		return;
+		return NULL;
 	track->at_ms[stage] = at_ms;
 	track->problem[0] = '\0';
-	change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
 	if (track_stage(track) == stage)
 		track->due_ms = timeline_stage_due(stage, at_ms);
+	return change_stage(t, TIMELINE_PUT, track, stage, at_ms, detail);
 }
 
 void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms)

@@ -32,9 +32,12 @@ struct track {
 	int64_t steady_ms; /* steady then; 0: no session of the system */
 	int64_t ipxe_heard_ms;
 	unsigned system_sessions;
-	bool told;	/* that it is stuck */
-	bool elsewhere; /* it asked again after its script, and was given something else */
-	bool explains;	/* the problem is the cause */
+	char portals[PORTALS_TEXT]; /* that its script named, where it named several */
+	char reached[PORTALS_TEXT]; /* of them, where the system has logged in */
+	bool used;		    /* the system reads and writes: it runs */
+	bool told;		    /* that it is stuck */
+	bool elsewhere;		    /* it asked again after its script, and was given something else */
+	bool explains;		    /* the problem is the cause */
 	char problem[256];
 };
 
@@ -54,8 +57,9 @@ int64_t timeline_stage_due(enum stage stage, int64_t at_ms);
 /* A full ring drops the newest: NULL. track NULL: of no boot. */
 struct timeline_change *change_add(struct timeline *t, enum timeline_kind kind, const struct track *track,
 				   enum stage stage);
-void change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms, const char *mac,
-		  const char *why, bool tell);
+/* NULL: the ring is full. */
+struct timeline_change *change_stuck(struct timeline *t, const struct track *track, enum stage stage, int64_t now_ms,
+				     const char *mac, const char *why, bool tell);
 /* NULL: nothing was heard of it. */
 struct arrival *arrival_find(struct timeline *t, const char *key);
 /* In the place of who was quiet longest, where there is no other. */
@@ -66,8 +70,11 @@ struct track *track_find(struct timeline *t, int64_t machine_id, uint64_t number
 struct track *track_get(struct timeline *t, int64_t machine_id, uint64_t number);
 /* The last one that it has reached. */
 enum stage track_stage(const struct track *track);
-/* A stage is reached. The first time of each counts. */
-void track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms, const char *detail);
+/* The portals of its script where its system has not logged in, one text; "": none. */
+const char *track_awaits(const struct track *track, char portals[PORTALS_TEXT]);
+/* A stage is reached. The first time of each counts. The change; NULL: it was reached before, or the ring is full. */
+struct timeline_change *track_reach(struct timeline *t, struct track *track, enum stage stage, int64_t at_ms,
+				    const char *detail);
 /* That may move: the last time counts. */
 void track_loader_done(struct timeline *t, struct track *track, int64_t at_ms);
 

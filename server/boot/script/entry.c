@@ -107,6 +107,11 @@ static bool set_kernel(struct entry_parser *p, const char *value)
 	return put_place(p->entry->kernel, value);
 }
 
+static bool set_shim(struct entry_parser *p, const char *value)
+{
+	return put_place(p->entry->shim, value);
+}
+
 static bool set_file(struct entry_parser *p, const char *value)
 {
 	struct entry *e = p->entry;
@@ -155,6 +160,7 @@ static const struct {
 	{ "title", "up to 63 ASCII characters", set_title },
 	{ "kind", "linux, windows or chain", set_kind },
 	{ "kernel", PLACE, set_kernel },
+	{ "shim", PLACE, set_shim },
 	{ "initrd", PLACE ", at most 16", set_file },
 	{ "cmdline", "the kernel's command line, up to 999 characters, without && || ; and # as words", set_cmdline },
 	{ "directory", PLACE ", with wimboot, BCD, boot.sdi and boot.wim in it", set_directory },
@@ -179,9 +185,10 @@ static bool parse_line(struct entry_parser *p, char *line, struct reason *why)
 			return true;
 		return reason_refuse(why, false, "%s: expected %s", name, entry_keys[i].expected);
 	}
-	return reason_refuse(why, false,
-			     "there is no key %s: title, kind, kernel, initrd, cmdline, directory, file, url, disk, menu",
-			     log_escape(shown, sizeof(shown), name, strlen(name)));
+	return reason_refuse(
+		why, false,
+		"there is no key %s: title, kind, kernel, shim, initrd, cmdline, directory, file, url, disk, menu",
+		log_escape(shown, sizeof(shown), name, strlen(name)));
 }
 
 /* The four files that wimboot needs stand before what the site adds. */
@@ -222,6 +229,8 @@ static const char *finish(struct entry_parser *p)
 		return "kind = chain has a url, the others have none";
 	if ((e->kind == ENTRY_WINDOWS) != (p->directory[0] != '\0'))
 		return "kind = windows has a directory, the others have none";
+	if (e->kind != ENTRY_LINUX && e->shim[0])
+		return "only kind = linux has a shim";
 	if (e->kind == ENTRY_LINUX && !e->kernel[0])
 		return "kind = linux needs a kernel";
 	if (e->kind == ENTRY_CHAIN && (e->kernel[0] || e->file_count))

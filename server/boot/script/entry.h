@@ -23,6 +23,7 @@ struct entry {
 	char title[ENTRY_TITLE_TEXT];
 	enum entry_kind kind;
 	char kernel[ENTRY_PLACE_TEXT]; /* linux: a URL, or a path below boot-files/; windows: wimboot likewise */
+	char shim[ENTRY_PLACE_TEXT];   /* linux: its distribution's, for Secure Boot; "": none */
 	char files[ENTRY_FILES_MAX][ENTRY_PLACE_TEXT]; /* initrds; or what wimboot is given, in the order of the file */
 	unsigned file_count;
 	char cmdline[ENTRY_LINE_TEXT];

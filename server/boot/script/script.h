@@ -42,6 +42,7 @@ enum script_var {
 	VAR_ENTRY, /* an entry's name, and its parts */
 	VAR_TITLE,
 	VAR_KERNEL,
+	VAR_SHIM,
 	VAR_CMDLINE,
 	VAR_URL,
 	VAR_INITRD, /* lists from here on: their items end with '\n' */

@@ -147,6 +147,7 @@ void session_info(const struct session *session, struct iscsi_session_info *info
 	};
 	memcpy(info->initiator, session->initiator, sizeof(info->initiator));
 	memcpy(info->address, session->address, sizeof(info->address));
+	memcpy(info->portal, session->portal, sizeof(info->portal));
 }
 
 void session_tell(const struct session *session, void (*event)(void *arg, const struct iscsi_session_info *session))

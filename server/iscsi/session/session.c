@@ -144,6 +144,7 @@ void session_start(struct session *session, struct conn *conn, uint32_t statsn)
 	session->statsn = statsn;
 	conn_set_user(conn, &session_user, session);
 	memcpy(session->address, conn->peer_text, sizeof(session->address));
+	endpoint_format(&conn->local, session->portal);
 	conn->header_digest = session->params.header_digest;
 	conn->data_digest = session->params.data_digest;
 	conn->in.header_digest = conn->header_digest;

@@ -127,7 +127,7 @@ struct session {
 	uint64_t boot;
 	bool ipxe, ending, has_read;
 	char end_why[80];
-	char address[PARSE_ENDPOINT_TEXT];
+	char address[PARSE_ENDPOINT_TEXT], portal[PARSE_ENDPOINT_TEXT]; /* the two ends of its connection */
 	char initiator[ISCSI_NAME_MAX + 1];
 	struct iscsi_params params;
 	int64_t since_unix_ms;

@@ -42,12 +42,29 @@ static int files_create(struct store *store, const struct volume *volume, const 
 	return qcow2_create(&how, reason);
 }
 
-/* A file and those below it that are files of children/. 0 or -errno. */
+/* A file and those below it. */
 struct chain {
 	struct qcow2_info info; /* of the uppermost */
-	unsigned depth;		/* with the golden version */
-	uint64_t layers_bytes;	/* what those between the uppermost and the golden version take */
+	unsigned depth;		/* with the golden version, and what that stands on */
+	unsigned layers;	/* of children/ below the uppermost */
+	uint64_t layers_bytes;	/* what they take */
 };
+
+/* A file that another one names as what it stands on: a layer beside it, or a golden version. False: it is none of them. */
+static bool files_backing_path(struct store *store, const char *backing, bool *layer, char path[PATH_MAX])
+{
+	static const char images[] = "../images/";
+	const char *version = strncmp(backing, images, sizeof(images) - 1) ? NULL : backing + sizeof(images) - 1;
+
+	*layer = !version;
+	if (!store_file_name_valid(version ? version : backing))
+		return false;
+	if (version)
+		store_path(store, "images", version, path);
+	else
+		files_path(store, backing, path);
+	return true;
+}
 
 static int read_chain(struct store *store, const char *object, struct chain *chain, struct reason *reason)
 {
@@ -58,11 +75,14 @@ static int read_chain(struct store *store, const char *object, struct chain *cha
 	*chain = (struct chain){ .info = info, .depth = 1 };
 	/* Files that stand on each other end this, too: the chain gets too deep. */
 	while (!err && info.backing[0] && chain->depth++ < DISK_CHAIN_MAX && !strcmp(info.backing_format, "qcow2")) {
-		err = store_file_name_valid(info.backing) ?
-			      qcow2_read_info(files_path(store, info.backing, path), &info, reason) :
-			      -EUCLEAN;
-		if (!err)
-			chain->layers_bytes += info.allocated_bytes;
+		bool layer = false;
+
+		err = files_backing_path(store, info.backing, &layer, path) ? qcow2_read_info(path, &info, reason) :
+									      -EUCLEAN;
+		if (err || !layer)
+			continue;
+		chain->layers++;
+		chain->layers_bytes += info.allocated_bytes;
 	}
 	return err;
 }
@@ -120,6 +140,49 @@ static int files_copy(struct store *store, const struct volume *volume, const ch
 		store_unlink(path);
 	}
 	return err;
+}
+
+/* Half of what may lie over each other: the other half is for machines, and their snapshots. */
+enum { VERSION_CHAIN_MAX = DISK_CHAIN_MAX / 2 };
+
+static int files_publish(struct store *store, const char *object, const char *path, uint64_t *size_bytes,
+			 struct reason *reason)
+{
+	char source[PATH_MAX];
+	struct chain chain;
+	int err;
+
+	if (!store_file_name_valid(object))
+		return reason_refuse(reason, -EINVAL, "not a file name");
+	err = read_chain(store, object, &chain, reason);
+	if (err)
+		return err;
+	if (!chain.info.clean)
+		return reason_refuse(reason, -EBUSY, "%.300s was not closed in order",
+				     files_path(store, object, source));
+	if (chain.layers)
+		return reason_refuse(reason, -EMLINK, "it stands on %u earlier snapshot%s", chain.layers,
+				     chain.layers == 1 ? "" : "s");
+	if (chain.depth > VERSION_CHAIN_MAX)
+		return reason_refuse(reason, -EMLINK, "%u versions that were promoted lie below it already",
+				     chain.depth - 2);
+	*size_bytes = chain.info.size_bytes;
+	if (link(files_path(store, object, source), path))
+		return reason_refuse(reason, -errno, "%.300s cannot be made: %s", path, strerror(errno));
+	return 0;
+}
+
+static int files_replace(struct store *store, const char *object, const char *from, struct reason *reason)
+{
+	char path[PATH_MAX], source[PATH_MAX];
+	int err;
+
+	if (!store_file_name_valid(object) || !store_file_name_valid(from))
+		return reason_refuse(reason, -EINVAL, "not a file name");
+	if (rename(files_path(store, from, source), files_path(store, object, path)))
+		return reason_refuse(reason, -errno, "%.300s cannot be put in place: %s", path, strerror(errno));
+	err = store_sync_path(store_path(store, "children", NULL, source));
+	return err ? reason_refuse(reason, err, "%.300s cannot be made durable: %s", path, strerror(-err)) : 0;
 }
 
 static int files_grow(struct store *store, const char *object, uint64_t size_bytes, struct reason *reason)
@@ -269,6 +332,8 @@ const struct store_backend store_files = {
 	.create = files_create,
 	.snapshot = files_snapshot,
 	.copy = files_copy,
+	.replace = files_replace,
+	.publish = files_publish,
 	.open = files_open,
 	.grow = files_grow,
 	.lift = files_lift,

@@ -46,6 +46,40 @@ static void test_plain(void **state)
 	assert_string_equal(asker.base_url, "http://10.0.0.1:8080");
 }
 
+/* What a machine says of its hardware: bounded, and none of it is believed to be more than it is. */
+static void test_hardware(void **state)
+{
+	struct boot_ask ask = plain();
+	struct asker asker;
+	struct reason reason = { "" };
+
+	(void)state;
+	assert_true(ask_check(&ask, &asker, &reason));
+	assert_string_equal(asker.cards, "");
+	assert_int_equal(asker.secure_boot, TOLD_UNKNOWN);
+	snprintf(ask.board_serial, sizeof(ask.board_serial), "B<7>\x01\n ");
+	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "1");
+	snprintf(ask.setup_mode, sizeof(ask.setup_mode), "0");
+	/* Its own, twice, what is none, none at all; as iPXE writes them and as people do. */
+	snprintf(ask.cards, sizeof(ask.cards),
+		 "525400aa0001,525400AA0002,,52:54:00:aa:00:02,01005e000001,x'\"<,525400aa0003,");
+	assert_true(ask_check(&ask, &asker, &reason));
+	assert_string_equal(asker.cards, "52:54:00:aa:00:02,52:54:00:aa:00:03");
+	assert_int_equal(asker.secure_boot, TOLD_ON);
+	assert_int_equal(asker.setup_mode, TOLD_OFF);
+	assert_null(strpbrk(asker.board_serial, "\x01\n"));
+	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "yes");
+	snprintf(ask.board_serial, sizeof(ask.board_serial), "To be filled by O.E.M.");
+	snprintf(ask.cards, sizeof(ask.cards), "%s%s",
+		 "525400aa0002,525400aa0003,525400aa0004,525400aa0005,525400aa0006,525400aa0007,525400aa0008,",
+		 "525400aa0009,525400aa000a");
+	assert_true(ask_check(&ask, &asker, &reason));
+	assert_int_equal(asker.secure_boot, TOLD_UNKNOWN);
+	assert_string_equal(asker.board_serial, "");
+	assert_int_equal(strlen(asker.cards), CARDS_TEXT - 1);
+	assert_string_equal(asker.cards + CARDS_TEXT - PARSE_MAC_TEXT, "52:54:00:aa:00:08");
+}
+
 static void test_macs(void **state)
 {
 	static const char *const bad[] = { "",
@@ -157,8 +191,8 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_macs),	   cmocka_unit_test(test_placeholders),
-		cmocka_unit_test(test_nonsense), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_plain),	     cmocka_unit_test(test_hardware), cmocka_unit_test(test_macs),
+		cmocka_unit_test(test_placeholders), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

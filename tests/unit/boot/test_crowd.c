@@ -50,7 +50,7 @@ static void test_turns(void **state)
 	{
 		struct reason reason;
 
-		assert_int_equal(boot_remove(w->boot, MAC2, "ctl", &reason), 0);
+		assert_int_equal(boot_remove(w->boot, MAC2, true, "ctl", &reason), 0);
 		assert_true(second != first);
 	}
 	world_expect(w, "52:54:00:aa:00:04", "", "", "sanboot", NULL);

@@ -14,6 +14,9 @@ static enum decision expected(const struct decide_facts *f)
 	/* "the kernel's neighbour table must show the claimed MAC for its address: otherwise no secret" */
 	if (f->stranger)
 		return DECIDE_WAIT_STRANGER;
+	/* "a shared MAC names a machine only together with its UUID" */
+	if (f->nameless)
+		return DECIDE_WAIT_NAMELESS;
 	if (f->known) {
 		/* "A known MAC with another real UUID is held as a conflict" */
 		if (f->conflict)
@@ -53,7 +56,7 @@ static void test_all(void **state)
 	unsigned seen[DECISIONS] = { 0 };
 
 	(void)state;
-	for (unsigned bits = 0; bits < 5u << 10; bits++) {
+	for (unsigned bits = 0; bits < 5u << 11; bits++) {
 		for (int enrol = ENROL_AUTO; enrol <= ENROL_DENY; enrol++) {
 			struct decide_facts f = {
 				.stranger = bits & 1,
@@ -66,7 +69,8 @@ static void test_all(void **state)
 				.full = bits & 128,
 				.image = bits & 256,
 				.no_space = bits & 512,
-				.want = (enum decide_want)(bits >> 10),
+				.nameless = bits & 1024,
+				.want = (enum decide_want)(bits >> 11),
 				.enrol = (enum enrol_kind)enrol,
 			};
 			enum decision got = decide(&f);
@@ -83,7 +87,7 @@ static void test_all(void **state)
 static void test_secrets(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 5u << 10; bits++) {
+	for (unsigned bits = 0; bits < 5u << 11; bits++) {
 		struct decide_facts f = {
 			.stranger = bits & 1,
 			.known = bits & 2,
@@ -95,15 +99,16 @@ static void test_secrets(void **state)
 			.full = bits & 128,
 			.image = bits & 256,
 			.no_space = bits & 512,
-			.want = (enum decide_want)(bits >> 10),
+			.nameless = bits & 1024,
+			.want = (enum decide_want)(bits >> 11),
 		};
 		enum decision got = decide(&f);
 
 		if (decision_opens_disk(got))
-			assert_true(f.known && !f.stranger && !f.conflict && !f.failed && !f.running);
+			assert_true(f.known && !f.stranger && !f.nameless && !f.conflict && !f.failed && !f.running);
 		if (got == DECIDE_ENROL)
-			assert_true(!f.known && !f.stranger && (!f.twin || f.running) && !f.denied && !f.full &&
-				    f.image);
+			assert_true(!f.known && !f.stranger && !f.nameless && (!f.twin || f.running) && !f.denied &&
+				    !f.full && f.image);
 	}
 }
 

@@ -140,13 +140,13 @@ static void test_remove(void **state)
 
 	start(w, MAC1);
 	run(w, true);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), -EBUSY);
+	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), -EBUSY);
 	assert_int_equal(world_machine_count(w), 1);
 	run(w, false);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), 0);
+	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), 0);
 	assert_int_equal(world_machine_count(w), 0);
 	assert_int_equal(world_children(w), 0);
-	assert_int_equal(boot_remove(w->boot, MAC1, "ctl", &reason), -ENOENT);
+	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), -ENOENT);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine pc-001");
 }
 
@@ -298,7 +298,7 @@ static void test_resume(void **state)
 	assert_non_null(strstr(reason.text, "pc-001 ran when the server was stopped"));
 	assert_non_null(strstr(reason.text, "may come back: wait 1"));
 	assert_non_null(strstr(reason.text, "machine release pc-001"));
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), -EBUSY);
+	assert_int_equal(boot_remove(w->boot, "pc-001", true, "ctl", &reason), -EBUSY);
 	assert_int_equal(boot_swap(w->boot, "pc-001", MAC3, "ctl", &reason), -EBUSY);
 	set(w, "mode", "ephemeral", -EBUSY);
 	set(w, "note", "does not concern the disk", 0);
@@ -396,7 +396,7 @@ static void test_sessions_unknown(void **state)
 	assert_int_equal(boot_reset(w->boot, MAC1, "ctl", &reason), -ENOMEM);
 	assert_non_null(strstr(reason.text, "pc-001 runs: "));
 	assert_int_equal(boot_swap(w->boot, "pc-001", MAC2, "ctl", &reason), -ENOMEM);
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), -ENOMEM);
+	assert_int_equal(boot_remove(w->boot, "pc-001", true, "ctl", &reason), -ENOMEM);
 	assert_non_null(w->disk);
 	assert_int_equal(w->releases, 0);
 	after = world_machine(w, MAC1);
@@ -418,7 +418,7 @@ static void *race(void *arg)
 	struct racer *racer = arg;
 	struct reason why;
 
-	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", "ctl", &why) :
+	racer->err = racer->remove ? boot_remove(racer->world->boot, "pc-001", true, "ctl", &why) :
 				     boot_reset(racer->world->boot, "pc-001", "ctl", &why);
 	return NULL;
 }

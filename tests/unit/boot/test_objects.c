@@ -142,10 +142,23 @@ static void test_golden(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
+/* The same file, edited where it lies. */
+static void test_golden_edited(void **state)
+{
+	struct world *w = *state;
+	struct volume_info info;
+	struct machine machine = booted(w, &info);
+
+	run("printf changed | dd of=$(dirname %s)/../images/debian@1.raw conv=notrunc 2>/dev/null", info.path);
+	wait_events(w, "golden-changed", 1);
+	world_close(w);
+	expect_refused(w, machine.id, "was changed since it was published", "put the original back");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_rebased), TEST(test_deleted), TEST(test_replaced),
-					    TEST(test_golden) };
+					    TEST(test_golden), TEST(test_golden_edited) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

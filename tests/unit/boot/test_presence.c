@@ -89,9 +89,9 @@ static void test_notes(void **state)
 
 	(void)state;
 	presence_init(&table);
-	assert_false(presence_ephemeral(&table, 7));
-	presence_set_ephemeral(&table, 7, true);
-	assert_true(presence_ephemeral(&table, 7));
+	assert_false(presence_begins_closed(&table, 7));
+	presence_set_begins_closed(&table, 7, true);
+	assert_true(presence_begins_closed(&table, 7));
 	assert_false(presence_take_begun(&table, 7, 0));
 	presence_note_begun(&table, 7, 3);
 	assert_false(presence_take_begun(&table, 7, 2));

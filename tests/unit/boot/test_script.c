@@ -49,6 +49,7 @@ static struct script_values all(void)
 					       [VAR_ENTRY] = "installer",
 					       [VAR_TITLE] = "An installer",
 					       [VAR_KERNEL] = "http://10.0.0.1:8080/boot-files/linux",
+					       [VAR_SHIM] = "http://10.0.0.1:8080/boot-files/shimx64.efi",
 					       [VAR_CMDLINE] = "console=ttyS0 -- x",
 					       [VAR_URL] = "http://10.0.0.2/x.ipxe?a=b&c=d",
 					       [VAR_INITRD] =
@@ -263,6 +264,8 @@ static void test_entries(void **state)
 
 	(void)state;
 	assert_true(has_line(script, "kernel http://10.0.0.1:8080/boot-files/linux console=ttyS0 -- x || goto failed"));
+	assert_true(has_line(script, "set sanbootd-file http://10.0.0.1:8080/boot-files/shimx64.efi && "
+				     "shim http://10.0.0.1:8080/boot-files/shimx64.efi || goto failed"));
 	assert_non_null(strstr(script, "initrd http://10.0.0.1:8080/boot-files/a || goto failed\n"
 				       "set sanbootd-file http://10.0.0.1:8080/boot-files/b && initrd "
 				       "http://10.0.0.1:8080/boot-files/b || goto failed\n"));
@@ -276,6 +279,10 @@ static void test_entries(void **state)
 	assert_null(strstr(script, "/boot/taken"));
 	assert_null(strstr(script, "sanhook"));
 	assert_null(strstr(script, "password"));
+	free(script);
+	values.value[VAR_SHIM] = NULL;
+	script = render("entry-linux.ipxe", &values);
+	assert_null(strstr(script, "shim"));
 	free(script);
 	values = all();
 	script = render("entry-windows.ipxe", &values);

@@ -180,7 +180,7 @@ static void test_machine(void **state)
 	boot_and_read(w, 0, '2');
 	assert_true(world_events(w, "snapshot-taken") == 2 && world_events(w, "snapshot-restored") == 4);
 	/* With the machine all of them go. */
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-001", true, "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 0);
 }
 
@@ -201,7 +201,7 @@ static void test_image(void **state)
 	assert_true(world_machine(w, MAC1).system.version_id != first);
 	gone = !store_remove_version(w->store, first, "ctl", &reason);
 	assert_false(gone);
-	assert_non_null(strstr(reason.text, "and 1 snapshots. Move"));
+	assert_non_null(strstr(reason.text, "and 1 snapshots; 0 machines in the trash"));
 	reason.text[0] = '\0';
 	boot_and_read(w, 0, 'B');
 	restore(w, "pc-001:0", "old", 0, NULL);

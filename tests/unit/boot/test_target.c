@@ -398,9 +398,9 @@ static void test_ephemeral(void **state)
 	struct reason reason, why;
 	uint16_t status;
 
-	assert_false(boot_target_is_ephemeral(w->boot, machine.id));
+	assert_false(boot_target_begin_needs_closed(w->boot, machine.id));
 	assert_int_equal(boot_set(w->boot, MAC1, "mode", "ephemeral", "ctl", &reason), 0);
-	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
+	assert_true(boot_target_begin_needs_closed(w->boot, machine.id));
 	assert_int_equal(world_begin(w, machine.id, 1), 0);
 	after = world_machine(w, MAC1);
 	assert_string_not_equal(after.system.object, machine.system.object);
@@ -417,7 +417,7 @@ static void test_ephemeral(void **state)
 	world_restart(w);
 	assert_int_equal(world_children(w), 1);
 	world_find(w, machine.iqn, "");
-	assert_true(boot_target_is_ephemeral(w->boot, machine.id));
+	assert_true(boot_target_begin_needs_closed(w->boot, machine.id));
 }
 
 static void test_ephemeral_no_space(void **state)

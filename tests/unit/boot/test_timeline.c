@@ -61,7 +61,7 @@ static int64_t at(unsigned seconds)
 
 static void begin(uint64_t number, unsigned seconds)
 {
-	timeline_script(timeline, 7, number, MAC, "10.0.0.7", at(seconds));
+	timeline_script(timeline, 7, number, MAC, "10.0.0.7", NULL, at(seconds));
 }
 
 static void test_a_whole_boot(void **state)
@@ -120,7 +120,7 @@ static void test_no_login_after_the_script(void **state)
 	tick(at(60));
 	assert_string_equal(taken(), "stuck script 60!");
 	assert_non_null(strstr(changes[0].record.why, "3260"));
-	assert_true(timeline_hint(STAGE_SCRIPT)[0]);
+	assert_true(timeline_hint(STAGE_SCRIPT, "")[0]);
 	assert_true(timeline_is_idle(timeline));
 	/* Once; and again where a later stage does not come, without another event. */
 	tick(at(200));
@@ -328,7 +328,7 @@ static void test_both_tables_are_bounded(void **state)
 	begin(1, 40);
 	assert_string_equal(taken(), "clear, put dhcp 0, put boot-file 1, put script 40");
 	for (unsigned i = 0; i < 3 * TIMELINE_TRACKS; i++)
-		timeline_script(timeline, 100 + i, 1, "", "", at(50));
+		timeline_script(timeline, 100 + i, 1, "", "", NULL, at(50));
 	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), TIMELINE_CHANGES);
 	assert_int_equal(timeline_take(timeline, changes, TIMELINE_CHANGES), 0);
 	tick(at(120));
@@ -408,6 +408,122 @@ static void test_something_else(void **state)
 	assert_string_equal(taken(), "stuck ipxe-login 261!");
 }
 
+/* ---- several portals ---- */
+
+#define A "10.0.0.1:3260"
+#define B "10.0.1.1:3260"
+
+static void begin_at_two(unsigned seconds)
+{
+	static const struct portals_offer two = { .count = 2, .list = { { "10.0.0.1", 3260 }, { "10.0.1.1", 3260 } } };
+
+	timeline_script(timeline, 7, 1, MAC, "10.0.0.7", &two, at(seconds));
+	timeline_session_began(timeline, 7, 1, true, "", at(seconds));
+	timeline_first_read(timeline, 7, 1, at(seconds));
+}
+
+static void system_at(const char *portal, unsigned seconds)
+{
+	timeline_reached(timeline, 7, 1, portal);
+	timeline_session_began(timeline, 7, 1, false, "", at(seconds));
+}
+
+/* iscsistart logs in at one portal after the other, and waits for ever for the one that is dead. */
+static void test_one_session_of_two_is_not_steady(void **state)
+{
+	(void)state;
+	begin_at_two(0);
+	system_at(A, 10);
+	timeline_used(timeline, 7, 1, 1 << 20, 0); /* the partition table */
+	taken();
+	tick(at(29));
+	assert_string_equal(taken(), "");
+	tick(at(30));
+	assert_string_equal(taken(), "ask");
+	tick(at(31));
+	assert_string_equal(taken(), "");
+	tick(at(35));
+	assert_string_equal(taken(), "ask");
+	tick(at(69));
+	taken();
+	tick(at(70));
+	assert_non_null(strstr(taken(), "stuck kernel-login 70!"));
+	for (unsigned i = 0; i < 2; i++) {
+		if (changes[i].kind != TIMELINE_STUCK)
+			continue;
+		assert_string_equal(changes[i].portals, B);
+		assert_non_null(strstr(changes[i].record.why, "logged in at " A " and waits for portal " B ","));
+		assert_non_null(strstr(timeline_hint(STAGE_KERNEL_LOGIN, changes[i].record.why), "multipath=yes"));
+	}
+	assert_false(timeline_is_idle(timeline));
+	/* The portal is back. */
+	system_at(B, 300);
+	tick(at(319));
+	assert_string_equal(taken(), "");
+	tick(at(320));
+	assert_string_equal(taken(), "put steady 320");
+	assert_string_equal(changes[0].portals, A " " B);
+	assert_string_equal(changes[0].record.detail, "");
+	assert_true(timeline_is_idle(timeline));
+}
+
+static void test_two_portals_are_steady(void **state)
+{
+	(void)state;
+	begin_at_two(0);
+	system_at(A, 10);
+	system_at(B, 12);
+	/* iscsid logs in anew, at each of them */
+	timeline_session_ended(timeline, 7, 1, false, at(20), "closed");
+	system_at(A, 21);
+	taken();
+	tick(at(40));
+	assert_string_equal(taken(), "");
+	tick(at(41));
+	assert_string_equal(taken(), "put steady 41");
+	assert_string_equal(changes[0].portals, "");
+	assert_true(timeline_is_idle(timeline));
+}
+
+/* A system that logs in at one portal and runs is steady: what it writes, or reads, shows it. */
+static void test_one_portal_will_do(void **state)
+{
+	static const struct {
+		uint64_t read, written;
+	} used[] = { { 0, 512 }, { TIMELINE_USED_BYTES, 0 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		begin_at_two(0);
+		system_at(A, 10);
+		tick(at(30));
+		timeline_used(timeline, 7, 1, used[i].read, used[i].written);
+		taken();
+		tick(at(34));
+		assert_string_equal(taken(), "");
+		tick(at(35));
+		assert_string_equal(taken(), "put steady 35");
+		assert_string_equal(changes[0].record.detail, "without " B);
+		assert_true(timeline_is_idle(timeline));
+	}
+}
+
+static void test_what_a_script_leaves_out_is_in_its_detail(void **state)
+{
+	static const struct portals_offer one = { .count = 1,
+						  .list = { { "10.0.0.1", 3260 } },
+						  .left_out = "10.0.1.1:3260 (eth1 has no link)" };
+
+	(void)state;
+	timeline_script(timeline, 7, 1, MAC, "10.0.0.7", &one, at(0));
+	taken();
+	assert_string_equal(changes[1].record.detail, "10.0.0.7, without 10.0.1.1:3260 (eth1 has no link)");
+	/* One that it names is one that it needs not wait for. */
+	system_at(A, 10);
+	tick(at(30));
+	assert_non_null(strstr(taken(), "put steady 30"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -430,6 +546,10 @@ int main(void)
 		TEST(test_an_earlier_boot_is_over),
 		TEST(test_after_a_restart),
 		TEST(test_something_else),
+		TEST(test_one_session_of_two_is_not_steady),
+		TEST(test_two_portals_are_steady),
+		TEST(test_one_portal_will_do),
+		TEST(test_what_a_script_leaves_out_is_in_its_detail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

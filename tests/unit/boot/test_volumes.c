@@ -368,7 +368,7 @@ static void test_survives(void **state)
 	}
 	world_restart(w);
 	/* The machine goes, and leaves it behind. */
-	assert_int_equal(boot_remove(w->boot, "pc-001", "ctl", &reason), 0);
+	assert_int_equal(boot_remove(w->boot, "pc-001", true, "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 2);
 	expect(detach(w, "data", NULL, false), -ENOENT, "no machine has volume data");
 	expect(attach(w, "data", "pc-002", 9), 0, "as LUN 9");

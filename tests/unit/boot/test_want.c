@@ -23,7 +23,7 @@ static int setup(void **state)
 
 	world_site_file(
 		w, "entries/rescue.conf",
-		"# a rescue system\n\ntitle = Rescue; system\nkind=linux\nkernel = rescue/linux\ninitrd = rescue/a.gz\n"
+		"# a rescue system\n\ntitle = Rescue; system\nkind=linux\nkernel = rescue/linux\nshim = rescue/shimx64.efi\ninitrd = rescue/a.gz\n"
 		"initrd = http://10.0.0.2/b.gz\ncmdline = console=ttyS0 --- quiet\n");
 	world_site_file(w, "entries/windows.conf",
 			"title = Windows set-up\nkind = windows\ndirectory = win\nfile = win/winpeshl.ini\nmenu = no\n");
@@ -163,6 +163,13 @@ static void test_entry(void **state)
 	snprintf(ask.platform, sizeof(ask.platform), "efi");
 	reply = world_ask(w, &ask);
 	assert_non_null(strstr(reply.script, "rescue/linux initrd=a.gz initrd=b.gz console=ttyS0"));
+	assert_null(strstr(reply.script, "shim"));
+	free(reply.script);
+	/* With Secure Boot the firmware has to be told by the distribution's shim that its kernel is good. */
+	snprintf(ask.secure_boot, sizeof(ask.secure_boot), "1");
+	reply = world_ask(w, &ask);
+	assert_non_null(
+		strstr(reply.script, "shim http://127.0.0.1:8080/boot-files/rescue/shimx64.efi || goto failed\n"));
 	free(reply.script);
 	set(w, "boot-once", "windows");
 	expect(w, "entry", "kernel http://127.0.0.1:8080/boot-files/win/wimboot  || goto failed\n");
@@ -347,34 +354,63 @@ static void test_refused(void **state)
 	free(reply.script);
 }
 
+static void expect_uris(struct world *w, const char *uris)
+{
+	char text[700] = "sanboot --drive 0x80", iqn[IQN_MAX_TEXT + 1];
+	struct machine machine = world_machine(w, MAC1);
+	size_t len = strlen(text);
+
+	snprintf(iqn, sizeof(iqn), ":%s", machine.iqn);
+	for (const char *at = uris; *at; at += strcspn(at, " "), at += strspn(at, " "))
+		len += (size_t)snprintf(text + len, sizeof(text) - len, " iscsi:%.*s:0%s", (int)strcspn(at, " "), at,
+					iqn);
+	snprintf(text + len, sizeof(text) - len, " || goto failed\n");
+	expect(w, "sanboot", text);
+}
+
 static void test_multipath(void **state)
 {
 	struct world *w = *state;
 	struct endpoint portals[3];
-	char text[700];
 	struct boot_ask ask = world_ask_of(MAC1, UUID1, "vm1");
 	struct reply reply;
 
-	assert_true(parse_endpoint("10.9.9.1:3261", &portals[0]));
+	assert_true(parse_endpoint("127.0.9.1:3261", &portals[0]));
 	assert_true(parse_endpoint("[fd00::1]:3260", &portals[1]));
 	assert_true(parse_endpoint("127.0.0.1:3260", &portals[2]));
 	boot_set_portals(w->boot, portals, 3);
-	snprintf(text, sizeof(text), "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s || goto failed\n",
-		 world_machine(w, MAC1).iqn);
-	expect(w, "sanboot", text);
+	expect_uris(w, "127.0.0.1::3260");
 	set(w, "multipath", "yes");
-	snprintf(text, sizeof(text),
-		 "sanboot --drive 0x80 iscsi:127.0.0.1::3260:0:%s iscsi:10.9.9.1::3261:0:%s || goto failed\n",
-		 world_machine(w, MAC1).iqn, world_machine(w, MAC1).iqn);
-	expect(w, "sanboot", text);
+	expect_uris(w, "127.0.0.1::3260 127.0.9.1::3261");
 	set(w, "no-gateway", "yes");
 	expect(w, "sanboot", "\nset netX/gateway 0.0.0.0 ||\n");
 	set(w, "no-gateway", "no");
 	set(w, "multipath", "no");
 	reply = world_ask(w, &ask);
 	assert_null(strstr(reply.script, "netX/gateway"));
-	assert_null(strstr(reply.script, "10.9.9.1"));
+	assert_null(strstr(reply.script, "127.0.9.1"));
 	free(reply.script);
+}
+
+/* An address that the host does not have any more; and one where nothing listens. */
+static void test_portals_that_do_not_answer(void **state)
+{
+	struct world *w = *state;
+	struct endpoint portals[2];
+
+	assert_true(parse_endpoint("127.0.0.1:3260", &portals[0]));
+	assert_true(parse_endpoint("192.0.2.77:3260", &portals[1]));
+	boot_set_portals(w->boot, portals, 2);
+	expect_uris(w, "127.0.0.1::3260");
+	assert_int_equal(world_events(w, "portal-left-out"), 0);
+	set(w, "multipath", "yes");
+	expect_uris(w, "127.0.0.1::3260");
+	assert_int_equal(world_events(w, "portal-left-out"), 1);
+	assert_true(parse_endpoint("127.0.9.1:3262", &portals[0]));
+	boot_set_portals(w->boot, portals, 2);
+	expect_uris(w, "127.0.9.1::3262");
+	set(w, "multipath", "no");
+	expect_uris(w, "127.0.9.1::3262");
 }
 
 int main(void)
@@ -388,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_multipath, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_portals_that_do_not_answer, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

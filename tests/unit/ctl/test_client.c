@@ -68,8 +68,46 @@ static void test_without_asking_the_server(void **state)
 	assert_int_equal(server_run(&nobody, "image build debian"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image build debian --name a/b"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image build debian --name a --size 10"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "image build debian --name a --initramfs mkinitcpio"), EXIT_USAGE);
 	assert_int_equal(server_run(&nobody, "image import /nonexistent/file --name x"), EXIT_REFUSED);
 	assert_int_equal(server_run(&nobody, "bogus"), EXIT_USAGE);
+}
+
+/* What a build is told, the script is told. */
+static void test_a_build_passes_on_what_it_was_told(void **state)
+{
+	struct server server = { .answers = { OK("{}") } };
+	char *before = strdup(getenv("PATH")), path[128], said[1024] = "";
+	FILE *file;
+
+	(void)state;
+	if (geteuid()) {
+		test_skip("an image is built by root only");
+		free(before);
+		return;
+	}
+	server_start(&server);
+	snprintf(path, sizeof(path), "%s/bash", server.dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "#!/bin/sh\necho \"$@\" >%s/told\nexit 1\n", server.dir);
+	fclose(file);
+	assert_int_equal(chmod(path, 0755), 0);
+	setenv("PATH", server.dir, 1);
+	assert_int_equal(server_run(&server, "image build debian --name a --suite trixie --profile demo "
+					     "--initramfs dracut --work /tmp"),
+			 EXIT_REFUSED);
+	setenv("PATH", before, 1);
+	free(before);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/told", server.dir);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(said, sizeof(said), file));
+	fclose(file);
+	unlink(path);
+	assert_non_null(strstr(said, " --suite trixie --profile demo --initramfs dracut --work /tmp\n"));
+	server_stop(&server);
 }
 
 static void test_an_import_is_followed_to_its_end(void **state)
@@ -254,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_it_asks_and_prints),
 		cmocka_unit_test(test_refusals_are_1),
 		cmocka_unit_test(test_without_asking_the_server),
+		cmocka_unit_test(test_a_build_passes_on_what_it_was_told),
 		cmocka_unit_test(test_an_import_is_followed_to_its_end),
 		cmocka_unit_test(test_an_interrupt_cancels_the_import),
 		cmocka_unit_test(test_imports_are_listed_and_canceled),

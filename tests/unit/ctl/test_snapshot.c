@@ -54,6 +54,48 @@ static void test_requests(void **state)
 	      "copied; give it");
 }
 
+/* Of 2026-11-29 12:00, 2026-11-30 08:00 and 09:00, and 2026-12-01 08:00 UTC. */
+#define POINTS                                                                                                            \
+	"{\"snapshots\": [{\"label\": \"old\", \"created_ms\": 1795953600000}, {\"label\": \"morning\", \"created_ms\": " \
+	"1796025600000}, {\"label\": \"gone\", \"created_ms\": 1796029200000, \"removed\": true}, {\"label\": \"late\", " \
+	"\"created_ms\": 1796112000000}]}"
+
+static void to_a_time(const char *when, const char *label)
+{
+	struct server server = { .answers = { OK(POINTS), label ? OK("{}") : NULL } };
+	char line[128], body[64], *said;
+	int code;
+
+	server_start(&server);
+	snprintf(line, sizeof(line), "machine restore pc-001 --yes --to=%s", when);
+	said = server_said(&server, line, &code);
+	server_stop(&server);
+	assert_memory_equal(server.asked[0], "GET /api/v1/machines/pc-001/snapshots ", 38);
+	if (code != (label ? EXIT_DONE : EXIT_REFUSED))
+		fail_msg("%s: exit %d: %s", when, code, said);
+	snprintf(body, sizeof(body), "{\"label\":\"%s\"}", label ? label : "");
+	if (label && !strstr(server.asked[1], body))
+		fail_msg("%s: %s", when, server.asked[1]);
+	free(said);
+}
+
+static void test_to_a_time(void **state)
+{
+	struct server nobody = { .dir = "/nonexistent" };
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	to_a_time("2026-11-30", "morning");
+	to_a_time("2026-11-29", "old");
+	to_a_time("2026-12-01", "late");
+	to_a_time("2026-11-28", NULL);
+	unsetenv("TZ");
+	assert_int_equal(server_run(&nobody, "machine restore pc-001 --yes --to=2026-11-30T"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "machine restore pc-001 --yes --to=someday"), EXIT_REFUSED);
+	assert_int_equal(server_run(&nobody, "machine restore pc-001 --yes"), EXIT_USAGE);
+	assert_int_equal(server_run(&nobody, "machine restore pc-001 one --to monday --yes"), EXIT_USAGE);
+}
+
 static void test_lists(void **state)
 {
 	(void)state;
@@ -92,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_to_a_time),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_confirmed),
 	};

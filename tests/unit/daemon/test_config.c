@@ -61,6 +61,35 @@ static void test_defaults(void **state)
 	assert_non_null(strstr(config.iqn_prefix, ":sanbootd"));
 }
 
+static void test_boot_file_sets(void **state)
+{
+	static const char *const bad[] = { "x",
+					   "x:relative",
+					   ":/a",
+					   "default:/a",
+					   "group:/a",
+					   "a b:/a",
+					   "a,b:/a",
+					   "ms2023:",
+					   "x:/a\nboot-file-set = x:/b",
+					   "a-name-of-thirty-two-characters-:/a" };
+	struct config config;
+	struct reason reason;
+	char text[128];
+
+	(void)state;
+	assert_int_equal(load(&config, &reason, "boot-file-set = ms2023:/srv/a:b\nboot-file-set = old_1:/srv/old\n",
+			      FLAGS(NULL)),
+			 CONFIG_RUN);
+	assert_int_equal(config.boot_file_set_count, 2);
+	assert_string_equal(config.boot_file_sets[0], "ms2023:/srv/a:b");
+	for (size_t i = 0; i < array_len(bad); i++) {
+		snprintf(text, sizeof(text), "boot-file-set = %s\n", bad[i]);
+		assert_int_equal(load(&config, &reason, text, FLAGS(NULL)), CONFIG_BAD);
+		assert_non_null(strstr(reason.text, "expected NAME:DIR"));
+	}
+}
+
 static void test_file_and_flags(void **state)
 {
 	struct config config;
@@ -239,6 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_boot_file_sets),
 		cmocka_unit_test(test_file_and_flags),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_what_needs_a_restart),

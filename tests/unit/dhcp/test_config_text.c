@@ -41,14 +41,18 @@ static int make_of(const struct dhcp_config *config, struct buf *text, struct re
 	struct dhcp_network n[2] = { network("br0", "10.77.0.1", "255.255.255.0"),
 				     network("br1", "10.78.0.1", "255.255.0.0") };
 	/* As on a site with iPXE's signed release; nothing for IA32. */
-	struct ipxe_files files = { .name = { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" } };
+	struct ipxe_files files[1 + DHCP_SETS_MAX] = {
+		{ .name = { "undionly.kpxe", "", "snponly-shimx64.efi", "arm64/snponly.efi" } },
+		{ .name = { "", "", "x86_64-sb/shimx64.efi", "" } },
+		{ .name = { "undionly.kpxe", "", "snponly.efi", "" } },
+	};
 	struct dhcp_ranges ranges;
 	int err;
 
 	buf_init(text, 1 << 16);
 	reason->text[0] = '\0';
 	err = config->mode == DHCP_FULL ? ranges_make(config, n, &ranges, reason) : 0;
-	return err ? err : dnsmasq_make_config(config, n, &ranges, &files, text, reason);
+	return err ? err : dnsmasq_make_config(config, n, &ranges, files, text, reason);
 }
 
 /* The same with br0 alone. */
@@ -146,6 +150,41 @@ static void test_proxy(void **state)
 	assert_null(strstr(buf_text(&text), "60,HTTPClient"));
 	assert_null(strstr(buf_text(&text), "dhcp-authoritative"));
 	assert_line(&text, "dhcp-leasefile=/tmp/dnsmasq/leases"); /* not the host's own */
+	assert_accepted(&text);
+	buf_fini(&text);
+}
+
+/* Which files are named to whom: each line has the tags of those that it is for, whatever their order. */
+static void test_sets(void **state)
+{
+	struct dhcp_config config = site;
+	struct buf text;
+	struct reason reason;
+
+	(void)state;
+	config.mode = DHCP_FULL;
+	config.sets[0] = (struct dhcp_boot_set){ "ms2023", "/srv/2023" };
+	config.sets[1] = (struct dhcp_boot_set){ "old_1", "/srv/old" };
+	config.set_count = 2;
+	assert_int_equal(make_of(&config, &text, &reason), 0);
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:efi64,tag:!set-ms2023,tag:!set-old_1,snponly-shimx64.efi");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:efi64,tag:set-ms2023,sets/ms2023/x86_64-sb/shimx64.efi");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:efi64,tag:set-old_1,sets/old_1/snponly.efi");
+	/* A set without a file for these machines leaves them to the default one. */
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:bios,tag:!set-old_1,undionly.kpxe");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:bios,tag:set-old_1,sets/old_1/undionly.kpxe");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:arm64,arm64/snponly.efi");
+	assert_line(&text, "dhcp-boot=tag:!ipxe,tag:http-efi64,tag:br1,tag:set-ms2023,"
+			   "http://10.78.0.1:8080/ipxe/sets/ms2023/x86_64-sb/shimx64.efi");
+	assert_line(&text, "dhcp-boot=tag:ipxe,boot.ipxe");
+	assert_accepted(&text);
+	buf_fini(&text);
+	config.mode = DHCP_PROXY;
+	assert_int_equal(make_of(&config, &text, &reason), 0);
+	assert_line(&text, "dhcp-hostsfile=/tmp/dnsmasq.hosts");
+	assert_line(&text, "pxe-service=tag:!ipxe,tag:!set-ms2023,tag:!set-old_1,7,\"sanbootd\",snponly-shimx64.efi");
+	assert_line(&text, "pxe-service=tag:!ipxe,tag:set-ms2023,7,\"sanbootd\",sets/ms2023/x86_64-sb/shimx64.efi");
+	assert_line(&text, "pxe-service=tag:ipxe,7,\"sanbootd\",boot.ipxe");
 	assert_accepted(&text);
 	buf_fini(&text);
 }
@@ -339,13 +378,10 @@ static void test_offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_proxy),
-		cmocka_unit_test(test_off),
-		cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_bad_ranges),
-		cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_no_such_interface),
+		cmocka_unit_test(test_full),	    cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_sets),	    cmocka_unit_test(test_off),
+		cmocka_unit_test(test_networks),    cmocka_unit_test(test_bad_ranges),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_no_such_interface),
 		cmocka_unit_test(test_offers),
 	};
 

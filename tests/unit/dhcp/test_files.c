@@ -163,11 +163,14 @@ static void expect_text(const struct place *place, const char *name, const char 
 
 static void expect_autoexec(const struct place *place, const char *name)
 {
-	char text[1024];
+	char text[2048];
 
 	read_file(place, name, text, sizeof(text));
 	assert_memory_equal(text, "#!ipxe\n", 7);
-	assert_non_null(strstr(text, "\nchain --replace --autofree tftp://10.77.0.1/boot.ipxe"));
+	/* The card in use first, then each. */
+	assert_non_null(strstr(text, "\nisset ${netX/mac} && dhcp netX && chain --timeout 20000 --replace --autofree "
+				     "tftp://10.77.0.1/boot.ipxe ||\nisset ${net0/mac} && dhcp net0 && chain "));
+	assert_non_null(strstr(text, "tftp://10.77.0.1/boot.ipxe || ifclose net3 ||\n"));
 }
 
 static void test_tftp_root(void **state)

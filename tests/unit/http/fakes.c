@@ -140,6 +140,44 @@ int boot_approve(struct boot *boot, const char *which, const char *name, const c
 	return finish(reason);
 }
 
+int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+			struct machine *machine, struct reason *reason)
+{
+	int err = boot_approve(boot, which, name, image, actor, machine, reason);
+
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve-shared %s name=%s by %s", which,
+		 name ? name : "-", actor);
+	return err;
+}
+
+int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
+		   struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "mac %s %s %s by %s", machine,
+		 shared ? "share" : "unshare", mac, actor);
+	return finish(reason);
+}
+
+/* Refuses the one whose name is fail_at. */
+int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
+		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "add %u%s by %s", count, dry_run ? " dry" : "",
+		 actor);
+	for (*failed = 0; *failed < count; ++*failed) {
+		const struct boot_machine_new *new = &list[*failed];
+
+		memset(&machines[*failed], 0, sizeof(machines[*failed]));
+		snprintf(machines[*failed].name, sizeof(machines[*failed].name), "%s",
+			 new->name ? new->name : "pc-001");
+		if (fake_boot.fail_at && new->name && !strcmp(new->name, fake_boot.fail_at))
+			return finish(reason);
+	}
+	return fake_boot.fail_at ? 0 : finish(reason);
+}
+
 #define SIMPLE(verb, what)                                                                         \
 	(void)boot;                                                                                \
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), verb " %s by %s", what, actor); \
@@ -155,14 +193,48 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 	SIMPLE("release", machine);
 }
 
+int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
+{
+	SIMPLE("wake", machine);
+}
+
 int boot_reset(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
 	SIMPLE("reset", machine);
 }
 
-int boot_remove(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
+int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason)
 {
-	SIMPLE("remove", machine);
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "remove %s%s by %s", machine,
+		 for_good ? " for good" : "", actor);
+	return finish(reason);
+}
+
+int boot_trash_restore(struct boot *boot, const char *which, const char *name, const char *actor,
+		       struct machine *machine, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "restore %s as %s by %s", which, name, actor);
+	memset(machine, 0, sizeof(*machine));
+	snprintf(machine->name, sizeof(machine->name), "%s", name[0] ? name : which);
+	return finish(reason);
+}
+
+int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
+		 struct image_version *version, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "promote %s of %s as %s by %s",
+		 snapshot ? snapshot : "-", machine, image, actor);
+	*version = (struct image_version){ .number = 2 };
+	snprintf(version->image, sizeof(version->image), "%s", image);
+	return finish(reason);
+}
+
+int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
+{
+	SIMPLE("delete", which);
 }
 
 int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const char *actor, struct reason *reason)
@@ -489,8 +561,9 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file)
 	snprintf(fake_boot.last_fetch, sizeof(fake_boot.last_fetch), "%s by %s", file, address);
 }
 
-const char *boot_stage_hint(enum stage stage)
+const char *boot_stage_hint(enum stage stage, const char *why)
 {
+	(void)why;
 	return stage == STAGE_SCRIPT ? "do this" : "";
 }
 

@@ -40,9 +40,12 @@ static void fake_facts(void *arg, struct http_facts *facts)
 					    .interfaces = { "br0" },
 					    .interface_count = 1,
 					    .tftp = true,
-					    .files.name = { "undionly.kpxe", "", "", "arm64-sb/snponly-shim.efi" },
-					    .files.shim[3] = { "arm64-sb/snponly-shim.efi", "arm64-sb/snponly.efi",
-							       .ca_2023 = true },
+					    .files[0].name = { "undionly.kpxe", "", "", "arm64-sb/snponly-shim.efi" },
+					    .files[0].shim[3] = { "arm64-sb/snponly-shim.efi", "arm64-sb/snponly.efi",
+								  .ca_2023 = true },
+					    .sets = { "old" },
+					    .set_count = 1,
+					    .files[1].name = { "", "", "snponly.efi", "" },
 					    .leases = malloc(sizeof(leases)),
 					    .lease_count = array_len(leases) };
 	memcpy(facts->dhcp.leases, leases, sizeof(leases));
@@ -108,6 +111,8 @@ int fixture_start(void **state)
 	config.inventory = f->inventory;
 	config.control_path = f->control;
 	config.ipxe_dir = f->ipxe_dir;
+	config.sets[0] = (struct dhcp_boot_set){ "old", f->boot_files };
+	config.set_count = 1;
 	config.boot_files = f->boot_files;
 	if (http_start(&config, &f->http, &reason)) {
 		fprintf(stderr, "%s\n", reason.text);

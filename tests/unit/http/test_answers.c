@@ -93,7 +93,7 @@ static void test_files_that_boots_begin_with(void **state)
 	expect_file(f, "/boot.ipxe", "#!ipxe", "boot.ipxe by 127.0.0.1");
 	expect_file(f, "/ipxe/undionly.kpxe", "BOOTFILE", "undionly.kpxe by 127.0.0.1");
 	/* A newer iPXE looks for it beside itself: ours, until the site has one. */
-	snprintf(chain, sizeof(chain), "chain --replace --autofree http://%s/boot.ipxe", f->address);
+	snprintf(chain, sizeof(chain), "--replace --autofree http://%s/boot.ipxe", f->address);
 	expect_file(f, "/ipxe/autoexec.ipxe", chain, "");
 	expect_file(f, "/ipxe/efi/autoexec.ipxe", chain, "");
 	snprintf(path, sizeof(path), "%s/autoexec.ipxe", f->ipxe_dir);
@@ -128,7 +128,7 @@ static void test_shim_in_a_folder(void **state)
 	fclose(file);
 	expect_file(f, "/ipxe/x86_64-sb/snponly-shim.efi", "SHIM", "snponly-shim.efi by 127.0.0.1");
 	expect_file(f, "/ipxe/x86_64-sb/snponly.efi", "LOADER", "snponly.efi by 127.0.0.1");
-	expect_file(f, "/ipxe/x86_64-sb/autoexec.ipxe", "chain --replace", "");
+	expect_file(f, "/ipxe/x86_64-sb/autoexec.ipxe", "--replace", "");
 }
 
 /* Four times of what a body may have, without end: nobody listens any longer. */

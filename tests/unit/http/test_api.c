@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include "base/util.h"
+#include "inventory/trash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,10 +34,12 @@ static void test_status(void **state)
 	assert_true(json_is_true(json_object_get(dhcp, "tftp")));
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "machines"), "BIOS");
 	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 0), "file"), "undionly.kpxe");
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(dhcp, "boot_files"), 0), "set")));
+	assert_string_equal(text_of(json_array_get(json_object_get(dhcp, "boot_files"), 1), "set"), "old");
 	assert_true(
 		json_is_null(json_object_get(json_array_get(json_object_get(dhcp, "boot_files"), 0), "secure_boot")));
-	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 2);
-	shim = json_array_get(json_object_get(dhcp, "boot_files"), 1);
+	assert_int_equal(json_array_size(json_object_get(dhcp, "boot_files")), 3);
+	shim = json_array_get(json_object_get(dhcp, "boot_files"), 2);
 	assert_string_equal(text_of(shim, "file"), "arm64-sb/snponly-shim.efi");
 	assert_string_equal(text_of(shim, "starts"), "arm64-sb/snponly.efi");
 	assert_string_equal(text_of(shim, "secure_boot"), "may be on where the firmware trusts Microsoft UEFI CA 2023");
@@ -210,6 +213,40 @@ static void test_one_machine(void **state)
 	assert_int_equal(api_change(f, "GET", "/api/v1/machines/%22%3Cb%3E", NULL), 404);
 }
 
+static int put_into_trash(struct inventory_tx *tx, void *arg)
+{
+	struct machine machine;
+	int err = machine_by_name(tx, "pc-002", &machine);
+
+	(void)arg;
+	return err ? err : trash_put(tx, machine.id, "web:admin");
+}
+
+static void test_trash(void **state)
+{
+	json_t *answer, *entry;
+	long long removed_ms;
+
+	answer = api_get(*state, "/api/v1/trash");
+	assert_int_equal(json_array_size(json_object_get(answer, "trash")), 0);
+	json_decref(answer);
+	assert_int_equal(inventory_do(*state, put_into_trash, NULL), 0);
+	answer = api_get(*state, "/api/v1/trash");
+	assert_int_equal(json_array_size(json_object_get(answer, "trash")), 1);
+	entry = json_array_get(json_object_get(answer, "trash"), 0);
+	assert_string_equal(text_of(entry, "name"), "pc-002");
+	assert_string_equal(text_of(entry, "removed_by"), "web:admin");
+	assert_true(json_array_size(json_object_get(entry, "macs")) > 0);
+	removed_ms = json_integer_value(json_object_get(entry, "removed_ms"));
+	assert_int_equal(json_integer_value(json_object_get(entry, "expires_ms")), removed_ms + 7 * 86400000LL);
+	json_decref(answer);
+	/* It is no machine any more, and keeps its image. */
+	assert_int_equal(api_change(*state, "GET", "/api/v1/machines/pc-002", NULL), 404);
+	answer = api_get(*state, "/api/v1/status");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(answer, "machines"), "total")), 1);
+	json_decref(answer);
+}
+
 static void test_actions(void **state)
 {
 	struct fixture *f = *state;
@@ -229,8 +266,18 @@ static void test_actions(void **state)
 		  "mac pc-001 add 52:54:00:00:00:99 by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "",
 		  "mac pc-001 remove 52:54:00:00:00:99 by ctl" },
+		{ "PATCH", "/api/v1/machines/pc-001/macs/525400000099", "{\"shared\": true}",
+		  "mac pc-001 share 52:54:00:00:00:99 by ctl" },
+		{ "PATCH", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "{\"shared\": false}",
+		  "mac pc-001 unshare 52:54:00:00:00:99 by ctl" },
+		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"shared\": true}",
+		  "approve-shared 3 name=- by ctl" },
 		{ "PATCH", "/api/v1/machines/pc-001", "{\"note\": \"hello\"}", "set pc-001 note=hello by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "", "remove pc-002 by ctl" },
+		{ "DELETE", "/api/v1/machines/pc-002", "{\"for_good\": true}", "remove pc-002 for good by ctl" },
+		{ "POST", "/api/v1/trash/pc-002/restore", "", "restore pc-002 as  by ctl" },
+		{ "POST", "/api/v1/trash/%231/restore", "{\"name\": \"office\"}", "restore #1 as office by ctl" },
+		{ "DELETE", "/api/v1/trash/pc-002", "", "delete pc-002 by ctl" },
 	};
 
 	for (size_t i = 0; i < array_len(cases); i++) {
@@ -250,6 +297,8 @@ static void test_actions(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/machines/deny", "not json"), 400);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001", "{\"note\": [1]}"), 400);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001", "{}"), 400);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001/macs/x", "{\"shared\": true}"), 400);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/machines/pc-001/macs/525400000099", "{\"shared\": 1}"), 400);
 }
 
 static int make_group(struct inventory_tx *tx, void *arg)
@@ -444,6 +493,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_machine, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_what_is_not_known, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_timeline, fixture_start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_trash, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_actions, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_groups, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_approve_all_leaves_what_needs_a_decision, fixture_start_filled,

@@ -109,6 +109,21 @@ static void test_slashes(void **state)
 	expect(f, "/boot-files//deep///boot.wim", "", 200, "WIM");
 }
 
+/* Those of a set, beside those of --ipxe-dir; there is no way out of either. */
+static void test_sets(void **state)
+{
+	struct fixture *f = *state;
+
+	expect(f, "/ipxe/sets/old/deep/boot.wim", "", 200, "WIM");
+	expect(f, "/ipxe/sets/old/kernel", "", 200, "KERNEL");
+	expect(f, "/ipxe/sets/old/deep/autoexec.ipxe", "", 200, NULL);
+	expect(f, "/ipxe/sets/old/undionly.kpxe", "", 404, NULL);
+	expect(f, "/ipxe/sets/older/kernel", "", 404, NULL);
+	expect(f, "/ipxe/sets/old/../kernel", "", 404, NULL);
+	expect(f, "/ipxe/sets/old/%2e%2e/ipxe/undionly.kpxe", "", 404, NULL);
+	expect(f, "/ipxe/sets/old", "", 404, NULL);
+}
+
 static void test_nothing_climbs(void **state)
 {
 	struct fixture *f = *state;
@@ -344,6 +359,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_any_name, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_slashes, fixture_start, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_sets, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_nothing_climbs, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_why_a_file_is_not_served, fixture_start, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_whole, fixture_start, fixture_stop),

@@ -29,6 +29,61 @@ static long long number_of(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* ---- who is added ---- */
+
+static void refused_entry(struct fixture *f, const char *machines, int index, const char *reason)
+{
+	char body[512];
+	json_t *json;
+
+	snprintf(body, sizeof(body), "{\"machines\": %s}", machines);
+	json = change(f, "POST", "/api/v1/machines", body, 400);
+	assert_int_equal(number_of(json, "index"), index);
+	assert_non_null(strstr(text_of(json, "reason"), reason));
+	assert_non_null(strstr(text_of(json, "error"), reason));
+	json_decref(json);
+}
+
+static void test_adding(void **state)
+{
+	struct fixture *f = *state;
+	json_t *json;
+
+	json = change(f, "POST", "/api/v1/machines",
+		      "{\"machines\": [{\"name\": \"a\", \"macs\": [\"52:54:00:00:00:01\"]}, {\"macs\": []}]}", 201);
+	assert_string_equal(fake_boot.last_call, "add 2 by ctl");
+	assert_string_equal(text_of(json_array_get(json_object_get(json, "added"), 1), "name"), "pc-001");
+	json_decref(json);
+	json = change(f, "POST", "/api/v1/machines", "{\"machines\": [{\"macs\": []}], \"dry_run\": true}", 200);
+	assert_string_equal(fake_boot.last_call, "add 1 dry by ctl");
+	json_decref(json);
+	/* What is no machine is refused before anything is asked; the one that is refused is named. */
+	fake_boot.last_call[0] = '\0';
+	refused_entry(f, "[{\"macs\": []}, 3]", 1, "expected an object");
+	refused_entry(f, "[{\"macs\": [], \"colour\": \"red\"}]", 0, "no other keys");
+	refused_entry(f, "[{\"macs\": \"52:54:00:00:00:01\"}]", 0, "must be a list");
+	refused_entry(f, "[{\"macs\": [1]}]", 0, "must be a list");
+	refused_entry(f, "[{\"macs\": [\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]}]", 0, "too many");
+	refused_entry(f, "[{\"macs\": [], \"note\": 3}]", 0, "must be texts");
+	json_decref(change(f, "POST", "/api/v1/machines", "{\"machines\": []}", 400));
+	assert_string_equal(fake_boot.last_call, "");
+	fake_boot.fail = -EINVAL;
+	fake_boot.fail_at = "b";
+	refused_entry(f, "[{\"name\": \"a\", \"macs\": []}, {\"name\": \"b\", \"macs\": []}]", 1, "the fake refuses");
+	fake_boot.fail_at = NULL;
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\"}", 400));
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/wake", "{}", 400));
+	fake_boot.fail = 0;
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/wake", "{}", 200));
+	assert_string_equal(fake_boot.last_call, "wake pc-001 by ctl");
+	json = change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\", \"snapshot\": \"one\"}", 201);
+	assert_string_equal(fake_boot.last_call, "promote one of pc-001 as lab by ctl");
+	assert_string_equal(text_of(json, "version"), "lab@2");
+	json_decref(json);
+	json_decref(change(f, "POST", "/api/v1/machines/pc-001/promote", "{\"image\": \"lab\"}", 201));
+	assert_string_equal(fake_boot.last_call, "promote - of pc-001 as lab by ctl");
+}
+
 /* ---- who waits ---- */
 
 static int more_wait(struct inventory_tx *tx, void *arg)
@@ -290,6 +345,7 @@ static void test_imports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_adding, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_who_waits, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_some_are_approved, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_new_names, fixture_start_filled, fixture_stop),

@@ -169,7 +169,7 @@ static int change(struct inventory_tx *tx, void *arg)
 
 	assert_int_equal(machine_add_mac(tx, 1, "52:54:00:00:00:02"), -EEXIST);
 	assert_int_equal(machine_add_mac(tx, 1, "5254000000AA"), 0);
-	assert_int_equal(machine_each_mac(tx, 1, collect, list), 0);
+	assert_int_equal(machine_each_mac(tx, 1, MAC_ANY, collect, list), 0);
 	assert_string_equal(list, "52:54:00:00:00:01;52:54:00:00:00:aa;");
 	assert_int_equal(machine_remove_mac(tx, 1, "52:54:00:00:00:02"), -ENOENT);
 	assert_int_equal(machine_remove_mac(tx, 1, "52:54:00:00:00:01"), 0);

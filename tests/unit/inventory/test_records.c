@@ -233,7 +233,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "reserve", "" },	    { "quota", "1023K" },
 		{ "quota", "0" },	    { "quota", "" },
 		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
-		{ "max-booting", "-1" },
+		{ "max-booting", "-1" },    { "trash", "7" },
 	};
 	char all[1024] = "", value[16] = "";
 	struct reason reason = { "" };
@@ -244,7 +244,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_string_equal(
 		all,
 		"enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\n");
+		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\ntrash=7d\nrestore-points=0\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);

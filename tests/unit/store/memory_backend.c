@@ -166,6 +166,18 @@ static int memory_copy(struct store *store, const struct volume *volume, const c
 	return duplicate(from, volume->object, false, reason);
 }
 
+static int memory_replace(struct store *store, const char *name, const char *from, struct reason *reason)
+{
+	struct object *object = find(from);
+
+	(void)store;
+	memory_backend_lose(name);
+	if (!object)
+		return reason_refuse(reason, -ENOENT, "%s is missing", from);
+	snprintf(object->name, sizeof(object->name), "%s", name);
+	return 0;
+}
+
 static int memory_grow(struct store *store, const char *name, uint64_t size_bytes, struct reason *reason)
 {
 	struct object *object = find(name);
@@ -437,6 +449,7 @@ const struct store_backend memory_backend = {
 	.create = memory_create,
 	.snapshot = memory_snapshot,
 	.copy = memory_copy,
+	.replace = memory_replace,
 	.open = memory_open,
 	.grow = memory_grow,
 	.lift = memory_lift,

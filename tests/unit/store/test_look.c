@@ -502,6 +502,12 @@ static void test_warnings_initrd(void **state)
 	run_command("cd %s && cat initrd.img initrd.img >two && mcopy -i esp.img two ::/EFI/Linux/initrd.img-6.1", dir);
 	make_bootable(f, "gpt", true);
 	expect(f, "disk.img", 1, "initrd.img-6.1 has no iSCSI");
+	expect(f, "disk.img", 1, "then update-initramfs -u.");
+	run_command("cd %s && mkdir -p d/lib/dracut && (cd d && find . | cpio -o -H newc --quiet) >of-dracut && "
+		    "mcopy -o -i esp.img of-dracut ::/EFI/Linux/initrd.img-6.1",
+		    dir);
+	make_bootable(f, "gpt", true);
+	expect(f, "disk.img", 1, "as README.md says for dracut");
 	/* Compressed: no claim. */
 	run_command("cd %s && gzip -k initrd.img && cat initrd.img initrd.img.gz >mixed && mcopy -o -i esp.img mixed "
 		    "::/EFI/Linux/initrd.img-6.1",

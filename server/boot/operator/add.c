@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Machines that are known before they are switched on: see boot.h. All of a list, or none: one write job makes their rows
+ * and their disks, and where it is not committed the disks go again. (A server that is killed in between leaves objects
+ * without a row, which the store removes at the next start.)
+ */
+#include "manage.h"
+
+#include "base/util.h"
+#include "boot/ask/ask.h"
+#include "boot/ask/enrol.h"
+#include "store/store.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct addition {
+	struct manage manage; /* first: its job is this one's */
+	const struct boot_machine_new *list;
+	unsigned count, at; /* at: the one in hand, which is refused where it fails; count: none */
+	bool dry_run;
+	struct machine *machines;
+	struct volume *made;
+};
+
+static int add_refuse_mac(struct manage *m, struct inventory_tx *tx, const char *text)
+{
+	struct machine other;
+	bool shared = false;
+	char shown[80];
+	int err;
+
+	parse_clean_text(text, shown, sizeof(shown));
+	if (!parse_mac(text, m->mac))
+		return reason_refuse(m->reason, -EINVAL, "%s is no MAC address: six pairs of hex digits are expected",
+				     shown[0] ? shown : "\"\"");
+	err = machine_identify(tx, m->mac, "", &other, &shared);
+	if (shared)
+		return reason_refuse(
+			m->reason, -EEXIST,
+			"%s is shared by several machines: another one is enrolled when it asks, by its UUID", m->mac);
+	if (!err)
+		return reason_refuse(m->reason, -EEXIST, "%s is machine %s already", m->mac, other.name);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int add_check(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new)
+{
+	struct in_addr address;
+	struct machine other;
+	int err;
+
+	if (!new->mac_count || new->mac_count > BOOT_MACS_MAX)
+		return reason_refuse(m->reason, -EINVAL, "give the MAC addresses of its network cards, 1 to %d",
+				     BOOT_MACS_MAX);
+	if (new->name && !machine_name_valid(new->name))
+		return reason_refuse(m->reason, -EINVAL, "name: expected letters, digits and '-', at most 63");
+	if (new->address && inet_pton(AF_INET, new->address, &address) != 1)
+		return reason_refuse(m->reason, -EINVAL, "address: expected an IPv4 address such as 10.0.0.21");
+	if (new->note && strlen(new->note) >= NOTE_TEXT)
+		return reason_refuse(m->reason, -EINVAL, "note: at most %d bytes", NOTE_TEXT - 1);
+	if (!new->name)
+		return 0;
+	err = machine_by_name(tx, new->name, &other);
+	if (!err)
+		return reason_refuse(m->reason, -EEXIST, "there is a machine %s already", other.name);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int add_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version)
+{
+	int err = image ? manage_find_version(m, tx, image, version) : version_default(tx, version);
+
+	if (err == -ENOENT && !image)
+		return reason_refuse(m->reason, err,
+				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
+	return err;
+}
+
+/* What enrolment does not know of: its other cards, group, note. */
+static int add_rest(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new,
+		    struct machine *machine)
+{
+	struct machine_group group = { .id = 0 };
+	char shown[80];
+	int err = new->group ? group_by_name(tx, new->group, &group) : 0;
+
+	if (err == -ENOENT) {
+		parse_clean_text(new->group, shown, sizeof(shown));
+		return reason_refuse(m->reason, -EINVAL, "there is no group %s; make it with: sanbootctl group add %s",
+				     shown, shown);
+	}
+	for (unsigned i = 1; i < new->mac_count && !err; i++) {
+		err = add_refuse_mac(m, tx, new->macs[i]);
+		if (!err)
+			err = machine_add_mac(tx, machine->id, m->mac);
+		if (!err)
+			err = enrol_forget_waiting(tx, m->mac);
+	}
+	machine->group_id = group.id;
+	snprintf(machine->note, sizeof(machine->note), "%s", new->note ? new->note : "");
+	return err ? err : machine_update(tx, machine);
+}
+
+static int add_one(struct addition *a, struct inventory_tx *tx, const struct policy *policy)
+{
+	const struct boot_machine_new *new = &a->list[a->at];
+	struct manage *m = &a->manage;
+	struct machine *machine = &a->machines[a->at];
+	struct image_version version;
+	struct asker asker = { .mac = "" };
+	struct enrolment e = { .asker = &asker,
+			       .address = new->address ? new->address : "",
+			       .name = new->name,
+			       .version = &version,
+			       .policy = policy,
+			       .actor = m->actor,
+			       .unasked = true };
+	int err = add_check(m, tx, new);
+
+	if (!err)
+		err = add_find_version(m, tx, new->image, &version);
+	if (!err)
+		err = add_refuse_mac(m, tx, new->macs[0]);
+	if (err)
+		return err;
+	memcpy(asker.mac, m->mac, sizeof(asker.mac));
+	err = enrol_machine(m->boot, tx, &e, machine, m->reason);
+	a->made[a->at] = e.made;
+	if (!err && new->address && !machine->address[0])
+		return reason_refuse(m->reason, -EEXIST, "another machine keeps the address %s", new->address);
+	return err ? err : add_rest(m, tx, new, machine);
+}
+
+static int add_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct addition *a = container_of(container_of(job, struct manage, job), struct addition, manage);
+	struct policy policy;
+	unsigned have;
+	int err = policy_get(tx, &policy);
+
+	if (!err)
+		err = machine_count(tx, &have);
+	if (!err && (have >= policy.max_machines || a->count > policy.max_machines - have))
+		err = reason_refuse(a->manage.reason, -ENOSPC,
+				    "there are %u machines already, and %u more are over the limit: sanbootctl policy set "
+				    "max-machines=%u raises it",
+				    have, a->count, have + a->count);
+	if (err)
+		return err;
+	for (a->at = 0; a->at < a->count; a->at++) {
+		err = add_one(a, tx, &policy);
+		if (err)
+			return err;
+	}
+	return a->dry_run ? -ECANCELED : 0;
+}
+
+/* Objects of which nothing became: the job failed, was not committed, or was only tried. */
+static void add_delete_made(struct addition *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->made[i].object[0])
+			store_delete_object(a->manage.boot->store, &a->made[i]);
+}
+
+int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
+		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason)
+{
+	struct addition a = { .manage = { .boot = boot, .actor = actor, .reason = reason },
+			      .list = list,
+			      .count = count,
+			      .at = count,
+			      .dry_run = dry_run,
+			      .machines = machines };
+	int err;
+
+	*failed = count;
+	a.made = calloc(count ? count : 1, sizeof(*a.made));
+	if (!a.made)
+		return reason_refuse(reason, -ENOMEM, "out of memory");
+	err = manage_write(&a.manage, add_run);
+	if (err)
+		add_delete_made(&a);
+	free(a.made);
+	if (err == -ECANCELED && dry_run) {
+		reason->text[0] = '\0';
+		return 0;
+	}
+	if (err && a.at < count)
+		*failed = a.at;
+	return err;
+}

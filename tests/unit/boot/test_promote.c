@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A machine's disk becomes a version of an image: who boots from it has what was on it, and what it stands on stays. */
+#include "broken_commit.h"
+#include "cmocka_all.h"
+#include "world.h"
+
+#include "base/util.h"
+#include "boot/operator/promote.h"
+#include "disk/disk.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAC1 "52:54:00:aa:00:01"
+#define MAC2 "52:54:00:aa:00:02"
+
+static struct reason reason;
+static struct image_version version;
+static struct boot_lun luns[8];
+static unsigned lun_count;
+
+static void start(struct world *w, const char *mac)
+{
+	struct machine_boot current, pending = { .number = 0 };
+	struct machine machine;
+
+	world_expect(w, mac, "", "", "sanboot", NULL);
+	machine = world_machine(w, mac);
+	world_boots(w, machine.id, &current, &pending);
+	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
+	lun_count = world_open_luns(w, machine.id, pending.number, luns, &reason);
+	if (!lun_count)
+		fail_msg("%s", reason.text);
+}
+
+static void stop(struct world *w)
+{
+	world_close_luns(w, luns, lun_count);
+}
+
+static void boot_and_write(struct world *w, const char *mac, unsigned char byte)
+{
+	start(w, mac);
+	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * byte, byte, true), 0);
+	stop(w);
+}
+
+static void expect_bytes(struct world *w, const char *mac, const char *bytes)
+{
+	start(w, mac);
+	for (unsigned char byte = 'A'; byte <= 'Z'; byte++) {
+		int found = world_read_disk(w, luns[0].disk, 4096ull * byte);
+
+		if ((found == byte) != (strchr(bytes, byte) != NULL))
+			fail_msg("%c is %d, and \"%s\" should be there", byte, found, bytes);
+	}
+	stop(w);
+}
+
+static void promote(struct world *w, const char *machine, const char *image, const char *snapshot)
+{
+	if (boot_promote(w->boot, machine, image, snapshot, "ctl", &version, &reason))
+		fail_msg("%s", reason.text);
+}
+
+static void expect_refused(struct world *w, const char *image, const char *snapshot, int err, const char *why)
+{
+	assert_int_equal(boot_promote(w->boot, "pc-001", image, snapshot, "ctl", &version, &reason), err);
+	if (!strstr(reason.text, why))
+		fail_msg("\"%s\" does not say \"%s\"", reason.text, why);
+}
+
+/* A machine of its own, of that version. */
+static void add_machine(struct world *w, const char *mac, const char *image)
+{
+	struct boot_machine_new new = { .macs = { mac }, .mac_count = 1, .image = image };
+	struct machine machine;
+	unsigned failed;
+
+	if (boot_add_machines(w->boot, &new, 1, false, "ctl", &machine, &failed, &reason))
+		fail_msg("%s", reason.text);
+}
+
+static unsigned files_in(struct world *w, const char *folder)
+{
+	char command[256];
+	FILE *pipe;
+	unsigned count = 0;
+
+	snprintf(command, sizeof(command), "ls %s/%s | wc -l", w->dir, folder);
+	pipe = popen(command, "r");
+	assert_int_equal(fscanf(pipe, "%u", &count), 1);
+	pclose(pipe);
+	return count;
+}
+
+static int64_t id_of_debian(struct world *w)
+{
+	return world_machine(w, MAC1).system.version_id;
+}
+
+static void test_promoted(void **state)
+{
+	struct world *w = *state;
+	char path[256];
+	struct stat st;
+
+	boot_and_write(w, MAC1, 'A');
+	promote(w, "pc-001", "lab", NULL);
+	assert_string_equal(version.image, "lab");
+	assert_int_equal(version.number, 1);
+	assert_string_equal(version.format, "qcow2");
+	assert_int_equal(version.state, VERSION_PUBLISHED);
+	snprintf(path, sizeof(path), "%s/images/lab@1.qcow2", w->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0444);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	assert_int_equal(world_events(w, "image-promoted"), 1);
+	/* Others have it; what they write is theirs, and the first one goes on by itself. */
+	add_machine(w, MAC2, "lab");
+	expect_bytes(w, MAC2, "A");
+	boot_and_write(w, MAC2, 'B');
+	boot_and_write(w, MAC1, 'C');
+	expect_bytes(w, MAC1, "AC");
+	expect_bytes(w, MAC2, "AB");
+	/* What it stands on stays, and is not taken from under it. */
+	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), 0);
+	assert_int_equal(store_remove_version(w->store, version.parent_id, "ctl", &reason), -EBUSY);
+	world_restart(w);
+	expect_bytes(w, MAC2, "AB");
+	/* A reset is a new disk of the same; a second one is the next version, which nobody gets yet. */
+	assert_int_equal(boot_snapshot_take(w->boot, "pc-002:0", "x", "ctl", &reason), 0);
+	assert_int_equal(boot_reset(w->boot, MAC2, "ctl", &reason), 0);
+	expect_bytes(w, MAC2, "A");
+}
+
+static int read_version(struct inventory_tx *tx, void *arg)
+{
+	return version_by_id(tx, *(int64_t *)arg, &version);
+}
+
+static void test_its_identity(void **state)
+{
+	struct world *w = *state;
+	char command[256];
+	int64_t id;
+
+	boot_and_write(w, MAC1, 'A');
+	promote(w, "pc-001", "lab", NULL);
+	id = version.id;
+	assert_string_equal(version.sha256, "");
+	boot_identify_versions(w->boot);
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_int_equal(strlen(version.sha256), 64);
+	/* A file that only looks as if it were new is hashed, and taken; one that was changed is refused. */
+	add_machine(w, MAC2, "lab");
+	snprintf(command, sizeof(command), "touch %s/images/lab@1.qcow2", w->dir);
+	assert_int_equal(system(command), 0);
+	expect_bytes(w, MAC2, "A");
+	/* What it stands on counts as well. */
+	snprintf(command, sizeof(command), "printf x | dd of=%s/images/debian@1.raw conv=notrunc 2>/dev/null", w->dir);
+	assert_int_equal(system(command), 0);
+	world_expect(w, MAC2, "", "", "sanboot", NULL);
+	assert_int_equal(world_begin(w, world_machine(w, MAC2).id, 2), 0);
+	assert_int_equal(world_open_luns(w, world_machine(w, MAC2).id, 2, luns, &reason), 0);
+	assert_non_null(strstr(reason.text, "debian@1 was changed since it was published"));
+}
+
+static void test_of_a_snapshot(void **state)
+{
+	struct world *w = *state;
+
+	boot_and_write(w, MAC1, 'A');
+	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "one", "ctl", &reason), 0);
+	boot_and_write(w, MAC1, 'B');
+	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "two", "ctl", &reason), 0);
+	/* Also while it runs. */
+	start(w, MAC1);
+	world_policy(w, "reserve", "1M");
+	promote(w, "pc-001", "lab", "one");
+	assert_int_equal(version.number, 1);
+	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * 'C', 'C', true), 0);
+	/* One that stands on another one becomes a copy without it. */
+	promote(w, "pc-001", "lab", "two");
+	assert_int_equal(version.number, 2);
+	assert_int_equal(version.state, VERSION_READY);
+	assert_non_null(strstr(reason.text, "sanbootctl image publish lab@2"));
+	stop(w);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	assert_int_equal(world_children(w), 3);
+	add_machine(w, MAC2, "lab@2");
+	expect_bytes(w, MAC2, "AB");
+	expect_bytes(w, MAC1, "ABC");
+	/* The version outlives the snapshot that it is. */
+	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), 0);
+	world_restart(w);
+	expect_bytes(w, MAC2, "AB");
+}
+
+/* Versions of versions: each one deeper, up to where machines and snapshots need the rest. */
+static void test_too_deep(void **state)
+{
+	struct world *w = *state;
+	char image[16], mac[PARSE_MAC_TEXT], bytes[8] = "";
+	int depth = 0, err;
+
+	boot_and_write(w, MAC1, 'A');
+	snprintf(mac, sizeof(mac), "%s", MAC1);
+	do {
+		snprintf(image, sizeof(image), "lab%d", depth);
+		err = boot_promote(w->boot, mac, image, NULL, "ctl", &version, &reason);
+		if (err)
+			break;
+		bytes[depth] = (char)('A' + depth);
+		depth++;
+		snprintf(mac, sizeof(mac), "52:54:00:bb:00:%02x", (unsigned)depth);
+		add_machine(w, mac, image);
+		boot_and_write(w, mac, (unsigned char)('A' + depth));
+	} while (depth < 8);
+	assert_int_equal(err, -EMLINK);
+	assert_int_equal(depth, 3);
+	bytes[depth] = (char)('A' + depth);
+	expect_bytes(w, mac, bytes);
+}
+
+static void test_refused(void **state)
+{
+	struct world *w = *state;
+
+	boot_and_write(w, MAC1, 'A');
+	expect_refused(w, "a b", NULL, -EINVAL, "image: expected letters");
+	expect_refused(w, "lab", "nix", -ENOENT, "pc-001 has no snapshot nix");
+	assert_int_equal(boot_promote(w->boot, "nobody", "lab", NULL, "ctl", &version, &reason), -ENOENT);
+	expect_refused(w, "DEBIAN", NULL, -EEXIST, "upper and lower case");
+	w->alive = true;
+	w->sessions = 1;
+	expect_refused(w, "lab", NULL, -EBUSY, "pc-001 runs");
+	w->alive = false;
+	w->sessions = 0;
+	assert_int_equal(files_in(w, "images"), 1);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	assert_int_equal(id_of_debian(w) > 0, true);
+}
+
+/* What did not commit leaves nothing; nor does a server that dies before it could clean up. */
+static void test_not_committed(void **state)
+{
+	struct world *w = *state;
+	char command[512];
+
+	boot_and_write(w, MAC1, 'A');
+	break_commit(w->store, "image-promoted");
+	assert_true(boot_promote(w->boot, "pc-001", "lab", NULL, "ctl", &version, &reason) < 0);
+	assert_int_equal(files_in(w, "images"), 1);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	snprintf(command, sizeof(command),
+		 "cd %s && f=$(ls children | head -1) && ln children/$f tmp/lab@1.qcow2 && ln tmp/lab@1.qcow2 images/lab@1.qcow2",
+		 w->dir);
+	assert_int_equal(system(command), 0);
+	world_restart(w);
+	assert_int_equal(files_in(w, "images"), 1);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	expect_bytes(w, MAC1, "A");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_promoted, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_its_identity, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_of_a_snapshot, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_too_deep, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_refused, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_not_committed, world_setup, world_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
