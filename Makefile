@@ -14,7 +14,7 @@ FLAGS_asan := -O1 -g -DLOOP_WATCH -fsanitize=address,undefined -fno-sanitize-rec
 FLAGS_tsan := -O1 -g -fsanitize=thread -Wno-maybe-uninitialized
 FLAGS_coverage := -O0 -g --coverage
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0
+PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0 libisofs-1
 # Asked only when something is built: before "make deps" pkg-config may not be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
@@ -26,18 +26,19 @@ $(B)/sanbootd $(B)/bench/constant: whole_program := yes
 
 # What a folder of server/ may use, itself first ("daemon": the files beside the folders); tests/check-includes holds them to it.
 USES_base := base
+USES_doctor := doctor base
 USES_disk := disk base
 USES_scsi := scsi disk base
 USES_iscsi := iscsi scsi disk base
 USES_inventory := inventory assets base
-USES_store := store inventory disk assets base
-USES_boot := boot store inventory disk assets base
-USES_http := http boot dhcp store inventory disk assets base
+USES_store := store doctor inventory disk assets base
+USES_boot := boot store doctor inventory disk assets base
+USES_http := http boot dhcp store doctor inventory disk assets base
 USES_dhcp := dhcp inventory assets base
 USES_ctl := ctl assets base
-USES_daemon := daemon http dhcp boot store iscsi scsi inventory disk assets base
-FOLDERS := base disk scsi iscsi inventory store boot http dhcp ctl daemon
-ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
+USES_daemon := daemon http dhcp boot store doctor iscsi scsi inventory disk assets base
+FOLDERS := base doctor disk scsi iscsi inventory store boot http dhcp ctl daemon
+ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden whoami:packaging/templates
 
 lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c server/$(1)/*/*.c))))
 libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
@@ -133,7 +134,7 @@ $(B)/obj/differential/%.o: tests/differential/%.c
 
 # Each tests/fuzz/fuzz_X.c is a libFuzzer harness over the real sources; its corpus is tests/fuzz/corpus/X.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/lines.h $(call libs_of,daemon)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/lines.h tests/fuzz/pieces.h $(call libs_of,daemon)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer -o $@ $(filter-out %.h,$^) $(ALL_LIBS) $(PKG_LIBS)
 fuzz-build: $(FUZZERS:%=build/fuzz/fuzz_%)
 # The simulation, too: a million histories (HISTORIES=, SEED=).

@@ -41,7 +41,7 @@ struct config_dhcp {
 struct config {
 	char file[CONFIG_PATH_MAX]; /* the one that was read; "" none */
 	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
-	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX];
+	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX], templates[CONFIG_PATH_MAX];
 	char boot_files[CONFIG_PATH_MAX];
 	char boot_file_sets[DHCP_SETS_MAX][CONFIG_TEXT_MAX]; /* NAME:DIR */
 	unsigned boot_file_set_count;

@@ -221,6 +221,8 @@ const struct option config_options[] = {
 	  .help = "scripts of your own in the place of built-in ones" },
 	{ "entries", "DIR", &a_path, MEMBER(entries), .standard = "/etc/sanbootd/entries",
 	  .help = "what machines can boot besides their disk, NAME.conf each" },
+	{ "templates", "DIR", &a_path, MEMBER(templates), .standard = "/etc/sanbootd/templates",
+	  .help = "what tells machines who they are: a folder NAME each, for machine set M templates=NAME" },
 	{ "boot-files", "DIR", &a_path, MEMBER(boot_files), .otherwise = "STATE/boot-files",
 	  .help = "files that entries load: kernels, installers" },
 	{ "cache-size", "SIZE", &a_size, MEMBER(cache_bytes), .otherwise = "an eighth of all",

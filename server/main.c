@@ -183,6 +183,7 @@ static int start_targets(struct daemon *d)
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
 		.ipxe_scripts = d->config.ipxe_scripts,
 		.entries = d->config.entries,
+		.templates = d->config.templates,
 		.boot_file_sets = d->set_list,
 	};
 	struct iscsi_server_config iscsi = {

@@ -90,6 +90,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
 	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
+	snprintf(made->templates_folder, sizeof(made->templates_folder), "%s",
+		 config->templates ? config->templates : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	snprintf(made->boot_file_sets, sizeof(made->boot_file_sets), "%s",
 		 config->boot_file_sets ? config->boot_file_sets : "");

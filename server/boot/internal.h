@@ -48,8 +48,8 @@ struct boot {
 	uint16_t iscsi_port;
 	struct endpoint portals[BOOT_PORTALS_MAX];
 	unsigned portal_count;
-	char ipxe_scripts[512], entries_folder[512]; /* "": none */
-	char boot_file_sets[512];		     /* names, with ", " between them; "": none */
+	char ipxe_scripts[512], entries_folder[512], templates_folder[512]; /* "": none */
+	char boot_file_sets[512]; /* names, with ", " between them; "": none */
 
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;

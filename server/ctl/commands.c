@@ -12,6 +12,7 @@ const struct command commands[] = {
 	{ "image build debian", "", 0, 0, "make a golden image from Debian's packages (as root, on the server)",
 	  "sanbootctl image build debian --name debian --default\n"
 	  "sanbootctl image build debian --name debian-dracut --initramfs dracut\n"
+	  "sanbootctl image build debian --name debian-ci --cloud-init\n"
 	  "sanbootctl image build debian --name lab --suite bookworm --size 16384 --root-password secret",
 	  run_image_build_debian },
 	{ "image import", "FILE", 1, 1, "take a raw, qcow2, VHD, VHDX or VMDK file, or a disk, as golden image",
@@ -26,6 +27,12 @@ const struct command commands[] = {
 	  run_image_show },
 	{ "image versions", "NAME", 1, 1, "the versions of an image", "sanbootctl image versions debian",
 	  run_image_versions },
+	{ "image check", "NAME[@V]|FILE", 1, 1,
+	  "what would stop it from booting as a clone (a raw file is named with a '/'); exit status 1: something does",
+	  "sanbootctl image check debian@2\nsanbootctl image check ./disk.raw", run_image_check },
+	{ "image seal", "NAME[@V]", 1, 1,
+	  "make the next version without what must differ between machines: ids, keys, names (image check says which)",
+	  "sanbootctl image seal debian@1", run_image_seal },
 	{ "image publish", "NAME@V", 1, 1, "make a version the one that new machines get",
 	  "sanbootctl image publish debian@2", run_image_publish },
 	{ "image default", "NAME", 1, 1, "make an image the one that new machines get",
@@ -57,9 +64,10 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., boot-file-set=group|default|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
+	  "boot-once=none|..., boot-file-set=group|default|NAME, templates=group|none|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
-	  "sanbootctl machine set pc-001 boot-once=windows-setup",
+	  "sanbootctl machine set pc-001 boot-once=windows-setup\n"
+	  "sanbootctl machine set pc-001 templates=cloud-init",
 	  run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, "another network card of a machine",
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
@@ -132,10 +140,11 @@ const struct command commands[] = {
 	  "sanbootctl volume remove pc-001-data --yes", run_volume_remove },
 
 	{ "group list", "", 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
-	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, "a new group: boot=disk|local|menu|ENTRY|URL, priority, note",
+	{ "group add", "NAME [KEY=VALUE...]", 1, MANY,
+	  "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, priority, note",
 	  "sanbootctl group add lab boot=menu", run_group_add },
 	{ "group set", "NAME KEY=VALUE...", 2, MANY,
-	  "change name, boot, note, priority (higher goes first, where machines take turns)",
+	  "change name, boot, templates, note, priority (higher goes first, where machines take turns)",
 	  "sanbootctl group set lab priority=10", run_group_set },
 	{ "group remove", "NAME", 1, 1, "its machines are in no group then", "sanbootctl group remove lab",
 	  run_group_remove },

@@ -35,6 +35,7 @@ enum option {
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
 	OPTION_WORK,
+	OPTION_CLOUD_INIT,
 	OPTION_DAYS,
 	OPTION_MACHINE,
 	OPTION_MAX,
@@ -124,6 +125,8 @@ int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
 int run_image_imports(const struct ctl *ctl);
 int run_image_cancel(const struct ctl *ctl);
+int run_image_check(const struct ctl *ctl);
+int run_image_seal(const struct ctl *ctl);
 int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);

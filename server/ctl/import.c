@@ -66,7 +66,8 @@ static int finish_import(const struct ctl *ctl, const json_t *status)
 		fprintf(stderr, "warning: %s\n", json_string_value(warning));
 	if (ctl->json)
 		return EXIT_DONE;
-	printf("%s is imported\n", get_text(status, "version"));
+	printf("%s is %s\n", get_text(status, "version"),
+	       json_array_size(json_object_get(status, "changes")) ? "sealed" : "imported");
 	if (json_is_false(json_object_get(status, "published")))
 		printf("new machines get it after: sanbootctl image publish %s\n", get_text(status, "version"));
 	return EXIT_DONE;
@@ -114,15 +115,15 @@ static json_t *follow_import(const struct ctl *ctl, int64_t id)
 	return status;
 }
 
-/* Begins an import and follows it. */
-static json_t *do_import(const struct ctl *ctl, json_t *body)
+/* Begins an import and follows it. Takes body. */
+static json_t *do_import(const struct ctl *ctl, const char *path, json_t *body)
 {
 	struct sigaction before[array_len(signals)];
 	json_t *answer, *status = NULL;
 	int64_t id;
 
 	catch_signals(before);
-	if (client_call(ctl, "POST", "/api/v1/images", body, &answer)) {
+	if (client_call(ctl, "POST", path, body, &answer)) {
 		id = get_number(answer, "import");
 		json_decref(answer);
 		status = follow_import(ctl, id);
@@ -133,8 +134,9 @@ static json_t *do_import(const struct ctl *ctl, json_t *body)
 
 int ctl_import_image(const struct ctl *ctl, const char *path)
 {
-	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
-						  "default", ctl->options[OPTION_DEFAULT] != NULL));
+	json_t *status = do_import(ctl, "/api/v1/images",
+				   json_pack("{s:s, s:s, s:b}", "path", path, "name", ctl->options[OPTION_NAME],
+					     "default", ctl->options[OPTION_DEFAULT] != NULL));
 	int code = status ? finish_import(ctl, status) : EXIT_REFUSED;
 
 	json_decref(status);
@@ -144,7 +146,8 @@ int ctl_import_image(const struct ctl *ctl, const char *path)
 int ctl_import_image_for_volume(const struct ctl *ctl, const char *path, const char *name,
 				char version[IMAGE_VERSION_TEXT])
 {
-	json_t *status = do_import(ctl, json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
+	json_t *status = do_import(ctl, "/api/v1/images",
+				   json_pack("{s:s, s:s, s:b}", "path", path, "name", name, "volume", true));
 	int code = EXIT_REFUSED;
 
 	if (status && !strcmp(get_text(status, "stage"), "done")) {
@@ -208,6 +211,22 @@ int run_image_import(const struct ctl *ctl)
 		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
 				"an import reads a file of the server's own");
 	return ctl_find_image_file(ctl->args[0], path) ? ctl_import_image(ctl, path) : EXIT_REFUSED;
+}
+
+int run_image_seal(const struct ctl *ctl)
+{
+	char *path = client_path("images", ctl->args[0], "seal", NULL);
+	json_t *status = do_import(ctl, path, NULL), *change;
+	int code = status ? finish_import(ctl, status) : EXIT_REFUSED;
+	size_t i;
+
+	if (code == EXIT_DONE && !ctl->json) {
+		json_array_foreach(json_object_get(status, "changes"), i, change)
+			printf("  %s\n", json_string_value(change));
+	}
+	json_decref(status);
+	free(path);
+	return code;
 }
 
 /* ---- the others' ---- */

@@ -283,6 +283,9 @@ static void print_machine(const json_t *machine)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
 	print_firmware(machine);
+	if (strcmp(get_text(machine, "templates"), "none"))
+		print_field("templates", "%s%s", get_text(machine, "templates"),
+			    get_text(machine, "templates_own")[0] ? "" : ", of its group");
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	if (get_text(machine, "lost_portals")[0])

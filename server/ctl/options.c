@@ -31,6 +31,8 @@ static const struct option_row rows[] = {
 	{ OPTION_MIRROR, "mirror", "URL", OPTION_TEXT, 0, 0, "image build debian",
 	  "where Debian's packages come from" },
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
+	{ OPTION_CLOUD_INIT, "cloud-init", NULL, OPTION_FLAG, 0, 0, "image build debian",
+	  "with cloud-init, for machine set M templates=cloud-init" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
 	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",

@@ -184,11 +184,12 @@ static json_t *import_json(struct http *http, const struct import_status *status
 		snprintf(name, sizeof(name), "%s@%u", version.version.image, version.version.number);
 		published = version.version.state == VERSION_PUBLISHED;
 	}
-	return json_pack("{s:I, s:s, s:b, s:o, s:o, s:i, s:o, s:o, s:b, s:o}", "import", (json_int_t)status->id,
+	return json_pack("{s:I, s:s, s:b, s:o, s:o, s:i, s:o, s:o, s:b, s:o, s:o}", "import", (json_int_t)status->id,
 			 "stage", stages[status->stage], "canceled", status->canceled, "name",
 			 http_text_json(status->name), "source", http_text_json(status->source), "percent",
 			 (int)status->percent, "text", http_text_json(status->text), "version", json_text_or_null(name),
-			 "published", published, "warnings", json_lines(status->warnings));
+			 "published", published, "warnings", json_lines(status->warnings), "changes",
+			 json_lines(status->changes));
 }
 
 static bool parse_import(struct request *request, uint64_t *id)

@@ -99,12 +99,13 @@ json_t *api_machine_json(const struct machine *m)
 	return json;
 }
 
-const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT])
+const char *api_volume_label(const struct volume *volume, const char *machine, unsigned lun,
+			     char out[VOLUME_LABEL_TEXT])
 {
 	if (volume->name[0])
 		snprintf(out, VOLUME_LABEL_TEXT, "%s", volume->name);
 	else if (machine[0])
-		snprintf(out, VOLUME_LABEL_TEXT, "%s:0", machine);
+		snprintf(out, VOLUME_LABEL_TEXT, "%s:%u", machine, lun);
 	else
 		snprintf(out, VOLUME_LABEL_TEXT, "#%lld", (long long)volume->id);
 	return out;

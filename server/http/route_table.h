@@ -57,6 +57,12 @@ API("DELETE", "/imports/{import}", LOGIN, handle_import_cancel, nothing, 200, im
 API("GET", "/images/{image}", LOGIN, handle_image, nothing, 200, image, "An image, or with @VERSION one version")
 API("DELETE", "/images/{image}", LOGIN, handle_image_remove, nothing, 200, removed,
     "Delete an image, or with @VERSION one version")
+API("GET", "/images/{image}/check", LOGIN, handle_image_check, nothing, 200, check,
+    "What would stop an image from booting as a clone, or with @VERSION one version")
+API("GET", "/file-check", LOGIN, handle_file_check, file_query, 200, check,
+    "The same of a raw disk that is a file of the server's")
+API("POST", "/images/{image}/seal", LOGIN, handle_image_seal, nothing, 202, import_begun,
+    "Make the next version of an image without what must differ between machines; its state is under /imports")
 API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, nothing, 200, published,
     "Make a version the one that new machines get")
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,

@@ -262,6 +262,7 @@ const struct schema schema_machine = {
 		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
+		M("templates_own", TEXT | NOTHING, .help = "`templates` may be its group's"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
 		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
@@ -328,20 +329,21 @@ const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
 		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
+		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
 		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };
@@ -377,7 +379,7 @@ const struct schema schema_import = {
 	MEMBERS(M("import", NUMBER), M("stage", TEXT, .help = "in the end done or failed"), M("name", TEXT),
 		M("source", TEXT, .help = "the file"), M("canceled", BOOL, .help = "failed, as somebody wanted"),
 		M("percent", NUMBER), M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
-		M("warnings", LIST)),
+		M("warnings", LIST), M("changes", LIST, .help = "what sealing changed")),
 };
 const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
 const struct schema schema_published = {
@@ -386,6 +388,27 @@ const struct schema schema_published = {
 		M("hint", TEXT)),
 };
 const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
+
+const struct schema schema_file_query = { .name = "FileQuery",
+					  MEMBERS(M("path", TEXT, .help = "of a file on the server")) };
+static const struct schema finding = {
+	.name = "Finding",
+	MEMBERS(M("code", TEXT), M("severity", TEXT, .help = "stops-boot, risk, clones-clash or hint"),
+		M("what", TEXT, .help = "is wrong"), M("todo", TEXT, .help = "about it"),
+		M("sealable", BOOL, .help = "sealing the image mends it")),
+};
+static const struct schema part = {
+	.name = "Part",
+	MEMBERS(M("name", TEXT), M("holds", TEXT), M("state", TEXT | NOTHING), M("looked_into", BOOL),
+		M("bytes", NUMBER | NOTHING)),
+};
+const struct schema schema_check = {
+	.name = "ImageCheck",
+	MEMBERS(M("image", TEXT), M("boots", BOOL, .help = "nothing was found that stops every clone"),
+		M("system", TEXT | NOTHING, .help = "that is on it"), M("initiator", TEXT | NOTHING),
+		M("took_ms", NUMBER), M("findings", LIST, .of = &finding, .help = "the worst first"),
+		M("parts", LIST, .of = &part, .help = "what was looked into")),
+};
 
 /* ---- volumes ---- */
 

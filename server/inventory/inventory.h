@@ -81,19 +81,20 @@ enum volume_kind {
 	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
 	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
 	VOLUME_CD,	 /* the same as a CD-ROM */
-	VOLUME_WHO_AM_I, /* generated for one machine */
+	VOLUME_WHO_AM_I, /* generated for one machine: who it is, for cloud-init or Windows */
 };
 enum volume_state {
 	VOLUME_READY,
 	VOLUME_FAILED, /* it failed (invariant 5): not opened until a person resets it or lifts that */
 };
-enum { LUN_MAX = 255, BACKEND_TEXT = 16 };
+/* LUN_HIGHEST: Windows looks at no LUN above it. */
+enum { LUN_MAX = 255, LUN_HIGHEST = 254, BACKEND_TEXT = 16 };
 
 struct volume {
 	int64_t id;
 	enum volume_kind kind;
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
-	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
+	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": system or who-am-i, which go by their machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
 	char serial
 		[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
@@ -134,6 +135,8 @@ struct machine {
 	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
 	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
+	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
+	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
@@ -202,6 +205,8 @@ int volume_delete(struct inventory_tx *tx, int64_t id);
 bool volume_name_valid(const char *name);
 /* May several machines have it at a time? */
 bool volume_kind_is_shared(enum volume_kind kind);
+/* Shared, or generated: nobody writes to it, so nobody has to hold it. */
+bool volume_kind_is_read_only(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
@@ -214,6 +219,8 @@ int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, in
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
+/* The highest one that is free, from LUN_HIGHEST on: a system has it last. -ENOSPC: none. */
+int attachment_high_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
 /* The LUN of a volume at a machine. -ENOENT. */
 int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun);
 /* What a machine has, in order of LUN, the system volume first. each returns 0 to go on. */
@@ -244,6 +251,7 @@ struct machine_group {
 	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
 	char note[NOTE_TEXT];
 	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
+	char templates[NAME_MAX_TEXT];	   /* as machine.templates, for those that have none of their own; "": none */
 	unsigned machines;		   /* how many are in it; only read */
 };
 
@@ -257,6 +265,8 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
 int group_insert(struct inventory_tx *tx, struct machine_group *group);
 int group_update(struct inventory_tx *tx, const struct machine_group *group);
+/* The templates that a machine has, its own or its group's. "": none. 0 or -errno. */
+int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT]);
 /* Its machines are in none then. -ENOENT. */
 int group_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, and not "none". */

@@ -2,192 +2,71 @@
 /*
  * Running qemu-img: see convert.h.
  *
- * The child gets the input as descriptor 3 and the output as 4, and opens them again as /dev/fd/3 and /dev/fd/4: that
- * asks for permission on the file itself, not on the folders above it. So the output, in a folder that only we may
- * enter, is writable for all while it is made; and an input that "nobody" may not read is copied first by our caller.
- * An image that talks qemu-img into opening other files then finds only what the whole world may read, and nowhere to
- * send it. The format is explicit, the backing file explicitly none.
- *
- * Between fork and exec only system calls: other threads may hold locks.
+ * The child gets the input as descriptor 3 and the output as 4 (base/box.h). So the output, in a folder that only we may
+ * enter, is writable for all while it is made; and an input that "nobody" may not read is copied first by our caller. The
+ * format is explicit, the backing file explicitly none.
  */
 #include "store/convert.h"
 
-#include "base/log.h"
+#include "base/box.h"
 #include "base/util.h"
 #include "store/convert_words.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <jansson.h>
-#include <linux/close_range.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum {
-	NOBODY = 65534,
-	CHILD_IN = 3,
-	CHILD_OUT = 4,
-	SAFE_FD = 10, /* where our own copies wait, clear of 0 to 4 */
-	POLL_MS = 50,
+	CHILD_IN = BOX_FIRST,
+	CHILD_OUT = BOX_FIRST + 1,
 	OUTPUT_TEXT = 16384,
-	MEMORY_MAX = 2, /* GiB of address space */
-	EXIT_NO_EXEC = 126,
+	MEMORY_MAX_MIB = 2048,
 	CHECK_LEAKS = 3, /* exit codes of qemu-img check */
 	CHECK_UNSUPPORTED = 63,
 };
 
 bool convert_can_read(const struct stat *st)
 {
-	return geteuid() != 0 || (st->st_mode & S_IROTH);
+	return box_may_open(st);
 }
 
-/* ---- the child ---- */
-
-static _Noreturn void child_die(const char *what)
-{
-	static const char text[] = "sanbootd: cannot run qemu-img: ";
-
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0 || write(STDERR_FILENO, what, strlen(what)) < 0)
-		_exit(EXIT_NO_EXEC);
-	_exit(EXIT_NO_EXEC);
-}
-
-static void child_drop_privileges(void)
-{
-	struct rlimit memory = { (rlim_t)MEMORY_MAX << 30, (rlim_t)MEMORY_MAX << 30 }, none = { 0, 0 };
-
-	setrlimit(RLIMIT_AS, &memory);
-	setrlimit(RLIMIT_CORE, &none);
-	nice(10);
-	/* No network. Some systems do not allow that, and it is not the only protection. */
-	if (unshare(CLONE_NEWNET) && geteuid() != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET)) { /* goes on with it */
-	}
-	if (geteuid() == 0) {
-		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
-			child_die("privileges could not be dropped");
-	}
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-static _Noreturn void child_exec(char *const argv[], int in, int out, int stdout_fd, int stderr_fd, pid_t parent)
-{
-	static char *const environment[] = { (char *)(uintptr_t) "LC_ALL=C", (char *)(uintptr_t) "PATH=/usr/bin:/bin",
-					     NULL };
-	sigset_t none;
-	int null = open("/dev/null", O_RDONLY);
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	if (null < 0 || dup2(stderr_fd, STDERR_FILENO) < 0 || dup2(stdout_fd, STDOUT_FILENO) < 0 ||
-	    dup2(null, STDIN_FILENO) < 0)
-		_exit(EXIT_NO_EXEC);
-	if (dup2(in, CHILD_IN) < 0 || (out >= 0 && dup2(out, CHILD_OUT) < 0))
-		child_die("descriptors");
-	close_range(out >= 0 ? CHILD_OUT + 1 : CHILD_OUT, ~0u, 0);
-	child_drop_privileges();
-	/* After the change of user, which clears it. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(EXIT_NO_EXEC);
-	execve(argv[0], argv, environment);
-	child_die(argv[0]);
-}
-
-/* ---- the parent ---- */
+/* ---- what it prints ---- */
 
 struct output {
-	int fd;	       /* -1: closed */
+	const struct progress *progress;
 	bool keep_end; /* of what does not fit its end stays, otherwise its beginning */
 	size_t len;
 	char text[OUTPUT_TEXT];
 };
 
 struct child {
-	pid_t pid;
-	struct output out, err;
+	struct output out;
+	struct box_end end;
 };
 
-static int child_start(char *const argv[], int in, int out, struct child *child)
-{
-	int pipe_out[2] = { -1, -1 }, pipe_err[2] = { -1, -1 }, high[4] = { -1, -1, -1, -1 };
-	pid_t self = getpid(), pid = -1;
-	int err = 0;
-
-	if (pipe2(pipe_out, O_CLOEXEC) || pipe2(pipe_err, O_CLOEXEC))
-		err = -errno;
-	if (!err) {
-		int low[4] = { in, out, pipe_out[1], pipe_err[1] };
-
-		for (int i = 0; i < 4 && !err; i++) {
-			high[i] = low[i] < 0 ? -1 : fcntl(low[i], F_DUPFD_CLOEXEC, SAFE_FD);
-			if (low[i] >= 0 && high[i] < 0)
-				err = -errno;
-		}
-	}
-	if (!err) {
-		pid = fork();
-		if (pid == 0)
-			child_exec(argv, high[0], high[1], high[2], high[3], self);
-		if (pid < 0)
-			err = -errno;
-	}
-	for (int i = 0; i < 4; i++) {
-		if (high[i] >= 0)
-			close(high[i]);
-	}
-	if (pipe_out[1] >= 0)
-		close(pipe_out[1]);
-	if (pipe_err[1] >= 0)
-		close(pipe_err[1]);
-	if (err) {
-		if (pipe_out[0] >= 0)
-			close(pipe_out[0]);
-		if (pipe_err[0] >= 0)
-			close(pipe_err[0]);
-		return err;
-	}
-	child->pid = pid;
-	child->out = (struct output){ .fd = pipe_out[0], .keep_end = out >= 0 };
-	child->err = (struct output){ .fd = pipe_err[0] };
-	return 0;
-}
-
 /* Takes what is there. */
-static void output_read(struct output *output)
+static bool output_take(void *arg, const void *data, size_t n)
 {
-	char data[256];
-	ssize_t n = read(output->fd, data, sizeof(data));
-	size_t room;
+	struct output *output = arg;
+	const char *from = data;
+	size_t room = sizeof(output->text) - 1 - output->len;
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		close(output->fd);
-		output->fd = -1;
-		return;
-	}
-	room = sizeof(output->text) - 1 - output->len;
-	if (output->keep_end && (size_t)n > room) {
-		size_t drop = (size_t)n - room;
+	if (output->keep_end && n > room) {
+		size_t skip = n > sizeof(output->text) - 1 ? n - (sizeof(output->text) - 1) : 0, drop = n - skip - room;
 
 		memmove(output->text, output->text + drop, output->len - drop);
 		output->len -= drop;
-		room = (size_t)n;
+		from += skip;
+		n -= skip;
+		room = n;
 	}
-	n = (ssize_t)min_u64((uint64_t)n, room);
-	memcpy(output->text + output->len, data, (size_t)n);
-	output->len += (size_t)n;
+	n = (size_t)min_u64(n, room);
+	memcpy(output->text + output->len, from, n);
+	output->len += n;
 	output->text[output->len] = '\0';
+	return true;
 }
 
 /* "    (12.34/100%)\r(12.50/100%)\r" -> 12 */
@@ -208,46 +87,40 @@ static unsigned progress_percent(const char *text)
 	return percent > 100 ? 100 : (unsigned)percent;
 }
 
-/* Follows the child to its end. Its wait status, or -ECANCELED: progress said stop, and it was killed. */
-static int child_follow(struct child *child, const struct progress *progress, int *status)
+static bool output_step(void *arg)
 {
-	bool canceled = false;
+	const struct output *output = arg;
 
-	while (child->out.fd >= 0 || child->err.fd >= 0) {
-		struct pollfd fds[2] = { { .fd = child->out.fd, .events = POLLIN },
-					 { .fd = child->err.fd, .events = POLLIN } };
-
-		if (poll(fds, 2, POLL_MS) > 0) {
-			if (fds[0].revents)
-				output_read(&child->out);
-			if (fds[1].revents)
-				output_read(&child->err);
-		}
-		if (!canceled && progress && !progress->step(progress->arg, progress_percent(child->out.text))) {
-			canceled = true;
-			kill(child->pid, SIGKILL);
-		}
-	}
-	while (waitpid(child->pid, status, 0) < 0 && errno == EINTR)
-		;
-	return canceled ? -ECANCELED : 0;
+	return !output->progress || output->progress->step(output->progress->arg, progress_percent(output->text));
 }
 
 /* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
 static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code,
 	       struct reason *reason)
 {
-	int status = 0, err = child_start(argv, how->in, out, child);
+	struct box box = { .argv = (const char *const *)argv,
+			   .files = { how->in, out },
+			   .file_count = out >= 0 ? 2 : 1,
+			   .input = -1,
+			   .memory_mib = MEMORY_MAX_MIB,
+			   .take = output_take,
+			   .step = output_step,
+			   .arg = &child->out };
+	int err;
 
+	child->out.progress = how->progress;
+	child->out.keep_end = out >= 0;
+	child->out.len = 0;
+	child->out.text[0] = '\0';
+	err = box_run(&box, &child->end);
+	if (err == -ECANCELED)
+		return err;
 	if (err)
 		return reason_refuse(reason, -EIO, "qemu-img could not be started: %s", strerror(-err));
-	err = child_follow(child, how->progress, &status);
-	if (err)
-		return err;
-	if (WIFSIGNALED(status))
+	if (child->end.signal)
 		return reason_refuse(reason, -EIO, "qemu-img was killed by signal %d (too little memory?)",
-				     WTERMSIG(status));
-	*code = WEXITSTATUS(status);
+				     child->end.signal);
+	*code = child->end.code;
 	return 0;
 }
 
@@ -277,7 +150,7 @@ int convert_check(const struct convert *how, struct reason *reason)
 		return err;
 	/* What it found is in the one, that it found something in the other. */
 	return convert_explain(how->format,
-			       strstr(child.out.text, "ERROR") || !child.err.text[0] ? child.out.text : child.err.text,
+			       strstr(child.out.text, "ERROR") || !child.end.text[0] ? child.out.text : child.end.text,
 			       -EUCLEAN, reason);
 }
 
@@ -312,7 +185,7 @@ int convert_size(const struct convert *how, uint64_t *size_bytes, struct reason 
 	if (err)
 		return err;
 	if (!size)
-		return convert_explain(how->format, child.err.text, -EUCLEAN, reason);
+		return convert_explain(how->format, child.end.text, -EUCLEAN, reason);
 	*size_bytes = size;
 	return 0;
 }
@@ -348,5 +221,5 @@ int convert_run(const struct convert *how, struct reason *reason)
 	fchmod(how->out, 0600);
 	if (err || !code)
 		return err;
-	return convert_explain(how->format, child.err.text, -EIO, reason);
+	return convert_explain(how->format, child.end.text, -EIO, reason);
 }

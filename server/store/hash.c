@@ -7,7 +7,7 @@
 
 #include "base/secret.h"
 #include "base/util.h"
-#include "store/view.h"
+#include "doctor/view.h"
 
 #include <errno.h>
 #include <gnutls/crypto.h>

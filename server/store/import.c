@@ -92,41 +92,6 @@ static bool import_has_ended(const struct import *import)
 	return import->status.stage == IMPORT_DONE || import->status.stage == IMPORT_FAILED;
 }
 
-/* Refused at once, where what is named can never be read to its end and again. */
-static int import_check_kind(int fd, const char *path, struct reason *reason)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return reason_refuse(reason, -EINVAL, "%.300s: %s", path, strerror(errno));
-	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-		return 0;
-	if (S_ISDIR(st.st_mode))
-		return reason_refuse(reason, -EINVAL, "%.300s is a folder: name the file in it that holds the disk",
-				     path);
-	return reason_refuse(reason, -EINVAL,
-			     "%.300s is neither a file nor a disk, and an import reads more than once: write what comes "
-			     "from it to a file first (cat %.300s >/var/tmp/image), and import that",
-			     path, path);
-}
-
-static int import_open(const char *path, int *fd, struct reason *reason)
-{
-	int err;
-
-	if (path[0] != '/' || strlen(path) >= PATH_MAX)
-		return reason_refuse(
-			reason, -EINVAL,
-			"the file must be named with its whole path on the server, such as /srv/images/debian.qcow2");
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*fd < 0)
-		return reason_refuse(reason, errno == ENOENT ? -ENOENT : -EINVAL, "%.300s: %s", path, strerror(errno));
-	err = import_check_kind(*fd, path, reason);
-	if (err)
-		close(*fd);
-	return err;
-}
-
 struct import_name {
 	const char *name;
 	char similar[NAME_MAX_TEXT];
@@ -155,34 +120,35 @@ static int import_check_name(struct store *store, const char *text, struct reaso
 	return 0;
 }
 
-int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
-		 uint64_t *id, struct reason *reason)
+/* What is to be imported; its path and source are set. Takes fd. */
+struct import_order {
+	int fd;
+	const char *path, *source, *name, *actor;
+	enum import_use use;
+};
+
+static int import_queue(struct store *store, const struct import_order *order, uint64_t *id, struct reason *reason)
 {
 	struct import *import;
 	bool start;
-	int fd = -1, err = import_check_name(store, name, reason);
 
-	if (!err)
-		err = import_open(path, &fd, reason);
-	if (err)
-		return err;
 	pthread_mutex_lock(&store->mutex);
 	import = &store->imports[store->next_import % IMPORTS_KEPT];
 	if (store->closing || (import->status.id && !import_has_ended(import))) {
 		pthread_mutex_unlock(&store->mutex);
-		close(fd);
+		close(order->fd);
 		return reason_refuse(reason, -EBUSY,
 				     "%d imports are waiting already: try again when some are done (sanbootctl image "
 				     "imports)",
 				     IMPORTS_KEPT);
 	}
-	*import = (struct import){ .fd = fd,
-				   .use = use,
+	*import = (struct import){ .fd = order->fd,
+				   .use = order->use,
 				   .status = { .id = store->next_import++, .stage = IMPORT_QUEUED } };
-	snprintf(import->status.name, sizeof(import->status.name), "%s", name);
-	log_escape(import->status.source, sizeof(import->status.source), path, strlen(path));
-	snprintf(import->path, sizeof(import->path), "%s", path);
-	snprintf(import->actor, sizeof(import->actor), "%s", actor);
+	snprintf(import->status.name, sizeof(import->status.name), "%s", order->name);
+	log_escape(import->status.source, sizeof(import->status.source), order->source, strlen(order->source));
+	snprintf(import->path, sizeof(import->path), "%s", order->path);
+	snprintf(import->actor, sizeof(import->actor), "%s", order->actor);
 	*id = import->status.id;
 	start = !store->import_running;
 	store->import_running = true;
@@ -190,6 +156,40 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 	if (start)
 		pool_submit(store->pool, POOL_SLOW, &store->import_job);
 	return 0;
+}
+
+int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
+		 uint64_t *id, struct reason *reason)
+{
+	struct import_order order = { .path = path, .source = path, .name = name, .actor = actor, .use = use };
+	int err = import_check_name(store, name, reason);
+
+	if (!err)
+		err = store_open_source(path, &order.fd, reason);
+	return err ? err : import_queue(store, &order, id, reason);
+}
+
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason)
+{
+	char path[PATH_MAX], source[NAME_MAX_TEXT + 16];
+	struct import_order order = {
+		.path = path, .source = source, .name = version->image, .actor = actor, .use = IMPORT_SEALED
+	};
+	int err;
+
+	snprintf(source, sizeof(source), "%s@%u", version->image, version->number);
+	store_version_path(store, version, path, sizeof(path));
+	if (strcmp(version->format, "raw"))
+		return reason_refuse(
+			reason, -ENOTSUP,
+			"%s was made of a machine's disk and stands on another version: qemu-img convert -O raw "
+			"%.200s /var/tmp/disk.raw, import that, and seal it",
+			source, path);
+	err = store_verify_version(store, version, reason);
+	if (!err)
+		err = store_open_source(path, &order.fd, reason);
+	return err ? err : import_queue(store, &order, id, reason);
 }
 
 /* Under the mutex. */

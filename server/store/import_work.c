@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/util.h"
+#include "doctor/doctor.h"
 #include "store/convert.h"
 #include "store/hash.h"
 #include "store/clone_warnings.h"
@@ -24,10 +25,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -47,6 +50,7 @@ struct work {
 	int out, copy_fd;
 	enum import_stage stage;
 	bool no_space;
+	char changes[1536]; /* of a sealed one */
 	struct image_version version;
 	char published_file[PATH_MAX]; /* images/NAME@V.raw once linked */
 	struct reason reason;
@@ -138,21 +142,6 @@ static bool has_writer(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-static int input_size(int fd, const struct stat *st, uint64_t *size)
-{
-	off_t end;
-
-	if (S_ISREG(st->st_mode)) {
-		*size = (uint64_t)st->st_size;
-		return 0;
-	}
-	end = S_ISBLK(st->st_mode) ? lseek(fd, 0, SEEK_END) : -1;
-	if (end < 0)
-		return -EINVAL;
-	*size = (uint64_t)end;
-	return 0;
-}
-
 static int work_check(struct work *work, struct stat *st, uint64_t *in_size, struct probe *probe)
 {
 	struct import *import = work->import;
@@ -160,7 +149,7 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 	struct view view;
 	int err;
 
-	if (fstat(import->fd, st) || input_size(import->fd, st, in_size))
+	if (fstat(import->fd, st) || store_source_size(import->fd, in_size))
 		return reason_refuse(&work->reason, -EINVAL, "%s is neither a file nor a disk", work->file_text);
 	if (has_writer(import->fd))
 		return reason_refuse(&work->reason, -EBUSY,
@@ -239,6 +228,28 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	return err ? work_fail_pass(work, err) : 0;
 }
 
+/* A copy that shares its blocks where the file system can, mended; and its SHA-256. */
+static int work_copy_sealed(struct work *work, uint64_t in_size, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	int err = 0;
+
+	work->stage = IMPORT_CONVERTING;
+	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying");
+	if (ioctl(work->out, FICLONE, work->import->fd))
+		err = copy_file_sparse(work->import->fd, in_size, work->out, size, HASH_WHOLE, &progress, NULL);
+	if (err)
+		return work_fail_pass(work, err);
+	import_set(work->store, work->import, IMPORT_CONVERTING, 99, "sealing");
+	err = doctor_seal(work->out, size, work->changes, sizeof(work->changes), &work->reason);
+	if (err)
+		return err;
+	work->stage = IMPORT_HASHING;
+	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
+	err = hash_file(work->out, size, hash_kind_for(work->out, size), &progress, work->version.sha256);
+	return err ? work_fail_pass(work, err) : 0;
+}
+
 static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
 {
 	struct progress progress = { work_step, work };
@@ -251,23 +262,22 @@ static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
 	return err ? work_fail_pass(work, err) : 0;
 }
 
-/* Read-only, durable, looked into. */
+/* Read-only, durable, looked into: what looks may open it only once all may read it. */
 static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 {
 	struct image_version *version = &work->version;
-	struct view view = view_of_file(&work->out, size);
 	struct buf lines;
 	struct stat st;
 
-	buf_init(&lines, sizeof(version->warnings) - 1);
-	clone_warnings(&view, original_bytes, &lines);
-	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
-	buf_fini(&lines);
 	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {
 		int err = -errno;
 
 		return reason_refuse(&work->reason, err, "the new file could not be stored: %s", strerror(-err));
 	}
+	buf_init(&lines, sizeof(version->warnings) - 1);
+	clone_warnings(work->out, original_bytes, size, &lines);
+	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
+	buf_fini(&lines);
 	version->size_bytes = size;
 	version->inode = st.st_ino;
 	version->mtime_ns = stat_mtime_ns(&st);
@@ -307,20 +317,21 @@ static int work_insert(struct inventory_tx *tx, struct work *work)
 	struct image_version *version = &work->version, published;
 	/* An image for volumes does not have to boot. */
 	const char *warnings = work->import->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
+	bool for_machines = work->import->use == IMPORT_FOR_MACHINES || work->import->use == IMPORT_AS_DEFAULT;
 	int err;
 
 	/* The first one is what new machines get; a later one when somebody publishes it. */
 	err = version_find(tx, version->image, 0, &published);
 	if (err && err != -ENOENT)
 		return err;
-	version->state = err && work->import->use != IMPORT_FOR_VOLUMES ? VERSION_PUBLISHED : VERSION_READY;
+	version->state = err && for_machines ? VERSION_PUBLISHED : VERSION_READY;
 	err = version_insert(tx, version);
 	if (!err && work->import->use == IMPORT_AS_DEFAULT)
 		err = image_set_default(tx, version->image);
 	if (!err)
-		err = event_add(tx, "info", "image-imported", work->import->actor, 0, version->image,
-				"%s@%u from %s, %llu MiB%s%s%s", version->image, version->number, version->source,
-				(unsigned long long)(version->size_bytes >> 20),
+		err = event_add(tx, "info", work->import->use == IMPORT_SEALED ? "image-sealed" : "image-imported",
+				work->import->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
+				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
 				warnings[0] ? ". " : "", warnings);
 	return err;
@@ -383,8 +394,11 @@ static int work_run(struct work *work)
 	work->out = open_tmp(work, ".raw", work->tmp);
 	if (work->out < 0)
 		return work->out;
-	err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) :
-					   work_convert(work, &st, in_size, &probe, size);
+	if (work->import->use == IMPORT_SEALED)
+		err = work_copy_sealed(work, in_size, size);
+	else
+		err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) :
+						   work_convert(work, &st, in_size, &probe, size);
 	if (err)
 		return err;
 	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
@@ -422,6 +436,7 @@ static void work_finish(struct work *work, int err)
 			 work->version.state == VERSION_PUBLISHED ? " is published" :
 								    " is ready; publish it to give it to new machines");
 		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
+		snprintf(status->changes, sizeof(status->changes), "%s", work->changes);
 		status->version_id = work->version.id;
 	}
 	pthread_mutex_unlock(&store->mutex);

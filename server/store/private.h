@@ -105,6 +105,12 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, struct reason *reason);
 
+/* source.c */
+/* A file or disk of the server's that somebody names; read-only. 0 or -errno with a sentence. */
+int store_open_source(const char *path, int *fd, struct reason *reason);
+/* How many bytes it has. 0 or -EINVAL. */
+int store_source_size(int fd, uint64_t *size);
+
 /* import.c */
 void import_init(struct store *store);
 /* Ends what runs, forgets what is queued. */

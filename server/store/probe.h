@@ -7,7 +7,7 @@
 #define STORE_PROBE_H
 
 #include "base/reason.h"
-#include "store/view.h"
+#include "doctor/view.h"
 
 enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK };
 

@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "store/backend.h"
 #include "store/beat.h"
+#include "store/generated/generated.h"
 #include "store/mount_kind.h"
 #include "store/private.h"
 #include "store/reach.h"
@@ -22,8 +23,8 @@
 
 enum { LOCK_WAIT_MS = 2000, LOCK_POLL_MS = 10 };
 
-static const char *const folders[] = { "images", "children", "tmp" };
-static const struct store_backend *const store_backends[] = { &store_files, NULL };
+static const char *const folders[] = { "images", "children", "generated", "tmp" };
+static const struct store_backend *const store_backends[] = { &store_files, &store_generated, NULL };
 
 static int make_folder(const char *path, struct reason *reason)
 {

@@ -48,8 +48,11 @@ const char *store_inventory_path(const struct store *store);
 
 enum import_stage { IMPORT_QUEUED, IMPORT_CHECKING, IMPORT_CONVERTING, IMPORT_HASHING, IMPORT_DONE, IMPORT_FAILED };
 
-/* What is imported for: a first version is published, so that machines get it, unless it is for volumes only. */
-enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES };
+/*
+ * What is imported for: a first version is published, so that machines get it, unless it is for volumes only. Sealed: a
+ * copy of a version, mended (doctor_seal); it is never published by itself.
+ */
+enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES, IMPORT_SEALED };
 
 struct import_status {
 	uint64_t id;
@@ -61,6 +64,7 @@ struct import_status {
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
 	int64_t version_id;		  /* DONE */
 	char warnings[1024];		  /* DONE: lines */
+	char changes[1536];		  /* DONE, of one that was sealed: lines */
 };
 
 /*
@@ -70,6 +74,9 @@ struct import_status {
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
+/* The same for a sealed copy of a version, as the next version of its image. */
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason);
 /* -ENOENT. Any thread. The last 32 imports are remembered. */
 int store_import_status(struct store *store, uint64_t id, struct import_status *status);
 enum { IMPORTS_KEPT = 32 };
@@ -81,6 +88,15 @@ unsigned store_import_list(struct store *store, struct import_status list[IMPORT
  */
 int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
+
+struct doctor_report;
+/*
+ * What would stop a clone of it from booting (doctor/doctor.h). Blocks for a second or two. 0 or -errno with a sentence:
+ * it cannot be looked at. A file: a raw disk of the server's, by its whole path.
+ */
+int store_check_version(struct store *store, const struct image_version *version, struct doctor_report *report,
+			struct reason *reason);
+int store_check_file(const char *path, struct doctor_report *report, struct reason *reason);
 
 /*
  * The closed object of layer becomes a version, at once: image, number and source are given; file, format, size, inode, time
@@ -175,6 +191,15 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
  */
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);
+
+/*
+ * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the
+ * next opening gets, and one more block; stamp: for what it was made. Whoever has an earlier content open keeps that.
+ */
+int store_generate_volume(struct store *store, const struct volume *volume, const char *stamp, const void *content,
+			  size_t len, struct reason *reason);
+/* What is there was made for that, and is as it was made. */
+bool store_is_generated(struct store *store, const struct volume *volume, const char *stamp);
 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;

@@ -339,7 +339,7 @@ def true(got, what):
 
 
 # What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
-DEBIAN = {"debian.raw": [], "debian-dracut.raw": ["--initramfs", "dracut"]}
+DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"]}
 
 
 def guest(name):

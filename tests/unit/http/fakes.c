@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "doctor/doctor.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -319,6 +321,12 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 	each(arg, "rescue", "A rescue system", true);
 }
 
+bool boot_templates_are_cdrom(struct boot *boot, const char *templates)
+{
+	(void)boot;
+	return !strcmp(templates, "windows");
+}
+
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg)
 {
 	(void)boot;
@@ -464,6 +472,49 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
+	return 0;
+}
+
+int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
+		       struct reason *reason)
+{
+	(void)store;
+	(void)reason;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "seal %s@%u by %s", version->image, version->number,
+		 actor);
+	*id = 7;
+	return 0;
+}
+
+/* Two findings, the second of which stops the boot of what is called "stops". */
+static void fake_report(const char *name, struct doctor_report *report)
+{
+	*report = (struct doctor_report){ .count = 2, .part_count = 2, .took_ms = 5 };
+	report->findings[0] = (struct doctor_finding){ .code = "machine-id",
+						       .severity = DOCTOR_CLASH,
+						       .sealable = true,
+						       .what = "It has one.",
+						       .todo = "Empty it." };
+	report->findings[1] =
+		(struct doctor_finding){ .code = "cd", .severity = strstr(name, "stops") ? DOCTOR_STOPS : DOCTOR_HINT };
+	report->parts[0] = (struct doctor_part){ .name = "partition 1", .holds = "ext4", .state = "clean", .bytes = 9 };
+	report->parts[1] = (struct doctor_part){ .name = "LVM a/b", .holds = "unknown" };
+}
+
+int store_check_version(struct store *store, const struct image_version *version, struct doctor_report *report,
+			struct reason *reason)
+{
+	(void)store;
+	(void)reason;
+	fake_report(version->image, report);
+	return 0;
+}
+
+int store_check_file(const char *path, struct doctor_report *report, struct reason *reason)
+{
+	if (strstr(path, "missing"))
+		return reason_refuse(reason, -ENOENT, "%s: there is no such file", path);
+	fake_report(path, report);
 	return 0;
 }
 

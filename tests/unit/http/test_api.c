@@ -438,6 +438,33 @@ static void test_imports(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/images", "{\"path\": \"/missing\", \"name\": \"a\"}"), 404);
 }
 
+static void test_check(void **state)
+{
+	struct fixture *f = *state;
+	json_t *report = api_get(f, "/api/v1/images/debian/check"), *finding;
+
+	assert_string_equal(text_of(report, "image"), "debian@1");
+	assert_true(json_is_true(json_object_get(report, "boots")));
+	finding = json_array_get(json_object_get(report, "findings"), 0);
+	assert_string_equal(text_of(finding, "code"), "machine-id");
+	assert_string_equal(text_of(finding, "severity"), "clones-clash");
+	assert_true(json_is_true(json_object_get(finding, "sealable")));
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(report, "parts"), 1), "bytes")));
+	json_decref(report);
+	report = api_get(f, "/api/v1/file-check?path=/srv/stops%20a.raw");
+	assert_string_equal(text_of(report, "image"), "/srv/stops a.raw");
+	assert_true(json_is_false(json_object_get(report, "boots")));
+	json_decref(report);
+	assert_int_equal(api_change(f, "GET", "/api/v1/file-check?path=/srv/missing", NULL), 404);
+	assert_int_equal(api_change(f, "GET", "/api/v1/file-check?path=a.raw", NULL), 400);
+	assert_int_equal(api_change(f, "GET", "/api/v1/file-check", NULL), 400);
+	assert_int_equal(api_change(f, "GET", "/api/v1/images/none/check", NULL), 404);
+	assert_int_equal(api_change(f, "GET", "/api/v1/images/debian@x/check", NULL), 400);
+	assert_int_equal(api_change(f, "POST", "/api/v1/images/debian@1/seal", ""), 202);
+	assert_string_equal(fake_boot.last_call, "seal debian@1 by ctl");
+	assert_int_equal(api_change(f, "POST", "/api/v1/images/none/seal", ""), 404);
+}
+
 static void test_policy(void **state)
 {
 	struct fixture *f = *state;
@@ -500,6 +527,7 @@ int main(void)
 						fixture_stop),
 		cmocka_unit_test_setup_teardown(test_images, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_imports, fixture_start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_check, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_policy, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_metrics, fixture_start_filled, fixture_stop),
 	};

@@ -133,15 +133,19 @@ static void expect_fit(const char *where, const json_t *schema, const json_t *va
 /* A path with what there is in the fixture. */
 static void fill_in(const char *pattern, char *path, size_t size)
 {
-	static const char *const values[][2] = { { "{machine}", "pc-001" }, { "{group}", "lab" },
-						 { "{image}", "debian@1" }, { "{import}", "7" },
-						 { "{volume}", "tools" },   { "{mac}", "52:54:00:00:01:01" } };
+	static const char *const values[][2] = { { "{machine}", "pc-001" },
+						 { "{group}", "lab" },
+						 { "{image}", "debian@1" },
+						 { "{import}", "7" },
+						 { "{volume}", "tools" },
+						 { "{mac}", "52:54:00:00:01:01" },
+						 { "/file-check", "/file-check?path=/srv/a.raw" } };
 	size_t len = 0;
 
 	while (*pattern && len + 1 < size) {
 		bool filled = false;
 
-		for (size_t i = 0; i < array_len(values) && *pattern == '{' && !filled; i++)
+		for (size_t i = 0; i < array_len(values) && !filled; i++)
 			if (!strncmp(pattern, values[i][0], strlen(values[i][0]))) {
 				len += (size_t)snprintf(path + len, size - len, "%s", values[i][1]);
 				pattern += strlen(values[i][0]);

@@ -253,7 +253,7 @@ static int attach_all(struct inventory_tx *tx, void *arg)
 		other = insert(tx, data_volume("other")),
 		shared = insert(tx, golden_volume("shared", VOLUME_SHARED, version)),
 		cd = insert(tx, golden_volume("cd", VOLUME_CD, version));
-	struct volume volume = golden_volume("who", VOLUME_WHO_AM_I, 0);
+	struct volume volume = golden_volume("", VOLUME_WHO_AM_I, 0);
 	int64_t who;
 	char list[512] = "";
 	unsigned lun;

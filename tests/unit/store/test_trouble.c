@@ -10,7 +10,7 @@
 #include "disk/qcow2.h"
 #include "store/backend.h"
 #include "store/hash.h"
-#include "store/view.h"
+#include "doctor/view.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A file as a view: see view.h. */
-#include "store/view.h"
+#include "doctor/view.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -2,12 +2,12 @@
 /*
  * A read-only look into a FAT12/16/32 file system of somebody else's image: folders and the bytes of files, in order.
  * Hostile bytes: every chain and every folder is bounded, and so is all that is read through one struct fat. Private to
- * store/. Format: "Microsoft Extensible Firmware Initiative FAT32 File System Specification" 1.03.
+ * doctor/. Format: "Microsoft Extensible Firmware Initiative FAT32 File System Specification" 1.03.
  */
-#ifndef STORE_FAT_H
-#define STORE_FAT_H
+#ifndef DOCTOR_FAT_H
+#define DOCTOR_FAT_H
 
-#include "store/view.h"
+#include "doctor/view.h"
 
 struct fat {
 	const struct view *view;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* FAT, read only: see fat.h. */
-#include "store/fat.h"
+#include "doctor/fat.h"
 
 #include "base/util.h"
 
@@ -8,7 +8,8 @@
 #include <strings.h>
 
 enum {
-	STEPS_MAX = 1 << 18, /* table look-ups and reads: more than a folder tree of loaders needs, done in a second */
+	STEPS_MAX =
+		1 << 20, /* table look-ups and reads: an initramfs in small clusters, too; done in a second or two */
 	FOLDER_BYTES_MAX = 2 << 20, /* FAT §6.1: 65536 entries */
 	ENTRY_BYTES = 32,
 	ATTR_VOLUME = 0x08,

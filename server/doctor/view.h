@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Bytes of an image that somebody else made: a file, or memory in tests. Every read is checked against the size, so
- * parsers above it need only bound how much they read. Private to store/.
+ * parsers above it need only bound how much they read. For doctor/ and store/.
  */
-#ifndef STORE_VIEW_H
-#define STORE_VIEW_H
+#ifndef DOCTOR_VIEW_H
+#define DOCTOR_VIEW_H
 
 #include <stdbool.h>
 #include <stddef.h>
