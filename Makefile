@@ -14,7 +14,7 @@ FLAGS_asan := -O1 -g -DLOOP_WATCH -fsanitize=address,undefined -fno-sanitize-rec
 FLAGS_tsan := -O1 -g -fsanitize=thread -Wno-maybe-uninitialized
 FLAGS_coverage := -O0 -g --coverage
 FLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0
+PACKAGES := libuv libmicrohttpd sqlite3 jansson gnutls libisal libcrypt libcurl libsystemd libnl-3.0 libnl-route-3.0 libisofs-1
 # Asked only when something is built: before "make deps" pkg-config may not be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)))$(PKG_LIBS)
@@ -38,7 +38,7 @@ USES_dhcp := dhcp inventory assets base
 USES_ctl := ctl assets base
 USES_daemon := daemon http dhcp boot store doctor iscsi scsi inventory disk assets base
 FOLDERS := base doctor disk scsi iscsi inventory store boot http dhcp ctl daemon
-ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden
+ASSETS := web:web ipxe:ipxe-scripts db:db golden:packaging/golden whoami:packaging/templates
 
 lib_objects = $(patsubst server/%.c,$(B)/obj/%.o,$(filter-out %/main.c,$(wildcard $(if $(filter daemon,$(1)),server/*.c,server/$(1)/*.c server/$(1)/*/*.c))))
 libs_of = $(foreach f,$(USES_$(1)),$(B)/lib$(f).a)
@@ -161,6 +161,7 @@ install: all
 	install -D -m 755 $(B)/sanbootctl $(DESTDIR)$(PREFIX)/bin/sanbootctl
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/sanbootd
 	sed 's|@PREFIX@|$(PREFIX)|' packaging/sanbootd.service >$(DESTDIR)/lib/systemd/system/sanbootd.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/sanbootd/debian-installer packaging/debian-installer/*
 	test -e $(DESTDIR)/etc/sanbootd/sanbootd.conf || install -m 644 packaging/sanbootd.conf $(DESTDIR)/etc/sanbootd/sanbootd.conf
 # Some of what the demo and the tests made belongs to root.
 clean:

@@ -4,14 +4,14 @@
 # where all is there.
 set -eu
 build="build-essential pkg-config libuv1-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libgnutls28-dev libisal-dev
-	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev"
-run="dnsmasq-base ipxe qemu-utils util-linux iproute2 grub-common e2fsprogs zstd libhivex-bin"
+	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev libisofs-dev"
+run="dnsmasq-base ipxe qemu-utils util-linux iproute2 grub-common e2fsprogs xz-utils zstd libhivex-bin"
 golden="debootstrap fdisk dosfstools mtools ca-certificates"
 machines="qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common grub-efi-amd64-bin cpio kmod
 	python3 curl xorriso isolinux"
 tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-arm qemu-efi-aarch64 isc-dhcp-server kea-dhcp4-server tgt
-	jq sqlite3 tcpdump chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils clang-format clang-tidy cppcheck
-	shellcheck nodejs bindfs xfsprogs btrfs-progs ntfs-3g wimtools"
+	jq sqlite3 tcpdump python3-yaml chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils clang-format clang-tidy cppcheck
+	shellcheck nodejs bindfs xfsprogs btrfs-progs ntfs-3g wimtools libvhdi-utils libvmdk-utils 7zip"
 case ${1:-all} in
 all) packages="$build $run $golden $machines $tests" ;;
 demo) packages="$build $run $golden $machines" ;;

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONFIG_ENDPOINTS_MAX = 16, CONFIG_PATH_MAX = 512, CONFIG_TEXT_MAX = 256 };
+enum { CONFIG_ENDPOINTS_MAX = 16, CONFIG_FOLDERS_MAX = 8, CONFIG_PATH_MAX = 512, CONFIG_TEXT_MAX = 256 };
 
 struct config_endpoints {
 	struct endpoint list[CONFIG_ENDPOINTS_MAX];
@@ -38,11 +38,18 @@ struct config_dhcp {
 	unsigned option_count;
 };
 
+/* Folders whose files requests over the network may name. */
+struct config_folders {
+	char list[CONFIG_FOLDERS_MAX][CONFIG_TEXT_MAX];
+	unsigned count;
+};
+
 struct config {
 	char file[CONFIG_PATH_MAX]; /* the one that was read; "" none */
 	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
-	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX];
+	char ipxe_scripts[CONFIG_PATH_MAX], entries[CONFIG_PATH_MAX], templates[CONFIG_PATH_MAX];
 	char boot_files[CONFIG_PATH_MAX];
+	struct config_folders import_dirs, export_dirs;
 	char boot_file_sets[DHCP_SETS_MAX][CONFIG_TEXT_MAX]; /* NAME:DIR */
 	unsigned boot_file_set_count;
 	struct config_endpoints http, web, iscsi;
@@ -51,6 +58,7 @@ struct config {
 	struct config_dhcp dhcp;
 	unsigned threads;     /* I/O loops, at least 1 */
 	uint64_t cache_bytes; /* golden cache; 0: none */
+	uint64_t log_bytes;   /* write log; 0: none */
 	enum log_level log_level;
 };
 

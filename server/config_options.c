@@ -84,6 +84,11 @@ static bool take_interface(struct config *config, const struct option *option, c
 	return strlen(value) < 16 && !strpbrk(value, " ,/\t") && add_text(config, option, value);
 }
 
+static bool take_folder(struct config *config, const struct option *option, const char *value)
+{
+	return value[0] == '/' && add_text(config, option, value);
+}
+
 /* No name twice. */
 static bool take_boot_set(struct config *config, const struct option *option, const char *value)
 {
@@ -172,6 +177,7 @@ static const struct kind
 	a_boot_set = { take_boot_set,
 		       "NAME:DIR, such as ms2023:/srv/ipxe-2023: a name of letters, digits, - and _ (not default or group, none twice), and an absolute path (at most 8 of them)" },
 	a_dhcp_option = { take_dhcp_option, "no more than 64 DHCP options of at most 255 characters each" },
+	a_folder = { take_folder, "an absolute path of at most 255 characters (at most 8 of them)" },
 	yes_or_no = { take_yes, "yes or no" },
 	a_size = { take_cache_size, "a size such as 2G, less than the machine's memory, or 0 for none" },
 	a_number = { take_threads, "a number from 1 to 256" },
@@ -221,10 +227,18 @@ const struct option config_options[] = {
 	  .help = "scripts of your own in the place of built-in ones" },
 	{ "entries", "DIR", &a_path, MEMBER(entries), .standard = "/etc/sanbootd/entries",
 	  .help = "what machines can boot besides their disk, NAME.conf each" },
+	{ "templates", "DIR", &a_path, MEMBER(templates), .standard = "/etc/sanbootd/templates",
+	  .help = "what tells machines who they are: a folder NAME each, for machine set M templates=NAME" },
 	{ "boot-files", "DIR", &a_path, MEMBER(boot_files), .otherwise = "STATE/boot-files",
 	  .help = "files that entries load: kernels, installers" },
+	{ "import-dir", "DIR", &a_folder, LIST(import_dirs.list, import_dirs.count), .otherwise = "none",
+	  .help = "files here may be named by imports over the network (with a token); the control socket may name any" },
+	{ "export-dir", "DIR", &a_folder, LIST(export_dirs.list, export_dirs.count), .otherwise = "none",
+	  .help = "the same for exports, which write files here" },
 	{ "cache-size", "SIZE", &a_size, MEMBER(cache_bytes), .otherwise = "an eighth of all",
 	  .help = "memory for what machines read of golden images; 0: none" },
+	{ "write-log", "SIZE", &a_size, MEMBER(log_bytes), .otherwise = "16M for each I/O loop, 64M at least",
+	  .help = "memory in RUNTIME for small writes on their way to the disks; a crash of sanbootd does not lose it; 0: none" },
 	{ "threads", "N", &a_number, MEMBER(threads), .otherwise = "one per core", .help = "I/O loops" },
 	{ "log-level", "error|warning|info|debug", &a_level, MEMBER(log_level), .standard = "info", .live = true,
 	  .help = "what is logged" },

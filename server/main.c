@@ -19,6 +19,7 @@
 #include "inventory/inventory.h"
 #include "iscsi/server.h"
 #include "provider.h"
+#include "store/mount_kind.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -136,6 +137,27 @@ static int start_inventory(struct daemon *d)
 	return store_attach(d->store, d->inventory, &d->reason);
 }
 
+/*
+ * Nothing is lost without a write log, but each write then takes as long as the disk below. Where another server may take the
+ * state directory over, all that was acknowledged has to be in there: none either.
+ */
+static void start_log(struct daemon *d)
+{
+	const char *shared = mount_kind_of(d->config.state_dir);
+	uint64_t bytes = shared ? 0 : d->config.log_bytes;
+	struct reason reason;
+	int err = disk_env_set_log(d->disk_env, d->config.runtime_dir, bytes, &reason);
+
+	if (shared)
+		log_info("there is no write log: %s is on %s, and other servers may use it", d->config.state_dir,
+			 shared);
+	else if (err && bytes)
+		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
+			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
+			    reason.text);
+	store_use_disks(d->store, d->disk_env);
+}
+
 /* Texts of the configuration that are several things; it stays as it is until the end. */
 static void split_boot_sets(struct daemon *d)
 {
@@ -161,6 +183,7 @@ static int start_targets(struct daemon *d)
 		.advertise = d->config.advertise[0] ? d->config.advertise : NULL,
 		.ipxe_scripts = d->config.ipxe_scripts,
 		.entries = d->config.entries,
+		.templates = d->config.templates,
 		.boot_file_sets = d->set_list,
 	};
 	struct iscsi_server_config iscsi = {
@@ -199,6 +222,12 @@ static void get_facts(void *arg, struct http_facts *facts)
 		dhcp_get_status(dhcp, &facts->dhcp);
 }
 
+static void lend_folders(const struct config_folders *from, struct http_folders *to)
+{
+	for (to->count = 0; to->count < from->count; to->count++)
+		to->list[to->count] = from->list[to->count];
+}
+
 static int start_http(struct daemon *d)
 {
 	char control[CONFIG_PATH_MAX + 16];
@@ -219,6 +248,8 @@ static int start_http(struct daemon *d)
 		.facts_arg = d,
 	};
 
+	lend_folders(&d->config.import_dirs, &http.import_dirs);
+	lend_folders(&d->config.export_dirs, &http.export_dirs);
 	memcpy(http.sets, d->sets, sizeof(http.sets));
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
 	return http_start(&http, &d->http, &d->reason);
@@ -314,6 +345,8 @@ static int start(struct daemon *d)
 	if (!err)
 		err = start_inventory(d);
 	if (!err)
+		start_log(d);
+	if (!err)
 		err = start_targets(d);
 	if (!err)
 		err = start_http(d);
@@ -353,6 +386,8 @@ static void stop(struct daemon *d)
 	if (dhcp)
 		dhcp_stop(dhcp);
 	stop_targets(d);
+	if (d->store)
+		store_stop_jobs(d->store);
 	if (d->boot)
 		boot_free(d->boot);
 	/* An import in progress writes to the inventory; and only the store's lock keeps another server away from that. */

@@ -112,8 +112,8 @@ static struct iscsi_lun to_iscsi(const struct boot_lun *from)
 		.number = from->number,
 		.volume = (uint64_t)from->volume_id,
 		.disk = from->disk,
-		.type = from->kind == VOLUME_CD ? ISCSI_LUN_CDROM : ISCSI_LUN_DISK,
-		.read_only = volume_kind_is_shared(from->kind),
+		.type = from->cdrom ? ISCSI_LUN_CDROM : ISCSI_LUN_DISK,
+		.read_only = volume_kind_is_read_only(from->kind),
 		.physical_512 = from->physical_512,
 	};
 

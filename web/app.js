@@ -262,7 +262,7 @@ function showTimeline(m) {
   $("d-stuck").textContent = m.stuck ? `Stuck at ${m.stuck.stage}, usually because ${m.stuck.why}. What to do: ${m.stuck.hint || "see what it shows on its screen"}.` : "";
 }
 
-const kinds = { data: "data disk", shared: "shared disk", cd: "CD" };
+const kinds = { data: "data disk", shared: "shared disk", cd: "CD", "who-am-i": "tells it who it is" };
 
 function showMachine(m) {
   shown = m.name;
@@ -287,6 +287,7 @@ function showMachine(m) {
   if (m.secure_boot !== "unknown") fact(facts, "Secure Boot", m.secure_boot + (m.setup_mode === "on" ? ", in setup mode: it has no keys yet" : ""));
   if (m.boot_file_set !== "default") fact(facts, "Boot files", `set ${m.boot_file_set}`);
   fact(facts, "Mode", `${m.mode}, authentication: ${m.auth}, boots ${m.boot === "local" ? "from its own disk" : m.boot === "disk" ? "from the network" : m.boot}${m.boot_once ? `, once: ${m.boot_once}` : ""}`);
+  fact(facts, "Templates", m.templates === "none" ? "" : m.templates);
   fact(facts, "Target", m.iqn, true);
   fact(facts, "Note", m.note);
   fact(facts, "Enrolled", when(m.created_ms));

@@ -6,7 +6,7 @@
 # tree, the tree's own grub-mkimage the loaders, mke2fs -d and mtools the disk.
 #
 #   build-debian.sh --out FILE.raw [--suite bookworm] [--size MIB] [--profile minimal|demo|test]
-#                   [--initramfs initramfs-tools|dracut] [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs]
+#                   [--initramfs initramfs-tools|dracut] [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs] [--cloud-init]
 #
 # minimal (default)  linux-image-amd64, ssh, a login on screen and serial line
 # demo, test         linux-image-cloud-amd64 with what is slow under emulation switched off, and a
@@ -14,6 +14,7 @@
 # --initramfs        what makes it: initramfs-tools (default), or dracut, if you want to live with that
 # --root-password    without it (nor ROOT_PASSWORD in the environment) `minimal` gets a random one, printed
 #                    once at the end as a line `note ...`; demo and test get a locked root
+# --cloud-init       with cloud-init, which reads a machine's who-am-i volume (machine set M templates=cloud-init)
 # --work             downloads and logs; a second build with the same directory is quick
 # --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it,
 #                    and one with --initramfs dracut from that without
@@ -36,14 +37,15 @@ die() { echo "build-debian: $*" >&2; exit 1; }
 progress() { echo "progress $1 ${*:2}"; }
 
 parse_arguments() {
-    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal INITRAMFS=initramfs-tools WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0
+    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal INITRAMFS=initramfs-tools WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0 CLOUD_INIT=0
     PASSWORD=${ROOT_PASSWORD:-}
     while [ $# -gt 0 ]; do
         case $1 in
             --keep-rootfs) KEEP=1; shift; continue ;;
+            --cloud-init) CLOUD_INIT=1; shift; continue ;;
             --out|--suite|--size|--profile|--initramfs|--work|--root-password|--mirror)
                 [ $# -ge 2 ] || die "$1 needs a value" ;;
-            *) die "unknown argument '$1'; known: --out --suite --size --profile --initramfs --work --root-password --mirror --keep-rootfs" ;;
+            *) die "unknown argument '$1'; known: --out --suite --size --profile --initramfs --work --root-password --mirror --keep-rootfs --cloud-init" ;;
         esac
         case $1 in
             --out) OUT=$2 ;; --suite) SUITE=$2 ;; --size) SIZE=$2 ;; --profile) PROFILE=$2 ;; --work) WORK=$2 ;;
@@ -111,6 +113,7 @@ openssh-server iputils-ping less nano"
     else
         PACKAGES="$PACKAGES linux-image-cloud-amd64"
     fi
+    if [ "$CLOUD_INIT" = 1 ]; then PACKAGES="$PACKAGES cloud-init"; fi
     PLAIN="$SUITE $BASE $PACKAGES"
     # dracut takes initramfs-tools' place. What its modules call is not all among its dependences: gawk, because what reads
     # the iBFT uses and(), which mawk has not.
@@ -344,6 +347,12 @@ X
     in_tree systemctl enable -q iscsid.service sanbootd-clone.service
 }
 
+# It looks at the who-am-i volume alone, does without one, and leaves the network as the initramfs made it.
+configure_cloud_init() {
+    mkdir -p "$T/etc/cloud/cloud.cfg.d"
+    printf 'datasource_list: [NoCloud, None]\nnetwork: {config: disabled}\n' >"$T/etc/cloud/cloud.cfg.d/90_sanbootd.cfg"
+}
+
 configure_minimal() {
     mkdir -p "$T/etc/systemd/system/ssh.service.d"
     printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
@@ -396,6 +405,8 @@ for w in $(echo "$act" | tr , ' '); do case $w in
 esac; done
 sum=none; [ -e $d/blob ] && sum=$(sha256sum $d/blob | cut -c1-16)
 echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev nic=$nic ip=$ip lease=$lease count=$n fw=$fw target=$target initiator=$initiator chap=${user:-none} uptime=$(cut -d' ' -f1 /proc/uptime) kernel=$(uname -r) blob=$sum action=${act:-none}" >/dev/console
+# A machine that is switched off while cloud-init makes it would keep halves of it.
+if [ -e /run/cloud-init/enabled ]; then until [ -e /run/cloud-init/result.json ]; do sleep 1; done; fi
 for w in $(echo "$act" | tr , ' '); do case $w in
     reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
     poweroff) systemctl --no-block poweroff ;;
@@ -430,6 +441,7 @@ configure_tree() {
     ESP_ID=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ' | tr a-f A-F)
     configure_initramfs
     configure_clone
+    if [ "$CLOUD_INIT" = 1 ]; then configure_cloud_init; fi
     if [ "$PROFILE" = minimal ]; then configure_minimal; else configure_fast; fi
     if [ -n "$PASSWORD" ]; then echo "root:$PASSWORD" | in_tree chpasswd; else in_tree passwd -q -l root; fi
     printf '# The NIC that carries the root is never configured again, so nothing else stands here.\nUUID=%s / ext4 defaults,noatime,errors=remount-ro 0 %s\nUUID=%s /boot/efi vfat umask=0077,noauto,nofail 0 0\n' \

@@ -18,6 +18,7 @@ extern const struct asset assets_web[];	   /* web/ */
 extern const struct asset assets_ipxe[];   /* ipxe-scripts/ */
 extern const struct asset assets_db[];	   /* db/, sorted by name */
 extern const struct asset assets_golden[]; /* packaging/golden/ */
+extern const struct asset assets_whoami[]; /* packaging/templates/ */
 
 /* NULL where the table has no such name. */
 const struct asset *asset_find(const struct asset *table, const char *name);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-	BOX_FILES = 2,
+	BOX_FILES = 12,
 	BOX_FIRST = 3,	  /* the first file's number in the child */
 	BOX_TEXT = 16384, /* kept of what it says on standard error */
 	BOX_ARGS = 16,

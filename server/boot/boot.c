@@ -12,6 +12,7 @@
 #include "boot/script/templates.h"
 #include "boot/login/objects.h"
 #include "boot/login/resume.h"
+#include "boot/operator/plans.h"
 #include "boot/operator/chores.h"
 #include "internal.h"
 
@@ -59,6 +60,7 @@ static int boot_check_parts(const struct boot_config *config)
 
 static void boot_free_parts(struct boot *boot)
 {
+	plans_free(boot->plans);
 	chores_free(boot->chores);
 	objects_free(boot->objects);
 	progress_free(boot);
@@ -90,6 +92,8 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 	snprintf(made->advertise, sizeof(made->advertise), "%s", config->advertise ? config->advertise : "");
 	snprintf(made->ipxe_scripts, sizeof(made->ipxe_scripts), "%s",
 		 config->ipxe_scripts ? config->ipxe_scripts : "");
+	snprintf(made->templates_folder, sizeof(made->templates_folder), "%s",
+		 config->templates ? config->templates : "");
 	snprintf(made->entries_folder, sizeof(made->entries_folder), "%s", config->entries ? config->entries : "");
 	snprintf(made->boot_file_sets, sizeof(made->boot_file_sets), "%s",
 		 config->boot_file_sets ? config->boot_file_sets : "");
@@ -106,6 +110,10 @@ int boot_new(const struct boot_config *config, struct boot **boot)
 		err = entries_new(&made->entries);
 	if (!err)
 		err = objects_new(made, &made->objects);
+	if (!err) {
+		made->plans = plans_new(made);
+		err = made->plans ? 0 : -ENOMEM;
+	}
 	if (!err)
 		err = (made->chores = chores_new(made)) ? 0 : -ENOMEM;
 	if (err) {
@@ -123,6 +131,7 @@ void boot_set_runtime(struct boot *boot, const struct boot_runtime *runtime, uin
 	boot->iscsi_port = iscsi_port;
 	progress_start(boot);
 	objects_start(boot->objects);
+	plans_start(boot->plans);
 	chores_start(boot->chores);
 }
 
@@ -145,6 +154,7 @@ void boot_free(struct boot *boot)
 	progress_stop(boot);
 	chores_stop(boot->chores);
 	objects_stop(boot->objects);
+	plans_stop(boot->plans);
 	in_flight_wait(&boot->in_flight);
 	boot_free_parts(boot);
 }

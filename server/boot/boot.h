@@ -72,6 +72,7 @@ struct boot_config {
 	const char *advertise;	    /* NULL: the address that the client reached */
 	const char *ipxe_scripts;   /* templates of the site's own; NULL: none. None of these folders has to exist */
 	const char *entries;	    /* entries/NAME.conf; NULL: none */
+	const char *templates;	    /* NAME/, of who-am-i volumes; NULL: none */
 	const char *boot_file_sets; /* names that boot-file-set= may have, with ", " between them; NULL: none */
 };
 
@@ -234,7 +235,10 @@ int boot_trash_delete(struct boot *boot, const char *which, const char *actor, s
  */
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
-/* Groups: set takes name, priority, boot, boot-file-set, note. -EEXIST; -ENOENT. A removed one's machines are in none. */
+/*
+ * Groups: set takes name, priority, boot, boot-file-set, note, templates. -EEXIST; -ENOENT. A removed one's machines are
+ * in none.
+ */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
 int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
 		   struct reason *reason);
@@ -242,6 +246,8 @@ int boot_group_remove(struct boot *boot, const char *name, const char *actor, st
 /* What boot= and boot-once= may name, and menus offer. In order of name. Any thread. */
 void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name, const char *title, bool menu),
 		     void *arg);
+/* Is a who-am-i volume of these templates a CD-ROM? Else a disk. Blocks. */
+bool boot_templates_are_cdrom(struct boot *boot, const char *templates);
 /* The site's templates that are in force, by their path. Any thread. */
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg);
 int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, const char *actor,
@@ -249,6 +255,16 @@ int boot_mac(struct boot *boot, const char *machine, bool add, const char *mac, 
 /* A MAC of the machine is one of a dock or an adapter, which several machines use; or not any more. -EINVAL; -EBUSY. */
 int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,
 		   struct reason *reason);
+
+/*
+ * Writes the disk of a machine that is off to a file: store_export, of which `ended` and `arg` are ours. It does not boot before
+ * that has ended. 0 and the job; -EBUSY where it runs, and others of store_export_volume.
+ */
+struct store_export;
+int boot_export(struct boot *boot, const char *machine, const struct store_export *how, uint64_t *job,
+		struct reason *reason);
+/* What is to be published at a time has changed (version_plan). Any thread, at once. */
+void boot_look_at_plans(struct boot *boot);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */
 bool boot_volume_is_closed(struct boot *boot, int64_t volume_id);
@@ -356,6 +372,7 @@ struct boot_lun {
 	unsigned number;
 	int64_t volume_id;
 	enum volume_kind kind;
+	bool cdrom; /* else a disk */
 	bool physical_512;
 	/* Its own serial number, whatever machine has it under whatever LUN; "": its machine's. */
 	char serial[BOOT_LUN_SERIAL];

@@ -15,6 +15,7 @@ struct chores;
 struct entries;
 struct flood;
 struct objects;
+struct plans;
 struct stages;
 struct templates;
 struct timeline;
@@ -48,8 +49,8 @@ struct boot {
 	uint16_t iscsi_port;
 	struct endpoint portals[BOOT_PORTALS_MAX];
 	unsigned portal_count;
-	char ipxe_scripts[512], entries_folder[512]; /* "": none */
-	char boot_file_sets[512];		     /* names, with ", " between them; "": none */
+	char ipxe_scripts[512], entries_folder[512], templates_folder[512]; /* "": none */
+	char boot_file_sets[512]; /* names, with ", " between them; "": none */
 
 	struct templates *templates; /* with locks of their own */
 	struct entries *entries;
@@ -63,6 +64,7 @@ struct boot {
 	struct warm *warm;
 	struct stages *stages;
 	struct objects *objects;
+	struct plans *plans;
 	struct chores *chores;
 
 	struct in_flight in_flight; /* every asynchronous call enters and leaves, and boot_free waits for it */

@@ -8,7 +8,7 @@
 
 struct presence {
 	struct id_entry entry; /* by the machine's id */
-	bool begins_closed;
+	bool begins_closed, who_am_i_open;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200];	  /* "": not since the last session */
@@ -61,12 +61,21 @@ void presence_set_begins_closed(struct presence_table *table, int64_t machine_id
 	pthread_mutex_unlock(&table->mutex);
 }
 
+void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open)
+{
+	struct presence *presence = presence_lock_get(table, machine_id);
+
+	if (presence)
+		presence->who_am_i_open = open;
+	pthread_mutex_unlock(&table->mutex);
+}
+
 bool presence_begins_closed(struct presence_table *table, int64_t machine_id)
 {
 	struct presence *presence = presence_lock_find(table, machine_id);
 	bool begins_closed;
 
-	begins_closed = presence && presence->begins_closed;
+	begins_closed = presence && (presence->begins_closed || presence->who_am_i_open);
 	pthread_mutex_unlock(&table->mutex);
 	return begins_closed;
 }

@@ -42,8 +42,10 @@ void presence_fini(struct presence_table *table);
 /* The machine is gone. */
 void presence_forget(struct presence_table *table, int64_t machine_id);
 
-/* Its disk gets another object when a boot begins (ephemeral, restore points): it is closed before that. */
+/* What it has changes when a boot begins (ephemeral, restore points, templates): it is closed before that. */
 void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed);
+/* The same for as long as a who-am-i volume is open, whether it is to have one or not. */
+void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open);
 bool presence_begins_closed(struct presence_table *table, int64_t machine_id);
 
 /* Why its last login was refused, for its screen; a session that begins ends that. */

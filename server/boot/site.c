@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a site puts beside the program: templates and entries of its own, read at the start and on SIGHUP. See
- * boot.h.
+ * What a site puts beside the program: templates and entries of its own, read at the start and on SIGHUP (those of
+ * who-am-i volumes whenever they are needed). See boot.h.
  */
 #include "internal.h"
 
 #include "base/log.h"
 #include "boot/script/entry.h"
 #include "boot/script/templates.h"
+#include "boot/whoami/whoami.h"
 
 #include <stdio.h>
 
@@ -41,6 +42,7 @@ void boot_each_problem(struct boot *boot, void (*each)(void *arg, const struct b
 {
 	templates_each_problem(boot->templates, each, arg);
 	entries_each_problem(boot->entries, each, arg);
+	whoami_each_problem(boot, each, arg);
 }
 
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg)

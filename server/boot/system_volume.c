@@ -59,5 +59,6 @@ int boot_renew_system(struct boot *boot, struct machine *machine, const struct i
 	*given_up = machine->system;
 	*made = anew;
 	machine->system = anew;
+	machine->instance++; /* cloud-init begins anew, too */
 	return 0;
 }

@@ -137,25 +137,24 @@ static int say_refusal(const struct exchange *exchange, json_t **refused)
 	return EXIT_REFUSED;
 }
 
-bool client_call_list(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer,
-		      json_t **refused)
+/* body NULL: none; refused may be NULL. */
+static bool call(const struct ctl *ctl, const char *method, const char *path, const char *type, const void *body,
+		 size_t len, json_t **answer, json_t **refused)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct exchange exchange;
 	CURLcode code;
 
-	json_decref(body);
 	*answer = NULL;
 	if (refused)
 		*refused = NULL;
-	if (!exchange_init(&exchange, ctl, method, path)) {
-		free(text);
+	if (!exchange_init(&exchange, ctl, method, path))
 		return false;
-	}
-	if (text) {
-		exchange.headers = curl_slist_append(exchange.headers, "Content-Type: application/json");
-		curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDSIZE, (long)strlen(text));
-		curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDS, text);
+	if (body) {
+		exchange.headers = curl_slist_append(exchange.headers, type);
+		/* Else it waits for a "100 Continue" that may not come. */
+		exchange.headers = curl_slist_append(exchange.headers, "Expect:");
+		curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDSIZE, (long)len);
+		curl_easy_setopt(exchange.curl, CURLOPT_POSTFIELDS, body);
 	}
 	curl_easy_setopt(exchange.curl, CURLOPT_HTTPHEADER, exchange.headers);
 	curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT, (long)CALL_TIMEOUT_S);
@@ -176,13 +175,30 @@ bool client_call_list(const struct ctl *ctl, const char *method, const char *pat
 		}
 	}
 	exchange_fini(&exchange);
-	free(text);
 	return *answer;
+}
+
+bool client_call_list(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer,
+		      json_t **refused)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	bool worked;
+
+	json_decref(body);
+	worked = call(ctl, method, path, "Content-Type: application/json", text, text ? strlen(text) : 0, answer,
+		      refused);
+	free(text);
+	return worked;
 }
 
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)
 {
 	return client_call_list(ctl, method, path, body, answer, NULL);
+}
+
+bool client_put(const struct ctl *ctl, const char *path, const void *data, size_t len, json_t **answer)
+{
+	return call(ctl, "PUT", path, "Content-Type: application/octet-stream", data, len, answer, NULL);
 }
 
 int client_do(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer)

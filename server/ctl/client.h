@@ -12,6 +12,8 @@
  * 2xx; otherwise what was refused and what to do about it was said, and *answer is NULL.
  */
 bool client_call(const struct ctl *ctl, const char *method, const char *path, json_t *body, json_t **answer);
+/* The same with bytes as the body. */
+bool client_put(const struct ctl *ctl, const char *path, const void *data, size_t len, json_t **answer);
 /*
  * The same with a list in its body. Where one entry of it was refused, nothing is said, and *refused is what the server said
  * ("index", from 0, and "reason"); else NULL.

@@ -35,6 +35,7 @@ enum option {
 	OPTION_ROOT_PASSWORD,
 	OPTION_MIRROR,
 	OPTION_WORK,
+	OPTION_CLOUD_INIT,
 	OPTION_DAYS,
 	OPTION_MACHINE,
 	OPTION_MAX,
@@ -50,6 +51,8 @@ enum option {
 	OPTION_SHARED,
 	OPTION_FROM,
 	OPTION_FORCE,
+	OPTION_AT,
+	OPTION_FORMAT,
 	OPTION_GROUP,
 	OPTION_ADDRESS,
 	OPTION_NOTE,
@@ -118,10 +121,13 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, import.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, import.c, job.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
+int run_image_create(const struct ctl *ctl);
+int run_image_export(const struct ctl *ctl);
+int run_image_jobs(const struct ctl *ctl);
 int run_image_imports(const struct ctl *ctl);
 int run_image_cancel(const struct ctl *ctl);
 int run_image_check(const struct ctl *ctl);
@@ -130,6 +136,8 @@ int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);
 int run_image_publish(const struct ctl *ctl);
+int run_image_set(const struct ctl *ctl);
+int run_image_note(const struct ctl *ctl);
 int run_image_default(const struct ctl *ctl);
 int run_image_remove(const struct ctl *ctl);
 int run_machine_list(const struct ctl *ctl);
@@ -143,6 +151,7 @@ int run_machine_mac_remove(const struct ctl *ctl);
 int run_machine_mac_share(const struct ctl *ctl);
 int run_machine_mac_unshare(const struct ctl *ctl);
 int run_machine_reset(const struct ctl *ctl);
+int run_machine_export(const struct ctl *ctl);
 int run_machine_swap(const struct ctl *ctl);
 int run_machine_remove(const struct ctl *ctl);
 int run_trash_list(const struct ctl *ctl);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { REMARK_TEXT = 192 };
+
 /* ---- progress ---- */
 
 void ctl_progress_show(struct progress *progress, unsigned percent, const char *text)
@@ -44,6 +46,22 @@ void ctl_progress_end(struct progress *progress)
 
 /* ---- lists ---- */
 
+/* What is behind its line: who gets it, what is planned, what somebody noted. */
+static const char *remark(const json_t *image, const json_t *version, bool newest, char text[REMARK_TEXT])
+{
+	char at[TABLE_TEXT];
+	const char *who = !newest					  ? "" :
+			  json_is_true(json_object_get(image, "default")) ? "new machines get this one" :
+									    "the newest published";
+	const char *note = get_text(version, "note");
+	const int64_t planned = get_number(version, "publish_at_ms");
+
+	snprintf(text, REMARK_TEXT, "%s%s%s%s%s%.60s%s", who, planned && who[0] ? "; " : "",
+		 planned ? "to be published at " : "", planned ? table_time(at, planned) : "",
+		 note[0] && (planned || who[0]) ? "; " : "", note, who[0] || planned || note[0] ? "" : " ");
+	return text;
+}
+
 static void print_versions(const json_t *images)
 {
 	struct table *table =
@@ -53,7 +71,7 @@ static void print_versions(const json_t *images)
 
 	json_array_foreach(images, i, image) {
 		json_array_foreach(json_object_get(image, "versions"), v, version) {
-			char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT];
+			char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT], text[REMARK_TEXT];
 			bool newest = get_number(version, "version") == get_number(image, "published");
 
 			table_add(table, get_text(version, "name"));
@@ -63,9 +81,7 @@ static void print_versions(const json_t *images)
 			table_add_number(table, get_number(version, "machines"));
 			table_add_number(table, get_number(version, "volumes"));
 			table_add(table, table_time(created, get_number(version, "created_ms")));
-			table_add(table, newest && json_is_true(json_object_get(image, "default")) ?
-						 "new machines get this one" :
-						 " ");
+			table_add(table, remark(image, version, newest, text));
 		}
 	}
 	table_print(table);
@@ -88,17 +104,24 @@ int run_image_list(const struct ctl *ctl)
 
 static void print_version(const json_t *version)
 {
-	char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT];
+	char size[TABLE_TEXT], cost[TABLE_TEXT], created[TABLE_TEXT], at[TABLE_TEXT];
 	json_t *warning;
 	size_t i;
 
 	print_field("version", "%s", get_text(version, "name"));
 	print_field("state", "%s", get_text(version, "state"));
+	if (get_number(version, "publish_at_ms"))
+		print_field("", "to be published at %s (%s)", table_time(at, get_number(version, "publish_at_ms")),
+			    get_text(version, "publish_by"));
+	if (get_text(version, "note")[0])
+		print_field("note", "%s", get_text(version, "note"));
 	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")),
 		    table_bytes(cost, get_number(version, "allocated_bytes")));
 	print_field("machines", "%lld", (long long)get_number(version, "machines"));
 	if (get_number(version, "volumes"))
 		print_field("volumes", "%lld (sanbootctl volume list)", (long long)get_number(version, "volumes"));
+	if (get_number(version, "snapshots"))
+		print_field("snapshots", "%lld", (long long)get_number(version, "snapshots"));
 	print_field("created", "%s", table_time(created, get_number(version, "created_ms")));
 	print_field("source", "%s", get_text(version, "source"));
 	print_field("file", "%s (%s)", get_text(version, "file"), get_text(version, "format"));
@@ -122,6 +145,12 @@ static void print_image(const struct ctl *ctl, const json_t *image)
 	(void)ctl;
 	print_field("image", "%s%s", get_text(image, "name"),
 		    json_is_true(json_object_get(image, "default")) ? " (default)" : "");
+	if (get_number(image, "published"))
+		print_field("new machines", "%s@%lld", get_text(image, "name"),
+			    (long long)get_number(image, "published"));
+	if (get_number(image, "outdated"))
+		print_field("outdated", "%lld of its machines have an older version (sanbootctl machine list)",
+			    (long long)get_number(image, "outdated"));
 	json_array_foreach(json_object_get(image, "versions"), i, version) {
 		putchar('\n');
 		print_version(version);
@@ -148,23 +177,6 @@ int run_image_versions(const struct ctl *ctl)
 }
 
 /* ---- changes ---- */
-
-static void print_published(const struct ctl *ctl, const json_t *answer)
-{
-	long long others = get_number(answer, "machines_on_other_versions");
-
-	(void)ctl;
-	printf("%s is published; new machines get %s\n", get_text(answer, "published"),
-	       get_text(answer, "new_machines_get"));
-	if (others)
-		printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
-		       others == 1 ? " stays" : "s stay");
-}
-
-int run_image_publish(const struct ctl *ctl)
-{
-	return client_show(ctl, "POST", client_path("images", ctl->args[0], "publish", NULL), NULL, print_published);
-}
 
 static void print_default(const struct ctl *ctl, const json_t *answer)
 {

@@ -1,54 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * sanbootctl image import, imports, cancel. The server imports by itself: whoever is interrupted while he follows an
- * import (Ctrl-C, a terminal that is closed) has it canceled, for nothing is to become an image that nobody waits for.
- */
+/* sanbootctl image import. */
 #include "ctl/image.h"
 
 #include "base/util.h"
 #include "ctl/client.h"
+#include "ctl/job.h"
 #include "ctl/table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { POLL_MS = 200 };
-
-/* ---- interrupts ---- */
-
-/* The only thing that a signal handler may set. */
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
-
-static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-
-/* The second one ends us as ever. What is ignored (nohup) stays so. */
-static void catch_signals(struct sigaction before[array_len(signals)])
-{
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
-
-	interrupted = 0;
-	for (size_t i = 0; i < array_len(signals); i++) {
-		if (!sigaction(signals[i], NULL, &before[i]) && before[i].sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-	}
-}
-
-static void restore_signals(const struct sigaction before[array_len(signals)])
-{
-	for (size_t i = 0; i < array_len(signals); i++)
-		sigaction(signals[i], &before[i], NULL);
-}
 
 /* ---- import ---- */
 
@@ -73,63 +38,44 @@ static int finish_import(const struct ctl *ctl, const json_t *status)
 	return EXIT_DONE;
 }
 
-static bool has_ended(const json_t *status)
-{
-	const char *stage = get_text(status, "stage");
-
-	return !strcmp(stage, "done") || !strcmp(stage, "failed");
-}
-
-/* Once: what comes of it is what the next look says. */
-static void cancel_interrupted(const struct ctl *ctl, const char *path)
-{
-	json_t *answer;
-
-	interrupted = 0;
-	fputs("\ncanceling the import\n", stderr);
-	if (!client_call(ctl, "DELETE", path, NULL, &answer))
-		fputs("it may go on: see sanbootctl image imports\n", stderr);
-	json_decref(answer);
-}
-
-/* Follows an import until it has ended: its last state; NULL where it could not be asked for (said). */
-static json_t *follow_import(const struct ctl *ctl, int64_t id)
-{
-	struct progress progress = { .quiet = ctl->json };
-	json_t *status;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/api/v1/imports/%lld", (long long)id);
-	while (client_call(ctl, "GET", path, NULL, &status)) {
-		if (has_ended(status))
-			break;
-		ctl_progress_show(&progress, (unsigned)get_number(status, "percent"),
-				  get_text(status, "text")[0] ? get_text(status, "text") : get_text(status, "stage"));
-		json_decref(status);
-		if (!interrupted)
-			usleep(POLL_MS * 1000);
-		if (interrupted)
-			cancel_interrupted(ctl, path);
-	}
-	ctl_progress_end(&progress);
-	return status;
-}
-
 /* Begins an import and follows it. Takes body. */
 static json_t *do_import(const struct ctl *ctl, const char *path, json_t *body)
 {
-	struct sigaction before[array_len(signals)];
-	json_t *answer, *status = NULL;
-	int64_t id;
+	return ctl_do_job(ctl, path, body, "import");
+}
 
-	catch_signals(before);
-	if (client_call(ctl, "POST", path, body, &answer)) {
-		id = get_number(answer, "import");
-		json_decref(answer);
-		status = follow_import(ctl, id);
-	}
-	restore_signals(before);
-	return status;
+/* What is no file of the server's is sent to it: a pipe, and with --url any file. */
+static int send_image(const struct ctl *ctl, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	bool input = !strcmp(file, "-");
+	struct stat st;
+	json_t *body, *status;
+	int code, fd = input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st))
+		return ctl_fail("", "%s: %s", file, strerror(errno));
+	body = json_pack("{s:s, s:s, s:b}", "upload",
+			 input ? "standard input" :
+			 slash ? slash + 1 :
+				 file,
+			 "name", ctl->options[OPTION_NAME], "default", ctl->options[OPTION_DEFAULT] != NULL);
+	if (S_ISREG(st.st_mode) && !input)
+		json_object_set_new(body, "size_bytes", json_integer(st.st_size));
+	status = ctl_send_job(ctl, "/api/v1/images", body, "import", fd);
+	code = status ? finish_import(ctl, status) : EXIT_REFUSED;
+	json_decref(status);
+	if (!input)
+		close(fd);
+	return code;
+}
+
+/* Standard input that no path leads to. */
+static bool is_pipe(const char *text)
+{
+	struct stat st;
+
+	return !strcmp(text, "-") && !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 int ctl_import_image(const struct ctl *ctl, const char *path)
@@ -173,8 +119,8 @@ bool ctl_find_image_file(const char *text, char path[PATH_MAX])
 	struct stat st;
 
 	if (is_url(text)) {
-		ctl_fail("for example: curl -L -o /var/tmp/image URL; then import /var/tmp/image",
-			 "%s: an import reads a file of the server's own: download it first", text);
+		ctl_fail("for example: curl -L URL | sanbootctl image import - --name NAME",
+			 "%s: an import reads a file, or standard input", text);
 		return false;
 	}
 	if (stat(file, &st)) {
@@ -186,10 +132,8 @@ bool ctl_find_image_file(const char *text, char path[PATH_MAX])
 		return false;
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		ctl_fail("for example: zcat disk.raw.gz >/var/tmp/disk.raw; then import /var/tmp/disk.raw",
-			 "%s is neither a file nor a disk, and an import reads more than once: write it to a file "
-			 "first",
-			 text);
+		ctl_fail("for example: cat PIPE | sanbootctl image import - --name NAME",
+			 "%s is neither a file nor a disk: send what comes from it", text);
 		return false;
 	}
 	if (realpath(file, path))
@@ -207,9 +151,8 @@ int run_image_import(const struct ctl *ctl)
 			 "say what to call it: --name NAME");
 		return EXIT_USAGE;
 	}
-	if (ctl->url)
-		return ctl_fail("copy the file to the server and run sanbootctl there, without --url",
-				"an import reads a file of the server's own");
+	if (ctl->url || is_pipe(ctl->args[0]))
+		return send_image(ctl, ctl->args[0]);
 	return ctl_find_image_file(ctl->args[0], path) ? ctl_import_image(ctl, path) : EXIT_REFUSED;
 }
 
@@ -227,50 +170,4 @@ int run_image_seal(const struct ctl *ctl)
 	json_decref(status);
 	free(path);
 	return code;
-}
-
-/* ---- the others' ---- */
-
-static void print_imports(const json_t *imports)
-{
-	struct table *table = table_new("NUMBER", "IMAGE", "STATE", "DONE", "FILE", "WHAT IT DOES", NULL);
-	json_t *status;
-	size_t i;
-
-	json_array_foreach(imports, i, status) {
-		const char *version = get_text(status, "version");
-		char number[TABLE_TEXT], percent[TABLE_TEXT];
-
-		snprintf(number, sizeof(number), "%lld", (long long)get_number(status, "import"));
-		snprintf(percent, sizeof(percent), "%lld %%", (long long)get_number(status, "percent"));
-		table_add(table, number);
-		table_add(table, version[0] ? version : get_text(status, "name"));
-		table_add(table, get_text(status, "stage"));
-		table_add(table, percent);
-		table_add(table, get_text(status, "source"));
-		table_add(table, get_text(status, "text"));
-	}
-	table_print(table);
-}
-
-int run_image_imports(const struct ctl *ctl)
-{
-	json_t *answer;
-	int code = client_do(ctl, "GET", "/api/v1/imports", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		if (json_array_size(json_object_get(answer, "imports")))
-			print_imports(json_object_get(answer, "imports"));
-		else
-			puts("nothing was imported since sanbootd started");
-	}
-	json_decref(answer);
-	return code;
-}
-
-int run_image_cancel(const struct ctl *ctl)
-{
-	char *path = client_path("imports", ctl->args[0], NULL);
-
-	return client_act(ctl, "DELETE", path, NULL, "canceled; nothing of it stays");
 }

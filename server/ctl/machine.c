@@ -16,6 +16,14 @@ static const char *first_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+/* "debian@1, outdated": a reset would give it another one. */
+static const char *image_text(const json_t *machine, char *out, size_t out_size)
+{
+	snprintf(out, out_size, "%s%s", get_text(machine, "image"),
+		 json_is_true(json_object_get(machine, "outdated")) ? ", outdated" : "");
+	return out;
+}
+
 static void print_machines(const json_t *machines)
 {
 	struct table *table = table_new("NAME", "STATE", "MAC", "ADDRESS", "IMAGE", "DISK", "LAST BOOT", NULL);
@@ -24,13 +32,13 @@ static void print_machines(const json_t *machines)
 	size_t i;
 
 	json_array_foreach(machines, i, machine) {
-		char bytes[TABLE_TEXT], age[TABLE_TEXT];
+		char bytes[TABLE_TEXT], age[TABLE_TEXT], image[128];
 
 		table_add(table, get_text(machine, "name"));
 		table_add(table, get_text(machine, "state"));
 		table_add(table, first_text(machine, "macs"));
 		table_add(table, get_text(machine, "address"));
-		table_add(table, get_text(machine, "image"));
+		table_add(table, image_text(machine, image, sizeof(image)));
 		table_add(table, table_bytes(bytes, get_number(json_object_get(machine, "disk"), "allocated_bytes")));
 		table_add(table, table_age(age, get_number(machine, "last_boot_ms"), now));
 	}
@@ -282,7 +290,14 @@ static void print_machine(const json_t *machine)
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	if (json_is_true(json_object_get(machine, "outdated")))
+		print_field("outdated", "%s@%lld is published; it gets that with: sanbootctl machine reset %s",
+			    get_text(machine, "image_name"), (long long)get_number(machine, "image_published"),
+			    get_text(machine, "name"));
 	print_firmware(machine);
+	if (strcmp(get_text(machine, "templates"), "none"))
+		print_field("templates", "%s%s", get_text(machine, "templates"),
+			    get_text(machine, "templates_own")[0] ? "" : ", of its group");
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	if (get_text(machine, "lost_portals")[0])

@@ -31,6 +31,18 @@ static const struct option_row rows[] = {
 	{ OPTION_MIRROR, "mirror", "URL", OPTION_TEXT, 0, 0, "image build debian",
 	  "where Debian's packages come from" },
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
+	{ OPTION_CLOUD_INIT, "cloud-init", NULL, OPTION_FLAG, 0, 0, "image build debian",
+	  "with cloud-init, for machine set M templates=cloud-init" },
+
+	{ OPTION_NAME, "name", "NAME", OPTION_TEXT, 0, 0, "image create", "its name" },
+	{ OPTION_SIZE, "size", "SIZE", OPTION_TEXT, 0, 0, "image create",
+	  "such as 64G; it takes no room until something is written" },
+	{ OPTION_FORMAT, "format", "FORMAT", OPTION_TEXT, 0, 0, "image export|machine export",
+	  "raw, qcow2, vhdx, vhd, vmdk or vdi (default: as FILE ends)" },
+	{ OPTION_FORCE, "force", NULL, OPTION_FLAG, 0, 0, "image export|machine export",
+	  "replace the file where there is one" },
+	{ OPTION_AT, "at", "TIME", OPTION_TEXT, 0, 0, "image publish",
+	  "later: \"2027-01-04 06:00\", 22:30 (today or tomorrow), +90m, +8h, +2d; none takes a plan back" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
 	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",

@@ -75,7 +75,7 @@ static char *label_at(const struct ctl *ctl, const char *when)
 	int64_t until_ms;
 	size_t i;
 
-	if (!parse_when(when, time(NULL), &until_ms)) {
+	if (!parse_when(when, time_unix_ms() / 1000, &until_ms)) {
 		ctl_fail("for example: --to 2026-12-24, --to \"2026-12-24 08:00\", --to monday, --to yesterday",
 			 "--to %s: this is no time", when);
 	} else if (client_call(ctl, "GET", path ? path : "", NULL, &answer)) {

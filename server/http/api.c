@@ -24,6 +24,21 @@ const char *api_text(const json_t *body, const char *key)
 	return text ? text : "";
 }
 
+bool api_parse_image(struct request *request, char name[NAME_MAX_TEXT], unsigned *number)
+{
+	if (version_name_parse(request->params[0], name, number))
+		return true;
+	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
+		    "this is no image name");
+	return false;
+}
+
+void api_reply_no_image(struct request *request)
+{
+	reply_error(request, 404, "see what there is with: sanbootctl image list", "there is no image %s",
+		    request->params[0]);
+}
+
 bool api_scalar_text(const json_t *value, char *out, size_t out_size)
 {
 	int len;

@@ -14,6 +14,14 @@ void api_get_facts(struct http *http, struct http_facts *facts);
 void api_facts_free(struct http_facts *facts);
 /* The portals with wildcard addresses replaced by one under which this host is reached. */
 json_t *api_portals(const struct http_facts *facts);
+enum api_path { API_PATH_IMPORT, API_PATH_EXPORT };
+
+/* May this request name that file of the server's? -EINVAL, -EPERM with a sentence. Blocks. */
+int api_check_path(const struct request *request, const char *path, enum api_path use, struct reason *reason);
+/* The image that the path names: NAME or NAME@V, number 0 where there is none. Answers 400 where it is neither. */
+bool api_parse_image(struct request *request, char name[NAME_MAX_TEXT], unsigned *number);
+/* 404 */
+void api_reply_no_image(struct request *request);
 /* A string, number or boolean as text; false for anything else. */
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 /*

@@ -136,11 +136,10 @@ void handle_file_check(struct request *request)
 	const char *path = request_arg(request, "path");
 	struct doctor_report *report = NULL;
 	struct reason reason = { "" };
-	int err;
+	int err = api_check_path(request, path ? path : "", API_PATH_IMPORT, &reason);
 
-	if (!path || path[0] != '/') {
-		reply_error(request, 400, "for example /api/v1/file-check?path=/srv/debian.raw",
-			    "path must be the absolute path of a file on the server");
+	if (err) {
+		reply_errno(request, err, reason.text, "for example /api/v1/file-check?path=/srv/debian.raw");
 		return;
 	}
 	report = calloc(1, sizeof(*report));

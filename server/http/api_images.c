@@ -5,7 +5,6 @@
 #include "base/util.h"
 #include "http/json.h"
 #include "http/routes.h"
-#include "http/text.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -14,16 +13,6 @@
 #include <string.h>
 
 enum { VERSIONS_MAX = 4096 };
-
-/* "NAME" or "NAME@V"; number 0 where there is none. Answers 400 where it is neither. */
-static bool parse_image(struct request *request, const char *text, char name[NAME_MAX_TEXT], unsigned *number)
-{
-	if (version_name_parse(text, name, number))
-		return true;
-	reply_error(request, 400, "an image is named NAME or NAME@VERSION, for example debian@2",
-		    "this is no image name");
-	return false;
-}
 
 /* ---- lists ---- */
 
@@ -60,10 +49,17 @@ static json_t *find_image(json_t *images, const struct image_version *version)
 	json_array_foreach(images, i, image)
 		if (!strcmp(api_text(image, "name"), version->image))
 			return image;
-	image = json_pack("{s:s, s:b, s:n, s:i, s:I, s:[]}", "name", version->image, "default", version->is_default,
-			  "published", "machines", 0, "allocated_bytes", (json_int_t)0, "versions");
+	image = json_pack("{s:s, s:b, s:o, s:i, s:i, s:I, s:[]}", "name", version->image, "default",
+			  version->is_default, "published",
+			  version->newest ? json_integer(version->newest) : json_null(), "machines", 0, "outdated", 0,
+			  "allocated_bytes", (json_int_t)0, "versions");
 	json_array_append_new(images, image);
 	return image;
+}
+
+static void add_to(json_t *object, const char *key, json_int_t more)
+{
+	json_object_set_new(object, key, json_integer(json_integer_value(json_object_get(object, key)) + more));
 }
 
 static void add_to_image(struct http *http, json_t *images, const struct image_version *version)
@@ -77,13 +73,9 @@ static void add_to_image(struct http *http, json_t *images, const struct image_v
 	json_object_set_new(described, "boots_learnt", json_integer(learnt.boots));
 	json_object_set_new(described, "boot_bytes", json_integer((json_int_t)learnt.needed_bytes));
 	json_array_append_new(json_object_get(image, "versions"), described);
-	if (version->is_newest)
-		json_object_set_new(image, "published", json_integer(version->number));
-	json_object_set_new(image, "machines",
-			    json_integer(json_integer_value(json_object_get(image, "machines")) + version->machines));
-	json_object_set_new(image, "allocated_bytes",
-			    json_integer(json_integer_value(json_object_get(image, "allocated_bytes")) +
-					 (json_int_t)bytes));
+	add_to(image, "machines", version->machines);
+	add_to(image, "outdated", version_is_outdated(version) ? version->machines : 0);
+	add_to(image, "allocated_bytes", (json_int_t)bytes);
 }
 
 static json_t *images_json(struct http *http, const struct versions_job *versions)
@@ -104,222 +96,92 @@ void handle_images(struct request *request)
 	free(versions.list);
 }
 
-static void reply_no_image(struct request *request)
-{
-	reply_error(request, 404, "see what there is with: sanbootctl image list", "there is no image %s",
-		    request->params[0]);
-}
-
 void handle_image(struct request *request)
 {
 	char name[NAME_MAX_TEXT];
 	struct versions_job versions = { .job.run = run_versions, .name = name };
 	json_t *images;
 
-	if (!parse_image(request, request->params[0], name, &versions.number) ||
+	if (!api_parse_image(request, name, &versions.number) ||
 	    !api_read(request, &versions.job, "the image could not be read"))
 		return;
 	images = images_json(request->http, &versions);
 	if (json_array_size(images))
 		reply_json(request, 200, json_incref(json_array_get(images, 0)));
 	else
-		reply_no_image(request);
+		api_reply_no_image(request);
 	json_decref(images);
 	free(versions.list);
 }
 
 /* ---- imports ---- */
 
+static enum import_use import_use(const json_t *body)
+{
+	return json_is_true(json_object_get(body, "default")) ? IMPORT_AS_DEFAULT :
+	       json_is_true(json_object_get(body, "volume"))  ? IMPORT_FOR_VOLUMES :
+								IMPORT_FOR_MACHINES;
+}
+
 void handle_image_import(struct request *request)
 {
 	const json_t *body = request->json;
-	const char *path = api_text(body, "path"), *name = api_text(body, "name");
+	const char *path = api_text(body, "path"), *name = api_text(body, "name"), *upload = api_text(body, "upload");
 	struct reason reason = { "" };
 	uint64_t id;
 	int err;
 
-	if (path[0] != '/' || !image_name_valid(name)) {
+	if (!image_name_valid(name)) {
 		reply_error(request, 400,
 			    "for example {\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
-			    path[0] != '/' ?
-				    "path must be the absolute path of a file on the server" :
-				    "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
+			    "name must be letters, digits, '-', '_' and '.', not starting with '.' or '-'");
 		return;
 	}
-	err = store_import(request->http->config.store, path, name,
-			   json_is_true(json_object_get(body, "default")) ? IMPORT_AS_DEFAULT :
-			   json_is_true(json_object_get(body, "volume"))  ? IMPORT_FOR_VOLUMES :
-									    IMPORT_FOR_MACHINES,
-			   request->actor, &id, &reason);
+	err = upload[0] ? 0 : api_check_path(request, path, API_PATH_IMPORT, &reason);
+	if (!err && upload[0] && path[0])
+		err = reason_refuse(&reason, -EINVAL,
+				    "path is a file of the server's, upload one that is sent: not both");
+	if (!err && upload[0])
+		err = store_upload(request->http->config.store, upload, name,
+				   (uint64_t)json_integer_value(json_object_get(body, "size_bytes")), import_use(body),
+				   request->actor, &id, &reason);
+	else if (!err)
+		err = store_import(request->http->config.store, path, name, import_use(body), request->actor, &id,
+				   &reason);
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
 		reply_json(request, 202, json_pack("{s:I, s:s}", "import", (json_int_t)id, "name", name));
 }
 
-struct version_job {
-	struct inventory_job job;
+/* ---- an empty one ---- */
+
+void handle_image_create(struct request *request)
+{
+	const json_t *body = request->json;
 	struct image_version version;
-	int64_t id;
-};
-
-static int run_version_by_id(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct version_job *wanted = container_of(job, struct version_job, job);
-
-	return version_by_id(tx, wanted->id, &wanted->version);
-}
-
-static json_t *import_json(struct http *http, const struct import_status *status)
-{
-	static const char *const stages[] = {
-		[IMPORT_QUEUED] = "queued",   [IMPORT_CHECKING] = "checking", [IMPORT_CONVERTING] = "converting",
-		[IMPORT_HASHING] = "hashing", [IMPORT_DONE] = "done",	      [IMPORT_FAILED] = "failed"
-	};
-	struct version_job version = { .job.run = run_version_by_id, .id = status->version_id };
-	char name[NAME_MAX_TEXT + 16] = "";
-	bool published = false;
-
-	if (status->stage == IMPORT_DONE && !inventory_read_wait(http->config.inventory, &version.job)) {
-		snprintf(name, sizeof(name), "%s@%u", version.version.image, version.version.number);
-		published = version.version.state == VERSION_PUBLISHED;
-	}
-	return json_pack("{s:I, s:s, s:b, s:o, s:o, s:i, s:o, s:o, s:b, s:o, s:o}", "import", (json_int_t)status->id,
-			 "stage", stages[status->stage], "canceled", status->canceled, "name",
-			 http_text_json(status->name), "source", http_text_json(status->source), "percent",
-			 (int)status->percent, "text", http_text_json(status->text), "version", json_text_or_null(name),
-			 "published", published, "warnings", json_lines(status->warnings), "changes",
-			 json_lines(status->changes));
-}
-
-static bool parse_import(struct request *request, uint64_t *id)
-{
-	if (parse_u64(request->params[0], 1, UINT64_MAX, id))
-		return true;
-	reply_error(request, 404, "see them with: sanbootctl image imports", "an import goes by its number");
-	return false;
-}
-
-static void reply_import(struct request *request, uint64_t id)
-{
-	struct import_status status;
-
-	if (store_import_status(request->http->config.store, id, &status))
-		reply_error(request, 404, "the last 32 imports are remembered, until sanbootd is restarted",
-			    "there is no such import");
-	else
-		reply_json(request, 200, import_json(request->http, &status));
-}
-
-void handle_import(struct request *request)
-{
-	uint64_t id;
-
-	if (parse_import(request, &id))
-		reply_import(request, id);
-}
-
-void handle_imports(struct request *request)
-{
-	struct import_status *list = calloc(IMPORTS_KEPT, sizeof(*list));
-	json_t *imports = json_array();
-	unsigned count = list ? store_import_list(request->http->config.store, list) : 0;
-
-	for (unsigned i = 0; i < count; i++)
-		json_array_append_new(imports, import_json(request->http, &list[i]));
-	if (list)
-		reply_json(request, 200, json_pack("{s:O}", "imports", imports));
-	else
-		reply_errno(request, -ENOMEM, "", "");
-	json_decref(imports);
-	free(list);
-}
-
-void handle_import_cancel(struct request *request)
-{
 	struct reason reason = { "" };
-	uint64_t id;
-	int err;
+	char text[NAME_MAX_TEXT + 16], size[32];
+	uint64_t size_bytes = 0;
+	int err = 0;
 
-	if (!parse_import(request, &id))
+	if (!api_scalar_text(json_object_get(body, "size"), size, sizeof(size)) || !parse_size(size, &size_bytes))
+		err = reason_refuse(&reason, -EINVAL, "size: expected a size such as 64G");
+	if (!err)
+		err = store_create_image(request->http->config.store, api_text(body, "name"), size_bytes,
+					 request->actor, &version, &reason);
+	if (err) {
+		reply_errno(request, err, reason.text, "");
 		return;
-	err = store_import_cancel(request->http->config.store, id, request->actor, &reason);
-	if (err)
-		reply_errno(request, err, reason.text, "see what there is with: sanbootctl image imports");
-	else
-		reply_import(request, id);
+	}
+	snprintf(text, sizeof(text), "%s@%u", version.image, version.number);
+	reply_json(request, 201,
+		   json_pack("{s:s, s:s, s:I, s:s}", "name", text, "state", version_state_name(version.state),
+			     "size_bytes", (json_int_t)version.size_bytes, "hint",
+			     "give it to a machine to install into: sanbootctl machine set M image=NAME@V"));
 }
 
 /* ---- changes ---- */
-
-struct publish_job {
-	struct inventory_job job;
-	const char *image, *actor;
-	unsigned number, older;		      /* older: machines that stay on other versions */
-	struct image_version version, newest; /* newest: what new machines get now */
-};
-
-static int count_older(void *arg, const struct image_version *version)
-{
-	struct publish_job *publish = arg;
-
-	if (!strcmp(version->image, publish->image) && version->number != publish->number)
-		publish->older += version->machines;
-	return 0;
-}
-
-static int run_publish(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct publish_job *publish = container_of(job, struct publish_job, job);
-	int err = version_find(tx, publish->image, publish->number, &publish->version);
-
-	publish->older = 0;
-	if (!err)
-		err = version_publish(tx, publish->version.id);
-	if (!err)
-		err = version_each(tx, count_older, publish);
-	if (!err)
-		err = version_find(tx, publish->image, 0, &publish->newest);
-	if (err)
-		return err;
-	return event_add(tx, "info", "image-published", publish->actor, 0, publish->image,
-			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", publish->image,
-			 publish->number, publish->image, publish->newest.number, publish->older,
-			 publish->older == 1 ? " stays" : "s stay");
-}
-
-void handle_image_publish(struct request *request)
-{
-	struct publish_job publish = { .job.run = run_publish, .actor = request->actor };
-	char name[NAME_MAX_TEXT], text[NAME_MAX_TEXT + 16], newest[NAME_MAX_TEXT + 16];
-	int err;
-
-	if (!parse_image(request, request->params[0], name, &publish.number))
-		return;
-	if (!publish.number) {
-		reply_error(request, 400, "for example debian@2; see the versions with: sanbootctl image versions NAME",
-			    "say which version: NAME@VERSION");
-		return;
-	}
-	publish.image = name;
-	err = inventory_write_wait(request->http->config.inventory, &publish.job);
-	if (err == -ENOENT) {
-		reply_no_image(request);
-		return;
-	}
-	if (err) {
-		reply_errno(request, err, "", "");
-		return;
-	}
-	snprintf(text, sizeof(text), "%s@%u", name, publish.number);
-	snprintf(newest, sizeof(newest), "%s@%u", name, publish.newest.number);
-	reply_json(request, 200,
-		   json_pack("{s:s, s:s, s:i, s:s}", "published", text, "new_machines_get", newest,
-			     "machines_on_other_versions", (int)publish.older, "hint",
-			     publish.older ? "machines keep the version that they were made from until they are reset "
-					     "(sanbootctl machine reset M)" :
-					     ""));
-}
 
 struct default_job {
 	struct inventory_job job;
@@ -343,7 +205,7 @@ void handle_image_default(struct request *request)
 	unsigned number;
 	int err;
 
-	if (!parse_image(request, request->params[0], name, &number))
+	if (!api_parse_image(request, name, &number))
 		return;
 	if (number) {
 		reply_error(request, 400, "publish a version with: sanbootctl image publish NAME@V",
@@ -353,7 +215,7 @@ void handle_image_default(struct request *request)
 	wanted.image = name;
 	err = inventory_write_wait(request->http->config.inventory, &wanted.job);
 	if (err == -ENOENT)
-		reply_no_image(request);
+		api_reply_no_image(request);
 	else if (err)
 		reply_errno(request, err, "", "");
 	else
@@ -405,11 +267,11 @@ void handle_image_remove(struct request *request)
 	struct versions_job versions = { .job.run = run_versions, .name = name };
 	int err = 0;
 
-	if (!parse_image(request, request->params[0], name, &versions.number) ||
+	if (!api_parse_image(request, name, &versions.number) ||
 	    !api_read(request, &versions.job, "the image could not be read"))
 		return;
 	if (!versions.count) {
-		reply_no_image(request);
+		api_reply_no_image(request);
 		goto out;
 	}
 	if (!versions_are_free(request, &versions))

@@ -90,12 +90,15 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "image", json_string(name));
 	json_object_set_new(json, "image_name", json_string(version->image));
 	json_object_set_new(json, "image_version", json_integer(version->number));
+	json_object_set_new(json, "image_published", version->newest ? json_integer(version->newest) : json_null());
+	json_object_set_new(json, "outdated", json_boolean(version_is_outdated(version)));
 }
 
-/* What it boots is its own, or its group's, or its disk. */
+/* What it boots is its own, or its group's, or its disk; its templates likewise. */
 static int add_machine_group(struct inventory_tx *tx, const struct machine *machine, json_t *json)
 {
 	struct machine_group group = { .boot = "" };
+	char templates[NAME_MAX_TEXT];
 	int err = machine->group_id ? group_by_id(tx, machine->group_id, &group) : 0;
 
 	json_object_set_new(json, "group", json_text_or_null(group.name));
@@ -106,6 +109,11 @@ static int add_machine_group(struct inventory_tx *tx, const struct machine *mach
 		json_object_set_new(json, "boot_file_set",
 				    json_string(group.boot_file_set[0] ? group.boot_file_set : "default"));
 	json_object_set_new(json, "boot_file_set_own", json_text_or_null(machine->boot_file_set));
+	json_object_set_new(json, "templates_own", json_text_or_null(machine->templates));
+	if (!err)
+		err = who_am_i_templates(tx, machine, templates);
+	if (!err)
+		json_object_set_new(json, "templates", json_string(templates[0] ? templates : "none"));
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -132,8 +140,9 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 {
 	struct machines_job *machines = arg;
 	const bool cd = volume->kind == VOLUME_CD;
-	const bool shared = volume_kind_is_shared(volume->kind);
-	uint64_t bytes = shared ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
+	const bool read_only = volume_kind_is_read_only(volume->kind);
+	uint64_t bytes =
+		volume_kind_is_shared(volume->kind) ? shared_bytes(machines, volume->version_id) : volume->size_bytes;
 	json_t *json;
 
 	json = json_pack("{s:i, s:s, s:I, s:i, s:i, s:o, s:s, s:I, s:b, s:s}", "lun", (int)lun, "kind",
@@ -143,7 +152,7 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 			 volume->physical_512 ? 512 :
 						4096,
 			 "volume", json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind),
-			 "volume_id", (json_int_t)volume->id, "read_only", shared, "state",
+			 "volume_id", (json_int_t)volume->id, "read_only", read_only, "state",
 			 volume->state == VOLUME_FAILED ? "failed" : "ready");
 	if (json_array_append_new(machines->machine_luns, json))
 		return -ENOMEM;
@@ -287,14 +296,38 @@ static void add_lun_sizes(struct http *http, const struct machines_job *machines
 	}
 }
 
+/* Whether it is a CD-ROM is up to what lies in its templates' folder. templates: what was looked at last. */
+static void set_who_am_i(struct http *http, json_t *machine, char templates[NAME_MAX_TEXT], bool *cdrom)
+{
+	const char *its = api_text(machine, "templates");
+	json_t *lun;
+	size_t i;
+
+	json_array_foreach(json_object_get(machine, "luns"), i, lun) {
+		if (strcmp(api_text(lun, "volume_kind"), volume_kind_name(VOLUME_WHO_AM_I)))
+			continue;
+		if (strcmp(its, templates)) {
+			*cdrom = boot_templates_are_cdrom(http->config.boot, its);
+			snprintf(templates, NAME_MAX_TEXT, "%s", its);
+		}
+		if (*cdrom) {
+			json_object_set_new(lun, "kind", json_string("cd-rom"));
+			json_object_set_new(lun, "block_bytes", json_integer(CD_BLOCK));
+			json_object_set_new(lun, "physical_block_bytes", json_integer(CD_BLOCK));
+		}
+	}
+}
+
 int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
 {
 	struct machines_job job = {
 		.job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array()
 	};
 	int err = inventory_read_wait(http->config.inventory, &job.job);
+	char templates[NAME_MAX_TEXT] = "";
 	struct boot_sessions sessions;
 	struct http_facts facts;
+	bool cdrom = false;
 	json_t *portals;
 
 	/* One question for all of them: each costs a round trip through every I/O loop. */
@@ -316,6 +349,7 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 			api_arriving(http->config.boot, job.refs[i].json);
 		}
 		json_object_set(job.refs[i].json, "portals", portals);
+		set_who_am_i(http, job.refs[i].json, templates, &cdrom);
 	}
 	add_lun_sizes(http, &job);
 	api_join_leases(&facts.dhcp, job.machines, NULL);

@@ -35,6 +35,7 @@ struct volumes_job {
 	json_t *volumes;
 	json_t *machines;	     /* of the volume at hand; borrowed */
 	char machine[NAME_MAX_TEXT]; /* its last one; "" */
+	unsigned lun;		     /* there */
 	struct volume_ref *refs;
 	unsigned count;
 };
@@ -48,6 +49,7 @@ static int add_holder(void *arg, int64_t machine_id, unsigned lun)
 	if (err)
 		return err;
 	memcpy(volumes->machine, machine.name, sizeof(volumes->machine));
+	volumes->lun = lun;
 	return json_array_append_new(volumes->machines,
 				     json_pack("{s:s, s:I, s:i}", "machine", machine.name, "machine_id",
 					       (json_int_t)machine_id, "lun", (int)lun)) ?
@@ -62,6 +64,7 @@ static int add_volume_relations(struct volumes_job *volumes, struct volume_ref *
 	int err;
 
 	volumes->machine[0] = '\0';
+	volumes->lun = 0;
 	volumes->machines = json_array();
 	json_object_set_new(ref->json, "machines", volumes->machines);
 	err = attachment_each_machine(volumes->tx, ref->volume.id, add_holder, volumes);
@@ -73,8 +76,8 @@ static int add_volume_relations(struct volumes_job *volumes, struct volume_ref *
 		snprintf(image, sizeof(image), "%s@%u", ref->version.image, ref->version.number);
 	json_object_set_new(ref->json, "image", json_text_or_null(image));
 	json_object_set_new(ref->json, "label",
-			    http_text_json(api_volume_label(&ref->volume, volumes->machine, label)));
-	json_object_set_new(ref->json, "read_only", json_boolean(volume_kind_is_shared(ref->volume.kind)));
+			    http_text_json(api_volume_label(&ref->volume, volumes->machine, volumes->lun, label)));
+	json_object_set_new(ref->json, "read_only", json_boolean(volume_kind_is_read_only(ref->volume.kind)));
 	return 0;
 }
 
@@ -118,7 +121,8 @@ static void add_stored(struct http *http, const struct volume_ref *ref)
 	/* A golden file is only read: other tools may read it at any time. */
 	json_object_set_new(ref->json, "clean",
 			    json_boolean(!err && info.clean &&
-					 (shared || boot_volume_is_closed(http->config.boot, ref->volume.id))));
+					 (volume_kind_is_read_only(ref->volume.kind) ||
+					  boot_volume_is_closed(http->config.boot, ref->volume.id))));
 	json_set_file_error(ref->json, err);
 }
 

@@ -19,7 +19,12 @@ struct inventory;
 struct store;
 struct disk_env;
 
-enum { HTTP_PORTALS_MAX = 16 };
+enum { HTTP_PORTALS_MAX = 16, HTTP_FOLDERS_MAX = 8 };
+
+struct http_folders {
+	const char *list[HTTP_FOLDERS_MAX]; /* borrowed until http_stop */
+	unsigned count;
+};
 
 struct http_facts {
 	const char *version;
@@ -43,6 +48,8 @@ struct http_config {
 	struct dhcp_boot_set sets[DHCP_SETS_MAX]; /* more of them, under /ipxe/sets/NAME/FILE */
 	unsigned set_count;
 	const char *boot_files; /* what entries load, under /boot-files/PATH; NULL: nothing */
+	/* Where requests over the network may name files of the server's, to be imported or written (allowed.c). */
+	struct http_folders import_dirs, export_dirs;
 	/*
 	 * Fills in what main knows, and HTTP does not; HTTP frees what is in it. Called on HTTP's workers, several at
 	 * once.

@@ -99,12 +99,13 @@ json_t *api_machine_json(const struct machine *m)
 	return json;
 }
 
-const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT])
+const char *api_volume_label(const struct volume *volume, const char *machine, unsigned lun,
+			     char out[VOLUME_LABEL_TEXT])
 {
 	if (volume->name[0])
 		snprintf(out, VOLUME_LABEL_TEXT, "%s", volume->name);
 	else if (machine[0])
-		snprintf(out, VOLUME_LABEL_TEXT, "%s:0", machine);
+		snprintf(out, VOLUME_LABEL_TEXT, "%s:%u", machine, lun);
 	else
 		snprintf(out, VOLUME_LABEL_TEXT, "#%lld", (long long)volume->id);
 	return out;
@@ -167,14 +168,15 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 
 	snprintf(name, sizeof(name), "%s@%u", v->image, v->number);
 	snprintf(hash, sizeof(hash), "%.*s", (int)digits, v->sha256);
-	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:i, s:i, s:I, s:o, s:o}", "name", name,
-			 "version", (int)v->number, "state", v->state == VERSION_PUBLISHED ? "published" : "ready",
-			 "file", http_text_json(v->file), "format", http_text_json(v->format), "size_bytes",
+	json = json_pack("{s:s, s:i, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:i, s:i, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+			 "name", name, "version", (int)v->number, "state", version_state_name(v->state), "file",
+			 http_text_json(v->file), "format", http_text_json(v->format), "size_bytes",
 			 (json_int_t)v->size_bytes, "allocated_bytes", (json_int_t)allocated_bytes, "sha256",
 			 json_text_or_null(whole ? hash : ""), "data_sha256", json_text_or_null(whole ? "" : hash),
-			 "machines", (int)v->machines, "volumes", (int)v->volumes, "created_ms",
-			 (json_int_t)v->created_ms, "source", json_text_or_null(v->source), "warnings",
-			 json_lines(v->warnings));
+			 "machines", (int)v->machines, "volumes", (int)v->volumes, "snapshots", (int)v->snapshots,
+			 "created_ms", (json_int_t)v->created_ms, "note", json_text_or_null(v->note), "publish_at_ms",
+			 json_time_or_null(v->publish_at_ms), "publish_by", json_text_or_null(v->publish_by), "source",
+			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
 	json_object_set_new(json, "parent", json_text_or_null(v->parent));
 	return json;
 }

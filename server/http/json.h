@@ -29,7 +29,8 @@ json_t *api_record_json(const struct field *table, const void *record);
 json_t *api_machine_json(const struct machine *machine);
 enum { VOLUME_LABEL_TEXT = NAME_MAX_TEXT + 32 };
 /* What a volume is called, also where it has no name of its own: MACHINE:0. machine: "" where it is not known. */
-const char *api_volume_label(const struct volume *volume, const char *machine, char out[VOLUME_LABEL_TEXT]);
+const char *api_volume_label(const struct volume *volume, const char *machine, unsigned lun,
+			     char out[VOLUME_LABEL_TEXT]);
 json_t *api_machine_boot_json(const struct machine_boot *boot, bool secrets);
 json_t *api_session_json(const struct boot_session *session);
 /* MACs by commas, as a list. */

@@ -49,11 +49,21 @@ API("DELETE", "/groups/{group}", LOGIN, handle_group_remove, nothing, 200, remov
 
 API("GET", "/images", LOGIN, handle_images, nothing, 200, images, "Golden images and their versions")
 API("POST", "/images", LOGIN, handle_image_import, import_new, 202, import_begun,
-    "Import a file of the server's as an image; its state is under /imports")
+    "Import a file of the server's, or what is sent (upload), as an image; its state is under /imports")
 API("GET", "/imports", LOGIN, handle_imports, nothing, 200, imports, "The last imports, oldest first")
+API("PUT", "/imports/{import}/data", LOGIN, handle_import_data, nothing, 200, import_received,
+    "Send a piece of what is imported: its bytes are the body (1 MiB at most), ?offset=N says where the last piece ended")
+API("POST", "/imports/{import}/end", LOGIN, handle_import_end, nothing, 200, import, "All of it was sent: import it")
 API("GET", "/imports/{import}", LOGIN, handle_import, nothing, 200, import, "How far an import is")
 API("DELETE", "/imports/{import}", LOGIN, handle_import_cancel, nothing, 200, import,
     "Cancel an import: nothing of it stays")
+API("POST", "/images/empty", LOGIN, handle_image_create, image_new, 201, image_made,
+    "Make an image of zeroes, to install into")
+API("GET", "/jobs", LOGIN, handle_jobs, nothing, 200, jobs, "The last imports and exports, oldest first")
+API("GET", "/jobs/{job}", LOGIN, handle_job, nothing, 200, job, "How far an import or export is")
+API("DELETE", "/jobs/{job}", LOGIN, handle_job_cancel, nothing, 200, job, "Cancel it: nothing of it stays")
+API("POST", "/exports", LOGIN, handle_export, export_new, 202, job_begun,
+    "Write an image, or the disk of a machine that is off, to a file of the server's; its state is under /jobs")
 API("GET", "/images/{image}", LOGIN, handle_image, nothing, 200, image, "An image, or with @VERSION one version")
 API("DELETE", "/images/{image}", LOGIN, handle_image_remove, nothing, 200, removed,
     "Delete an image, or with @VERSION one version")
@@ -63,8 +73,10 @@ API("GET", "/file-check", LOGIN, handle_file_check, file_query, 200, check,
     "The same of a raw disk that is a file of the server's")
 API("POST", "/images/{image}/seal", LOGIN, handle_image_seal, nothing, 202, import_begun,
     "Make the next version of an image without what must differ between machines; its state is under /imports")
-API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, nothing, 200, published,
-    "Make a version the one that new machines get")
+API("PATCH", "/images/{image}", LOGIN, handle_version_set, version_set, 200, image,
+    "Set the state of a version, or the note about it")
+API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, publish, 200, published,
+    "Make a version the one that new machines get, now or at a time")
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
     "Make an image the one that new machines get")
 

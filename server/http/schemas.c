@@ -127,6 +127,12 @@ static const struct schema sharing = {
 	MEMBERS(M("full_copies_bytes", NUMBER), M("stored_bytes", NUMBER), M("saved_bytes", NUMBER),
 		M("saved_percent", NUMBER)),
 };
+static const struct schema write_log = {
+	.name = "WriteLog",
+	MEMBERS(M("size_bytes", NUMBER, .help = "0: there is none"), M("used_bytes", NUMBER),
+		M("left_bytes", NUMBER, .help = "of disks that are not open"),
+		M("writes", NUMBER, .help = "acknowledged from there since the start")),
+};
 static const struct schema boot_entry = {
 	.name = "Entry", MEMBERS(M("name", TEXT), M("title", TEXT), M("menu", BOOL, .help = "is it in the menu?"))
 };
@@ -139,8 +145,8 @@ const struct schema schema_status = {
 		M("machines", OBJECT, .of = &machine_counts), M("waiting", NUMBER),
 		M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
 		M("volumes", MAP, .of = &volume_use, .help = "by kind"), M("snapshots", OBJECT, .of = &volume_use),
-		M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT), M("entries", LIST, .of = &boot_entry),
-		M("templates", LIST),
+		M("sharing", OBJECT, .of = &sharing), M("write_log", OBJECT, .of = &write_log), M("enrol", TEXT),
+		M("entries", LIST, .of = &boot_entry), M("templates", LIST),
 		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why"),
 		M("warnings", LIST, .help = "what is wrong with where the state directory is")),
 };
@@ -256,9 +262,13 @@ const struct schema schema_machine = {
 		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
+		M("templates_own", TEXT | NOTHING, .help = "`templates` may be its group's"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
-		M("image_version", NUMBER | OPTIONAL), M("sessions", LIST, .of = &session),
-		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
+		M("image_version", NUMBER | OPTIONAL),
+		M("image_published", NUMBER | NOTHING | OPTIONAL, .help = "the version that a reset would give it"),
+		M("outdated", BOOL | OPTIONAL, .help = "its version is older than what is published"),
+		M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk), M("portals", LIST),
+		M("lease", OBJECT | NOTHING, .of = &lease),
 		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
 		M("snapshots", LIST | OPTIONAL, .of = &snapshot),
 		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
@@ -322,20 +332,21 @@ const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
 		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
+		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
 		M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };
@@ -344,23 +355,46 @@ const struct schema schema_group_set = {
 
 static const struct schema version = {
 	.name = "ImageVersion",
-	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT), M("file", TEXT), M("format", TEXT),
+	MEMBERS(M("name", TEXT), M("version", NUMBER), M("state", TEXT, .help = "draft, test, published or retired"),
+		M("note", TEXT | NOTHING), M("publish_at_ms", NUMBER | NOTHING, .help = "when that is planned"),
+		M("publish_by", TEXT | NOTHING, .help = "who planned it"), M("file", TEXT), M("format", TEXT),
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
-		M("machines", NUMBER), M("volumes", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
-		M("warnings", LIST), M("boots_learnt", NUMBER),
+		M("machines", NUMBER), M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER),
+		M("source", TEXT | NOTHING), M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
 };
 const struct schema schema_image = {
 	.name = "Image",
 	MEMBERS(M("name", TEXT), M("default", BOOL), M("published", NUMBER | NOTHING, .help = "the newest of them"),
-		M("machines", NUMBER), M("allocated_bytes", NUMBER), M("versions", LIST, .of = &version)),
+		M("machines", NUMBER),
+		M("outdated", NUMBER, .help = "how many of these have an older version than is published"),
+		M("allocated_bytes", NUMBER), M("versions", LIST, .of = &version)),
+};
+const struct schema schema_version_set = {
+	.name = "ImageVersionSet",
+	MEMBERS(M("state", TEXT | OPTIONAL,
+		  .help = "draft: nobody gets it; test: who names it does; retired: nobody new does"),
+		M("note", TEXT | OPTIONAL)),
+	.example = "{\"state\": \"retired\", \"note\": \"its kernel hangs on the old laptops\"}",
+};
+const struct schema schema_publish = {
+	.name = "Publish",
+	MEMBERS(M("at_ms", NUMBER | OPTIONAL, .help = "later, at this time; 0: no more as was planned; missing: now")),
+	.example = "{\"at_ms\": 1798761600000}",
 };
 const struct schema schema_images = { .name = "Images", MEMBERS(M("images", LIST, .of = &schema_image)) };
+/* How far an import or export is with what it does just now. */
+#define JOB_BYTES                                                                                            \
+	M("bytes_done", NUMBER), M("bytes_total", NUMBER, .help = "0: not known"), M("bytes_per_s", NUMBER), \
+		M("seconds_left", NUMBER | NOTHING)
 const struct schema schema_import_new = {
 	.name = "ImportNew",
-	MEMBERS(M("path", TEXT, .help = "of a file on the server"), M("name", TEXT),
+	MEMBERS(M("path", TEXT | OPTIONAL, .help = "of a file on the server"), M("name", TEXT),
+		M("upload", TEXT | OPTIONAL,
+		  .help = "instead of path: how the file is called whose bytes are sent next"),
+		M("size_bytes", NUMBER | OPTIONAL, .help = "of what is sent, where that is known"),
 		M("default", BOOL | OPTIONAL, .help = "new machines get it"),
 		M("volume", BOOL | OPTIONAL, .help = "it is for volumes: machines never get it by themselves")),
 	.example = "{\"path\": \"/srv/debian.qcow2\", \"name\": \"debian\", \"default\": true}",
@@ -370,14 +404,48 @@ const struct schema schema_import = {
 	.name = "Import",
 	MEMBERS(M("import", NUMBER), M("stage", TEXT, .help = "in the end done or failed"), M("name", TEXT),
 		M("source", TEXT, .help = "the file"), M("canceled", BOOL, .help = "failed, as somebody wanted"),
-		M("percent", NUMBER), M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
+		M("percent", NUMBER), JOB_BYTES, M("text", TEXT), M("version", TEXT | NOTHING), M("published", BOOL),
 		M("warnings", LIST), M("changes", LIST, .help = "what sealing changed")),
+};
+const struct schema schema_job = {
+	.name = "Job",
+	MEMBERS(M("job", NUMBER), M("kind", TEXT, .help = "import or export"),
+		M("stage", TEXT, .help = "in the end done or failed"),
+		M("name", TEXT, .help = "the image, version or machine"),
+		M("file", TEXT, .help = "what is read or written"),
+		M("canceled", BOOL, .help = "failed, as somebody wanted"), M("percent", NUMBER), JOB_BYTES,
+		M("text", TEXT), M("version", TEXT | NOTHING, .help = "that an import made"), M("published", BOOL),
+		M("warnings", LIST), M("changes", LIST, .help = "what sealing changed")),
+};
+const struct schema schema_jobs = { .name = "Jobs", MEMBERS(M("jobs", LIST, .of = &schema_job)) };
+const struct schema schema_job_begun = { .name = "JobBegun", MEMBERS(M("job", NUMBER)) };
+const struct schema schema_export_new = {
+	.name = "ExportNew",
+	MEMBERS(M("image", TEXT | OPTIONAL, .help = "NAME (what is published of it) or NAME@V"),
+		M("machine", TEXT | OPTIONAL, .help = "or a machine that is off: its disk"),
+		M("path", TEXT, .help = "of the file, on the server"),
+		M("format", TEXT, .help = "raw, qcow2, vhdx, vhd, vmdk or vdi"),
+		M("force", BOOL | OPTIONAL, .help = "replace what is there")),
+	.example = "{\"image\": \"debian@2\", \"path\": \"/srv/exports/debian.vhdx\", \"format\": \"vhdx\"}",
+};
+const struct schema schema_image_new = {
+	.name = "ImageNew",
+	MEMBERS(M("name", TEXT), M("size", SCALAR, .help = "such as 64G")),
+	.example = "{\"name\": \"windows\", \"size\": \"64G\"}",
+};
+const struct schema schema_image_made = {
+	.name = "ImageMade",
+	MEMBERS(M("name", TEXT, .help = "of its version"), M("state", TEXT), M("size_bytes", NUMBER), M("hint", TEXT)),
+};
+const struct schema schema_import_received = {
+	.name = "ImportReceived", MEMBERS(M("import", NUMBER), M("bytes_done", NUMBER, .help = "that have come so far"))
 };
 const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
 const struct schema schema_published = {
 	.name = "Published",
-	MEMBERS(M("published", TEXT), M("new_machines_get", TEXT), M("machines_on_other_versions", NUMBER),
-		M("hint", TEXT)),
+	MEMBERS(M("published", TEXT | OPTIONAL, .help = "it is"), M("planned", TEXT | OPTIONAL, .help = "it will be"),
+		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | OPTIONAL), M("new_machines_get", TEXT | NOTHING),
+		M("machines_on_other_versions", NUMBER | OPTIONAL), M("hint", TEXT)),
 };
 const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Groups of machines: what they boot together, and who goes first. A machine is in one at most. See inventory.h. */
 #include "inventory/db.h"
+#include "inventory/private.h"
 
 #include <errno.h>
 #include <strings.h>
 
-#define GROUP_COLUMNS \
-	"id, name, priority, boot, note, boot_file_set, (SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
+#define GROUP_COLUMNS                                                \
+	"id, name, priority, boot, note, boot_file_set, templates, " \
+	"(SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
 
 static void group_read(struct query *q, struct machine_group *g)
 {
@@ -16,6 +18,7 @@ static void group_read(struct query *q, struct machine_group *g)
 	query_text(q, g->boot, sizeof(g->boot));
 	query_text(q, g->note, sizeof(g->note));
 	query_text(q, g->boot_file_set, sizeof(g->boot_file_set));
+	query_text(q, g->templates, sizeof(g->templates));
 	g->machines = (unsigned)query_int(q);
 }
 
@@ -46,6 +49,7 @@ static void group_bind(struct query *q, const struct machine_group *g)
 	query_bind_text(q, g->boot, sizeof(g->boot));
 	query_bind_text(q, g->note, sizeof(g->note));
 	query_bind_text(q, g->boot_file_set, sizeof(g->boot_file_set));
+	query_bind_text(q, g->templates, sizeof(g->templates));
 }
 
 bool group_name_valid(const char *name)
@@ -94,7 +98,8 @@ int group_insert(struct inventory_tx *tx, struct machine_group *group)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set) VALUES (?, ?, ?, ?, ?) RETURNING id");
+		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set, templates) VALUES (?, ?, ?, ?, ?, ?) "
+		"RETURNING id");
 	group_bind(&q, group);
 	return query_number(&q, &group->id);
 }
@@ -108,11 +113,14 @@ int group_update(struct inventory_tx *tx, const struct machine_group *group)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ? WHERE id = ?");
+		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ?, templates = ? "
+		"WHERE id = ?");
 	group_bind(&q, group);
 	query_bind(&q, group->id);
 	err = query_run(&q);
-	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+	if (err)
+		return err;
+	return query_changes(tx) ? who_am_i_settle(tx) : -ENOENT;
 }
 
 int group_delete(struct inventory_tx *tx, int64_t id)
@@ -128,5 +136,7 @@ int group_delete(struct inventory_tx *tx, int64_t id)
 	query_begin(&q, tx, "DELETE FROM machine_group WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
-	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+	if (err)
+		return err;
+	return query_changes(tx) ? who_am_i_settle(tx) : -ENOENT;
 }

@@ -10,19 +10,21 @@
 #include <errno.h>
 #include <string.h>
 
-#define VERSION_COLUMNS                                                                                               \
-	"image_version.id, image.name, number, published > 0, file, format, size_bytes, sha256, inode, mtime_ns, "    \
-	"image_version.created_ms, source, warnings, is_default, "                                                    \
-	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), " \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0 AND volume.id NOT IN "  \
-	"(SELECT volume_id FROM trash)), "                                                                            \
-	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                    \
-	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                              \
-	"(SELECT count(*) FROM trash JOIN volume ON volume.id = trash.volume_id "                                     \
-	"WHERE volume.version_id = image_version.id), "                                                               \
-	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "  \
-	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                \
-	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id)"
+#define VERSION_COLUMNS                                                                                                                                  \
+	"image_version.id, image.name, number, CASE WHEN published > 0 THEN 2 ELSE unpublished END, file, format, size_bytes, sha256, inode, mtime_ns, " \
+	"image_version.created_ms, source, warnings, is_default, "                                                                                       \
+	"published > 0 AND published = (SELECT max(published) FROM image_version AS v WHERE v.image_id = image.id), "                                    \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind = 0 AND volume.id NOT IN "                                     \
+	"(SELECT volume_id FROM trash)), "                                                                                                               \
+	"(SELECT count(*) FROM volume WHERE volume.version_id = image_version.id AND kind <> 0), "                                                       \
+	"(SELECT count(*) FROM snapshot WHERE snapshot.version_id = image_version.id), "                                                                 \
+	"(SELECT count(*) FROM trash JOIN volume ON volume.id = trash.volume_id "                                                                        \
+	"WHERE volume.version_id = image_version.id), "                                                                                                  \
+	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "                                     \
+	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                                                   \
+	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id), "                                                       \
+	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
+	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -30,7 +32,7 @@ static void version_read(struct query *q, struct image_version *v)
 	*v = (struct image_version){ .id = query_int(q) };
 	query_text(q, v->image, sizeof(v->image));
 	v->number = (unsigned)query_int(q);
-	v->state = query_int(q) ? VERSION_PUBLISHED : VERSION_READY;
+	v->state = (enum version_state)query_int(q);
 	query_text(q, v->file, sizeof(v->file));
 	query_text(q, v->format, sizeof(v->format));
 	v->size_bytes = (uint64_t)query_int(q);
@@ -49,6 +51,10 @@ static void version_read(struct query *q, struct image_version *v)
 	v->parent_id = query_int(q);
 	query_text(q, v->parent, sizeof(v->parent));
 	v->versions = (unsigned)query_int(q);
+	v->newest = (unsigned)query_int(q);
+	query_text(q, v->note, sizeof(v->note));
+	v->publish_at_ms = query_int(q);
+	query_text(q, v->publish_by, sizeof(v->publish_by));
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -91,12 +97,24 @@ int version_find(struct inventory_tx *tx, const char *image, unsigned number, st
 	return version_one(&q, version);
 }
 
-int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version)
+int version_newest_given(struct inventory_tx *tx, const char *image, struct image_version *version)
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " VERSION_COLUMNS VERSION_FROM "WHERE image.name = ? ORDER BY number DESC LIMIT 1");
+	query_begin(&q, tx,
+		    "SELECT " VERSION_COLUMNS VERSION_FROM
+		    "WHERE image.name = ? AND (published > 0 OR unpublished = 1) ORDER BY number DESC LIMIT 1");
 	query_bind_text(&q, image, NAME_MAX_TEXT);
+	return version_one(&q, version);
+}
+
+int version_planned(struct inventory_tx *tx, struct image_version *version)
+{
+	struct query q;
+
+	query_begin(&q, tx,
+		    "SELECT " VERSION_COLUMNS VERSION_FROM
+		    "WHERE publish_at_ms > 0 ORDER BY publish_at_ms, image_version.id LIMIT 1");
 	return version_one(&q, version);
 }
 
@@ -190,8 +208,8 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 		return err;
 	query_begin(&q, tx,
 		    "INSERT INTO image_version (image_id, number, file, format, size_bytes, sha256, inode, mtime_ns, "
-		    "created_ms, source, warnings, parent_id) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
+		    "created_ms, source, warnings, note, unpublished, parent_id) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id");
 	query_bind(&q, image_id);
 	query_bind(&q, v->number);
 	query_bind_text(&q, v->file, sizeof(v->file));
@@ -203,6 +221,8 @@ int version_insert(struct inventory_tx *tx, struct image_version *v)
 	query_bind(&q, v->created_ms ? v->created_ms : tx->now_ms);
 	query_bind_text(&q, v->source, sizeof(v->source));
 	query_bind_text(&q, v->warnings, sizeof(v->warnings));
+	query_bind_text(&q, v->note, sizeof(v->note));
+	query_bind(&q, v->state == VERSION_PUBLISHED ? VERSION_TEST : v->state);
 	if (v->parent_id)
 		query_bind(&q, v->parent_id);
 	else
@@ -220,8 +240,10 @@ int version_publish(struct inventory_tx *tx, int64_t id)
 	struct query q;
 	int err;
 
-	query_begin(&q, tx,
-		    "UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version) WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE image_version SET published = (SELECT max(published) + 1 FROM image_version), publish_at_ms = 0, "
+		"publish_by = '' WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
 	if (err || !query_changes(tx))

@@ -81,19 +81,20 @@ enum volume_kind {
 	VOLUME_DATA,	 /* a machine's own; survives reset, another image, swap */
 	VOLUME_SHARED,	 /* a golden version as it is, for any number of machines; nobody writes to it */
 	VOLUME_CD,	 /* the same as a CD-ROM */
-	VOLUME_WHO_AM_I, /* generated for one machine */
+	VOLUME_WHO_AM_I, /* generated for one machine: who it is, for cloud-init or Windows */
 };
 enum volume_state {
 	VOLUME_READY,
 	VOLUME_FAILED, /* it failed (invariant 5): not opened until a person resets it or lifts that */
 };
-enum { LUN_MAX = 255, BACKEND_TEXT = 16 };
+/* LUN_HIGHEST: Windows looks at no LUN above it. */
+enum { LUN_MAX = 255, LUN_HIGHEST = 254, BACKEND_TEXT = 16 };
 
 struct volume {
 	int64_t id;
 	enum volume_kind kind;
 	char backend[BACKEND_TEXT]; /* which of store/'s backends keeps it: "files" */
-	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": a system volume, which goes by its machine */
+	char name[NAME_MAX_TEXT];   /* unique whatever its case; "": system or who-am-i, which go by their machine */
 	char object[NAME_MAX_TEXT]; /* what its backend calls it; "": it has nothing of its own, it is its version */
 	char serial
 		[NAME_MAX_TEXT]; /* initiators know it again by it; "": a system volume, known by its machine, or set when it is made */
@@ -134,6 +135,8 @@ struct machine {
 	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
 	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
+	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
+	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
 };
 
@@ -202,6 +205,8 @@ int volume_delete(struct inventory_tx *tx, int64_t id);
 bool volume_name_valid(const char *name);
 /* May several machines have it at a time? */
 bool volume_kind_is_shared(enum volume_kind kind);
+/* Shared, or generated: nobody writes to it, so nobody has to hold it. */
+bool volume_kind_is_read_only(enum volume_kind kind);
 const char *volume_kind_name(enum volume_kind kind); /* "system", "data", "shared", "cd", "who-am-i" */
 bool volume_kind_parse(const char *text, enum volume_kind *kind);
 
@@ -214,6 +219,8 @@ int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, in
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
+/* The highest one that is free, from LUN_HIGHEST on: a system has it last. -ENOSPC: none. */
+int attachment_high_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
 /* The LUN of a volume at a machine. -ENOENT. */
 int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun);
 /* What a machine has, in order of LUN, the system volume first. each returns 0 to go on. */
@@ -244,6 +251,7 @@ struct machine_group {
 	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
 	char note[NOTE_TEXT];
 	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
+	char templates[NAME_MAX_TEXT];	   /* as machine.templates, for those that have none of their own; "": none */
 	unsigned machines;		   /* how many are in it; only read */
 };
 
@@ -257,6 +265,8 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
 int group_insert(struct inventory_tx *tx, struct machine_group *group);
 int group_update(struct inventory_tx *tx, const struct machine_group *group);
+/* The templates that a machine has, its own or its group's. "": none. 0 or -errno. */
+int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT]);
 /* Its machines are in none then. -ENOENT. */
 int group_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, and not "none". */
@@ -354,8 +364,16 @@ int hardware_set_shared(struct inventory_tx *tx, enum hardware_id id, const char
 
 /* ---- images ---- */
 
-/* "The newest published": published last, so that publishing an older version again goes back to it. */
-enum version_state { VERSION_READY, VERSION_PUBLISHED };
+/*
+ * "The newest published": published last, so that publishing an older version again goes back to it.
+ *
+ *     DRAFT      still being made: no machine and no volume gets it
+ *     TEST       whoever names it (NAME@V) gets it, nobody else
+ *     PUBLISHED  the one that was published last is what new machines get
+ *     RETIRED    who has it keeps it, nobody new gets it
+ */
+enum version_state { VERSION_DRAFT, VERSION_TEST, VERSION_PUBLISHED, VERSION_RETIRED };
+enum { ACTOR_TEXT = 64 };
 
 struct image_version {
 	int64_t id;
@@ -369,10 +387,14 @@ struct image_version {
 	uint64_t inode;		    /* a change of inode or mtime triggers a new hash (invariant 7) */
 	int64_t mtime_ns;
 	int64_t created_ms;
-	char source[256];		 /* what it was imported from; for people */
-	char warnings[1024];		 /* lines: why a clone might not boot */
-	bool is_default;		 /* its image is the default one */
-	bool is_newest;			 /* of its image the one that was published last; only read */
+	char source[256];    /* what it was imported from; for people */
+	char warnings[1024]; /* lines: why a clone might not boot */
+	bool is_default;     /* its image is the default one */
+	bool is_newest;	     /* of its image the one that was published last; only read */
+	unsigned newest;     /* the number of that one; 0: none is published; only read */
+	char note[NOTE_TEXT];
+	int64_t publish_at_ms;		 /* 0: that is not planned */
+	char publish_by[ACTOR_TEXT];	 /* who planned it */
 	unsigned machines;		 /* how many have a system volume that was made from it */
 	unsigned volumes;		 /* how many others stand on it */
 	unsigned snapshots;		 /* how many stand on it, or stood when they were taken */
@@ -385,8 +407,6 @@ struct image_version {
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
 /* number 0: the newest published one. */
 int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
-/* The newest one, published or not. */
-int version_newest(struct inventory_tx *tx, const char *image, struct image_version *version);
 /* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
 int version_default(struct inventory_tx *tx, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
@@ -400,6 +420,37 @@ int image_find_similar(struct inventory_tx *tx, const char *name, char similar[N
  */
 int version_insert(struct inventory_tx *tx, struct image_version *version);
 int version_publish(struct inventory_tx *tx, int64_t id);
+const char *version_state_name(enum version_state state); /* "draft", "test", ... */
+bool version_state_parse(const char *text, enum version_state *state);
+/* May a machine or a volume that names it get it? -ESTALE with a sentence that says what to do. */
+int version_check_given(const struct image_version *version, struct reason *reason);
+/* Does its image offer something newer to whoever has it? Those who were given a version to test are not outdated by older ones. */
+bool version_is_outdated(const struct image_version *version);
+/* The newest one that a volume may have. -ENOENT. */
+int version_newest_given(struct inventory_tx *tx, const char *image, struct image_version *version);
+
+struct published {
+	struct image_version version, newest; /* newest: what new machines get now */
+	unsigned others;		      /* machines that stay on other versions of the image */
+};
+
+/* Publishes, with its event; what was planned for it is done with. -ESTALE: it is retired; with a sentence. */
+int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, struct published *published,
+		       struct reason *reason);
+/*
+ * Draft, test or retired, with its event: nobody new gets it by itself any more. -EINVAL, with a sentence, where that is published,
+ * or new machines would be without an image.
+ */
+int version_set_state(struct inventory_tx *tx, int64_t id, enum version_state state, const char *actor,
+		      struct reason *reason);
+int version_set_note(struct inventory_tx *tx, int64_t id, const char *note, const char *actor, struct reason *reason);
+/*
+ * It is to be published at that time; 0: no more. -EINVAL (the past, or further away than ten years), -ESTALE (retired), -ENOENT
+ * (nothing was planned), with a sentence.
+ */
+int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char *actor, struct reason *reason);
+/* The first one that is planned; -ENOENT: none. */
+int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
 /* -EBUSY: volumes stand on it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);

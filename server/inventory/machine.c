@@ -20,31 +20,33 @@ enum {
 
 /* The fields, in the order in which every statement has them: record.h. */
 #define MACHINE_FIXED(F) F(iqn, TEXT, "iqn", NULL, FIXED, NULL, NULL)
-#define MACHINE_FIELDS(F)                                                                  \
-	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                               \
-	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                 \
-	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                             \
-	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                           \
-	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)        \
-	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)                  \
-	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)            \
-	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                               \
-	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                           \
-	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                     \
-	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                           \
-	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)             \
-	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                       \
-	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                             \
-	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                \
-	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                        \
-	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)                \
-	F(lost_portals, TEXT, "lost_portals", NULL, BY_SERVER, NULL, NULL)                 \
-	F(board_serial, TEXT, "board_serial", NULL, BY_SERVER, NULL, NULL)                 \
-	F(secure_boot, WORD, "secure_boot", NULL, BY_SERVER, NULL, told_words)             \
-	F(setup_mode, WORD, "setup_mode", NULL, BY_SERVER, NULL, told_words)               \
-	F(cards, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                  \
-	F(boot_file_set, TEXT, "boot_file_set", "boot-file-set", BY_PEOPLE, "group", NULL) \
-	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL)
+#define MACHINE_FIELDS(F)                                                                      \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                                   \
+	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                     \
+	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                                 \
+	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                               \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)            \
+	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)                      \
+	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)                \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                                   \
+	F(address, TEXT, "address", NULL, BY_SERVER, NULL, NULL)                               \
+	F(created_ms, TIME, "created_ms", NULL, BY_SERVER, NULL, NULL)                         \
+	F(seen_ms, TIME, "seen_ms", NULL, BY_SERVER, NULL, NULL)                               \
+	F(no_gateway, BOOL, "no_gateway", "no-gateway", BY_PEOPLE, NULL, NULL)                 \
+	F(group_id, REFERENCE, NULL, "group", BY_PEOPLE, NULL, NULL)                           \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, "disk", NULL)                                 \
+	F(boot_once, TEXT, "boot_once", "boot-once", BY_PEOPLE, NULL, NULL)                    \
+	F(boot_once_token, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                            \
+	F(multipath, BOOL, "multipath", "multipath", BY_PEOPLE, NULL, NULL)                    \
+	F(lost_portals, TEXT, "lost_portals", NULL, BY_SERVER, NULL, NULL)                     \
+	F(board_serial, TEXT, "board_serial", NULL, BY_SERVER, NULL, NULL)                     \
+	F(secure_boot, WORD, "secure_boot", NULL, BY_SERVER, NULL, told_words)                 \
+	F(setup_mode, WORD, "setup_mode", NULL, BY_SERVER, NULL, told_words)                   \
+	F(cards, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                      \
+	F(boot_file_set, TEXT, "boot_file_set", "boot-file-set", BY_PEOPLE, "group", NULL)     \
+	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL) \
+	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)                 \
+	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
 /* A machine, and behind it its system volume. */
@@ -226,6 +228,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 
 	if (!machine_valid(machine) || !machine->iqn[0] || system.kind != VOLUME_SYSTEM)
 		return -EINVAL;
+	if (!machine->instance)
+		machine->instance = 1;
 	query_begin(&q, tx,
 		    "INSERT INTO machine (id" MACHINE_FIXED(RECORD_SQL_COLUMN)
 			    MACHINE_FIELDS(RECORD_SQL_COLUMN) ") VALUES (NULL" MACHINE_FIXED(RECORD_SQL_VALUE)
@@ -238,6 +242,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 		err = volume_insert(tx, &system);
 	if (!err)
 		err = attachment_add(tx, id, 0, system.id);
+	if (!err && (machine->templates[0] || machine->group_id))
+		err = who_am_i_settle(tx);
 	if (err)
 		return err;
 	machine->id = id;
@@ -262,6 +268,8 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	err = query_run(&q);
 	if (!err && strcmp(old.name, machine->name))
 		tx->db->hint_pattern[0] = '\0';
+	if (!err && (strcmp(old.templates, machine->templates) || old.group_id != machine->group_id))
+		err = who_am_i_settle(tx);
 	return err ? err : volume_update(tx, &machine->system);
 }
 
@@ -282,7 +290,7 @@ static int machine_delete_row(struct inventory_tx *tx, int64_t id)
 	query_bind(&q, id);
 	err = query_run(&q);
 	tx->db->hint_pattern[0] = '\0';
-	return err;
+	return err ? err : who_am_i_settle(tx);
 }
 
 int machine_delete(struct inventory_tx *tx, int64_t id)
@@ -304,6 +312,7 @@ int machine_delete(struct inventory_tx *tx, int64_t id)
 #define MACHINE_TAKEN_WORD(value) "coalesce(" value ", 0)"
 #define MACHINE_TAKEN_BOOL(value) MACHINE_TAKEN_WORD(value)
 #define MACHINE_TAKEN_TIME(value) MACHINE_TAKEN_WORD(value)
+#define MACHINE_TAKEN_NUMBER(value) "coalesce(" value ", 1)" /* instance */
 #define MACHINE_TAKEN_REFERENCE(value) "(SELECT id FROM machine_group WHERE id = " value ")"
 
 int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor)

@@ -53,4 +53,10 @@ int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id);
 /* All go, with the volume. */
 int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id);
 
+/*
+ * who_am_i.c: each machine with templates has one who-am-i volume, and others have none. After whatever changes which
+ * templates a machine has, or which machines there are.
+ */
+int who_am_i_settle(struct inventory_tx *tx);
+
 #endif

@@ -32,9 +32,17 @@ bool volume_kind_is_shared(enum volume_kind kind)
 	return kind == VOLUME_SHARED || kind == VOLUME_CD;
 }
 
+bool volume_kind_is_read_only(enum volume_kind kind)
+{
+	return volume_kind_is_shared(kind) || kind == VOLUME_WHO_AM_I;
+}
+
+/* Some come and go with their machine, and have no name of their own. */
 static bool volume_valid(const struct volume *v)
 {
-	return v->name[0] ? v->kind != VOLUME_SYSTEM && volume_name_valid(v->name) : v->kind == VOLUME_SYSTEM;
+	bool of_machine = v->kind == VOLUME_SYSTEM || v->kind == VOLUME_WHO_AM_I;
+
+	return of_machine ? !v->name[0] : volume_name_valid(v->name);
 }
 
 /* ---- lookups ---- */
@@ -289,6 +297,26 @@ int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *l
 	if (next > LUN_MAX)
 		return -ENOSPC;
 	*lun = next;
+	return 0;
+}
+
+int attachment_high_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun)
+{
+	int64_t next = LUN_HIGHEST, taken;
+	struct query q;
+	int err;
+
+	query_begin(&q, tx, "SELECT lun FROM attachment WHERE machine_id = ? AND lun <= ? ORDER BY lun DESC");
+	query_bind(&q, machine_id);
+	query_bind(&q, LUN_HIGHEST);
+	while (query_row(&q) && (taken = query_int(&q)) == next)
+		next = taken - 1;
+	err = query_end(&q);
+	if (err)
+		return err;
+	if (next < 1)
+		return -ENOSPC;
+	*lun = (unsigned)next;
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include "base/reason.h"
 #include "store/store.h"
 
+struct convert_chain;
+
 /* A volume at the start, when objects and rows have to agree again. */
 struct reclaim_volume {
 	struct volume volume;
@@ -84,6 +86,13 @@ struct store_backend {
 	uint64_t (*used_bytes)(struct store *store);
 	/* At the start, for each of its volumes: makes it again where it is fresh, or needed for one boot only; or says that it is lost. */
 	void (*reclaim)(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
+	/* A closed object and all that it stands on, for qemu-img (chain.h). NULL: it has no files. */
+	int (*open_chain)(struct store *store, const char *object, struct convert_chain *chain, struct reason *reason);
+	/*
+	 * Does an object, known or not, stand on this file of images/, whatever the inventory says of it? NULL: that cannot
+	 * differ.
+	 */
+	bool (*stands_on)(struct store *store, const char *object, const char *version_file);
 	/* Of an object that no volume names: was it never used? Then what made it did not commit, and the object goes. */
 	bool (*is_unused)(struct store *store, const char *object);
 };

@@ -9,6 +9,7 @@
 #include "store/convert.h"
 
 #include "base/box.h"
+#include "base/buf.h"
 #include "base/util.h"
 #include "store/convert_words.h"
 
@@ -94,25 +95,22 @@ static bool output_step(void *arg)
 	return !output->progress || output->progress->step(output->progress->arg, progress_percent(output->text));
 }
 
-/* 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
-static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code,
-	       struct reason *reason)
+/* It gets these files. 0 and the exit code, -ECANCELED, or -EIO with a sentence. */
+static int run_box(struct box *box, const struct progress *progress, bool keep_end, struct child *child, int *code,
+		   struct reason *reason)
 {
-	struct box box = { .argv = (const char *const *)argv,
-			   .files = { how->in, out },
-			   .file_count = out >= 0 ? 2 : 1,
-			   .input = -1,
-			   .memory_mib = MEMORY_MAX_MIB,
-			   .take = output_take,
-			   .step = output_step,
-			   .arg = &child->out };
 	int err;
 
-	child->out.progress = how->progress;
-	child->out.keep_end = out >= 0;
+	box->input = -1;
+	box->memory_mib = MEMORY_MAX_MIB;
+	box->take = output_take;
+	box->step = output_step;
+	box->arg = &child->out;
+	child->out.progress = progress;
+	child->out.keep_end = keep_end;
 	child->out.len = 0;
 	child->out.text[0] = '\0';
-	err = box_run(&box, &child->end);
+	err = box_run(box, &child->end);
 	if (err == -ECANCELED)
 		return err;
 	if (err)
@@ -122,6 +120,16 @@ static int run(char *const argv[], const struct convert *how, int out, struct ch
 				     child->end.signal);
 	*code = child->end.code;
 	return 0;
+}
+
+static int run(char *const argv[], const struct convert *how, int out, struct child *child, int *code,
+	       struct reason *reason)
+{
+	struct box box = { .argv = (const char *const *)argv,
+			   .files = { how->in, out },
+			   .file_count = out >= 0 ? 2 : 1 };
+
+	return run_box(&box, how->progress, out >= 0, child, code, reason);
 }
 
 static void source_json(const struct convert *how, char *json, size_t size)
@@ -222,4 +230,84 @@ int convert_run(const struct convert *how, struct reason *reason)
 	if (err || !code)
 		return err;
 	return convert_explain(how->format, child.end.text, -EIO, reason);
+}
+
+/* ---- exports ---- */
+
+enum { CHAIN_JSON = 2048 };
+
+/* The files are 3, 4, ... in the child, in the order of the chain, and then what is made. */
+static void chain_json(const struct convert_chain *chain, struct buf *json)
+{
+	for (unsigned i = 0; i < chain->count; i++)
+		buf_printf(json, "%s{\"driver\":\"%s\",\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fd/%u\"}%s",
+			   i ? ",\"backing\":" : "json:", chain->raw[i] ? "raw" : "qcow2", BOX_FIRST + i,
+			   i + 1 == chain->count && !chain->raw[i] ? ",\"backing\":null" : "");
+	for (unsigned i = 0; i < chain->count; i++)
+		buf_add_string(json, "}");
+}
+
+static void fill_box(const struct convert_export *how, const char *const *argv, bool with_out, struct box *box)
+{
+	*box = (struct box){ .argv = argv, .file_count = how->chain->count };
+	memcpy(box->files, how->chain->files, how->chain->count * sizeof(box->files[0]));
+	if (with_out)
+		box->files[box->file_count++] = how->out;
+}
+
+int convert_measure_chain(const struct convert_export *how, uint64_t *needed_bytes, struct reason *reason)
+{
+	struct buf json;
+	const char *argv[] = { how->qemu_img, "measure", "--output=json", "-Oraw", NULL, NULL };
+	struct child child;
+	json_t *root, *value;
+	struct box box;
+	int code, err;
+
+	buf_init(&json, CHAIN_JSON);
+	chain_json(how->chain, &json);
+	argv[4] = buf_text(&json);
+	fill_box(how, argv, false, &box);
+	err = run_box(&box, how->progress, false, &child, &code, reason);
+	buf_fini(&json);
+	if (err)
+		return err;
+	root = code ? NULL : json_loads(child.out.text, 0, NULL);
+	value = json_object_get(root, "required");
+	*needed_bytes =
+		json_is_integer(value) && json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
+	json_decref(root);
+	return 0;
+}
+
+int convert_export(const struct convert_export *how, struct reason *reason)
+{
+	char output[32], unit[16];
+	const char *argv[14] = { how->qemu_img, "convert", "-p", "-S", unit, "-O", how->driver };
+	unsigned n = 7;
+	struct child child;
+	struct buf json;
+	struct box box;
+	int code, err;
+
+	buf_init(&json, CHAIN_JSON);
+	chain_json(how->chain, &json);
+	if (how->options[0]) {
+		argv[n++] = "-o";
+		argv[n++] = how->options;
+	}
+	argv[n++] = buf_text(&json);
+	argv[n++] = output;
+	snprintf(output, sizeof(output), "/dev/fd/%u", BOX_FIRST + how->chain->count);
+	snprintf(unit, sizeof(unit), "%d", STORE_HOLE_BYTES);
+	fill_box(how, argv, true, &box);
+	/* Only while the child runs, and nobody else has it: it has no name yet, or one in a folder of ours. */
+	if (fchmod(how->out, 0666)) {
+		buf_fini(&json);
+		return reason_refuse(reason, -EIO, "the new file could not be prepared: %s", strerror(errno));
+	}
+	err = run_box(&box, how->progress, true, &child, &code, reason);
+	fchmod(how->out, 0600);
+	buf_fini(&json);
+	return err || !code ? err : convert_explain_export(child.end.text, -EIO, reason);
 }

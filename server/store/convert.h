@@ -29,4 +29,26 @@ int convert_measure(const struct convert *how, uint64_t *needed_bytes, struct re
 /* "qemu-img convert" into out. 0, -ECANCELED, or -EIO with a sentence. */
 int convert_run(const struct convert *how, struct reason *reason);
 
+enum { CONVERT_CHAIN_MAX = 11 };
+
+/* A disk of ours to be exported: a raw file, or qcow2 files one over the other, the last of them perhaps raw. */
+struct convert_chain {
+	int files[CONVERT_CHAIN_MAX]; /* the topmost first; "nobody" may read them */
+	bool raw[CONVERT_CHAIN_MAX];
+	unsigned count;
+};
+
+struct convert_export {
+	const char *qemu_img;
+	const struct convert_chain *chain;
+	const char *driver, *options; /* of what is made: "vpc", "subformat=dynamic"; options "": none */
+	int out;		      /* empty */
+	const struct progress *progress;
+};
+
+/* "qemu-img measure" of a chain: what its data takes as a raw file; 0 where that is not known. As convert_measure. */
+int convert_measure_chain(const struct convert_export *how, uint64_t *needed_bytes, struct reason *reason);
+/* "qemu-img convert" of a chain into a new file of the driver's format. 0, -ECANCELED, or -EIO with a sentence. */
+int convert_export(const struct convert_export *how, struct reason *reason);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,7 @@ static const char *const repairs[] = {
 	[FORMAT_VHD] = "copy it again, or open it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE)",
 	[FORMAT_VHDX] = "copy it again, or open it once in Hyper-V (Mount-VHD FILE, then Dismount-VHD FILE)",
 	[FORMAT_VMDK] = "copy it again, or repair it with VMware's tool (vmware-vdiskmanager -R FILE)",
+	[FORMAT_VDI] = "copy it again, or clone it in VirtualBox (VBoxManage clonemedium OLD NEW)",
 };
 
 /* Where the JSON that begins here ends. */
@@ -107,4 +109,15 @@ int convert_explain(enum image_format format, const char *words, int err, struct
 	return reason_refuse(reason, err,
 			     "is damaged or cut off, or no %s that qemu-img understands: %s. qemu-img says: %s",
 			     probe_format_name(format), repairs[format], quoted[0] ? quoted : "nothing");
+}
+
+int convert_explain_export(const char *words, int err, struct reason *reason)
+{
+	char quoted[QUOTED_TEXT];
+
+	if (strstr(words, "No space left on device"))
+		return reason_refuse(reason, -ENOSPC,
+				     "the file system that it was written to is full: make room, or name another folder");
+	clean(words, quoted, sizeof(quoted));
+	return reason_refuse(reason, err, "qemu-img could not write it: %s", quoted[0] ? quoted : "it says nothing");
 }

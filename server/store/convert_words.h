@@ -11,5 +11,7 @@
  * names for the file (descriptors of its own, JSON) nobody knows outside. Returns err.
  */
 int convert_explain(enum image_format format, const char *words, int err, struct reason *reason);
+/* The same of an export: a whole sentence. */
+int convert_explain_export(const char *words, int err, struct reason *reason);
 
 #endif

@@ -5,23 +5,23 @@
  *     QUEUED -> CHECKING -> CONVERTING -> HASHING -> DONE         tmp/import-N.raw -> images/NAME@V.raw
  *                  `-----------`------------`------> FAILED
  *
- * The file is made in tmp/. When it is whole, hashed and durable, one inventory job links it into images/ and inserts
- * the row. Its name in tmp/ goes last: at the next start a file in images/ that has a second name in tmp/ and no row is
- * the remains of a crash in between, and goes (reclaim.c). So a crash at any point leaves nothing, or a complete
- * version.
+ * The file is made in tmp/. When it is whole, hashed and durable, it becomes a version (enter.h). What is packed is unpacked
+ * into a file of its own first, and told from its own bytes then.
  */
 #include "store/import_work.h"
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "base/util.h"
 #include "doctor/doctor.h"
 #include "store/convert.h"
+#include "store/enter.h"
 #include "store/hash.h"
 #include "store/clone_warnings.h"
+#include "store/jobs.h"
 #include "store/private.h"
 #include "store/probe.h"
+#include "store/unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,50 +35,38 @@
 
 enum {
 	FILE_TEXT = 100,
-	NUMBERS_TRIED = 1000,
 	QEMU_LOCK_WRITER = 101, /* the byte that QEMU locks in a file that it may write (block/file-posix.c) */
 };
 
 /* One import at work. */
 struct work {
 	struct store *store;
-	struct import *import;
+	struct job *import;
 	char file_text[FILE_TEXT]; /* the input's name, for people */
 	struct policy policy;
+	int in;		     /* what is read: the file, or what was packed into it */
 	char tmp[PATH_MAX];  /* "" not made */
-	char copy[PATH_MAX]; /* of an input that qemu-img may not read; "" none */
+	char copy[PATH_MAX]; /* unpacked, or of an input that qemu-img may not read; "" none */
 	int out, copy_fd;
-	enum import_stage stage;
+	enum job_stage stage;
 	bool no_space;
 	char changes[1536]; /* of a sealed one */
 	struct image_version version;
-	char published_file[PATH_MAX]; /* images/NAME@V.raw once linked */
 	struct reason reason;
 };
 
 /* ---- status ---- */
 
-static void import_set(struct store *store, struct import *import, enum import_stage stage, unsigned percent,
-		       const char *text)
-{
-	pthread_mutex_lock(&store->mutex);
-	if (import->status.stage != stage || import->status.percent != percent || text) {
-		import->status.stage = stage;
-		import->status.percent = percent;
-		if (text)
-			snprintf(import->status.text, sizeof(import->status.text), "%s", text);
-	}
-	pthread_mutex_unlock(&store->mutex);
-}
-
 static bool work_is_canceled(struct work *work)
 {
-	bool canceled;
+	return job_is_canceled(work->store, work->import);
+}
 
-	pthread_mutex_lock(&work->store->mutex);
-	canceled = work->import->cancel;
-	pthread_mutex_unlock(&work->store->mutex);
-	return canceled;
+/* A pass over so many bytes begins. */
+static void work_begin(struct work *work, enum job_stage stage, const char *text, uint64_t bytes)
+{
+	work->stage = stage;
+	job_set(work->store, work->import, stage, 0, text, bytes);
 }
 
 static bool work_step(void *arg, unsigned percent)
@@ -86,9 +74,9 @@ static bool work_step(void *arg, unsigned percent)
 	struct work *work = arg;
 	struct reason reason;
 
-	import_set(work->store, work->import, work->stage, percent, NULL);
+	job_set(work->store, work->import, work->stage, percent, NULL, 0);
 	/* The machines that run need the reserve more than this import does. */
-	if (work->stage == IMPORT_CONVERTING)
+	if (work->stage == JOB_CONVERTING)
 		work->no_space = store_check_space(work->store, &work->policy, 0, &reason) == -ENOSPC;
 	return !work->store->closing && !work->no_space && !work_is_canceled(work);
 }
@@ -119,20 +107,10 @@ static int work_fail_pass(struct work *work, int err)
 
 static int open_tmp(struct work *work, const char *suffix, char path[PATH_MAX])
 {
-	char name[64], random[9];
-	int fd;
+	char stem[32];
 
-	secret_text(random, sizeof(random) - 1);
-	snprintf(name, sizeof(name), "import-%llu-%s%s", (unsigned long long)work->import->status.id, random, suffix);
-	fd = open(store_path(work->store, "tmp", name, path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		int err = -errno;
-
-		reason_refuse(&work->reason, err, "%s cannot be made: %s", path, strerror(-err));
-		path[0] = '\0';
-		return err;
-	}
-	return fd;
+	snprintf(stem, sizeof(stem), "import-%llu", (unsigned long long)work->import->status.id);
+	return enter_make_file(work->store, stem, suffix, path, &work->reason);
 }
 
 static bool has_writer(int fd)
@@ -142,11 +120,9 @@ static bool has_writer(int fd)
 	return !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
-static int work_check(struct work *work, struct stat *st, uint64_t *in_size, struct probe *probe)
+static int work_check(struct work *work, struct stat *st, uint64_t *in_size)
 {
-	struct import *import = work->import;
-	struct reason reason;
-	struct view view;
+	struct job *import = work->import;
 	int err;
 
 	if (fstat(import->fd, st) || store_source_size(import->fd, in_size))
@@ -155,15 +131,50 @@ static int work_check(struct work *work, struct stat *st, uint64_t *in_size, str
 		return reason_refuse(&work->reason, -EBUSY,
 				     "%s is being written to by a virtual machine: shut that down first",
 				     work->file_text);
-	view = view_of_file(&import->fd, *in_size);
-	err = probe_image(&view, import->path, probe, &reason);
-	if (err)
-		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
 	err = store_get_policy(work->store, &work->policy);
 	if (err)
 		return reason_refuse(&work->reason, err, "the policy could not be read: %s", strerror(-err));
-	return store_check_space(work->store, &work->policy, min_u64((uint64_t)st->st_blocks * 512, *in_size),
-				 &work->reason);
+	return 0;
+}
+
+/* What is packed is unpacked first, into a file of ours: *in_size is that one's size then. */
+static int work_unpack(struct work *work, enum packing packing, uint64_t *in_size)
+{
+	struct progress progress = { work_step, work };
+	struct unpack how = { .packing = packing, .in = work->import->fd, .in_size = *in_size, .progress = &progress };
+	struct reason reason = { "" };
+	char text[64];
+	int err;
+
+	snprintf(text, sizeof(text), "unpacking it (%s)", unpack_name(packing));
+	work_begin(work, JOB_CONVERTING, text, *in_size);
+	work->copy_fd = open_tmp(work, ".in", work->copy);
+	if (work->copy_fd < 0)
+		return work->copy_fd;
+	how.out = work->copy_fd;
+	err = unpack_run(&how, in_size, &reason);
+	if (err == -ECANCELED || err == -ENOSPC)
+		return work_fail_pass(work, err);
+	if (err)
+		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
+	if (fchmod(work->copy_fd, 0644))
+		return work_fail_pass(work, -errno);
+	work->in = work->copy_fd;
+	return 0;
+}
+
+static int work_probe(struct work *work, uint64_t in_size, struct probe *probe)
+{
+	struct view view = view_of_file(&work->in, in_size);
+	char name[PATH_MAX];
+	struct reason reason;
+	int err;
+
+	snprintf(name, sizeof(name), "%s", work->import->path);
+	if (work->in != work->import->fd)
+		unpack_strip_name(name);
+	err = probe_image(&view, name, probe, &reason);
+	return err ? reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text) : 0;
 }
 
 /* qemu-img runs as the user "nobody": an input that this user may not read is copied to where it may. */
@@ -171,14 +182,25 @@ static int work_copy_input(struct work *work, uint64_t in_size, const struct pro
 {
 	int err;
 
-	import_set(work->store, work->import, IMPORT_CONVERTING, 0,
-		   "copying it to where qemu-img, without privileges, can read it");
+	work_begin(work, JOB_CONVERTING, "copying it to where qemu-img, without privileges, can read it", in_size);
 	work->copy_fd = open_tmp(work, ".in", work->copy);
 	if (work->copy_fd < 0)
 		return work->copy_fd;
 	err = copy_file_sparse(work->import->fd, in_size, work->copy_fd, in_size, HASH_WHOLE, progress, NULL);
 	if (!err && fchmod(work->copy_fd, 0644))
 		err = -errno;
+	if (!err)
+		work->in = work->copy_fd;
+	return err ? work_fail_pass(work, err) : 0;
+}
+
+static int work_hash(struct work *work, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	int err;
+
+	work_begin(work, JOB_HASHING, "taking its SHA-256", size);
+	err = hash_file(work->out, size, hash_kind_for(work->out, size), &progress, work->version.sha256);
 	return err ? work_fail_pass(work, err) : 0;
 }
 
@@ -194,14 +216,13 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 	uint64_t qemu_size = 0, needed = 0;
 	int err = 0;
 
-	work->stage = IMPORT_CONVERTING;
-	if (!S_ISREG(st->st_mode) || !convert_can_read(st))
+	if (work->in == work->import->fd && (!S_ISREG(st->st_mode) || !convert_can_read(st)))
 		err = work_copy_input(work, in_size, &progress);
 	if (err)
 		return err;
-	how.in = work->copy_fd >= 0 ? work->copy_fd : work->import->fd;
+	how.in = work->in;
 	snprintf(text, sizeof(text), "converting from %s", probe_format_name(probe->format));
-	import_set(work->store, work->import, IMPORT_CONVERTING, 0, text);
+	work_begin(work, JOB_CONVERTING, text, size);
 	err = convert_check(&how, &reason);
 	if (!err)
 		err = convert_size(&how, &qemu_size, &reason);
@@ -222,9 +243,27 @@ static int work_convert(struct work *work, const struct stat *st, uint64_t in_si
 		return work_fail_pass(work, err);
 	if (err)
 		return reason_refuse(&work->reason, err, "%s %.400s", work->file_text, reason.text);
-	work->stage = IMPORT_HASHING;
-	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
-	err = hash_file(work->out, size, hash_kind_for(work->out, size), &progress, work->version.sha256);
+	return work_hash(work, size);
+}
+
+/* What was unpacked is already what it is to be, but for its last block. */
+static int work_keep(struct work *work, uint64_t size)
+{
+	work->out = work->copy_fd;
+	work->copy_fd = -1;
+	snprintf(work->tmp, sizeof(work->tmp), "%s", work->copy);
+	work->copy[0] = '\0';
+	return ftruncate(work->out, (off_t)size) ? work_fail_pass(work, -errno) : work_hash(work, size);
+}
+
+static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
+{
+	struct progress progress = { work_step, work };
+	int err;
+
+	work_begin(work, JOB_CONVERTING, "copying, and taking its SHA-256", size);
+	err = copy_file_sparse(work->import->fd, in_size, work->out, size, hash_kind_for(work->import->fd, in_size),
+			       &progress, work->version.sha256);
 	return err ? work_fail_pass(work, err) : 0;
 }
 
@@ -234,32 +273,14 @@ static int work_copy_sealed(struct work *work, uint64_t in_size, uint64_t size)
 	struct progress progress = { work_step, work };
 	int err = 0;
 
-	work->stage = IMPORT_CONVERTING;
-	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying");
+	work_begin(work, JOB_CONVERTING, "copying", size);
 	if (ioctl(work->out, FICLONE, work->import->fd))
 		err = copy_file_sparse(work->import->fd, in_size, work->out, size, HASH_WHOLE, &progress, NULL);
 	if (err)
 		return work_fail_pass(work, err);
-	import_set(work->store, work->import, IMPORT_CONVERTING, 99, "sealing");
+	work_begin(work, JOB_CONVERTING, "sealing", 0);
 	err = doctor_seal(work->out, size, work->changes, sizeof(work->changes), &work->reason);
-	if (err)
-		return err;
-	work->stage = IMPORT_HASHING;
-	import_set(work->store, work->import, IMPORT_HASHING, 0, "taking its SHA-256");
-	err = hash_file(work->out, size, hash_kind_for(work->out, size), &progress, work->version.sha256);
-	return err ? work_fail_pass(work, err) : 0;
-}
-
-static int work_copy(struct work *work, uint64_t in_size, uint64_t size)
-{
-	struct progress progress = { work_step, work };
-	int err;
-
-	work->stage = IMPORT_CONVERTING;
-	import_set(work->store, work->import, IMPORT_CONVERTING, 0, "copying, and taking its SHA-256");
-	err = copy_file_sparse(work->import->fd, in_size, work->out, size, hash_kind_for(work->import->fd, in_size),
-			       &progress, work->version.sha256);
-	return err ? work_fail_pass(work, err) : 0;
+	return err ? err : work_hash(work, size);
 }
 
 /* Read-only, durable, looked into: what looks may open it only once all may read it. */
@@ -267,138 +288,71 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 {
 	struct image_version *version = &work->version;
 	struct buf lines;
-	struct stat st;
+	int err;
 
-	if (fchmod(work->out, 0444) || fsync(work->out) || fstat(work->out, &st)) {
-		int err = -errno;
-
-		return reason_refuse(&work->reason, err, "the new file could not be stored: %s", strerror(-err));
-	}
+	snprintf(version->image, sizeof(version->image), "%.63s", work->import->status.name);
+	snprintf(version->source, sizeof(version->source), "%s", work->import->status.source);
+	err = enter_seal_file(work->out, size, version, &work->reason);
+	if (err)
+		return err;
 	buf_init(&lines, sizeof(version->warnings) - 1);
 	clone_warnings(work->out, original_bytes, size, &lines);
 	snprintf(version->warnings, sizeof(version->warnings), "%s", buf_text(&lines));
 	buf_fini(&lines);
-	version->size_bytes = size;
-	version->inode = st.st_ino;
-	version->mtime_ns = stat_mtime_ns(&st);
-	snprintf(version->format, sizeof(version->format), "raw");
-	snprintf(version->image, sizeof(version->image), "%s", work->import->status.name);
-	snprintf(version->source, sizeof(version->source), "%s", work->import->status.source);
 	return 0;
 }
 
-/* ---- publishing ---- */
-
-/* images/NAME@V.raw for the next V that is free, also of files that no row names. */
-static int work_link(struct work *work, unsigned number)
+static int work_enter(struct work *work)
 {
-	struct image_version *version = &work->version;
-	char folder[PATH_MAX];
-	int err;
+	struct enter entry = {
+		.tmp = work->tmp, .version = &work->version, .actor = work->import->actor, .use = work->import->use
+	};
 
-	for (unsigned tries = 0; tries < NUMBERS_TRIED; tries++, number++) {
-		version->number = number;
-		snprintf(version->file, sizeof(version->file), "%s@%u.raw", version->image, number);
-		store_path(work->store, "images", version->file, work->published_file);
-		if (!link(work->tmp, work->published_file)) {
-			err = store_sync_path(store_path(work->store, "images", NULL, folder));
-			if (err)
-				store_unlink(work->published_file);
-			return err;
-		}
-		if (errno != EEXIST)
-			return -errno;
-	}
-	return -EEXIST;
-}
-
-static int work_insert(struct inventory_tx *tx, struct work *work)
-{
-	struct image_version *version = &work->version, published;
-	/* An image for volumes does not have to boot. */
-	const char *warnings = work->import->use == IMPORT_FOR_VOLUMES ? "" : version->warnings;
-	bool for_machines = work->import->use == IMPORT_FOR_MACHINES || work->import->use == IMPORT_AS_DEFAULT;
-	int err;
-
-	/* The first one is what new machines get; a later one when somebody publishes it. */
-	err = version_find(tx, version->image, 0, &published);
-	if (err && err != -ENOENT)
-		return err;
-	version->state = err && for_machines ? VERSION_PUBLISHED : VERSION_READY;
-	err = version_insert(tx, version);
-	if (!err && work->import->use == IMPORT_AS_DEFAULT)
-		err = image_set_default(tx, version->image);
-	if (!err)
-		err = event_add(tx, "info", work->import->use == IMPORT_SEALED ? "image-sealed" : "image-imported",
-				work->import->actor, 0, version->image, "%s@%u from %s, %llu MiB%s%s%s", version->image,
-				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
-				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
-				warnings[0] ? ". " : "", warnings);
-	return err;
-}
-
-static int work_publish_run(struct inventory_tx *tx, void *arg)
-{
-	struct work *work = arg;
-	unsigned number;
-	int err = version_next_number(tx, work->version.image, &number);
-
-	if (!err)
-		err = work_link(work, number);
-	if (err) {
-		work->published_file[0] = '\0';
-		return err;
-	}
-	return work_insert(tx, work);
-}
-
-static int work_publish(struct work *work)
-{
-	bool canceled;
-	int err;
-
-	pthread_mutex_lock(&work->store->mutex);
-	canceled = work->import->cancel;
-	work->import->entering = !canceled;
-	pthread_mutex_unlock(&work->store->mutex);
-	if (canceled)
-		return work_refuse_canceled(work);
-	err = store_write(work->store, work_publish_run, work);
-	if (!err)
-		return 0;
-	if (work->published_file[0])
-		store_unlink(work->published_file);
-	if (err == -ENOTUNIQ) /* it came while this one was read */
-		return reason_refuse(&work->reason, err,
-				     "there is an image by now whose name is %s but for its case: give this one another",
-				     work->version.image);
-	return reason_refuse(&work->reason, err, "%s could not be entered into the inventory: %s", work->version.image,
-			     strerror(-err));
+	return job_enter(work->store, work->import) ? enter_version(work->store, &entry, &work->reason) :
+						      work_refuse_canceled(work);
 }
 
 /* ---- all of it ---- */
+
+static int work_make(struct work *work, const struct stat *st, uint64_t in_size, const struct probe *probe,
+		     uint64_t size)
+{
+	int err;
+
+	if (probe->format == FORMAT_RAW && work->in == work->copy_fd)
+		return work_keep(work, size);
+	err = store_check_space(work->store, &work->policy,
+				work->in == work->copy_fd ? 0 : min_u64((uint64_t)st->st_blocks * 512, in_size),
+				&work->reason);
+	if (err)
+		return err;
+	work->out = open_tmp(work, ".raw", work->tmp);
+	if (work->out < 0)
+		return work->out;
+	if (work->import->use == IMPORT_SEALED)
+		return work_copy_sealed(work, in_size, size);
+	return probe->format == FORMAT_RAW ? work_copy(work, in_size, size) :
+					     work_convert(work, st, in_size, probe, size);
+}
 
 static int work_run(struct work *work)
 {
 	struct stat st, after;
 	struct probe probe;
 	uint64_t in_size = 0, size;
+	enum packing packing;
 	int err;
 
-	work->stage = IMPORT_CHECKING;
-	import_set(work->store, work->import, IMPORT_CHECKING, 0, "looking at what it is");
-	err = work_check(work, &st, &in_size, &probe);
+	work_begin(work, JOB_CHECKING, "looking at what it is", 0);
+	err = work_check(work, &st, &in_size);
+	if (!err && work->import->use != IMPORT_SEALED && unpack_is_packed(work->import->fd, &packing))
+		err = work_unpack(work, packing, &in_size);
+	if (!err)
+		err = work_probe(work, in_size, &probe);
 	if (err)
 		return err;
 	size = align_up(probe.size_bytes, 512);
-	work->out = open_tmp(work, ".raw", work->tmp);
-	if (work->out < 0)
-		return work->out;
-	if (work->import->use == IMPORT_SEALED)
-		err = work_copy_sealed(work, in_size, size);
-	else
-		err = probe.format == FORMAT_RAW ? work_copy(work, in_size, size) :
-						   work_convert(work, &st, in_size, &probe, size);
+	err = work_make(work, &st, in_size, &probe, size);
 	if (err)
 		return err;
 	if (S_ISREG(st.st_mode) && (fstat(work->import->fd, &after) || stat_mtime_ns(&after) != stat_mtime_ns(&st)))
@@ -406,15 +360,11 @@ static int work_run(struct work *work)
 				     "%s was changed while it was read: end whatever writes to it, and import it again",
 				     work->file_text);
 	err = work_seal(work, probe.size_bytes, size);
-	return err ? err : work_publish(work);
+	return err ? err : work_enter(work);
 }
 
-static void work_finish(struct work *work, int err)
+static void work_forget_files(struct work *work)
 {
-	struct store *store = work->store;
-	struct import *import = work->import;
-	struct import_status *status = &import->status;
-
 	if (work->tmp[0])
 		store_unlink(work->tmp);
 	if (work->copy[0])
@@ -423,43 +373,46 @@ static void work_finish(struct work *work, int err)
 		close(work->out);
 	if (work->copy_fd >= 0)
 		close(work->copy_fd);
-	close(import->fd);
-	pthread_mutex_lock(&store->mutex);
-	import->fd = -1;
-	status->stage = err ? IMPORT_FAILED : IMPORT_DONE;
-	status->canceled = err && import->cancel;
-	status->percent = err ? status->percent : 100;
-	if (err) {
-		snprintf(status->text, sizeof(status->text), "%s", work->reason.text);
-	} else {
-		snprintf(status->text, sizeof(status->text), "%s@%u%s", work->version.image, work->version.number,
-			 work->version.state == VERSION_PUBLISHED ? " is published" :
-								    " is ready; publish it to give it to new machines");
-		snprintf(status->warnings, sizeof(status->warnings), "%s", work->version.warnings);
-		snprintf(status->changes, sizeof(status->changes), "%s", work->changes);
-		status->version_id = work->version.id;
-	}
-	pthread_mutex_unlock(&store->mutex);
-	if (err && status->canceled)
-		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0, status->name,
-				"%s: %s", work->file_text, work->reason.text);
-	else if (err)
-		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
-				"%s", work->reason.text);
 }
 
-void import_perform(struct store *store, struct import *import)
+static void work_finish(struct work *work, int err)
+{
+	struct store *store = work->store;
+	struct job *import = work->import;
+	struct job_status *status = &import->status;
+	const struct image_version *version = &work->version;
+	char text[sizeof(status->text)];
+
+	work_forget_files(work);
+	if (err && job_is_canceled(store, import)) {
+		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0, status->name,
+				"%s: %s", work->file_text, work->reason.text);
+	} else if (err) {
+		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
+				"%s", work->reason.text);
+	} else {
+		pthread_mutex_lock(&store->mutex);
+		snprintf(status->warnings, sizeof(status->warnings), "%s", version->warnings);
+		snprintf(status->changes, sizeof(status->changes), "%s", work->changes);
+		status->version_id = version->id;
+		pthread_mutex_unlock(&store->mutex);
+	}
+	snprintf(text, sizeof(text), "%s@%u%s", version->image, version->number,
+		 version->state == VERSION_PUBLISHED ? " is published" :
+						       " is ready; publish it to give it to new machines");
+	job_end(store, import, err, err ? work->reason.text : text);
+}
+
+void import_perform(struct store *store, struct job *import)
 {
 	struct work *work = calloc(1, sizeof(*work));
 	const char *slash = strrchr(import->path, '/');
 
 	if (!work) {
-		close(import->fd);
-		import->fd = -1;
-		import_set(store, import, IMPORT_FAILED, 0, "no memory");
+		job_end(store, import, -ENOMEM, "no memory");
 		return;
 	}
-	*work = (struct work){ .store = store, .import = import, .out = -1, .copy_fd = -1 };
+	*work = (struct work){ .store = store, .import = import, .in = import->fd, .out = -1, .copy_fd = -1 };
 	log_escape(work->file_text, sizeof(work->file_text), slash + 1, strlen(slash + 1));
 	work_finish(work, work_run(work));
 	free(work);

@@ -3,10 +3,10 @@
 #ifndef STORE_IMPORT_WORK_H
 #define STORE_IMPORT_WORK_H
 
-struct import;
+struct job;
 struct store;
 
 /* Takes a queued import to DONE or FAILED and closes its file. Blocks, on a slow worker. */
-void import_perform(struct store *store, struct import *import);
+void import_perform(struct store *store, struct job *import);
 
 #endif

@@ -20,20 +20,40 @@ enum {
 };
 #define STORE_SIZE_MAX ((uint64_t)16 << 40)
 
+struct export;
 struct reach;
 struct shared_disk;
 struct store_backend;
 
-struct import {
-	struct import_status status;
+enum { JOB_KINDS = JOB_UPLOAD + 1, JOB_LANES = 2 };
+
+/* An import or an export: jobs.h. */
+struct job {
+	struct job_status status;
+	void (*perform)(struct store *store, struct job *job);
+	void (*ended)(void *arg); /* may be NULL */
+	void *ended_arg;
+	char actor[ACTOR_TEXT];
+	int64_t since_ms; /* when its present pass began; monotonic */
 	char path[PATH_MAX];
-	char actor[64];
 	enum import_use use;
-	int fd; /* the input; -1 when done with */
+	int fd;		     /* import: the input; export: the folder; -1 when done with */
+	struct export *what; /* export: what is written, and how */
+	void (*forget)(struct export *what);
 	/* under the mutex */
-	bool cancel;   /* it is to end */
-	bool entering; /* too late for that: the inventory has it */
-	char canceled_by[64];
+	bool cancel;		/* it is to end */
+	bool received, writing; /* upload: all is there; a piece is being written */
+	int64_t touched_ms;	/* when the last one was; monotonic */
+	bool entering;		/* too late for that: the inventory, or the folder, has it */
+	char canceled_by[ACTOR_TEXT];
+};
+
+/* Works jobs of one kind off, one after the other. */
+struct job_lane {
+	struct store *store;
+	enum job_kind kind;
+	bool running; /* `work` is queued or runs; under the mutex */
+	struct pool_job work;
 };
 
 /* What store_verify_version found out by hashing: so that it hashes once, not once for each machine that waits. */
@@ -55,14 +75,14 @@ struct store {
 	bool stopped; /* store_stop */
 	struct pool *pool;
 	struct inventory *inventory;
-	atomic_bool closing; /* imports end early */
+	struct disk_env *disk_env; /* NULL: no write log to tell of files that go */
+	atomic_bool closing;	   /* jobs end early */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t changed;
-	struct import imports[IMPORTS_KEPT]; /* a ring, by id */
-	uint64_t next_import;		     /* id of the next */
-	bool import_running;		     /* import_job is queued or runs */
-	struct pool_job import_job;
+	struct job jobs[JOBS_KEPT]; /* a ring, by id */
+	uint64_t next_job;	    /* id of the next */
+	struct job_lane lanes[JOB_KINDS][JOB_LANES];
 	struct verified verified[VERIFIED_KEPT];
 	uint64_t verified_clock;
 
@@ -104,15 +124,13 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, struct reason *reason);
 
+/* Said before minutes go into it: is it the name of an image, new or known? version_insert makes sure. */
+int store_check_image_name(struct store *store, const char *text, struct reason *reason);
+
 /* source.c */
 /* A file or disk of the server's that somebody names; read-only. 0 or -errno with a sentence. */
 int store_open_source(const char *path, int *fd, struct reason *reason);
 /* How many bytes it has. 0 or -EINVAL. */
 int store_source_size(int fd, uint64_t *size);
-
-/* import.c */
-void import_init(struct store *store);
-/* Ends what runs, forgets what is queued. */
-void import_fini(struct store *store);
 
 #endif

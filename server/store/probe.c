@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
+/* For each format: its size, unless that is none. */
 static int accept_size(struct probe *probe, enum image_format format, uint64_t size, struct reason *reason)
 {
 	if (!size)
@@ -411,22 +412,21 @@ static const struct foreign {
 	{ 0, 6, "LUKS\xba\xbe",
 	  "is encrypted (LUKS): machines that boot from it could not ask for the key. Import the disk with its boot "
 	  "partition in the clear" },
-	{ 64, 4, "\x7f\x10\xda\xbe",
-	  "is a VirtualBox VDI: convert it first (qemu-img convert -f vdi -O qcow2 OLD NEW)" },
 	{ 0, 4, "QED\0", "is a QED image: convert it first (qemu-img convert -f qed -O qcow2 OLD NEW)" },
 	{ 0, 16, "WithoutFreeSpace",
 	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
 	{ 0, 16, "WithouFreSpacExt",
 	  "is a Parallels image: convert it first (qemu-img convert -f parallels -O qcow2 OLD NEW)" },
 	{ 0, 8, "MSWIM\0\0\0", "is a Windows WIM archive, not a disk: apply it to a virtual disk and import that" },
-	{ 0, 2, "\x1f\x8b", "is compressed: unpack it first (gunzip)" },
+	/* What is packed once is unpacked before it comes here (unpack.h). */
+	{ 0, 2, "\x1f\x8b", "is packed twice: unpack it first (gunzip)" },
 	{ 0, 6,
 	  "\xfd"
 	  "7zXZ\0",
-	  "is compressed: unpack it first (unxz)" },
-	{ 0, 4, "\x28\xb5\x2f\xfd", "is compressed: unpack it first (unzstd)" },
+	  "is packed twice: unpack it first (unxz)" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "is packed twice: unpack it first (unzstd)" },
 	{ 1, 3, "\x2a\x4d\x18",
-	  "is compressed (by pzstd): unpack it first (unzstd)" }, /* a skippable frame goes first */
+	  "is packed twice (by pzstd): unpack it first (unzstd)" }, /* a skippable frame goes first */
 	{ 0, 3, "BZh", "is compressed: unpack it first (bunzip2)" },
 	{ 0, 4, "PK\3\4", "is a ZIP archive: unpack it first (unzip)" },
 	{ 0, 6, "7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first (7z x)" },
@@ -442,7 +442,7 @@ static const struct ending {
 	enum image_format format;
 } endings[] = {
 	{ ".qcow2", FORMAT_QCOW2 }, { ".vhdx", FORMAT_VHDX }, { ".avhdx", FORMAT_VHDX },
-	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK },
+	{ ".vhd", FORMAT_VHD },	    { ".vmdk", FORMAT_VMDK }, { ".vdi", FORMAT_VDI },
 };
 
 static int probe_raw(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
@@ -469,7 +469,8 @@ static int probe_raw(const struct view *view, const char *file_name, struct prob
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason)
 {
 	struct vhd_footer footer;
-	uint8_t start[8] = { 0 };
+	uint64_t vdi_size;
+	uint8_t start[8] = { 0 }, magic[4];
 
 	if (!view->size)
 		return reason_refuse(reason, -EINVAL, "is empty");
@@ -481,6 +482,11 @@ int probe_image(const struct view *view, const char *file_name, struct probe *pr
 		return probe_vhdx(view, probe, reason);
 	if (!memcmp(start, "KDMV", 4))
 		return probe_vmdk(view, probe, reason);
+	if (view_read(view, 64, magic, sizeof(magic)) && !memcmp(magic, "\x7f\x10\xda\xbe", sizeof(magic))) {
+		int err = probe_vdi(view, &vdi_size, reason);
+
+		return err ? err : accept_size(probe, FORMAT_VDI, vdi_size, reason);
+	}
 	if (!memcmp(start, "conectix", 8) && view_read(view, 0, &footer, sizeof(footer)))
 		return probe_vhd(view, &footer, true, probe, reason);
 	if (view->size > sizeof(footer) && view_read(view, view->size - sizeof(footer), &footer, sizeof(footer)) &&
@@ -493,7 +499,7 @@ static const struct {
 	const char *name, *driver;
 } formats[] = {
 	[FORMAT_RAW] = { "raw", "raw" },    [FORMAT_QCOW2] = { "qcow2", "qcow2" }, [FORMAT_VHD] = { "VHD", "vpc" },
-	[FORMAT_VHDX] = { "VHDX", "vhdx" }, [FORMAT_VMDK] = { "VMDK", "vmdk" },
+	[FORMAT_VHDX] = { "VHDX", "vhdx" }, [FORMAT_VMDK] = { "VMDK", "vmdk" },	   [FORMAT_VDI] = { "VDI", "vdi" },
 };
 
 const char *probe_format_name(enum image_format format)

@@ -9,7 +9,7 @@
 #include "base/reason.h"
 #include "doctor/view.h"
 
-enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK };
+enum image_format { FORMAT_RAW, FORMAT_QCOW2, FORMAT_VHD, FORMAT_VHDX, FORMAT_VMDK, FORMAT_VDI };
 
 struct probe {
 	enum image_format format;
@@ -21,6 +21,8 @@ struct probe {
  * reason that goes on after the file's name ("is a differencing VHD: ...").
  */
 int probe_image(const struct view *view, const char *file_name, struct probe *probe, struct reason *reason);
+/* probe_vdi.c: what begins like one, and how big the disk in it is. 0 or -EINVAL with a sentence. */
+int probe_vdi(const struct view *view, uint64_t *size_bytes, struct reason *reason);
 /* "raw", "qcow2", "VHD", ... for people. */
 const char *probe_format_name(enum image_format format);
 /* As qemu-img calls it. */

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include "base/log.h"
+#include "store/backend.h"
 #include "store/private.h"
 
 #include <errno.h>
@@ -50,11 +51,73 @@ static int removal_run(struct inventory_tx *tx, void *arg)
 	return err ? err : removal_move(removal);
 }
 
+/* An object that somebody has rebased by hand would lose what it stands on, though the inventory knows nothing of it. */
+struct user {
+	struct store *store;
+	const struct store_backend *backend;
+	const char *version_file;
+	char object[NAME_MAX + 1];
+};
+
+static int look_at_object(void *arg, const char *object)
+{
+	struct user *user = arg;
+
+	if (!user->backend->stands_on(user->store, object, user->version_file))
+		return 0;
+	snprintf(user->object, sizeof(user->object), "%s", object);
+	return 1;
+}
+
+static int find_version(struct inventory_tx *tx, void *arg)
+{
+	struct removal *removal = arg;
+
+	return version_by_id(tx, removal->version_id, &removal->version);
+}
+
+/* True: there is one, in user. */
+static bool find_user(struct store *store, const struct image_version *version, struct user *user)
+{
+	for (const struct store_backend *const *backend = store->backends; *backend; backend++) {
+		*user = (struct user){ store, *backend, version->file, "" };
+		if ((*backend)->stands_on && (*backend)->list(store, look_at_object, user) == 1)
+			return true;
+	}
+	return false;
+}
+
+static int refuse_rebased(struct removal *removal, struct reason *reason)
+{
+	const struct image_version *version = &removal->version;
+	struct user user;
+	int err = store_read(removal->store, find_version, removal);
+
+	/* Who has it by the inventory is told so by the job. */
+	if (err || version->machines || version->volumes || version->snapshots || version->trashed || version->versions)
+		return 0;
+	if (!find_user(removal->store, version, &user))
+		return 0;
+	/* It may be one that is given up, and was not deleted yet. */
+	store_delete_given_up(removal->store);
+	if (!find_user(removal->store, version, &user))
+		return 0;
+	return reason_refuse(
+		reason, -EBUSY,
+		"%s stands on %s@%u by its own header, though the inventory says otherwise: put it back the way "
+		"that it was rebased (qemu-img rebase), or delete it, first",
+		user.object, version->image, version->number);
+}
+
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
 {
 	struct removal removal = { .store = store, .version_id = version_id, .actor = actor };
 	const struct image_version *version = &removal.version;
-	int err = store_write(store, removal_run, &removal);
+	int err = refuse_rebased(&removal, reason);
+
+	if (err)
+		return err;
+	err = store_write(store, removal_run, &removal);
 
 	if (!err) {
 		if (removal.moved)

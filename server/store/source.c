@@ -19,10 +19,11 @@ static int source_check_kind(int fd, const char *path, struct reason *reason)
 	if (S_ISDIR(st.st_mode))
 		return reason_refuse(reason, -EINVAL, "%.300s is a folder: name the file in it that holds the disk",
 				     path);
-	return reason_refuse(reason, -EINVAL,
-			     "%.300s is neither a file nor a disk, and an import reads more than once: write what comes "
-			     "from it to a file first (cat %.300s >/var/tmp/image), and import that",
-			     path, path);
+	return reason_refuse(
+		reason, -EINVAL,
+		"%.300s is neither a file nor a disk, and an import reads more than once: send what comes from "
+		"it (cat %.300s | sanbootctl image import - --name NAME)",
+		path, path);
 }
 
 int store_source_size(int fd, uint64_t *size)

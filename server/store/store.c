@@ -6,7 +6,9 @@
 #include "base/util.h"
 #include "store/backend.h"
 #include "store/beat.h"
+#include "store/generated/generated.h"
 #include "store/mount_kind.h"
+#include "store/jobs.h"
 #include "store/private.h"
 #include "store/reach.h"
 #include "store/shared.h"
@@ -22,8 +24,8 @@
 
 enum { LOCK_WAIT_MS = 2000, LOCK_POLL_MS = 10 };
 
-static const char *const folders[] = { "images", "children", "tmp" };
-static const struct store_backend *const store_backends[] = { &store_files, NULL };
+static const char *const folders[] = { "images", "children", "generated", "tmp" };
+static const struct store_backend *const store_backends[] = { &store_files, &store_generated, NULL };
 
 static int make_folder(const char *path, struct reason *reason)
 {
@@ -130,7 +132,7 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 	made->backends = store_backends;
 	pthread_mutex_init(&made->mutex, NULL);
 	shared_init(made);
-	import_init(made);
+	jobs_init(made);
 	if (strlen(state_dir) >= sizeof(made->dir))
 		err = reason_refuse(reason, -ENAMETOOLONG,
 				    "the name of the state directory is too long (at most %zu bytes)",
@@ -176,7 +178,7 @@ void store_stop(struct store *store)
 	if (store->stopped)
 		return;
 	store->stopped = true;
-	import_fini(store);
+	jobs_fini(store);
 	if (store->reach)
 		reach_attach(store->reach, NULL);
 }

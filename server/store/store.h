@@ -38,6 +38,8 @@ int store_open(const char *state_dir, struct pool *pool, struct store **store, s
 int store_attach(struct store *store, struct inventory *inventory, struct reason *reason);
 /* What a person is to know of where the state directory is, a sentence each. Any thread. */
 void store_each_warning(struct store *store, void (*each)(void *arg, const char *text), void *arg);
+/* Ends imports and exports, and begins no more: whoever waits for `ended` is told. */
+void store_stop_jobs(struct store *store);
 /* Ends what is being imported. The inventory and the pool are used until then, and no more afterwards. */
 void store_stop(struct store *store);
 /* Gives the lock back, which keeps other servers from the inventory, too: close that before, and call store_stop first. */
@@ -46,7 +48,9 @@ const char *store_inventory_path(const struct store *store);
 
 /* ---- images ---- */
 
-enum import_stage { IMPORT_QUEUED, IMPORT_CHECKING, IMPORT_CONVERTING, IMPORT_HASHING, IMPORT_DONE, IMPORT_FAILED };
+/* Imports and exports: what goes on in the background. Of each kind two run at a time, the others wait. */
+enum job_kind { JOB_IMPORT, JOB_EXPORT, JOB_UPLOAD /* an import that is still being sent to us */ };
+enum job_stage { JOB_QUEUED, JOB_RECEIVING, JOB_CHECKING, JOB_CONVERTING, JOB_HASHING, JOB_DONE, JOB_FAILED };
 
 /*
  * What is imported for: a first version is published, so that machines get it, unless it is for volumes only. Sealed: a
@@ -54,39 +58,86 @@ enum import_stage { IMPORT_QUEUED, IMPORT_CHECKING, IMPORT_CONVERTING, IMPORT_HA
  */
 enum import_use { IMPORT_FOR_MACHINES, IMPORT_AS_DEFAULT, IMPORT_FOR_VOLUMES, IMPORT_SEALED };
 
-struct import_status {
+struct job_status {
 	uint64_t id;
-	enum import_stage stage;
+	enum job_kind kind;
+	enum job_stage stage;
 	bool canceled;	  /* FAILED: because somebody wanted it so */
-	char source[256]; /* the file, escaped */
-	char name[NAME_MAX_TEXT];
+	char source[256]; /* import: the file, escaped; export: where to */
+	char name[160];	  /* the image; export: the version or the volume */
 	unsigned percent;
+	uint64_t bytes_total, bytes_done; /* of what it does just now; 0: not known */
+	uint64_t bytes_per_s;		  /* 0: not known */
+	int64_t seconds_left;		  /* -1: not known */
 	char text[sizeof(struct reason)]; /* what it is doing; why it failed and what to do */
-	int64_t version_id;		  /* DONE */
+	int64_t version_id;		  /* DONE, of an import */
 	char warnings[1024];		  /* DONE: lines */
 	char changes[1536];		  /* DONE, of one that was sealed: lines */
 };
 
 /*
- * Begins an import in the background (POOL_SLOW): raw, qcow2, VHD, VHDX, VMDK; the format is probed by us from magic
- * numbers and given to qemu-img explicitly. 0 and *id, or -EINVAL/-ENOENT/-EBUSY with a sentence. qemu-img runs without
- * privileges; its progress is followed.
+ * Begins an import in the background (POOL_SLOW): raw, qcow2, VHD, VHDX, VMDK, VDI, each also compressed by gzip, xz or
+ * zstd; the format is probed by us from magic numbers and given to qemu-img explicitly. 0 and *id, or
+ * -EINVAL/-ENOENT/-EBUSY with a sentence. qemu-img runs without privileges; its progress is followed.
  */
 int store_import(struct store *store, const char *path, const char *name, enum import_use use, const char *actor,
 		 uint64_t *id, struct reason *reason);
 /* The same for a sealed copy of a version, as the next version of its image. */
 int store_seal_version(struct store *store, const struct image_version *version, const char *actor, uint64_t *id,
 		       struct reason *reason);
-/* -ENOENT. Any thread. The last 32 imports are remembered. */
-int store_import_status(struct store *store, uint64_t id, struct import_status *status);
-enum { IMPORTS_KEPT = 32 };
+/*
+ * The same of what is sent to us: bytes in order, a piece at a time, then store_upload_end. file: how it was called, for its
+ * ending and for people; size_bytes: of all of it, 0: not known. Nothing for ten minutes ends it.
+ */
+int store_upload(struct store *store, const char *file, const char *name, uint64_t size_bytes, enum import_use use,
+		 const char *actor, uint64_t *id, struct reason *reason);
+/* offset: where the last piece ended (bytes_done), else -ESTALE. -ENOENT, -EALREADY, -EBUSY, -ENOSPC with a sentence. */
+int store_upload_write(struct store *store, uint64_t id, uint64_t offset, const void *data, size_t len,
+		       struct reason *reason);
+int store_upload_end(struct store *store, uint64_t id, struct reason *reason);
+/*
+ * An image of zeroes, for an installation; at once. Its version is one to test: new machines do not get it by themselves.
+ * -EINVAL (name, size), -ENOTUNIQ, -EEXIST (there is an image of that name), -ENOSPC.
+ */
+int store_create_image(struct store *store, const char *name, uint64_t size_bytes, const char *actor,
+		       struct image_version *version, struct reason *reason);
+
+/* raw, qcow2, VHDX, VHD, VMDK, VDI, as people and qemu-img call them. NULL: there is no such format. */
+struct export_format;
+const struct export_format *store_export_format(const char *name);
+/* "raw, qcow2, ..." */
+const char *store_export_formats(void);
+
+struct store_export {
+	const struct export_format *format;
+	const char *path; /* on the server, whole; its folder has to be there */
+	bool force;	  /* what is there is replaced, at the end and at once */
+	const char *actor;
+	/* The export has ended, or was never begun: on a worker, or inside the call. May be NULL. */
+	void (*ended)(void *arg);
+	void *arg;
+};
+
+/*
+ * Begins to write a golden version to a file, in the background; nothing is at path before it is whole. 0 and *id, or
+ * -EINVAL/-ENOENT/-EEXIST/-ENOSPC/-EBUSY with a sentence.
+ */
+int store_export_version(struct store *store, const struct image_version *version, const struct store_export *how,
+			 uint64_t *id, struct reason *reason);
+/* The same of a volume that is closed, and that nobody opens before `ended`. name: for people. */
+int store_export_volume(struct store *store, const struct volume *volume, const char *name,
+			const struct store_export *how, uint64_t *id, struct reason *reason);
+
+/* -ENOENT. Any thread. The last 32 jobs are remembered. */
+int store_job_status(struct store *store, uint64_t id, struct job_status *status);
+enum { JOBS_KEPT = 32 };
 /* All that are remembered, oldest first; how many. Any thread. */
-unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT]);
+unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT]);
 /*
  * Nothing comes of it, and nothing of it stays; it has FAILED when this returns, or does within the second. -ENOENT;
- * -EALREADY with a sentence: it has ended, or its image is being entered.
+ * -EALREADY with a sentence: it has ended, or what it made is being entered.
  */
-int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
+int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
 
 struct doctor_report;
@@ -145,6 +196,8 @@ void store_get_read_set_info(const struct store *store, const struct image_versi
 
 /* ---- volumes: each call goes to the backend that keeps the volume (backend.h) ---- */
 
+/* Start-up: whose write log forgets what it has of an object that is removed. */
+void store_use_disks(struct store *store, struct disk_env *disk_env);
 /* What keeps new volumes where nobody says otherwise. */
 const char *store_default_backend(const struct store *store);
 /*
@@ -189,6 +242,15 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
  */
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);
+
+/*
+ * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the
+ * next opening gets, and one more block; stamp: for what it was made. Whoever has an earlier content open keeps that.
+ */
+int store_generate_volume(struct store *store, const struct volume *volume, const char *stamp, const void *content,
+			  size_t len, struct reason *reason);
+/* What is there was made for that, and is as it was made. */
+bool store_is_generated(struct store *store, const struct volume *volume, const char *stamp);
 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;

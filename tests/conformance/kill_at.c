@@ -149,6 +149,18 @@ int link(const char *from, const char *to)
 	return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+	step("rename to", to);
+	return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+	step("link", to);
+	return (int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags);
+}
+
 int unlink(const char *path)
 {
 	step("unlink", path);

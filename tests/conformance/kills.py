@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -62,6 +63,19 @@ class Mortal(Sanbootd):
         except OSError:
             return "after the answer"
 
+    def put(self, path, data):
+        """A piece of an import that is sent."""
+        c = http.client.HTTPConnection("localhost", timeout=120)
+        c.sock = socket.socket(socket.AF_UNIX)
+        try:
+            c.sock.connect(self.runtime.name + "/control.sock")
+            c.request("PUT", "/api/v1/" + path, data, {"Content-Type": "application/octet-stream"})
+            r = c.getresponse()
+            got = r.read()
+        finally:
+            c.close()
+        want(r.status == 200, f"PUT {path}: {r.status} {got}")
+
     def volumes(self):
         return {v["name"]: v for v in self.api("GET", "volumes")["volumes"] if v["name"]}
 
@@ -83,6 +97,8 @@ class Mortal(Sanbootd):
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
         objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
+        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith(".raw")),
+              sorted(f for f, in self.rows("SELECT file FROM image_version")), "images and rows")
         equal(sorted(self.rows("SELECT machine_id FROM attachment WHERE lun = 0")), sorted(self.rows("SELECT id FROM machine")), "system disks")
         equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT count(*) FROM machine"), "system disks without machines")
         for name in objects:
@@ -117,7 +133,7 @@ def depth(path):
     return len(json.loads(tool("qemu-img", "info", "--backing-chain", "--output=json", path)))
 
 
-def kill_between_all_steps(t, prepare, act, is_done):
+def kill_between_all_steps(t, prepare, act, is_done, steps_min=STEPS_MIN):
     """prepare(): what the action is about, and is handed to act and is_done. is_done also checks that it is wholly done, or wholly not."""
     kills, before, seen = 0, 0, []
     began = time.monotonic()
@@ -142,7 +158,7 @@ def kill_between_all_steps(t, prepare, act, is_done):
         before += not done
         seen.append(died)
         if answered and died == "after the answer":
-            want(before and kills - before > 0 and step > STEPS_MIN, f"only {step} steps, {before} of them before it was done: {seen}")
+            want(before and kills - before > 0 and step > steps_min, f"only {step} steps, {before} of them before it was done: {seen}")
             print(f"#   {kills} kills, {before} of them before it was done, in {time.monotonic() - began:.1f} s", flush=True)
             return
     raise Failed(f"no end after {STEPS_MAX} steps: the last were {seen[-5:]}")
@@ -341,10 +357,11 @@ def while_a_volume_with_snapshots_is_copied_and_removed(t):
     kill_between_all_steps(t, with_snapshots, lambda path: t.api("DELETE", path), removed)
 
 
-if __name__ == "__main__":
+def main(module):
+    """The cases of one file."""
     if not os.path.exists(os.path.join(BUILD, "kill_at.so")):
         sys.exit(f"make MODE={os.environ.get('MODE', 'release')} {BUILD}/kill_at.so first")
-    wanted = [c for c in iscsi.CASES if len(sys.argv) < 2 or sys.argv[1] in c[0]]
+    wanted = [c for c in iscsi.CASES if c[1].__module__ == module and (len(sys.argv) < 2 or sys.argv[1] in c[0])]
     iscsi.declare(len(wanted))
     mortal = Mortal()
     failed = 0
@@ -357,3 +374,7 @@ if __name__ == "__main__":
     if status:
         print(f"not ok kills: the daemon ended with {status}")
     sys.exit(1 if failed or status else 0)
+
+
+if __name__ == "__main__":
+    main(__name__)

@@ -25,7 +25,11 @@ class Failed(Exception):
 
 
 class LeftOut(Exception):
-    """A vital case has failed, and has said so."""
+    """A vital case has failed, and has said so; or what the rest needs is not here."""
+
+
+class Unreachable(Exception):
+    """What a test needs cannot be fetched from here."""
 
 
 HOST = {}         # what the test was started in: "net" and "mnt" namespace, "root" and "top" directory -> descriptor
@@ -298,6 +302,11 @@ class Suite:
         self._reached(name)
         print(f"skip {name} {reason}", flush=True)
 
+    def leave_out(self, why):
+        """Skips the cases that are left: what they need cannot be had here."""
+        self.why = why
+        raise LeftOut
+
     def _reached(self, name):
         true(name in self.left, f"the case \"{name}\" comes twice")
         self.left.remove(name)
@@ -339,12 +348,15 @@ def true(got, what):
 
 
 # What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
-DEBIAN = {"debian.raw": [], "debian-dracut.raw": ["--initramfs", "dracut"]}
+DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"]}
 
 
 def guest(name):
-    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh) or one of DEBIAN (build-debian.sh), made where it is not there or is old."""
+    """The path of tiny.raw, tiny.iso, int13.raw (make-guests.sh), the folder installer (make-installer.sh) or one of DEBIAN (build-debian.sh),
+    made where it is not there or is old."""
     path = os.path.join(CACHE, name)
+    if name == "installer":
+        return _made(path, [os.path.join(HERE, "make-installer.sh")], False)          # it looks itself
     if name not in DEBIAN:
         return _made(path, [os.path.join(HERE, "make-guests.sh")], os.path.exists(path))
     os.makedirs(CACHE, exist_ok=True)
@@ -363,6 +375,8 @@ def _made(path, argv, fresh):
         # on the host: only there is the network that packages come from
         p = subprocess.run(on_host(*argv), pass_fds=tuple(HOST.values()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True)
+        if p.returncode == 3:
+            raise Unreachable(p.stdout.strip()[-300:])
         if p.returncode:
             raise Failed(f"{argv[0]}: {p.stdout.strip()[-300:]}")
     return path

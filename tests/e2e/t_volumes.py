@@ -146,11 +146,22 @@ with Suite() as t:
         server.ctl("machine", "set", one, "mode=ephemeral")
         new = VM(t.lan, 3, start=False)
         server.ctl("machine", "swap", one, new.mac, "--yes")
+        server.ctl("machine", "set", one, "templates=cloud-init")
         c = Disks(new)
         new.start()
         new.proof(count=1, hostname=one)
-        equal(c.luns(), [0, 1, 7], "its LUNs")
+        equal(c.luns(), [0, 1, 7, 254], "its LUNs")
         equal(c.sum(1, 12), mine, "what is on its second disk")
+
+    with t.case("a machine with templates finds on LUN 254 who it is, and cannot write to it"):
+        equal(c.run("dd if=$(lun 254) bs=1 skip=32808 count=7 2>/dev/null").strip(), "cidata", "the label")
+        said = c.run("mkdir -p /tmp/who && mount -t iso9660 -o ro $(lun 254) /tmp/who && cat /tmp/who/meta-data && ls -1 /tmp/who")
+        true(f'local-hostname: "{one}"' in said, f"no name in: {said}")
+        true(re.search(r'instance-id: "[a-z0-9]+-\d+"', said), f"no instance in: {said}")
+        for name in ("meta-data", "network-config", "user-data"):
+            true(re.search(rf"^{name}\s*$", said, re.M), f"no {name} in: {said}")
+        c.run("umount /tmp/who; dd if=/dev/zero of=$(lun 254) bs=4k count=1 conv=fsync 2>/dev/null", code=1)
+        refused(server, "templates=none", "volume", "detach", f"{one}:254")
         new.poweroff()
         new.no_errors()
 

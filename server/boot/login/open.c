@@ -86,9 +86,13 @@ static int take_volume(void *arg, unsigned lun, const struct volume *volume)
 	if (!volumes)
 		return -ENOMEM;
 	o->volumes = volumes;
-	volumes[o->count++] = (struct target_volume){
-		.boot = o->boot, .loop = o->loop, .machine_id = o->machine_id, .lun = lun, .volume = *volume, .owner = o
-	};
+	volumes[o->count++] = (struct target_volume){ .boot = o->boot,
+						      .loop = o->loop,
+						      .machine_id = o->machine_id,
+						      .lun = lun,
+						      .volume = *volume,
+						      .number = o->number,
+						      .owner = o };
 	return 0;
 }
 
@@ -162,11 +166,12 @@ static bool is_vital(const struct target_open *o, const struct target_volume *v)
 
 static void left_out(struct target_open *o, const struct target_volume *v)
 {
-	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, v->volume.name,
-		    v->reason.text);
+	const char *called = v->volume.name[0] ? v->volume.name : volume_kind_name(v->volume.kind);
+
+	log_warning("machine %s: LUN %u (volume %s) is left out: %s", machine_name(o), v->lun, called, v->reason.text);
 	if (presence_event_due(&o->boot->presence, o->machine_id, PRESENCE_VOLUME, 4, OPEN_EVENT_MS))
 		boot_note(o->boot, "error", "volume-left-out", "server", o->machine_id, "LUN %u, volume %s: %.380s",
-			  v->lun, v->volume.name, v->reason.text);
+			  v->lun, called, v->reason.text);
 }
 
 /* Those that cannot be opened go, or the login does: o->err. */
@@ -293,6 +298,7 @@ static void hand_over(struct target_open *o)
 {
 	struct boot_lun luns[LUN_MAX + 1];
 	unsigned count = 0;
+	bool who_am_i = false;
 
 	for (unsigned i = 0; i < o->count; i++) {
 		const struct target_volume *v = &o->volumes[i];
@@ -303,11 +309,15 @@ static void hand_over(struct target_open *o)
 			.number = v->lun,
 			.volume_id = v->volume.id,
 			.kind = v->volume.kind,
+			.cdrom = v->cdrom,
 			.physical_512 = v->volume.physical_512,
 			.disk = v->disk,
 		};
 		name_lun(&luns[count++], v);
+		who_am_i |= v->volume.kind == VOLUME_WHO_AM_I;
 	}
+	if (o->only == ONLY_ALL)
+		presence_open_who_am_i(&o->boot->presence, o->machine_id, who_am_i);
 	finish(o, luns, count);
 }
 

@@ -88,6 +88,7 @@ static int find_boots(struct inventory_tx *tx, struct target_find *find, const s
 static int find_machine(struct inventory_tx *tx, struct target_find *find, const struct machine *machine)
 {
 	struct boot_access *access = &find->access;
+	char templates[NAME_MAX_TEXT];
 	struct policy policy;
 	bool any = false;
 	int err = policy_get(tx, &policy);
@@ -100,8 +101,12 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
+	err = who_am_i_templates(tx, machine, templates);
+	if (err)
+		return err;
 	presence_set_begins_closed(&find->boot->presence, machine->id,
-				   machine->mode == MODE_EPHEMERAL || restore_points_of(machine, &policy));
+				   machine->mode == MODE_EPHEMERAL || restore_points_of(machine, &policy) ||
+					   templates[0]);
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;

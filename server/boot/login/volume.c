@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "boot/whoami/whoami.h"
 #include "disk/read_trace.h"
 #include "inventory/snapshot.h"
 
@@ -115,7 +116,7 @@ void boot_volume_user_free(struct volume_user *user)
 
 bool boot_volume_hold(struct target_volume *v)
 {
-	if (volume_kind_is_shared(v->volume.kind))
+	if (volume_kind_is_read_only(v->volume.kind))
 		return true;
 	v->err = disks_open_begin(&v->boot->disks, v->volume.id);
 	v->held = !v->err;
@@ -209,6 +210,11 @@ void boot_volume_prepare(struct target_volume *v)
 {
 	char called[NAME_MAX_TEXT + 16];
 
+	v->cdrom = v->volume.kind == VOLUME_CD;
+	if (v->volume.kind == VOLUME_WHO_AM_I) {
+		v->err = whoami_prepare(v->boot, v->machine_id, v->number, &v->volume, &v->cdrom, &v->reason);
+		return;
+	}
 	label(&v->volume, called, sizeof(called));
 	if (v->volume.state == VOLUME_FAILED) {
 		reason_set(&v->reason, "%s failed: %.380s", called, v->volume.state_reason);
@@ -269,7 +275,7 @@ void boot_volume_open(struct target_volume *v)
 {
 	struct store_open how;
 
-	/* Nobody in particular has a shared one. */
+	/* Nobody in particular has a shared one, and nothing can happen to one that is generated. */
 	if (v->held) {
 		v->user = alloc_or_abort(sizeof(*v->user));
 		*v->user = (struct volume_user){ v->boot, v->machine_id, v->volume.id };

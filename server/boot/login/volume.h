@@ -36,11 +36,13 @@ struct target_volume {
 	struct volume_user *user; /* whom events of the disk concern */
 	struct disk *disk;	  /* NULL: it is not open */
 	bool interrupted;	  /* it lost writes with the server's power */
+	uint64_t number;	  /* of the boot: what a who-am-i volume is made for */
+	bool cdrom;		  /* it is one; else a disk */
 	void (*opened)(struct target_volume *volume);
 	void *owner;
 };
 
-/* True: it is ours to open, or needs no holding (shared). False: err and reason say why not. */
+/* True: it is ours to open, or needs no holding (read-only). False: err and reason say why not. */
 bool boot_volume_hold(struct target_volume *volume);
 /* Gives it back unopened; nothing where it is not held. */
 void boot_volume_unhold(struct target_volume *volume);

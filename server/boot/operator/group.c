@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "boot/ask/want.h"
+#include "boot/whoami/whoami.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -84,13 +85,20 @@ static int set_note(struct manage *m, struct machine_group *group)
 	return 0;
 }
 
+static int set_templates(struct manage *m, struct machine_group *group)
+{
+	/* boot_group_set has looked at them. */
+	snprintf(group->templates, sizeof(group->templates), "%s", strcmp(m->value, "none") ? m->value : "");
+	return 0;
+}
+
 static const struct group_key {
 	const char *name;
 	int (*set)(struct manage *m, struct machine_group *group);
 } group_keys[] = {
 	{ "name", set_name }, { "priority", set_priority },
 	{ "boot", set_boot }, { "boot-file-set", set_boot_file_set },
-	{ "note", set_note },
+	{ "note", set_note }, { "templates", set_templates },
 };
 
 static const struct group_key *group_find_key(const char *name)
@@ -162,11 +170,16 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 		.manage = { .boot = boot, .actor = actor, .reason = reason, .which = name, .key = key, .value = value }
 	};
 	char shown[80];
+	int err = 0;
 
 	parse_clean_text(key, shown, sizeof(shown));
+	if (!strcmp(key, "templates") && strcmp(value, "none"))
+		err = whoami_check(boot, value, reason);
+	if (err)
+		return err;
 	if (!group_find_key(key))
-		return reason_refuse(reason, -EINVAL, "there is no key %s: name, priority, boot, boot-file-set, note",
-				     shown);
+		return reason_refuse(reason, -EINVAL,
+				     "there is no key %s: name, priority, boot, boot-file-set, note, templates", shown);
 	return manage_write(&change.manage, set_run);
 }
 

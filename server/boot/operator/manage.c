@@ -173,7 +173,7 @@ int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *i
 	if (err == -ENOENT)
 		return reason_refuse(m->reason, err, "there is no %s%s: sanbootctl image list shows all", image,
 				     number ? "" : ", or nothing of it is published");
-	return err;
+	return err ? err : version_check_given(version, m->reason);
 }
 
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version)

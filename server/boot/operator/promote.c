@@ -105,7 +105,7 @@ static int promote_insert(struct promotion *p, struct inventory_tx *tx)
 
 	if (err && err != -ENOENT)
 		return err;
-	version->state = err ? VERSION_PUBLISHED : VERSION_READY;
+	version->state = err ? VERSION_PUBLISHED : VERSION_TEST;
 	err = version_insert(tx, version);
 	if (err == -ENOTUNIQ)
 		return reason_refuse(p->m.reason, -EEXIST,

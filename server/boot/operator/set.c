@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "boot/ask/want.h"
+#include "boot/whoami/whoami.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -124,6 +125,12 @@ static int set_group(struct manage *m, struct inventory_tx *tx)
 	return err;
 }
 
+/* From its next boot on. */
+static int check_templates(struct manage *m)
+{
+	return strcmp(m->value, "group") && strcmp(m->value, "none") ? whoami_check(m->boot, m->value, m->reason) : 0;
+}
+
 static int set_points(struct manage *m, struct inventory_tx *tx)
 {
 	unsigned count;
@@ -206,6 +213,7 @@ static const struct set_rule {
 	{ "restore-points", set_points, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
+	{ "templates", NULL, check_templates, NULL },
 	{ "multipath", set_multipath, NULL, NULL },
 };
 
@@ -302,10 +310,13 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		err = manage_write(&m, set_run);
 	if (!err)
 		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
+	if (!err && !strcmp(key, "templates"))
+		reason_set(m.reason, "that counts from the next boot of %s on", m.machine.name);
 	/* To be on the safe side: the next login's look-up knows what policy says, too. */
 	if (!err)
 		presence_set_begins_closed(&boot->presence, m.machine.id,
-					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0]);
+					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0] ||
+						   m.machine.templates[0]);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

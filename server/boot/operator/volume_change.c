@@ -54,6 +54,11 @@ int change_find_volume(struct volume_change *c, struct inventory_tx *tx)
 		return reason_refuse(c->reason, -ENOENT, "there is no volume %s: sanbootctl volume list shows all",
 				     shown);
 	}
+	if (!err && c->volume.kind == VOLUME_WHO_AM_I)
+		return reason_refuse(c->reason, -EINVAL,
+				     "%s is generated for its machine, from its templates: sanbootctl machine set M "
+				     "templates=NAME changes it, templates=none takes it away",
+				     c->volume_text);
 	if (!err && c->volume.kind == VOLUME_SYSTEM && !c->any_kind)
 		return reason_refuse(c->reason, -EINVAL,
 				     "%s is the system volume of a machine: it comes and goes with it (sanbootctl "

@@ -162,7 +162,8 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 	int err = -ENOENT;
 
 	if (version_name_parse(c->create->from, name, &number))
-		err = number ? version_find(tx, name, number, &c->version) : version_newest(tx, name, &c->version);
+		err = number ? version_find(tx, name, number, &c->version) :
+			       version_newest_given(tx, name, &c->version);
 	if (err == -ENOENT) {
 		char shown[80];
 
@@ -170,7 +171,7 @@ static int find_version(struct volume_change *c, struct inventory_tx *tx)
 		return reason_refuse(c->reason, err, "there is no image %s: sanbootctl image list shows all", shown);
 	}
 	c->volume.version_id = err ? 0 : c->version.id;
-	return err;
+	return err ? err : version_check_given(&c->version, c->reason);
 }
 
 /* A golden version as it is: nothing is stored for it. */

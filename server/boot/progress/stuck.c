@@ -39,7 +39,8 @@ static const struct {
 	[STAGE_LOADER_DONE] = {
 		TIMELINE_KERNEL_MS,
 		"the loader ran, and no kernel logged in: the image's initramfs has no iSCSI or no driver for this "
-		"network card, or the loader waits at a menu or a prompt",
+		"network card, or the loader waits at a menu or a prompt; or it is an entry, an installer say, that needs "
+		"minutes until it logs in",
 		"look at its screen; see \"Preparing an image of your own\" in the README",
 	},
 	[STAGE_KERNEL_LOGIN] = {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "disk/qcow2.h"
+#include "store/chain.h"
 #include "store/private.h"
 
 #include <dirent.h>
@@ -220,6 +221,8 @@ static void files_remove(struct store *store, const char *object)
 		return;
 	}
 	store_unlink(files_path(store, object, path));
+	if (store->disk_env)
+		disk_env_forget_log(store->disk_env, path);
 	snprintf(journal, sizeof(journal), "%.*s%s", NAME_MAX_TEXT, object, FILES_JOURNAL_SUFFIX);
 	store_unlink(files_path(store, journal, path));
 }
@@ -324,6 +327,11 @@ static uint64_t files_used_bytes(struct store *store)
 	return store_folder_allocated(store, "children");
 }
 
+static int files_open_chain(struct store *store, const char *object, struct convert_chain *chain, struct reason *reason)
+{
+	return chain_open(store, "children", object, "qcow2", chain, reason);
+}
+
 const struct store_backend store_files = {
 	.name = "files",
 	.suffix = ".qcow2",
@@ -343,4 +351,6 @@ const struct store_backend store_files = {
 	.used_bytes = files_used_bytes,
 	.reclaim = files_reclaim,
 	.is_unused = files_is_unused,
+	.open_chain = files_open_chain,
+	.stands_on = files_stands_on,
 };

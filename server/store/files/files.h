@@ -14,6 +14,8 @@ enum { FILES_BACKING_TEXT = 160 };
 int files_check(struct store *store, const struct volume *volume, const struct image_version *version,
 		const char *layer, uint64_t *identity, struct reason *reason);
 
+bool files_stands_on(struct store *store, const char *object, const char *version_file);
+
 /* reclaim_files.c */
 void files_reclaim(struct store *store, const struct reclaim_rows *rows, const struct reclaim_volume *volume);
 bool files_is_unused(struct store *store, const char *object);

@@ -70,3 +70,16 @@ int files_check(struct store *store, const struct volume *volume, const struct i
 			     "rebased (qemu-img rebase -F %s -b %.200s FILE, with -u if that was given), or %s",
 			     path, info.backing[0] ? info.backing : "nothing", expected, format, expected, otherwise);
 }
+
+bool files_stands_on(struct store *store, const char *object, const char *version_file)
+{
+	char path[PATH_MAX], image[FILES_BACKING_TEXT];
+	struct qcow2_info info;
+	struct reason reason;
+
+	if (!store_file_name_valid(object) ||
+	    qcow2_read_info(store_path(store, "children", object, path), &info, &reason))
+		return false;
+	snprintf(image, sizeof(image), FILES_BACKING, version_file);
+	return info.backing[0] && is_same_file(store, info.backing, image);
+}

@@ -92,6 +92,11 @@ static void test_notes(void **state)
 	assert_false(presence_begins_closed(&table, 7));
 	presence_set_begins_closed(&table, 7, true);
 	assert_true(presence_begins_closed(&table, 7));
+	presence_set_begins_closed(&table, 7, false);
+	presence_open_who_am_i(&table, 7, true);
+	assert_true(presence_begins_closed(&table, 7));
+	presence_open_who_am_i(&table, 7, false);
+	assert_false(presence_begins_closed(&table, 7));
 	assert_false(presence_take_begun(&table, 7, 0));
 	presence_note_begun(&table, 7, 3);
 	assert_false(presence_take_begun(&table, 7, 2));

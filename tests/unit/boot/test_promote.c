@@ -188,7 +188,7 @@ static void test_of_a_snapshot(void **state)
 	/* One that stands on another one becomes a copy without it. */
 	promote(w, "pc-001", "lab", "two");
 	assert_int_equal(version.number, 2);
-	assert_int_equal(version.state, VERSION_READY);
+	assert_int_equal(version.state, VERSION_TEST);
 	assert_non_null(strstr(reason.text, "sanbootctl image publish lab@2"));
 	stop(w);
 	assert_int_equal(files_in(w, "tmp"), 0);

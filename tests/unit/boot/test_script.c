@@ -269,6 +269,9 @@ static void test_entries(void **state)
 	assert_non_null(strstr(script, "initrd http://10.0.0.1:8080/boot-files/a || goto failed\n"
 				       "set sanbootd-file http://10.0.0.1:8080/boot-files/b && initrd "
 				       "http://10.0.0.1:8080/boot-files/b || goto failed\n"));
+	/* For iPXE to put into command lines. */
+	assert_true(has_line(script, "set sanbootd-url http://10.0.0.1:8080 ||"));
+	assert_true(strstr(script, "set sanbootd-url") < strstr(script, "\nkernel "));
 	/* Used up after the last file was loaded, and before anything is started. */
 	assert_true(strstr(script, "boot-files/b") < strstr(script, "/boot/taken?"));
 	assert_true(strstr(script, "/boot/taken?") < strstr(script, "\nboot ||"));

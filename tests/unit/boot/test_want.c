@@ -24,7 +24,7 @@ static int setup(void **state)
 	world_site_file(
 		w, "entries/rescue.conf",
 		"# a rescue system\n\ntitle = Rescue; system\nkind=linux\nkernel = rescue/linux\nshim = rescue/shimx64.efi\ninitrd = rescue/a.gz\n"
-		"initrd = http://10.0.0.2/b.gz\ncmdline = console=ttyS0 --- quiet\n");
+		"initrd = http://10.0.0.2/b.gz\ncmdline = console=ttyS0 url=${sanbootd-url}/a --- quiet\n");
 	world_site_file(w, "entries/windows.conf",
 			"title = Windows set-up\nkind = windows\ndirectory = win\nfile = win/winpeshl.ini\nmenu = no\n");
 	boot_reload(w->boot);
@@ -151,9 +151,9 @@ static void test_entry(void **state)
 	reply = world_ask(w, &ask);
 	assert_string_equal(reply.outcome, "entry");
 	assert_non_null(strstr(reply.script, "echo SANBOOTD machine pc-001 starts Rescue_ system\n"));
-	assert_non_null(
-		strstr(reply.script,
-		       "kernel http://127.0.0.1:8080/boot-files/rescue/linux console=ttyS0 --- quiet || goto failed\n"));
+	assert_non_null(strstr(
+		reply.script,
+		"kernel http://127.0.0.1:8080/boot-files/rescue/linux console=ttyS0 url=${sanbootd-url}/a --- quiet || goto failed\n"));
 	assert_non_null(strstr(reply.script, "initrd http://127.0.0.1:8080/boot-files/rescue/a.gz || goto failed\n"));
 	assert_non_null(strstr(reply.script, "initrd http://10.0.0.2/b.gz || goto failed\n"));
 	assert_null(strstr(reply.script, "sanhook"));

@@ -215,12 +215,14 @@ void world_start(struct world *w)
 	    store_attach(w->store, w->inventory, &reason))
 		fail_msg("%s", reason.text);
 	assert_int_equal(disk_env_new(w->pool, &w->io, 1, &w->disk_env), 0);
-	char scripts[96], entries[96];
+	char scripts[96], entries[96], templates[96];
 
 	snprintf(scripts, sizeof(scripts), "%s/site/ipxe-scripts", w->dir);
 	snprintf(entries, sizeof(entries), "%s/site/entries", w->dir);
 	config.ipxe_scripts = scripts;
 	config.entries = entries;
+	snprintf(templates, sizeof(templates), "%s/site/templates", w->dir);
+	config.templates = templates;
 	config.inventory = w->inventory;
 	config.store = w->store;
 	config.disk_env = w->disk_env;

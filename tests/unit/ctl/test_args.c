@@ -51,7 +51,8 @@ static void test_commands(void **state)
 	assert_string_equal(ctl.args[0], "--odd");
 	assert_true(parse("machine approve --all", &ctl));
 	assert_int_equal(ctl.arg_count, 0);
-	assert_true(parse("image build debian --name d --suite trixie --size 2048", &ctl));
+	assert_true(parse("image build debian --name d --suite trixie --size 2048 --cloud-init", &ctl));
+	assert_non_null(ctl.options[OPTION_CLOUD_INIT]);
 	assert_string_equal(ctl.options[OPTION_SUITE], "trixie");
 	assert_int_equal(ctl.numbers[OPTION_SIZE], 2048);
 	/* The same name, another meaning. */

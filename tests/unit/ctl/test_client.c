@@ -184,7 +184,7 @@ static void test_imports_are_listed_and_canceled(void **state)
 	free(said);
 	said = server_said(&server, "image cancel 3", &code);
 	assert_int_equal(code, EXIT_DONE);
-	assert_memory_equal(server.asked[2], "DELETE /api/v1/imports/3 ", 25);
+	assert_memory_equal(server.asked[2], "DELETE /api/v1/jobs/3 ", 22);
 	free(said);
 	server_stop(&server);
 }
@@ -212,26 +212,36 @@ static void test_what_is_no_file_is_refused_with_a_way(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", dir);
 	assert_int_equal(mkfifo(pipe_path, 0600), 0);
-	says("https://example.org/debian.qcow2", "curl -L -o");
-	says(pipe_path, "write it to a file first");
-	says("/dev/null", "write it to a file first");
+	says("https://example.org/debian.qcow2", "curl -L URL | sanbootctl image import -");
+	says(pipe_path, "send what comes from it");
+	says("/dev/null", "send what comes from it");
 	says(dir, "is a folder");
 	unlink(pipe_path);
 	rmdir(dir);
 }
 
-/* "-" is standard input: a file that is there can be read more than once, a pipe cannot. */
+/* "-" is standard input: a file that is there is named, what comes from a pipe is sent. */
 static void test_standard_input(void **state)
 {
 	struct server server = {
 		.answers = { "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\": \"enough\"}" }
 	};
+	struct server sent = { .answers = { OK("{\"import\": 9}"), OK("{\"bytes_done\": 10}"), OK("{\"import\": 9}"),
+					    OK("{\"stage\": \"done\", \"version\": \"x@1\"}") } };
 	int before = dup(STDIN_FILENO), file = open("/etc/hostname", O_RDONLY | O_CLOEXEC), ends[2];
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "some bytes", 10), 10);
+	close(ends[1]);
 	dup2(ends[0], STDIN_FILENO);
-	says("-", "write it to a file first");
+	server_start(&sent);
+	assert_int_equal(server_run(&sent, "image import - --name x"), EXIT_DONE);
+	server_stop(&sent);
+	assert_non_null(strstr(sent.asked[0], "\"upload\":\"standard input\""));
+	assert_memory_equal(sent.asked[1], "PUT /api/v1/imports/9/data?offset=0 ", 36);
+	assert_non_null(strstr(sent.asked[1], "some bytes"));
+	assert_memory_equal(sent.asked[2], "POST /api/v1/imports/9/end ", 27);
 	server_start(&server);
 	dup2(file, STDIN_FILENO);
 	assert_int_equal(server_run(&server, "image import - --name x"), EXIT_REFUSED);
@@ -241,7 +251,6 @@ static void test_standard_input(void **state)
 	close(before);
 	close(file);
 	close(ends[0]);
-	close(ends[1]);
 }
 
 static void test_a_token_goes_to_a_url_only(void **state)

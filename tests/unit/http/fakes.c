@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 struct fake_boot fake_boot;
-struct import_status fake_import;
+struct job_status fake_import;
 
 /* ---- boot/ ---- */
 
@@ -321,6 +321,12 @@ void boot_each_entry(struct boot *boot, void (*each)(void *arg, const char *name
 	each(arg, "rescue", "A rescue system", true);
 }
 
+bool boot_templates_are_cdrom(struct boot *boot, const char *templates)
+{
+	(void)boot;
+	return !strcmp(templates, "windows");
+}
+
 void boot_each_template(struct boot *boot, void (*each)(void *arg, const char *file), void *arg)
 {
 	(void)boot;
@@ -462,8 +468,9 @@ int store_import(struct store *store, const char *path, const char *name, enum i
 		 use == IMPORT_FOR_VOLUMES ? " for volumes" :
 					     "",
 		 actor);
-	fake_import =
-		(struct import_status){ .id = 7, .stage = IMPORT_CONVERTING, .percent = 42, .text = "converting" };
+	fake_import = (struct job_status){
+		.id = 7, .stage = JOB_CONVERTING, .percent = 42, .seconds_left = -1, .text = "converting"
+	};
 	snprintf(fake_import.name, sizeof(fake_import.name), "%s", name);
 	*id = 7;
 	return 0;
@@ -512,7 +519,7 @@ int store_check_file(const char *path, struct doctor_report *report, struct reas
 	return 0;
 }
 
-int store_import_status(struct store *store, uint64_t id, struct import_status *status)
+int store_job_status(struct store *store, uint64_t id, struct job_status *status)
 {
 	(void)store;
 	if (id != 7)
@@ -521,24 +528,122 @@ int store_import_status(struct store *store, uint64_t id, struct import_status *
 	return 0;
 }
 
-unsigned store_import_list(struct store *store, struct import_status list[IMPORTS_KEPT])
+unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT])
 {
 	(void)store;
 	list[0] = fake_import;
 	return fake_import.id ? 1 : 0;
 }
 
-int store_import_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
+int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason)
 {
 	(void)store;
 	if (id != 7)
 		return reason_refuse(reason, -ENOENT, "there is no import %llu", (unsigned long long)id);
-	if (fake_import.stage == IMPORT_DONE)
+	if (fake_import.stage == JOB_DONE)
 		return reason_refuse(reason, -EALREADY, "import 7 is done");
 	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "cancel import 7 by %s", actor);
-	fake_import.stage = IMPORT_FAILED;
+	fake_import.stage = JOB_FAILED;
 	fake_import.canceled = true;
 	return 0;
+}
+
+int store_upload(struct store *store, const char *file, const char *name, uint64_t size_bytes, enum import_use use,
+		 const char *actor, uint64_t *id, struct reason *reason)
+{
+	(void)store;
+	(void)use;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "upload %s of %lld as %s by %s", file,
+		 (long long)size_bytes, name, actor);
+	fake_import = (struct job_status){ .id = 7, .kind = JOB_UPLOAD, .stage = JOB_RECEIVING, .seconds_left = -1 };
+	*id = 7;
+	return finish(reason);
+}
+
+int store_upload_write(struct store *store, uint64_t id, uint64_t offset, const void *data, size_t len,
+		       struct reason *reason)
+{
+	(void)store;
+	(void)data;
+	if (id != 7)
+		return reason_refuse(reason, -ENOENT, "there is no import");
+	if (offset != fake_import.bytes_done)
+		return reason_refuse(reason, -ESTALE, "go on from there");
+	fake_import.bytes_done += len;
+	return 0;
+}
+
+int store_upload_end(struct store *store, uint64_t id, struct reason *reason)
+{
+	(void)store;
+	if (id != 7)
+		return reason_refuse(reason, -ENOENT, "there is no import");
+	fake_import.kind = JOB_IMPORT;
+	fake_import.stage = JOB_QUEUED;
+	return 0;
+}
+
+int store_create_image(struct store *store, const char *name, uint64_t size_bytes, const char *actor,
+		       struct image_version *version, struct reason *reason)
+{
+	(void)store;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "create %s of %llu by %s", name,
+		 (unsigned long long)size_bytes, actor);
+	*version = (struct image_version){ .number = 1, .state = VERSION_TEST, .size_bytes = size_bytes };
+	snprintf(version->image, sizeof(version->image), "%.63s", name);
+	return finish(reason);
+}
+
+struct export_format {
+	const char *name;
+};
+
+const struct export_format *store_export_format(const char *name)
+{
+	static const struct export_format vhdx = { "vhdx" };
+
+	return strcmp(name, "vhdx") ? NULL : &vhdx;
+}
+
+const char *store_export_formats(void)
+{
+	return "vhdx";
+}
+
+static int begin_export(const char *what, const struct store_export *how, uint64_t *id, struct reason *reason)
+{
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "export %s to %s as %s%s by %s", what, how->path,
+		 how->format->name, how->force ? " by force" : "", how->actor);
+	fake_import = (struct job_status){ .id = 7,
+					   .kind = JOB_EXPORT,
+					   .stage = JOB_CONVERTING,
+					   .percent = 50,
+					   .bytes_total = 100,
+					   .bytes_done = 50,
+					   .bytes_per_s = 10,
+					   .seconds_left = 5 };
+	*id = 7;
+	return finish(reason);
+}
+
+int store_export_version(struct store *store, const struct image_version *version, const struct store_export *how,
+			 uint64_t *id, struct reason *reason)
+{
+	(void)store;
+	return begin_export(version->image, how, id, reason);
+}
+
+int boot_export(struct boot *boot, const char *machine, const struct store_export *how, uint64_t *job,
+		struct reason *reason)
+{
+	(void)boot;
+	return begin_export(machine, how, job, reason);
+}
+
+void boot_look_at_plans(struct boot *boot)
+{
+	(void)boot;
+	fake_boot.looked_at_plans++;
 }
 
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)

@@ -61,6 +61,7 @@ int inventory_do(struct fixture *fixture, int (*run)(struct inventory_tx *tx, vo
 struct fake_boot {
 	struct inventory *inventory;
 	struct boot_ask last_ask;
+	unsigned looked_at_plans;
 	char last_call[256]; /* "approve 3 name=pc image=debian by ctl" */
 	char last_fetch[256];
 	struct stage_record arriving; /* at_ms 0: nothing */
@@ -78,6 +79,6 @@ extern struct fake_boot fake_boot;
 void fake_boot_answer_all(void);
 unsigned fake_boot_waiting(void);
 
-extern struct import_status fake_import;
+extern struct job_status fake_import;
 
 #endif

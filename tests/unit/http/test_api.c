@@ -423,7 +423,7 @@ static void test_imports(void **state)
 	json_decref(status);
 	assert_int_equal(api_change(f, "DELETE", "/api/v1/imports/8", ""), 404);
 	assert_int_equal(api_change(f, "DELETE", "/api/v1/imports/x", ""), 404);
-	fake_import.stage = IMPORT_DONE;
+	fake_import.stage = JOB_DONE;
 	assert_int_equal(api_change(f, "DELETE", "/api/v1/imports/7", ""), 409);
 	fake_import.version_id = 1;
 	strcpy(fake_import.warnings, "a\nb");

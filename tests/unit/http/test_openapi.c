@@ -137,6 +137,7 @@ static void fill_in(const char *pattern, char *path, size_t size)
 						 { "{group}", "lab" },
 						 { "{image}", "debian@1" },
 						 { "{import}", "7" },
+						 { "{job}", "7" },
 						 { "{volume}", "tools" },
 						 { "{mac}", "52:54:00:00:01:01" },
 						 { "/file-check", "/file-check?path=/srv/a.raw" } };

@@ -330,7 +330,7 @@ static void test_imports(void **state)
 	assert_int_equal(inventory_do(f, second_version, NULL), 0);
 	json_decref(change(f, "POST", "/api/v1/images", "{\"path\": \"/a\", \"name\": \"debian\"}", 202));
 	assert_string_equal(fake_boot.last_call, "import /a as debian by ctl");
-	fake_import.stage = IMPORT_DONE;
+	fake_import.stage = JOB_DONE;
 	fake_import.version_id = 2;
 	json = api_get(f, "/api/v1/imports/7");
 	assert_string_equal(text_of(json, "version"), "debian@2");

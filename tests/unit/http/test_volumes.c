@@ -372,6 +372,65 @@ static void test_volumes_without_machines(void **state)
 	json_decref(answer);
 }
 
+static int give_templates(struct inventory_tx *tx, void *arg)
+{
+	struct machine_group lab = { .name = "room", .templates = "windows" };
+	struct machine m;
+	int err = machine_by_id(tx, 1, &m);
+
+	(void)arg;
+	snprintf(m.templates, sizeof(m.templates), "cloud-init");
+	if (!err)
+		err = machine_update(tx, &m);
+	if (!err)
+		err = group_insert(tx, &lab);
+	if (!err)
+		err = machine_by_id(tx, 2, &m);
+	m.group_id = lab.id;
+	return err ? err : machine_update(tx, &m);
+}
+
+/* What a machine's templates are and where they come from; its volume, which goes by the machine and its LUN. */
+static void test_who_am_i(void **state)
+{
+	static const struct {
+		const char *path, *templates, *own, *kind;
+		int block;
+	} cases[] = {
+		{ "/api/v1/machines/pc-001", "cloud-init", "cloud-init", "disk", 512 },
+		{ "/api/v1/machines/pc-002", "windows", "", "cd-rom", 2048 },
+	};
+	json_t *answer = api_get(*state, "/api/v1/machines/pc-001"), *lun;
+
+	assert_string_equal(text_of(answer, "templates"), "none");
+	json_decref(answer);
+	assert_int_equal(inventory_do(*state, give_templates, NULL), 0);
+	for (size_t i = 0; i < array_len(cases); i++) {
+		answer = api_get(*state, cases[i].path);
+		assert_string_equal(text_of(answer, "templates"), cases[i].templates);
+		assert_string_equal(text_of(answer, "templates_own"), cases[i].own);
+		lun = json_array_get(json_object_get(answer, "luns"),
+				     json_array_size(json_object_get(answer, "luns")) - 1);
+		if (!strcmp(text_of(lun, "volume_kind"), "cd")) /* LUN 255 of pc-001 */
+			lun = json_array_get(json_object_get(answer, "luns"), 3);
+		assert_int_equal(number_of(lun, "lun"), 254);
+		assert_string_equal(text_of(lun, "volume_kind"), "who-am-i");
+		assert_string_equal(text_of(lun, "kind"), cases[i].kind);
+		assert_int_equal(number_of(lun, "block_bytes"), cases[i].block);
+		assert_true(json_is_true(json_object_get(lun, "read_only")));
+		json_decref(answer);
+	}
+	answer = api_get(*state, "/api/v1/volumes/pc-002:254");
+	assert_string_equal(text_of(answer, "label"), "pc-002:254");
+	assert_string_equal(text_of(answer, "kind"), "who-am-i");
+	assert_true(json_is_true(json_object_get(answer, "read_only")));
+	assert_true(json_is_true(json_object_get(answer, "clean"))); /* its machine runs, and does not write to it */
+	json_decref(answer);
+	answer = api_get(*state, "/api/v1/groups/room");
+	assert_string_equal(text_of(answer, "templates"), "windows");
+	json_decref(answer);
+}
+
 static void test_without_a_login_there_is_nothing(void **state)
 {
 	static const char *const methods[] = { "GET", "PATCH", "DELETE" };
@@ -398,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status_counts_by_kind, start_with_volumes, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_metrics_count_by_kind, start_with_volumes, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_volumes_without_machines, start_with_volumes, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_who_am_i, start_with_volumes, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_without_a_login_there_is_nothing, start_with_volumes,
 						fixture_stop),
 	};

@@ -53,6 +53,8 @@ static const struct view {
 	  NULL },
 	{ "machine_mac", "SELECT id, mac, machine_id FROM machine_mac ORDER BY id", NULL },
 	{ "machine_group", "SELECT id, name, priority, boot, note FROM machine_group ORDER BY id", NULL },
+	{ "who-am-i", "SELECT id, '', 1 FROM machine ORDER BY id",
+	  "SELECT id, templates, instance FROM machine ORDER BY id" },
 	{ "boot", "SELECT * FROM boot ORDER BY machine_id, number", NULL },
 	{ "boot_stage", "SELECT * FROM boot_stage ORDER BY machine_id, number, stage", NULL },
 	{ "target_state", "SELECT machine_id, hex(state) FROM target_state ORDER BY machine_id", NULL },

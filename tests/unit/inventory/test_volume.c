@@ -253,7 +253,7 @@ static int attach_all(struct inventory_tx *tx, void *arg)
 		other = insert(tx, data_volume("other")),
 		shared = insert(tx, golden_volume("shared", VOLUME_SHARED, version)),
 		cd = insert(tx, golden_volume("cd", VOLUME_CD, version));
-	struct volume volume = golden_volume("who", VOLUME_WHO_AM_I, 0);
+	struct volume volume = golden_volume("", VOLUME_WHO_AM_I, 0);
 	int64_t who;
 	char list[512] = "";
 	unsigned lun;
@@ -481,31 +481,31 @@ static int64_t add_version(struct inventory_tx *tx, const char *image, unsigned 
 static int unpublished(struct inventory_tx *tx, void *arg)
 {
 	struct image_version v;
-	int64_t iso = add_version(tx, "iso", 1, VERSION_READY);
+	int64_t iso = add_version(tx, "iso", 1, VERSION_TEST);
 
 	(void)arg;
 	assert_int_equal(version_default(tx, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "iso", 0, &v), -ENOENT);
 	assert_int_equal(version_find(tx, "iso", 1, &v), 0);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.id, iso);
 	assert_false(v.is_default);
-	assert_int_equal(version_newest(tx, "none", &v), -ENOENT);
+	assert_int_equal(version_newest_given(tx, "none", &v), -ENOENT);
 	/* The first that is published becomes the default. */
 	add_version(tx, "debian", 1, VERSION_PUBLISHED);
 	assert_int_equal(version_default(tx, &v), 0);
 	assert_string_equal(v.image, "debian");
 	assert_true(v.is_default);
 	/* A later one of either does not change that. */
-	add_version(tx, "iso", 2, VERSION_READY);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	add_version(tx, "iso", 2, VERSION_TEST);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.number, 2);
 	assert_int_equal(version_publish(tx, iso), 0);
 	assert_int_equal(version_default(tx, &v), 0);
 	assert_string_equal(v.image, "debian");
 	assert_int_equal(version_find(tx, "iso", 0, &v), 0);
 	assert_int_equal(v.id, iso);
-	assert_int_equal(version_newest(tx, "iso", &v), 0);
+	assert_int_equal(version_newest_given(tx, "iso", &v), 0);
 	assert_int_equal(v.number, 2);
 	return 0;
 }
@@ -514,7 +514,7 @@ static int unpublished(struct inventory_tx *tx, void *arg)
 static int published_later(struct inventory_tx *tx, void *arg)
 {
 	struct image_version v;
-	int64_t iso = add_version(tx, "iso", 1, VERSION_READY);
+	int64_t iso = add_version(tx, "iso", 1, VERSION_TEST);
 
 	(void)arg;
 	assert_int_equal(version_publish(tx, iso), 0);

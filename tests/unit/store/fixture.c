@@ -173,12 +173,12 @@ bool same_content(const char *a, const char *b)
 
 /* ---- images ---- */
 
-void import_wait(struct fixture *f, uint64_t id, struct import_status *status)
+void import_wait(struct fixture *f, uint64_t id, struct job_status *status)
 {
-	struct import_status now;
+	struct job_status now;
 
 	for (;;) {
-		assert_int_equal(store_import_status(f->store, id, &now), 0);
+		assert_int_equal(store_job_status(f->store, id, &now), 0);
 		if (now.stage != status->stage || now.percent != status->percent || strcmp(now.text, status->text))
 			break;
 		usleep(1000);
@@ -186,20 +186,20 @@ void import_wait(struct fixture *f, uint64_t id, struct import_status *status)
 	*status = now;
 }
 
-struct import_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use)
+struct job_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use)
 {
-	struct import_status status = { 0 };
+	struct job_status status = { 0 };
 	struct reason reason = { "" };
 	uint64_t id;
 
 	if (store_import(f->store, path, name, use, "test", &id, &reason))
 		fail_msg("%s", reason.text);
-	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
+	while (status.stage != JOB_DONE && status.stage != JOB_FAILED)
 		import_wait(f, id, &status);
 	return status;
 }
 
-struct import_status import_file(struct fixture *f, const char *path, const char *name)
+struct job_status import_file(struct fixture *f, const char *path, const char *name)
 {
 	return import_for(f, path, name, IMPORT_FOR_MACHINES);
 }
@@ -227,10 +227,10 @@ struct image_version get_version(struct fixture *f, const char *image, unsigned 
 
 struct image_version import_version(struct fixture *f, const char *path, const char *name)
 {
-	struct import_status status = import_file(f, path, name);
+	struct job_status status = import_file(f, path, name);
 	char *at;
 
-	if (status.stage != IMPORT_DONE)
+	if (status.stage != JOB_DONE)
 		fail_msg("%s", status.text);
 	at = strchr(status.text, '@');
 	assert_non_null(at);

@@ -46,10 +46,10 @@ bool same_content(const char *a, const char *b);
 
 /* Imports and waits for the end. */
 /* Until the import has changed from *status. */
-void import_wait(struct fixture *f, uint64_t id, struct import_status *status);
-struct import_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use);
+void import_wait(struct fixture *f, uint64_t id, struct job_status *status);
+struct job_status import_for(struct fixture *f, const char *path, const char *name, enum import_use use);
 /* For machines. */
-struct import_status import_file(struct fixture *f, const char *path, const char *name);
+struct job_status import_file(struct fixture *f, const char *path, const char *name);
 /* The same, which must succeed; the version. */
 struct image_version import_version(struct fixture *f, const char *path, const char *name);
 struct image_version get_version(struct fixture *f, const char *image, unsigned number);

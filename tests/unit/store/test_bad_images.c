@@ -87,8 +87,12 @@ static const struct bad bad[] = {
 	{ "flat.vmdk", "qemu-img convert -f raw -O vmdk -o subformat=monolithicFlat a.raw flat.vmdk", "other files",
 	  "qemu-img convert -O qcow2" },
 
-	{ "whole.vdi", "cp a.vdi whole.vdi", "VirtualBox VDI", "qemu-img convert -f vdi" },
-	{ "cut.vdi", "head -c 2000000 a.vdi >cut.vdi", "VirtualBox VDI", "qemu-img convert -f vdi" },
+	{ "cut.vdi", "head -c 2000000 a.vdi >cut.vdi", "cut off", "Copy it again" },
+	{ "start.vdi", "head -c 300 a.vdi >start.vdi", "cut off", "VDI header" },
+	{ "old.vdi", "cp a.vdi old.vdi; printf '\\0' | dd of=old.vdi bs=1 seek=68 conv=notrunc status=none",
+	  "another version", "VBoxManage" },
+	{ "diff.vdi", "cp a.vdi diff.vdi; printf '\\4' | dd of=diff.vdi bs=1 seek=76 conv=notrunc status=none",
+	  "snapshot", "VBoxManage" },
 };
 
 static bool is_quoting(const char *text)
@@ -107,11 +111,11 @@ static void test_each_is_explained(void **state)
 		"qemu-img convert -f raw -O vpc -o force_size=on a.raw a.vhd",
 		f->dir);
 	for (size_t i = 0; i < array_len(bad); i++) {
-		struct import_status status;
+		struct job_status status;
 
 		run_command("cd %s && %s", f->dir, bad[i].made);
 		status = import_file(f, input(f, bad[i].file), "bad");
-		if (status.stage != IMPORT_FAILED || !strcasestr(status.text, bad[i].says) ||
+		if (status.stage != JOB_FAILED || !strcasestr(status.text, bad[i].says) ||
 		    !strcasestr(status.text, bad[i].also) || is_quoting(status.text))
 			fail_msg("%s: expected \"%s\" and \"%s\", got \"%s\"", bad[i].file, bad[i].says, bad[i].also,
 				 status.text);

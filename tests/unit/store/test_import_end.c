@@ -39,9 +39,9 @@ static uint64_t begin(struct fixture *f, const char *file, const char *name)
 	return id;
 }
 
-static struct import_status wait_for(struct fixture *f, uint64_t id, enum import_stage stage)
+static struct job_status wait_for(struct fixture *f, uint64_t id, enum job_stage stage)
 {
-	struct import_status status = { 0 };
+	struct job_status status = { 0 };
 
 	while (status.stage < stage)
 		import_wait(f, id, &status);
@@ -63,57 +63,65 @@ static int last_canceled(struct inventory_tx *tx, void *arg)
 static void test_one_that_runs_is_canceled(void **state)
 {
 	struct fixture *f = *state;
-	struct import_status status;
+	struct job_status status;
 	char event[1024] = "";
 	struct reason reason;
-	uint64_t id, next;
+	uint64_t id, other, next;
 
 	endless_qemu_img(f);
 	id = begin(f, "a.qcow2", "unwanted");
+	other = begin(f, "a.qcow2", "other");
+	wait_for(f, id, JOB_CONVERTING);
+	wait_for(f, other, JOB_CONVERTING); /* two at a time; a third waits */
 	next = begin(f, "a.raw", "wanted");
-	wait_for(f, id, IMPORT_CONVERTING);
-	assert_int_equal(store_import_status(f->store, next, &status), 0);
+	assert_int_equal(store_job_status(f->store, next, &status), 0);
 	assert_non_null(strstr(status.text, "waiting for import 1 (unwanted)"));
-	assert_int_equal(store_import_cancel(f->store, id, "anna", &reason), 0);
-	status = wait_for(f, id, IMPORT_DONE);
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(store_job_cancel(f->store, id, "anna", &reason), 0);
+	status = wait_for(f, id, JOB_DONE);
+	assert_int_equal(status.stage, JOB_FAILED);
 	assert_true(status.canceled);
 	assert_non_null(strstr(status.text, "canceled by anna"));
 	/* Who waited behind it comes; of the other nothing is left, and it is no image. */
-	assert_int_equal(wait_for(f, next, IMPORT_DONE).stage, IMPORT_DONE);
+	assert_int_equal(wait_for(f, next, JOB_DONE).stage, JOB_DONE);
+	assert_int_equal(in_write(f, last_canceled, event), 0);
+	assert_int_equal(store_job_cancel(f->store, other, "bert", &reason), 0);
+	assert_int_equal(wait_for(f, other, JOB_DONE).stage, JOB_FAILED);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 1);
-	assert_int_equal(in_write(f, last_canceled, event), 0);
 	assert_non_null(strstr(event, "anna: a.qcow2"));
-	assert_int_equal(store_import_cancel(f->store, id, "anna", &reason), -EALREADY);
+	assert_int_equal(store_job_cancel(f->store, id, "anna", &reason), -EALREADY);
 	assert_non_null(strstr(reason.text, "has ended"));
-	assert_int_equal(store_import_cancel(f->store, next, "anna", &reason), -EALREADY);
+	assert_int_equal(store_job_cancel(f->store, next, "anna", &reason), -EALREADY);
 	assert_non_null(strstr(reason.text, "image remove"));
-	assert_int_equal(store_import_cancel(f->store, 99, "anna", &reason), -ENOENT);
+	assert_int_equal(store_job_cancel(f->store, 99, "anna", &reason), -ENOENT);
 }
 
 static void test_one_that_waits_is_canceled(void **state)
 {
-	struct import_status list[IMPORTS_KEPT], status;
+	struct job_status list[JOBS_KEPT], status;
 	struct fixture *f = *state;
 	struct reason reason;
-	uint64_t first, second;
+	uint64_t first, other, second;
 
-	assert_int_equal(store_import_list(f->store, list), 0);
+	assert_int_equal(store_job_list(f->store, list), 0);
 	endless_qemu_img(f);
 	first = begin(f, "a.qcow2", "first");
-	wait_for(f, first, IMPORT_CONVERTING);
+	wait_for(f, first, JOB_CONVERTING);
+	other = begin(f, "a.qcow2", "other");
+	wait_for(f, other, JOB_CONVERTING);
 	second = begin(f, "a.raw", "second");
-	assert_int_equal(store_import_cancel(f->store, second, "ctl", &reason), 0);
-	assert_int_equal(store_import_status(f->store, second, &status), 0);
-	assert_int_equal(status.stage, IMPORT_FAILED);
-	assert_int_equal(store_import_list(f->store, list), 2);
+	assert_int_equal(store_job_cancel(f->store, second, "ctl", &reason), 0);
+	assert_int_equal(store_job_status(f->store, second, &status), 0);
+	assert_int_equal(status.stage, JOB_FAILED);
+	assert_int_equal(store_job_list(f->store, list), 3);
 	assert_string_equal(list[0].name, "first");
 	assert_string_equal(list[0].source, input(f, "a.qcow2"));
-	assert_int_equal(list[0].stage, IMPORT_CONVERTING);
-	assert_true(list[1].canceled);
-	assert_int_equal(store_import_cancel(f->store, first, "ctl", &reason), 0);
-	wait_for(f, first, IMPORT_DONE);
+	assert_int_equal(list[0].stage, JOB_CONVERTING);
+	assert_true(list[2].canceled);
+	assert_int_equal(store_job_cancel(f->store, first, "ctl", &reason), 0);
+	assert_int_equal(store_job_cancel(f->store, other, "ctl", &reason), 0);
+	wait_for(f, first, JOB_DONE);
+	wait_for(f, other, JOB_DONE);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 }
 
@@ -126,9 +134,9 @@ static void test_a_copy_is_canceled(void **state)
 
 	run_command("cd %s && truncate -s 100G big.raw", f->dir);
 	id = begin(f, "big.raw", "big");
-	wait_for(f, id, IMPORT_CONVERTING);
-	assert_int_equal(store_import_cancel(f->store, id, "ctl", &reason), 0);
-	assert_int_equal(wait_for(f, id, IMPORT_DONE).stage, IMPORT_FAILED);
+	wait_for(f, id, JOB_CONVERTING);
+	assert_int_equal(store_job_cancel(f->store, id, "ctl", &reason), 0);
+	assert_int_equal(wait_for(f, id, JOB_DONE).stage, JOB_FAILED);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 }
 
@@ -147,7 +155,7 @@ static void test_what_is_no_file(void **state)
 	struct fixture *f = *state;
 
 	run_command("cd %s && mkfifo pipe", f->dir);
-	refused(f, input(f, "pipe"), "write what comes from it to a file first");
+	refused(f, input(f, "pipe"), "| sanbootctl image import - --name NAME");
 	refused(f, "/dev/zero", "neither a file nor a disk");
 	refused(f, f->dir, "is a folder");
 	refused(f, "https://example.org/debian.qcow2", "whole path on the server");
@@ -201,16 +209,16 @@ static void test_names_that_differ_by_case(void **state)
 static void test_names_that_differ_by_case_at_once(void **state)
 {
 	struct fixture *f = *state;
-	struct import_status status;
+	struct job_status status;
 	uint64_t first, second;
 
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
 	run_command("cd %s && truncate -s 4G b.raw", f->dir); /* some seconds, so that the second is queued meanwhile */
 	first = begin(f, "b.raw", "Lab");
 	second = begin(f, "a.raw", "lab");
-	assert_int_equal(wait_for(f, first, IMPORT_DONE).stage, IMPORT_DONE);
-	status = wait_for(f, second, IMPORT_DONE);
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(wait_for(f, first, JOB_DONE).stage, JOB_DONE);
+	status = wait_for(f, second, JOB_DONE);
+	assert_int_equal(status.stage, JOB_FAILED);
 	assert_non_null(strstr(status.text, "but for its case"));
 	assert_int_equal(count_entries(in_state(f, "images", "")), 1);
 }

@@ -180,7 +180,8 @@ static void test_probe_magic(void **state)
 		{ "COWD", 4, 0, "ESX" },
 		{ "# Disk DescriptorFile", 21, 0, "description" },
 		{ "LUKS\xba\xbe", 6, 0, "LUKS" },
-		{ "\x7f\x10\xda\xbe", 4, 64, "VirtualBox" },
+		{ "\x7f\x10\xda\xbe", 4, 64, "VDI of another version" },
+		{ "BZh", 3, 0, "bunzip2" },
 		{ "\x1f\x8b", 2, 0, "gunzip" },
 		{ "\xfd"
 		  "7zXZ\0",

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct import_status wait_for(struct fixture *f, uint64_t id)
+static struct job_status wait_for(struct fixture *f, uint64_t id)
 {
-	struct import_status status;
+	struct job_status status;
 
-	assert_int_equal(store_import_status(f->store, id, &status), 0);
-	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
+	assert_int_equal(store_job_status(f->store, id, &status), 0);
+	while (status.stage != JOB_DONE && status.stage != JOB_FAILED)
 		import_wait(f, id, &status);
 	return status;
 }
@@ -36,7 +36,7 @@ static void test_sealed(void **state)
 	struct fixture *f = *state;
 	struct image_version version, sealed;
 	struct doctor_report *report = calloc(1, sizeof(*report));
-	struct import_status status;
+	struct job_status status;
 	struct reason reason;
 	uint64_t id;
 
@@ -48,12 +48,12 @@ static void test_sealed(void **state)
 	assert_non_null(strstr(version.warnings, "/etc/machine-id"));
 	assert_int_equal(store_seal_version(f->store, &version, "ctl", &id, &reason), 0);
 	status = wait_for(f, id);
-	if (status.stage != IMPORT_DONE)
+	if (status.stage != JOB_DONE)
 		fail_msg("%s", status.text);
 	assert_non_null(strstr(status.changes, "/etc/machine-id is empty"));
 	assert_non_null(strstr(status.changes, "Swap"));
 	sealed = get_version(f, "used", 2);
-	assert_int_equal(sealed.state, VERSION_READY); /* nobody has tried it */
+	assert_int_equal(sealed.state, VERSION_TEST); /* nobody has tried it */
 	assert_string_equal(sealed.source, "used@1");
 	assert_null(strstr(sealed.warnings, "machine-id"));
 	assert_string_not_equal(sealed.sha256, version.sha256);
@@ -66,7 +66,7 @@ static void test_sealed(void **state)
 	/* Nothing is left to do, and nothing is left of it. */
 	assert_int_equal(store_seal_version(f->store, &sealed, "ctl", &id, &reason), 0);
 	status = wait_for(f, id);
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(status.stage, JOB_FAILED);
 	assert_non_null(strstr(status.text, "nothing in it to mend"));
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 2);

@@ -352,9 +352,9 @@ static void test_remove_version(void **state)
 
 static int64_t import_again(struct shared *s, const char *name, enum import_use use)
 {
-	struct import_status status = import_for(s->f, input(s->f, "golden.raw"), name, use);
+	struct job_status status = import_for(s->f, input(s->f, "golden.raw"), name, use);
 
-	assert_int_equal(status.stage, IMPORT_DONE);
+	assert_int_equal(status.stage, JOB_DONE);
 	return status.version_id;
 }
 
@@ -414,13 +414,13 @@ static void test_import_for_volumes(void **state)
 	struct image_version version = { .id = import_again(s, "iso", IMPORT_FOR_VOLUMES) }, fallback;
 
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
-	assert_int_equal(version.state, VERSION_READY);
+	assert_int_equal(version.state, VERSION_TEST);
 	assert_false(version.is_default);
 	/* A second one as well; and who imports for machines gets what it always got. */
 	version.id = import_again(s, "iso", IMPORT_FOR_VOLUMES);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_int_equal(version.number, 2);
-	assert_int_equal(version.state, VERSION_READY);
+	assert_int_equal(version.state, VERSION_TEST);
 	version.id = import_again(s, "debian", IMPORT_FOR_MACHINES);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_int_equal(version.state, VERSION_PUBLISHED);
@@ -429,7 +429,7 @@ static void test_import_for_volumes(void **state)
 	version.id = import_again(s, "debian", IMPORT_AS_DEFAULT);
 	assert_int_equal(in_write(s->f, read_version, &version), 0);
 	assert_true(version.is_default);
-	assert_int_equal(version.state, VERSION_READY);
+	assert_int_equal(version.state, VERSION_TEST);
 }
 
 /* In an empty store what is imported for volumes does not become what new machines get. */

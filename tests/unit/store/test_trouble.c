@@ -73,12 +73,12 @@ static void wait_event(struct fixture *f, const char *kind)
 static void test_import_without_commit(void **state)
 {
 	struct fixture *f = *state;
-	struct import_status status;
+	struct job_status status;
 
 	make_disk(input(f, "a.raw"), 4 << 20, 1);
 	break_commit(f->store, "image-imported");
 	status = import_file(f, input(f, "a.raw"), "a");
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(status.stage, JOB_FAILED);
 	assert_non_null(strstr(status.text, "could not be entered into the inventory"));
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 	assert_int_equal(count_entries(in_state(f, "tmp", "")), 0);
@@ -133,9 +133,9 @@ static void make_qcow2(struct fixture *f)
 
 static void refused(struct fixture *f, const char *part)
 {
-	struct import_status status = import_file(f, input(f, "a.qcow2"), "a");
+	struct job_status status = import_file(f, input(f, "a.qcow2"), "a");
 
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(status.stage, JOB_FAILED);
 	if (!strstr(status.text, part))
 		fail_msg("expected \"%s\", got \"%s\"", part, status.text);
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
@@ -207,14 +207,14 @@ static void test_corrupt_input(void **state)
 static void test_vmdk_that_points_elsewhere(void **state)
 {
 	struct fixture *f = *state;
-	struct import_status status;
+	struct job_status status;
 
 	make_disk(input(f, "a.raw"), 4 << 20, 1);
 	run_command(
 		"cd %s && qemu-img convert -f raw -O vmdk a.raw a.vmdk && LC_ALL=C sed -i 's/SPARSE \"/FLAT   \"/' a.vmdk",
 		f->dir);
 	status = import_file(f, input(f, "a.vmdk"), "a");
-	assert_int_equal(status.stage, IMPORT_FAILED);
+	assert_int_equal(status.stage, JOB_FAILED);
 	assert_non_null(strstr(status.text, "whose data lies in other files"));
 	assert_int_equal(count_entries(in_state(f, "images", "")), 0);
 }
@@ -223,14 +223,14 @@ static void test_make_default(void **state)
 {
 	struct fixture *f = *state;
 	struct image_version first = golden(f);
-	struct import_status status = { 0 };
+	struct job_status status = { 0 };
 	struct reason reason;
 	uint64_t id;
 
 	assert_true(first.is_default);
 	make_disk(input(f, "a.raw"), 1 << 20, 1);
 	assert_int_equal(store_import(f->store, input(f, "a.raw"), "a", true, "test", &id, &reason), 0);
-	while (status.stage != IMPORT_DONE && status.stage != IMPORT_FAILED)
+	while (status.stage != JOB_DONE && status.stage != JOB_FAILED)
 		import_wait(f, id, &status);
 	assert_true(get_version(f, "a", 1).is_default);
 	assert_false(get_version(f, "golden", 1).is_default);
@@ -268,24 +268,29 @@ static uint64_t queue(struct fixture *f, const char *file, const char *name)
 static void test_order(void **state)
 {
 	struct fixture *f = *state;
-	struct import_status status = { 0 };
-	uint64_t first, second, third;
+	struct job_status status = { 0 };
+	struct reason reason;
+	uint64_t first, other, second, third;
 
 	make_qcow2(f);
 	make_disk(input(f, "b.raw"), 1 << 20, 2);
 	make_disk(input(f, "c.raw"), 1 << 20, 3);
 	wrap_qemu_img(f, "while [ ! -e %s ]; do sleep 0.05; done\nexec $real \"$@\"", input(f, "go"));
 	first = queue(f, "a.qcow2", "a");
-	while (status.stage < IMPORT_CONVERTING)
+	while (status.stage < JOB_CONVERTING)
 		import_wait(f, first, &status);
+	other = queue(f, "a.qcow2", "b");
+	for (status.stage = JOB_QUEUED; status.stage < JOB_CONVERTING;)
+		import_wait(f, other, &status);
 	second = queue(f, "b.raw", "x");
 	third = queue(f, "c.raw", "x");
-	make_file(input(f, "go"), "", 0, 0);
-	for (status.stage = IMPORT_QUEUED; status.stage != IMPORT_DONE;)
+	assert_int_equal(store_job_cancel(f->store, first, "test", &reason), 0);
+	for (status.stage = JOB_QUEUED; status.stage != JOB_DONE;)
 		import_wait(f, third, &status);
 	assert_int_equal(status.version_id, get_version(f, "x", 2).id);
-	assert_int_equal(store_import_status(f->store, second, &status), 0);
+	assert_int_equal(store_job_status(f->store, second, &status), 0);
 	assert_int_equal(status.version_id, get_version(f, "x", 1).id);
+	make_file(input(f, "go"), "", 0, 0);
 }
 
 static bool cut_file(void *arg, unsigned percent)
