@@ -44,7 +44,7 @@ struct export_work {
 static int check_room(struct export_work *work, uint64_t more, struct reason *reason)
 {
 	struct statvfs fs;
-	uint64_t left;
+	uint64_t left, needed_mib = (more >> 20) + 1;
 
 	if (work->beside_us)
 		return store_check_space(work->store, &work->policy, more, reason);
@@ -54,7 +54,7 @@ static int check_room(struct export_work *work, uint64_t more, struct reason *re
 	if (left >= more + ROOM_BYTES)
 		return 0;
 	return reason_refuse(reason, -ENOSPC, "the file system of %.200s has %llu MiB free, and %llu MiB are needed",
-			     work->job->path, (unsigned long long)(left >> 20), (unsigned long long)((more >> 20) + 1));
+			     work->job->path, (unsigned long long)(left >> 20), (unsigned long long)needed_mib);
 }
 
 static bool work_step(void *arg, unsigned percent)
