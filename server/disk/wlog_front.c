@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "base/util.h"
 #include "disk/disk.h"
@@ -101,6 +102,49 @@ static void ring_remove(struct wlog_front *front)
 	front->next->prev = front->prev;
 	if (shared->fronts == front)
 		shared->fronts = front->next;
+}
+
+/* ---- the timer: it runs while there is something ---- */
+
+/* Its own memory: libuv has it for a moment longer than we. */
+struct wlog_timer {
+	uv_timer_t uv;
+	struct wlog_loop *shared;
+};
+
+static void timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void timer_stop(struct wlog_loop *shared)
+{
+	if (!shared->timer || shared->fronts)
+		return;
+	uv_close((uv_handle_t *)&shared->timer->uv, timer_closed);
+	shared->timer = NULL;
+}
+
+static void timer_fires(uv_timer_t *uv)
+{
+	struct wlog_timer *timer = uv->data;
+
+	wlog_tick(timer->shared);
+	timer_stop(timer->shared);
+}
+
+/* Without memory what is here waits for a flush, a close, or others who want the room. */
+static void timer_start(struct wlog_loop *shared)
+{
+	if (shared->timer || shared->by_hand)
+		return;
+	shared->timer = calloc(1, sizeof(*shared->timer));
+	if (!shared->timer)
+		return;
+	shared->timer->shared = shared;
+	shared->timer->uv.data = shared->timer;
+	uv_timer_init(loop_uv(shared->loop), &shared->timer->uv);
+	uv_timer_start(&shared->timer->uv, timer_fires, WLOG_TICK_MS, WLOG_TICK_MS);
 }
 
 /* ---- slots come and go ---- */
@@ -249,7 +293,7 @@ static void close_check(struct wlog_front *front)
 		wlog_orphan(front->shared->wlog, slot);
 	}
 	ring_remove(front);
-	wlog_timer_stop(front->shared);
+	timer_stop(front->shared);
 	front->closed = true;
 	loop_post(front->shared->loop, &front->disk->close_msg);
 }
@@ -458,7 +502,7 @@ static void take(struct wlog_front *front, const struct disk_request *req)
 		at += length;
 	}
 	wlog_count_write(front->shared->area);
-	wlog_timer_start(front->shared);
+	timer_start(front->shared);
 }
 
 static enum wlog_answer write_into(struct wlog_front *front, struct disk_request *req, bool again)
@@ -520,7 +564,7 @@ void wlog_front_open(struct wlog_front *front, struct disk *disk, struct wlog_lo
 	}
 	front->wanted = front->seq;
 	if (front->count && !failed) {
-		wlog_timer_start(shared);
+		timer_start(shared);
 		wlog_pump(front);
 	}
 }
@@ -529,7 +573,7 @@ bool wlog_front_close(struct wlog_front *front)
 {
 	leave_room_list(front);
 	if (front->closed || !front->count) {
-		wlog_timer_stop(front->shared);
+		timer_stop(front->shared);
 		return true;
 	}
 	front->closing = true;

@@ -106,9 +106,6 @@ struct wlog_slot *wlog_find(const struct wlog_front *front, uint64_t page);
 enum wlog_answer wlog_read(struct wlog_front *front, struct disk_request *req);
 void wlog_unpin(struct wlog_slot *slot);
 
-/* wlog_timer.c: ticks from now on; no more, once nothing is there. */
-void wlog_timer_start(struct wlog_loop *shared);
-void wlog_timer_stop(struct wlog_loop *shared);
 /* wlog_down.c: what is as old as `wanted` goes down, as far as not too much is under way. */
 void wlog_pump(struct wlog_front *front);
 /* These as well, at once, in no more than so many requests. How many of them went. */
