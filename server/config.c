@@ -16,8 +16,6 @@
 #include <unistd.h>
 
 /* "# ..." at the start of a line or behind white space. */
-enum { LOG_LOOP_BYTES = 16 << 20, LOG_BYTES_MIN = 64 << 20 };
-
 static void cut_comment(char *line)
 {
 	for (char *at = strchr(line, '#'); at; at = strchr(at + 1, '#'))
@@ -153,7 +151,6 @@ static void config_defaults(struct config *config)
 	}
 	make_iqn_prefix(config->iqn_prefix, sizeof(config->iqn_prefix));
 	config->cache_bytes = config_memory_bytes() / 8;
-	config->log_bytes = UINT64_MAX; /* not said */
 	config->threads = cores < 1 ? 1 : cores > CONFIG_THREADS_MAX ? CONFIG_THREADS_MAX : (unsigned)cores;
 }
 
@@ -162,8 +159,6 @@ static bool config_check_whole(struct config *config, struct reason *reason)
 	if (!config->boot_files[0] && snprintf(config->boot_files, sizeof(config->boot_files), "%s/boot-files",
 					       config->state_dir) >= (int)sizeof(config->boot_files))
 		config->boot_files[0] = '\0'; /* no file is below it then */
-	if (config->log_bytes == UINT64_MAX)
-		config->log_bytes = max_u64((uint64_t)config->threads * LOG_LOOP_BYTES, LOG_BYTES_MIN);
 	if (config->dhcp.mode != DHCP_OFF && !config->dhcp.interface_count)
 		reason_set(reason, "--dhcp %s needs --interface NAME: the network in which the machines are",
 			   config->dhcp.mode == DHCP_FULL ? "full" : "proxy");

@@ -58,7 +58,6 @@ struct config {
 	struct config_dhcp dhcp;
 	unsigned threads;     /* I/O loops, at least 1 */
 	uint64_t cache_bytes; /* golden cache; 0: none */
-	uint64_t log_bytes;   /* write log; 0: none */
 	enum log_level log_level;
 };
 

@@ -237,8 +237,6 @@ const struct option config_options[] = {
 	  .help = "the same for exports, which write files here" },
 	{ "cache-size", "SIZE", &a_size, MEMBER(cache_bytes), .otherwise = "an eighth of all",
 	  .help = "memory for what machines read of golden images; 0: none" },
-	{ "write-log", "SIZE", &a_size, MEMBER(log_bytes), .otherwise = "16M for each I/O loop, 64M at least",
-	  .help = "memory in RUNTIME for small writes on their way to the disks; a crash of sanbootd does not lose it; 0: none" },
 	{ "threads", "N", &a_number, MEMBER(threads), .otherwise = "one per core", .help = "I/O loops" },
 	{ "log-level", "error|warning|info|debug", &a_level, MEMBER(log_level), .standard = "info", .live = true,
 	  .help = "what is logged" },

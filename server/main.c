@@ -19,7 +19,6 @@
 #include "inventory/inventory.h"
 #include "iscsi/server.h"
 #include "provider.h"
-#include "store/mount_kind.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -135,27 +134,6 @@ static int start_inventory(struct daemon *d)
 		return err;
 	inventory_on_change(d->inventory, on_inventory_change, d);
 	return store_attach(d->store, d->inventory, &d->reason);
-}
-
-/*
- * Nothing is lost without a write log, but each write then takes as long as the disk below. Where another server may take the
- * state directory over, all that was acknowledged has to be in there: none either.
- */
-static void start_log(struct daemon *d)
-{
-	const char *shared = mount_kind_of(d->config.state_dir);
-	uint64_t bytes = shared ? 0 : d->config.log_bytes;
-	struct reason reason;
-	int err = disk_env_set_log(d->disk_env, d->config.runtime_dir, bytes, &reason);
-
-	if (shared)
-		log_info("there is no write log: %s is on %s, and other servers may use it", d->config.state_dir,
-			 shared);
-	else if (err && bytes)
-		log_warning("there is no write log: %s. Small writes of machines are slower, and wait whenever the disk "
-			    "below does; name a directory on tmpfs with --runtime-dir, or --write-log 0",
-			    reason.text);
-	store_use_disks(d->store, d->disk_env);
 }
 
 /* Texts of the configuration that are several things; it stays as it is until the end. */
@@ -344,8 +322,6 @@ static int start(struct daemon *d)
 		err = start_threads(d);
 	if (!err)
 		err = start_inventory(d);
-	if (!err)
-		start_log(d);
 	if (!err)
 		err = start_targets(d);
 	if (!err)

@@ -43,6 +43,7 @@ struct loop_watch {
 	unsigned allowed;
 	struct mark mark;
 	uint64_t quiet_until_ms;
+	unsigned long journal_waits;
 };
 
 static _Thread_local struct loop_watch *current;
@@ -88,6 +89,20 @@ static bool is_address_space_lock(const struct kernel_stack *stack)
 		memory_map = memory_map || is_memory_map(function);
 	}
 	return memory_map;
+}
+
+/* A write for which ext4 waits for its journal: see loop_watch.h. Not one that waits for a lock, a page or room. */
+static bool is_journal_of_write(const struct kernel_stack *stack)
+{
+	bool journal = false, write = false;
+
+	for (unsigned i = 0; i < stack->kernel_count; i++) {
+		const char *function = kernel_symbol(stack->kernel[i]);
+
+		journal = journal || !strncmp(function, "jbd2_", strlen("jbd2_"));
+		write = write || !strcmp(function, "ext4_buffered_write_iter");
+	}
+	return journal && write;
 }
 
 /* The loop's own rest. */
@@ -195,8 +210,12 @@ static void look_for_disk(struct loop_watch *watch, long major_faults)
 	char what[64];
 	bool found = false;
 
-	while (watch->traced && !found && sleep_trace_next(&watch->disk, &stack))
-		found = !is_address_space_lock(&stack);
+	while (watch->traced && !found && sleep_trace_next(&watch->disk, &stack)) {
+		if (is_journal_of_write(&stack))
+			watch->journal_waits++;
+		else
+			found = !is_address_space_lock(&stack);
+	}
 	if (found && !major_faults)
 		report(watch, "for a disk", &stack);
 	if (!major_faults)
@@ -213,7 +232,7 @@ static void look_for_lock(struct loop_watch *watch, uint64_t slept)
 	char what[64];
 	bool found = false;
 
-	/* A core that the host took away looks like it as well: untraced nothing is certain. */
+	/* A core that the host took away and a write's wait for the journal look like it as well: untraced nothing is certain. */
 	if (!watch->traced || slept < (uint64_t)LOOP_WATCH_LOCK_MS * 1000000)
 		return;
 	while (!found && sleep_trace_next(&watch->lock, &stack))
@@ -344,6 +363,9 @@ void loop_watch_close(struct loop_watch *watch)
 {
 	if (!watch)
 		return;
+	if (watch->journal_waits)
+		log_info("loop %s: %lu writes slept until ext4's journal took the file's time or size", watch->name,
+			 watch->journal_waits);
 	if (watch->traced) {
 		sleep_trace_close(&watch->disk);
 		sleep_trace_close(&watch->lock);

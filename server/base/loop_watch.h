@@ -21,7 +21,9 @@
  * The delay counters of /proc/self/stat are off by default, count in 10 ms, and do not count the inode's lock. So it is
  * the uninterruptible sleep (D) that counts: a perf event on the tracepoint sched_switch, for this thread alone, which
  * keeps the stack as well. It needs root and tracefs. Of D sleeps only those for the address space's lock (page faults,
- * mmap and its kin) are let pass, unless they wait for I/O.
+ * mmap and its kin) are let pass, unless they wait for I/O. So are those of an inline write for ext4's journal, which
+ * takes the file's new time and size: that is a wait for a disk, and known. Nothing but a worker for each write avoids
+ * it, as ext4 has no RWF_NOWAIT for writes. The log says how many there were when the loop ends.
  *
  * Whoever sleeps interruptibly waits for a lock, mostly of another thread for a few instructions: that is an error from
  * LOOP_WATCH_LOCK_MS on, without the time that the thread was ready to run and got no core. Where the kernel does not

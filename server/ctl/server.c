@@ -21,22 +21,6 @@ static void print_space(const json_t *space)
 		    table_bytes(total, get_number(space, "total_bytes")));
 }
 
-static void print_log(const json_t *write_log)
-{
-	char used[TABLE_TEXT], size[TABLE_TEXT], left[TABLE_TEXT];
-
-	if (get_number(write_log, "size_bytes"))
-		print_field("write log", "%s of %s, %lld writes",
-			    table_bytes(used, get_number(write_log, "used_bytes")),
-			    table_bytes(size, get_number(write_log, "size_bytes")),
-			    (long long)get_number(write_log, "writes"));
-	else
-		print_field("write log", "none: each write waits for the disk");
-	if (get_number(write_log, "left_bytes"))
-		print_field("", "%s for machines whose disks are not open",
-			    table_bytes(left, get_number(write_log, "left_bytes")));
-}
-
 /* "12 system, 3 data (4.0 GiB)": how many of each kind, and what they take beyond their images. */
 static void print_volumes(const json_t *volumes, const json_t *snapshots, const json_t *sharing)
 {
@@ -157,7 +141,6 @@ static void print_status(const struct ctl *ctl, const json_t *status)
 	print_volumes(json_object_get(status, "volumes"), json_object_get(status, "snapshots"),
 		      json_object_get(status, "sharing"));
 	print_space(json_object_get(status, "space"));
-	print_log(json_object_get(status, "write_log"));
 	json_array_foreach(json_object_get(status, "entries"), i, portal)
 		print_field(i ? "" : "entries", "%s: %s", get_text(portal, "name"), get_text(portal, "title"));
 	json_array_foreach(json_object_get(status, "templates"), i, portal)

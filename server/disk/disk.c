@@ -6,7 +6,6 @@
  * A request. Each of these may be skipped, none is entered twice:
  *
  *	NEW -----> HELD_BY_ORDER -----> HELD_BY_BUFFERS -----> ENGINE -----> SOON -----> LENT -----> OVER
- *	                                HELD_BY_LOG
  *
  *	NEW             -> HELD_BY_ORDER    hold from disk_submit: it conflicts with an earlier one
  *	NEW             -> HELD_BY_BUFFERS  hold from start_or_wait: a read, while the loop's buffers are full or others wait
@@ -14,10 +13,6 @@
  *	NEW             -> ENGINE           start from start_or_wait, called by disk_submit
  *	HELD_BY_ORDER   -> ENGINE           start from start_or_wait, called by start_held
  *	HELD_BY_BUFFERS -> ENGINE           start from wake_run: there is room
- *	NEW or held     -> HELD_BY_LOG      hold from start: the write log has to do something first (wlog_front.h)
- *	HELD_BY_LOG     -> ENGINE           start from disk_retry_log
- *	NEW or held     -> SOON             start: the write log answers
- *	held by those   -> SOON             disk_cancel
  *	NEW             -> SOON             soon_add from disk_submit: refused, nothing to do, or the disk closes
  *	ENGINE          -> SOON             soon_add from disk_complete_soon
  *	ENGINE          -> LENT, OVER       disk_complete, called by the engine; LENT: a read that succeeded
@@ -28,7 +23,7 @@
  *
  *	OPEN    -> CLOSING  disk_close: whatever is submitted from now on gets -ECANCELED
  *	CLOSING -> QUIET    close_if_quiet from disk_close, disk_complete or disk_release: in_flight is 0
- *	QUIET   -> (gone)   close_run, in a later turn, and when the write log has brought everything down: the engine's close
+ *	QUIET   -> (gone)   close_run, in a later turn: the engine's close
  *
  * Invariants, on the disk's loop:
  * 1. order_first..order_last are all requests that are not done, as submitted. One is handed to the engine only when it
@@ -122,8 +117,6 @@ static void close_run(struct loop_msg *msg)
 {
 	struct disk *disk = container_of(msg, struct disk, close_msg);
 
-	if (disk->front && !wlog_front_close(disk->front))
-		return;
 	disk->ops->close(disk, disk->closed, disk->closed_arg);
 }
 
@@ -169,47 +162,19 @@ static struct disk_request *first_without_buffers(const struct disk *disk)
 	return req;
 }
 
-static void hold(struct disk *disk, struct disk_request *req, enum disk_held why)
-{
-	if (req->held == DISK_HELD_NOT)
-		disk->held++;
-	req->held = why;
-	if (why == DISK_HELD_BY_LOG)
-		disk->held_by_log++;
-	if (why == DISK_HELD_BY_BUFFERS && disk->held_by_buffers++ == 0)
-		wait_append(env_loop_of(disk->env, disk->loop), disk);
-}
-
-/* The engine has it now, or the write log, which may also want it to wait. */
+/* The engine has it now. */
 static void start(struct disk *disk, struct disk_request *req)
 {
-	bool again = req->held == DISK_HELD_BY_LOG;
-	enum wlog_answer answer;
-
 	if (req->held != DISK_HELD_NOT)
 		disk->held--;
 	if (req->held == DISK_HELD_BY_BUFFERS)
 		disk->held_by_buffers--;
-	disk->held_by_log -= again;
 	req->held = DISK_HELD_NOT;
 	if (req->op == DISK_READ) {
 		env_loop_of(disk->env, disk->loop)->reserved_bytes += req->length;
 		req->reserved = true;
 	}
-	answer = disk->front ? wlog_front_submit(disk->front, req, again) : WLOG_PASS;
-	if (answer == WLOG_PASS)
-		disk->ops->submit(disk, req);
-	else if (answer == WLOG_WAIT)
-		hold(disk, req, DISK_HELD_BY_LOG);
-}
-
-void disk_retry_log(struct disk *disk)
-{
-	struct disk_request *req = disk->held_by_log ? disk->order_first : NULL;
-
-	for (; req; req = req->order_next)
-		if (req->held == DISK_HELD_BY_LOG)
-			start(disk, req);
+	disk->ops->submit(disk, req);
 }
 
 /* One read of each disk that waits, in turn, as long as there is room. */
@@ -266,6 +231,15 @@ static bool must_wait(const struct disk *disk, const struct disk_request *req)
 		if ((e->held != DISK_HELD_NOT || !disk->ops->orders) && conflict(e, req))
 			return true;
 	return false;
+}
+
+static void hold(struct disk *disk, struct disk_request *req, enum disk_held why)
+{
+	if (req->held == DISK_HELD_NOT)
+		disk->held++;
+	req->held = why;
+	if (why == DISK_HELD_BY_BUFFERS && disk->held_by_buffers++ == 0)
+		wait_append(env_loop_of(disk->env, disk->loop), disk);
 }
 
 /* It conflicts with nothing. */
@@ -345,7 +319,7 @@ void disk_submit(struct disk *disk, struct disk_request *req)
 	int err;
 
 	req->held = DISK_HELD_NOT;
-	req->reserved = req->internal = req->in_log = false;
+	req->reserved = false;
 	req->private = NULL;
 	if (req->op == DISK_READ) {
 		req->iov = NULL;
@@ -370,26 +344,13 @@ void disk_submit(struct disk *disk, struct disk_request *req)
 		start_or_wait(disk, req);
 }
 
-void disk_cancel(struct disk_request *req)
-{
-	struct disk *disk = req->disk;
-
-	/* A read that lacks buffers gets them when others have taken theirs: that waits for no disk. */
-	if (req->held != DISK_HELD_BY_ORDER && req->held != DISK_HELD_BY_LOG)
-		return;
-	disk->held--;
-	disk->held_by_log -= req->held == DISK_HELD_BY_LOG;
-	req->held = DISK_HELD_NOT;
-	soon_add(env_loop_of(disk->env, disk->loop), req, -ECANCELED);
-}
-
 void disk_complete(struct disk_request *req, int result)
 {
 	struct disk *disk = req->disk;
 	bool lent = req->op == DISK_READ && result == 0;
 
 	req->result = result;
-	if (!disk || req->internal) {
+	if (!disk) {
 		req->done(req);
 		return;
 	}
@@ -407,9 +368,7 @@ void disk_complete(struct disk_request *req, int result)
 
 void disk_release(struct disk *disk, struct disk_request *req)
 {
-	if (req->in_log)
-		wlog_front_release(req);
-	else if (req->length)
+	if (req->length)
 		disk->ops->release(disk, req);
 	unreserve(disk, req);
 	disk->in_flight--;

@@ -74,17 +74,8 @@ struct disk_request {
 	/* private to disk.c */
 	struct disk_request *order_next, *order_prev; /* all of a disk, as submitted */
 	struct disk_request *soon_next;
-	enum disk_held {
-		DISK_HELD_NOT,
-		DISK_HELD_BY_ORDER,
-		DISK_HELD_BY_BUFFERS,
-		DISK_HELD_BY_LOG
-	} held; /* from the engine */
+	enum disk_held { DISK_HELD_NOT, DISK_HELD_BY_ORDER, DISK_HELD_BY_BUFFERS } held; /* from the engine */
 	bool reserved;
-	/* private to wlog_*.c */
-	bool internal;	   /* one of its own: disk.c hands its answer on, and nothing else */
-	bool in_log;	   /* a read that is lent from there */
-	uint64_t log_mark; /* what it waits for */
 };
 
 /* What a disk tells its owner, unasked, on its loop; the owner logs it. text is for people, borrowed. */
@@ -111,13 +102,6 @@ struct disk_ops {
 	void (*submit)(struct disk *disk, struct disk_request *req);
 	void (*release)(struct disk *disk, struct disk_request *req);
 	void (*info)(const struct disk *disk, struct disk_info *info);
-	/*
-	 * Where writes may be acknowledged before the engine has them (wlog_front.h; else NULL, and struct disk has no
-	 * front). may_log: whether so many bytes, with all that the log has of the disk, are sure to find their place.
-	 * fail: something that was acknowledged did not find it, for good.
-	 */
-	bool (*may_log)(const struct disk *disk, uint64_t bytes);
-	void (*fail)(struct disk *disk, const char *what, int err);
 	/* All requests are done and released by then. Flushes, marks clean, frees the disk, then calls closed. */
 	void (*close)(struct disk *disk, void (*closed)(void *arg, int err), void *arg);
 };
@@ -130,8 +114,7 @@ struct disk {
 	bool read_only;
 	void (*on_event)(void *arg, enum disk_event event, const char *text);
 	void *event_arg;
-	struct wlog_front *front; /* or NULL */
-	unsigned in_flight;	  /* submitted and not done, plus lent and not released */
+	unsigned in_flight; /* submitted and not done, plus lent and not released */
 	bool closing;
 	/* a close that waits for in_flight to reach 0 */
 	void (*closed)(void *arg, int err);
@@ -139,9 +122,8 @@ struct disk {
 	/* private to disk.c */
 	struct disk_env *env;
 	struct disk_request *order_first, *order_last;
-	/* requests: all of the held, those that only lack memory, those that wait for the write log */
-	unsigned held, held_by_buffers, held_by_log;
-	struct disk *wait_next; /* others that wait for the loop's buffers */
+	unsigned held, held_by_buffers; /* requests: all of the held, and those that only lack memory */
+	struct disk *wait_next;		/* others that wait for the loop's buffers */
 	struct loop_msg close_msg;
 };
 
@@ -149,11 +131,6 @@ struct disk {
  * Checks, then hands on. A request that does not fit (range, alignment, read-only) fails in the next turn of the loop.
  */
 void disk_submit(struct disk *disk, struct disk_request *req);
-/*
- * For one that is submitted and not done: where it has only waited so far, it never happens, and is done with ECANCELED, in a
- * later turn. What the engine has goes on as if nothing were.
- */
-void disk_cancel(struct disk_request *req);
 /* Gives back what a read lent. Once for each READ that was done with result 0; not needed otherwise. */
 void disk_release(struct disk *disk, struct disk_request *req);
 void disk_get_info(const struct disk *disk, struct disk_info *info);
@@ -186,25 +163,6 @@ struct disk_cache_info {
 
 /* Any thread. All 0 where there is none. */
 void disk_env_cache_info(struct disk_env *env, struct disk_cache_info *info);
-
-/*
- * The write log (wlog.h): small writes are acknowledged into memory that outlives the process, files of `bytes` together in the
- * folder dir, which has to be on tmpfs; workers bring them to the disks behind. Start-up, before any disk is opened; once.
- * bytes 0: only what earlier processes have left there. 0, or -errno with the reason why there is none: then every write
- * is acknowledged when a worker has done it.
- */
-int disk_env_set_log(struct disk_env *env, const char *dir, uint64_t bytes, struct reason *reason);
-
-struct disk_log_info {
-	uint64_t size_bytes, used_bytes;
-	uint64_t left_bytes; /* of disks that are not open: what an earlier process, or a close, could not bring down */
-	uint64_t writes;     /* that were acknowledged from there since the start */
-};
-
-/* Any thread. All 0 where there is none. */
-void disk_env_log_info(struct disk_env *env, struct disk_log_info *info);
-/* Any thread: the file of that name is being deleted, and what the log has of it goes. */
-void disk_env_forget_log(struct disk_env *env, const char *path);
 
 struct read_trace;
 

@@ -19,7 +19,6 @@
 #include "base/reason.h"
 #include "disk/disk.h"
 #include "disk/file.h"
-#include "disk/wlog.h"
 
 /* ---- kinds of disk: disk_open_file hands on to one of these. how->path is copied. ---- */
 
@@ -38,8 +37,6 @@ void disk_init(struct disk *disk, struct disk_env *env, struct loop *loop, const
  * in one turn share one wake-up. From a callback of a file, disk_complete does it directly.
  */
 void disk_complete_soon(struct disk_request *req, int result);
-/* What the write log holds has changed: requests that wait for it are asked about again. */
-void disk_retry_log(struct disk *disk);
 /*
  * Tells the owner (disk->on_event), who logs it under the machine's name; logs where there is none. From a callback,
  * never from inside submit.
@@ -129,20 +126,8 @@ void disk_small_put(struct disk_env *env, struct loop *loop, void *memory);
 /* On loop: who may flush (flush_turn.h). */
 struct flush_turns *disk_env_flush_turns(struct disk_env *env, struct loop *loop);
 
-/* On loop: its part of the write log (wlog_front.h); NULL where there is none. */
-struct wlog_loop *disk_env_log(struct disk_env *env, const struct loop *loop);
-/* Start-up, no disk is open: a log that lies where host says. 0 or -errno; what was left there is taken over in any case. */
-int disk_env_use_log(struct disk_env *env, const struct wlog_host *host, uint64_t bytes);
-/* No disk is open; what was not brought down stays there. */
-void disk_env_drop_log(struct disk_env *env);
-/*
- * Any thread. What the log has of a disk, for who opens it (wlog_claim); back again. Whether it must have all
- * that there was (wlog_found), and that a disk was not closed properly (wlog_keep).
- */
-struct wlog_slots disk_env_claim_log(struct disk_env *env, uint64_t id, const char *path);
-void disk_env_return_log(struct disk_env *env, struct wlog_slots *slots);
-bool disk_env_found_log(struct disk_env *env, uint64_t id);
-void disk_env_keep_log(struct disk_env *env, uint64_t id);
+/* What the files of loop have dirty, on loop: dirty.h. */
+struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop);
 
 /* On loop: so many bytes of a file that is cached were in memory, or were not. */
 void disk_env_count_cache(struct disk_env *env, const struct loop *loop, bool hit, uint64_t bytes);

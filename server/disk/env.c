@@ -203,87 +203,14 @@ void disk_small_put(struct disk_env *env, struct loop *loop, void *memory)
 	free_list_put(&env_loop_of(env, loop)->small, memory, SMALL_KEPT);
 }
 
+struct dirty_budget *disk_env_dirty(struct disk_env *env, const struct loop *loop)
+{
+	return &env_loop_of(env, loop)->dirty;
+}
+
 struct flush_turns *disk_env_flush_turns(struct disk_env *env, struct loop *loop)
 {
 	return &env_loop_of(env, loop)->flush_turns;
-}
-
-/* ---- the write log ---- */
-
-struct wlog_loop *disk_env_log(struct disk_env *env, const struct loop *loop)
-{
-	return env->log ? &env_loop_of(env, loop)->log : NULL;
-}
-
-int disk_env_use_log(struct disk_env *env, const struct wlog_host *host, uint64_t bytes)
-{
-	struct loop **loops = calloc(env->loop_count, sizeof(*loops));
-	int err, loop_err = 0;
-
-	if (!loops)
-		return -ENOMEM;
-	for (unsigned i = 0; i < env->loop_count; i++)
-		loops[i] = env->loops[i].loop;
-	env->log_host = *host;
-	err = wlog_new(host, env, loops, env->loop_count, bytes, &env->log);
-	free(loops);
-	for (unsigned i = 0; env->log && i < env->loop_count && !loop_err; i++)
-		loop_err = wlog_loop_init(&env->loops[i].log, env->log, env->loops[i].loop, i);
-	if (loop_err)
-		disk_env_drop_log(env);
-	return loop_err ? loop_err : err;
-}
-
-void disk_env_drop_log(struct disk_env *env)
-{
-	for (unsigned i = 0; i < env->loop_count; i++)
-		wlog_loop_fini(&env->loops[i].log);
-	wlog_free(env->log);
-	env->log = NULL;
-	if (env->log_is_files)
-		wlog_files_free(&env->log_host);
-	env->log_is_files = false;
-}
-
-struct wlog_slots disk_env_claim_log(struct disk_env *env, uint64_t id, const char *path)
-{
-	return env->log ? wlog_claim(env->log, id, wlog_path_hash(path)) : (struct wlog_slots){ 0 };
-}
-
-void disk_env_return_log(struct disk_env *env, struct wlog_slots *slots)
-{
-	struct wlog_slot *slot = slots->first, *next;
-
-	for (; slot; slot = next) {
-		next = slot->next;
-		wlog_orphan(env->log, slot);
-	}
-	*slots = (struct wlog_slots){ 0 };
-}
-
-bool disk_env_found_log(struct disk_env *env, uint64_t id)
-{
-	return env->log && wlog_found(env->log, id);
-}
-
-void disk_env_keep_log(struct disk_env *env, uint64_t id)
-{
-	if (env->log)
-		wlog_keep(env->log, id);
-}
-
-void disk_env_log_info(struct disk_env *env, struct disk_log_info *info)
-{
-	struct wlog_info from;
-
-	wlog_get_info(env->log, &from);
-	*info = (struct disk_log_info){ from.size_bytes, from.used_bytes, from.orphan_bytes, from.written };
-}
-
-void disk_env_forget_log(struct disk_env *env, const char *path)
-{
-	if (env->log)
-		wlog_forget(env->log, wlog_path_hash(path));
 }
 
 /* ---- the golden cache ---- */

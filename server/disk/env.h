@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 
 #include "base/free_list.h"
+#include "disk/dirty.h"
 #include "disk/engine.h"
 #include "disk/flush_turn.h"
 #include "disk/hole_map.h"
-#include "disk/wlog_front.h"
 
 enum { ENV_CLASSES = 11 }; /* powers of two from 4 KiB to DISK_REQUEST_MAX */
 
@@ -32,7 +32,7 @@ struct env_loop {
 	/* Requests that complete in the next turn. */
 	struct disk_request *soon_first, **soon_last;
 	struct loop_msg soon_msg;
-	struct wlog_loop log;
+	struct dirty_budget dirty; /* of its files */
 	struct flush_turns flush_turns;
 	atomic_ullong cache_hit_bytes, cache_miss_bytes; /* written by its loop only */
 };
@@ -43,9 +43,6 @@ struct disk_env {
 	void *ops_arg;
 	void *zeroes;
 	struct golden_cache *cache; /* or NULL */
-	struct wlog *log;	    /* or NULL */
-	struct wlog_host log_host;
-	bool log_is_files;
 	struct hole_maps hole_maps;
 	char boot_id[40];
 	atomic_uint reads_waiting;

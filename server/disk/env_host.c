@@ -202,24 +202,11 @@ int disk_env_new(struct pool *pool, struct loop *const *loops, unsigned loop_cou
 		el->loop = loops[i];
 		el->wait_last = &el->wait_first;
 		el->soon_last = &el->soon_first;
+		dirty_budget_init(&el->dirty, made, loops[i], loop_count);
 		flush_turns_init(&el->flush_turns, (unsigned)max_u64(DISK_FLUSHES / loop_count, FLUSHES_MIN));
 	}
 	*env = made;
 	return 0;
-}
-
-int disk_env_set_log(struct disk_env *env, const char *dir, uint64_t bytes, struct reason *reason)
-{
-	struct wlog_host host = { 0 };
-	int err = wlog_files_new(dir, &host, reason);
-
-	if (err)
-		return err;
-	err = disk_env_use_log(env, &host, bytes);
-	env->log_is_files = env->log != NULL;
-	if (!env->log)
-		wlog_files_free(&host);
-	return err ? reason_refuse(reason, err, "%s has no room for it: %s", dir, strerror(-err)) : 0;
 }
 
 void disk_env_free(struct disk_env *env)
@@ -240,7 +227,6 @@ void disk_env_free(struct disk_env *env)
 		}
 		free_list_fini(&el->small);
 	}
-	disk_env_drop_log(env);
 	golden_cache_free(env->cache);
 	hole_maps_fini(&env->hole_maps);
 	munmap(env->zeroes, DISK_ZEROES_BYTES);

@@ -4,11 +4,12 @@
  *
  * Inline, because they cannot wait for a disk: reads that the page cache has (RWF_NOWAIT; not beside a punch, which
  * holds the lock that beginning to read takes, and a read begins with what the cache lacks) or that lie in a known
- * hole. A write may wait on any file system (for its journal, its quota, a block of the inode table, a thaw), so none is
- * done on the loop. The writes of one turn, and those that come while a worker writes, are one job for the next.
- *
- * What the file takes and what its file system has free is asked by the worker that changed it, so that the loop need
- * not ask: on some file systems that may wait, too.
+ * hole, and writes of whole pages (no read-modify-write) while the file has no punch, allocation or worker's write
+ * under way and no worker syncs it or writes it back (each holds the inode's lock or pins its pages), has been written
+ * to a moment ago (a write sets the file's time, so ext4 needs the block of the inode table, which it may have to read
+ * again after a while), while the file has less than FILE_DIRTY_MAX unsynced and all files of the loop together less
+ * than dirty.h grants. What goes beyond makes a worker start writing back: this file, or the one that has been dirty for
+ * longest.
  *
  * The kernel reports a failed writeback once per descriptor and forgets. So a failed sync sticks: every later one
  * fails too. Engines have one at a time under way (sync.h).
@@ -20,22 +21,23 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "disk/dirty.h"
 #include "disk/disk.h"
 #include "disk/engine.h"
 #include "disk/file_io.h"
 #include "disk/golden_cache.h"
 #include "disk/hole_map.h"
 
-/* What is written by one job: requests in the order in which they came, by next. */
-struct writes {
-	struct file_request *first, **last;
+enum {
+	FILE_DIRTY_MAX = 256 << 20, /* unsynced bytes beyond which writes go to workers */
+	FILE_WARM_MS = 5000,	    /* after a write, the file system still has in memory what a write needs */
 };
 
 struct real_file {
@@ -43,18 +45,27 @@ struct real_file {
 	struct disk_env *env;
 	int fd;
 	bool read_only, no_sync;
-	bool no_nowait;	   /* the file system has no RWF_NOWAIT */
-	uint64_t end;	   /* the size, with what we wrote since */
-	unsigned punching; /* at workers */
-	bool syncing;
-	int sync_error; /* sticks */
-	struct writes queued, running;
-	bool posted, writing; /* a turn's writes will go to a worker; some are there */
-	struct loop_msg write_msg;
-	struct pool_job write_job, close_job;
-	atomic_ullong allocated_bytes, room_bytes;
+	bool no_nowait;	     /* the file system has no RWF_NOWAIT */
+	uint64_t end;	     /* the size, with what we wrote since */
+	uint64_t written_ms; /* when the last write ended */
+	unsigned changing;   /* writes, punches, allocations at workers */
+	unsigned punching;   /* of them punches */
+	struct dirty dirty;  /* written, and neither synced nor written back */
+	uint64_t sync_bytes; /* dirty.bytes when the running sync or writeback began */
+	uint64_t writeback_bytes;
+	bool syncing, writing_back; /* at a worker, or on the way there or back */
+	atomic_bool at_pages;	    /* a worker's sync or writeback is in the kernel */
+	atomic_bool writing_now;    /* the loop's write is */
+	bool closed;		    /* and only the running writeback keeps it */
+	int sync_error;		    /* sticks */
 	struct pool_lane lane;
+	struct pool_job writeback_job, close_job;
 };
+
+static struct dirty_budget *budget_of(const struct real_file *f)
+{
+	return disk_env_dirty(f->env, f->file.loop);
+}
 
 static struct real_file *real_of(struct file *file)
 {
@@ -112,18 +123,170 @@ static bool real_read_now(struct file *file, uint64_t offset, const struct iovec
 	return true;
 }
 
+/*
+ * The loop's writes and a worker's sync keep out of each other's way: the loop does not wait, the worker does, for the length of one
+ * write into memory. Each says what it is about to do before it looks at what the other does, so not both go on.
+ */
+static bool write_may_begin(struct real_file *f)
+{
+	atomic_store(&f->writing_now, true);
+	if (!atomic_load(&f->at_pages))
+		return true;
+	atomic_store(&f->writing_now, false);
+	return false;
+}
+
+static void write_ends(struct real_file *f)
+{
+	atomic_store_explicit(&f->writing_now, false, memory_order_release);
+}
+
+/* On a worker. */
+static void pages_begin(struct real_file *f)
+{
+	atomic_store(&f->at_pages, true);
+	while (atomic_load(&f->writing_now))
+		sched_yield();
+}
+
+static void pages_end(struct real_file *f)
+{
+	atomic_store(&f->at_pages, false);
+}
+
+static void close_submit(struct real_file *f);
+
+/* On a worker. Waits for nothing, and leaves errors to be told by the next fdatasync. */
+static void start_writing_back(struct real_file *f)
+{
+	pages_begin(f);
+	sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	pages_end(f);
+}
+
+static void writeback_work(struct pool_job *job)
+{
+	start_writing_back(container_of(job, struct real_file, writeback_job));
+}
+
+static void writeback_done(struct pool_job *job)
+{
+	struct real_file *f = container_of(job, struct real_file, writeback_job);
+
+	f->writing_back = false;
+	dirty_settle(budget_of(f), &f->dirty, f->writeback_bytes);
+	if (f->closed)
+		close_submit(f);
+}
+
+static void writeback_start(struct real_file *f)
+{
+	f->writing_back = true;
+	f->writeback_bytes = f->dirty.bytes;
+	hand_to_worker(f, POOL_SYNC, &f->writeback_job,
+		       (struct pool_job){ .work = writeback_work, .done = writeback_done });
+}
+
+/* The loop's files have more dirty bytes than they should: the one that has been dirty for longest is written back. */
+static void writeback_oldest(const struct dirty_budget *budget)
+{
+	for (struct dirty *d = budget->oldest; d; d = d->newer) {
+		struct real_file *f = container_of(d, struct real_file, dirty);
+
+		if (!f->writing_back && !f->syncing) {
+			writeback_start(f);
+			return;
+		}
+	}
+}
+
+/*
+ * What can be counted as dirty when the file reaches to end: all that it has, and, while a sync or writeback goes on,
+ * which will take its part away, that much once more.
+ */
+static uint64_t most_dirty(const struct real_file *f, uint64_t end)
+{
+	return max_u64(f->end, end) + (f->syncing ? f->sync_bytes : 0) + (f->writing_back ? f->writeback_bytes : 0);
+}
+
+static void count_dirty(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	dirty_add(budget_of(f), &f->dirty, length, most_dirty(f, offset + length));
+}
+
+/* Whether that range may become dirty as well. Where not, something is written back, to make room. */
+static bool has_budget(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	struct dirty_budget *budget = budget_of(f);
+
+	if (min_u64(f->dirty.bytes + length, most_dirty(f, offset + length)) > FILE_DIRTY_MAX) {
+		if (!f->writing_back && !f->syncing)
+			writeback_start(f);
+		return false;
+	}
+	switch (dirty_grants(budget, length)) {
+	case DIRTY_GRANTED:
+		return true;
+	case DIRTY_FULL:
+		writeback_oldest(budget);
+		break;
+	case DIRTY_UNKNOWN:
+		break;
+	}
+	/* While another file is written back, or the kernel is asked, a little more is allowed. */
+	return !f->writing_back && budget->bytes + length <= budget->limit + budget->floor / 4;
+}
+
+static void note_written(struct real_file *f, uint64_t offset, uint64_t length)
+{
+	f->end = max_u64(f->end, offset + length);
+	f->written_ms = time_monotonic_ms();
+}
+
+static bool write_inline(struct file *file, enum file_io_kind kind, uint64_t offset, const struct iovec *iov,
+			 int iov_count, uint64_t length)
+{
+	struct real_file *f = real_of(file);
+	uint64_t moved;
+	int err;
+
+	if (f->read_only || f->changing)
+		return false;
+	if (offset % DISK_PHYSICAL_BYTES || length % DISK_PHYSICAL_BYTES || !has_budget(f, offset, length))
+		return false;
+	if (time_monotonic_ms() - f->written_ms > FILE_WARM_MS || !write_may_begin(f))
+		return false;
+	/* What was written before an error is dirty, too; the caller submits the whole, and a worker tells the error. */
+	count_dirty(f, offset, length);
+	err = file_io_move(f->fd, kind, offset, iov, iov_count, length, 0, &moved);
+	write_ends(f);
+	if (err)
+		return false;
+	note_written(f, offset, length);
+	return true;
+}
+
+static bool real_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+{
+	return write_inline(file, FILE_IO_WRITE, offset, iov, iov_count, length);
+}
+
+static bool real_overwrite_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			       uint64_t length)
+{
+	return write_inline(file, FILE_IO_OVERWRITE, offset, iov, iov_count, length);
+}
+
 /* ---- the rest ---- */
 
-/* On a worker, after it has changed the file. */
-static void look_at_space(struct real_file *f)
+static int sync_now(struct real_file *f)
 {
-	struct statvfs fs;
-	struct stat st;
+	int err;
 
-	if (!fstat(f->fd, &st))
-		atomic_store_explicit(&f->allocated_bytes, (uint64_t)st.st_blocks * 512, memory_order_relaxed);
-	if (!fstatvfs(f->fd, &fs))
-		atomic_store_explicit(&f->room_bytes, (uint64_t)fs.f_bavail * fs.f_frsize, memory_order_relaxed);
+	pages_begin(f);
+	err = file_io_sync(f->fd);
+	pages_end(f);
+	return err;
 }
 
 /* On a worker. */
@@ -137,7 +300,7 @@ static void request_do(struct real_file *f, struct file_request *req)
 		file_io_write(f->fd, req);
 		break;
 	case FILE_SYNC:
-		req->result = f->no_sync || f->read_only ? 0 : file_io_sync(f->fd);
+		req->result = f->no_sync || f->read_only ? 0 : sync_now(f);
 		break;
 	case FILE_PUNCH:
 		file_io_punch(f->fd, req);
@@ -157,7 +320,7 @@ static void request_note(struct real_file *f, const struct file_request *req)
 	if (req->op == FILE_SYNC && req->result && !f->sync_error)
 		f->sync_error = req->result;
 	if (req->op == FILE_WRITE && !req->result)
-		f->end = max_u64(f->end, req->offset + req->length);
+		note_written(f, req->offset, req->length);
 }
 
 static bool request_changes(const struct file_request *req)
@@ -170,8 +333,6 @@ static void request_work(struct pool_job *job)
 	struct file_request *req = container_of(job, struct file_request, job);
 
 	request_do(real_of(req->file), req);
-	if (request_changes(req))
-		look_at_space(real_of(req->file));
 }
 
 /* On a worker with more files to sync: the disk gets the writes of all of them at once, so each sync waits for less. */
@@ -179,8 +340,7 @@ static void sync_ahead(struct pool_job *job)
 {
 	struct file_request *req = container_of(job, struct file_request, job);
 
-	/* Waits for nothing, and leaves errors to be told by the fdatasync. */
-	sync_file_range(real_of(req->file)->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	start_writing_back(real_of(req->file));
 }
 
 static void request_done(struct pool_job *job)
@@ -188,13 +348,19 @@ static void request_done(struct pool_job *job)
 	struct file_request *req = container_of(job, struct file_request, job);
 	struct real_file *f = real_of(req->file);
 
+	if (request_changes(req))
+		f->changing--;
 	if (req->op == FILE_PUNCH)
 		f->punching--;
 	if (req->counted)
 		disk_env_note_read(f->env, -1);
+	if (req->op == FILE_WRITE)
+		count_dirty(f, req->offset, req->length);
 	request_note(f, req);
-	if (req->op == FILE_SYNC)
+	if (req->op == FILE_SYNC) {
 		f->syncing = false;
+		dirty_settle(budget_of(f), &f->dirty, f->sync_bytes);
+	}
 	req->done(req);
 }
 
@@ -206,71 +372,9 @@ static void sync_submit(struct real_file *f, struct file_request *req)
 	}
 	assert(!f->syncing);
 	f->syncing = true;
+	f->sync_bytes = f->dirty.bytes;
 	hand_to_worker(f, POOL_SYNC, &req->job,
 		       (struct pool_job){ .work = request_work, .ahead = sync_ahead, .done = request_done });
-}
-
-/* ---- writes ---- */
-
-static void writes_clear(struct writes *writes)
-{
-	writes->first = NULL;
-	writes->last = &writes->first;
-}
-
-static void write_work(struct pool_job *job)
-{
-	struct real_file *f = container_of(job, struct real_file, write_job);
-
-	for (struct file_request *req = f->running.first; req; req = req->next)
-		file_io_write(f->fd, req);
-	look_at_space(f);
-}
-
-static void write_soon(struct real_file *f);
-
-static void write_done(struct pool_job *job)
-{
-	struct real_file *f = container_of(job, struct real_file, write_job);
-	struct file_request *req = f->running.first, *next;
-
-	f->writing = false;
-	if (f->queued.first)
-		write_soon(f);
-	for (; req; req = next) {
-		next = req->next;
-		request_note(f, req);
-		/* The last one may close the file. */
-		req->done(req);
-	}
-}
-
-static void write_run(struct loop_msg *msg)
-{
-	struct real_file *f = container_of(msg, struct real_file, write_msg);
-
-	f->posted = false;
-	f->writing = true;
-	f->running = f->queued;
-	writes_clear(&f->queued);
-	hand_to_worker(f, POOL_WRITE, &f->write_job, (struct pool_job){ .work = write_work, .done = write_done });
-}
-
-static void write_soon(struct real_file *f)
-{
-	if (f->posted || f->writing)
-		return;
-	f->posted = true;
-	f->write_msg.run = write_run;
-	loop_post(f->file.loop, &f->write_msg);
-}
-
-static void write_submit(struct real_file *f, struct file_request *req)
-{
-	req->next = NULL;
-	*f->queued.last = req;
-	f->queued.last = &req->next;
-	write_soon(f);
 }
 
 static void real_submit(struct file *file, struct file_request *req)
@@ -287,11 +391,8 @@ static void real_submit(struct file *file, struct file_request *req)
 			complete_soon(f, req, -EROFS);
 			return;
 		}
+		f->changing++;
 		f->punching += req->op == FILE_PUNCH;
-		if (req->op == FILE_WRITE) {
-			write_submit(f, req);
-			return;
-		}
 	}
 	req->counted = req->op == FILE_READ && (!file->inode || file->inode != disk_env_read_ahead(f->env));
 	if (req->counted)
@@ -311,23 +412,15 @@ static int real_run(struct file *file, struct file_request *req)
 	}
 	request_do(f, req);
 	request_note(f, req);
-	if (request_changes(req))
-		look_at_space(f);
 	return req->result;
 }
 
 static uint64_t real_allocated_bytes(const struct file *file)
 {
 	const struct real_file *f = (const struct real_file *)(const void *)file;
+	struct stat st;
 
-	return atomic_load_explicit(&f->allocated_bytes, memory_order_relaxed);
-}
-
-static uint64_t real_room_bytes(const struct file *file)
-{
-	const struct real_file *f = (const struct real_file *)(const void *)file;
-
-	return atomic_load_explicit(&f->room_bytes, memory_order_relaxed);
+	return fstat(f->fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
 static void close_work(struct pool_job *job)
@@ -344,6 +437,9 @@ static void close_done(struct pool_job *job)
 
 static void close_submit(struct real_file *f)
 {
+	/* Not on the worker that opened it: there nothing is dirty yet. */
+	if (f->dirty.bytes)
+		dirty_settle(budget_of(f), &f->dirty, f->dirty.bytes);
 	f->close_job = (struct pool_job){ .work = close_work, .done = close_done };
 	disk_env_submit(f->env, POOL_SLOW, &f->close_job);
 }
@@ -357,15 +453,18 @@ static void real_close(struct file *file)
 	if (file->golden)
 		golden_image_put(file->golden);
 	hole_map_put(file->holes);
-	close_submit(f);
+	f->closed = true;
+	if (!f->writing_back)
+		close_submit(f);
 }
 
 static const struct file_ops real_ops = {
 	.submit = real_submit,
 	.read_now = real_read_now,
+	.write_now = real_write_now,
+	.overwrite_now = real_overwrite_now,
 	.is_hole = real_is_hole,
 	.allocated_bytes = real_allocated_bytes,
-	.room_bytes = real_room_bytes,
 	.close = real_close,
 	.run = real_run,
 };
@@ -383,7 +482,5 @@ struct file *file_new(struct disk_env *env, struct loop *loop, int fd, uint64_t 
 	f->read_only = read_only;
 	f->no_sync = no_sync;
 	f->end = size_bytes;
-	writes_clear(&f->queued);
-	look_at_space(f);
 	return &f->file;
 }

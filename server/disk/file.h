@@ -59,14 +59,17 @@ struct file_ops {
 	 * count as zeroes). The engine's fast path; false: submit it.
 	 */
 	bool (*read_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
+	/* Writes at once where that cannot wait for a disk (design.md, "Inline"): true when all of it was written. */
+	bool (*write_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length);
+	/* The same, with the hint that all of the range has been written before. */
+	bool (*overwrite_now)(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			      uint64_t length);
 	/*
 	 * True when the range lies wholly in a hole, or beyond the end (hole_map.h; false where not known). Only for
 	 * files opened read-only, which nobody changes.
 	 */
 	bool (*is_hole)(struct file *file, uint64_t offset, uint64_t length);
-	/* What it takes, and what its file system has free for us: as the worker saw it that changed the file last. */
 	uint64_t (*allocated_bytes)(const struct file *file);
-	uint64_t (*room_bytes)(const struct file *file);
 	/*
 	 * Nothing in flight; frees. Never blocks the loop (hands the descriptor to a worker), but the lock is free at
 	 * return. Also on the worker that opened it.

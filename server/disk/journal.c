@@ -206,12 +206,15 @@ static void write_done(struct file_request *io)
 	answer(j);
 }
 
-static void write_block(struct journal *j)
+/* true: done already. */
+static bool write_block(struct journal *j)
 {
 	uint64_t offset = (uint64_t)j->half * JOURNAL_HALF_BYTES +
 			  (uint64_t)((j->used - 1) / JOURNAL_BLOCK_ENTRIES) * JOURNAL_BLOCK_BYTES;
 
 	j->iov = (struct iovec){ j->block, JOURNAL_BLOCK_BYTES };
+	if (j->file->ops->write_now(j->file, offset, &j->iov, 1, JOURNAL_BLOCK_BYTES))
+		return true;
 	j->io = (struct file_request){
 		.op = FILE_WRITE,
 		.offset = offset,
@@ -223,6 +226,7 @@ static void write_block(struct journal *j)
 	};
 	j->writing = true;
 	j->file->ops->submit(j->file, &j->io);
+	return false;
 }
 
 /* Their maps are changed in memory, but their requests fail. */
@@ -251,8 +255,8 @@ static void poison(struct journal *j)
 		j->poisoned = true;
 		j->batch = 0;
 		put_entry(j, (struct wire_entry){ .count = be16_put(JOURNAL_POISON) });
-		write_block(j);
-		return;
+		if (!write_block(j))
+			return;
 	}
 	j->poison = NULL;
 	waiter->done(waiter, 0);
@@ -271,7 +275,8 @@ static void pump(struct journal *j)
 			swap_halves(j);
 		}
 		fill_block(j);
-		write_block(j);
+		if (write_block(j))
+			block_written(j, 0);
 	}
 	if (!j->writing && j->poison)
 		poison(j);

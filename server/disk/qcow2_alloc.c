@@ -46,6 +46,10 @@ static int grow(struct qcow2 *q, uint64_t need, struct qcow2_waiter *waiter)
 	if (q->growing)
 		return qcow2_wait(&q->grow_waiters, waiter);
 	q->grow_iov = (struct iovec){ disk_env_zeroes(q->disk.env), QCOW2_PIECE_BYTES };
+	if (q->file->ops->write_now(q->file, end - QCOW2_PIECE_BYTES, &q->grow_iov, 1, QCOW2_PIECE_BYTES)) {
+		grown(q, end);
+		return 0;
+	}
 	q->growing = true;
 	q->grow_io = (struct file_request){
 		.op = FILE_WRITE,
@@ -130,11 +134,7 @@ int qcow2_alloc_cluster(struct qcow2 *q, struct qcow2_waiter *waiter, uint64_t *
 
 int qcow2_check_quota(struct qcow2 *q, uint64_t bytes)
 {
-	/* What the write log has acknowledged has its place already. */
-	uint64_t logged = (uint64_t)q->front.count * WLOG_PAGE_BYTES;
-
-	if (!q->quota_bytes ||
-	    q->file->ops->allocated_bytes(q->file) + q->promised_bytes + logged + bytes <= q->quota_bytes)
+	if (!q->quota_bytes || q->file->ops->allocated_bytes(q->file) + q->promised_bytes + bytes <= q->quota_bytes)
 		return 0;
 	return -ENOSPC;
 }

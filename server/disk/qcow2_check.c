@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/secret.h"
 #include "base/util.h"
 #include "disk/disk.h"
 #include "disk/engine.h"
@@ -66,7 +65,7 @@ int qcow2_read_info(const char *path, struct qcow2_info *info, struct reason *re
 	*info = (struct qcow2_info){
 		.size_bytes = header->size_bytes,
 		.allocated_bytes = (uint64_t)st.st_blocks * 512,
-		.clean = !(header->flags & QCOW2_MARKS_IN_USE) && !header->torn,
+		.clean = !(header->flags & QCOW2_MARK_JOURNAL) && !header->torn,
 		.generation = header->generation,
 	};
 	snprintf(info->backing, sizeof(info->backing), "%s", header->backing);
@@ -81,7 +80,7 @@ out:
 
 int qcow2_refuse_open(struct qcow2_meta *m)
 {
-	if (!m->header.ours || !(m->header.flags & QCOW2_MARKS_IN_USE))
+	if (!m->header.ours || !(m->header.flags & QCOW2_MARK_JOURNAL))
 		return 0;
 	return reason_refuse(&m->reason, -EBUSY, "%.150s was not closed properly; open it once, which recovers it",
 			     m->path);
@@ -143,7 +142,7 @@ static int grow(struct qcow2_meta *m, uint64_t size_bytes)
 	} else {
 		/* Another program wrote to it, and may have left anything; the journal, if there was one, is void. */
 		err = qcow2_meta_mend(m, size_bytes, &reclaimed);
-		if (h->torn || h->flags & QCOW2_MARKS_IN_USE)
+		if (h->torn || h->flags & QCOW2_MARK_JOURNAL)
 			h->flags = QCOW2_MARK_INTERRUPTED;
 		h->free_hint = 0;
 	}
@@ -193,8 +192,6 @@ static int give_up(struct qcow2_meta *m)
 	if (err)
 		return err;
 	m->header.flags = QCOW2_MARK_INTERRUPTED;
-	/* What the write log has is given up, too. */
-	secret_bytes(&m->header.generation, sizeof(m->header.generation));
 	m->header.incompatible &= ~QCOW2_INCOMPAT_DIRTY;
 	m->header.free_hint = qcow2_meta_first_free(m);
 	err = qcow2_meta_write_header(m);

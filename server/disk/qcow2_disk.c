@@ -40,8 +40,6 @@ static void submit_flush(struct qcow2 *q, struct disk_request *req)
 
 /* ---- the operations ---- */
 
-enum { LOG_SPARE_BYTES = 1 << 20 };
-
 static void disk_qcow2_submit(struct disk *disk, struct disk_request *req)
 {
 	struct qcow2 *q = qcow2_of(disk);
@@ -79,28 +77,6 @@ static void disk_qcow2_info(const struct disk *disk, struct disk_info *info)
 	info->failed = q->failed;
 }
 
-/*
- * A change of a map may take as much as the page itself; and others fill the file system, too, while nobody looks. So twice
- * of all that the log may hold has to be free.
- */
-static bool disk_qcow2_may_log(const struct disk *disk, uint64_t bytes)
-{
-	const struct qcow2 *q = container_of(disk, struct qcow2, disk);
-
-	if (q->begun != QCOW2_BEGUN || q->failed || q->full)
-		return false;
-	if (q->file->ops->room_bytes(q->file) < 2 * wlog_size(q->front.shared->wlog) + LOG_SPARE_BYTES)
-		return false;
-	return !q->quota_bytes ||
-	       q->file->ops->allocated_bytes(q->file) + q->promised_bytes + 2 * bytes + LOG_SPARE_BYTES <=
-		       q->quota_bytes;
-}
-
-static void disk_qcow2_fail(struct disk *disk, const char *what, int err)
-{
-	qcow2_fail(qcow2_of(disk), what, err);
-}
-
 static void disk_qcow2_close(struct disk *disk, void (*closed)(void *arg, int err), void *arg)
 {
 	qcow2_close(qcow2_of(disk), closed, arg);
@@ -112,7 +88,5 @@ const struct disk_ops qcow2_ops = {
 	.submit = disk_qcow2_submit,
 	.release = disk_qcow2_release,
 	.info = disk_qcow2_info,
-	.may_log = disk_qcow2_may_log,
-	.fail = disk_qcow2_fail,
 	.close = disk_qcow2_close,
 };

@@ -29,7 +29,6 @@
 #include "disk/qcow2_format.h"
 #include "disk/qcow2_header.h"
 #include "disk/sync.h"
-#include "disk/wlog_front.h"
 
 enum {
 	QCOW2_WAIT = 1,		     /* see above; errors are negative */
@@ -229,7 +228,6 @@ struct qcow2_writer {
 	/* private */
 	struct qcow2_waiter waiter;
 	int step;
-	bool down; /* from the write log, which has seen to the quota */
 	uint64_t at;
 	uint64_t promised; /* bytes */
 	struct qcow2_piece *pinned[2];
@@ -386,7 +384,6 @@ struct qcow2_flushing {
 
 struct qcow2 {
 	struct disk disk;
-	struct wlog_front front; /* of the write log, where there is one */
 	unsigned layer_count;
 	struct qcow2_layer layers[DISK_CHAIN_MAX]; /* 0 is the child */
 	struct file *file;			   /* of the child */
@@ -451,7 +448,6 @@ struct qcow2 {
 	int job_result;
 	struct journal *job_journal;
 	uint32_t old_flags; /* before the beginning */
-	uint64_t old_generation, next_generation;
 	struct file_request mark_io;
 	struct iovec mark_iov;
 	char *journal_path;

@@ -227,6 +227,8 @@ static void write_done(struct file_request *io)
 static void write_piece(struct qcow2 *q, struct file_request *io, struct iovec *iov, uint8_t *data, uint64_t offset)
 {
 	*iov = (struct iovec){ data, QCOW2_PIECE_BYTES };
+	if (q->file->ops->write_now(q->file, offset, iov, 1, QCOW2_PIECE_BYTES))
+		return;
 	*io = (struct file_request){
 		.op = FILE_WRITE,
 		.offset = offset,

@@ -115,23 +115,7 @@ enum {
 	QCOW2_MARK_UNSYNCED = 2,    /* acknowledged bytes may live only in the page cache of the host's boot_id */
 	QCOW2_MARK_INTERRUPTED = 4, /* acknowledged bytes were lost, and nothing was written since */
 	QCOW2_MARK_LEAKS = 8,	    /* clusters could not be given back */
-	QCOW2_MARK_LOGGED = 16,	    /* the write log of that boot_id may hold acknowledged bytes (wlog.h) */
-	QCOW2_MARKS_IN_USE = QCOW2_MARK_JOURNAL | QCOW2_MARK_LOGGED,
 };
-
-/*
- * Under which id the write log has what belongs to a file of that generation. It stays the same while the log has something
- * of it that an earlier process left there, and is new at each other beginning, so that no copy of a file shares it.
- */
-static inline uint64_t qcow2_log_id(uint64_t generation)
-{
-	return generation >> 16;
-}
-
-static inline uint64_t qcow2_next_generation(uint64_t generation)
-{
-	return generation >> 16 << 16 | ((generation + 1) & 0xffff);
-}
 
 struct qcow2_wire_l2 {
 	struct be64 descriptor; /* host cluster offset, QCOW2_COPIED */

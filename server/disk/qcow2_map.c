@@ -317,11 +317,17 @@ static void reserve_done(struct file_request *io)
 /* Zeroes over zeroes: nothing changes, but the file system has allocated the block. */
 int qcow2_piece_reserve(struct qcow2_piece *piece, struct qcow2_waiter *waiter)
 {
+	struct file *file = piece->owner->file;
+
 	if (piece->reserved)
 		return 0;
 	if (piece->busy)
 		return qcow2_wait(&piece->waiters, waiter);
 	piece->iov = (struct iovec){ (void *)zero_piece, QCOW2_PIECE_BYTES };
+	if (file->ops->write_now(file, qcow2_piece_offset(piece), &piece->iov, 1, QCOW2_PIECE_BYTES)) {
+		piece->reserved = true;
+		return 0;
+	}
 	qcow2_wait(&piece->waiters, waiter);
 	piece_submit(piece, FILE_WRITE, reserve_done);
 	return QCOW2_WAIT;

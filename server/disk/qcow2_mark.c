@@ -49,7 +49,6 @@ static void sync_submit(struct qcow2 *q, struct file_request *io, void (*done)(s
 static void begin_end(struct qcow2 *q, int err)
 {
 	q->begun = err ? QCOW2_CLEAN : QCOW2_BEGUN;
-	q->front.id = qcow2_log_id(q->header.generation);
 	qcow2_wake(&q->begin_waiters, err);
 }
 
@@ -84,7 +83,7 @@ static void begin_marked(struct file_request *io)
 	 * The file may have the new marks or the old ones. The next try makes a journal of the same generation, and a
 	 * close writes marks in any case, because these say UNSYNCED.
 	 */
-	q->header.generation = q->old_generation;
+	q->header.generation--;
 	q->header.flags |= q->old_flags & QCOW2_MARK_INTERRUPTED;
 	/* Where a sync has failed meanwhile the journal is told so, and nobody begins again. */
 	if (!q->failed) {
@@ -101,8 +100,8 @@ static void begin_work(struct pool_job *job)
 					     .failed = qcow2_journal_failed,
 					     .arg = q };
 
-	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral, q->next_generation,
-				       &owner, &q->job_journal);
+	q->job_result = journal_create(q->disk.env, q->disk.loop, q->journal_path, q->ephemeral,
+				       q->header.generation + 1, &owner, &q->job_journal);
 }
 
 static void begin_made(struct pool_job *job)
@@ -117,11 +116,8 @@ static void begin_made(struct pool_job *job)
 	}
 	q->journal = q->job_journal;
 	q->old_flags = header->flags;
-	q->old_generation = header->generation;
-	header->generation = q->next_generation;
+	header->generation++;
 	header->flags = QCOW2_MARK_JOURNAL | QCOW2_MARK_UNSYNCED;
-	if (q->disk.front && (q->front.shared->area || q->front.count))
-		header->flags |= QCOW2_MARK_LOGGED;
 	header->free_hint = 0;
 	memset(header->boot_id, 0, sizeof(header->boot_id));
 	strncpy(header->boot_id, disk_env_boot_id(q->disk.env), sizeof(header->boot_id) - 1);
@@ -175,8 +171,6 @@ static void close_end(struct qcow2 *q, int err)
 	void (*closed)(void *arg, int err) = q->closed;
 	void *arg = q->closed_arg;
 
-	if (err)
-		disk_env_keep_log(q->disk.env, qcow2_log_id(q->header.generation));
 	qcow2_free(q);
 	closed(arg, err);
 }
@@ -273,8 +267,7 @@ static void close_run(struct loop_msg *msg)
 		close_end(q, err);
 		return;
 	}
-	if (q->begun != QCOW2_BEGUN &&
-	    !(header->flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_LEAKS | QCOW2_MARK_LOGGED))) {
+	if (q->begun != QCOW2_BEGUN && !(header->flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_LEAKS))) {
 		/* The marks may be those of a process that died before it synced them. */
 		sync_submit(q, &q->mark_io, close_synced);
 		return;
@@ -300,8 +293,6 @@ void qcow2_close(struct qcow2 *q, void (*closed)(void *arg, int err), void *arg)
 	q->closed = closed;
 	q->closed_arg = arg;
 	qcow2_reap_closing(q);
-	/* What the write log could not bring down: as if it had been killed. */
-	q->close_error = q->front.left_error;
 	q->close_waiter = (struct qcow2_waiter){ .run = close_again };
 	close_again(&q->close_waiter);
 }

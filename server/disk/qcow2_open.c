@@ -22,7 +22,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/secret.h"
 #include "disk/read_trace.h"
 #include "disk/qcow2_engine.h"
 #include "disk/qcow2_meta.h"
@@ -37,8 +36,6 @@ struct opening {
 	void (*opened)(void *arg, const struct disk_opened *result);
 	void *arg;
 	struct disk_opened result;
-	struct wlog_slots slots; /* what the write log has of it */
-	bool log_lost;		 /* it should have something, perhaps, and is not there any more */
 	char path[];
 };
 
@@ -79,30 +76,11 @@ static enum journal_state journal_state(const struct opening *o, const struct qc
 
 static bool is_interrupted(const struct opening *o, const struct qcow2_header *h)
 {
-	if (h->torn || h->flags & QCOW2_MARK_INTERRUPTED || o->log_lost)
+	if (h->torn || h->flags & QCOW2_MARK_INTERRUPTED)
 		return true;
 	if (h->flags & QCOW2_MARK_JOURNAL && !h->ours)
 		return true;
 	return h->flags & QCOW2_MARK_UNSYNCED && !same_boot(o, h);
-}
-
-/*
- * What the write log has of the child is valid as long as its journal would be: this boot of the host, and nobody else has
- * written since.
- */
-static void claim_log(struct opening *o, const struct qcow2_header *h)
-{
-	bool valid = h->ours && !h->torn && same_boot(o, h);
-
-	o->slots = disk_env_claim_log(o->env, qcow2_log_id(h->generation), o->how.path);
-	if (!valid && o->slots.count)
-		wlog_discard(&o->slots);
-	o->log_lost = valid && h->flags & QCOW2_MARK_LOGGED && !o->slots.count &&
-		      !disk_env_found_log(o->env, qcow2_log_id(h->generation));
-	if (o->log_lost)
-		log_error("%s: the write log that it was used with is not there any more (the runtime directory was "
-			  "emptied?): what it held is lost",
-			  o->how.path);
 }
 
 /* The journal over the maps, in memory. *poisoned: a sync had failed. */
@@ -153,9 +131,7 @@ static int recover(struct opening *o, struct qcow2_meta *m, enum journal_state s
 		return refuse(o, err, m->reason.text);
 	if (reclaimed)
 		log_info("%s: %llu clusters that were lost are given back", o->how.path, (unsigned long long)reclaimed);
-	h->flags &= ~(uint32_t)(QCOW2_MARKS_IN_USE | QCOW2_MARK_LEAKS);
-	if (o->slots.count)
-		h->flags |= QCOW2_MARK_LOGGED;
+	h->flags &= ~(uint32_t)(QCOW2_MARK_JOURNAL | QCOW2_MARK_LEAKS);
 	/* Nothing is unsynced any more: mending has synced it, or it was lost with the host. */
 	if (o->result.interrupted)
 		h->flags = QCOW2_MARK_INTERRUPTED;
@@ -178,7 +154,6 @@ static int settle_child(struct opening *o, struct qcow2_meta *m)
 	struct qcow2_header *h = &m->header;
 	enum journal_state state = journal_state(o, h);
 
-	claim_log(o, h);
 	o->result.interrupted = is_interrupted(o, h);
 	if (state == JOURNAL_NONE && h->ours && !(h->incompatible & QCOW2_INCOMPAT_DIRTY) &&
 	    !(h->flags & QCOW2_MARK_LEAKS) && m->block_count >= qcow2_refcount_blocks(h->size_bytes) &&
@@ -214,7 +189,7 @@ static int load_qcow2(struct opening *o, struct qcow2_layer *layer, bool child)
 		refuse(o, err, m.reason.text);
 	if (!err && child && !o->how.read_only)
 		err = settle_child(o, &m);
-	else if (!err && m.header.ours && m.header.flags & QCOW2_MARKS_IN_USE)
+	else if (!err && m.header.ours && m.header.flags & QCOW2_MARK_JOURNAL)
 		err = refuse_path(o, -EUCLEAN, layer->path,
 				  "was not closed properly; open it once for writing, which recovers it");
 	else if (!err && child)
@@ -331,7 +306,6 @@ static void opening_work(struct pool_job *job)
 	int err = open_chain(o);
 
 	if (err) {
-		disk_env_return_log(o->env, &o->slots);
 		if (!q->layer_count)
 			q->layer_count = 1;
 		qcow2_free(q);
@@ -344,11 +318,6 @@ static void opening_work(struct pool_job *job)
 	syncs_init(&q->syncs, q->file);
 	q->unsynced = q->header.flags & (QCOW2_MARK_UNSYNCED | QCOW2_MARK_INTERRUPTED);
 	q->ephemeral = o->how.ephemeral;
-	q->next_generation = qcow2_next_generation(q->header.generation);
-	if (!o->slots.count) {
-		secret_bytes(&q->next_generation, sizeof(q->next_generation));
-		q->next_generation &= ~(uint64_t)0xffff;
-	}
 	q->quota_bytes = o->how.quota_bytes;
 	qcow2_waiters_init(&q->table_waiters);
 	qcow2_waiters_init(&q->grow_waiters);
@@ -371,12 +340,6 @@ static void opening_done(struct pool_job *job)
 		/* Of a raw file only: there the bytes lie where the machine reads them. */
 		if (o->how.trace && o->q->layer_count == 2 && o->q->layers[1].raw)
 			o->q->trace = read_trace_ref(o->how.trace);
-		if (!o->how.read_only && disk_env_log(o->env, o->loop)) {
-			wlog_front_open(&o->q->front, &o->q->disk, disk_env_log(o->env, o->loop),
-					qcow2_log_id(o->q->header.generation), wlog_path_hash(o->path), o->slots,
-					o->q->failed);
-			o->q->disk.front = &o->q->front;
-		}
 		qcow2_reap(o->q);
 		o->result.disk = &o->q->disk;
 	}

@@ -170,7 +170,7 @@ static int map_cluster(struct qcow2_writer *w, uint64_t cluster)
 	if (err || !(mask & ~entry.alloc))
 		return err;
 	bytes = (uint64_t)__builtin_popcount(mask & ~entry.alloc) * QCOW2_SUBCLUSTER_BYTES;
-	err = w->down ? 0 : qcow2_check_quota(q, bytes);
+	err = qcow2_check_quota(q, bytes);
 	if (err)
 		return err;
 	if (entry.host) {
@@ -362,6 +362,11 @@ static int cut(const struct qcow2_writer *w, uint64_t skip, uint64_t length, str
 static void submit_run(struct qcow2_writer *w, struct file_request *io, const struct run *run, const struct iovec *iov,
 		       int iov_count)
 {
+	struct file *file = w->q->file;
+	const struct file_ops *ops = file->ops;
+
+	if ((run->written ? ops->overwrite_now : ops->write_now)(file, run->host, iov, iov_count, run->length))
+		return;
 	*io = (struct file_request){
 		.op = FILE_WRITE,
 		.offset = run->host,
@@ -373,7 +378,7 @@ static void submit_run(struct qcow2_writer *w, struct file_request *io, const st
 		.user = w,
 	};
 	w->pending++;
-	w->q->file->ops->submit(w->q->file, io);
+	ops->submit(file, io);
 }
 
 static int submit_data(struct qcow2_writer *w)
@@ -541,7 +546,6 @@ static void write_granted(struct qcow2_hold *hold)
 
 	if (req->allocate)
 		r->writer.step = STEP_BEGIN;
-	r->writer.down = req->internal;
 	qcow2_writer_start(&r->writer, r->q, req->offset, req->length, req->iov, req->iov_count, write_done);
 }
 

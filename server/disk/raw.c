@@ -155,6 +155,17 @@ static void submit_change(struct raw_disk *raw, struct raw_request *r)
 	struct disk_request *req = r->req;
 	const struct file_ops *ops = raw->file->ops;
 
+	if (req->op == DISK_WRITE && ops->write_now(raw->file, req->offset, req->iov, req->iov_count, req->length)) {
+		raw->no_space = false;
+		if (req->fua) {
+			submit_sync(raw, r);
+			return;
+		}
+		req->private = NULL;
+		free(r);
+		disk_complete_soon(req, 0);
+		return;
+	}
 	/* A hole is how a raw file says zeroes, whether they should stay allocated or not. */
 	r->file.op = req->op == DISK_WRITE ? FILE_WRITE : FILE_PUNCH;
 	r->file.iov = req->iov;

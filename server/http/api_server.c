@@ -150,18 +150,6 @@ static void add_counts(json_t *status, const struct counts_job *counts, const js
 	json_object_set_new(status, "enrol", json_string(policy_enrol_name(counts->policy.enrol)));
 }
 
-static void add_log(struct http *http, json_t *status)
-{
-	struct disk_log_info info = { 0 };
-
-	if (http->config.disk_env)
-		disk_env_log_info(http->config.disk_env, &info);
-	json_object_set_new(status, "write_log",
-			    json_pack("{s:I, s:I, s:I, s:I}", "size_bytes", (json_int_t)info.size_bytes, "used_bytes",
-				      (json_int_t)info.used_bytes, "left_bytes", (json_int_t)info.left_bytes, "writes",
-				      (json_int_t)info.writes));
-}
-
 static void add_warning(void *arg, const char *text)
 {
 	json_array_append_new(arg, http_text_json(text));
@@ -205,7 +193,6 @@ void handle_status(struct request *request)
 			    json_integer((json_int_t)((time_monotonic_ms() - http->started_ms) / 1000)));
 	json_object_set_new(status, "http", json_string(http->listeners[0].address));
 	add_counts(status, &counts, machines, &space);
-	add_log(http, status);
 	add_site(http, status);
 	add_warnings(http, status);
 	json_decref(machines);

@@ -136,20 +136,6 @@ static void write_cache(struct buf *out, struct disk_env *env)
 		(unsigned long long)info.hit_bytes, (unsigned long long)info.miss_bytes);
 }
 
-static void write_log_metrics(struct buf *out, struct disk_env *env)
-{
-	struct disk_log_info info;
-
-	if (!env)
-		return;
-	disk_env_log_info(env, &info);
-	gauge(out, "write_log_size_bytes", "Memory for small writes on their way to the disks.", info.size_bytes);
-	gauge(out, "write_log_used_bytes", "What of it is used.", info.used_bytes);
-	gauge(out, "write_log_left_bytes", "Acknowledged writes for disks that are not open.", info.left_bytes);
-	head(out, "write_log_writes_total", "counter", "Writes that were acknowledged from the write log.");
-	buf_printf(out, "sanbootd_write_log_writes_total %llu\n", (unsigned long long)info.writes);
-}
-
 static void write_http(struct buf *out, struct http *http)
 {
 	unsigned streams;
@@ -197,7 +183,6 @@ static void measure(struct request *request)
 	write_space(out, http, &metrics.policy);
 	write_boots(out, http);
 	write_cache(out, http->config.disk_env);
-	write_log_metrics(out, http->config.disk_env);
 	head(out, "readahead_bytes_total", "counter",
 	     "Bytes of golden images read from the disk before machines asked for them.");
 	buf_printf(out, "sanbootd_readahead_bytes_total %llu\n",

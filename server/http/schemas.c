@@ -127,12 +127,6 @@ static const struct schema sharing = {
 	MEMBERS(M("full_copies_bytes", NUMBER), M("stored_bytes", NUMBER), M("saved_bytes", NUMBER),
 		M("saved_percent", NUMBER)),
 };
-static const struct schema write_log = {
-	.name = "WriteLog",
-	MEMBERS(M("size_bytes", NUMBER, .help = "0: there is none"), M("used_bytes", NUMBER),
-		M("left_bytes", NUMBER, .help = "of disks that are not open"),
-		M("writes", NUMBER, .help = "acknowledged from there since the start")),
-};
 static const struct schema boot_entry = {
 	.name = "Entry", MEMBERS(M("name", TEXT), M("title", TEXT), M("menu", BOOL, .help = "is it in the menu?"))
 };
@@ -145,8 +139,8 @@ const struct schema schema_status = {
 		M("machines", OBJECT, .of = &machine_counts), M("waiting", NUMBER),
 		M("images", OBJECT, .of = &image_counts), M("space", OBJECT, .of = &space),
 		M("volumes", MAP, .of = &volume_use, .help = "by kind"), M("snapshots", OBJECT, .of = &volume_use),
-		M("sharing", OBJECT, .of = &sharing), M("write_log", OBJECT, .of = &write_log), M("enrol", TEXT),
-		M("entries", LIST, .of = &boot_entry), M("templates", LIST),
+		M("sharing", OBJECT, .of = &sharing), M("enrol", TEXT), M("entries", LIST, .of = &boot_entry),
+		M("templates", LIST),
 		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why"),
 		M("warnings", LIST, .help = "what is wrong with where the state directory is")),
 };

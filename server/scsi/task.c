@@ -217,11 +217,9 @@ void scsi_task_abort(struct scsi_task *task)
 		return;
 	st->aborted = true;
 	scsi_target_enter(target);
-	/* One that runs has a request or a save under way, and ends with it; a request that has only waited so far ends soon. */
+	/* One that runs has a request or a save under way, and ends with it. */
 	if (st->phase != TASK_RUNNING || st->waits_for_aborts)
 		task_end(st);
-	else
-		disk_cancel(&st->req);
 	scsi_target_leave(target);
 }
 

@@ -75,8 +75,7 @@ struct store {
 	bool stopped; /* store_stop */
 	struct pool *pool;
 	struct inventory *inventory;
-	struct disk_env *disk_env; /* NULL: no write log to tell of files that go */
-	atomic_bool closing;	   /* jobs end early */
+	atomic_bool closing; /* jobs end early */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t changed;

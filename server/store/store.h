@@ -196,8 +196,6 @@ void store_get_read_set_info(const struct store *store, const struct image_versi
 
 /* ---- volumes: each call goes to the backend that keeps the volume (backend.h) ---- */
 
-/* Start-up: whose write log forgets what it has of an object that is removed. */
-void store_use_disks(struct store *store, struct disk_env *disk_env);
 /* What keeps new volumes where nobody says otherwise. */
 const char *store_default_backend(const struct store *store);
 /*

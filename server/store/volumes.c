@@ -41,11 +41,6 @@ static const struct store_backend *backend_of(const struct store *store, const s
 	return backend;
 }
 
-void store_use_disks(struct store *store, struct disk_env *disk_env)
-{
-	store->disk_env = disk_env;
-}
-
 const char *store_default_backend(const struct store *store)
 {
 	return store->backends[0]->name;

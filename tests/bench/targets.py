@@ -106,7 +106,7 @@ class Sanbootd(Target):
 
     def __init__(self, directory, golden, machines, auth="none"):
         super().__init__(directory)
-        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir="/dev/shm")  # the write log is in memory; short: a socket's path has at most 107 bytes
+        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir="/tmp")      # short: a socket's path has at most 107 bytes
         self.state = os.path.join(self.dir, "state")
         os.mkdir(self.state)
         self.begin()

@@ -23,7 +23,6 @@ import wakeups  # noqa: F401: for who imports this
 MODE = os.environ.get("MODE", "release")
 BUILD = os.environ.get("SANBOOTD_BUILD", os.path.join(TOP, "build", MODE))
 DISK_BYTES = 64 << 20
-RUNTIME = "/dev/shm" if os.path.isdir("/dev/shm") else "/tmp"       # in memory, as /run is: the write log lies there
 
 
 def golden_blocks(lba, count):
@@ -50,13 +49,13 @@ class Machine:
 
 class Sanbootd:
     """Machines are made under auth=none, access=many: whoever reaches the portal may open their disks. where: the directory for its own;
-    data_bytes: the first ones of the golden image, whose every block says where it is; state: a state directory elsewhere."""
+    data_bytes: the first ones of the golden image, whose every block says where it is."""
 
-    def __init__(self, auth="none", extra=(), where=None, data_bytes=4 << 20, state=None):
+    def __init__(self, auth="none", extra=(), where=None, data_bytes=4 << 20):
         self.dir = tempfile.mkdtemp(prefix="sanbootd-conformance-", dir=where)
-        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir=RUNTIME)     # short: a socket's path has at most 107 bytes
+        self.runtime = tempfile.TemporaryDirectory(prefix="sanbootd-run-", dir="/tmp")      # short: a socket's path has at most 107 bytes
         self.machines = 0
-        self.argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", state or self.dir + "/state", "--runtime-dir", self.runtime.name,
+        self.argv = [os.path.join(BUILD, "sanbootd"), "--state-dir", self.dir + "/state", "--runtime-dir", self.runtime.name,
                 "--http", "127.0.0.1:0", "--iscsi", "127.0.0.1:0", *extra]
         os.mkdir(self.dir + "/state")
         self.start()

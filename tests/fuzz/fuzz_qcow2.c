@@ -140,6 +140,16 @@ static bool memory_read_now(struct file *file, uint64_t offset, const struct iov
 	return offset % (2 * CLUSTER) < CLUSTER && memory_run(file, &req) == 0;
 }
 
+static bool memory_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count,
+			     uint64_t length)
+{
+	struct file_request req = {
+		.op = FILE_WRITE, .offset = offset, .length = length, .iov = iov, .iov_count = iov_count
+	};
+
+	return offset % (2 * CLUSTER) < CLUSTER && memory_run(file, &req) == 0;
+}
+
 static bool memory_is_hole(struct file *file, uint64_t offset, uint64_t length)
 {
 	(void)file;
@@ -161,9 +171,10 @@ static void memory_close(struct file *file)
 static const struct file_ops memory_ops = {
 	.submit = memory_submit,
 	.read_now = memory_read_now,
+	.write_now = memory_write_now,
+	.overwrite_now = memory_write_now,
 	.is_hole = memory_is_hole,
 	.allocated_bytes = memory_allocated_bytes,
-	.room_bytes = memory_allocated_bytes,
 	.close = memory_close,
 	.run = memory_run,
 };

@@ -23,7 +23,6 @@ void host_fini(struct host *host)
 {
 	while (host->files)
 		host_file_remove(host, host->files);
-	host_memory_fini(host);
 	free(host->ops);
 }
 
@@ -100,7 +99,6 @@ void host_crash(struct host *host, enum host_crash kind)
 			host_file_begin(host, &host->ops[i]);
 	for (struct host_file *f = host->files; f; f = f->next)
 		host_file_crash(host, f, kind);
-	host_memory_crash(host);
 	host->crash_after = 0;
 	host->crashed = kind;
 }
@@ -117,7 +115,6 @@ void host_restart(struct host *host)
 	assert(host->op_count == 0 && host->open_files == 0);
 	if (host->crashed == HOST_CUT)
 		host->boots++;
-	host_memory_restart(host, host->crashed == HOST_CUT);
 	host->crashed = HOST_RUNS;
 	snprintf(host->boot_id, sizeof(host->boot_id), "00000000-0000-4000-8000-%012u", host->boots);
 }

@@ -6,8 +6,7 @@
  * A file is what is durable, plus a log of what was written since the last sync: the page cache is both together.
  *
  *	power cut     per 512-byte sector, what is durable or any version of the log; from requests in flight, any part
- *	process kill  the page cache, with any part of the requests in flight; what was not synced is still not synced; and
- *	              the memory that outlives a process (host_memory.c)
+ *	process kill  the page cache, with any part of the requests in flight; what was not synced is still not synced
  *
  * From the instant of a crash nothing changes any more: every call fails with EIO, so that the engine can be closed
  * and its memory freed; then host_restart. Out of space is a state: writes that need new 4 KiB blocks fail while
@@ -25,7 +24,6 @@
 enum host_crash { HOST_RUNS, HOST_KILL, HOST_CUT };
 
 struct host_file;
-struct host_memory;
 struct host_op;
 
 struct host {
@@ -33,8 +31,7 @@ struct host {
 	/* The faults that happen, in 1/1000 of the requests; the owner sets them at any time. */
 	unsigned read_errors, write_errors, sync_errors;
 	bool full;
-	unsigned inline_percent;		 /* how often read_now works */
-	unsigned memory_refused;		 /* percent: memory that outlives a process cannot be had */
+	unsigned inline_percent;		 /* how often read_now and write_now work */
 	bool sync_failed;			 /* a sync has failed */
 	uint64_t syncs;				 /* that reached the medium, good or bad */
 	unsigned journal_entries, reap_at_close; /* enum disk_env_limit; 0: the usual */
@@ -47,8 +44,6 @@ struct host {
 	unsigned boots;
 	uint64_t next_order;
 	struct host_file *files;
-	struct host_memory *memories;
-	unsigned memory_number;
 	struct host_op *ops; /* in flight, unordered */
 	unsigned op_count, op_capacity;
 	unsigned open_files;
@@ -71,11 +66,6 @@ uint64_t host_came_back(struct host *host, const char *path, bool forget);
 /* Removes it, if it is there; nobody has it open. */
 void host_forget(struct host *host, const char *path);
 
-/* For a write log. */
-struct wlog_host host_memory_ops(struct host *host);
-/* How many areas there are, used or left behind. */
-unsigned host_memory_count(const struct host *host);
-
 /* Does one thing that is in flight, at random. False where there is nothing. */
 bool host_step(struct host *host);
 /* A crash when so many more requests have been done (of all files, inline ones too). */
@@ -86,11 +76,7 @@ void host_crash(struct host *host, enum host_crash kind);
 /* After a crash, when all files are closed. */
 void host_restart(struct host *host);
 
-/* ---- for host.c, host_file.c, host_ops.c and host_memory.c ---- */
-
-void host_memory_crash(struct host *host);
-void host_memory_restart(struct host *host, bool cut);
-void host_memory_fini(struct host *host);
+/* ---- for host.c, host_file.c and host_ops.c ---- */
 
 /* What is in flight: a request of a file, or a job of a worker. */
 struct host_op {

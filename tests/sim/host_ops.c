@@ -201,6 +201,31 @@ static bool fake_read_now(struct file *file, uint64_t offset, const struct iovec
 	return iov_gather(&req, h->inode->now + offset, length) == length;
 }
 
+static bool sync_in_flight(const struct handle *h)
+{
+	for (unsigned i = 0; i < h->host->op_count; i++) {
+		const struct file_request *req = h->host->ops[i].req;
+
+		if (req && req->file == &h->file && (req->op == FILE_SYNC || req->op == FILE_PUNCH))
+			return true;
+	}
+	return false;
+}
+
+static bool fake_write_now(struct file *file, uint64_t offset, const struct iovec *iov, int iov_count, uint64_t length)
+{
+	struct handle *h = handle_of(file);
+	struct file_request req = { .op = FILE_WRITE, .offset = offset, .length = length };
+
+	if (h->read_only || offset % BLOCK || length % BLOCK || sync_in_flight(h))
+		return false;
+	if (!prng_percent(h->host->prng, h->host->inline_percent) || host_is_down(h->host))
+		return false;
+	req.iov = iov;
+	req.iov_count = iov_count;
+	return do_write(h->host, h->inode, &req) == 0;
+}
+
 static bool fake_is_hole(struct file *file, uint64_t offset, uint64_t length)
 {
 	struct handle *h = handle_of(file);
@@ -216,14 +241,6 @@ static bool fake_is_hole(struct file *file, uint64_t offset, uint64_t length)
 static uint64_t fake_allocated_bytes(const struct file *file)
 {
 	return host_file_allocated_bytes(handle_of(file)->inode);
-}
-
-/* Not always what is so by now. */
-static uint64_t fake_room_bytes(const struct file *file)
-{
-	struct host *host = handle_of(file)->host;
-
-	return host->full && prng_percent(host->prng, 70) ? 0 : FILE_MAX_BYTES;
 }
 
 static void fake_close(struct file *file)
@@ -257,9 +274,10 @@ static int fake_run(struct file *file, struct file_request *req)
 static const struct file_ops fake_ops = {
 	.submit = fake_submit,
 	.read_now = fake_read_now,
+	.write_now = fake_write_now,
+	.overwrite_now = fake_write_now,
 	.is_hole = fake_is_hole,
 	.allocated_bytes = fake_allocated_bytes,
-	.room_bytes = fake_room_bytes,
 	.close = fake_close,
 	.run = fake_run,
 };

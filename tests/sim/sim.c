@@ -79,8 +79,6 @@ void sim_turn(struct sim *sim)
 	loop_run_once(sim->loop, false);
 	if (sim->others)
 		other_disk(sim, sim->idle > 0);
-	if (sim->log_runs && (sim->idle > 0 || prng_percent(&sim->prng, 3)))
-		wlog_tick(disk_env_log(sim->env, sim->loop));
 	if (host_step(&sim->host)) {
 		sim->idle = 0;
 		return;
@@ -119,7 +117,6 @@ static void note_crash(struct sim *sim, bool in_use)
 
 	sim_say(sim, "%s%s", cut ? "power cut" : "kill", in_use ? "" : " while closed");
 	*(cut ? &sim->counts->cuts : &sim->counts->kills) += 1;
-	sim->killed = !cut;
 	if (cut)
 		sim->must_fail = false;
 	if (cut && model_is_unflushed(sim->model))
@@ -164,36 +161,6 @@ static void on_event(void *arg, enum disk_event event, const char *text)
 		host_plan_crash(&sim->host, HOST_KILL, prng_below(&sim->prng, 4) + 1);
 }
 
-/*
- * A process starts: what earlier ones left in their logs is taken over. Its own is of another size each time, often so small
- * that a few requests fill it, and sometimes there is none.
- */
-static void start_log(struct sim *sim)
-{
-	struct wlog_host memory = host_memory_ops(&sim->host);
-	uint64_t slots = WLOG_SLOTS_MIN + prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 16 : 200);
-
-	if (!sim->others)
-		sim->loop = sim->loops[prng_below(&sim->prng, SIM_LOOPS)];
-	disk_env_use_log(sim->env, &memory, prng_percent(&sim->prng, 10) ? 0 : SIM_LOOPS * (slots + 2) * 4200);
-	for (unsigned i = 0; i < SIM_LOOPS; i++)
-		disk_env_log(sim->env, sim->loops[i])->by_hand = true;
-	sim->log_runs = true;
-}
-
-/* The process ends. empty: it has brought down all that it had. */
-static void stop_log(struct sim *sim, bool empty)
-{
-	if (!sim->log_runs)
-		return;
-	while (host_step(&sim->host))
-		loop_run_once(sim->loop, false);
-	sim->log_runs = false;
-	disk_env_drop_log(sim->env);
-	if (empty && !sim->killed && host_memory_count(&sim->host))
-		sim_fail(sim, "a process that has nothing left in its log leaves it behind");
-}
-
 /* True: sim->disk. False: a crash came first, or something is wrong. */
 static bool open_disk(struct sim *sim)
 {
@@ -205,8 +172,6 @@ static bool open_disk(struct sim *sim)
 		.event_arg = sim,
 	};
 
-	if (sim->logs && !sim->log_runs)
-		start_log(sim);
 	sim->disk_failed = sim->changed = false;
 	sim->opened = false;
 	sim->format->open(sim->env, sim->loop, &how, on_opened, sim);
@@ -275,7 +240,6 @@ static void restart(struct sim *sim)
 {
 	bool cut = sim->host.crashed == HOST_CUT;
 
-	stop_log(sim, false);
 	host_restart(&sim->host);
 	if (sim->ephemeral && cut)
 		throw_away(sim);
@@ -299,15 +263,10 @@ static void after_close(struct sim *sim)
 			sim_fail(sim, "closing failed: %s", strerror(-sim->close_err));
 		/* As if it had been killed: nothing is lost, nothing is promised. */
 		model_crash(sim->model, false);
-		sim->killed = true;
-		if (prng_percent(&sim->prng, 50))
-			stop_log(sim, false);
 		sim_look(sim, false);
 		return;
 	}
 	model_flushed(sim->model, model_now(sim->model));
-	if (prng_percent(&sim->prng, 50))
-		stop_log(sim, true);
 	sim_look(sim, true);
 	if (!sim->why[0] && prng_percent(&sim->prng, sim->options->qemu))
 		sim_ask_qemu(sim);
@@ -404,13 +363,10 @@ static void prepare(struct sim *sim)
 	sim->depth = (unsigned)prng_below(&sim->prng, SIM_DEPTH) + 1;
 	choose_faults(sim);
 	sim->host.inline_percent = inline_percents[prng_below(&sim->prng, array_len(inline_percents))];
-	sim->logs = !strcmp(sim->options->format, "qcow2") && prng_percent(&sim->prng, 70);
-	if (prng_percent(&sim->prng, 10))
-		sim->host.memory_refused = 50;
 	sim->other.run = other_runs;
 	sim->others = prng_percent(&sim->prng, 30);
-	for (unsigned i = 0; i < SIM_LOOPS && sim->others; i++)
-		disk_env_flush_turns(sim->env, sim->loops[i])->limit = 1;
+	if (sim->others)
+		disk_env_flush_turns(sim->env, sim->loop)->limit = 1;
 	/* So small that a few requests fill it. */
 	if (prng_percent(&sim->prng, 40))
 		sim->host.journal_entries = 4 + (unsigned)prng_below(&sim->prng, prng_percent(&sim->prng, 50) ? 6 : 40);
@@ -433,10 +389,9 @@ static void tidy(struct sim *sim)
 	if (sim->model)
 		model_free(sim->model);
 	free(sim->windows);
-	for (unsigned i = 0; i < SIM_LOOPS; i++)
-		loop_free(sim->loops[i]);
-	disk_env_free(sim->env);
 	host_fini(&sim->host);
+	loop_free(sim->loop);
+	disk_env_free(sim->env);
 	free(sim);
 }
 
@@ -453,12 +408,8 @@ bool sim_run(const struct sim_options *options, uint64_t seed, struct sim_counts
 	sim->prng.state = seed * 0xd1342543de82ef95u;
 	sim->interrupted = SIM_MUST_NOT;
 	host_init(&sim->host, &sim->prng);
-	for (unsigned i = 0; i < SIM_LOOPS; i++) {
-		sim->loops[i] = loop_new(i);
-		assert(sim->loops[i]);
-	}
-	sim->loop = sim->loops[0];
-	assert(disk_env_new(NULL, sim->loops, SIM_LOOPS, &sim->env) == 0);
+	sim->loop = loop_new(0);
+	assert(sim->loop && disk_env_new(NULL, &sim->loop, 1, &sim->env) == 0);
 	disk_env_set_ops(sim->env, &host_env_ops, &sim->host);
 	prepare(sim);
 	lives = (unsigned)prng_below(&sim->prng, options->lives) + 1;

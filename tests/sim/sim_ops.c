@@ -21,7 +21,7 @@ static bool error_is_allowed(const struct sim_op *op)
 
 	switch (op->req.result) {
 	case -EIO:
-		if (op->req.op == DISK_READ)
+		if (op->req.op == DISK_READ || op->req.op == DISK_STATUS)
 			return sim->read_errors;
 		return sim->read_errors || sim->write_errors || sim->sync_errors;
 	case -ENOSPC:

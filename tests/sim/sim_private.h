@@ -4,7 +4,6 @@
 #define SIM_PRIVATE_H
 
 #include "disk/flush_turn.h"
-#include "disk/wlog_front.h"
 #include "host.h"
 #include "model.h"
 #include "sim.h"
@@ -15,7 +14,6 @@ enum {
 	SIM_REQUEST_MAX = 2 << 20, /* bytes */
 	SIM_EXTENTS = 16,
 	SIM_PIECES = 3, /* of a write's memory */
-	SIM_LOOPS = 2,
 };
 
 struct sim_format {
@@ -50,11 +48,8 @@ struct sim {
 	uint64_t seed;
 	struct prng prng;
 	struct host host;
-	struct loop *loops[SIM_LOOPS], *loop; /* loop: that of the disk, in this life */
+	struct loop *loop;
 	struct disk_env *env;
-	bool logs; /* it has a write log */
-	bool log_runs;
-	bool killed; /* since the last power cut, or closed without success: its log stays */
 	struct model *model;
 	char path[256], golden[256];
 	/*

@@ -221,8 +221,6 @@ static void files_remove(struct store *store, const char *object)
 		return;
 	}
 	store_unlink(files_path(store, object, path));
-	if (store->disk_env)
-		disk_env_forget_log(store->disk_env, path);
 	snprintf(journal, sizeof(journal), "%.*s%s", NAME_MAX_TEXT, object, FILES_JOURNAL_SUFFIX);
 	store_unlink(files_path(store, journal, path));
 }

@@ -242,12 +242,12 @@ static void test_missing_file(void **state)
 
 static void test_help_names_every_flag(void **state)
 {
-	static const char *const flags[] = { "--config",    "--state-dir",  "--runtime-dir", "--http",
-					     "--web",	    "--iscsi",	    "--advertise",   "--iqn-prefix",
-					     "--dhcp",	    "--interface",  "--dhcp-range",  "--dhcp-router",
-					     "--dhcp-dns",  "--dhcp-ntp",   "--dhcp-domain", "--dhcp-force",
-					     "--ipxe-dir",  "--cache-size", "--write-log",   "--threads",
-					     "--log-level", "--version",    "--help" };
+	static const char *const flags[] = { "--config",   "--state-dir",  "--runtime-dir", "--http",
+					     "--web",	   "--iscsi",	   "--advertise",   "--iqn-prefix",
+					     "--dhcp",	   "--interface",  "--dhcp-range",  "--dhcp-router",
+					     "--dhcp-dns", "--dhcp-ntp",   "--dhcp-domain", "--dhcp-force",
+					     "--ipxe-dir", "--cache-size", "--threads",	    "--log-level",
+					     "--version",  "--help" };
 	struct buf text;
 
 	(void)state;

@@ -151,6 +151,7 @@ static void test_read_only(void **state)
 {
 	struct fixture *fx = *state;
 	char data[4 * K] = "x";
+	struct iovec iov = { data, sizeof(data) };
 	struct file *file;
 
 	fixture_put(fixture_path(fx, "ro"), 0, data, sizeof(data), 0);
@@ -158,6 +159,7 @@ static void test_read_only(void **state)
 	assert_int_equal(run_data(fx, file, FILE_WRITE, 0, data, sizeof(data), NULL), -EROFS);
 	assert_int_equal(run_range(fx, file, FILE_PUNCH, 0, 4 * K), -EROFS);
 	assert_int_equal(disk_file_write(file, 0, data, sizeof(data)), -EROFS);
+	assert_false(file->ops->write_now(file, 0, &iov, 1, sizeof(data)));
 	assert_int_equal(run_range(fx, file, FILE_SYNC, 0, 0), 0);
 	assert_int_equal(faults.syncs, 0);
 	file->ops->close(file);

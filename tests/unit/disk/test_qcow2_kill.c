@@ -30,10 +30,7 @@ enum {
 	DEPTH = 8,
 	MAX_BYTES = 256 * KIB,
 	REPORT_FD = 3,
-	LOG_BYTES = MIB, /* so that it fills */
 };
-
-#define LOG_DIR "TEST_LOG_DIR" /* environment: the write log lies there */
 
 /* What the writer tells before it submits and after it was answered. */
 struct report {
@@ -114,15 +111,12 @@ static int writer_main(const char *path, unsigned seed)
 	const unsigned threads[POOL_CLASSES] = { 2, 2, 1, 1 };
 	struct disk_open how = { .path = path };
 	struct fixture fx = { .dir = "" };
-	struct reason reason;
 	uint32_t number = 1;
 	struct disk *disk;
 
 	fx.loop = loop_new(0);
 	if (pool_new(threads, &fx.pool) || disk_env_new(fx.pool, &fx.loop, 1, &fx.env))
 		return 4;
-	if (getenv(LOG_DIR) && disk_env_set_log(fx.env, getenv(LOG_DIR), LOG_BYTES, &reason))
-		return 8;
 	disk = fixture_open(&fx, qcow2_disk_open, &how, NULL);
 	if (!disk)
 		return 5;
@@ -252,26 +246,6 @@ static void verify(struct fixture *fx, const char *name, unsigned char *contents
 	memcpy(contents, data, DISK_BYTES);
 }
 
-/* This process has the log, as the next server would. */
-static void log_begins(struct fixture *fx)
-{
-	struct reason reason;
-
-	if (getenv(LOG_DIR))
-		assert_int_equal(disk_env_set_log(fx->env, getenv(LOG_DIR), LOG_BYTES, &reason), 0);
-}
-
-static void log_ends(struct fixture *fx)
-{
-	struct disk_log_info info;
-
-	if (!getenv(LOG_DIR))
-		return;
-	disk_env_log_info(fx->env, &info);
-	assert_int_equal(info.used_bytes + info.left_bytes, 0);
-	disk_env_drop_log(fx->env);
-}
-
 /* Lets a writer run until it has told so much, kills it, and takes the rest of what it told. */
 static void run_and_kill(const char *path, unsigned seed, unsigned reports_wanted)
 {
@@ -292,8 +266,9 @@ static void run_and_kill(const char *path, unsigned seed, unsigned reports_wante
 	close(fd);
 }
 
-static void kill_anywhere(struct fixture *fx)
+static void test_kill_anywhere(void **state)
 {
+	struct fixture *fx = *state;
 	struct model_disk model;
 	unsigned seed = 11;
 
@@ -305,29 +280,10 @@ static void kill_anywhere(struct fixture *fx)
 		/* Killed twice between opens that look. */
 		if (round % 5 == 4)
 			run_and_kill(fixture_path(fx, "child"), 1000 + round, 5);
-		log_begins(fx);
 		verify(fx, "child", model.bytes);
-		log_ends(fx);
 		qemu_is_content(fx, "child");
 	}
 	model_disk_fini(&model);
-}
-
-static void test_kill_anywhere(void **state)
-{
-	kill_anywhere(*state);
-}
-
-/* The same with a write log, which each process takes over from the one before. */
-static void test_kill_with_log(void **state)
-{
-	char dir[] = "/dev/shm/sanbootd-log-XXXXXX";
-
-	assert_non_null(mkdtemp(dir));
-	setenv(LOG_DIR, dir, true);
-	kill_anywhere(*state);
-	unsetenv(LOG_DIR);
-	shell_works(*state, "rm -r %s", dir);
 }
 
 /* ---- after one death ---- */
@@ -517,7 +473,6 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kill_anywhere, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_kill_with_log, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_replay, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_other_boot, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_writer, fixture_setup, fixture_teardown),

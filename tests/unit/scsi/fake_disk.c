@@ -42,12 +42,6 @@ void disk_submit(struct disk *disk, struct disk_request *req)
 	disk->in_flight++;
 }
 
-/* What it has goes on, as that of an engine. */
-void disk_cancel(struct disk_request *req)
-{
-	(void)req;
-}
-
 void disk_get_info(const struct disk *disk, struct disk_info *info)
 {
 	const struct fake_disk *fake = (const struct fake_disk *)disk;
