@@ -25,6 +25,12 @@ class Server:
         if start:
             self.start()
 
+    def few_cards_only(self):
+        """What an import said of a Debian that was built for tests: its initramfs has the drivers of QEMU's network cards, and no others."""
+        said = self.api("images")["images"][0]["versions"][0]["warnings"]
+        if len(said) != 1 or "drivers for few network cards" not in said[0]:
+            raise Failed(f"the import said {said}")
+
     def start(self, timeout=30):
         os.makedirs(self.runtime, exist_ok=True)
         self.proc = Process(self.lan, "sanbootd", self.argv, merge=False)
