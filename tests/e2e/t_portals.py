@@ -63,7 +63,7 @@ with Suite() as t:
         server.check_disk(name)
         script = server.ask(vm.mac)
         true(f"iscsi:{t.lan.ip}::" in script and f"iscsi:{second}::" not in script, "portals of its script")
-        true(f"without {two} (not reached before)" in stages(name)["script"]["detail"], stages(name)["script"]["detail"])
+        until(lambda: f"without {two} (not reached before)" in stages(name)["script"]["detail"], 20, "why it is not told")
         server.ctl("machine", "set", name, "multipath=yes")
         equal(server.machine(name)["lost_portals"] or None, None, "lost_portals")
         script = server.ask(vm.mac)
