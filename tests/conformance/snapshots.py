@@ -154,7 +154,7 @@ def eight_files_at_most_lie_one_over_the_other(t):
     # What nothing stands on goes; what something stands on is said, and goes with that.
     want("stands on it" in t.ctl("machine", "snapshot-remove", m.name, "s0", "--yes"), "nobody is told")
     before = len(os.listdir(t.dir + "/state/children"))
-    t.ctl("machine", "remove", m.name, "--yes")
+    t.ctl("machine", "remove", m.name, "--for-good", "--yes")
     want(len(os.listdir(t.dir + "/state/children")) <= before - 9, "its files are still there")
 
 
