@@ -347,6 +347,9 @@ static int put_token(struct fill *f, size_t *at, size_t end, int *node, size_t l
 		err = put_quoted(f, at, end);
 	} else {
 		err = put_plain(f, at, end, *node);
+		/* What ends a scalar and begins none, a colon behind rubbish say: it stays as it is. */
+		if (!err && *at == begin)
+			err = put_range(f, begin, ++*at, false);
 	}
 	note_key(f, begin - line_begin, *at, end, node);
 	return err;
