@@ -126,6 +126,15 @@ bool disks_is_closed(struct disks *disks, int64_t volume_id)
 	return closed;
 }
 
+bool disks_is_opening(struct disks *disks, int64_t volume_id)
+{
+	struct disk_use *use = disks_lock_find(disks, volume_id);
+	bool opening = use && use->state == DISK_OPENING;
+
+	pthread_mutex_unlock(&disks->mutex);
+	return opening;
+}
+
 int disks_claim(struct disks *disks, int64_t volume_id)
 {
 	struct disk_use *use = disks_lock_get(disks, volume_id);

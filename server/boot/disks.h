@@ -40,6 +40,8 @@ void disks_close_begin(struct disks *disks, int64_t volume_id);
 void disks_close_end(struct disks *disks, int64_t volume_id);
 /* Nothing is open or about to be. */
 bool disks_is_closed(struct disks *disks, int64_t volume_id);
+/* Its files are being looked up by their names just now. */
+bool disks_is_opening(struct disks *disks, int64_t volume_id);
 
 /* Of one that is opening: what its object is (store_check_volume). */
 void disks_set_object(struct disks *disks, int64_t volume_id, uint64_t identity);

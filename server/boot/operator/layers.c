@@ -50,6 +50,27 @@ static int layers_write(struct inventory_tx *tx, void *arg)
 	return err ? err : discarded_forget(tx, join->joined.backend, join->joined.object);
 }
 
+/*
+ * The copy takes upper's place, and lower goes. Whoever opens the volume meanwhile looks for both by their names, and would
+ * miss one of them: nobody begins to while it is claimed, and one that has begun is waited for until the next round.
+ */
+static int layers_replace(struct layers_join *join)
+{
+	struct disks *disks = &join->boot->disks;
+	int err = disks_claim(disks, join->volume.id);
+
+	if (err)
+		return reason_refuse(&join->reason, err, "somebody else is changing it just now");
+	if (disks_is_opening(disks, join->volume.id))
+		err = reason_refuse(&join->reason, -EBUSY, "it is being opened just now");
+	if (!err)
+		err = inventory_write_call(join->boot->inventory, layers_write, join);
+	if (!err)
+		store_delete_given_up(join->boot->store);
+	disks_unclaim(disks, join->volume.id);
+	return err;
+}
+
 static int layers_join_one(struct layers_join *join)
 {
 	struct store *store = join->boot->store;
@@ -61,10 +82,11 @@ static int layers_join_one(struct layers_join *join)
 	err = store_copy_volume(store, &join->joined, join->pair.upper.object, &join->policy, 0, &join->reason);
 	if (err)
 		return err;
-	err = inventory_write_call(join->boot->inventory, layers_write, join);
-	if (err)
+	err = layers_replace(join);
+	if (err) {
 		store_delete_object(store, &join->joined);
-	store_delete_given_up(store);
+		store_delete_given_up(store);
+	}
 	return err;
 }
 

@@ -199,6 +199,30 @@ static void test_too_deep(void **state)
 	world_policy(w, "restore-points", "0");
 }
 
+/* Whoever opens the disk just then finds all of its files: it is left for the next round. */
+static void test_not_while_it_is_opened(void **state)
+{
+	struct world *w = *state;
+	int64_t id;
+
+	for (unsigned char byte = 'A'; byte <= 'D'; byte++)
+		boot_and_write(w, byte);
+	id = world_machine(w, MAC1).system.id;
+	assert_int_equal(disks_open_begin(&w->boot->disks, id), 0);
+	boot_join_layers(w->boot);
+	expect_points(w, "!boot-2 boot-3 boot-4");
+	assert_int_equal(world_children(w), 4);
+	disks_open_end(&w->boot->disks, id, false);
+	/* Nor while a person changes it. */
+	assert_int_equal(disks_claim(&w->boot->disks, id), 0);
+	boot_join_layers(w->boot);
+	expect_points(w, "!boot-2 boot-3 boot-4");
+	disks_unclaim(&w->boot->disks, id);
+	boot_join_layers(w->boot);
+	expect_points(w, "boot-3 boot-4");
+	assert_int_equal(world_children(w), 3);
+}
+
 /* The file is joined, and the rows are not: both say the same, also after a start, and the next round makes it right. */
 static void test_join_is_not_committed(void **state)
 {
@@ -234,6 +258,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_joined_in_use, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_new, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_not_while_it_is_opened, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_join_is_not_committed, setup, world_teardown),
 	};
 
