@@ -195,9 +195,11 @@ json_t *ctl_do_job(const struct ctl *ctl, const char *path, json_t *body, const 
 
 /* ---- all of them ---- */
 
-static void print_jobs(const json_t *jobs)
+/* number: what it is called there. kinds: exports are among them. */
+static void print_jobs(const json_t *jobs, const char *number, bool kinds)
 {
-	struct table *table = table_new("NUMBER", "WHAT", "OF", "STATE", "DONE", "FILE", "WHAT IT DOES", NULL);
+	struct table *table = kinds ? table_new("NUMBER", "WHAT", "OF", "STATE", "DONE", "FILE", "WHAT IT DOES", NULL) :
+				      table_new("NUMBER", "IMAGE", "STATE", "DONE", "FILE", "WHAT IT DOES", NULL);
 	json_t *status;
 	size_t i;
 
@@ -206,66 +208,48 @@ static void print_jobs(const json_t *jobs)
 		char percent[TABLE_TEXT], text[JOB_TEXT];
 
 		snprintf(percent, sizeof(percent), "%lld %%", (long long)get_number(status, "percent"));
-		table_add_number(table, get_number(status, "job"));
-		table_add(table, get_text(status, "kind"));
+		table_add_number(table, get_number(status, number));
+		if (kinds)
+			table_add(table, get_text(status, "kind"));
 		table_add(table, version[0] ? version : get_text(status, "name"));
 		table_add(table, get_text(status, "stage"));
 		table_add(table, percent);
-		table_add(table, get_text(status, "file"));
+		table_add(table, get_text(status, kinds ? "file" : "source"));
 		table_add(table, has_ended(status) ? get_text(status, "text") : describe(status, text));
 	}
 	table_print(table);
+}
+
+static void show_jobs(const struct ctl *ctl, const json_t *answer)
+{
+	const json_t *jobs = json_object_get(answer, "jobs");
+
+	(void)ctl;
+	if (json_array_size(jobs))
+		print_jobs(jobs, "job", true);
+	else
+		puts("nothing was imported or exported since sanbootd started");
 }
 
 int run_image_jobs(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = client_do(ctl, "GET", "/api/v1/jobs", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		if (json_array_size(json_object_get(answer, "jobs")))
-			print_jobs(json_object_get(answer, "jobs"));
-		else
-			puts("nothing was imported or exported since sanbootd started");
-	}
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "GET", client_path("jobs", NULL), NULL, show_jobs);
 }
 
-static void print_imports(const json_t *imports)
+static void show_imports(const struct ctl *ctl, const json_t *answer)
 {
-	struct table *table = table_new("NUMBER", "IMAGE", "STATE", "DONE", "FILE", "WHAT IT DOES", NULL);
-	json_t *status;
-	size_t i;
+	const json_t *imports = json_object_get(answer, "imports");
 
-	json_array_foreach(imports, i, status) {
-		const char *version = get_text(status, "version");
-		char percent[TABLE_TEXT], text[JOB_TEXT];
-
-		snprintf(percent, sizeof(percent), "%lld %%", (long long)get_number(status, "percent"));
-		table_add_number(table, get_number(status, "import"));
-		table_add(table, version[0] ? version : get_text(status, "name"));
-		table_add(table, get_text(status, "stage"));
-		table_add(table, percent);
-		table_add(table, get_text(status, "source"));
-		table_add(table, has_ended(status) ? get_text(status, "text") : describe(status, text));
-	}
-	table_print(table);
+	(void)ctl;
+	if (json_array_size(imports))
+		print_jobs(imports, "import", false);
+	else
+		puts("nothing was imported since sanbootd started");
 }
 
 int run_image_imports(const struct ctl *ctl)
 {
-	json_t *answer;
-	int code = client_do(ctl, "GET", "/api/v1/imports", NULL, &answer);
-
-	if (code == EXIT_DONE && !ctl->json) {
-		if (json_array_size(json_object_get(answer, "imports")))
-			print_imports(json_object_get(answer, "imports"));
-		else
-			puts("nothing was imported since sanbootd started");
-	}
-	json_decref(answer);
-	return code;
+	return client_show(ctl, "GET", client_path("imports", NULL), NULL, show_imports);
 }
 
 int run_image_cancel(const struct ctl *ctl)

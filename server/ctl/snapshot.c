@@ -2,6 +2,7 @@
 /* sanbootctl machine|volume snapshot, snapshots, restore, snapshot-remove; volume copy. */
 #include "ctl/client.h"
 #include "ctl/table.h"
+#include "ctl/when.h"
 
 #include "base/util.h"
 
@@ -21,51 +22,6 @@ int run_snapshot_take(const struct ctl *ctl)
 			  json_pack("{s:s}", "label", ctl->args[1]), "taken");
 }
 
-/* How many days before today a day was: "today", "yesterday", or the last day of that name; -1: it is none. */
-static int days_before(const char *name, const struct tm *today)
-{
-	static const char *const days[] = {
-		"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
-	};
-
-	if (!strcasecmp(name, "today"))
-		return 0;
-	if (!strcasecmp(name, "yesterday"))
-		return 1;
-	for (int day = 0; day < (int)array_len(days); day++)
-		if (!strcasecmp(name, days[day]))
-			return today->tm_wday == day ? 7 : (today->tm_wday - day + 7) % 7;
-	return -1;
-}
-
-/* A day means its end. Local time. False: it is none. */
-static bool parse_when(const char *text, time_t now, int64_t *unix_ms)
-{
-	struct tm when, today;
-	const char *rest;
-	int days;
-
-	localtime_r(&now, &today);
-	days = days_before(text, &today);
-	when = today;
-	when.tm_hour = 23;
-	when.tm_min = when.tm_sec = 59;
-	if (days >= 0) {
-		when.tm_mday -= days;
-	} else {
-		rest = strptime(text, "%Y-%m-%d", &when);
-		if (rest && *rest) {
-			when.tm_sec = 59;
-			rest = strptime(rest, " %H:%M", &when);
-		}
-		if (!rest || *rest)
-			return false;
-	}
-	when.tm_isdst = -1;
-	*unix_ms = (int64_t)mktime(&when) * 1000 + 999;
-	return true;
-}
-
 /* The label of the last one that was taken until then; free(3). NULL, and it is said, where there is none. */
 static char *label_at(const struct ctl *ctl, const char *when)
 {
@@ -75,7 +31,7 @@ static char *label_at(const struct ctl *ctl, const char *when)
 	int64_t until_ms;
 	size_t i;
 
-	if (!parse_when(when, time_unix_ms() / 1000, &until_ms)) {
+	if (!when_parse_end(when, time_unix_ms(), &until_ms)) {
 		ctl_fail("for example: --to 2026-12-24, --to \"2026-12-24 08:00\", --to monday, --to yesterday",
 			 "--to %s: this is no time", when);
 	} else if (client_call(ctl, "GET", path ? path : "", NULL, &answer)) {

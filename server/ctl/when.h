@@ -12,4 +12,10 @@
  */
 bool when_parse(const char *text, int64_t now_ms, int64_t *at_ms);
 
+/*
+ * One that is over, at its end: "2026-12-24", "2026-12-24 08:00", "today", "yesterday", "monday" (the last one before today). Local
+ * time, Unix milliseconds. False: it is none of these.
+ */
+bool when_parse_end(const char *text, int64_t now_ms, int64_t *end_ms);
+
 #endif

@@ -75,6 +75,8 @@ struct fake_boot {
 };
 
 extern struct fake_boot fake_boot;
+/* What fake_boot.fail says, with a sentence where it is a refusal. */
+int fake_finish(struct reason *reason);
 /* Answers every boot_request that waits. */
 void fake_boot_answer_all(void);
 unsigned fake_boot_waiting(void);
