@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Groups of machines.
+import { $, api, ask, button, cell, confirmed, el, keep, link, part, row, set, t, table } from "/lib.js";
+import { data } from "/data.js";
+
+function fields(g = {}) {
+  const boots = [["disk", t("its disk")], ["local", t("its own disk, locally")], ["menu", t("a menu")], ...data.status.entries.map((e) => [e.name, e.title])];
+  return [
+    { name: "name", label: t("Name"), value: g.name, required: true, maxlength: 63 },
+    { name: "boot", label: t("Boots"), options: boots, value: g.boot || "disk" },
+    { name: "templates", label: t("Templates"), options: [["none", t("none")], ...data.status.templates.map((name) => [name, name])], value: g.templates || "none" },
+    { name: "priority", label: t("Priority"), type: "number", value: String(g.priority || 0), help: t("Higher goes first, where machines take turns.") },
+    { name: "note", label: t("Note"), value: g.note || "" },
+  ];
+}
+
+const changes = (g, values) => Object.fromEntries(Object.entries(values).filter(([key, value]) => value !== String(g[key] ?? { boot: "disk", templates: "none", note: "" }[key] ?? "")));
+
+function edit(g) {
+  ask({ title: t("Group {name}", g), fields: fields(g), yes: t("Save"), run: (values) => api("PATCH", `groups/${part(g.name)}`, changes(g, values)) });
+}
+
+function makeGroup(g) {
+  return row([[t("Name"), "head", el("strong", { "data-is": "name" })], [t("Machines"), "num", link("", "", { "data-is": "machines" })], [t("Boots"), "", cell("boot")], [t("Templates"), "", cell("templates")],
+    [t("Priority"), "num", cell("priority")], [t("Note"), "", cell("note")],
+    ["", "acts", el("div", { class: "decide" }, button(t("Change"), () => edit(data.groups.find((one) => one.name === g.name)), { "data-action": "change" }),
+      button(t("Remove"), () => confirmed(t("Remove the group {name}?", g), t("Its machines are in no group then."), t("Remove"), t("{name} is removed", g), () => api("DELETE", `groups/${part(g.name)}`)), { class: "danger", "data-action": "remove" }))]]);
+}
+
+function updateGroup(tr, g) {
+  set(tr, "name", g.name);
+  set(tr, "machines", String(g.machines)).href = "#/machines";
+  set(tr, "boot", g.boot || "disk");
+  set(tr, "templates", g.templates);
+  set(tr, "priority", String(g.priority));
+  set(tr, "note", g.note || "");
+}
+
+function update() {
+  $("groups-table").hidden = !data.groups.length;
+  $("groups-empty").hidden = data.groups.length > 0;
+  keep($("groups"), data.groups, (g) => g.name, makeGroup, updateGroup);
+}
+
+export function make(root) {
+  const add = () => ask({ title: t("A new group"), fields: fields(), yes: t("Make it"), run: (values) => api("POST", "groups", values) });
+  root.append(el("section", {}, el("h2", {}, t("Groups")), el("div", { class: "toolbar" }, button(t("Add"), add, { class: "push", "data-action": "add" })),
+    table("groups-table", [[t("Name")], [t("Machines"), "num"], [t("Boots")], [t("Templates")], [t("Priority"), "num"], [t("Note")], ["", "acts"]], el("tbody", { id: "groups" })),
+    el("div", { class: "empty", id: "groups-empty" }, t("No group yet. A group is a room, a class, a rack: what its machines have in common."))));
+  return { needs: ["groups"], update: (error) => error || update() };
+}
