@@ -222,9 +222,10 @@ function busy(parent) {
   return parent.matches(":hover") || (parent.contains(document.activeElement) && document.activeElement.matches(":focus-visible"));
 }
 
-export function keep(parent, items, key, make, update) {
+// asked: somebody has just asked for other rows (a search, a sort, a scroll).
+export function keep(parent, items, key, make, update, asked) {
   const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  const held = there.size > 0 && busy(parent);
+  const held = !asked && there.size > 0 && busy(parent);
   let before = parent.firstElementChild;
 
   parent.kept = [items, key, make, update];
@@ -277,7 +278,7 @@ export class Window {
     this.scrolled = () => {
       if (!this.asked) this.asked = requestAnimationFrame(() => {
         this.asked = 0;
-        if (this.items.length > Window.FEW) this.show(this.items);
+        if (this.items.length > Window.FEW) this.show(this.items, true);
       });
     };
     addEventListener("scroll", this.scrolled, { passive: true });
@@ -287,7 +288,7 @@ export class Window {
   static FEW = 120; // so many are simply there
   static MORE = 15; // rows above and below what can be seen
 
-  show(items) {
+  show(items, asked) {
     const few = items.length <= Window.FEW;
     let first = 0, last = items.length;
 
@@ -301,7 +302,7 @@ export class Window {
     }
     this.above.style.height = `${first * this.height}px`;
     this.below.style.height = `${few ? 0 : (items.length - last) * this.height}px`;
-    keep(this.body, items.slice(first, last), this.key, this.make, this.update);
+    keep(this.body, items.slice(first, last), this.key, this.make, this.update, asked);
   }
 
   close() {

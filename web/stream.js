@@ -20,6 +20,7 @@ function close() {
   timer = 0;
   if (stream) stream.close();
   stream = null;
+  live = false;
 }
 
 function open() {
@@ -52,7 +53,7 @@ self.onconnect = ({ ports: [port] }) => {
     if (data.gone) tabs.delete(port);
     else tabs.set(port, data.seen);
     decide();
-    if (stream) port.postMessage({ live });
+    if (live) port.postMessage({ live });
   };
   port.start();
 };

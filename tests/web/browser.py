@@ -10,6 +10,8 @@ PORT = 9515                                           # free: every test has a n
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,900"]
 
+KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c"}  # WebDriver §17.4.2
+
 
 class Element:
     def __init__(self, browser, ident):
@@ -97,7 +99,14 @@ class Browser:
             raise Failed(f"{e}; at {self.url}, picture {self.picture()}, text: {self.body()[:300]!r}") from None
 
     def gone(self, css, timeout=20):
-        until(lambda: not any(e.shown for e in self.all(css)), timeout, f"the page no longer shows {css}")
+        def none():
+            try:
+                return not any(e.shown for e in self.all(css))
+            except Failed as e:                       # it went while it was asked
+                if "stale" in str(e) or "no such" in str(e):
+                    return False
+                raise
+        until(none, timeout, f"the page no longer shows {css}")
 
     def body(self):
         return self.script("return document.body ? document.body.innerText : ''")
@@ -110,6 +119,29 @@ class Browser:
 
     def script(self, code, *args):
         return self.call("POST", "/execute/sync", {"script": code, "args": list(args)})
+
+    def move_to(self, element):
+        """The pointer, without a click."""
+        self.call("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [
+            {"type": "pointerMove", "duration": 0, "origin": {ELEMENT: element.ident}, "x": 0, "y": 0}]}]})
+
+    def keys(self, *keys):
+        """Keys, pressed one after the other; names of KEYS or characters."""
+        self.call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": [
+            {"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]}]})
+
+    def size(self, width, height):
+        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def command(self, name, **arguments):
+        """Of Chromium's own protocol, for what WebDriver has no word for."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": name, "params": arguments})
+
+    def tab(self):
+        """Opens another tab and goes on there; its handle."""
+        handle = self.call("POST", "/window/new", {"type": "tab"})["handle"]
+        self.call("POST", "/window", {"handle": handle})
+        return handle
 
     def picture(self, name="page"):
         path = os.path.join(self.lan.dir, name + ".png")

@@ -16,7 +16,7 @@ const reasons = {
 const reasonText = (w) => (reasons[w.reason] || (() => w.reason))({ ...w, machine: w.machine || t("a machine") });
 
 const selected = new Set(); // MACs
-let image = "";
+let image = "", all = null;
 
 function makeWaiting(w) {
   const box = el("input", { type: "checkbox", "aria-label": t("Select {name}", { name: w.mac }), "data-is": "box" });
@@ -60,6 +60,7 @@ function updateWaiting(tr, w) {
 const chosen = () => data.waiting.filter((w) => selected.has(w.mac));
 
 function showMany() {
+  all.checked = data.waiting.length > 0 && data.waiting.every((w) => selected.has(w.mac));
   $("bulk").hidden = !selected.size;
   say($("bulk-count"), plural(selected.size, "{n} machine", "{n} machines"));
 }
@@ -135,10 +136,16 @@ function update() {
 export function make(root) {
   const choice = el("select", { id: "enrol-image", "aria-label": t("Image") });
   choice.addEventListener("change", () => (image = choice.value));
+  all = el("input", { type: "checkbox", id: "select-all", "aria-label": t("Select all that are shown") });
+  all.addEventListener("change", () => {
+    if (all.checked) data.waiting.filter((w) => w.reason === "approval").forEach((w) => selected.add(w.mac));
+    else selected.clear();
+    update();
+  });
   root.append(
     el("section", { id: "waiting-section" }, el("h2", {}, t("Waiting"), " ", el("span", { class: "count", id: "waiting-count" })),
       el("div", { class: "toolbar" }, el("label", {}, t("They get"), " ", choice)), bulkBar(),
-      table("waiting-table", [["", "pick"], [t("Number")], [t("MAC")], [t("Address")], [t("Machine")], [t("Why")], [t("Seen")], ["", "acts"]], el("tbody", { id: "waiting" })),
+      table("waiting-table", [[all, "pick"], [t("Number")], [t("MAC")], [t("Address")], [t("Machine")], [t("Why")], [t("Seen")], ["", "acts"]], el("tbody", { id: "waiting" })),
       el("div", { class: "empty", id: "waiting-empty" }, t("Nobody waits. A machine that is switched on, boots from the network and is not known shows up here, where the policy says enrol=approve; with enrol=auto it is enrolled at once."))),
     section(t("Enrol from a list"), listForm()));
   return { needs: ["images"], update: (error) => error || update() };

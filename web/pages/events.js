@@ -14,11 +14,11 @@ async function saveCsv() {
   saveAs("events.csv", [["time", "level", "kind", "who", "object", "text"], ...events.filter(fits).map((e) => [new Date(e.at_ms).toISOString(), e.level, e.kind, e.actor, e.object, e.text])]);
 }
 
-function update() {
+function update(asked) {
   const shown = data.events.filter(fits);
   $("events-empty").hidden = shown.length > 0;
   say($("events-empty"), data.events.length ? t("No event fits.") : t("Nothing has happened yet."));
-  keep($("events"), shown, (e) => e.id, eventItem, () => {});
+  keep($("events"), shown, (e) => e.id, eventItem, () => {}, asked);
 }
 
 export function make(root) {
@@ -26,11 +26,11 @@ export function make(root) {
   const levels = select([["", t("all levels")], ["info", "info"], ["warning", "warning"], ["error", "error"]], { id: "events-level", "aria-label": t("Level") }, level);
   search.addEventListener("input", () => {
     text = search.value.trim().toLowerCase();
-    update();
+    update(true);
   });
   levels.addEventListener("change", () => {
     level = levels.value;
-    update();
+    update(true);
   });
   root.append(el("section", {}, el("h2", {}, t("Events")), el("div", { class: "toolbar" }, search, levels, button(t("Save as CSV"), saveCsv, { class: "push" })),
     el("ol", { class: "events tall", id: "events" }), el("div", { class: "empty", id: "events-empty", hidden: true })));

@@ -4,7 +4,7 @@ import { act, ago, api, ask, button, bytes, confirmed, el, eventItem, facts, lin
 import { data } from "/data.js";
 import { imageOptions, isRunning, kinds, stateOf } from "/machines.js";
 
-let id = 0, machine = null, root = null;
+let id = 0, machine = null, root = null, removed = false;
 const path = () => machinePath(id);
 const send = (method, tail, body) => api(method, path() + tail, body);
 
@@ -157,7 +157,11 @@ function resize() {
 
 async function remove() {
   const { name } = machine;
-  if (await confirmed(t("Remove {name}?", { name }), t("The machine is forgotten; its disk goes to the trash for a while."), t("Remove"), t("{name} is in the trash", { name }), () => send("DELETE", "")))
+  if (await confirmed(t("Remove {name}?", { name }), t("The machine is forgotten; its disk goes to the trash for a while."), t("Remove"), t("{name} is in the trash", { name }), async () => {
+    const said = await send("DELETE", "");
+    removed = true;
+    return said;
+  }))
     location.hash = "#/machines";
 }
 
@@ -236,6 +240,7 @@ export function make(made, which) {
   root = made;
   id = which;
   machine = null;
+  removed = false;
   root.append(el("p", { class: "sub" }, plural(1, "reading…", "reading…")));
-  return { needs: ["groups", "images"], more: async () => (machine = await api("GET", path())), update: (error) => (machine || error) && update(error) };
+  return { needs: ["groups", "images"], more: async () => removed || (machine = await api("GET", path())), update: (error) => (machine || error) && update(error) };
 }

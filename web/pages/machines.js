@@ -98,7 +98,7 @@ function headings() {
   return Object.entries(columns).map(([name, [text, cls]]) =>
     el("th", { class: `${cls} c-${name}`, scope: "col" }, button(t(text), () => {
       sorted = { by: name, down: sorted.by === name && !sorted.down };
-      update();
+      update(true);
     }, { class: "sort", "data-sort": name })));
 }
 
@@ -123,7 +123,7 @@ const states = [["", "all states"], ["running", "running"], ["off", "off"], ["st
 
 function filterBar(tableOf) {
   const text = el("input", { type: "search", id: "search", placeholder: t("Name, MAC, address, hardware…"), "aria-label": t("Search"), value: filters.text });
-  const changed = () => update();
+  const changed = () => update(true);
   text.addEventListener("input", () => {
     filters.text = text.value.trim();
     changed();
@@ -204,7 +204,8 @@ function updateTrash(tr, e) {
 
 let list = null, all = null;
 
-function update() {
+// asked: by somebody, who wants other rows.
+function update(asked) {
   const shown = data.machines.filter(matches).sort((a, b) => (sorted.down ? -1 : 1) * (columns[sorted.by][2](a, b) || a.id - b.id));
   const empty = $("machines-empty");
 
@@ -218,7 +219,7 @@ function update() {
   $("machines-table").hidden = !shown.length;
   empty.hidden = shown.length > 0;
   say(empty, data.machines.length ? t("No machine fits.") : t("No machine yet: the overview says what is missing."));
-  list.show(shown);
+  list.show(shown, asked);
   all.checked = shown.length > 0 && shown.every((m) => selected.has(m.id));
   showBar();
   $("trash-section").hidden = !data.trash.length;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The policy with what each of its keys means, what DHCP does, the password, tokens.
-import { $, ago, api, ask, button, el, facts, keep, section, t, table, row, cell, set, toast } from "/lib.js";
+import { $, ago, api, ask, button, el, facts, keep, section, select, t, table, row, cell, set, toast } from "/lib.js";
 import { data } from "/data.js";
 
 const help = {
@@ -19,9 +19,13 @@ const help = {
   "restore-points": "How many states before a boot each machine keeps.",
 };
 
+const choices = { enrol: ["auto", "approve", "deny"], auth: ["none", "chap", "mutual"], mode: ["persistent", "ephemeral"] };
+
 function policyForm(policy) {
   const rows = Object.entries(policy).map(([key, value]) => {
-    const input = el("input", { id: `p-${key}`, name: key, value, autocomplete: "off", maxlength: 200, "aria-describedby": `h-${key}` });
+    const attributes = { id: `p-${key}`, name: key, "aria-describedby": `h-${key}` };
+    const input = choices[key] && choices[key].includes(value) ? select(choices[key].map((word) => [word, word]), attributes, value)
+      : el("input", { ...attributes, value, autocomplete: "off", maxlength: 200 });
     input.dataset.was = value;
     return [input, el("p", { class: "field" }, el("label", { for: `p-${key}` }, key), input, el("small", { id: `h-${key}` }, t(help[key] || "")))];
   });
@@ -101,7 +105,7 @@ function update() {
   showDhcp(data.status);
   const form = $("policy");
   if (!form) $("policy-place").replaceChildren(policyForm(data.policy));
-  else for (const input of form.querySelectorAll("input")) {
+  else for (const input of form.querySelectorAll("[name]")) {
     if (input.value !== input.dataset.was || input === document.activeElement) continue; // somebody is typing
     input.value = input.dataset.was = data.policy[input.name] ?? "";
   }
