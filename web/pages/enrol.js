@@ -49,6 +49,7 @@ function updateWaiting(tr, w) {
   set(tr, "reason", reasonText(w));
   set(tr, "seen", ago(w.seen_ms));
   const known = tr.querySelector('[data-is="known"]');
+  known.hidden = !w.machine_id;
   known.href = w.machine_id ? `#/machine/${w.machine_id}` : "";
   say(known, w.machine_id ? w.machine || "" : "");
   tr.querySelector('[data-is="box"]').checked = selected.has(w.mac);
