@@ -5,7 +5,7 @@
 set -eu
 build="build-essential pkg-config libuv1-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libgnutls28-dev libisal-dev
 	libcrypt-dev libcurl4-gnutls-dev libsystemd-dev libnl-3-dev libnl-route-3-dev libisofs-dev"
-run="dnsmasq-base ipxe qemu-utils util-linux iproute2 grub-common e2fsprogs xz-utils zstd libhivex-bin"
+run="dnsmasq-base ipxe qemu-utils util-linux iproute2 grub-common e2fsprogs xz-utils zstd libhivex-bin ieee-data"
 golden="debootstrap fdisk dosfstools mtools ca-certificates"
 machines="qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslinux-common grub-efi-amd64-bin cpio kmod
 	python3 curl xorriso isolinux"

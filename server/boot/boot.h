@@ -208,6 +208,8 @@ int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, un
 int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
 int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
+/* One that waits, or was denied, waits no more: it is a stranger again. mac: or its number. -ENOENT. */
+int boot_forget(struct boot *boot, const char *mac, const char *actor, struct reason *reason);
 /* Ends the sessions of a machine that is said to be gone, and its boot: its secret opens nothing any more. */
 int boot_release(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A new empty child of the newest published version of its image. -EBUSY where it runs. */

@@ -78,6 +78,8 @@ const struct command commands[] = {
 	  "sanbootctl machine approve 3 --name office-1\nsanbootctl machine approve --all", run_machine_approve },
 	{ "machine deny", "MAC", 1, 1, "refuse a waiting machine: it boots locally",
 	  "sanbootctl machine deny 52:54:00:12:34:56", run_machine_deny },
+	{ "machine forget", "MAC|NUMBER", 1, 1, "one that waits or was denied: when it asks again it is a stranger",
+	  "sanbootctl machine forget 52:54:00:12:34:56", run_machine_forget },
 	{ "machine release", "M", 1, 1, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,

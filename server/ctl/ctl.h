@@ -144,6 +144,7 @@ int run_machine_list(const struct ctl *ctl);
 int run_machine_show(const struct ctl *ctl);
 int run_machine_approve(const struct ctl *ctl);
 int run_machine_deny(const struct ctl *ctl);
+int run_machine_forget(const struct ctl *ctl);
 int run_machine_release(const struct ctl *ctl);
 int run_machine_set(const struct ctl *ctl);
 int run_machine_mac_add(const struct ctl *ctl);

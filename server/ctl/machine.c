@@ -404,6 +404,12 @@ int run_machine_deny(const struct ctl *ctl)
 			  "denied; it boots locally from now on (approve it to change that)");
 }
 
+int run_machine_forget(const struct ctl *ctl)
+{
+	return client_act(ctl, "DELETE", client_path("waiting", ctl->args[0], NULL), NULL,
+			  "forgotten: when it asks again it is a stranger");
+}
+
 int run_machine_release(const struct ctl *ctl)
 {
 	return act(ctl, "POST", "release", NULL, "released: its sessions are ended, the next boot is served");

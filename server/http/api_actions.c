@@ -196,6 +196,14 @@ void handle_deny(struct request *request)
 	reply_done(request, err, reason.text, "denied", mac);
 }
 
+void handle_waiting_forget(struct request *request)
+{
+	struct reason reason = { "" };
+	int err = boot_forget(request->http->config.boot, request->params[0], request->actor, &reason);
+
+	reply_done(request, err, reason.text, "removed", request->params[0]);
+}
+
 /* ---- machines ---- */
 
 typedef int act_on_machine(struct boot *boot, const char *which, const char *actor, struct reason *reason);

@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "http/limiter.h"
+#include "http/vendors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ void http_unref(struct http *http)
 	pthread_cond_destroy(&http->watch_wake);
 	pthread_cond_destroy(&http->streams_wake);
 	pthread_mutex_destroy(&http->lock);
+	pthread_mutex_destroy(&http->vendors_lock);
+	vendors_free(http->vendors);
 	limiter_free(http->limiter);
 	free(http->control_path);
 	free(http->ipxe_dir);
@@ -60,6 +63,7 @@ struct http *http_new(const struct http_config *config, const struct route *rout
 	http->refs = 1;
 	http->started_ms = time_monotonic_ms();
 	pthread_mutex_init(&http->lock, NULL);
+	pthread_mutex_init(&http->vendors_lock, NULL);
 	cond_init_monotonic(&http->watch_wake);
 	cond_init_monotonic(&http->streams_wake);
 	http->control_path = config->control_path ? strdup(config->control_path) : NULL;

@@ -26,6 +26,7 @@ struct pool;
 struct request;
 struct route;
 struct stream;
+struct vendors;
 
 /* What a listener serves, and who comes through it. */
 enum { SERVES_BOOT = 1, SERVES_WEB = 2, SERVES_CONTROL = 4 };
@@ -74,6 +75,9 @@ struct http {
 	atomic_uint hashing; /* passwords being hashed at this moment: each takes tens of milliseconds and 16 MiB */
 
 	atomic_uint measuring; /* GET /metrics being answered */
+
+	pthread_mutex_t vendors_lock;
+	struct vendors *vendors; /* read when somebody first asks who waits */
 
 	/* for /metrics */
 	atomic_ullong answered[HTTP_STATUS_MAX];

@@ -47,6 +47,8 @@ API("PATCH", "/policy", LOGIN, handle_policy_set, policy, 200, policy, "Change p
 API("GET", "/events", LOGIN, handle_events, events_query, 200, events,
     "What happened, oldest first; with Accept: text/event-stream what happens from now on, too")
 API("GET", "/waiting", LOGIN, handle_waiting, nothing, 200, waiting_list, "Machines that wait for a person's word")
+API("DELETE", "/waiting/{mac}", LOGIN, handle_waiting_forget, nothing, 200, removed,
+    "Forget one that waits or was denied, by its MAC or number: when it asks again it is a stranger")
 
 API("GET", "/groups", LOGIN, handle_groups, nothing, 200, groups, "Groups of machines")
 API("POST", "/groups", LOGIN, handle_group_add, group_new, 200, group, "Make a group")

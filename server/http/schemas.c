@@ -152,6 +152,7 @@ static const struct schema waiting = {
 	.name = "Waiting",
 	MEMBERS(M("number", NUMBER, .help = "on its screen"), M("mac", TEXT), M("uuid", TEXT | NOTHING),
 		M("serial", TEXT | NOTHING), M("product", TEXT | NOTHING), M("other_macs", LIST),
+		M("vendor", TEXT | NOTHING, .help = "who made the card, where Debian's ieee-data is installed"),
 		M("address", TEXT | NOTHING), M("reason", TEXT),
 		M("machine_id", NUMBER | NOTHING, .help = "that it may replace, or is in conflict with"),
 		M("machine", TEXT | OPTIONAL, .help = "its name"), M("first_ms", NUMBER), M("seen_ms", NUMBER)),

@@ -25,15 +25,17 @@ function makeWaiting(w) {
   const other = button(t("Other machine"), () => act(other, t("{mac} is another machine", w), () => api("POST", "machines/approve", { macs: [w.mac], shared: true })), { "data-action": "dock", "data-mac": w.mac });
   const deny = button(t("Deny"), () => act(deny, t("{mac} is denied", w), () => api("POST", "machines/deny", { mac: w.mac })), { "data-action": "deny", "data-mac": w.mac });
 
+  const forget = button(t("Forget"), () => act(forget, t("{mac} is forgotten", w), () => api("DELETE", `waiting/${part(w.mac)}`)), { "data-action": "forget", "data-mac": w.mac });
+
   box.addEventListener("change", () => {
     if (box.checked) selected.add(w.mac);
     else selected.delete(w.mac);
     showMany();
   });
   name.addEventListener("keydown", (event) => event.key === "Enter" && !approve.disabled && approve.click());
-  return row([["", "pick", box], [t("Number"), "head", cell("number")], [t("MAC"), "mono", el("div", {}, cell("mac"), cell("cards", {}, "small"))], [t("Address"), "mono", cell("address")],
+  return row([["", "pick", box], [t("Number"), "head", cell("number")], [t("MAC"), "mono", el("div", {}, cell("mac"), cell("vendor", {}, "small"), cell("cards", {}, "small"))], [t("Address"), "mono", cell("address")],
     [t("Machine"), "", el("div", {}, cell("product"), cell("serial", {}, "small"))], [t("Why"), "", el("div", {}, cell("reason"), " ", link("", "", { "data-is": "known" }))],
-    [t("Seen"), "tight", cell("seen")], ["", "acts", el("div", { class: "decide" }, name, approve, other, deny)]]);
+    [t("Seen"), "tight", cell("seen")], ["", "acts", el("div", { class: "decide" }, name, approve, other, deny, forget)]]);
 }
 
 const approveOne = (pressed, mac, name) =>
@@ -42,6 +44,7 @@ const approveOne = (pressed, mac, name) =>
 function updateWaiting(tr, w) {
   set(tr, "number", `#${w.number}`);
   set(tr, "mac", w.mac);
+  set(tr, "vendor", w.vendor || "");
   set(tr, "cards", w.other_macs.length ? t("and {n} more", { n: w.other_macs.length }) : "");
   set(tr, "address", w.address || "–");
   set(tr, "product", w.product || "–");
@@ -54,6 +57,7 @@ function updateWaiting(tr, w) {
   say(known, w.machine_id ? w.machine || "" : "");
   tr.querySelector('[data-is="box"]').checked = selected.has(w.mac);
   tr.querySelector("[data-action=deny]").hidden = w.reason === "denied";
+  tr.querySelector("[data-action=forget]").hidden = w.reason !== "denied";
   tr.querySelector(".decide input").hidden = w.reason === "conflict";
   tr.querySelector("[data-action=dock]").hidden = w.reason !== "conflict";
 }

@@ -318,3 +318,23 @@ int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reas
 	}
 	return manage_write(&m, deny_run);
 }
+
+static int forget_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	struct waiting row;
+	int err = approve_find(m, tx, &row);
+
+	if (!err)
+		err = waiting_remove(tx, row.mac);
+	return err ? err :
+		     event_add(tx, "info", "forgotten", m->actor, 0, "", "%s waits no more: it is a stranger again",
+			       row.mac);
+}
+
+int boot_forget(struct boot *boot, const char *mac, const char *actor, struct reason *reason)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = mac };
+
+	return manage_write(&m, forget_run);
+}

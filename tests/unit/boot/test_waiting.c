@@ -101,6 +101,28 @@ static void test_deny(void **state)
 	assert_int_equal(boot_deny(w->boot, "x", "ctl", &reason), -EINVAL);
 }
 
+static void test_forget(void **state)
+{
+	struct world *w = *state;
+	struct reason reason;
+	struct waiting row;
+	char number[24];
+
+	world_policy(w, "enrol", "approve");
+	world_expect(w, MAC1, UUID1, "vm1", "wait", "number 1 ");
+	assert_int_equal(boot_deny(w->boot, MAC1, "ctl", &reason), 0);
+	assert_int_equal(boot_forget(w->boot, MAC1, "ctl", &reason), 0);
+	assert_int_equal(world_waiting(w, MAC1, &row), 0);
+	/* A stranger: the policy's word, not the one that was said once. */
+	world_expect(w, MAC1, UUID1, "vm1", "wait", "waits for approval");
+	assert_int_equal(world_waiting(w, MAC1, &row), 1);
+	snprintf(number, sizeof(number), "%lld", (long long)row.number);
+	assert_int_equal(boot_forget(w->boot, number, "ctl", &reason), 0);
+	assert_int_equal(boot_forget(w->boot, number, "ctl", &reason), -ENOENT);
+	assert_int_equal(boot_forget(w->boot, MAC2, "ctl", &reason), -ENOENT);
+	assert_int_equal(boot_forget(w->boot, "x", "ctl", &reason), -EINVAL);
+}
+
 static void test_conflict(void **state)
 {
 	struct world *w = *state;
@@ -211,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_image, world_setup_empty, world_teardown),
 		TEST(test_approve),
 		TEST(test_deny),
+		TEST(test_forget),
 		TEST(test_conflict),
 		TEST(test_swap_offer),
 		TEST(test_limits),

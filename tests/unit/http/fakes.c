@@ -185,6 +185,11 @@ int boot_deny(struct boot *boot, const char *mac, const char *actor, struct reas
 	SIMPLE("deny", mac);
 }
 
+int boot_forget(struct boot *boot, const char *mac, const char *actor, struct reason *reason)
+{
+	SIMPLE("forget", mac);
+}
+
 int boot_release(struct boot *boot, const char *machine, const char *actor, struct reason *reason)
 {
 	SIMPLE("release", machine);

@@ -258,6 +258,7 @@ static void test_actions(void **state)
 		{ "POST", "/api/v1/machines/approve", "{\"macs\": [\"52:54:00:00:02:01\"]}",
 		  "approve 52:54:00:00:02:01 name=- image=- by ctl" },
 		{ "POST", "/api/v1/machines/deny", "{\"mac\": \"525400000201\"}", "deny 52:54:00:00:02:01 by ctl" },
+		{ "DELETE", "/api/v1/waiting/52:54:00:00:02:01", "", "forget 52:54:00:00:02:01 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/release", "", "release pc-001 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/reset", "", "reset pc-001 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/swap", "{\"mac\": \"52:54:00:00:00:99\"}",
