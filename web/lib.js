@@ -12,7 +12,8 @@ export function t(text, values = {}) {
   return (words[text] || text).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-export const plural = (n, one, many) => t(n === 1 ? one : many, { n });
+// French has one nothing, English none of them.
+export const plural = (n, one, many) => t(n === 1 || (n === 0 && language === "fr") ? one : many, { n });
 
 // ---- elements
 
@@ -200,7 +201,7 @@ export const section = (title, ...children) => el("section", {}, el("h2", {}, ti
 export const facts = (rows) => el("dl", {}, rows.filter(([, value]) => value).map(([name, value, mono]) => [el("dt", {}, name), el("dd", { class: mono ? "mono" : null }, value)]));
 
 export function eventItem(e) {
-  const time = el("time", { datetime: new Date(e.at_ms).toISOString(), title: new Date(e.at_ms).toLocaleString() }, when(e.at_ms));
+  const time = el("time", { datetime: new Date(e.at_ms).toISOString(), title: new Date(e.at_ms).toLocaleString(language) }, when(e.at_ms));
   const who = e.machine_id && e.object ? link(e.object, `#/machine/${e.machine_id}`) : e.object && el("strong", {}, e.object);
   return el("li", { class: e.level }, time, el("span", { class: "kind" }, e.kind.replaceAll("-", " ")), el("span", { class: "text" }, who, who && " ", e.text),
     el("span", { class: "actor" }, e.actor || ""));

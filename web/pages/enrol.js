@@ -71,7 +71,7 @@ function showMany() {
 }
 
 async function approveMany(macs, list) {
-  if (await confirmed(t("Approve {n} machines?", { n: macs.length }), t("Each gets a name by the policy's pattern and a disk of {image}, and boots.", { image: image || t("the default image") }), t("Approve"),
+  if (await confirmed(plural(macs.length, "Approve {n} machine?", "Approve {n} machines?"), t("Each gets a name by the policy's pattern and a disk of {image}, and boots.", { image: image || t("the default image") }), t("Approve"),
     plural(macs.length, "{n} machine is approved", "{n} machines are approved"), () => api("POST", "machines/approve", { macs, ...(image ? { image } : {}) })))
     list.forEach((mac) => selected.delete(mac));
 }

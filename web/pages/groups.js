@@ -27,10 +27,12 @@ function makeGroup(g) {
       button(t("Remove"), () => confirmed(t("Remove the group {name}?", g), t("Its machines are in no group then."), t("Remove"), t("{name} is removed", g), () => api("DELETE", `groups/${part(g.name)}`)), { class: "danger", "data-action": "remove" }))]]);
 }
 
+const named = () => ({ disk: t("its disk"), local: t("its own disk, locally"), menu: t("a menu") });
+
 function updateGroup(tr, g) {
   set(tr, "name", g.name);
   set(tr, "machines", String(g.machines)).href = "#/machines";
-  set(tr, "boot", g.boot || "disk");
+  set(tr, "boot", named()[g.boot || "disk"] || g.boot);
   set(tr, "templates", g.templates);
   set(tr, "priority", String(g.priority));
   set(tr, "note", g.note || "");

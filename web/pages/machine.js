@@ -196,7 +196,7 @@ function factRows(m) {
 }
 
 function sessionItem(s) {
-  return el("li", {}, `${s.address}${s.ipxe ? " (iPXE)" : ""}, ${s.initiator}: ${t("{read} read, {written} written", { read: bytes(s.bytes_read), written: bytes(s.bytes_written) })}, ${t("since {when}", { when: ago(s.since_ms) })}`);
+  return el("li", {}, `${s.address}${s.ipxe ? " (iPXE)" : ""}, ${s.initiator}: ${t("{read} read, {written} written", { read: bytes(s.bytes_read), written: bytes(s.bytes_written) })}, ${ago(s.since_ms)}`);
 }
 
 function show(m) {

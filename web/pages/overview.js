@@ -12,7 +12,7 @@ const tile = (id, title, href) => el("a", { class: "tile", href }, el("h2", {}, 
 function showTiles({ space, volumes, sharing, machines, waiting }, images) {
   const versions = images.reduce((sum, i) => sum + i.versions.length, 0);
   const own = Object.values(volumes).reduce((sum, kind) => sum + kind.bytes, 0);
-  const others = Object.entries(volumes).filter(([kind, v]) => kind !== "system" && v.count).map(([kind, v]) => `${v.count} ${t(v.count === 1 ? kinds[kind] : `${kinds[kind]}s`)}`);
+  const others = Object.entries(volumes).filter(([kind, v]) => kind !== "system" && kind !== "who-am-i" && v.count).map(([kind, v]) => `${v.count} ${t(v.count === 1 ? kinds[kind] : `${kinds[kind]}s`)}`);
 
   say($("o-machines"), machines.total ? t("{n} of {all}", { n: machines.running, all: machines.total }) : "0");
   say($("o-machines-sub"), [machines.total ? t("running") : t("none yet"), machines.failed ? t("{n} failed", { n: machines.failed }) : "", waiting ? t("{n} waiting", { n: waiting }) : ""].filter(Boolean).join(", "));
@@ -58,7 +58,7 @@ function attention() {
   for (const text of status.warnings) found.push(["warn", text]);
   for (const p of status.problems) found.push(["warn", `${p.file}${p.line ? `:${p.line}` : ""}: ${p.reason}`, "#/settings"]);
   for (const f of status.dhcp.missing_boot_files || []) found.push(["bad", t("No boot file for {machines}: {file} is missing in {source}", f), "#/settings"]);
-  if (status.dhcp.mode !== "off" && status.dhcp.state !== "running" && status.dhcp.message) found.push(["bad", `dnsmasq: ${status.dhcp.message}`, "#/settings"]);
+  if (status.dhcp.mode !== "off" && status.dhcp.state !== "up" && status.dhcp.message) found.push(["bad", `dnsmasq: ${status.dhcp.message}`, "#/settings"]);
   for (const image of images) {
     const newest = image.versions.find((v) => v.version === image.published);
     if (newest && newest.warnings.length) found.push(["warn", `${newest.name}: ${newest.warnings[0]}`, `#/images/${part(image.name)}`]);
@@ -72,7 +72,7 @@ function attention() {
 function steps() {
   const { status, machines, images } = data;
   const published = images.some((i) => i.published), { dhcp } = status;
-  const network = dhcp.mode !== "off" && dhcp.state === "running" && !(dhcp.missing_boot_files || []).length;
+  const network = dhcp.mode !== "off" && dhcp.state === "up" && !(dhcp.missing_boot_files || []).length;
   const networkText = dhcp.mode === "off"
     ? [t("Start sanbootd with its own DHCP, or point yours at it:"), "sanbootd --dhcp proxy --interface NAME\nsanbootctl dhcp-snippet isc|kea|dnsmasq|windows|openwrt|routeros"]
     : [dhcp.message || (dhcp.missing_boot_files || []).map((f) => t("{file} is missing", f)).join(", ") || t("dnsmasq is {state}", dhcp), ""];
