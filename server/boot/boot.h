@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/reason.h"
+#include "inventory/activity.h"
 #include "inventory/stage.h"
 #include "inventory/inventory.h"
 
@@ -168,6 +169,9 @@ void boot_seen_fetch(struct boot *boot, const char *address, const char *file);
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1]);
 /* How many machines boot just now, and how many wait for their turn (max-booting). */
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting);
+enum { BOOT_HOUR = 360, BOOT_HOUR_STEP_MS = 10000 };
+/* What went on in the last hour, every ten seconds, from memory; the oldest first. How many of out are set. */
+unsigned boot_last_hour(struct boot *boot, struct activity out[BOOT_HOUR]);
 /* What to do about a boot that is stuck behind this stage; why: as its record says. "" where nothing can be said. */
 const char *boot_stage_hint(enum stage stage, const char *why);
 

@@ -16,6 +16,7 @@ struct entries;
 struct flood;
 struct objects;
 struct plans;
+struct sampler;
 struct stages;
 struct templates;
 struct timeline;
@@ -59,7 +60,8 @@ struct boot {
 	struct disks disks;		/* by volume */
 	atomic_bool stopping;		/* sessions that end from now on do so because the server stops */
 	struct flood *flood;
-	struct timeline *timeline; /* these four: progress/ */
+	struct timeline *timeline; /* these five: progress/ */
+	struct sampler *sampler;
 	struct turns *turns;
 	struct warm *warm;
 	struct stages *stages;

@@ -46,6 +46,8 @@ API("GET", "/policy", LOGIN, handle_policy_get, nothing, 200, policy, "What happ
 API("PATCH", "/policy", LOGIN, handle_policy_set, policy, 200, policy, "Change policies")
 API("GET", "/events", LOGIN, handle_events, events_query, 200, events,
     "What happened, oldest first; with Accept: text/event-stream what happens from now on, too")
+API("GET", "/activity", LOGIN, handle_activity, activity_query, 200, activity,
+    "What went on: the last hour every ten seconds, or the last month every ten minutes")
 API("GET", "/waiting", LOGIN, handle_waiting, nothing, 200, waiting_list, "Machines that wait for a person's word")
 API("DELETE", "/waiting/{mac}", LOGIN, handle_waiting_forget, nothing, 200, removed,
     "Forget one that waits or was denied, by its MAC or number: when it asks again it is a stranger")

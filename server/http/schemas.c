@@ -85,6 +85,20 @@ static const struct schema event = {
 };
 const struct schema schema_events = { .name = "Events", MEMBERS(M("events", LIST, .of = &event)) };
 
+const struct schema schema_activity_query = {
+	.name = "ActivityQuery",
+	MEMBERS(M("span", TEXT | OPTIONAL, .help = "hour (where it is missing) or month")),
+};
+static const struct schema sample = {
+	.name = "Sample",
+	MEMBERS(M("at_ms", NUMBER, .help = "the end of the step"), M("running", NUMBER, .help = "machines, at most"),
+		M("booting", NUMBER, .help = "likewise"), M("boots", NUMBER, .help = "that began"),
+		M("read_bytes", NUMBER), M("written_bytes", NUMBER),
+		M("free_bytes", NUMBER | NOTHING, .help = "only in the month")),
+};
+const struct schema schema_activity = { .name = "Activity",
+					MEMBERS(M("step_ms", NUMBER), M("samples", LIST, .of = &sample)) };
+
 /* ---- the server ---- */
 
 static const struct schema boot_file = {

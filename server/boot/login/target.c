@@ -362,8 +362,10 @@ static void begin_done(struct inventory_job *job, int err)
 	struct target_begin *begin = container_of(job, struct target_begin, job);
 	struct boot *boot = begin->boot;
 
-	if (!err)
+	if (!err) {
 		presence_note_begun(&boot->presence, begin->machine_id, begin->number);
+		progress_begun(boot);
+	}
 	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
 	if (err == -ENOSPC && presence_event_due(&boot->presence, begin->machine_id, PRESENCE_SPACE, 1, 60000))
 		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s",

@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "boot/internal.h"
+#include "sampler.h"
 #include "stages.h"
 #include "timeline.h"
 #include "turns.h"
@@ -20,7 +21,8 @@ int progress_new(struct boot *boot)
 	boot->timeline = timeline_new();
 	boot->turns = turns_new();
 	boot->warm = warm_new(boot);
-	if (boot->timeline && boot->turns && boot->warm)
+	boot->sampler = sampler_new(boot);
+	if (boot->timeline && boot->turns && boot->warm && boot->sampler)
 		boot->stages = stages_new(boot);
 	return boot->stages ? 0 : -ENOMEM;
 }
@@ -28,18 +30,21 @@ int progress_new(struct boot *boot)
 void progress_start(struct boot *boot)
 {
 	stages_start(boot->stages);
+	sampler_start(boot->sampler);
 	warm_start(boot->warm);
 }
 
 void progress_stop(struct boot *boot)
 {
 	stages_stop(boot->stages);
+	sampler_stop(boot->sampler);
 	warm_stop(boot->warm);
 }
 
 void progress_free(struct boot *boot)
 {
 	stages_free(boot->stages);
+	sampler_free(boot->sampler);
 	warm_free(boot->warm);
 	turns_free(boot->turns);
 	timeline_free(boot->timeline);
@@ -96,10 +101,16 @@ void progress_session(struct boot *boot, int64_t machine_id, const struct boot_s
 		if (!session->ipxe)
 			stages_ask_ipxe(boot, machine_id, session->boot);
 	} else {
+		sampler_session_ended(boot->sampler, session);
 		timeline_session_ended(boot->timeline, machine_id, session->boot, session->ipxe, session->heard_ms,
 				       ended_why);
 	}
 	stages_changed(boot->stages);
+}
+
+void progress_begun(struct boot *boot)
+{
+	sampler_boot_began(boot->sampler);
 }
 
 void progress_released(struct boot *boot, int64_t machine_id)
@@ -137,6 +148,13 @@ void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t numb
 unsigned boot_arriving(struct boot *boot, const char *mac, struct stage_record records[STAGE_WAITED + 1])
 {
 	return timeline_arriving(boot->timeline, mac, records);
+}
+
+unsigned boot_last_hour(struct boot *boot, struct activity out[BOOT_HOUR])
+{
+	_Static_assert((int)BOOT_HOUR == (int)SAMPLER_HOUR && (int)BOOT_HOUR_STEP_MS == (int)SAMPLER_STEP_MS,
+		       "what is promised is what is kept");
+	return sampler_hour(boot->sampler, out);
 }
 
 void boot_turns(struct boot *boot, unsigned *booting, unsigned *waiting)

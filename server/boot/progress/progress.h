@@ -32,6 +32,8 @@ void progress_problem(struct boot *boot, int64_t machine_id, bool explains, cons
 	__attribute__((format(printf, 4, 5)));
 /* As boot_target_session. */
 void progress_session(struct boot *boot, int64_t machine_id, const struct boot_session *session, const char *ended_why);
+/* A boot of a machine began: its first login. */
+void progress_begun(struct boot *boot);
 /* A person released the machine: others may boot in its place. */
 void progress_released(struct boot *boot, int64_t machine_id);
 /* The machine is gone. */
