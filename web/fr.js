@@ -454,4 +454,18 @@ export default {
   "What": "Action",
   "What is on a shared one or a CD.": "Le contenu d’un volume partagé ou d’un CD.",
   "What is on it is deleted with it.": "Son contenu est supprimé avec lui.",
+
+  // graph.js, and the overview's graphs
+  "at most {most} since {when}": "au plus {most} depuis {when}",
+  "booting": "en démarrage",
+  "begun": "commencés",
+  "Throughput": "Débit",
+  "read": "lu",
+  "written": "écrit",
+  "As it went in the last week, the disk of the server is full in {n} days.": "À l’allure de la dernière semaine, le disque du serveur sera plein dans {n} jours.",
+  "How far back": "Période",
+  "Lately": "Récemment",
+  "the last hour": "la dernière heure",
+  "the last day": "le dernier jour",
+  "the last month": "le dernier mois",
 };

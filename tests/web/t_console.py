@@ -220,6 +220,12 @@ with Suite() as t:
         browser.keys("Enter")
         browser.wait("#d-name")
 
+    with t.case("the overview draws what went on, and says it in words"):
+        go("overview")
+        until(lambda: browser.script("return [...document.querySelectorAll('#graphs path')].filter((p) => p.getAttribute('d')).length") == 5, 30, "five lines")
+        said = browser.script("return document.querySelector('#graphs svg').getAttribute('aria-label')")
+        true(re.match(r"Machines: running 0, booting 0; at most 0 since ", said), f"of the first: {said!r}")
+
     with t.case("in French"):
         browser.script("localStorage.setItem('language', 'fr')")
         browser.go(server.url + "/#/overview")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The whole at a glance: what runs, what it costs, what needs somebody; and before the first machine, what is still missing.
-import { $, bytes, el, eventItem, keep, link, part, plural, say, section, t } from "/lib.js";
+import { $, api, bytes, el, eventItem, keep, link, part, plural, say, section, select, serverTime, t } from "/lib.js";
 import { data } from "/data.js";
+import { daysLeft, graph } from "/graph.js";
 import { kinds, stateOf } from "/machines.js";
 import { jobItem } from "/pages/images.js";
 
@@ -97,12 +98,53 @@ function showSteps() {
   if ($("steps").textContent !== made.map((li) => li.textContent).join("")) $("steps").replaceChildren(...made);
 }
 
+// ---- lately: [span of the API, how long, heading]
+
+const HOUR = 3600000;
+const spans = { hour: ["hour", HOUR, "the last hour"], day: ["month", 24 * HOUR, "the last day"], month: ["month", 31 * 24 * HOUR, "the last month"] };
+let span = "hour", kept = {};
+
+// What each graph needs is read as seldom as it changes.
+async function readActivity() {
+  const now = serverTime();
+  for (const name of new Set([spans[span][0], "month"])) {
+    const old = kept[name];
+    if (!old || now - old.read > old.step_ms) kept = { ...kept, [name]: { ...(await api("GET", `activity?span=${name}`)), read: now } };
+  }
+}
+
+function showLately() {
+  const [name, length] = spans[span], said = kept[name];
+  if (!said) return;
+  const now = serverTime(), from = now - length, samples = said.samples.filter((s) => s.at_ms > from);
+  const rate = (key) => (s) => (1000 * s[key]) / said.step_ms;
+  const draw = (title, lines, text) => graph(title, samples, lines, text, from, now, said.step_ms);
+  const left = daysLeft(kept.month.samples.filter((s) => s.at_ms > now - 7 * 24 * HOUR));
+
+  $("graphs").replaceChildren(
+    draw(t("Machines"), [{ name: t("running"), cls: "g-a", value: (s) => s.running }, { name: t("booting"), cls: "g-b", value: (s) => s.booting }], String),
+    draw(t("Boots"), [{ name: t("begun"), cls: "g-a", value: (s) => s.boots }], String),
+    draw(t("Throughput"), [{ name: t("read"), cls: "g-a", value: rate("read_bytes") }, { name: t("written"), cls: "g-b", value: rate("written_bytes") }], (v) => `${bytes(v)}/s`));
+  say($("forecast"), left == null || left > 365 ? "" : t("As it went in the last week, the disk of the server is full in {n} days.", { n: Math.floor(left) }));
+}
+
+function lately() {
+  const choice = select(Object.entries(spans).map(([value, [, , text]]) => [value, t(text)]), { id: "span", "aria-label": t("How far back") }, span);
+  choice.addEventListener("change", async () => {
+    span = choice.value;
+    await readActivity();
+    showLately();
+  });
+  return el("section", { id: "lately" }, el("h2", {}, t("Lately"), " ", choice), el("div", { class: "graphs", id: "graphs" }), el("p", { class: "sub", id: "forecast" }));
+}
+
 function update() {
   const needs = attention(), running = data.jobs.filter((j) => j.stage !== "done" && j.stage !== "failed");
 
   showTiles(data.status, data.images);
   showMeter(data.status);
   showSteps();
+  showLately();
   $("attention").hidden = !needs.length;
   keep($("attention-list"), needs.map(([bad, text, href]) => ({ bad, text, href })), (n) => n.href + n.text,
     (n) => el("li", { class: n.bad }, n.href ? link(n.text, n.href) : n.text), () => {});
@@ -122,5 +164,6 @@ export function make(root) {
     section(t("Jobs"), el("ul", { class: "plain jobs", id: "jobs" })),
     section(t("What happened"), el("ol", { class: "events", id: "events" }), el("div", { class: "empty", id: "events-empty", hidden: true }, t("Nothing has happened yet.")), el("p", {}, link(t("All events"), "#/events"))));
   ["overview", "first-steps", "attention", "jobs-section"].forEach((id, i) => (root.children[i].id = id));
-  return { needs: ["machines", "images", "jobs"], update: (error) => error || update() };
+  root.insertBefore(lately(), $("jobs-section"));
+  return { needs: ["machines", "images", "jobs"], more: readActivity, update: (error) => error || update() };
 }
