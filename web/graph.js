@@ -27,16 +27,16 @@ function path(samples, value, from, to, most, step) {
 
 // lines: [{ name, cls, value: of a sample }]; text: a value in words. from, to: Unix milliseconds.
 export function graph(title, samples, lines, text, from, to, step) {
-  const values = lines.flatMap((line) => samples.map(line.value)).filter((v) => v != null), most = Math.max(1, ...values);
+  const values = lines.flatMap((line) => samples.map(line.value)).filter((v) => v != null), most = Math.max(0, ...values);
   const last = samples[samples.length - 1];
   const said = (line) => (last && line.value(last) != null ? text(line.value(last)) : "–");
-  const label = `${title}: ${lines.map((line) => `${line.name} ${said(line)}`).join(", ")}; ${t("at most {most} since {when}", { most: text(values.length ? most : 0), when: when(from) })}`;
+  const label = `${title}: ${lines.map((line) => `${line.name} ${said(line)}`).join(", ")}; ${t("at most {most} since {when}", { most: text(most), when: when(from) })}`;
 
   return el("figure", { class: "graph" },
     el("figcaption", {}, title, " ", lines.map((line) => el("span", { class: line.cls }, `${line.name} ${said(line)} `))),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
-      ...lines.map((line) => svg("path", { d: path(samples, line.value, from, to, most, step), class: line.cls }))),
-    el("p", { class: "sub" }, t("at most {most} since {when}", { most: text(values.length ? most : 0), when: when(from) })));
+      ...lines.map((line) => svg("path", { d: path(samples, line.value, from, to, most || 1, step), class: line.cls }))),
+    el("p", { class: "sub" }, t("at most {most} since {when}", { most: text(most), when: when(from) })));
 }
 
 // In how many days nothing is free any more, by the line that fits best through the samples; null where it does not get less.
