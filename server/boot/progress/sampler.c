@@ -51,7 +51,8 @@ struct sampler {
 	unsigned next, kept;
 };
 
-void sampler_join(struct activity *whole, const struct activity *part)
+/* A sample's part in ten minutes: the most of what is a state, the sum of what happened. */
+static void join(struct activity *whole, const struct activity *part)
 {
 	whole->at_ms = part->at_ms;
 	whole->running = part->running > whole->running ? part->running : whole->running;
@@ -101,7 +102,7 @@ static void write_done(struct pool_job *job)
 
 static void together(struct sampler *s, const struct activity *part)
 {
-	sampler_join(&s->together, part);
+	join(&s->together, part);
 	if (++s->parts < SAMPLER_TOGETHER || s->writing)
 		return;
 	s->writing = true;
@@ -194,8 +195,9 @@ static void each_session(void *arg, const struct boot_session *session, int err)
 	in_flight_leave(&s->boot->in_flight);
 }
 
-void sampler_look(struct sampler *s)
+static void tick(uv_timer_t *timer)
 {
+	struct sampler *s = timer->data;
 	struct boot *boot = s->boot;
 
 	if (s->asking)
@@ -205,11 +207,6 @@ void sampler_look(struct sampler *s)
 	s->read = s->written = 0;
 	in_flight_enter(&boot->in_flight);
 	boot->runtime->sessions(boot->runtime->arg, 0, boot->loop, each_session, s);
-}
-
-static void tick(uv_timer_t *timer)
-{
-	sampler_look(timer->data);
 }
 
 /* ---- from other threads ---- */

@@ -21,8 +21,6 @@ void sampler_start(struct sampler *sampler);
 /* No sample is begun any more; what is under way counts in boot's in_flight. */
 void sampler_stop(struct sampler *sampler);
 void sampler_free(struct sampler *sampler);
-/* What the timer does; nothing while the sample before is not ended. On boot's loop. */
-void sampler_look(struct sampler *sampler);
 
 /* Any thread. A boot began; a session ended, and these are its bytes. */
 void sampler_boot_began(struct sampler *sampler);
@@ -30,8 +28,5 @@ void sampler_session_ended(struct sampler *sampler, const struct boot_session *s
 
 /* The last hour, the oldest first. Any thread. How many of out are set. */
 unsigned sampler_hour(struct sampler *sampler, struct activity out[SAMPLER_HOUR]);
-
-/* A sample's part in ten minutes: the most of what is a state, the sum of what happened. */
-void sampler_join(struct activity *whole, const struct activity *part);
 
 #endif

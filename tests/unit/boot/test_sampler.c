@@ -9,12 +9,24 @@
 #include "world.h"
 
 #include <errno.h>
+#include <uv.h>
 
+/* The sampler's timer is the only one of its length. */
+static void fire(uv_handle_t *handle, void *arg)
+{
+	uv_timer_t *timer = (uv_timer_t *)handle;
+
+	(void)arg;
+	if (handle->type == UV_TIMER && uv_timer_get_repeat(timer) == SAMPLER_STEP_MS)
+		timer->timer_cb(timer);
+}
+
+/* Ten seconds have passed. */
 static void look(void *arg)
 {
 	struct world *w = arg;
 
-	sampler_look(w->boot->sampler);
+	uv_walk(loop_uv(w->loop), fire, NULL);
 }
 
 /* One sample, to its end; how many there are then. */
