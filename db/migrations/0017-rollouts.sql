@@ -47,7 +47,8 @@ CREATE TABLE rollout_machine (
 	rollout_id INTEGER NOT NULL REFERENCES rollout (id) ON DELETE CASCADE,
 	got_ms INTEGER NOT NULL,
 	snapshot_id INTEGER NOT NULL, -- its disk before that; 0: there was nothing to keep. No reference: it may have been removed
-	back_ms INTEGER NOT NULL DEFAULT 0, -- when it went back; 0: it has not
+	instance INTEGER NOT NULL, -- its machine.instance before that
+	back_ms INTEGER NOT NULL DEFAULT 0, -- when it went back, or got another version from a person; 0: it has not
 	PRIMARY KEY (machine_id, rollout_id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX rollout_machine_rollout ON rollout_machine (rollout_id);

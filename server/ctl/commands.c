@@ -46,8 +46,18 @@ const struct command commands[] = {
 	  "make the next version without what must differ between machines: ids, keys, names (image check says which)",
 	  "sanbootctl image seal debian@1", run_image_seal },
 	{ "image publish", "NAME@V", 1, 1,
-	  "make a version the one that new machines get, also an older one again; now or at a time",
-	  "sanbootctl image publish debian@2\nsanbootctl image publish debian@2 --at 22:30", run_image_publish },
+	  "make a version the one that new machines get, also an older one again; now or at a time; or in rings, with a brake",
+	  "sanbootctl image publish debian@2\nsanbootctl image publish debian@2 --at 22:30\n"
+	  "sanbootctl image publish debian@2 --ring canary --then 25%,50%@22:00,100% --dry-run",
+	  run_image_publish },
+	{ "image rings", "NAME", 1, 1, "how far a publication in rings is: steps, machines, the boots that are compared",
+	  "sanbootctl image rings debian", run_image_rings },
+	{ "image rollout stop", "NAME", 1, 1, "nobody else gets its version; who has it keeps it",
+	  "sanbootctl image rollout stop debian", run_rollout_stop },
+	{ "image rollout resume", "NAME", 1, 1, "go on with one that was stopped; its boots until now do not count any more",
+	  "sanbootctl image rollout resume debian", run_rollout_resume },
+	{ "image rollout undo", "NAME", 1, 1, "machines that have its version go back at their next boot, with what they had",
+	  "sanbootctl image rollout undo debian", run_rollout_undo },
 	{ "image set", "NAME@V KEY=VALUE...", 2, MANY,
 	  "change note, state=draft|test|retired (draft: nobody gets it; test: who names it does; retired: nobody new does)",
 	  "sanbootctl image set debian@1 state=retired", run_image_set },
@@ -82,7 +92,7 @@ const struct command commands[] = {
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
 	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., boot-file-set=group|default|NAME, templates=group|none|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
+	  "boot-once=none|..., boot-file-set=group|default|NAME, templates=group|none|NAME, ring=group|none|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup\n"
 	  "sanbootctl machine set pc-001 templates=cloud-init",
@@ -161,10 +171,10 @@ const struct command commands[] = {
 
 	{ "group list", "", 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
 	{ "group add", "NAME [KEY=VALUE...]", 1, MANY,
-	  "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, priority, note",
+	  "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, ring=NAME, priority, note",
 	  "sanbootctl group add lab boot=menu", run_group_add },
 	{ "group set", "NAME KEY=VALUE...", 2, MANY,
-	  "change name, boot, templates, note, priority (higher goes first, where machines take turns)",
+	  "change name, boot, templates, ring, note, priority (higher goes first, where machines take turns)",
 	  "sanbootctl group set lab priority=10", run_group_set },
 	{ "group remove", "NAME", 1, 1, "its machines are in no group then", "sanbootctl group remove lab",
 	  run_group_remove },

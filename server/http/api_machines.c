@@ -12,6 +12,7 @@
 #include "http/json.h"
 #include "http/routes.h"
 #include "http/text.h"
+#include "inventory/rollout.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -92,6 +93,25 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "image_version", json_integer(version->number));
 	json_object_set_new(json, "image_published", version->newest ? json_integer(version->newest) : json_null());
 	json_object_set_new(json, "outdated", json_boolean(version_is_outdated(version)));
+}
+
+/* Which ring it is in, and what a rollout gives it at its next boot. */
+static int add_rollout(struct inventory_tx *tx, const struct machine *machine, json_t *json)
+{
+	char ring[NAME_MAX_TEXT];
+	struct rollout_next next;
+	int err = rollout_ring(tx, machine, ring);
+
+	if (!err)
+		err = rollout_next(tx, machine, &next);
+	if (err)
+		return err;
+	json_object_set_new(json, "ring", json_string(ring[0] ? ring : "none"));
+	json_object_set_new(json, "ring_own", json_text_or_null(machine->ring));
+	json_object_set_new(json, "next_image", json_text_or_null(next.name));
+	if (next.rollout_id || next.has)
+		json_object_set_new(json, "outdated", json_boolean(next.rollout_id));
+	return 0;
 }
 
 /* What it boots is its own, or its group's, or its disk; its templates likewise. */
@@ -196,8 +216,9 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		return err;
 	if (!version_by_id(machines->tx, machine->system.version_id, &version))
 		set_version(json, &version);
-	if (!machines->detail)
-		return 0;
+	err = add_rollout(machines->tx, machine, json);
+	if (err || !machines->detail)
+		return err;
 	events = json_array();
 	json_object_set_new(json, "events", events);
 	if (machines->secrets) {

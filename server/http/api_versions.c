@@ -3,6 +3,7 @@
 #include "http/api.h"
 
 #include "base/util.h"
+#include "http/api_rollouts.h"
 #include "http/json.h"
 #include "http/routes.h"
 
@@ -105,6 +106,18 @@ void handle_image_publish(struct request *request)
 	}
 	if (at)
 		change.at_ms = json_integer_value(at);
+	if (json_object_get(request->json, "steps") && at) {
+		reply_error(request, 400, "give its first step the time", "steps have times of their own: not at_ms, too");
+		return;
+	}
+	if (json_object_get(request->json, "steps")) {
+		api_begin_rollout(request, change.image, change.number);
+		return;
+	}
+	if (json_is_true(json_object_get(request->json, "dry_run")) && change.at_ms != 0) {
+		api_try_publish(request, change.image, change.number, change.at_ms);
+		return;
+	}
 	if (!change_write(&change))
 		return;
 	if (at)

@@ -112,7 +112,7 @@ struct rollout_place {
 	enum rollout_standing standing;
 };
 
-/* All machines of its image, in order of name. each returns 0 to go on. */
+/* All machines of its image (by name: it need not be one that has begun), in order of name. each returns 0 to go on. */
 int rollout_each_machine(struct inventory_tx *tx, const struct rollout *rollout,
 			 int (*each)(void *arg, const struct rollout_place *place), void *arg);
 
@@ -124,11 +124,13 @@ struct rollout_next {
 	bool back;		       /* to the version from before */
 	bool kept;		       /* back: snapshot_id says what it had */
 	int64_t snapshot_id;
+	int64_t instance; /* back: its machine.instance before */
 	bool has; /* it has what a rollout gave it: it is not outdated */
 };
 int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct rollout_next *next);
-/* It has got it: snapshot_id is what is kept of before; 0: nothing had to be. */
-int rollout_gave(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id, int64_t snapshot_id);
+/* It has got it. snapshot_id: what is kept of before; 0: nothing had to be. instance: machine.instance before. */
+int rollout_gave(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id, int64_t snapshot_id,
+		 int64_t instance);
 /* It went back, or cannot. */
 int rollout_went_back(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id);
 /* A person gave it the version that it has now: no rollout that is there changes that. */

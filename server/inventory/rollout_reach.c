@@ -125,6 +125,8 @@ static enum rollout_standing standing_of(const struct rollout *r, const struct m
 
 	if (machine->system.version_id == r->version_id)
 		return r->back && row == ROW_GOT ? ROLLOUT_GOES_BACK : ROLLOUT_HAS;
+	if (r->state == ROLLOUT_UNDONE || r->state == ROLLOUT_REPLACED)
+		return ROLLOUT_OUTSIDE;
 	if (row == ROW_BACK && !r->back)
 		return ROLLOUT_CHOSEN;
 	if (!now->published && !now->retired && now->number > r->number)
@@ -141,6 +143,7 @@ static enum rollout_standing standing_of(const struct rollout *r, const struct m
 struct walk {
 	struct inventory_tx *tx;
 	const struct rollout *rollout;
+	int64_t image_id;
 	int (*each)(void *arg, const struct rollout_place *place);
 	void *arg;
 };
@@ -154,7 +157,7 @@ static int walk_machine(void *arg, const struct machine *machine)
 	enum row row;
 	int err = read_version_now(walk->tx, machine->system.version_id, &now);
 
-	if (err || now.image_id != r->image_id)
+	if (err || now.image_id != walk->image_id)
 		return err;
 	err = rollout_ring(walk->tx, machine, place.ring);
 	if (!err)
@@ -171,8 +174,13 @@ int rollout_each_machine(struct inventory_tx *tx, const struct rollout *rollout,
 			 int (*each)(void *arg, const struct rollout_place *place), void *arg)
 {
 	struct walk walk = { .tx = tx, .rollout = rollout, .each = each, .arg = arg };
+	struct query q;
+	int err;
 
-	return machine_each(tx, walk_machine, &walk);
+	query_begin(&q, tx, "SELECT id FROM image WHERE name = ?");
+	query_bind_text(&q, rollout->image, sizeof(rollout->image));
+	err = query_number(&q, &walk.image_id);
+	return err ? err : machine_each(tx, walk_machine, &walk);
 }
 
 /* ---- its next boot ---- */
@@ -200,7 +208,7 @@ static int next_is_back(struct inventory_tx *tx, const struct machine *machine, 
 	int err;
 
 	query_begin(&q, tx,
-		    "SELECT rollout.id, old_version_id, snapshot_id FROM rollout_machine JOIN rollout ON rollout.id = "
+		    "SELECT rollout.id, old_version_id, snapshot_id, instance FROM rollout_machine JOIN rollout ON rollout.id = "
 		    "rollout_id WHERE machine_id = ? AND back_ms = 0 AND back = 1 AND version_id = ? AND old_version_id IS "
 		    "NOT NULL ORDER BY rollout.id DESC LIMIT 1");
 	query_bind(&q, machine->id);
@@ -210,6 +218,7 @@ static int next_is_back(struct inventory_tx *tx, const struct machine *machine, 
 		next->rollout_id = query_int(&q);
 		next->version_id = query_int(&q);
 		next->snapshot_id = query_int(&q);
+		next->instance = query_int(&q);
 	}
 	err = query_end_one(&q, row);
 	next->back = !err;
@@ -271,18 +280,19 @@ found:
 	return err;
 }
 
-int rollout_gave(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id, int64_t snapshot_id)
+int rollout_gave(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id, int64_t snapshot_id, int64_t instance)
 {
 	struct query q;
 
 	query_begin(&q, tx,
-		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id) VALUES (?, ?, ?, ?) ON "
-		    "CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, snapshot_id = "
-		    "excluded.snapshot_id, back_ms = 0");
+		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance) VALUES (?, ?, ?, ?, ?) "
+		    "ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, snapshot_id = "
+		    "excluded.snapshot_id, instance = excluded.instance, back_ms = 0");
 	query_bind(&q, machine_id);
 	query_bind(&q, rollout_id);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, snapshot_id);
+	query_bind(&q, instance);
 	return query_run(&q);
 }
 
@@ -302,8 +312,8 @@ int rollout_note_chosen(struct inventory_tx *tx, const struct machine *machine)
 	struct query q;
 
 	query_begin(&q, tx,
-		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, back_ms) SELECT ?1, rollout.id, "
-		    "?2, 0, ?2 FROM rollout JOIN image_version ON image_version.image_id = rollout.image_id WHERE "
+		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance, back_ms) SELECT ?1, "
+		    "rollout.id, ?2, 0, 0, ?2 FROM rollout JOIN image_version ON image_version.image_id = rollout.image_id WHERE "
 		    "image_version.id = ?3 AND (state IN (0, 1, 2) OR back = 1) "
 		    "ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, back_ms = "
 		    "excluded.back_ms");
