@@ -56,10 +56,9 @@ enum brake_verdict brake_judge(const struct brake_facts *facts, const struct bra
 	if (!boots || boots < rule->min_boots)
 		return BRAKE_TOO_FEW;
 	if (steady * boots * 100 > (uint64_t)new->steady *of * 100 + (uint64_t)rule->drop_points * of * boots) {
-		reason_set(why, "%u of %u boots got to a steady system, and of the old version %u of %u did",
-			   new->steady, boots, known ? facts->old.steady : 0, known ? old_boots : 0);
-		if (!known)
-			reason_set(why, "only %u of %u boots got to a steady system", new->steady, boots);
+		reason_set(why, "only %u of %u boots got to a steady system", new->steady, boots);
+		if (known)
+			reason_append(why, ", and of the old version %u of %u did", facts->old.steady, old_boots);
 		return BRAKE_SHARE;
 	}
 	if (known && facts->old.steady >= rule->min_boots && new->steady >= rule->min_boots && facts->old.median_ms &&
