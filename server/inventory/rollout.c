@@ -370,6 +370,11 @@ static bool is_for_all(const struct rollout_step *step)
 	return !step->ring[0] && step->percent == 100;
 }
 
+bool rollout_is_for_all(const struct rollout *r)
+{
+	return r->state == ROLLOUT_DONE || (r->steps_begun && is_for_all(&r->steps[r->steps_begun - 1]));
+}
+
 int rollout_begin_step(struct inventory_tx *tx, struct rollout *r)
 {
 	struct rollout_step *step = &r->steps[r->steps_begun];
@@ -481,7 +486,7 @@ int rollout_resume(struct inventory_tx *tx, const char *image, const char *actor
 	err = rollout_update(tx, &r);
 	if (!err)
 		err = forget_back(tx, &r);
-	if (!err && r.steps_begun && is_for_all(&r.steps[r.steps_begun - 1]))
+	if (!err && rollout_is_for_all(&r))
 		err = version_publish(tx, r.version_id);
 	return err ? err :
 		     event_add(tx, "info", "rollout-resumed", actor, 0, r.image,

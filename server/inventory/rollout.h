@@ -51,6 +51,9 @@ const char *rollout_state_name(enum rollout_state state); /* "running", "stopped
 enum { ROLLOUT_WHO_TEXT = NAME_MAX_TEXT + 16 };
 const char *rollout_who(const struct rollout_step *step, char out[ROLLOUT_WHO_TEXT]);
 
+/* Has it come to all machines, new ones included? */
+bool rollout_is_for_all(const struct rollout *rollout);
+
 /* The last one of an image, whatever its state. -ENOENT. */
 int rollout_of(struct inventory_tx *tx, const char *image, struct rollout *rollout);
 
@@ -125,7 +128,8 @@ struct rollout_next {
 	bool kept;		       /* back: snapshot_id says what it had */
 	int64_t snapshot_id;
 	int64_t instance; /* back: its machine.instance before */
-	bool has; /* it has what a rollout gave it: it is not outdated */
+	bool has;	  /* it has what a rollout gives: it is not outdated */
+	int64_t has_from; /* has: the rollout that is to know it (rollout_gave), as it got it by a reset or when it was new */
 };
 int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct rollout_next *next);
 /* It has got it. snapshot_id: what is kept of before; 0: nothing had to be. instance: machine.instance before. */

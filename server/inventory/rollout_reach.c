@@ -270,6 +270,8 @@ int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct 
 		return err;
 	standing = standing_of(&r, machine, &now, step_of(&r, machine->id, ring), row);
 	next->has = standing == ROLLOUT_HAS;
+	if (next->has && row == ROW_NONE && rollout_is_for_all(&r))
+		next->has_from = r.id;
 	if (standing != ROLLOUT_GETS)
 		return 0;
 	found = (struct rollout_next){ .rollout_id = r.id, .version_id = r.version_id };

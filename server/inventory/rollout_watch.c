@@ -51,9 +51,9 @@ static void read_boot(struct query *q, struct brake_boot *boot)
 	boot->asked_ms = asked_ms > boot->started_ms ? asked_ms : 0;
 }
 
-/* Boots on a version since then. *judged: how many of them began at or after from_ms and have an outcome. */
+/* Boots on a version since then. *good: how many of them began at or after from_ms and got to a steady system. */
 static int count_boots(struct inventory_tx *tx, int64_t version_id, int64_t since_ms, struct brake_side *side,
-		       int64_t from_ms, unsigned *judged)
+		       int64_t from_ms, unsigned *good)
 {
 	int64_t *durations = calloc(BOOTS_MAX, sizeof(*durations));
 	struct brake_boot boot;
@@ -61,7 +61,7 @@ static int count_boots(struct inventory_tx *tx, int64_t version_id, int64_t sinc
 	int err;
 
 	*side = (struct brake_side){ .steady = 0 };
-	*judged = 0;
+	*good = 0;
 	if (!durations)
 		return -ENOMEM;
 	query_begin(&q, tx, BOOTS_OF_VERSION);
@@ -79,7 +79,7 @@ static int count_boots(struct inventory_tx *tx, int64_t version_id, int64_t sinc
 		if (outcome == BRAKE_STEADY)
 			durations[side->steady++] = brake_duration_ms(&boot);
 		side->failed += outcome == BRAKE_FAILED;
-		*judged += outcome != BRAKE_OPEN && boot.started_ms >= from_ms;
+		*good += outcome == BRAKE_STEADY && boot.started_ms >= from_ms;
 	}
 	err = query_end(&q);
 	side->median_ms = brake_median(durations, side->steady);
@@ -87,7 +87,7 @@ static int count_boots(struct inventory_tx *tx, int64_t version_id, int64_t sinc
 	return err;
 }
 
-/* in_step: boots of the new version that were judged since its last step began. */
+/* *in_step: boots of the new version that got there, of those since its last step began. */
 static int facts_of(struct inventory_tx *tx, const struct rollout *r, struct brake_facts *facts, unsigned *in_step)
 {
 	int64_t step_ms = r->steps_begun ? later(r->steps[r->steps_begun - 1].begun_ms, r->since_ms) : r->since_ms;
@@ -119,7 +119,7 @@ static int count_progress(void *arg, const struct rollout_place *place)
 	return 0;
 }
 
-/* Enough boots; or, where there are fewer machines than that, one of each and none that failed. */
+/* Enough boots that got there; or, where there are fewer machines than that, one of each and none that failed. */
 static int has_proof(struct inventory_tx *tx, const struct rollout *r, const struct policy *policy,
 		     const struct brake_facts *facts, unsigned in_step, bool *proof)
 {

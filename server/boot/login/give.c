@@ -179,6 +179,9 @@ int boot_give_version(struct boot *boot, struct inventory_tx *tx, struct machine
 	int err = rollout_next(tx, machine, &g.next);
 
 	*given = false;
+	/* New machines and those that are reset have it already. */
+	if (!err && g.next.has_from)
+		err = rollout_gave(tx, g.next.has_from, machine->id, 0, machine->instance);
 	/* iSCSI closes it first (boot_target_begin_needs_closed); it is open where a rollout began only now. */
 	if (err || !g.next.rollout_id || !disks_is_closed(&boot->disks, machine->system.id))
 		return err;
