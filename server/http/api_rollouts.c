@@ -350,7 +350,7 @@ static int run_show(struct inventory_tx *tx, struct inventory_job *job)
 	return err ? err : show(r);
 }
 
-/* The path has to name an image, without a version. False: answered. */
+/* NAME, or NAME@V, which is the same here. False: answered. */
 static bool begin_job(struct rollout_job *r, struct request *request,
 		      int (*run)(struct inventory_tx *tx, struct inventory_job *job))
 {
@@ -359,11 +359,8 @@ static bool begin_job(struct rollout_job *r, struct request *request,
 
 	if (!api_parse_image(request, image, &number))
 		return false;
-	if (number) {
-		reply_error(request, 400, "for example debian", "a rollout is an image's: name that, without @VERSION");
-		return false;
-	}
 	job_of(r, request, image, run);
+	r->number = number;
 	return true;
 }
 
@@ -375,10 +372,24 @@ void handle_rollout(struct request *request)
 		run_and_reply(&r, false);
 }
 
+/* Who names a version means that one. */
+static int check_number(struct rollout_job *r, struct inventory_tx *tx)
+{
+	int err = r->number ? rollout_of(tx, r->image, &r->rollout) : 0;
+
+	if (!err && r->number && r->number != r->rollout.number)
+		return reason_refuse(&r->reason, -ENOENT, "what is rolled out of %s is %s@%u", r->image, r->image,
+				     r->rollout.number);
+	return err == -ENOENT ? 0 : err; /* what follows says that there is none */
+}
+
 static int run_stop(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct rollout_job *r = container_of(job, struct rollout_job, job);
-	int err = rollout_stop(tx, r->image, "", false, r->request->actor, &r->reason);
+	int err = check_number(r, tx);
+
+	if (!err)
+		err = rollout_stop(tx, r->image, "", false, r->request->actor, &r->reason);
 
 	return err ? err : run_show(tx, job);
 }
@@ -386,7 +397,10 @@ static int run_stop(struct inventory_tx *tx, struct inventory_job *job)
 static int run_resume(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct rollout_job *r = container_of(job, struct rollout_job, job);
-	int err = rollout_resume(tx, r->image, r->request->actor, &r->reason);
+	int err = check_number(r, tx);
+
+	if (!err)
+		err = rollout_resume(tx, r->image, r->request->actor, &r->reason);
 
 	return err ? err : run_show(tx, job);
 }
@@ -394,7 +408,10 @@ static int run_resume(struct inventory_tx *tx, struct inventory_job *job)
 static int run_undo(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct rollout_job *r = container_of(job, struct rollout_job, job);
-	int err = rollout_undo(tx, r->image, r->request->actor, &r->reason);
+	int err = check_number(r, tx);
+
+	if (!err)
+		err = rollout_undo(tx, r->image, r->request->actor, &r->reason);
 
 	return err ? err : run_show(tx, job);
 }

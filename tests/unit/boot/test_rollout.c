@@ -328,28 +328,43 @@ static void test_nothing_to_go_back_to(void **state)
 	expect_snapshots(w, MAC1, "");
 }
 
-/* A disk that was not closed in order cannot be kept: this boot is on what is there, the next one is not. */
-static void test_not_closed(void **state)
+/* Its disk is open just then: this boot is on what is there, the next one is not. */
+static void test_still_open(void **state)
 {
 	struct world *w = *state;
 	struct machine machine;
 
 	two(w, "persistent");
 	begin(w, NULL, true);
-	start(w, MAC1);
-	stop(w);
-	assert_int_equal(world_events(w, "version-given"), 1);
-	start(w, MAC2);
-	stop(w);
-	undo(w);
 	machine = world_machine(w, MAC1);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
-	/* Open for somebody else: the boot begins all the same. */
 	assert_int_equal(disks_open_begin(&w->boot->disks, machine.system.id), 0);
 	assert_int_equal(world_begin(w, machine.id, pending_of(w, MAC1)), 0);
 	disks_open_end(&w->boot->disks, machine.system.id, false);
 	assert_int_equal(world_machine(w, MAC1).system.version_id, machine.system.version_id);
-	boots_on(w, MAC1, 'd', 0);
+	boots_on(w, MAC1, 'e', 0);
+}
+
+/* The server died while it was in use: what is on it cannot be kept before it was closed in order once. */
+static void test_not_closed_in_order(void **state)
+{
+	struct world *w = *state;
+	struct machine machine;
+	struct reason why;
+	uint16_t status;
+
+	two(w, "persistent");
+	machine = world_machine(w, MAC1);
+	world_expect(w, MAC1, "", "", "sanboot", NULL);
+	assert_int_equal(world_begin(w, machine.id, pending_of(w, MAC1)), 0);
+	assert_non_null(world_open(w, machine.id, 2, &status, &why));
+	world_die(w, machine.system.object, w->disk);
+	begin(w, NULL, true);
+	boots_on(w, MAC1, 'd', 'x');
+	assert_int_equal(world_events(w, "version-skipped"), 1);
+	boots_on(w, MAC1, 'e', 0);
+	undo(w);
+	boots_on(w, MAC1, 'd', 'x');
 }
 
 /* ---- the brake ---- */
@@ -474,7 +489,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_persistent, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_keeps_its_disk, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_to_go_back_to, setup, world_teardown),
-		cmocka_unit_test_setup_teardown(test_not_closed, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_still_open, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_not_closed_in_order, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_brake, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_asks_again, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_not_committed, setup, world_teardown),
