@@ -22,9 +22,9 @@ static const char *image_text(const json_t *machine, char *out, size_t out_size)
 	const char *next = get_text(machine, "next_image");
 
 	snprintf(out, out_size, "%s%s%s", get_text(machine, "image"),
-		 next[0]					       ? ", gets " :
+		 next[0]					    ? ", gets " :
 		 json_is_true(json_object_get(machine, "outdated")) ? ", outdated" :
-								       "",
+								      "",
 		 next);
 	return out;
 }

@@ -62,9 +62,9 @@ json_t *ctl_rollout_body(const struct ctl *ctl, int64_t at_ms)
 {
 	const char *ring = ctl->options[OPTION_RING], *then = ctl->options[OPTION_THEN];
 	json_t *steps = json_array();
-	json_t *body = json_pack("{s:o, s:b, s:b}", "steps", steps, "persistent",
-				 ctl->options[OPTION_PERSISTENT] != NULL, "dry_run",
-				 ctl->options[OPTION_DRY_RUN] != NULL);
+	json_t *body =
+		json_pack("{s:o, s:b, s:b}", "steps", steps, "persistent", ctl->options[OPTION_PERSISTENT] != NULL,
+			  "dry_run", ctl->options[OPTION_DRY_RUN] != NULL);
 
 	if (ring)
 		json_array_append_new(steps, json_pack("{s:s}", "ring", ring));
@@ -105,7 +105,8 @@ static void step_when(const json_t *answer, const json_t *step, size_t number, c
 			 get_number(step, "proven_ms") ? ", proven " : "",
 			 get_number(step, "proven_ms") ? table_time(proven, get_number(step, "proven_ms")) : "");
 	else if (at)
-		snprintf(out, SAID_TEXT, "begins at %s%s", table_time(when, at), number ? ", unless the brake stops it" : "");
+		snprintf(out, SAID_TEXT, "begins at %s%s", table_time(when, at),
+			 number ? ", unless the brake stops it" : "");
 	else
 		snprintf(out, SAID_TEXT, "begins when step %zu has proven itself (after %s, and %lld boots)", number,
 			 wait_text(get_number(rule, "wait_s"), when), (long long)get_number(rule, "min_boots"));
@@ -121,8 +122,9 @@ static void print_steps(const json_t *answer)
 		long long machines = get_number(step, "machines"), have = get_number(step, "have");
 
 		step_when(answer, step, i, when);
-		print_field(i ? "" : "steps", "%zu  %s, %lld%s machine%s, %lld ha%s it: %s", i + 1, get_text(step, "who"),
-			    machines, i ? " more" : "", machines == 1 ? "" : "s", have, have == 1 ? "s" : "ve", when);
+		print_field(i ? "" : "steps", "%zu  %s, %lld%s machine%s, %lld ha%s it: %s", i + 1,
+			    get_text(step, "who"), machines, i ? " more" : "", machines == 1 ? "" : "s", have,
+			    have == 1 ? "s" : "ve", when);
 	}
 }
 
@@ -133,8 +135,8 @@ static void print_side(const char *name, const char *version, const json_t *side
 	if (!boots)
 		print_field(name, "%s: none yet", version);
 	else if (get_number(side, "median_ms"))
-		print_field(name, "%s: %lld of %lld got to a steady system, half of them within %.1f s", version, steady,
-			    boots, (double)get_number(side, "median_ms") / 1000);
+		print_field(name, "%s: %lld of %lld got to a steady system, half of them within %.1f s", version,
+			    steady, boots, (double)get_number(side, "median_ms") / 1000);
 	else
 		print_field(name, "%s: %lld of %lld got to a steady system", version, steady, boots);
 }
@@ -262,7 +264,8 @@ static void print_changed(const struct ctl *ctl, const json_t *answer)
 
 static int change(const struct ctl *ctl, const char *verb)
 {
-	return client_show(ctl, "POST", client_path("images", ctl->args[0], "rollout", verb, NULL), NULL, print_changed);
+	return client_show(ctl, "POST", client_path("images", ctl->args[0], "rollout", verb, NULL), NULL,
+			   print_changed);
 }
 
 int run_rollout_stop(const struct ctl *ctl)

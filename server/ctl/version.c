@@ -39,7 +39,8 @@ static int publish_in_rings(const struct ctl *ctl, int64_t at_ms)
 	json_t *body;
 
 	if (ctl->options[OPTION_AT] && !at_ms) {
-		ctl_fail("take a rollout back with: sanbootctl image rollout undo NAME", "--at none does not go with --ring or --then");
+		ctl_fail("take a rollout back with: sanbootctl image rollout undo NAME",
+			 "--at none does not go with --ring or --then");
 		return EXIT_USAGE;
 	}
 	body = ctl_rollout_body(ctl, at_ms);

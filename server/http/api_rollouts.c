@@ -54,12 +54,11 @@ static int add_machine(void *arg, const struct rollout_place *place)
 		r->reached[place->step]++;
 		r->have[place->step] += place->standing == ROLLOUT_HAS;
 	}
-	if (json_array_append_new(
-		    r->machines,
-		    json_pack("{s:s, s:o, s:o, s:o, s:s}", "name", place->machine->name, "ring",
-			      json_text_or_null(place->ring), "image", version_text(r->rollout.image, place->number),
-			      "step", place->step < 0 ? json_null() : json_integer(place->step + 1), "standing",
-			      rollout_standing_name(place->standing))))
+	if (json_array_append_new(r->machines, json_pack("{s:s, s:o, s:o, s:o, s:s}", "name", place->machine->name,
+							 "ring", json_text_or_null(place->ring), "image",
+							 version_text(r->rollout.image, place->number), "step",
+							 place->step < 0 ? json_null() : json_integer(place->step + 1),
+							 "standing", rollout_standing_name(place->standing))))
 		return -ENOMEM;
 	return array_append(&r->ids, &r->count, &place->machine->id, sizeof(place->machine->id));
 }
@@ -74,14 +73,14 @@ static json_t *steps_json(const struct rollout_job *r)
 		bool last = i + 1 == rollout->steps_begun;
 		char who[ROLLOUT_WHO_TEXT];
 
-		json_array_append_new(
-			steps,
-			json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "who", rollout_who(step, who), "ring",
-				  json_text_or_null(step->ring), "percent",
-				  step->ring[0] ? json_null() : json_integer(step->percent), "at_ms",
-				  json_time_or_null(step->at_ms), "begun_ms", json_time_or_null(step->begun_ms),
-				  "proven_ms", json_time_or_null(last ? rollout->proven_ms : 0), "machines",
-				  (int)r->reached[i], "have", (int)r->have[i]));
+		json_array_append_new(steps,
+				      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "who",
+						rollout_who(step, who), "ring", json_text_or_null(step->ring),
+						"percent", step->ring[0] ? json_null() : json_integer(step->percent),
+						"at_ms", json_time_or_null(step->at_ms), "begun_ms",
+						json_time_or_null(step->begun_ms), "proven_ms",
+						json_time_or_null(last ? rollout->proven_ms : 0), "machines",
+						(int)r->reached[i], "have", (int)r->have[i]));
 	}
 	return steps;
 }
@@ -125,12 +124,13 @@ static int show(struct rollout_job *r)
 	const struct rollout *rollout = &r->rollout;
 	int err;
 
-	r->json = json_pack("{s:b, s:o, s:s, s:o, s:s, s:o, s:b, s:b, s:o, s:s, s:o}", "dry_run", r->dry_run, "rollout",
-			    version_text(rollout->image, rollout->number), "image", rollout->image, "from",
-			    version_text(rollout->image, rollout->old_number), "state",
-			    rollout_state_name(rollout->state), "why", json_text_or_null(rollout->why), "persistent",
-			    rollout->persistent, "back", rollout->back, "began_ms", json_time_or_null(rollout->began_ms),
-			    "began_by", rollout->began_by, "ended_ms", json_time_or_null(rollout->ended_ms));
+	r->json =
+		json_pack("{s:b, s:o, s:s, s:o, s:s, s:o, s:b, s:b, s:o, s:s, s:o}", "dry_run", r->dry_run, "rollout",
+			  version_text(rollout->image, rollout->number), "image", rollout->image, "from",
+			  version_text(rollout->image, rollout->old_number), "state",
+			  rollout_state_name(rollout->state), "why", json_text_or_null(rollout->why), "persistent",
+			  rollout->persistent, "back", rollout->back, "began_ms", json_time_or_null(rollout->began_ms),
+			  "began_by", rollout->began_by, "ended_ms", json_time_or_null(rollout->ended_ms));
 	if (!r->json)
 		return -ENOMEM;
 	err = set_machines(r);
@@ -163,7 +163,8 @@ static int set_running(struct rollout_job *r)
 	qsort(running, sessions.count, sizeof(*running), by_id);
 	for (unsigned i = 0; i < r->count; i++)
 		json_object_set_new(json_array_get(r->machines, i), "running",
-				    json_boolean(bsearch(&r->ids[i], running, sessions.count, sizeof(*running), by_id)));
+				    json_boolean(
+					    bsearch(&r->ids[i], running, sessions.count, sizeof(*running), by_id)));
 	free(running);
 	free(sessions.list);
 	return 0;
@@ -316,10 +317,10 @@ static int run_try(struct inventory_tx *tx, struct inventory_job *job)
 	}
 	if (err)
 		return err;
-	r->json = json_pack("{s:b, s:o, s:s, s:o, s:o}", "dry_run", true, "published",
-			    version_text(r->image, r->number), "image", r->image, "new_machines_get",
-			    version_text(r->image, published.newest.number), "at_ms",
-			    json_time_or_null(r->at_ms > 0 ? r->at_ms : 0));
+	r->json =
+		json_pack("{s:b, s:o, s:s, s:o, s:o}", "dry_run", true, "published", version_text(r->image, r->number),
+			  "image", r->image, "new_machines_get", version_text(r->image, published.newest.number),
+			  "at_ms", json_time_or_null(r->at_ms > 0 ? r->at_ms : 0));
 	err = set_machines(r);
 	return err ? err : -ECANCELED;
 }
@@ -343,10 +344,11 @@ static int run_show(struct inventory_tx *tx, struct inventory_job *job)
 
 	r->tx = tx;
 	if (err == -ENOENT)
-		return reason_refuse(&r->reason, err,
-				     "nothing of %s is or was rolled out: begin with: sanbootctl image publish %s@V --ring "
-				     "RING --then 25%%,100%%",
-				     r->image, r->image);
+		return reason_refuse(
+			&r->reason, err,
+			"nothing of %s is or was rolled out: begin with: sanbootctl image publish %s@V --ring "
+			"RING --then 25%%,100%%",
+			r->image, r->image);
 	return err ? err : show(r);
 }
 

@@ -107,7 +107,8 @@ void handle_image_publish(struct request *request)
 	if (at)
 		change.at_ms = json_integer_value(at);
 	if (json_object_get(request->json, "steps") && at) {
-		reply_error(request, 400, "give its first step the time", "steps have times of their own: not at_ms, too");
+		reply_error(request, 400, "give its first step the time",
+			    "steps have times of their own: not at_ms, too");
 		return;
 	}
 	if (json_object_get(request->json, "steps")) {

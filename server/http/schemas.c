@@ -260,11 +260,11 @@ const struct schema schema_machine = {
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL),
 		M("image_published", NUMBER | NOTHING | OPTIONAL, .help = "the version that a reset would give it"),
-		M("outdated", BOOL | OPTIONAL, .help = "its version is older than what is published, or a rollout gives"),
+		M("outdated", BOOL | OPTIONAL,
+		  .help = "its version is older than what is published, or a rollout gives"),
 		M("next_image", TEXT | NOTHING, .help = "what a rollout gives it at its next boot"),
-		M("ring_own", TEXT | NOTHING, .help = "`ring` may be its group's"),
-		M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk), M("portals", LIST),
-		M("lease", OBJECT | NOTHING, .of = &lease),
+		M("ring_own", TEXT | NOTHING, .help = "`ring` may be its group's"), M("sessions", LIST, .of = &session),
+		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
 		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
 		M("snapshots", LIST | OPTIONAL, .of = &snapshot),
 		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
@@ -328,8 +328,8 @@ const struct schema schema_group = {
 	.name = "Group",
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
 		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
-		M("templates", TEXT, .help = "of who-am-i volumes, or none"), M("ring", TEXT, .help = "of rollouts, or none"),
-		M("machines", NUMBER, .help = "how many")),
+		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
+		M("ring", TEXT, .help = "of rollouts, or none"), M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
@@ -454,7 +454,8 @@ static const struct schema rollout_step = {
 	MEMBERS(M("who", TEXT), M("ring", TEXT | NOTHING), M("percent", NUMBER | NOTHING),
 		M("at_ms", NUMBER | NOTHING, .help = "not before"), M("begun_ms", NUMBER | NOTHING),
 		M("proven_ms", NUMBER | NOTHING, .help = "of the last one that has begun"),
-		M("machines", NUMBER, .help = "that no step before it reaches"), M("have", NUMBER, .help = "it, of these")),
+		M("machines", NUMBER, .help = "that no step before it reaches"),
+		M("have", NUMBER, .help = "it, of these")),
 };
 static const struct schema rollout_machine = {
 	.name = "RolloutMachine",
@@ -466,7 +467,8 @@ static const struct schema rollout_machine = {
 };
 static const struct schema rollout_side = {
 	.name = "RolloutBoots",
-	MEMBERS(M("steady", NUMBER), M("failed", NUMBER), M("median_ms", NUMBER | NOTHING, .help = "to a steady system")),
+	MEMBERS(M("steady", NUMBER), M("failed", NUMBER),
+		M("median_ms", NUMBER | NOTHING, .help = "to a steady system")),
 };
 static const struct schema rollout_boots = {
 	.name = "RolloutCompared", MEMBERS(M("new", OBJECT, .of = &rollout_side), M("old", OBJECT, .of = &rollout_side))

@@ -55,15 +55,16 @@ enum brake_verdict brake_judge(const struct brake_facts *facts, const struct bra
 
 	if (!boots || boots < rule->min_boots)
 		return BRAKE_TOO_FEW;
-	if (steady * boots * 100 > (uint64_t)new->steady *of * 100 + (uint64_t)rule->drop_points * of * boots) {
+	if (steady * boots * 100 > (uint64_t) new->steady *of * 100 + (uint64_t)rule->drop_points *of *boots) {
 		reason_set(why, "only %u of %u boots got to a steady system", new->steady, boots);
 		if (known)
 			reason_append(why, ", and of the old version %u of %u did", facts->old.steady, old_boots);
 		return BRAKE_SHARE;
 	}
-	if (known && facts->old.steady >= rule->min_boots && new->steady >= rule->min_boots && facts->old.median_ms &&
-	    new->median_ms >= BRAKE_SLOWER * facts->old.median_ms) {
-		reason_set(why, "half of its boots take %.1f s or more to a steady system, those of the old version %.1f s",
+	if (known && facts->old.steady >= rule->min_boots && new->steady >= rule->min_boots &&
+	    facts->old.median_ms &&new->median_ms >= BRAKE_SLOWER * facts->old.median_ms) {
+		reason_set(why,
+			   "half of its boots take %.1f s or more to a steady system, those of the old version %.1f s",
 			   (double)new->median_ms / 1000, (double)facts->old.median_ms / 1000);
 		return BRAKE_SLOW;
 	}

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <strings.h>
 
-#define GROUP_COLUMNS                                                \
+#define GROUP_COLUMNS                                                      \
 	"id, name, priority, boot, note, boot_file_set, templates, ring, " \
 	"(SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
 

@@ -94,8 +94,9 @@ int machine_boot_issue(struct inventory_tx *tx, struct machine_boot *boot)
 	err = query_number(&q, &number);
 	if (err)
 		return err;
-	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0, "
-			    "NULL)");
+	query_begin(&q, tx,
+		    "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0, "
+		    "NULL)");
 	query_bind(&q, boot->machine_id);
 	query_bind(&q, number);
 	query_bind(&q, MACHINE_BOOT_PENDING);

@@ -14,102 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define ROLLOUT_COLUMNS                                                                                                \
-	"rollout.id, rollout.image_id, version_id, old_version_id, image.name, new.number, old.number, state, persistent, " \
-	"back, steps_begun, proven_ms, since_ms, began_ms, ended_ms, began_by, why"
-#define ROLLOUT_FROM                                                                                              \
-	" FROM rollout JOIN image ON image.id = rollout.image_id JOIN image_version AS new ON new.id = version_id " \
-	"LEFT JOIN image_version AS old ON old.id = old_version_id "
-
-static const char *const state_words[] = { [ROLLOUT_RUNNING] = "running",
-					   [ROLLOUT_STOPPED] = "stopped",
-					   [ROLLOUT_DONE] = "done",
-					   [ROLLOUT_UNDONE] = "undone",
-					   [ROLLOUT_REPLACED] = "replaced" };
-
-const char *rollout_state_name(enum rollout_state state)
-{
-	return (unsigned)state < array_len(state_words) ? state_words[state] : "unknown";
-}
-
-const char *rollout_who(const struct rollout_step *step, char out[ROLLOUT_WHO_TEXT])
-{
-	if (step->ring[0])
-		snprintf(out, ROLLOUT_WHO_TEXT, "ring %s", step->ring);
-	else if (step->percent < 100)
-		snprintf(out, ROLLOUT_WHO_TEXT, "%u %% of all", step->percent);
-	else
-		snprintf(out, ROLLOUT_WHO_TEXT, "all");
-	return out;
-}
-
-bool rollout_ring_valid(const char *ring)
-{
-	return group_name_valid(ring) && strcasecmp(ring, "group");
-}
-
-/* ---- rows ---- */
-
-static void rollout_read(struct query *q, struct rollout *r)
-{
-	*r = (struct rollout){ .id = query_int(q) };
-	r->image_id = query_int(q);
-	r->version_id = query_int(q);
-	r->old_version_id = query_int(q);
-	query_text(q, r->image, sizeof(r->image));
-	r->number = (unsigned)query_int(q);
-	r->old_number = (unsigned)query_int(q);
-	r->state = (enum rollout_state)query_int(q);
-	r->persistent = query_int(q);
-	r->back = query_int(q);
-	r->steps_begun = (unsigned)query_int(q);
-	r->proven_ms = query_int(q);
-	r->since_ms = query_int(q);
-	r->began_ms = query_int(q);
-	r->ended_ms = query_int(q);
-	query_text(q, r->began_by, sizeof(r->began_by));
-	query_text(q, r->why, sizeof(r->why));
-}
-
-static int read_steps(struct inventory_tx *tx, struct rollout *r)
-{
-	struct query q;
-
-	query_begin(&q, tx,
-		    "SELECT ring, percent, at_ms, begun_ms FROM rollout_step WHERE rollout_id = ? ORDER BY number");
-	query_bind(&q, r->id);
-	while (r->step_count < ROLLOUT_STEPS_MAX && query_row(&q)) {
-		struct rollout_step *step = &r->steps[r->step_count++];
-
-		query_text(&q, step->ring, sizeof(step->ring));
-		step->percent = (unsigned)query_int(&q);
-		step->at_ms = query_int(&q);
-		step->begun_ms = query_int(&q);
-	}
-	return query_end(&q);
-}
-
-int rollout_of(struct inventory_tx *tx, const char *image, struct rollout *rollout)
-{
-	struct rollout found;
-	struct query q;
-	bool row;
-	int err;
-
-	query_begin(&q, tx,
-		    "SELECT " ROLLOUT_COLUMNS ROLLOUT_FROM "WHERE image.name = ? ORDER BY rollout.id DESC LIMIT 1");
-	query_bind_text(&q, image, NAME_MAX_TEXT);
-	row = query_row(&q);
-	if (row)
-		rollout_read(&q, &found);
-	err = query_end_one(&q, row);
-	if (!err)
-		err = read_steps(tx, &found);
-	if (!err)
-		*rollout = found;
-	return err;
-}
-
 static bool is_open(const struct rollout *r)
 {
 	return r->state == ROLLOUT_RUNNING || r->state == ROLLOUT_STOPPED;
@@ -167,10 +71,11 @@ static int check_version(struct inventory_tx *tx, struct rollout *r, struct reas
 	err = rollout_of(tx, v.image, &other);
 	if (err || !is_open(&other))
 		return err == -ENOENT ? 0 : err;
-	return reason_refuse(reason, -ESTALE,
-			     "%s@%u is being rolled out already (sanbootctl image rings %s): first end that with: sanbootctl "
-			     "image rollout undo %s, or: sanbootctl image publish %s@%u",
-			     other.image, other.number, other.image, other.image, other.image, other.number);
+	return reason_refuse(
+		reason, -ESTALE,
+		"%s@%u is being rolled out already (sanbootctl image rings %s): first end that with: sanbootctl "
+		"image rollout undo %s, or: sanbootctl image publish %s@%u",
+		other.image, other.number, other.image, other.image, other.image, other.number);
 }
 
 /* Among themselves. */
@@ -241,8 +146,8 @@ static int count_reached(void *arg, const struct rollout_place *place)
 		reached->in_ring[i]++;
 		reached->keep[i] += keeps;
 	}
-	reached->movable += place->standing == ROLLOUT_GETS || place->standing == ROLLOUT_LATER ||
-			    place->standing == ROLLOUT_HAS;
+	reached->movable +=
+		place->standing == ROLLOUT_GETS || place->standing == ROLLOUT_LATER || place->standing == ROLLOUT_HAS;
 	reached->keepers += keeps;
 	return 0;
 }
@@ -272,15 +177,17 @@ static int check_machines(struct inventory_tx *tx, const struct rollout *r, stru
 	}
 	if (err || reached.movable)
 		return err;
-	return reason_refuse(reason, -EINVAL,
-			     reached.keepers ?
-				     "all machines that it reaches keep what is on their disks: --persistent includes them, "
-				     "and makes a snapshot of each disk before; or publish it without rings: machines get it "
-				     "when they are reset" :
-				     "none of the steps reaches a machine of this image: publish it without rings");
+	return reason_refuse(
+		reason, -EINVAL,
+		reached.keepers ?
+			"all machines that it reaches keep what is on their disks: --persistent includes them, "
+			"and makes a snapshot of each disk before; or publish it without rings: machines get it "
+			"when they are reset" :
+			"none of the steps reaches a machine of this image: publish it without rings");
 }
 
-int rollout_check(struct inventory_tx *tx, struct rollout *r, struct reason *reason)
+/* Fills in all but the id. */
+static int check_rollout(struct inventory_tx *tx, struct rollout *r, struct reason *reason)
 {
 	struct query q;
 	int err = check_version(tx, r, reason);
@@ -317,9 +224,8 @@ static int insert_rows(struct inventory_tx *tx, struct rollout *r, const char *a
 	query_bind_text(&q, actor, sizeof(r->began_by));
 	err = query_number(&q, &r->id);
 	for (unsigned i = 0; i < r->step_count && !err; i++) {
-		query_begin(
-			&q, tx,
-			"INSERT INTO rollout_step (rollout_id, number, ring, percent, at_ms) VALUES (?, ?, ?, ?, ?)");
+		query_begin(&q, tx,
+			    "INSERT INTO rollout_step (rollout_id, number, ring, percent, at_ms) VALUES (?, ?, ?, ?, ?)");
 		query_bind(&q, r->id);
 		query_bind(&q, i);
 		query_bind_text(&q, r->steps[i].ring, sizeof(r->steps[i].ring));
@@ -345,8 +251,9 @@ static int set_to_test(struct inventory_tx *tx, int64_t version_id)
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "UPDATE image_version SET published = 0, unpublished = ?, publish_at_ms = 0, publish_by = '' WHERE id = ?");
+	query_begin(
+		&q, tx,
+		"UPDATE image_version SET published = 0, unpublished = ?, publish_at_ms = 0, publish_by = '' WHERE id = ?");
 	query_bind(&q, VERSION_TEST);
 	query_bind(&q, version_id);
 	return query_run(&q);
@@ -363,16 +270,6 @@ static int publish_old(struct inventory_tx *tx, const struct rollout *r)
 	if (err || !r->old_version_id || old.is_newest)
 		return err;
 	return version_publish(tx, r->old_version_id);
-}
-
-static bool is_for_all(const struct rollout_step *step)
-{
-	return !step->ring[0] && step->percent == 100;
-}
-
-bool rollout_is_for_all(const struct rollout *r)
-{
-	return r->state == ROLLOUT_DONE || (r->steps_begun && is_for_all(&r->steps[r->steps_begun - 1]));
 }
 
 int rollout_begin_step(struct inventory_tx *tx, struct rollout *r)
@@ -392,18 +289,18 @@ int rollout_begin_step(struct inventory_tx *tx, struct rollout *r)
 	err = query_run(&q);
 	if (!err)
 		err = rollout_update(tx, r);
-	if (!err && is_for_all(step))
+	if (!err && rollout_step_is_for_all(step))
 		err = version_publish(tx, r->version_id);
 	return err ? err :
 		     event_add(tx, "info", "rollout-step", "server", 0, r->image,
 			       "%s@%u goes to %s, step %u of %u: each gets it at its next boot%s", r->image, r->number,
 			       rollout_who(step, who), r->steps_begun, r->step_count,
-			       is_for_all(step) ? "; new machines get it, too" : "");
+			       rollout_step_is_for_all(step) ? "; new machines get it, too" : "");
 }
 
 int rollout_begin(struct inventory_tx *tx, struct rollout *r, const char *actor, struct reason *reason)
 {
-	int err = rollout_check(tx, r, reason);
+	int err = check_rollout(tx, r, reason);
 
 	if (!err)
 		err = forget_earlier(tx, r->version_id);
@@ -497,8 +394,9 @@ int rollout_resume(struct inventory_tx *tx, const char *image, const char *actor
 int rollout_undo(struct inventory_tx *tx, const char *image, const char *actor, struct reason *reason)
 {
 	struct rollout r;
-	int err = find_rollout(tx, image, IN_STATE(ROLLOUT_RUNNING) | IN_STATE(ROLLOUT_STOPPED) | IN_STATE(ROLLOUT_DONE),
-			       "undone", &r, reason);
+	int err =
+		find_rollout(tx, image, IN_STATE(ROLLOUT_RUNNING) | IN_STATE(ROLLOUT_STOPPED) | IN_STATE(ROLLOUT_DONE),
+			     "undone", &r, reason);
 
 	if (err)
 		return err;
@@ -525,7 +423,7 @@ int rollout_set_proven(struct inventory_tx *tx, struct rollout *r)
 	int err;
 
 	r->proven_ms = tx->now_ms;
-	if (last && is_for_all(step)) {
+	if (last && rollout_step_is_for_all(step)) {
 		r->state = ROLLOUT_DONE;
 		r->ended_ms = tx->now_ms;
 	}
@@ -538,8 +436,8 @@ int rollout_set_proven(struct inventory_tx *tx, struct rollout *r)
 				 r->image, r->number);
 	if (last)
 		return event_add(tx, "info", "rollout-proven", "server", 0, r->image,
-				 "%s@%u has proven itself (%s); all get it with: sanbootctl image publish %s@%u", r->image,
-				 r->number, rollout_who(step, who), r->image, r->number);
+				 "%s@%u has proven itself (%s); all get it with: sanbootctl image publish %s@%u",
+				 r->image, r->number, rollout_who(step, who), r->image, r->number);
 	return event_add(tx, "info", "rollout-proven", "server", 0, r->image, "%s@%u has proven itself (%s)", r->image,
 			 r->number, rollout_who(step, who));
 }
@@ -553,10 +451,11 @@ int rollout_check_publish(struct inventory_tx *tx, const struct image_version *v
 
 	if (err || !is_open(&r) || r.version_id == version->id)
 		return err == -ENOENT ? 0 : err;
-	return reason_refuse(reason, -ESTALE,
-			     "%s@%u is being rolled out (sanbootctl image rings %s): first end that with: sanbootctl image "
-			     "rollout undo %s, or: sanbootctl image publish %s@%u",
-			     r.image, r.number, r.image, r.image, r.image, r.number);
+	return reason_refuse(
+		reason, -ESTALE,
+		"%s@%u is being rolled out (sanbootctl image rings %s): first end that with: sanbootctl image "
+		"rollout undo %s, or: sanbootctl image publish %s@%u",
+		r.image, r.number, r.image, r.image, r.image, r.number);
 }
 
 int rollout_note_published(struct inventory_tx *tx, const struct image_version *version)
@@ -574,9 +473,10 @@ int rollout_note_published(struct inventory_tx *tx, const struct image_version *
 		err = forget_earlier(tx, version->id);
 	if (err)
 		return err;
-	query_begin(&q, tx,
-		    "UPDATE rollout SET state = ?1 WHERE state = ?2 AND version_id <> ?3 AND image_id = (SELECT image_id FROM "
-		    "image_version WHERE id = ?3)");
+	query_begin(
+		&q, tx,
+		"UPDATE rollout SET state = ?1 WHERE state = ?2 AND version_id <> ?3 AND image_id = (SELECT image_id FROM "
+		"image_version WHERE id = ?3)");
 	query_bind(&q, ROLLOUT_REPLACED);
 	query_bind(&q, ROLLOUT_DONE);
 	query_bind(&q, version->id);

@@ -51,19 +51,22 @@ const char *rollout_state_name(enum rollout_state state); /* "running", "stopped
 enum { ROLLOUT_WHO_TEXT = NAME_MAX_TEXT + 16 };
 const char *rollout_who(const struct rollout_step *step, char out[ROLLOUT_WHO_TEXT]);
 
+bool rollout_step_is_for_all(const struct rollout_step *step);
 /* Has it come to all machines, new ones included? */
 bool rollout_is_for_all(const struct rollout *rollout);
+
+/* Is a machine among the first `percent` of an order that is its own for each version? Who is stays so with more percent. */
+bool rollout_among(int64_t machine_id, int64_t version_id, unsigned percent);
 
 /* The last one of an image, whatever its state. -ENOENT. */
 int rollout_of(struct inventory_tx *tx, const char *image, struct rollout *rollout);
 
 /*
- * Before a beginning, and for a dry run: fills in all but the id. In: version_id, persistent, step_count, and of each step
- * ring or percent, and at_ms. Refuses with a sentence: -EINVAL (steps that do not follow each other, a time that is over, a
- * ring without machines, or nobody who could get it), -ESTALE (it is published, or retired; or another one is under way).
+ * Begins it: its first step has begun, unless that has a time. In: version_id, persistent, step_count, and of each step ring or
+ * percent, and at_ms; the rest is filled in. Refuses with a sentence: -EINVAL (steps that do not follow each other, a time
+ * that is over, a ring without machines, or nobody who could get it), -ESTALE (it is published, or retired; or another one is
+ * under way).
  */
-int rollout_check(struct inventory_tx *tx, struct rollout *rollout, struct reason *reason);
-/* The same, and begins it: its first step has begun, unless that has a time. id is set. */
 int rollout_begin(struct inventory_tx *tx, struct rollout *rollout, const char *actor, struct reason *reason);
 /* Nobody more gets it. why "": a person wanted that. back: those that have it go back. -ENOENT: none is running. */
 int rollout_stop(struct inventory_tx *tx, const char *image, const char *why, bool back, const char *actor,
@@ -91,8 +94,6 @@ int rollout_check_unused(struct inventory_tx *tx, const struct image_version *ve
 int rollout_ring(struct inventory_tx *tx, const struct machine *machine, char ring[NAME_MAX_TEXT]);
 /* As a group's name. */
 bool rollout_ring_valid(const char *ring);
-/* Is a machine among the first `percent` of an order that is its own for each version? Who is stays so with more percent. */
-bool rollout_among(int64_t machine_id, int64_t version_id, unsigned percent);
 
 enum rollout_standing {
 	ROLLOUT_HAS,	    /* it has it */

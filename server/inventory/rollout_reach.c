@@ -14,9 +14,14 @@
 #include <strings.h>
 
 static const char *const standing_words[] = {
-	[ROLLOUT_HAS] = "has",	   [ROLLOUT_GETS] = "gets",		 [ROLLOUT_GOES_BACK] = "goes-back",
-	[ROLLOUT_LATER] = "later", [ROLLOUT_KEEPS_DISK] = "keeps-disk", [ROLLOUT_NEWER] = "newer",
-	[ROLLOUT_CHOSEN] = "chosen", [ROLLOUT_OUTSIDE] = "outside",
+	[ROLLOUT_HAS] = "has",
+	[ROLLOUT_GETS] = "gets",
+	[ROLLOUT_GOES_BACK] = "goes-back",
+	[ROLLOUT_LATER] = "later",
+	[ROLLOUT_KEEPS_DISK] = "keeps-disk",
+	[ROLLOUT_NEWER] = "newer",
+	[ROLLOUT_CHOSEN] = "chosen",
+	[ROLLOUT_OUTSIDE] = "outside",
 };
 
 const char *rollout_standing_name(enum rollout_standing standing)
@@ -40,20 +45,6 @@ int rollout_ring(struct inventory_tx *tx, const struct machine *machine, char ri
 	if (!strcasecmp(ring, "none"))
 		ring[0] = '\0';
 	return err;
-}
-
-/* splitmix64: neighbouring ids do not become neighbours. */
-static uint64_t scatter(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
-bool rollout_among(int64_t machine_id, int64_t version_id, unsigned percent)
-{
-	return scatter((uint64_t)machine_id ^ scatter((uint64_t)version_id)) % 10000 < (uint64_t)percent * 100;
 }
 
 /* ---- one machine and one rollout ---- */
@@ -207,10 +198,11 @@ static int next_is_back(struct inventory_tx *tx, const struct machine *machine, 
 	bool row;
 	int err;
 
-	query_begin(&q, tx,
-		    "SELECT rollout.id, old_version_id, snapshot_id, instance FROM rollout_machine JOIN rollout ON rollout.id = "
-		    "rollout_id WHERE machine_id = ? AND back_ms = 0 AND back = 1 AND version_id = ? AND old_version_id IS "
-		    "NOT NULL ORDER BY rollout.id DESC LIMIT 1");
+	query_begin(
+		&q, tx,
+		"SELECT rollout.id, old_version_id, snapshot_id, instance FROM rollout_machine JOIN rollout ON rollout.id = "
+		"rollout_id WHERE machine_id = ? AND back_ms = 0 AND back = 1 AND version_id = ? AND old_version_id IS "
+		"NOT NULL ORDER BY rollout.id DESC LIMIT 1");
 	query_bind(&q, machine->id);
 	query_bind(&q, machine->system.version_id);
 	row = query_row(&q);
@@ -231,9 +223,10 @@ static int find_giving(struct inventory_tx *tx, int64_t image_id, char image[NAM
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "SELECT image.name FROM rollout JOIN image ON image.id = rollout.image_id WHERE image_id = ? AND state "
-		    "IN (0, 2) LIMIT 1");
+	query_begin(
+		&q, tx,
+		"SELECT image.name FROM rollout JOIN image ON image.id = rollout.image_id WHERE image_id = ? AND state "
+		"IN (0, 2) LIMIT 1");
 	query_bind(&q, image_id);
 	*gives = query_row(&q);
 	if (*gives)
@@ -286,10 +279,11 @@ int rollout_gave(struct inventory_tx *tx, int64_t rollout_id, int64_t machine_id
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance) VALUES (?, ?, ?, ?, ?) "
-		    "ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, snapshot_id = "
-		    "excluded.snapshot_id, instance = excluded.instance, back_ms = 0");
+	query_begin(
+		&q, tx,
+		"INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance) VALUES (?, ?, ?, ?, ?) "
+		"ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, snapshot_id = "
+		"excluded.snapshot_id, instance = excluded.instance, back_ms = 0");
 	query_bind(&q, machine_id);
 	query_bind(&q, rollout_id);
 	query_bind(&q, tx->now_ms);
@@ -313,12 +307,13 @@ int rollout_note_chosen(struct inventory_tx *tx, const struct machine *machine)
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance, back_ms) SELECT ?1, "
-		    "rollout.id, ?2, 0, 0, ?2 FROM rollout JOIN image_version ON image_version.image_id = rollout.image_id WHERE "
-		    "image_version.id = ?3 AND (state IN (0, 1, 2) OR back = 1) "
-		    "ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, back_ms = "
-		    "excluded.back_ms");
+	query_begin(
+		&q, tx,
+		"INSERT INTO rollout_machine (machine_id, rollout_id, got_ms, snapshot_id, instance, back_ms) SELECT ?1, "
+		"rollout.id, ?2, 0, 0, ?2 FROM rollout JOIN image_version ON image_version.image_id = rollout.image_id WHERE "
+		"image_version.id = ?3 AND (state IN (0, 1, 2) OR back = 1) "
+		"ON CONFLICT (machine_id, rollout_id) DO UPDATE SET got_ms = excluded.got_ms, back_ms = "
+		"excluded.back_ms");
 	query_bind(&q, machine->id);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, machine->system.version_id);

@@ -329,7 +329,8 @@ static int begin_system(struct target_begin *begin, struct inventory_tx *tx, str
 	int err = 0;
 
 	if (!begin->version_id)
-		err = boot_give_version(begin->boot, tx, machine, begin->number, &begin->made, &begin->given_up, &given);
+		err = boot_give_version(begin->boot, tx, machine, begin->number, &begin->made, &begin->given_up,
+					&given);
 	if (err || given)
 		return err;
 	if (machine->mode == MODE_EPHEMERAL || begin->version_id)

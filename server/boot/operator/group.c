@@ -190,7 +190,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 		return err;
 	if (!group_find_key(key))
 		return reason_refuse(reason, -EINVAL,
-				     "there is no key %s: name, priority, boot, boot-file-set, note, templates, ring", shown);
+				     "there is no key %s: name, priority, boot, boot-file-set, note, templates, ring",
+				     shown);
 	return manage_write(&change.manage, set_run);
 }
 

@@ -464,9 +464,10 @@ static void test_not_committed(void **state)
 	begin(w, NULL, true);
 	before = world_machine(w, MAC1);
 	children = world_children(w);
-	inventory_sql(w->store,
-		      "CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
-		      "CREATE TRIGGER no_commit AFTER INSERT ON rollout_machine BEGIN INSERT INTO never VALUES (-1); END");
+	inventory_sql(
+		w->store,
+		"CREATE TABLE never (id INTEGER REFERENCES event (id) DEFERRABLE INITIALLY DEFERRED);"
+		"CREATE TRIGGER no_commit AFTER INSERT ON rollout_machine BEGIN INSERT INTO never VALUES (-1); END");
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	assert_int_not_equal(world_begin(w, before.id, pending_of(w, MAC1)), 0);
 	inventory_sql(w->store, "DROP TRIGGER no_commit; DROP TABLE never");

@@ -17,22 +17,24 @@ static void holds(const char *text, const char *part)
 		fail_msg("no \"%s\" in: %s", part, text);
 }
 
-#define SIDES                                                                                                     \
-	"\"boots\": {\"new\": {\"steady\": 3, \"failed\": 1, \"median_ms\": 41500}, "                             \
-	"\"old\": {\"steady\": 0, \"failed\": 0, \"median_ms\": null}}, "                                         \
+#define SIDES                                                                         \
+	"\"boots\": {\"new\": {\"steady\": 3, \"failed\": 1, \"median_ms\": 41500}, " \
+	"\"old\": {\"steady\": 0, \"failed\": 0, \"median_ms\": null}}, "             \
 	"\"rule\": {\"min_boots\": 4, \"drop\": 25, \"wait_s\": 3600, \"brake\": \"back\"}, \"hint\": \"do this\""
-#define RINGS(dry)                                                                                                     \
-	OK("{\"dry_run\": " dry ", \"rollout\": \"lab@3\", \"image\": \"lab\", \"from\": \"lab@2\", \"state\": \"running\", "  \
-	   "\"began_ms\": 1798131600000, \"began_by\": \"anna\", \"persistent\": true, \"back\": false, \"steps\": ["          \
-	   "{\"who\": \"ring canary\", \"machines\": 1, \"have\": 1, \"begun_ms\": 1798131600000}, "                           \
-	   "{\"who\": \"50 % of all\", \"machines\": 7, \"have\": 0, \"at_ms\": 1798135200000}, "                              \
-	   "{\"who\": \"all\", \"machines\": 9, \"have\": 0}], \"machines\": ["                                                \
+#define RINGS(dry)                                                                                                                      \
+	OK("{\"dry_run\": " dry                                                                                                         \
+	   ", \"rollout\": \"lab@3\", \"image\": \"lab\", \"from\": \"lab@2\", \"state\": \"running\", "                                \
+	   "\"began_ms\": 1798131600000, \"began_by\": \"anna\", \"persistent\": true, \"back\": false, \"steps\": ["                   \
+	   "{\"who\": \"ring canary\", \"machines\": 1, \"have\": 1, \"begun_ms\": 1798131600000}, "                                    \
+	   "{\"who\": \"50 % of all\", \"machines\": 7, \"have\": 0, \"at_ms\": 1798135200000}, "                                       \
+	   "{\"who\": \"all\", \"machines\": 9, \"have\": 0}], \"machines\": ["                                                         \
 	   "{\"name\": \"pc-1\", \"ring\": \"canary\", \"image\": \"lab@2\", \"step\": 1, \"standing\": \"gets\", \"running\": true}, " \
 	   "{\"name\": \"pc-2\", \"ring\": null, \"image\": \"lab@2\", \"step\": 3, \"standing\": \"later\", \"running\": false}, "     \
-	   "{\"name\": \"pc-3\", \"ring\": null, \"image\": \"lab@1\", \"step\": null, \"standing\": \"keeps-disk\"}, "        \
-	   "{\"name\": \"pc-4\", \"ring\": null, \"image\": \"lab@9\", \"step\": 2, \"standing\": \"newer\"}, "                \
-	   "{\"name\": \"pc-5\", \"ring\": null, \"image\": \"lab@2\", \"step\": 2, \"standing\": \"chosen\"}, "               \
-	   "{\"name\": \"pc-6\", \"ring\": null, \"image\": \"lab@3\", \"step\": 2, \"standing\": \"has\"}], " SIDES "}")
+	   "{\"name\": \"pc-3\", \"ring\": null, \"image\": \"lab@1\", \"step\": null, \"standing\": \"keeps-disk\"}, "                 \
+	   "{\"name\": \"pc-4\", \"ring\": null, \"image\": \"lab@9\", \"step\": 2, \"standing\": \"newer\"}, "                         \
+	   "{\"name\": \"pc-5\", \"ring\": null, \"image\": \"lab@2\", \"step\": 2, \"standing\": \"chosen\"}, "                        \
+	   "{\"name\": \"pc-6\", \"ring\": null, \"image\": \"lab@3\", \"step\": 2, \"standing\": \"has\"}], " SIDES                    \
+	   "}")
 
 static void test_publish_in_rings(void **state)
 {
@@ -44,7 +46,8 @@ static void test_publish_in_rings(void **state)
 
 	(void)state;
 	server_start(&server);
-	said = server_said(&server, "image publish lab@3 --ring canary --then 25%,late@+8h,100% --persistent --dry-run", &code);
+	said = server_said(&server, "image publish lab@3 --ring canary --then 25%,late@+8h,100% --persistent --dry-run",
+			   &code);
 	assert_int_equal(code, EXIT_DONE);
 	holds(said, "begins at once");
 	holds(said, "begins at 2026-12-24 18:00:00, unless the brake stops it");
@@ -79,17 +82,18 @@ static void test_publish_in_rings(void **state)
 	holds(server.asked[2], "GET /api/v1/images/lab/rollout ");
 }
 
-#define CHANGED(state, back)                                                                            \
+#define CHANGED(state, back)                                                                              \
 	OK("{\"rollout\": \"lab@3\", \"from\": \"lab@2\", \"state\": \"" state "\", \"back\": " back ", " \
 	   "\"hint\": \"do this\"}")
 
 static void test_changes(void **state)
 {
-	struct server server = { .answers = { CHANGED("stopped", "false"), CHANGED("running", "false"),
-					      CHANGED("undone", "true"),
-					      OK("{\"dry_run\": true, \"new_machines_get\": \"lab@3\", \"at_ms\": null, \"machines\": "
-						 "[{\"name\": \"pc-1\", \"ring\": null, \"image\": \"lab@2\", \"step\": null, "
-						 "\"standing\": \"outside\", \"running\": false}], \"hint\": \"nothing was changed\"}") } };
+	struct server server = {
+		.answers = { CHANGED("stopped", "false"), CHANGED("running", "false"), CHANGED("undone", "true"),
+			     OK("{\"dry_run\": true, \"new_machines_get\": \"lab@3\", \"at_ms\": null, \"machines\": "
+				"[{\"name\": \"pc-1\", \"ring\": null, \"image\": \"lab@2\", \"step\": null, "
+				"\"standing\": \"outside\", \"running\": false}], \"hint\": \"nothing was changed\"}") }
+	};
 	char *said;
 	int code;
 
@@ -118,9 +122,12 @@ static void test_changes(void **state)
 static void test_refused_without_asking(void **state)
 {
 	static const char *const lines[] = {
-		"image publish lab@3 --then 25%,50%@soon", "image publish lab@3 --then 25%,,100%",
-		"image publish lab@3 --then x%",	   "image publish lab@3 --then 25%,50%@",
-		"image publish lab@3 --persistent",	   "image publish lab@3 --ring canary --at none",
+		"image publish lab@3 --then 25%,50%@soon",
+		"image publish lab@3 --then 25%,,100%",
+		"image publish lab@3 --then x%",
+		"image publish lab@3 --then 25%,50%@",
+		"image publish lab@3 --persistent",
+		"image publish lab@3 --ring canary --at none",
 		"image publish lab@3 --ring canary --at soon",
 	};
 	struct server nobody = { .dir = "/nonexistent" };
@@ -131,15 +138,17 @@ static void test_refused_without_asking(void **state)
 			fail_msg("%s", lines[i]);
 }
 
-#define MACHINES                                                                                                        \
+#define MACHINES                                                                                                           \
 	OK("{\"machines\": [{\"name\": \"pc-1\", \"macs\": [], \"image\": \"lab@2\", \"outdated\": true, \"next_image\": " \
 	   "\"lab@3\"}, {\"name\": \"pc-2\", \"macs\": [], \"image\": \"lab@1\", \"outdated\": true, \"next_image\": null}]}")
 
 static void test_machines(void **state)
 {
-	struct server server = { .answers = { MACHINES, OK("{\"waiting\": []}"),
-					      OK("{\"name\": \"pc-1\", \"image\": \"lab@2\", \"image_name\": \"lab\", \"outdated\": true, "
-						 "\"next_image\": \"lab@3\", \"ring\": \"canary\", \"ring_own\": null, \"templates\": \"none\"}") } };
+	struct server server = {
+		.answers = { MACHINES, OK("{\"waiting\": []}"),
+			     OK("{\"name\": \"pc-1\", \"image\": \"lab@2\", \"image_name\": \"lab\", \"outdated\": true, "
+				"\"next_image\": \"lab@3\", \"ring\": \"canary\", \"ring_own\": null, \"templates\": \"none\"}") }
+	};
 	char *said;
 	int code;
 

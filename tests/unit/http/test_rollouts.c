@@ -13,7 +13,9 @@
 
 static int add_second(struct inventory_tx *tx, void *arg)
 {
-	struct image_version v = { .image = "debian", .number = 2, .state = VERSION_TEST, .format = "raw", .size_bytes = 1 };
+	struct image_version v = {
+		.image = "debian", .number = 2, .state = VERSION_TEST, .format = "raw", .size_bytes = 1
+	};
 
 	(void)arg;
 	snprintf(v.file, sizeof(v.file), "debian@2.raw");
@@ -106,8 +108,10 @@ static void test_dry_run(void **state)
 
 	assert_int_equal(inventory_do(f, persist_ring, NULL), 0);
 	fake_boot.running = 1;
-	said = change(f, PUBLISH,
-		      "{\"steps\": [{\"ring\": \"canary\"}, {\"percent\": 100}], \"persistent\": true, \"dry_run\": true}", 200);
+	said = change(
+		f, PUBLISH,
+		"{\"steps\": [{\"ring\": \"canary\"}, {\"percent\": 100}], \"persistent\": true, \"dry_run\": true}",
+		200);
 	assert_true(json_is_true(json_object_get(said, "dry_run")));
 	assert_string_equal(text_of(said, "rollout"), "debian@2");
 	assert_string_equal(text_of(said, "from"), "debian@1");
@@ -144,7 +148,8 @@ static void test_begin_stop_undo(void **state)
 
 	assert_int_equal(inventory_do(f, persist_ring, NULL), 0);
 	refused(f, PUBLISH, "{\"steps\": [{\"ring\": \"canary\"}]}", 400, "--persistent");
-	said = change(f, PUBLISH, "{\"steps\": [{\"ring\": \"canary\"}, {\"percent\": 100}], \"persistent\": true}", 200);
+	said = change(f, PUBLISH, "{\"steps\": [{\"ring\": \"canary\"}, {\"percent\": 100}], \"persistent\": true}",
+		      200);
 	assert_string_equal(text_of(said, "state"), "running");
 	json_decref(said);
 	assert_int_equal(fake_boot.looked_at_plans, 1);
