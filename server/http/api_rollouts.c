@@ -310,7 +310,8 @@ static int run_try(struct inventory_tx *tx, struct inventory_job *job)
 		err = version_publish_by(tx, published.version.id, r->request->actor, &published, &r->reason);
 	if (!err)
 		err = rollout_of(tx, r->image, &r->rollout);
-	if (err == -ENOENT || (!err && r->rollout.version_id != published.version.id)) {
+	if (err == -ENOENT ||
+	    (!err && (r->rollout.version_id != published.version.id || r->rollout.state != ROLLOUT_DONE))) {
 		r->rollout = (struct rollout){ .version_id = published.version.id, .number = r->number };
 		memcpy(r->rollout.image, published.version.image, sizeof(r->rollout.image));
 		err = 0;
