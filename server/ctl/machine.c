@@ -209,10 +209,11 @@ static void print_boots(const json_t *machine)
 		char issued[TABLE_TEXT];
 		const char *secret = get_text(boot, "secret"), *reverse = get_text(boot, "reverse_secret");
 
-		print_field(i ? "" : "boots", "%lld %s, %s %s, asked %s%s%s%s%s", (long long)get_number(boot, "number"),
-			    get_text(boot, "state"), get_text(boot, "mac"), get_text(boot, "address"),
-			    table_time(issued, get_number(boot, "issued_ms")), secret[0] ? ", secret " : "", secret,
-			    reverse[0] ? ", the target's " : "", reverse);
+		print_field(i ? "" : "boots", "%lld %s%s%s, %s %s, asked %s%s%s%s%s",
+			    (long long)get_number(boot, "number"), get_text(boot, "state"),
+			    get_text(boot, "image")[0] ? " on " : "", get_text(boot, "image"), get_text(boot, "mac"),
+			    get_text(boot, "address"), table_time(issued, get_number(boot, "issued_ms")),
+			    secret[0] ? ", secret " : "", secret, reverse[0] ? ", the target's " : "", reverse);
 	}
 }
 

@@ -128,6 +128,20 @@ static void print_steps(const json_t *answer)
 	}
 }
 
+/* Those that a step reaches, and that get nothing. */
+static void print_left_out(const json_t *answer)
+{
+	long long keep = 0;
+	json_t *machine;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "machines"), i, machine)
+		keep += !strcmp(get_text(machine, "standing"), "keeps-disk");
+	if (keep)
+		print_field("left out", "%lld machine%s with data on %s: --persistent includes them, and a reset does",
+			    keep, keep == 1 ? "" : "s", keep == 1 ? "its disk" : "their disks");
+}
+
 static void print_side(const char *name, const char *version, const json_t *side)
 {
 	long long steady = get_number(side, "steady"), boots = steady + get_number(side, "failed");
@@ -222,6 +236,7 @@ void ctl_print_rollout(const struct ctl *ctl, const json_t *answer)
 	(void)ctl;
 	print_state(answer);
 	print_steps(answer);
+	print_left_out(answer);
 	if (json_is_true(json_object_get(answer, "persistent")))
 		print_field("disks", "what is on a persistent disk becomes a snapshot before");
 	print_side("boots", get_text(answer, "rollout"), json_object_get(boots, "new"));

@@ -57,10 +57,22 @@ static int add_mac(void *arg, const char *mac)
 struct boots_arg {
 	struct inventory_tx *tx;
 	json_t *boots;
-	bool secrets;
+	bool secrets, detail;
 	json_t *shown;	 /* the newest boot that has a timeline; borrowed */
 	int64_t last_ms; /* when the last boot that began did so */
 };
+
+static int name_ran_version(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json)
+{
+	char name[NAME_MAX_TEXT + 16] = "";
+	struct image_version version;
+	int err = boot->ran_version_id ? version_by_id(tx, boot->ran_version_id, &version) : -ENOENT;
+
+	if (!err)
+		snprintf(name, sizeof(name), "%s@%u", version.image, version.number);
+	json_object_set_new(json, "image", json_text_or_null(name));
+	return err == -ENOENT ? 0 : err;
+}
 
 static int add_boot(void *arg, const struct machine_boot *boot)
 {
@@ -73,6 +85,8 @@ static int add_boot(void *arg, const struct machine_boot *boot)
 	if (json_array_append_new(boots->boots, json))
 		return -ENOMEM;
 	err = api_timeline(boots->tx, boot, json);
+	if (!err && boots->detail)
+		err = name_ran_version(boots->tx, boot, json);
 	if (!boots->shown && json_array_size(json_object_get(json, "timeline")))
 		boots->shown = json;
 	return err;
@@ -182,7 +196,9 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 /* The parts of a machine that lie in other tables. */
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
-	struct boots_arg boots = { .tx = machines->tx, .boots = json_array(), .secrets = machines->secrets };
+	struct boots_arg boots = {
+		.tx = machines->tx, .boots = json_array(), .secrets = machines->secrets, .detail = machines->detail
+	};
 	json_t *macs = json_array(), *shared = json_array(), *events;
 	struct image_version version;
 	int err;

@@ -195,9 +195,10 @@ static const struct schema boot = {
 	.name = "Boot",
 	MEMBERS(M("number", NUMBER), M("state", TEXT), M("mac", TEXT | NOTHING), M("address", TEXT | NOTHING),
 		M("issued_ms", NUMBER | NOTHING), M("started_ms", NUMBER | NOTHING), M("ended_ms", NUMBER | NOTHING),
-		M("interrupted", BOOL), M("secret", TEXT | NOTHING | OPTIONAL),
-		M("reverse_secret", TEXT | NOTHING | OPTIONAL), M("timeline", LIST, .of = &stage),
-		M("stuck", OBJECT | NOTHING, .of = &stuck)),
+		M("interrupted", BOOL),
+		M("image", TEXT | NOTHING | OPTIONAL, .help = "of one machine: the version it ran on"),
+		M("secret", TEXT | NOTHING | OPTIONAL), M("reverse_secret", TEXT | NOTHING | OPTIONAL),
+		M("timeline", LIST, .of = &stage), M("stuck", OBJECT | NOTHING, .of = &stuck)),
 };
 static const struct schema lun = {
 	.name = "Lun",
@@ -222,7 +223,7 @@ static const struct schema lease = { .name = "Lease",
 static const struct schema snapshot = {
 	.name = "Snapshot",
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
-		M("automatic", BOOL, .help = "what was there before a restore"),
+		M("automatic", BOOL, .help = "what was there before a restore or a rollout"),
 		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),

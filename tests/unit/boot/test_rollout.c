@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MAC1 "52:54:00:aa:00:01"
 #define MAC2 "52:54:00:aa:00:02"
@@ -367,6 +368,38 @@ static void test_not_closed_in_order(void **state)
 	boots_on(w, MAC1, 'd', 'x');
 }
 
+/* ---- time ---- */
+
+static int at_run(struct inventory_tx *tx, void *arg)
+{
+	struct rollout r = { .step_count = 1, .steps = { { .percent = 100, .at_ms = *(int64_t *)arg } } };
+	struct image_version v;
+
+	assert_int_equal(version_find(tx, "debian", 2, &v), 0);
+	r.version_id = v.id;
+	return rollout_begin(tx, &r, "test", &reason);
+}
+
+/* A step has a time, and the server is restarted before: it begins by itself, and not sooner. */
+static void test_time_over_a_restart(void **state)
+{
+	const struct timespec moment = { .tv_nsec = 50000000 };
+	struct world *w = *state;
+	int64_t at_ms = time_unix_ms() + 2000;
+
+	two(w, "ephemeral");
+	if (world_write(w, at_run, &at_ms))
+		fail_msg("%s", reason.text);
+	assert_int_equal(world_events(w, "rollout-step"), 0);
+	if (time_unix_ms() < at_ms - 500)
+		boots_on(w, MAC1, 'd', 0);
+	world_restart(w);
+	while (!world_events(w, "rollout-step"))
+		nanosleep(&moment, NULL);
+	assert_true(time_unix_ms() >= at_ms);
+	boots_on(w, MAC1, 'e', 0);
+}
+
 /* ---- the brake ---- */
 
 struct outcome {
@@ -492,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_to_go_back_to, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_still_open, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_not_closed_in_order, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_time_over_a_restart, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_brake, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_asks_again, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_not_committed, setup, world_teardown),

@@ -55,6 +55,7 @@ static void test_publish_in_rings(void **state)
 	holds(said, "gets it at its next boot (it runs: outdated until then)");
 	holds(said, "gets it at its first boot after step 3 begins");
 	holds(said, "keeps lab@1: there is data on its disk");
+	holds(said, "1 machine with data on its disk: --persistent includes them");
 	holds(said, "keeps lab@9, which it was given to test");
 	holds(said, "keeps lab@2, as a person said");
 	free(said);
