@@ -29,7 +29,9 @@ static void print_published(const struct ctl *ctl, const json_t *answer)
 		return;
 	}
 	printf("%s is published; new machines get %s\n", get_text(answer, "published"), newest);
-	if (others)
+	if (json_is_true(json_object_get(answer, "ends_rollout")))
+		printf("its rollout is done: who has not got it yet gets it at the next boot (sanbootctl machine list)\n");
+	else if (others)
 		printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
 		       others == 1 ? " stays" : "s stay");
 }

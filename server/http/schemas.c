@@ -496,6 +496,7 @@ const struct schema schema_published = {
 	MEMBERS(M("published", TEXT | OPTIONAL, .help = "it is"), M("planned", TEXT | OPTIONAL, .help = "it will be"),
 		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | NOTHING | OPTIONAL),
 		M("new_machines_get", TEXT | NOTHING | OPTIONAL), M("machines_on_other_versions", NUMBER | OPTIONAL),
+		M("ends_rollout", BOOL | OPTIONAL, .help = "these machines get it at their next boot"),
 		M("dry_run", BOOL | OPTIONAL, .help = "nothing was changed"),
 		M("machines", LIST | OPTIONAL, .of = &rollout_machine, .help = "of a dry run"),
 		M("rollout", TEXT | OPTIONAL, .help = "with steps: the version; and what else a Rollout has"),

@@ -94,7 +94,7 @@ int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, s
 	if (!err)
 		err = version_publish(tx, id);
 	if (!err)
-		err = rollout_note_published(tx, v);
+		err = rollout_note_published(tx, v, &published->ends_rollout);
 	if (!err)
 		err = version_each(tx, count_others, &others);
 	if (!err)
@@ -103,9 +103,10 @@ int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, s
 		return err;
 	published->others = others.machines;
 	return event_add(tx, "info", "image-published", actor, 0, v->image,
-			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", v->image,
+			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions%s", v->image,
 			 v->number, v->image, published->newest.number, others.machines,
-			 others.machines == 1 ? " stays" : "s stay");
+			 others.machines == 1 ? " stays" : "s stay",
+			 published->ends_rollout ? " until the next boot, as its rollout is done" : "");
 }
 
 /* ---- states ---- */

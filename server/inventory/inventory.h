@@ -438,6 +438,7 @@ int version_newest_given(struct inventory_tx *tx, const char *image, struct imag
 struct published {
 	struct image_version version, newest; /* newest: what new machines get now */
 	unsigned others;		      /* machines that stay on other versions of the image */
+	bool ends_rollout;		      /* they get it at their next boot, as far as that loses nothing */
 };
 
 /* Publishes, with its event; what was planned for it is done with. -ESTALE: it is retired; with a sentence. */

@@ -458,7 +458,7 @@ int rollout_check_publish(struct inventory_tx *tx, const struct image_version *v
 		r.image, r.number, r.image, r.image, r.image, r.number);
 }
 
-int rollout_note_published(struct inventory_tx *tx, const struct image_version *version)
+int rollout_note_published(struct inventory_tx *tx, const struct image_version *version, bool *ended)
 {
 	struct query q;
 	int err;
@@ -469,6 +469,7 @@ int rollout_note_published(struct inventory_tx *tx, const struct image_version *
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, version->id);
 	err = query_run(&q);
+	*ended = !err && query_changes(tx);
 	if (!err)
 		err = forget_earlier(tx, version->id);
 	if (err)

@@ -83,8 +83,8 @@ int rollout_set_proven(struct inventory_tx *tx, struct rollout *rollout);
 
 /* May a version of this image be published just now? -ESTALE with a sentence: another one of it is rolled out. */
 int rollout_check_publish(struct inventory_tx *tx, const struct image_version *version, struct reason *reason);
-/* It was: its rollout is done, that of another version is replaced. */
-int rollout_note_published(struct inventory_tx *tx, const struct image_version *version);
+/* It was: its rollout is done (*ended), that of another version is replaced. */
+int rollout_note_published(struct inventory_tx *tx, const struct image_version *version, bool *ended);
 /* Is it part of a rollout that runs, or is stopped? -ESTALE with a sentence. */
 int rollout_check_unused(struct inventory_tx *tx, const struct image_version *version, struct reason *reason);
 

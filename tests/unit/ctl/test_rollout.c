@@ -93,7 +93,9 @@ static void test_changes(void **state)
 		.answers = { CHANGED("stopped", "false"), CHANGED("running", "false"), CHANGED("undone", "true"),
 			     OK("{\"dry_run\": true, \"new_machines_get\": \"lab@3\", \"at_ms\": null, \"machines\": "
 				"[{\"name\": \"pc-1\", \"ring\": null, \"image\": \"lab@2\", \"step\": null, "
-				"\"standing\": \"outside\", \"running\": false}], \"hint\": \"nothing was changed\"}") }
+				"\"standing\": \"outside\", \"running\": false}], \"hint\": \"nothing was changed\"}"),
+			     OK("{\"published\": \"lab@3\", \"new_machines_get\": \"lab@3\", "
+				"\"machines_on_other_versions\": 3, \"ends_rollout\": true}") }
 	};
 	char *said;
 	int code;
@@ -112,6 +114,9 @@ static void test_changes(void **state)
 	said = server_said(&server, "image publish lab@3 --dry-run", &code);
 	holds(said, "new machines would get lab@3");
 	holds(said, "keeps lab@2 until it is reset");
+	free(said);
+	said = server_said(&server, "image publish lab@3", &code);
+	holds(said, "gets it at the next boot");
 	free(said);
 	server_stop(&server);
 	holds(server.asked[0], "POST /api/v1/images/lab/rollout/stop ");

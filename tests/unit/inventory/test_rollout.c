@@ -352,8 +352,10 @@ static int refused_run(struct inventory_tx *tx, void *arg)
 	assert_int_equal(version_delete(tx, site.new), -EBUSY);
 	expect(version_publish_by(tx, site.old, "anna", &published, &reason), -ESTALE, "image rollout undo golden");
 	assert_int_equal(version_publish_by(tx, site.new, "anna", &published, &reason), 0);
+	assert_true(published.ends_rollout);
 	assert_int_equal(now(tx).state, ROLLOUT_DONE);
 	assert_int_equal(version_publish_by(tx, site.old, "anna", &published, &reason), 0);
+	assert_false(published.ends_rollout);
 	assert_int_equal(now(tx).state, ROLLOUT_REPLACED);
 	assert_string_equal(next(tx, &site.machines[0]), "");
 	expect(rollout_undo(tx, "golden", "anna", &reason), -ENOENT, "is replaced: it cannot be undone");
