@@ -242,7 +242,7 @@ int boot_trash_delete(struct boot *boot, const char *which, const char *actor, s
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
 	     struct reason *reason);
 /*
- * Groups: set takes name, priority, boot, boot-file-set, note, templates. -EEXIST; -ENOENT. A removed one's machines are
+ * Groups: set takes name, priority, boot, boot-file-set, note, templates, ring. -EEXIST; -ENOENT. A removed one's machines are
  * in none.
  */
 int boot_group_add(struct boot *boot, const char *name, const char *actor, struct reason *reason);
@@ -269,7 +269,7 @@ int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool
 struct store_export;
 int boot_export(struct boot *boot, const char *machine, const struct store_export *how, uint64_t *job,
 		struct reason *reason);
-/* What is to be published at a time has changed (version_plan). Any thread, at once. */
+/* What is to be published at a time has changed (version_plan), or a rollout has. Any thread, at once. */
 void boot_look_at_plans(struct boot *boot);
 
 /* Nobody has the volume open, or is about to: other tools may have it. Any thread, at once. */

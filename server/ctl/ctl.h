@@ -61,6 +61,9 @@ enum option {
 	OPTION_TO,
 	OPTION_AS,
 	OPTION_SNAPSHOT,
+	OPTION_RING,
+	OPTION_THEN,
+	OPTION_PERSISTENT,
 	OPTIONS,
 };
 
@@ -121,7 +124,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, import.c, job.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, rollout.c, import.c, job.c, build.c, server.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -136,6 +139,10 @@ int run_image_list(const struct ctl *ctl);
 int run_image_show(const struct ctl *ctl);
 int run_image_versions(const struct ctl *ctl);
 int run_image_publish(const struct ctl *ctl);
+int run_image_rings(const struct ctl *ctl);
+int run_rollout_stop(const struct ctl *ctl);
+int run_rollout_resume(const struct ctl *ctl);
+int run_rollout_undo(const struct ctl *ctl);
 int run_image_set(const struct ctl *ctl);
 int run_image_note(const struct ctl *ctl);
 int run_image_default(const struct ctl *ctl);

@@ -17,7 +17,7 @@ static void print_groups(const struct ctl *ctl, const json_t *answer)
 		puts("no groups yet: make one with: sanbootctl group add NAME");
 		return;
 	}
-	table = table_new("NAME", "MACHINES", "PRIORITY", "BOOT", "BOOT FILES", "TEMPLATES", "NOTE", NULL);
+	table = table_new("NAME", "MACHINES", "PRIORITY", "BOOT", "BOOT FILES", "TEMPLATES", "RING", "NOTE", NULL);
 	json_array_foreach(groups, i, group) {
 		table_add(table, get_text(group, "name"));
 		table_add_number(table, get_number(group, "machines"));
@@ -25,6 +25,7 @@ static void print_groups(const struct ctl *ctl, const json_t *answer)
 		table_add(table, get_text(group, "boot"));
 		table_add(table, get_text(group, "boot_file_set"));
 		table_add(table, get_text(group, "templates"));
+		table_add(table, get_text(group, "ring"));
 		table_add(table, get_text(group, "note"));
 	}
 	table_print(table);

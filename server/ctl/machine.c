@@ -16,11 +16,16 @@ static const char *first_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* "debian@1, outdated": a reset would give it another one. */
+/* "debian@1, outdated": a reset would give it another one. "debian@1, gets debian@2": its next boot does. */
 static const char *image_text(const json_t *machine, char *out, size_t out_size)
 {
-	snprintf(out, out_size, "%s%s", get_text(machine, "image"),
-		 json_is_true(json_object_get(machine, "outdated")) ? ", outdated" : "");
+	const char *next = get_text(machine, "next_image");
+
+	snprintf(out, out_size, "%s%s%s", get_text(machine, "image"),
+		 next[0]					    ? ", gets " :
+		 json_is_true(json_object_get(machine, "outdated")) ? ", outdated" :
+								      "",
+		 next);
 	return out;
 }
 
@@ -204,10 +209,11 @@ static void print_boots(const json_t *machine)
 		char issued[TABLE_TEXT];
 		const char *secret = get_text(boot, "secret"), *reverse = get_text(boot, "reverse_secret");
 
-		print_field(i ? "" : "boots", "%lld %s, %s %s, asked %s%s%s%s%s", (long long)get_number(boot, "number"),
-			    get_text(boot, "state"), get_text(boot, "mac"), get_text(boot, "address"),
-			    table_time(issued, get_number(boot, "issued_ms")), secret[0] ? ", secret " : "", secret,
-			    reverse[0] ? ", the target's " : "", reverse);
+		print_field(i ? "" : "boots", "%lld %s%s%s, %s %s, asked %s%s%s%s%s",
+			    (long long)get_number(boot, "number"), get_text(boot, "state"),
+			    get_text(boot, "image")[0] ? " on " : "", get_text(boot, "image"), get_text(boot, "mac"),
+			    get_text(boot, "address"), table_time(issued, get_number(boot, "issued_ms")),
+			    secret[0] ? ", secret " : "", secret, reverse[0] ? ", the target's " : "", reverse);
 	}
 }
 
@@ -290,7 +296,10 @@ static void print_machine(const json_t *machine)
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
-	if (json_is_true(json_object_get(machine, "outdated")))
+	if (get_text(machine, "next_image")[0])
+		print_field("outdated", "it gets %s at its next boot (sanbootctl image rings %s)",
+			    get_text(machine, "next_image"), get_text(machine, "image_name"));
+	else if (json_is_true(json_object_get(machine, "outdated")))
 		print_field("outdated", "%s@%lld is published; it gets that with: sanbootctl machine reset %s",
 			    get_text(machine, "image_name"), (long long)get_number(machine, "image_published"),
 			    get_text(machine, "name"));
@@ -298,6 +307,9 @@ static void print_machine(const json_t *machine)
 	if (strcmp(get_text(machine, "templates"), "none"))
 		print_field("templates", "%s%s", get_text(machine, "templates"),
 			    get_text(machine, "templates_own")[0] ? "" : ", of its group");
+	if (get_text(machine, "ring")[0] && strcmp(get_text(machine, "ring"), "none"))
+		print_field("ring", "%s%s", get_text(machine, "ring"),
+			    get_text(machine, "ring_own")[0] ? "" : ", of its group");
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	if (get_text(machine, "lost_portals")[0])

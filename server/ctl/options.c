@@ -43,6 +43,12 @@ static const struct option_row rows[] = {
 	  "replace the file where there is one" },
 	{ OPTION_AT, "at", "TIME", OPTION_TEXT, 0, 0, "image publish",
 	  "later: \"2027-01-04 06:00\", 22:30 (today or tomorrow), +90m, +8h, +2d; none takes a plan back" },
+	{ OPTION_RING, "ring", "RING", OPTION_TEXT, 0, 0, "image publish",
+	  "first to the machines of this ring (machine set M ring=RING), at their next boot" },
+	{ OPTION_THEN, "then", "STEPS", OPTION_TEXT, 0, 0, "image publish",
+	  "and then to others: 25%,50%@22:00,100%; each step once the one before has proven itself, or at its time" },
+	{ OPTION_PERSISTENT, "persistent", NULL, OPTION_FLAG, 0, 0, "image publish",
+	  "also to machines that keep their disk: what is on it becomes a snapshot, and they begin anew" },
 
 	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "machine approve", "all that wait for approval" },
 	{ OPTION_DOCK, "dock", NULL, OPTION_FLAG, 0, 0, "machine approve",
@@ -68,6 +74,8 @@ static const struct option_row rows[] = {
 	{ OPTION_NOTE, "note", "TEXT", OPTION_TEXT, 0, 0, "machine add", "for people" },
 	{ OPTION_DRY_RUN, "dry-run", NULL, OPTION_FLAG, 0, 0, "machine add|machine import-csv",
 	  "change nothing, only say whether it could be done" },
+	{ OPTION_DRY_RUN, "dry-run", NULL, OPTION_FLAG, 0, 0, "image publish",
+	  "change nothing, only say who would get what when" },
 
 	{ OPTION_MACHINE, "machine", "M", OPTION_TEXT, 0, 0, "volume create", "the machine that gets it" },
 	{ OPTION_SIZE, "size", "SIZE", OPTION_TEXT, 0, 0, "volume create",

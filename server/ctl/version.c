@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "ctl/client.h"
+#include "ctl/rollout.h"
 #include "ctl/table.h"
 #include "ctl/when.h"
 
@@ -28,14 +29,32 @@ static void print_published(const struct ctl *ctl, const json_t *answer)
 		return;
 	}
 	printf("%s is published; new machines get %s\n", get_text(answer, "published"), newest);
-	if (others)
+	if (json_is_true(json_object_get(answer, "ends_rollout")))
+		printf("its rollout is done: who has not got it yet gets it at the next boot (sanbootctl machine list)\n");
+	else if (others)
 		printf("%lld machine%s on other versions until reset (sanbootctl machine reset M)\n", others,
 		       others == 1 ? " stays" : "s stay");
+}
+
+static int publish_in_rings(const struct ctl *ctl, int64_t at_ms)
+{
+	json_t *body;
+
+	if (ctl->options[OPTION_AT] && !at_ms) {
+		ctl_fail("take a rollout back with: sanbootctl image rollout undo NAME",
+			 "--at none does not go with --ring or --then");
+		return EXIT_USAGE;
+	}
+	body = ctl_rollout_body(ctl, at_ms);
+	return body ? client_show(ctl, "POST", client_path("images", ctl->args[0], "publish", NULL), body,
+				  ctl_print_rollout) :
+		      EXIT_USAGE;
 }
 
 int run_image_publish(const struct ctl *ctl)
 {
 	const char *at = ctl->options[OPTION_AT];
+	bool dry_run = ctl->options[OPTION_DRY_RUN] != NULL;
 	json_t *body = NULL;
 	int64_t at_ms = 0;
 
@@ -44,8 +63,22 @@ int run_image_publish(const struct ctl *ctl)
 			 "--at %s: this is no time", at);
 		return EXIT_USAGE;
 	}
+	if (ctl->options[OPTION_RING] || ctl->options[OPTION_THEN])
+		return publish_in_rings(ctl, at_ms);
+	if (ctl->options[OPTION_PERSISTENT]) {
+		ctl_fail("for example: --then 100% --persistent: all get it at their next boot",
+			 "--persistent is for a publication in rings: --ring or --then");
+		return EXIT_USAGE;
+	}
+	if (at || dry_run)
+		body = json_object();
 	if (at)
-		body = json_pack("{s:I}", "at_ms", (json_int_t)at_ms);
+		json_object_set_new(body, "at_ms", json_integer(at_ms));
+	if (dry_run && (!at || at_ms)) {
+		json_object_set_new(body, "dry_run", json_true());
+		return client_show(ctl, "POST", client_path("images", ctl->args[0], "publish", NULL), body,
+				   ctl_print_try);
+	}
 	return client_show(ctl, "POST", client_path("images", ctl->args[0], "publish", NULL), body, print_published);
 }
 

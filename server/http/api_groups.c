@@ -14,10 +14,11 @@
 
 static json_t *group_json(const struct machine_group *group)
 {
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:i}", "name", group->name, "priority", group->priority,
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:i}", "name", group->name, "priority", group->priority,
 			 "boot", json_text_or_null(group->boot), "boot_file_set",
 			 json_text_or_null(group->boot_file_set), "note", json_text_or_null(group->note), "templates",
-			 group->templates[0] ? group->templates : "none", "machines", (int)group->machines);
+			 group->templates[0] ? group->templates : "none", "ring", group->ring[0] ? group->ring : "none",
+			 "machines", (int)group->machines);
 }
 
 struct groups_job {

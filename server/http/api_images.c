@@ -237,6 +237,8 @@ static bool version_is_free(struct request *request, const struct image_version 
 		  "remove them first; see them with: sanbootctl volume list" },
 		{ version->versions, " version that was promoted stands on", " versions that were promoted stand on",
 		  "remove those first, with their machines; see them with: sanbootctl image list" },
+		{ version->rollouts, " rollout needs", " rollouts need",
+		  "end it first; see it with: sanbootctl image rings NAME" },
 		{ version->snapshots, " snapshot stands on", " snapshots stand on",
 		  "remove them first; see them with: sanbootctl machine snapshots M" },
 	};

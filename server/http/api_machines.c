@@ -13,6 +13,7 @@
 #include "http/routes.h"
 #include "http/text.h"
 #include "http/vendors.h"
+#include "inventory/rollout.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -57,10 +58,22 @@ static int add_mac(void *arg, const char *mac)
 struct boots_arg {
 	struct inventory_tx *tx;
 	json_t *boots;
-	bool secrets;
+	bool secrets, detail;
 	json_t *shown;	 /* the newest boot that has a timeline; borrowed */
 	int64_t last_ms; /* when the last boot that began did so */
 };
+
+static int name_ran_version(struct inventory_tx *tx, const struct machine_boot *boot, json_t *json)
+{
+	char name[NAME_MAX_TEXT + 16] = "";
+	struct image_version version;
+	int err = boot->ran_version_id ? version_by_id(tx, boot->ran_version_id, &version) : -ENOENT;
+
+	if (!err)
+		snprintf(name, sizeof(name), "%s@%u", version.image, version.number);
+	json_object_set_new(json, "image", json_text_or_null(name));
+	return err == -ENOENT ? 0 : err;
+}
 
 static int add_boot(void *arg, const struct machine_boot *boot)
 {
@@ -73,6 +86,8 @@ static int add_boot(void *arg, const struct machine_boot *boot)
 	if (json_array_append_new(boots->boots, json))
 		return -ENOMEM;
 	err = api_timeline(boots->tx, boot, json);
+	if (!err && boots->detail)
+		err = name_ran_version(boots->tx, boot, json);
 	if (!boots->shown && json_array_size(json_object_get(json, "timeline")))
 		boots->shown = json;
 	return err;
@@ -93,6 +108,25 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "image_version", json_integer(version->number));
 	json_object_set_new(json, "image_published", version->newest ? json_integer(version->newest) : json_null());
 	json_object_set_new(json, "outdated", json_boolean(version_is_outdated(version)));
+}
+
+/* Which ring it is in, and what a rollout gives it at its next boot. */
+static int add_rollout(struct inventory_tx *tx, const struct machine *machine, json_t *json)
+{
+	char ring[NAME_MAX_TEXT];
+	struct rollout_next next;
+	int err = rollout_ring(tx, machine, ring);
+
+	if (!err)
+		err = rollout_next(tx, machine, &next);
+	if (err)
+		return err;
+	json_object_set_new(json, "ring", json_string(ring[0] ? ring : "none"));
+	json_object_set_new(json, "ring_own", json_text_or_null(machine->ring));
+	json_object_set_new(json, "next_image", json_text_or_null(next.name));
+	if (next.rollout_id || next.has)
+		json_object_set_new(json, "outdated", json_boolean(next.rollout_id));
+	return 0;
 }
 
 /* What it boots is its own, or its group's, or its disk; its templates likewise. */
@@ -163,7 +197,9 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 /* The parts of a machine that lie in other tables. */
 static int add_relations(struct machines_job *machines, const struct machine *machine, json_t *json)
 {
-	struct boots_arg boots = { .tx = machines->tx, .boots = json_array(), .secrets = machines->secrets };
+	struct boots_arg boots = {
+		.tx = machines->tx, .boots = json_array(), .secrets = machines->secrets, .detail = machines->detail
+	};
 	json_t *macs = json_array(), *shared = json_array(), *events;
 	struct image_version version;
 	int err;
@@ -197,8 +233,9 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		return err;
 	if (!version_by_id(machines->tx, machine->system.version_id, &version))
 		set_version(json, &version);
-	if (!machines->detail)
-		return 0;
+	err = add_rollout(machines->tx, machine, json);
+	if (err || !machines->detail)
+		return err;
 	events = json_array();
 	json_object_set_new(json, "events", events);
 	if (machines->secrets) {

@@ -3,6 +3,7 @@
 #include "http/api.h"
 
 #include "base/util.h"
+#include "http/api_rollouts.h"
 #include "http/json.h"
 #include "http/routes.h"
 
@@ -82,11 +83,15 @@ static void reply_published(struct request *request, const struct version_change
 		snprintf(newest, sizeof(newest), "%s@%u", change->image, published->newest.number);
 	if (change->at_ms < 0 && published->others)
 		hint = "machines keep the version that they were made from until they are reset (sanbootctl machine reset M)";
+	if (change->at_ms < 0 && published->ends_rollout)
+		hint = "its rollout is done: machines get it at their next boot, but those that keep what is on their disks";
 	if (change->at_ms > 0)
 		hint = "sanbootctl image publish NAME@V --at none takes it back";
 	json = json_pack("{s:s, s:o, s:s}", key, text, "new_machines_get", json_text_or_null(newest), "hint", hint);
 	if (change->at_ms < 0)
 		json_object_set_new(json, "machines_on_other_versions", json_integer(published->others));
+	if (change->at_ms < 0)
+		json_object_set_new(json, "ends_rollout", json_boolean(published->ends_rollout));
 	if (change->at_ms > 0)
 		json_object_set_new(json, "at_ms", json_integer(change->at_ms));
 	reply_json(request, 200, json);
@@ -105,6 +110,19 @@ void handle_image_publish(struct request *request)
 	}
 	if (at)
 		change.at_ms = json_integer_value(at);
+	if (json_object_get(request->json, "steps") && at) {
+		reply_error(request, 400, "give its first step the time",
+			    "steps have times of their own: not at_ms, too");
+		return;
+	}
+	if (json_object_get(request->json, "steps")) {
+		api_begin_rollout(request, change.image, change.number);
+		return;
+	}
+	if (json_is_true(json_object_get(request->json, "dry_run")) && change.at_ms != 0) {
+		api_try_publish(request, change.image, change.number, change.at_ms);
+		return;
+	}
 	if (!change_write(&change))
 		return;
 	if (at)

@@ -88,7 +88,15 @@ API("POST", "/images/{image}/seal", LOGIN, handle_image_seal, nothing, 202, impo
 API("PATCH", "/images/{image}", LOGIN, handle_version_set, version_set, 200, image,
     "Set the state of a version, or the note about it")
 API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, publish, 200, published,
-    "Make a version the one that new machines get, now or at a time")
+    "Make a version the one that new machines get, now or at a time; with steps, a rollout: some machines get it first")
+API("GET", "/images/{image}/rollout", LOGIN, handle_rollout, nothing, 200, rollout,
+    "The last rollout of an image: its steps, its machines, the boots that are compared")
+API("POST", "/images/{image}/rollout/stop", LOGIN, handle_rollout_stop, nothing, 200, rollout,
+    "Nobody else gets its version")
+API("POST", "/images/{image}/rollout/resume", LOGIN, handle_rollout_resume, nothing, 200, rollout,
+    "A stopped rollout goes on; boots until now do not count any more")
+API("POST", "/images/{image}/rollout/undo", LOGIN, handle_rollout_undo, nothing, 200, rollout,
+    "Machines that have its version go back at their next boot")
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
     "Make an image the one that new machines get")
 

@@ -210,9 +210,10 @@ static const struct schema boot = {
 	.name = "Boot",
 	MEMBERS(M("number", NUMBER), M("state", TEXT), M("mac", TEXT | NOTHING), M("address", TEXT | NOTHING),
 		M("issued_ms", NUMBER | NOTHING), M("started_ms", NUMBER | NOTHING), M("ended_ms", NUMBER | NOTHING),
-		M("interrupted", BOOL), M("secret", TEXT | NOTHING | OPTIONAL),
-		M("reverse_secret", TEXT | NOTHING | OPTIONAL), M("timeline", LIST, .of = &stage),
-		M("stuck", OBJECT | NOTHING, .of = &stuck)),
+		M("interrupted", BOOL),
+		M("image", TEXT | NOTHING | OPTIONAL, .help = "of one machine: the version it ran on"),
+		M("secret", TEXT | NOTHING | OPTIONAL), M("reverse_secret", TEXT | NOTHING | OPTIONAL),
+		M("timeline", LIST, .of = &stage), M("stuck", OBJECT | NOTHING, .of = &stuck)),
 };
 static const struct schema lun = {
 	.name = "Lun",
@@ -237,7 +238,7 @@ static const struct schema lease = { .name = "Lease",
 static const struct schema snapshot = {
 	.name = "Snapshot",
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
-		M("automatic", BOOL, .help = "what was there before a restore"),
+		M("automatic", BOOL, .help = "what was there before a restore or a rollout"),
 		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
@@ -275,9 +276,11 @@ const struct schema schema_machine = {
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
 		M("image_version", NUMBER | OPTIONAL),
 		M("image_published", NUMBER | NOTHING | OPTIONAL, .help = "the version that a reset would give it"),
-		M("outdated", BOOL | OPTIONAL, .help = "its version is older than what is published"),
-		M("sessions", LIST, .of = &session), M("disk", OBJECT, .of = &disk), M("portals", LIST),
-		M("lease", OBJECT | NOTHING, .of = &lease),
+		M("outdated", BOOL | OPTIONAL,
+		  .help = "its version is older than what is published, or a rollout gives"),
+		M("next_image", TEXT | NOTHING, .help = "what a rollout gives it at its next boot"),
+		M("ring_own", TEXT | NOTHING, .help = "`ring` may be its group's"), M("sessions", LIST, .of = &session),
+		M("disk", OBJECT, .of = &disk), M("portals", LIST), M("lease", OBJECT | NOTHING, .of = &lease),
 		M("timeline", LIST | OPTIONAL, .of = &stage, .help = "of one machine, as what follows"),
 		M("snapshots", LIST | OPTIONAL, .of = &snapshot),
 		M("hint", TEXT | OPTIONAL, .help = "what to do next, after a change"),
@@ -342,20 +345,22 @@ const struct schema schema_group = {
 	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
 		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
 		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
-		M("machines", NUMBER, .help = "how many")),
+		M("ring", TEXT, .help = "of rollouts, or none"), M("machines", NUMBER, .help = "how many")),
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
 	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL),
+		M("ring", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
 	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
+		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL),
+		M("ring", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };
@@ -388,9 +393,19 @@ const struct schema schema_version_set = {
 		M("note", TEXT | OPTIONAL)),
 	.example = "{\"state\": \"retired\", \"note\": \"its kernel hangs on the old laptops\"}",
 };
+static const struct schema rollout_step_new = {
+	.name = "RolloutStepNew",
+	MEMBERS(M("ring", TEXT | OPTIONAL, .help = "machines of this ring"),
+		M("percent", NUMBER | OPTIONAL, .help = "or 1 to 100 of all machines of the image"),
+		M("at_ms", NUMBER | OPTIONAL, .help = "not before; missing: once the step before has proven itself")),
+};
 const struct schema schema_publish = {
 	.name = "Publish",
-	MEMBERS(M("at_ms", NUMBER | OPTIONAL, .help = "later, at this time; 0: no more as was planned; missing: now")),
+	MEMBERS(M("at_ms", NUMBER | OPTIONAL, .help = "later, at this time; 0: no more as was planned; missing: now"),
+		M("steps", LIST | OPTIONAL, .of = &rollout_step_new, .help = "a rollout: who gets it first"),
+		M("persistent", BOOL | OPTIONAL,
+		  .help = "of a rollout: also machines that keep their disk, which becomes a snapshot"),
+		M("dry_run", BOOL | OPTIONAL, .help = "only say who would get what when")),
 	.example = "{\"at_ms\": 1798761600000}",
 };
 const struct schema schema_images = { .name = "Images", MEMBERS(M("images", LIST, .of = &schema_image)) };
@@ -450,11 +465,57 @@ const struct schema schema_import_received = {
 	.name = "ImportReceived", MEMBERS(M("import", NUMBER), M("bytes_done", NUMBER, .help = "that have come so far"))
 };
 const struct schema schema_imports = { .name = "Imports", MEMBERS(M("imports", LIST, .of = &schema_import)) };
+static const struct schema rollout_step = {
+	.name = "RolloutStep",
+	MEMBERS(M("who", TEXT), M("ring", TEXT | NOTHING), M("percent", NUMBER | NOTHING),
+		M("at_ms", NUMBER | NOTHING, .help = "not before"), M("begun_ms", NUMBER | NOTHING),
+		M("proven_ms", NUMBER | NOTHING, .help = "of the last one that has begun"),
+		M("machines", NUMBER, .help = "that no step before it reaches"),
+		M("have", NUMBER, .help = "it, of these")),
+};
+static const struct schema rollout_machine = {
+	.name = "RolloutMachine",
+	MEMBERS(M("name", TEXT), M("ring", TEXT | NOTHING), M("image", TEXT, .help = "that it has now"),
+		M("step", NUMBER | NOTHING, .help = "the first that reaches it, from 1"),
+		M("standing", TEXT,
+		  .help = "has, gets and goes-back (at its next boot), later, keeps-disk, newer, chosen, outside"),
+		M("running", BOOL, .help = "nothing happens to it before its next boot")),
+};
+static const struct schema rollout_side = {
+	.name = "RolloutBoots",
+	MEMBERS(M("steady", NUMBER), M("failed", NUMBER),
+		M("median_ms", NUMBER | NOTHING, .help = "to a steady system")),
+};
+static const struct schema rollout_boots = {
+	.name = "RolloutCompared", MEMBERS(M("new", OBJECT, .of = &rollout_side), M("old", OBJECT, .of = &rollout_side))
+};
+static const struct schema rollout_rule = {
+	.name = "RolloutRule",
+	MEMBERS(M("min_boots", NUMBER), M("drop", NUMBER, .help = "percent"),
+		M("wait_s", NUMBER, .help = "that a step has to prove itself"),
+		M("brake", TEXT, .help = "stop, or back: machines that have it go back, too")),
+};
+const struct schema schema_rollout = {
+	.name = "Rollout",
+	MEMBERS(M("dry_run", BOOL, .help = "nothing was changed"), M("rollout", TEXT, .help = "the version"),
+		M("image", TEXT), M("from", TEXT | NOTHING, .help = "the version that was published when it began"),
+		M("state", TEXT, .help = "running, stopped, done, undone, replaced"),
+		M("why", TEXT | NOTHING, .help = "it was stopped"), M("persistent", BOOL),
+		M("back", BOOL, .help = "machines that have it go back"), M("began_ms", NUMBER), M("began_by", TEXT),
+		M("ended_ms", NUMBER | NOTHING), M("steps", LIST, .of = &rollout_step),
+		M("machines", LIST, .of = &rollout_machine), M("boots", OBJECT, .of = &rollout_boots),
+		M("rule", OBJECT, .of = &rollout_rule), M("hint", TEXT)),
+};
 const struct schema schema_published = {
 	.name = "Published",
 	MEMBERS(M("published", TEXT | OPTIONAL, .help = "it is"), M("planned", TEXT | OPTIONAL, .help = "it will be"),
-		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | OPTIONAL), M("new_machines_get", TEXT | NOTHING),
-		M("machines_on_other_versions", NUMBER | OPTIONAL), M("hint", TEXT)),
+		M("not_planned", TEXT | OPTIONAL), M("at_ms", NUMBER | NOTHING | OPTIONAL),
+		M("new_machines_get", TEXT | NOTHING | OPTIONAL), M("machines_on_other_versions", NUMBER | OPTIONAL),
+		M("ends_rollout", BOOL | OPTIONAL, .help = "these machines get it at their next boot"),
+		M("dry_run", BOOL | OPTIONAL, .help = "nothing was changed"),
+		M("machines", LIST | OPTIONAL, .of = &rollout_machine, .help = "of a dry run"),
+		M("rollout", TEXT | OPTIONAL, .help = "with steps: the version; and what else a Rollout has"),
+		M("hint", TEXT)),
 };
 const struct schema schema_image_default = { .name = "ImageDefault", MEMBERS(M("default", TEXT)) };
 

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <strings.h>
 
-#define GROUP_COLUMNS                                                \
-	"id, name, priority, boot, note, boot_file_set, templates, " \
+#define GROUP_COLUMNS                                                      \
+	"id, name, priority, boot, note, boot_file_set, templates, ring, " \
 	"(SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
 
 static void group_read(struct query *q, struct machine_group *g)
@@ -19,6 +19,7 @@ static void group_read(struct query *q, struct machine_group *g)
 	query_text(q, g->note, sizeof(g->note));
 	query_text(q, g->boot_file_set, sizeof(g->boot_file_set));
 	query_text(q, g->templates, sizeof(g->templates));
+	query_text(q, g->ring, sizeof(g->ring));
 	g->machines = (unsigned)query_int(q);
 }
 
@@ -50,6 +51,7 @@ static void group_bind(struct query *q, const struct machine_group *g)
 	query_bind_text(q, g->note, sizeof(g->note));
 	query_bind_text(q, g->boot_file_set, sizeof(g->boot_file_set));
 	query_bind_text(q, g->templates, sizeof(g->templates));
+	query_bind_text(q, g->ring, sizeof(g->ring));
 }
 
 bool group_name_valid(const char *name)
@@ -98,7 +100,7 @@ int group_insert(struct inventory_tx *tx, struct machine_group *group)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set, templates) VALUES (?, ?, ?, ?, ?, ?) "
+		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set, templates, ring) VALUES (?, ?, ?, ?, ?, ?, ?) "
 		"RETURNING id");
 	group_bind(&q, group);
 	return query_number(&q, &group->id);
@@ -113,8 +115,8 @@ int group_update(struct inventory_tx *tx, const struct machine_group *group)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ?, templates = ? "
-		"WHERE id = ?");
+		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ?, templates = ?, "
+		"ring = ? WHERE id = ?");
 	group_bind(&q, group);
 	query_bind(&q, group->id);
 	err = query_run(&q);

@@ -24,7 +24,8 @@
 	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                                                   \
 	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id), "                                                       \
 	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
-	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by"
+	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by, "                                                                      \
+	"(SELECT count(*) FROM rollout WHERE state IN (0, 1) AND image_version.id IN (version_id, old_version_id))"
 #define VERSION_FROM " FROM image_version JOIN image ON image.id = image_version.image_id "
 
 static void version_read(struct query *q, struct image_version *v)
@@ -55,6 +56,7 @@ static void version_read(struct query *q, struct image_version *v)
 	query_text(q, v->note, sizeof(v->note));
 	v->publish_at_ms = query_int(q);
 	query_text(q, v->publish_by, sizeof(v->publish_by));
+	v->rollouts = (unsigned)query_int(q);
 }
 
 static int version_one(struct query *q, struct image_version *version)
@@ -278,7 +280,8 @@ int version_delete(struct inventory_tx *tx, int64_t id)
 
 	if (err)
 		return err;
-	if (version.machines || version.volumes || version.snapshots || version.trashed || version.versions)
+	if (version.machines || version.volumes || version.snapshots || version.trashed || version.versions ||
+	    version.rollouts)
 		return -EBUSY;
 	query_begin(&q, tx, "DELETE FROM image_version WHERE id = ?");
 	query_bind(&q, id);

@@ -4,6 +4,7 @@
  * published has published = 0 and its state in unpublished; one that is has its place in the order.
  */
 #include "inventory/db.h"
+#include "inventory/rollout.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,7 +90,11 @@ int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, s
 	if (!err)
 		err = refuse_retired(v, reason);
 	if (!err)
+		err = rollout_check_publish(tx, v, reason);
+	if (!err)
 		err = version_publish(tx, id);
+	if (!err)
+		err = rollout_note_published(tx, v, &published->ends_rollout);
 	if (!err)
 		err = version_each(tx, count_others, &others);
 	if (!err)
@@ -98,9 +103,10 @@ int version_publish_by(struct inventory_tx *tx, int64_t id, const char *actor, s
 		return err;
 	published->others = others.machines;
 	return event_add(tx, "info", "image-published", actor, 0, v->image,
-			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions", v->image,
+			 "%s@%u is published; new machines get %s@%u; %u machine%s on other versions%s", v->image,
 			 v->number, v->image, published->newest.number, others.machines,
-			 others.machines == 1 ? " stays" : "s stay");
+			 others.machines == 1 ? " stays" : "s stay",
+			 published->ends_rollout ? " until the next boot, as its rollout is done" : "");
 }
 
 /* ---- states ---- */
@@ -153,6 +159,8 @@ int version_set_state(struct inventory_tx *tx, int64_t id, enum version_state st
 			"it",
 			v.machines, v.volumes, v.image, v.number);
 	err = refuse_last(tx, &v, reason);
+	if (!err)
+		err = rollout_check_unused(tx, &v, reason);
 	if (err)
 		return err;
 	query_begin(

@@ -134,6 +134,7 @@ struct machine {
 	char cards[CARDS_TEXT];		   /* MACs of its other network cards, as it said */
 	char boot_file_set[BOOT_SET_TEXT]; /* which boot files DHCP names to it; "default"; "": as its group says */
 	char lost_portals[PORTALS_TEXT];   /* but these, which its system did not reach: "10.0.1.1:3260 ..." */
+	char ring[NAME_MAX_TEXT];	   /* of rollouts; none: none; "": its group's */
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
 	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
 	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
@@ -252,6 +253,7 @@ struct machine_group {
 	char note[NOTE_TEXT];
 	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
 	char templates[NAME_MAX_TEXT];	   /* as machine.templates, for those that have none of their own; "": none */
+	char ring[NAME_MAX_TEXT];	   /* as machine.ring, likewise */
 	unsigned machines;		   /* how many are in it; only read */
 };
 
@@ -289,6 +291,7 @@ struct machine_boot {
 	int64_t version_id;  /* chosen in a menu: the login makes its disk anew from this one; 0: none */
 	bool running;	     /* had sessions when the server last knew; what a restart interrupts */
 	enum auth_kind auth; /* the rule under which it began, which it keeps; AUTH_POLICY: not known */
+	int64_t ran_version_id; /* what its disk was made from when it began; 0: not known */
 };
 
 /* -ENOENT where there is none. At most one each per machine. */
@@ -306,6 +309,8 @@ int machine_boot_end_all(struct inventory_tx *tx, int64_t machine_id);
 /* Sets version_id of the pending boot with this number (0: none). -ESTALE: it is not pending. */
 int machine_boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
 int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
+/* It begins on this version. */
+int machine_boot_set_version(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
 int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
 /* Machines whose current boot is marked running. each returns 0 to go on. */
 int machine_boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
@@ -402,6 +407,7 @@ struct image_version {
 	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
 	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
 	unsigned versions;		 /* that stand on it */
+	unsigned rollouts;		 /* that run or are stopped, and need it */
 };
 
 int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *version);
@@ -432,6 +438,7 @@ int version_newest_given(struct inventory_tx *tx, const char *image, struct imag
 struct published {
 	struct image_version version, newest; /* newest: what new machines get now */
 	unsigned others;		      /* machines that stay on other versions of the image */
+	bool ends_rollout;		      /* they get it at their next boot, as far as that loses nothing */
 };
 
 /* Publishes, with its event; what was planned for it is done with. -ESTALE: it is retired; with a sentence. */
@@ -452,7 +459,7 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 /* The first one that is planned; -ENOENT: none. */
 int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
-/* -EBUSY: volumes stand on it. With the last version its image goes. */
+/* -EBUSY: volumes stand on it, or a rollout needs it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);
 int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */
 /* NAME or NAME@V; number 0 where there is none. False: it is neither. */
@@ -477,6 +484,10 @@ struct policy {
 	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
+	unsigned rollout_min_boots;	  /* rollouts: less boots of a new version say nothing */
+	unsigned rollout_drop;		  /* how far the share of steady boots may fall, in percent of all */
+	unsigned rollout_wait_s;	  /* how long a step has to prove itself; 0: not */
+	bool rollout_back;		  /* machines go back where the brake stops one */
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);

@@ -44,6 +44,7 @@ enum {
 	F(setup_mode, WORD, "setup_mode", NULL, BY_SERVER, NULL, told_words)                   \
 	F(cards, TEXT, NULL, NULL, BY_SERVER, NULL, NULL)                                      \
 	F(boot_file_set, TEXT, "boot_file_set", "boot-file-set", BY_PEOPLE, "group", NULL)     \
+	F(ring, TEXT, "ring", "ring", BY_PEOPLE, "group", NULL)                                \
 	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL) \
 	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)                 \
 	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)

@@ -18,7 +18,7 @@ enum { ENDED_KEPT = 64 }; /* boots of a machine, for people who look back */
 
 #define BOOT_COLUMNS                                                                                         \
 	"machine_id, number, state, secret, reverse_secret, mac, address, issued_ms, started_ms, ended_ms, " \
-	"interrupted, version_id, running, auth"
+	"interrupted, version_id, running, auth, ran_version_id"
 
 static void boot_read(struct query *q, struct machine_boot *b)
 {
@@ -36,6 +36,7 @@ static void boot_read(struct query *q, struct machine_boot *b)
 	b->version_id = query_int(q);
 	b->running = query_int(q);
 	b->auth = (enum auth_kind)query_int(q);
+	b->ran_version_id = query_int(q);
 }
 
 static int boot_in_state(struct inventory_tx *tx, int64_t machine_id, enum machine_boot_state state,
@@ -93,7 +94,9 @@ int machine_boot_issue(struct inventory_tx *tx, struct machine_boot *boot)
 	err = query_number(&q, &number);
 	if (err)
 		return err;
-	query_begin(&q, tx, "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0)");
+	query_begin(&q, tx,
+		    "INSERT INTO boot (" BOOT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, NULL, 0, 0, "
+		    "NULL)");
 	query_bind(&q, boot->machine_id);
 	query_bind(&q, number);
 	query_bind(&q, MACHINE_BOOT_PENDING);
@@ -179,6 +182,17 @@ int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t 
 
 	query_begin(&q, tx, "UPDATE boot SET auth = ? WHERE machine_id = ? AND number = ?");
 	query_bind(&q, auth);
+	query_bind(&q, machine_id);
+	query_bind(&q, (int64_t)number);
+	return query_run(&q);
+}
+
+int machine_boot_set_version(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id)
+{
+	struct query q;
+
+	query_begin(&q, tx, "UPDATE boot SET ran_version_id = ? WHERE machine_id = ? AND number = ?");
+	query_bind(&q, version_id);
 	query_bind(&q, machine_id);
 	query_bind(&q, (int64_t)number);
 	return query_run(&q);

@@ -21,6 +21,7 @@ enum {
 	RESERVE_PERCENT_MAX = 90,
 	QUOTA_MIN = 1 << 20,
 	MENU_TIMEOUT_MAX = 3600,
+	ROLLOUT_BOOTS_MAX = 1000,
 };
 
 static bool set_enrol(struct policy *p, const char *value)
@@ -169,6 +170,39 @@ static bool set_trash(struct policy *p, const char *value)
 	return trash_time_parse(value, &p->trash_s);
 }
 
+static bool set_rollout_min_boots(struct policy *p, const char *value)
+{
+	return set_number(&p->rollout_min_boots, value, 1, ROLLOUT_BOOTS_MAX);
+}
+
+static bool set_rollout_drop(struct policy *p, const char *value)
+{
+	return set_number(&p->rollout_drop, value, 0, 100);
+}
+
+static bool set_rollout_wait(struct policy *p, const char *value)
+{
+	size_t len = strlen(value);
+	char digits[8];
+	uint64_t minutes;
+
+	if (!len || value[len - 1] != 'm')
+		return trash_time_parse(value, &p->rollout_wait_s);
+	if (len > sizeof(digits))
+		return false;
+	snprintf(digits, sizeof(digits), "%.*s", (int)len - 1, value);
+	if (!parse_u64(digits, 1, 60 * 24 * 365, &minutes))
+		return false;
+	p->rollout_wait_s = (unsigned)minutes * 60;
+	return true;
+}
+
+static bool set_rollout_brake(struct policy *p, const char *value)
+{
+	p->rollout_back = !strcmp(value, "back");
+	return p->rollout_back || !strcmp(value, "stop");
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -188,6 +222,15 @@ static const struct policy_key {
 	{ "trash", "7d", "how long a removed machine's disk is kept, such as 7d or 12h, or none", set_trash },
 	{ "restore-points", "0", "how many states before a boot each machine keeps, 0 to 5; 0: none",
 	  set_restore_points },
+	{ "rollout-brake", "stop",
+	  "stop (a rollout whose boots fail or are slow goes no further) or back (and its machines go back to the old version)",
+	  set_rollout_brake },
+	{ "rollout-min-boots", "4", "how many boots of a new version the brake wants to see, 1 to 1000",
+	  set_rollout_min_boots },
+	{ "rollout-drop", "25", "how far the share of boots that get to a steady system may fall, in percent, 0 to 100",
+	  set_rollout_drop },
+	{ "rollout-wait", "1h", "how long a step of a rollout has to prove itself, such as 30m, 12h or 2d, or none",
+	  set_rollout_wait },
 };
 
 static const struct policy_key *key_find(const char *name)

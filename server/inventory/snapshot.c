@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { AUTOMATIC_KEPT = 3 };
+
 #define SNAPSHOT_SELECT                                                                                                      \
 	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot FROM " \
 	"snapshot "
@@ -202,6 +204,22 @@ int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned ke
 		"FROM snapshot WHERE volume_id = ?1 AND boot > 0 AND removed = 0 ORDER BY id DESC LIMIT ?2)");
 	query_bind(&q, volume_id);
 	query_bind(&q, keep);
+	err = query_run(&q);
+	return err ? err : snapshots_sweep(tx, volume_id);
+}
+
+int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t wanted)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"UPDATE snapshot SET removed = 1 WHERE volume_id = ?1 AND automatic = 1 AND removed = 0 AND id <> ?2 AND id NOT "
+		"IN (SELECT id FROM snapshot WHERE volume_id = ?1 AND automatic = 1 AND removed = 0 ORDER BY id DESC LIMIT ?3)");
+	query_bind(&q, volume_id);
+	query_bind(&q, wanted);
+	query_bind(&q, AUTOMATIC_KEPT);
 	err = query_run(&q);
 	return err ? err : snapshots_sweep(tx, volume_id);
 }

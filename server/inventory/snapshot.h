@@ -17,7 +17,7 @@ struct snapshot {
 	int64_t parent_id;	    /* the snapshot that its object stands on; 0: none */
 	int64_t version_id;	    /* as volume.version_id was; 0: none */
 	uint64_t size_bytes;	    /* of the disk */
-	bool automatic;		    /* made by a restore, of what was there before */
+	bool automatic;		    /* made by a restore or a rollout, of what was there before */
 	bool removed;
 	int64_t created_ms;
 	uint64_t boot; /* a restore point: the number of the boot before which it was taken; 0: it is none */
@@ -33,6 +33,8 @@ int snapshot_each(struct inventory_tx *tx, int64_t volume_id, int (*each)(void *
 int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot);
 /* Marks it. *stays: something stands on it still. -ENOENT. */
 int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays);
+/* People go back again and again: of the automatic ones of a volume only the last three stay, and `wanted`. */
+int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t wanted);
 /* Marks all restore points of a volume but the last `keep`. */
 int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned keep);
 

@@ -2,6 +2,8 @@
 /* One look at the inventory for an asker: see lookup.h. Inside a read or a write job. */
 #include "lookup.h"
 
+#include "inventory/rollout.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -37,6 +39,18 @@ static int lookup_priority(struct inventory_tx *tx, struct lookup *lookup)
 	return err;
 }
 
+/* What the boot begins with that this leads to. */
+static int lookup_version(struct inventory_tx *tx, struct lookup *lookup)
+{
+	int64_t id = lookup->want.version_id;
+	struct rollout_next next;
+	int err = rollout_next(tx, &lookup->machine, &next);
+
+	if (!err && !id)
+		id = next.rollout_id ? next.version_id : lookup->machine.system.version_id;
+	return err ? err : version_by_id(tx, id, &lookup->version);
+}
+
 static int lookup_known(struct boot *boot, struct inventory_tx *tx, const struct asker *asker, struct lookup *lookup)
 {
 	const struct machine *machine = &lookup->machine;
@@ -48,8 +62,7 @@ static int lookup_known(struct boot *boot, struct inventory_tx *tx, const struct
 
 	lookup->facts.want = lookup->want.kind;
 	if (!err)
-		err = version_by_id(tx, lookup->want.version_id ? lookup->want.version_id : machine->system.version_id,
-				    &lookup->version);
+		err = lookup_version(tx, lookup);
 	if (!err)
 		err = lookup_priority(tx, lookup);
 	return err ? err : lookup_boots(tx, lookup);

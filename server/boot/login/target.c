@@ -15,6 +15,7 @@
 #include "boot/ask/enrol.h"
 #include "boot/ask/want.h"
 #include "boot/progress/progress.h"
+#include "give.h"
 #include "resume.h"
 #include "restore_point.h"
 #include "store/store.h"
@@ -89,6 +90,7 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 {
 	struct boot_access *access = &find->access;
 	char templates[NAME_MAX_TEXT];
+	struct rollout_next next;
 	struct policy policy;
 	bool any = false;
 	int err = policy_get(tx, &policy);
@@ -102,11 +104,13 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
 	err = who_am_i_templates(tx, machine, templates);
+	if (!err)
+		err = rollout_next(tx, machine, &next);
 	if (err)
 		return err;
 	presence_set_begins_closed(&find->boot->presence, machine->id,
 				   machine->mode == MODE_EPHEMERAL || restore_points_of(machine, &policy) ||
-					   templates[0]);
+					   templates[0] || next.rollout_id);
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -265,7 +269,7 @@ struct target_begin {
 	int64_t machine_id;
 	uint64_t number;
 	int64_t version_id;	      /* another one than the machine's was chosen in its menu; 0: none */
-	struct volume given_up, made; /* ephemeral, or chosen; object "": none */
+	struct volume given_up, made; /* ephemeral, chosen, or of a rollout; object "": none */
 	struct reason reason;
 	struct inventory_job job;
 };
@@ -318,6 +322,22 @@ static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, con
 			     machine->name);
 }
 
+/* What its disk is in this boot: what was chosen, what a rollout has for it, a new one, or as it was. */
+static int begin_system(struct target_begin *begin, struct inventory_tx *tx, struct machine *machine)
+{
+	bool given = false;
+	int err = 0;
+
+	if (!begin->version_id)
+		err = boot_give_version(begin->boot, tx, machine, begin->number, &begin->made, &begin->given_up,
+					&given);
+	if (err || given)
+		return err;
+	if (machine->mode == MODE_EPHEMERAL || begin->version_id)
+		return begin_renew_system(begin, tx, machine);
+	return boot_take_restore_point(begin->boot, tx, machine, begin->number, &begin->made);
+}
+
 static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct target_begin *begin = container_of(job, struct target_begin, job);
@@ -338,10 +358,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err == -ESTALE)
 		reason_set(&begin->reason, "boot %llu of %s is not pending any more", (unsigned long long)begin->number,
 			   machine.name);
-	if (!err && (machine.mode == MODE_EPHEMERAL || begin->version_id))
-		err = begin_renew_system(begin, tx, &machine);
-	else if (!err)
-		err = boot_take_restore_point(begin->boot, tx, &machine, begin->number, &begin->made);
+	if (!err)
+		err = begin_system(begin, tx, &machine);
 	machine.seen_ms = time_unix_ms();
 	if (!err)
 		err = machine_update(tx, &machine);
@@ -349,10 +367,12 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err && !strcmp(machine.boot_once, "disk"))
 		err = want_use_once(tx, &machine);
 	if (!err)
+		err = machine_boot_set_version(tx, machine.id, begin->number, machine.system.version_id);
+	if (!err)
 		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
 				"boot %llu has begun%s", (unsigned long long)begin->number,
 				begin->given_up.object[0] ? ", with a new disk" :
-				begin->made.object[0]	  ? "; its disk before that is a restore point" :
+				begin->made.object[0]	  ? "; its disk before that is kept" :
 							    "");
 	return err;
 }

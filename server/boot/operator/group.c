@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "boot/ask/want.h"
 #include "boot/whoami/whoami.h"
+#include "inventory/rollout.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,6 +93,15 @@ static int set_templates(struct manage *m, struct machine_group *group)
 	return 0;
 }
 
+static int set_ring(struct manage *m, struct machine_group *group)
+{
+	if (strcmp(m->value, "none") && !rollout_ring_valid(m->value))
+		return reason_refuse(m->reason, -EINVAL,
+				     "ring: expected letters, digits, '-', '_' and '.', at most 63; or none");
+	snprintf(group->ring, sizeof(group->ring), "%s", strcmp(m->value, "none") ? m->value : "");
+	return 0;
+}
+
 static const struct group_key {
 	const char *name;
 	int (*set)(struct manage *m, struct machine_group *group);
@@ -99,6 +109,7 @@ static const struct group_key {
 	{ "name", set_name }, { "priority", set_priority },
 	{ "boot", set_boot }, { "boot-file-set", set_boot_file_set },
 	{ "note", set_note }, { "templates", set_templates },
+	{ "ring", set_ring },
 };
 
 static const struct group_key *group_find_key(const char *name)
@@ -179,7 +190,8 @@ int boot_group_set(struct boot *boot, const char *name, const char *key, const c
 		return err;
 	if (!group_find_key(key))
 		return reason_refuse(reason, -EINVAL,
-				     "there is no key %s: name, priority, boot, boot-file-set, note, templates", shown);
+				     "there is no key %s: name, priority, boot, boot-file-set, note, templates, ring",
+				     shown);
 	return manage_write(&change.manage, set_run);
 }
 

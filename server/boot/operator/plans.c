@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * See plans.h. On boot's loop but where said. One job at a time looks what is due, publishes it and says when the next one is:
+ * See plans.h. On boot's loop but where said. One job at a time looks what is due, publishes it and says when the next one is
+ * (rollouts that run are looked at every half minute at least, and when boots of machines have got somewhere):
  *
  *     wake, timer --> job on the inventory's thread --> timer for the next, or none
  */
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "boot/internal.h"
+#include "inventory/rollout.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -54,27 +56,36 @@ static int publish_due(struct inventory_tx *tx, const struct image_version *vers
 			       version->image, version->number, reason.text);
 }
 
-static int plans_run(struct inventory_tx *tx, struct inventory_job *job)
+/* *next_ms: when the next one is due; 0: nothing is planned. */
+static int publish_all_due(struct inventory_tx *tx, int64_t *next_ms)
 {
-	struct plans *plans = container_of(job, struct plans, job);
 	struct image_version version;
 	int err;
 
 	for (;;) {
 		err = version_planned(tx, &version);
-		if (err == -ENOENT) {
-			plans->next_ms = 0;
-			return 0;
-		}
+		*next_ms = err ? 0 : version.publish_at_ms;
 		if (err)
-			return err;
-		plans->next_ms = version.publish_at_ms;
+			return err == -ENOENT ? 0 : err;
 		if (version.publish_at_ms > time_unix_ms())
 			return 0;
 		err = publish_due(tx, &version);
 		if (err)
 			return err;
 	}
+}
+
+static int plans_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct plans *plans = container_of(job, struct plans, job);
+	int64_t look_ms;
+	int err = publish_all_due(tx, &plans->next_ms);
+
+	if (!err)
+		err = rollout_look(tx, &look_ms);
+	if (!err && look_ms && (!plans->next_ms || look_ms < plans->next_ms))
+		plans->next_ms = look_ms;
+	return err;
 }
 
 /* ---- the loop ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Versions that are to be published at a time (inventory's version_plan): a timer for the next one. What became due while
- * the server was off is published at its start. Private to boot/.
+ * Versions that are to be published at a time (inventory's version_plan), and rollouts (inventory/rollout.h): a timer for what
+ * is due next. What became due while the server was off is done at its start. Private to boot/.
  */
 #ifndef BOOT_PLANS_H
 #define BOOT_PLANS_H

@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "boot/ask/want.h"
 #include "boot/whoami/whoami.h"
+#include "inventory/rollout.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -41,14 +42,17 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	struct image_version version;
 	int err = manage_find_version(m, tx, m->value, &version);
 
+	/* Said of what it has: no rollout is to give it another one. */
 	if (err || version.id == m->machine.system.version_id)
-		return err;
+		return err ? err : rollout_note_chosen(tx, &m->machine);
 	if ((!m->machine.system.fresh || m->machine.system.snapshot_id) && m->machine.mode != MODE_EPHEMERAL)
 		return reason_refuse(m->reason, -EEXIST,
 				     "the disk of %s holds data of its own, which another image would destroy: first "
 				     "sanbootctl machine reset %s, then this again before it boots",
 				     m->machine.name, m->machine.name);
 	err = manage_renew_system(m, tx, &version);
+	if (!err)
+		err = rollout_note_chosen(tx, &m->machine);
 	return err ? err : machine_boot_end_all(tx, m->machine.id);
 }
 
@@ -131,6 +135,15 @@ static int check_templates(struct manage *m)
 	return strcmp(m->value, "group") && strcmp(m->value, "none") ? whoami_check(m->boot, m->value, m->reason) : 0;
 }
 
+static int set_ring(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (strcmp(m->value, "group") && strcmp(m->value, "none") && !rollout_ring_valid(m->value))
+		return reason_refuse(m->reason, -EINVAL,
+				     "ring: expected letters, digits, '-', '_' and '.', at most 63; or group, or none");
+	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+}
+
 static int set_points(struct manage *m, struct inventory_tx *tx)
 {
 	unsigned count;
@@ -211,6 +224,7 @@ static const struct set_rule {
 	{ "state", set_state, NULL, lift_system },
 	{ "boot-file-set", set_boot_file_set, NULL, NULL },
 	{ "restore-points", set_points, NULL, NULL },
+	{ "ring", set_ring, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
 	{ "quota", set_quota, NULL, NULL },
 	{ "templates", NULL, check_templates, NULL },

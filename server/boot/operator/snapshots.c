@@ -17,14 +17,13 @@
 #include "volume_change.h"
 
 #include "base/util.h"
+#include "inventory/rollout.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { AUTOMATIC_KEPT = 3 };
 
 struct snapshot_change {
 	struct volume_change c;
@@ -328,36 +327,6 @@ static int keep_present(struct snapshot_change *s, struct inventory_tx *tx)
 	return insert_present(s, tx, &kept);
 }
 
-struct automatic {
-	int64_t oldest;
-	unsigned count;
-};
-
-static int count_automatic(void *arg, const struct snapshot *snapshot)
-{
-	struct automatic *automatic = arg;
-
-	if (snapshot->automatic && !snapshot->removed && !automatic->count++)
-		automatic->oldest = snapshot->id;
-	return 0;
-}
-
-/* People go back again and again: of what was there before only the last are kept. */
-static int drop_old(struct inventory_tx *tx, int64_t volume_id, int64_t wanted)
-{
-	for (;;) {
-		struct automatic automatic = { .count = 0 };
-		bool stays;
-		int err = snapshot_each(tx, volume_id, count_automatic, &automatic);
-
-		if (err || automatic.count <= AUTOMATIC_KEPT || automatic.oldest == wanted)
-			return err;
-		err = snapshot_remove(tx, automatic.oldest, &stays);
-		if (err)
-			return err;
-	}
-}
-
 static int restore_run(struct inventory_tx *tx, void *arg)
 {
 	struct snapshot_change *s = container_of((struct volume_change *)arg, struct snapshot_change, c);
@@ -379,7 +348,12 @@ static int restore_run(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = volume_update(tx, &s->next);
 	if (!err)
-		err = drop_old(tx, c->volume.id, s->snapshot.id);
+		err = snapshot_keep_automatic(tx, c->volume.id, s->snapshot.id);
+	/* What a person has gone back to, no rollout replaces at its next boot. */
+	if (!err && c->volume.kind == VOLUME_SYSTEM && c->volume.version_id != s->next.version_id) {
+		c->machine.system.version_id = s->next.version_id;
+		err = rollout_note_chosen(tx, &c->machine);
+	}
 	/* What still runs from the other content must not go on. */
 	if (!err && c->volume.kind == VOLUME_SYSTEM)
 		err = machine_boot_end_all(tx, c->machine.id);

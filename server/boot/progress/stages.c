@@ -30,6 +30,7 @@ struct stages {
 	bool writing;
 	struct inventory_job job;
 	unsigned count;
+	bool judged; /* of those, some say how a boot ends: rollouts are looked at */
 	struct timeline_change changes[STAGES_BATCH];
 };
 
@@ -191,6 +192,7 @@ static void stages_take(struct stages *s)
 	unsigned got = timeline_take(s->boot->timeline, s->changes, STAGES_BATCH);
 
 	s->count = 0;
+	s->judged = false;
 	for (unsigned i = 0; i < got; i++) {
 		const struct stage_record *r = &s->changes[i].record;
 
@@ -200,6 +202,7 @@ static void stages_take(struct stages *s)
 		}
 		if (s->changes[i].kind == TIMELINE_STUCK)
 			stages_explain(&s->changes[i]);
+		s->judged |= s->changes[i].kind == TIMELINE_STUCK || r->stage == STAGE_STEADY;
 		if (r->stage == STAGE_STEADY) {
 			turns_leave(s->boot->turns, r->machine_id);
 			warm_steady(s->boot->warm, r->machine_id, r->number);
@@ -229,6 +232,8 @@ static void stages_written(struct inventory_job *job, int err)
 	s->writing = false;
 	if (err)
 		log_error("boot: %u stages of boots could not be recorded: %s", s->count, strerror(-err));
+	else if (s->judged)
+		boot_look_at_plans(boot);
 	in_flight_leave(&boot->in_flight);
 }
 

@@ -5,12 +5,30 @@
 
 #include "base/util.h"
 #include "http/routes.h"
+#include "inventory/rollout.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static json_t *document; /* read by each test of its server */
+
+/* debian@2 comes to all machines, those that keep their disk too. */
+static int add_rollout(struct inventory_tx *tx)
+{
+	struct image_version v = { .image = "debian",
+				   .number = 2,
+				   .state = VERSION_TEST,
+				   .format = "raw",
+				   .file = "debian@2.raw",
+				   .size_bytes = 1 << 20 };
+	struct rollout r = { .persistent = true, .step_count = 1, .steps = { { .percent = 100 } } };
+	struct reason reason;
+	int err = version_insert(tx, &v);
+
+	r.version_id = v.id;
+	return err ? err : rollout_begin(tx, &r, "test", &reason);
+}
 
 static int fill_more(struct inventory_tx *tx, void *arg)
 {
@@ -28,6 +46,8 @@ static int fill_more(struct inventory_tx *tx, void *arg)
 		err = attachment_add(tx, 1, 7, volume.id);
 	if (!err)
 		err = stage_put(tx, &stage, false);
+	if (!err)
+		err = add_rollout(tx);
 	return err ? err : stage_set_stuck(tx, &stage);
 }
 

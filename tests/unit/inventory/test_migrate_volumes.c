@@ -55,7 +55,11 @@ static const struct view {
 	{ "machine_group", "SELECT id, name, priority, boot, note FROM machine_group ORDER BY id", NULL },
 	{ "who-am-i", "SELECT id, '', 1 FROM machine ORDER BY id",
 	  "SELECT id, templates, instance FROM machine ORDER BY id" },
-	{ "boot", "SELECT * FROM boot ORDER BY machine_id, number", NULL },
+	/* What a current boot runs on is known, and of those that ended it is not. */
+	{ "boot",
+	  "SELECT boot.*, CASE WHEN state = 1 THEN (SELECT version_id FROM machine WHERE id = machine_id) END FROM boot ORDER "
+	  "BY machine_id, number",
+	  "SELECT * FROM boot ORDER BY machine_id, number" },
 	{ "boot_stage", "SELECT * FROM boot_stage ORDER BY machine_id, number, stage", NULL },
 	{ "target_state", "SELECT machine_id, hex(state) FROM target_state ORDER BY machine_id", NULL },
 	{ "waiting",

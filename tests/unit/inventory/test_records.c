@@ -234,6 +234,10 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "quota", "0" },	    { "quota", "" },
 		{ "menu-timeout", "3601" }, { "menu-default", "a b" },
 		{ "max-booting", "-1" },    { "trash", "7" },
+		{ "rollout-brake", "" },    { "rollout-min-boots", "0" },
+		{ "rollout-drop", "101" },  { "rollout-wait", "90" },
+		{ "rollout-wait", "m" },    { "rollout-wait", "0m" },
+		{ "rollout-wait", "" },	    { "rollout-wait", "12345678m" },
 	};
 	char all[1024] = "", value[16] = "";
 	struct reason reason = { "" };
@@ -244,7 +248,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_string_equal(
 		all,
 		"enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
-		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\ntrash=7d\nrestore-points=0\n");
+		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\ntrash=7d\nrestore-points=0\n"
+		"rollout-brake=stop\nrollout-min-boots=4\nrollout-drop=25\nrollout-wait=1h\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
@@ -266,6 +271,10 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(p.quota_bytes, 0);
 	assert_int_equal(policy_set(tx, "quota", "20M", &reason), 0);
 	assert_int_equal(policy_set(tx, "max-booting", "0", &reason), 0);
+	assert_int_equal(p.rollout_wait_s, 3600);
+	assert_false(p.rollout_back);
+	assert_int_equal(policy_set(tx, "rollout-wait", "90m", &reason), 0);
+	assert_int_equal(policy_set(tx, "rollout-brake", "back", &reason), 0);
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_APPROVE);
 	assert_int_equal(p.auth, AUTH_NONE);
@@ -274,6 +283,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(p.reserve_percent, 0);
 	assert_int_equal(p.quota_bytes, 20 << 20);
 	assert_int_equal(p.max_booting, 0);
+	assert_int_equal(p.rollout_wait_s, 90 * 60);
+	assert_true(p.rollout_back);
 	assert_int_equal(policy_each(tx, find_reserve, value), 0);
 	assert_string_equal(value, "20G");
 	return 0;
