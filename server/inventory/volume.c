@@ -263,7 +263,9 @@ int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volum
 	query_bind(&q, machine_id);
 	query_bind(&q, volume_id);
 	err = query_run(&q);
-	return err ? err : query_changes(tx) ? 0 : -ENOENT;
+	if (!err && !query_changes(tx))
+		err = -ENOENT;
+	return err ? err : group_volume_settle(tx, machine_id);
 }
 
 int attachment_lun(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id, unsigned *lun)
