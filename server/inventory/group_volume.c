@@ -31,19 +31,16 @@ int group_volume_each(struct inventory_tx *tx, int64_t group_id, int (*each)(voi
 	return err ? err : stop;
 }
 
-int group_volume_find(struct inventory_tx *tx, int64_t volume_id, int64_t group_id, struct machine_group *group)
+int group_volume_find(struct inventory_tx *tx, int64_t volume_id, int64_t group_id, int64_t *found_id)
 {
 	struct query q;
-	int64_t id;
-	int err;
 
 	query_begin(
 		&q, tx,
 		"SELECT group_id FROM group_volume WHERE volume_id = ?1 AND ?2 IN (0, group_id) ORDER BY group_id LIMIT 1");
 	query_bind(&q, volume_id);
 	query_bind(&q, group_id);
-	err = query_number(&q, &id);
-	return err ? err : group_by_id(tx, id, group);
+	return query_number(&q, found_id);
 }
 
 int group_lun_each(struct inventory_tx *tx, int64_t machine_id, int64_t group_id,

@@ -241,7 +241,7 @@ bool volume_kind_parse(const char *text, enum volume_kind *kind);
  * machine or volume; -EINVAL: LUN 0 is the system volume's, and only its; above LUN_MAX.
  */
 int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id);
-/* -ENOENT: it is not attached there. One that the machine's group gives it comes back. */
+/* -ENOENT: it is not attached there; -EBUSY: the machine's group gives it the volume. */
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
@@ -291,8 +291,8 @@ int group_volume_each(struct inventory_tx *tx, int64_t group_id, int (*each)(voi
 		      void *arg); /* in order of name */
 /* These, and no others. -EINVAL: one is not shared. */
 int group_volume_set(struct inventory_tx *tx, int64_t group_id, const int64_t *volume_ids, unsigned count);
-/* The group that has it: this one, or (0) the first. -ENOENT. */
-int group_volume_find(struct inventory_tx *tx, int64_t volume_id, int64_t group_id, struct machine_group *group);
+/* The id of the group that has it: this one, or (0) the first. -ENOENT. */
+int group_volume_find(struct inventory_tx *tx, int64_t volume_id, int64_t group_id, int64_t *found_id);
 struct group_lun {
 	int64_t machine_id;
 	unsigned lun;

@@ -293,6 +293,9 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 		err = taken_name(m, set_inherited(change, tx, explained), change->group.name);
 	if (!err)
 		err = group_luns_read(&m->luns, tx, true);
+	if (!err && m->luns.group_id && change->group.machines)
+		reason_set(&change->said, "that counts for its %u machines; those that are off see it when they boot",
+			   change->group.machines);
 	parse_clean_text(m->value, shown, sizeof(shown));
 	return err ? err : event_add(tx, "info", "group-set", m->actor, 0, before, "%s=%s%s", m->key, shown, explained);
 }
@@ -328,7 +331,9 @@ static int remove_explain(struct group_change *change, struct inventory_tx *tx)
 	for (const struct field *field = group_fields; field->column; field++) {
 		enum effective_key key;
 
-		if (field->key && effective_find(field->key, &key) && ((const char *)group + field->offset)[0])
+		/* Machines keep the image and the name that they have. */
+		if (field->key && effective_find(field->key, &key) && key != EFFECTIVE_IMAGE &&
+		    key != EFFECTIVE_NAME_PATTERN && ((const char *)group + field->offset)[0])
 			reason_append(&keys, "%s%s", keys.text[0] ? ", " : "", field->key);
 	}
 	reason_set(&change->said, "%u machines were in it", group->machines);

@@ -305,8 +305,10 @@ static void set_say(struct manage *m)
 	if (!strcmp(m->key, "templates"))
 		reason_set(m->reason, "that counts from the next boot of %s on", machine->name);
 	if (!strcmp(m->key, "image") && machine->image_inherited)
-		reason_set(m->reason, "%s gets the image of its group where its disk begins anew: at a reset%s",
-			   machine->name, machine->group.image[0] ? "" : "; it is in no group that has one");
+		reason_set(m->reason,
+			   "%s gets the image of its group where its disk begins anew: at a reset, and at its next boot if "
+			   "it is ephemeral or was never used%s",
+			   machine->name, machine->group.image[0] ? "" : "; but it is in no group that has one");
 	if (!strcmp(m->key, "group") && machine->group.mode[0] && machine->mode != MODE_GROUP)
 		reason_set(m->reason,
 			   "its mode stays its own: sanbootctl machine set %s mode=group gives it the group's",

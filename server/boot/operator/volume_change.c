@@ -88,11 +88,12 @@ int change_find_holders(struct volume_change *c, struct inventory_tx *tx, struct
 
 static int find_of_group(struct volume_change *c, struct inventory_tx *tx)
 {
-	int err =
-		c->machine.group_id ? group_volume_find(tx, c->volume.id, c->machine.group_id, &c->of_group) : -ENOENT;
+	int64_t id;
+	int err = c->machine.group_id ? group_volume_find(tx, c->volume.id, c->machine.group_id, &id) : -ENOENT;
 
-	if (err == -ENOENT)
-		c->of_group = (struct machine_group){ .id = 0 };
+	c->of_group = (struct machine_group){ .id = 0 };
+	if (!err)
+		c->of_group = c->machine.group;
 	return err == -ENOENT ? 0 : err;
 }
 

@@ -264,6 +264,9 @@ static int detach_run(struct inventory_tx *tx, void *arg)
 	struct volume_change *c = arg;
 	int err = attachment_remove(tx, c->machine.id, c->volume.id);
 
+	if (err == -EBUSY)
+		return reason_refuse(c->reason, err, "the group of %s gives it volume %s by now", c->machine.name,
+				     c->volume.name);
 	if (err == -ENOENT)
 		return reason_refuse(c->reason, err, "%s does not have volume %s any more", c->machine.name,
 				     c->volume.name);
@@ -388,9 +391,10 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 	struct volume_change *c = arg;
 	struct holders holders = { 0 };
 	struct machine_group group;
+	int64_t group_id;
 	int err = volume_by_id(tx, c->volume.id, &c->volume); /* the one that is claimed, however it is called now */
 
-	if (!err && !group_volume_find(tx, c->volume.id, 0, &group))
+	if (!err && !group_volume_find(tx, c->volume.id, 0, &group_id) && !group_by_id(tx, group_id, &group))
 		return refuse_of_group(c, &group);
 	if (!err)
 		err = change_find_holders(c, tx, &holders);
