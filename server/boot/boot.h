@@ -177,20 +177,21 @@ const char *boot_stage_hint(enum stage stage, const char *why);
 
 /* ---- what people do (API, sanbootctl): blocking, for HTTP's own threads; 0 or -errno, reason a sentence ---- */
 
+/* What is said of one that waits; NULL where nothing is. */
+struct boot_approval {
+	const char *name, *image, *group; /* image: NAME or NAME@V; group: none: no group, whatever policy says */
+	bool shared; /* of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on */
+};
+
 /*
- * which: a MAC or a waiting number. name, image (NAME or NAME@V) may be NULL. By why it waits: it is enrolled at once;
- * a conflict takes over the new UUID (no name, no image: -EINVAL); a swap without name and image gives the machine in
- * question this MAC, with one of them a machine of its own is enrolled. -ENOENT: nobody waits so; -EEXIST: it is a
- * machine already, or the name is taken; -ENOSPC: max-machines, or no room; -EBUSY: a swap for a machine that runs.
+ * which: a MAC or a waiting number. how may be NULL. By why it waits: it is enrolled at once; a conflict takes over the new
+ * UUID (no name, image or group: -EINVAL), unless it is shared (-EINVAL: it waits for another reason); a swap without any of
+ * them gives the machine in question this MAC, with one of them a machine of its own is enrolled. -ENOENT: nobody waits so;
+ * -EEXIST: it is a machine already, or the name is taken; -ENOSPC: max-machines, or no room; -EBUSY: a swap for a machine that
+ * runs.
  */
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+int boot_approve(struct boot *boot, const char *which, const struct boot_approval *how, const char *actor,
 		 struct machine *machine, struct reason *reason);
-/*
- * Of a conflict: it is another machine at the same dock or adapter, whose MAC is shared from now on. name, image may be NULL.
- * -EINVAL: it waits for another reason.
- */
-int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-			struct machine *machine, struct reason *reason);
 enum { BOOT_MACS_MAX = 8 }; /* network cards of one that is added */
 
 /* A machine that is known before it is switched on; NULL where nothing is said. */
@@ -198,7 +199,8 @@ struct boot_machine_new {
 	const char *name; /* NULL: by the policy's pattern */
 	const char *macs[BOOT_MACS_MAX];
 	unsigned mac_count;
-	const char *group, *image, *address, *note; /* image: NAME or NAME@V; address: IPv4, which it keeps */
+	/* group: NULL: as policy says, none: none; image: NAME or NAME@V, NULL: its group's, else the default one */
+	const char *group, *image, *address, *note; /* address: IPv4, which it keeps */
 };
 
 /*

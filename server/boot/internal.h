@@ -86,6 +86,9 @@ void boot_discard_object(struct boot *boot, const struct volume *volume);
 int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,
 		      const struct policy *policy, struct volume *made, struct volume *given_up, struct reason *reason);
 
+/* Must its target be closed when its next boot begins? Its disk starts anew then, becomes a layer, or tells it who it is. */
+bool boot_begins_closed(const struct machine *machine, const struct policy *policy);
+
 /* Queues an event of the machine with this id (0: of none); level, kind and actor are literals. Any thread. */
 void boot_note(struct boot *boot, const char *level, const char *kind, const char *actor, int64_t machine_id,
 	       const char *format, ...) __attribute__((format(printf, 6, 7)));

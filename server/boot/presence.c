@@ -8,7 +8,7 @@
 
 struct presence {
 	struct id_entry entry; /* by the machine's id */
-	bool begins_closed, who_am_i_open;
+	bool begins_closed, reopens;
 	uint64_t begun; /* 0: none */
 	unsigned sessions;
 	char refused[200];	  /* "": not since the last session */
@@ -61,12 +61,12 @@ void presence_set_begins_closed(struct presence_table *table, int64_t machine_id
 	pthread_mutex_unlock(&table->mutex);
 }
 
-void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open)
+void presence_set_reopens(struct presence_table *table, int64_t machine_id, bool reopens)
 {
 	struct presence *presence = presence_lock_get(table, machine_id);
 
 	if (presence)
-		presence->who_am_i_open = open;
+		presence->reopens = reopens;
 	pthread_mutex_unlock(&table->mutex);
 }
 
@@ -75,7 +75,7 @@ bool presence_begins_closed(struct presence_table *table, int64_t machine_id)
 	struct presence *presence = presence_lock_find(table, machine_id);
 	bool begins_closed;
 
-	begins_closed = presence && (presence->begins_closed || presence->who_am_i_open);
+	begins_closed = presence && (presence->begins_closed || presence->reopens);
 	pthread_mutex_unlock(&table->mutex);
 	return begins_closed;
 }

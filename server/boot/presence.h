@@ -44,8 +44,8 @@ void presence_forget(struct presence_table *table, int64_t machine_id);
 
 /* What it has changes when a boot begins (ephemeral, restore points, templates): it is closed before that. */
 void presence_set_begins_closed(struct presence_table *table, int64_t machine_id, bool begins_closed);
-/* The same for as long as a who-am-i volume is open, whether it is to have one or not. */
-void presence_open_who_am_i(struct presence_table *table, int64_t machine_id, bool open);
+/* What it has open is not what its next boot gets (a who-am-i volume, one that its group has no more): likewise. */
+void presence_set_reopens(struct presence_table *table, int64_t machine_id, bool reopens);
 bool presence_begins_closed(struct presence_table *table, int64_t machine_id);
 
 /* Why its last login was refused, for its screen; a session that begins ends that. */

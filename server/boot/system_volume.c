@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "base/util.h"
+#include "inventory/effective.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -61,4 +62,10 @@ int boot_renew_system(struct boot *boot, struct machine *machine, const struct i
 	machine->system = anew;
 	machine->instance++; /* cloud-init begins anew, too */
 	return 0;
+}
+
+bool boot_begins_closed(const struct machine *machine, const struct policy *policy)
+{
+	return effective_mode(machine, policy) == MODE_EPHEMERAL || effective_restore_points(machine, policy) ||
+	       effective_templates(machine)[0];
 }

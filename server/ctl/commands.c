@@ -96,11 +96,14 @@ const struct command commands[] = {
 	{ "machine release", "M", 1, 1, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
-	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=group|disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., boot-file-set=group|default|NAME, templates=group|none|NAME, ring=group|none|NAME, no-gateway=yes|no, multipath=yes|no, restore-points=N|policy, state=ready",
+	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=disk|cd|local|menu|ENTRY|URL, "
+	  "boot-once=none|..., boot-file-set=default|NAME, templates=none|NAME, ring=none|NAME, no-gateway=yes|no, "
+	  "multipath=yes|no, restore-points=N, state=ready; for image, mode, quota, boot, boot-file-set, templates, ring and "
+	  "restore-points the word group: as its group says, else policy",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup\n"
-	  "sanbootctl machine set pc-001 templates=cloud-init",
+	  "sanbootctl machine set pc-001 templates=cloud-init\n"
+	  "sanbootctl machine set pc-001 quota=group mode=group",
 	  run_machine_set },
 	{ "machine mac add", "M MAC", 2, 2, "another network card of a machine",
 	  "sanbootctl machine mac add pc-001 52:54:00:12:34:57", run_machine_mac_add },
@@ -175,14 +178,21 @@ const struct command commands[] = {
 	  "sanbootctl volume remove pc-001-data --yes", run_volume_remove },
 
 	{ "group list", "", 0, 0, "groups of machines", "sanbootctl group list", run_group_list },
-	{ "group add", "NAME [KEY=VALUE...]", 1, MANY,
-	  "a new group: boot=disk|local|menu|ENTRY|URL, templates=NAME, ring=NAME, priority, note",
-	  "sanbootctl group add lab boot=menu", run_group_add },
+	{ "group show", "NAME", 1, 1, "what a group gives its machines", "sanbootctl group show lab", run_group_show },
+	{ "group add", "NAME [KEY=VALUE...]", 1, MANY, "a new group; its keys are those of group set",
+	  "sanbootctl group add lab image=debian mode=ephemeral", run_group_add },
 	{ "group set", "NAME KEY=VALUE...", 2, MANY,
-	  "change name, boot, templates, ring, note, priority (higher goes first, where machines take turns)",
-	  "sanbootctl group set lab priority=10", run_group_set },
-	{ "group remove", "NAME", 1, 1, "its machines are in no group then", "sanbootctl group remove lab",
-	  run_group_remove },
+	  "what its machines get unless they say otherwise: image=NAME|policy, mode=persistent|ephemeral|policy, "
+	  "name-pattern=PATTERN|policy, quota=SIZE|none|policy, restore-points=N|policy, boot=disk|cd|local|menu|ENTRY|URL, "
+	  "boot-file-set=default|NAME, templates=none|NAME, ring=none|NAME, volumes=none|V,... (shared ones, for all of them); and "
+	  "name, note, "
+	  "priority (higher goes first, where machines take turns)",
+	  "sanbootctl group set lab priority=10\n"
+	  "sanbootctl group set lab image=debian mode=ephemeral name-pattern=lab-{n:02}\n"
+	  "sanbootctl group set lab quota=20G restore-points=3 volumes=tools,office",
+	  run_group_set },
+	{ "group remove", "NAME", 1, 1, "its machines are in no group then, and as policy says",
+	  "sanbootctl group remove lab", run_group_remove },
 
 	{ "policy show", "", 0, 0, "what happens to machines nobody has seen", "sanbootctl policy show",
 	  run_policy_show },

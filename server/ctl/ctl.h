@@ -184,6 +184,7 @@ int run_snapshot_list(const struct ctl *ctl);
 int run_snapshot_restore(const struct ctl *ctl);
 int run_snapshot_remove(const struct ctl *ctl);
 int run_group_list(const struct ctl *ctl);
+int run_group_show(const struct ctl *ctl);
 int run_group_add(const struct ctl *ctl);
 int run_group_set(const struct ctl *ctl);
 int run_group_remove(const struct ctl *ctl);

@@ -148,7 +148,9 @@ static void print_volumes(const json_t *machine)
 		print_field(name, "LUN %lld %s: %s, %s%s%s%s", (long long)get_number(lun, "lun"),
 			    get_text(lun, "volume"), get_text(lun, "volume_kind"),
 			    table_bytes(size, get_number(lun, "bytes")), own ? ", " : "",
-			    own ? table_bytes(used, get_number(lun, "allocated_bytes")) : ", read-only",
+			    own ? table_bytes(used, get_number(lun, "allocated_bytes")) :
+			    json_is_true(json_object_get(lun, "by_group")) ? ", read-only, of its group" :
+									     ", read-only",
 			    own ? " used" : "");
 		if (!strcmp(get_text(lun, "state"), "failed"))
 			print_field("", "failed: see sanbootctl volume show %s", get_text(lun, "volume"));
@@ -268,23 +270,40 @@ static void print_lease(const json_t *lease)
 /* What it said of itself, where it said anything. */
 static void print_firmware(const json_t *machine)
 {
-	const char *secure = get_text(machine, "secure_boot"), *set = get_text(machine, "boot_file_set");
+	const char *secure = get_text(machine, "secure_boot");
 
 	if (get_text(machine, "board_serial")[0])
 		print_field("board", "serial number %s", get_text(machine, "board_serial"));
 	if (secure[0] && strcmp(secure, "unknown"))
 		print_field("secure boot", "%s%s", secure,
 			    strcmp(get_text(machine, "setup_mode"), "on") ? "" : ", in setup mode: it has no keys yet");
-	if (set[0] && strcmp(set, "default"))
-		print_field("boot files", "of the set %s%s", set,
-			    get_text(machine, "boot_file_set_own")[0] ? "" : ", its group's");
+}
+
+/* "20G (group lab)"; what is its own stands alone. */
+static void print_effective(const json_t *machine)
+{
+	const char *key;
+	json_t *one;
+
+	json_object_foreach(json_object_get(machine, "effective"), key, one) {
+		const char *value = get_text(one, "value"), *from = get_text(one, "from"),
+			   *group = get_text(one, "group");
+
+		if (!strcmp(key, "image")) {
+			if (group[0] && strcmp(value, get_text(machine, "image_name")))
+				print_field("next image", "%s (group %s): where its disk begins anew", value, group);
+		} else if (!strcmp(from, "machine")) {
+			print_field(key, "%s", value);
+		} else {
+			print_field(key, "%s (%s%s%s)", value, from, group[0] ? " " : "", group);
+		}
+	}
 }
 
 static void print_machine(const json_t *machine)
 {
-	static const char *const fields[] = { "image",	"mode",	   "auth",	"access",  "quota",
-					      "group",	"boot",	   "boot_once", "address", "uuid",
-					      "serial", "product", "note",	"iqn",	   "user" };
+	static const char *const fields[] = { "image", "auth",	 "access",  "group", "boot_once", "address",
+					      "uuid",  "serial", "product", "note",  "iqn",	  "user" };
 	char created[TABLE_TEXT], booted[TABLE_TEXT];
 	const char *why = get_text(machine, "state_reason");
 
@@ -304,12 +323,7 @@ static void print_machine(const json_t *machine)
 			    get_text(machine, "image_name"), (long long)get_number(machine, "image_published"),
 			    get_text(machine, "name"));
 	print_firmware(machine);
-	if (strcmp(get_text(machine, "templates"), "none"))
-		print_field("templates", "%s%s", get_text(machine, "templates"),
-			    get_text(machine, "templates_own")[0] ? "" : ", of its group");
-	if (get_text(machine, "ring")[0] && strcmp(get_text(machine, "ring"), "none"))
-		print_field("ring", "%s%s", get_text(machine, "ring"),
-			    get_text(machine, "ring_own")[0] ? "" : ", of its group");
+	print_effective(machine);
 	print_lease(json_object_get(machine, "lease"));
 	print_list("portals", json_object_get(machine, "portals"));
 	if (get_text(machine, "lost_portals")[0])
@@ -372,6 +386,8 @@ static json_t *approval(const struct ctl *ctl)
 		json_object_set_new(body, "name", json_string(ctl->options[OPTION_NAME]));
 	if (ctl->options[OPTION_IMAGE])
 		json_object_set_new(body, "image", json_string(ctl->options[OPTION_IMAGE]));
+	if (ctl->options[OPTION_GROUP])
+		json_object_set_new(body, "group", json_string(ctl->options[OPTION_GROUP]));
 	return body;
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "dhcp/dhcp.h"
+#include "inventory/effective.h"
 #include "inventory/inventory.h"
 
 #include <arpa/inet.h>
@@ -52,20 +53,12 @@ static bool take_address(struct hosts *hosts, const char *text)
 	return true;
 }
 
-/* Its own, or its group's; "default": none. */
-static int add_set(struct hosts *hosts, const struct machine *machine)
+static void add_set(struct hosts *hosts, const struct machine *machine)
 {
-	struct machine_group group = { .boot_file_set = "" };
-	const char *set = machine->boot_file_set;
-	int err = !set[0] && machine->group_id ? group_by_id(hosts->tx, machine->group_id, &group) : 0;
+	const char *set = effective_of(machine, NULL, EFFECTIVE_BOOT_FILE_SET).value;
 
-	if (err && err != -ENOENT)
-		return err;
-	if (!set[0])
-		set = group.boot_file_set;
-	if (set[0] && strcmp(set, "default"))
+	if (strcmp(set, "default"))
 		buf_printf(hosts->text, "set:set-%s,", set);
-	return 0;
 }
 
 /* The name is left out where the machine has no MAC of its own: what would it be told by? */
@@ -77,9 +70,7 @@ static int add_machine(void *arg, const struct machine *machine)
 
 	if (err || hosts->text->len == before)
 		return err;
-	err = add_set(hosts, machine);
-	if (err)
-		return err;
+	add_set(hosts, machine);
 	if (take_address(hosts, machine->address))
 		buf_printf(hosts->text, "%s,", machine->address);
 	buf_printf(hosts->text, "%s\n", machine->name);
@@ -125,7 +116,7 @@ static int add_tags(void *arg, const struct machine *machine)
 
 	with_macs = hosts->text->len;
 	if (!err && with_macs > before)
-		err = add_set(hosts, machine);
+		add_set(hosts, machine);
 	if (!err && hosts->text->len > with_macs)
 		hosts->text->data[hosts->text->len - 1] = '\n';
 	else

@@ -68,10 +68,12 @@ int api_set_keys(struct request *request, api_set_key *set, struct reason *said)
 			err = set(request, key, text, &reason);
 		else
 			reason_set(&reason, "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
-		if (err || reason.text[0])
+		if (err) {
 			*said = reason;
-		if (err)
 			return err;
+		}
+		if (!strstr(said->text, reason.text))
+			reason_append(said, "%s%s", said->text[0] ? "; " : "", reason.text);
 	}
 	return 0;
 }

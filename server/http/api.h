@@ -31,7 +31,7 @@ bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 typedef int api_set_key(struct request *request, const char *key, const char *text, struct reason *reason);
 /*
  * Sets what the body names, one key after another in the order given, up to the first that is refused. 0 or -errno;
- * said: why, or the last that was said to do next. Answers nothing.
+ * said: why, or all that was said to do next; "" before. Answers nothing.
  */
 int api_set_keys(struct request *request, api_set_key *set, struct reason *said);
 

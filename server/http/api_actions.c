@@ -45,8 +45,8 @@ static void reply_done(struct request *request, int err, const char *reason, con
 
 struct approval {
 	struct http *http;
-	const char *name, *image, *actor;
-	bool shared;
+	struct boot_approval how;
+	const char *actor;
 	json_t *approved, *failed;
 	int err; /* of the last that failed */
 	struct reason reason;
@@ -56,9 +56,7 @@ static void approve_one(struct approval *approval, const char *which)
 {
 	struct machine machine;
 	struct reason reason = { "" };
-	int err = (approval->shared ? boot_approve_shared : boot_approve)(approval->http->config.boot, which,
-									  approval->name, approval->image,
-									  approval->actor, &machine, &reason);
+	int err = boot_approve(approval->http->config.boot, which, &approval->how, approval->actor, &machine, &reason);
 	json_t *json;
 
 	if (!err) {
@@ -150,9 +148,10 @@ void handle_approve(struct request *request)
 
 	if (!list)
 		return;
-	approval.name = text_or_null(body, "name");
-	approval.image = text_or_null(body, "image");
-	approval.shared = json_is_true(json_object_get(body, "shared"));
+	approval.how = (struct boot_approval){ .name = text_or_null(body, "name"),
+					       .image = text_or_null(body, "image"),
+					       .group = text_or_null(body, "group"),
+					       .shared = json_is_true(json_object_get(body, "shared")) };
 	approval.approved = json_array();
 	approval.failed = json_array();
 	json_array_foreach(list, i, which) {

@@ -12,24 +12,28 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *group_json(const struct machine_group *group)
-{
-	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:s, s:i}", "name", group->name, "priority", group->priority,
-			 "boot", json_text_or_null(group->boot), "boot_file_set",
-			 json_text_or_null(group->boot_file_set), "note", json_text_or_null(group->note), "templates",
-			 group->templates[0] ? group->templates : "none", "ring", group->ring[0] ? group->ring : "none",
-			 "machines", (int)group->machines);
-}
-
 struct groups_job {
 	struct inventory_job job;
 	const char *which; /* NULL: all */
+	struct inventory_tx *tx;
 	json_t *groups;
 };
 
+static int add_volume(void *arg, const struct volume *volume)
+{
+	return json_array_append_new(arg, http_text_json(volume->name)) ? -ENOMEM : 0;
+}
+
 static int add_group(void *arg, const struct machine_group *group)
 {
-	return json_array_append_new(arg, group_json(group)) ? -ENOMEM : 0;
+	struct groups_job *groups = arg;
+	json_t *json = api_record_json(group_fields, group), *volumes = json_array();
+
+	json_object_set_new(json, "volumes", volumes);
+	json_object_set_new(json, "machines", json_integer(group->machines));
+	if (json_array_append_new(groups->groups, json))
+		return -ENOMEM;
+	return group_volume_each(groups->tx, group->id, add_volume, volumes);
 }
 
 static int run_groups(struct inventory_tx *tx, struct inventory_job *job)
@@ -38,10 +42,11 @@ static int run_groups(struct inventory_tx *tx, struct inventory_job *job)
 	struct machine_group group;
 	int err;
 
+	groups->tx = tx;
 	if (!groups->which)
-		return group_each(tx, add_group, groups->groups);
+		return group_each(tx, add_group, groups);
 	err = group_by_name(tx, groups->which, &group);
-	return err ? err : add_group(groups->groups, &group);
+	return err ? err : add_group(groups, &group);
 }
 
 void handle_groups(struct request *request)
@@ -53,11 +58,13 @@ void handle_groups(struct request *request)
 	json_decref(groups.groups);
 }
 
-static void reply_group(struct request *request, const char *name)
+static void reply_group(struct request *request, const char *name, const char *hint)
 {
 	struct groups_job groups = { .job.run = run_groups, .which = name, .groups = json_array() };
 	int err = inventory_read_wait(request->http->config.inventory, &groups.job);
 
+	if (!err && hint[0])
+		json_object_set_new(json_array_get(groups.groups, 0), "hint", http_text_json(hint));
 	if (err == -ENOENT)
 		reply_error(request, 404, "see the groups with: sanbootctl group list", "there is no group %s", name);
 	else if (err)
@@ -69,7 +76,7 @@ static void reply_group(struct request *request, const char *name)
 
 void handle_group(struct request *request)
 {
-	reply_group(request, request->params[0]);
+	reply_group(request, request->params[0], "");
 }
 
 static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)
@@ -89,7 +96,7 @@ static void set_and_reply(struct request *request)
 	if (err)
 		reply_errno(request, err, said.text, "");
 	else
-		reply_group(request, request->params[0]);
+		reply_group(request, request->params[0], said.text);
 }
 
 void handle_group_add(struct request *request)
@@ -125,5 +132,7 @@ void handle_group_remove(struct request *request)
 	if (err)
 		reply_errno(request, err, reason.text, "");
 	else
-		reply_json(request, 200, json_pack("{s:o}", "removed", http_text_json(request->params[0])));
+		reply_json(request, 200,
+			   json_pack("{s:o, s:o}", "removed", http_text_json(request->params[0]), "hint",
+				     http_text_json(reason.text)));
 }

@@ -13,6 +13,7 @@
 #include "http/routes.h"
 #include "http/text.h"
 #include "http/vendors.h"
+#include "inventory/effective.h"
 #include "inventory/rollout.h"
 #include "store/store.h"
 
@@ -40,13 +41,15 @@ struct machines_job {
 	const char *which; /* NULL: all */
 	bool detail, secrets;
 	struct inventory_tx *tx;
+	struct policy policy;
 	json_t *machines;
 	struct machine_ref *refs;
 	unsigned count;
 	struct lun_ref *luns; /* where detail is asked for */
 	unsigned lun_count;
-	json_t *machine_luns; /* of the machine at hand; borrowed */
-	int64_t sized_id;     /* the version that was looked up last: a whole room may share it */
+	json_t *machine_luns;	    /* of the machine at hand; borrowed */
+	bool by_group[LUN_MAX + 1]; /* likewise: which of them it has by its group */
+	int64_t sized_id;	    /* the version that was looked up last: a whole room may share it */
 	uint64_t sized_bytes;
 };
 
@@ -110,46 +113,58 @@ static void set_version(json_t *json, const struct image_version *version)
 	json_object_set_new(json, "outdated", json_boolean(version_is_outdated(version)));
 }
 
-/* Which ring it is in, and what a rollout gives it at its next boot. */
+/* What a rollout gives it at its next boot. */
 static int add_rollout(struct inventory_tx *tx, const struct machine *machine, json_t *json)
 {
-	char ring[NAME_MAX_TEXT];
 	struct rollout_next next;
-	int err = rollout_ring(tx, machine, ring);
+	int err = rollout_next(tx, machine, &next);
 
-	if (!err)
-		err = rollout_next(tx, machine, &next);
 	if (err)
 		return err;
-	json_object_set_new(json, "ring", json_string(ring[0] ? ring : "none"));
-	json_object_set_new(json, "ring_own", json_text_or_null(machine->ring));
 	json_object_set_new(json, "next_image", json_text_or_null(next.name));
 	if (next.rollout_id || next.has)
 		json_object_set_new(json, "outdated", json_boolean(next.rollout_id));
 	return 0;
 }
 
-/* What it boots is its own, or its group's, or its disk; its templates likewise. */
-static int add_machine_group(struct inventory_tx *tx, const struct machine *machine, json_t *json)
+/* Its image by itself is the version that its disk was made from. */
+static json_t *effective_json(const struct machine *machine, const struct policy *policy, enum effective_key key,
+			      const json_t *json)
 {
-	struct machine_group group = { .boot = "" };
-	char templates[NAME_MAX_TEXT];
-	int err = machine->group_id ? group_by_id(tx, machine->group_id, &group) : 0;
+	struct effective effective = effective_of(machine, policy, key);
+	json_t *one;
 
-	json_object_set_new(json, "group", json_text_or_null(group.name));
-	if (!machine->boot[0] && group.boot[0])
-		json_object_set_new(json, "boot", json_string(group.boot));
+	one = json_pack("{s:o, s:s}", "value",
+			effective.value[0] ? http_text_json(effective.value) :
+					     json_string(api_text(json, "image_name")),
+			"from", effective_from_name(effective.from));
+	if (effective.from == FROM_GROUP)
+		json_object_set_new(one, "group", json_string(machine->group.name));
+	return one;
+}
+
+/* What holds for it, and who says so. Where it may be somebody else, the member of the key's name is what holds, too. */
+static void add_effective(const struct machine *machine, const struct policy *policy, json_t *json)
+{
+	json_t *all = json_object();
+
+	json_object_set_new(json, "group", json_text_or_null(machine->group.name));
 	json_object_set_new(json, "boot_own", json_text_or_null(machine->boot));
-	if (!machine->boot_file_set[0])
-		json_object_set_new(json, "boot_file_set",
-				    json_string(group.boot_file_set[0] ? group.boot_file_set : "default"));
 	json_object_set_new(json, "boot_file_set_own", json_text_or_null(machine->boot_file_set));
 	json_object_set_new(json, "templates_own", json_text_or_null(machine->templates));
-	if (!err)
-		err = who_am_i_templates(tx, machine, templates);
-	if (!err)
-		json_object_set_new(json, "templates", json_string(templates[0] ? templates : "none"));
-	return err == -ENOENT ? 0 : err;
+	json_object_set_new(json, "mode_own",
+			    machine->mode == MODE_GROUP ? json_null() : json_string(machine_mode_name(machine->mode)));
+	for (enum effective_key key = 0; key < EFFECTIVE_KEYS; key++)
+		if (key != EFFECTIVE_NAME_PATTERN)
+			json_object_set_new(all, effective_key_name(key), effective_json(machine, policy, key, json));
+	json_object_set_new(json, "boot", json_string(effective_of(machine, policy, EFFECTIVE_BOOT).value));
+	json_object_set_new(json, "boot_file_set",
+			    json_string(effective_of(machine, policy, EFFECTIVE_BOOT_FILE_SET).value));
+	json_object_set_new(json, "templates", json_string(effective_of(machine, policy, EFFECTIVE_TEMPLATES).value));
+	json_object_set_new(json, "ring", json_string(effective_of(machine, policy, EFFECTIVE_RING).value));
+	json_object_set_new(json, "ring_own", json_text_or_null(machine->ring));
+	json_object_set_new(json, "mode", json_string(machine_mode_name(effective_mode(machine, policy))));
+	json_object_set_new(json, "effective", all);
 }
 
 static int keep_lun(struct machines_job *machines, const struct volume *volume, json_t *json)
@@ -168,6 +183,14 @@ static uint64_t shared_bytes(struct machines_job *machines, int64_t version_id)
 		machines->sized_id = version_id;
 	}
 	return machines->sized_bytes;
+}
+
+static int take_by_group(void *arg, const struct group_lun *lun)
+{
+	bool *by_group = arg;
+
+	by_group[lun->lun] = true;
+	return 0;
 }
 
 /* Sizes as the inventory has them; that of a system volume is read from its file. */
@@ -189,6 +212,7 @@ static int add_lun(void *arg, unsigned lun, const struct volume *volume)
 			 "volume", json_text_or_null(volume->name), "volume_kind", volume_kind_name(volume->kind),
 			 "volume_id", (json_int_t)volume->id, "read_only", read_only, "state",
 			 volume->state == VOLUME_FAILED ? "failed" : "ready");
+	json_object_set_new(json, "by_group", json_boolean(machines->by_group[lun]));
 	if (json_array_append_new(machines->machine_luns, json))
 		return -ENOMEM;
 	return machines->detail && lun && volume->object[0] ? keep_lun(machines, volume, json) : 0;
@@ -223,16 +247,18 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		json_object_set(json, "boots", boots.boots);
 	}
 	json_decref(boots.boots);
-	if (!err)
-		err = add_machine_group(machines->tx, machine, json);
 	machines->machine_luns = json_array();
 	json_object_set_new(json, "luns", machines->machine_luns);
+	memset(machines->by_group, 0, sizeof(machines->by_group));
+	if (!err && machine->group_id)
+		err = group_lun_each(machines->tx, machine->id, 0, take_by_group, machines->by_group);
 	if (!err)
 		err = attachment_each(machines->tx, machine->id, add_lun, machines);
 	if (err)
 		return err;
 	if (!version_by_id(machines->tx, machine->system.version_id, &version))
 		set_version(json, &version);
+	add_effective(machine, &machines->policy, json);
 	err = add_rollout(machines->tx, machine, json);
 	if (err || !machines->detail)
 		return err;
@@ -267,6 +293,9 @@ static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
 	int err;
 
 	machines->tx = tx;
+	err = policy_get(tx, &machines->policy);
+	if (err)
+		return err;
 	if (!machines->which)
 		return machine_each(tx, add_machine, machines);
 	err = machine_find(tx, machines->which, &machine);

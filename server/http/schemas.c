@@ -42,7 +42,7 @@ const struct schema schema_woken = {
 const struct schema schema_removed = {
 	.name = "Removed",
 	MEMBERS(M("removed", TEXT | BOOL, .help = "its name"), M("versions", NUMBER | OPTIONAL, .help = "of an image"),
-		M("hint", TEXT | OPTIONAL, .help = "how a machine comes back")),
+		M("hint", TEXT | OPTIONAL, .help = "how a machine comes back, or what becomes of those of a group")),
 };
 
 /* ---- logins and tokens ---- */
@@ -184,7 +184,9 @@ const struct schema schema_approve = {
 		M("all", BOOL | OPTIONAL, .help = "all that wait for approval"),
 		M("shared", BOOL | OPTIONAL,
 		  .help = "of a conflict: another machine at the same dock or adapter, whose MAC is shared from now on"),
-		M("name", TEXT | OPTIONAL, .help = "of the one that is approved"), M("image", TEXT | OPTIONAL)),
+		M("name", TEXT | OPTIONAL, .help = "of the one that is approved"),
+		M("image", TEXT | OPTIONAL, .help = "else its group's, or the default one"),
+		M("group", TEXT | OPTIONAL, .help = "else as policy says; none: in none")),
 	.example = "{\"macs\": [\"52:54:00:12:34:56\"]}",
 };
 static const struct schema refused = { .name = "NotApproved", MEMBERS(M("which", TEXT), M("error", TEXT)) };
@@ -220,6 +222,7 @@ static const struct schema lun = {
 	MEMBERS(M("lun", NUMBER), M("kind", TEXT), M("bytes", NUMBER | NOTHING), M("block_bytes", NUMBER),
 		M("physical_block_bytes", NUMBER), M("volume", TEXT | NOTHING), M("volume_kind", TEXT),
 		M("volume_id", NUMBER), M("read_only", BOOL), M("state", TEXT),
+		M("by_group", BOOL, .help = "all machines of its group have it"),
 		M("allocated_bytes", NUMBER | OPTIONAL)),
 };
 static const struct schema session = {
@@ -263,6 +266,12 @@ const struct schema schema_snapshot_done = {
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
 		M("hint", TEXT, .help = "what to know or do next")),
 };
+static const struct schema effective = {
+	.name = "Effective",
+	MEMBERS(M("value", TEXT),
+		M("from", TEXT, .help = "machine, group, policy, or default: nobody has said anything"),
+		M("group", TEXT | OPTIONAL, .help = "which group")),
+};
 const struct schema schema_machine = {
 	.name = "Machine",
 	MEMBERS(MACHINE_OF_SYSTEM, M("macs", LIST),
@@ -271,6 +280,8 @@ const struct schema schema_machine = {
 		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
 		M("group", TEXT | NOTHING),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
+		M("mode_own", TEXT | NOTHING, .help = "null: `mode` is its group's, or policy's"),
+		M("effective", MAP, .of = &effective, .help = "what holds, by key, and who says so"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
 		M("templates_own", TEXT | NOTHING, .help = "`templates` may be its group's"),
 		M("luns", LIST, .of = &lun), M("image", TEXT | OPTIONAL), M("image_name", TEXT | OPTIONAL),
@@ -311,7 +322,8 @@ const struct schema schema_trash_restored = { .name = "TrashRestored",
 static const struct schema machine_new = {
 	.name = "MachineNew",
 	MEMBERS(M("name", TEXT | OPTIONAL, .help = "else by the policy's pattern"), M("macs", LIST),
-		M("group", TEXT | OPTIONAL), M("image", TEXT | OPTIONAL, .help = "else the default one"),
+		M("group", TEXT | OPTIONAL, .help = "else as policy says; none: in none"),
+		M("image", TEXT | OPTIONAL, .help = "else its group's, or the default one"),
 		M("address", TEXT | OPTIONAL, .help = "IPv4, which it keeps"), M("note", TEXT | OPTIONAL)),
 };
 const struct schema schema_machines_new = {
@@ -342,27 +354,28 @@ const struct schema schema_machine_set = {
 
 const struct schema schema_group = {
 	.name = "Group",
-	MEMBERS(M("name", TEXT), M("priority", NUMBER), M("boot", TEXT | NOTHING), M("note", TEXT | NOTHING),
-		M("boot_file_set", TEXT | NOTHING, .help = "null: the default one"),
-		M("templates", TEXT, .help = "of who-am-i volumes, or none"),
-		M("ring", TEXT, .help = "of rollouts, or none"), M("machines", NUMBER, .help = "how many")),
+	MEMBERS(M("volumes", LIST, .help = "names of shared volumes that all of its machines have"),
+		M("machines", NUMBER, .help = "how many"),
+		M("hint", TEXT | OPTIONAL, .help = "what a change means for its machines")),
+	.fields = group_fields,
 };
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
+#define GROUP_VOLUMES M("volumes", TEXT | OPTIONAL, .help = "of shared volumes: tools,office; none")
 const struct schema schema_group_new = {
 	.name = "GroupNew",
-	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL),
-		M("ring", TEXT | OPTIONAL)),
+	MEMBERS(GROUP_VOLUMES),
+	.fields = group_fields,
+	.set = true,
 	.open = true,
-	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
+	.example = "{\"name\": \"lab\", \"image\": \"debian\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
-	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL),
-		M("ring", TEXT | OPTIONAL)),
+	MEMBERS(GROUP_VOLUMES),
+	.fields = group_fields,
+	.set = true,
 	.open = true,
-	.example = "{\"priority\": 10}",
+	.example = "{\"mode\": \"ephemeral\"}",
 };
 
 /* ---- images ---- */

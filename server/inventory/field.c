@@ -58,6 +58,8 @@ static int parse_word(const struct field *field, const char *const *words, void 
 	size_t len = 0;
 
 	for (int i = 0; words[i]; i++) {
+		if (!words[i][0])
+			continue;
 		if (!strcmp(words[i], value)) {
 			field_put(field, record, i);
 			return 0;

@@ -37,8 +37,9 @@ struct field {
 	const char *json;    /* NULL: not shown */
 	const char *key;     /* what people set it by; NULL: they cannot */
 	enum field_right right;
-	const char *nothing;	  /* TEXT: the word that takes it away, and that JSON shows instead of ""; NULL: null */
-	const char *const *words; /* ends in NULL */
+	/* TEXT: the word that takes it away, and that JSON shows instead of ""; NULL: null. WORD: the one of them that says nothing */
+	const char *nothing;
+	const char *const *words; /* ends in NULL; "": a value that has no word yet */
 };
 
 /* The value of a FIELD_BOOL, FIELD_WORD, FIELD_BYTES_OF, FIELD_NUMBER, FIELD_TIME or FIELD_REFERENCE. */
@@ -57,5 +58,6 @@ const struct field *field_by_key(const struct field *table, const char *key);
 /* In the order of their columns; each ends in a row without a column. */
 extern const struct field machine_fields[]; /* of struct machine */
 extern const struct field volume_fields[];  /* of struct volume */
+extern const struct field group_fields[];   /* of struct machine_group */
 
 #endif

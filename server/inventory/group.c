@@ -2,24 +2,25 @@
 /* Groups of machines: what they boot together, and who goes first. A machine is in one at most. See inventory.h. */
 #include "inventory/db.h"
 #include "inventory/private.h"
+#include "inventory/record.h"
 
 #include <errno.h>
+#include <string.h>
 #include <strings.h>
 
-#define GROUP_COLUMNS                                                      \
-	"id, name, priority, boot, note, boot_file_set, templates, ring, " \
-	"(SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id)"
+#define GROUP_ROW(...) RECORD_ROW(machine_group, __VA_ARGS__)
+#define GROUP_SELECT              \
+	"SELECT id" GROUP_FIELDS( \
+		RECORD_SQL_COLUMN) ", (SELECT count(*) FROM machine WHERE machine.group_id = machine_group.id) FROM machine_group "
+
+const struct field group_fields[] = {
+	GROUP_ROW(id, NUMBER, NULL, NULL, FIXED, NULL, NULL) GROUP_FIELDS(GROUP_ROW){ 0 },
+};
 
 static void group_read(struct query *q, struct machine_group *g)
 {
-	*g = (struct machine_group){ .id = query_int(q) };
-	query_text(q, g->name, sizeof(g->name));
-	g->priority = (int)query_int(q);
-	query_text(q, g->boot, sizeof(g->boot));
-	query_text(q, g->note, sizeof(g->note));
-	query_text(q, g->boot_file_set, sizeof(g->boot_file_set));
-	query_text(q, g->templates, sizeof(g->templates));
-	query_text(q, g->ring, sizeof(g->ring));
+	memset(g, 0, sizeof(*g));
+	record_read(q, group_fields, g);
 	g->machines = (unsigned)query_int(q);
 }
 
@@ -43,17 +44,6 @@ static bool group_valid(const struct machine_group *g)
 	return group_name_valid(g->name) && g->priority >= -GROUP_PRIORITY_MAX && g->priority <= GROUP_PRIORITY_MAX;
 }
 
-static void group_bind(struct query *q, const struct machine_group *g)
-{
-	query_bind_text(q, g->name, sizeof(g->name));
-	query_bind(q, g->priority);
-	query_bind_text(q, g->boot, sizeof(g->boot));
-	query_bind_text(q, g->note, sizeof(g->note));
-	query_bind_text(q, g->boot_file_set, sizeof(g->boot_file_set));
-	query_bind_text(q, g->templates, sizeof(g->templates));
-	query_bind_text(q, g->ring, sizeof(g->ring));
-}
-
 bool group_name_valid(const char *name)
 {
 	return image_name_valid(name) && strcasecmp(name, "none");
@@ -63,7 +53,7 @@ int group_by_id(struct inventory_tx *tx, int64_t id, struct machine_group *group
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " GROUP_COLUMNS " FROM machine_group WHERE id = ?");
+	query_begin(&q, tx, GROUP_SELECT "WHERE id = ?");
 	query_bind(&q, id);
 	return group_one(&q, group);
 }
@@ -72,7 +62,7 @@ int group_by_name(struct inventory_tx *tx, const char *name, struct machine_grou
 {
 	struct query q;
 
-	query_begin(&q, tx, "SELECT " GROUP_COLUMNS " FROM machine_group WHERE lower(name) = lower(?)");
+	query_begin(&q, tx, GROUP_SELECT "WHERE lower(name) = lower(?)");
 	query_bind_text(&q, name, NAME_MAX_TEXT);
 	return group_one(&q, group);
 }
@@ -83,7 +73,7 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 	struct query q;
 	int stop = 0, err;
 
-	query_begin(&q, tx, "SELECT " GROUP_COLUMNS " FROM machine_group ORDER BY lower(name)");
+	query_begin(&q, tx, GROUP_SELECT "ORDER BY lower(name)");
 	while (!stop && query_row(&q)) {
 		group_read(&q, &group);
 		stop = each(arg, &group);
@@ -98,38 +88,52 @@ int group_insert(struct inventory_tx *tx, struct machine_group *group)
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(
-		&q, tx,
-		"INSERT INTO machine_group (name, priority, boot, note, boot_file_set, templates, ring) VALUES (?, ?, ?, ?, ?, ?, ?) "
-		"RETURNING id");
-	group_bind(&q, group);
+	query_begin(&q, tx,
+		    "INSERT INTO machine_group (id" GROUP_FIELDS(RECORD_SQL_COLUMN) ") VALUES (NULL" GROUP_FIELDS(
+			    RECORD_SQL_VALUE) ") RETURNING id");
+	record_bind_insert(&q, group_fields, group);
 	return query_number(&q, &group->id);
+}
+
+/* Policy names the group that new machines come into. */
+static int group_rename_in_policy(struct inventory_tx *tx, const char *from, const char *to)
+{
+	struct query q;
+
+	query_begin(&q, tx, "UPDATE policy SET value = ? WHERE name = 'group' AND lower(value) = lower(?)");
+	query_bind_text(&q, to, NAME_MAX_TEXT);
+	query_bind_text(&q, from, NAME_MAX_TEXT);
+	return query_run(&q);
 }
 
 int group_update(struct inventory_tx *tx, const struct machine_group *group)
 {
+	struct machine_group old;
 	struct query q;
 	int err;
 
 	if (!group_valid(group))
 		return -EINVAL;
-	query_begin(
-		&q, tx,
-		"UPDATE machine_group SET name = ?, priority = ?, boot = ?, note = ?, boot_file_set = ?, templates = ?, "
-		"ring = ? WHERE id = ?");
-	group_bind(&q, group);
-	query_bind(&q, group->id);
-	err = query_run(&q);
+	err = group_by_id(tx, group->id, &old);
 	if (err)
 		return err;
-	return query_changes(tx) ? who_am_i_settle(tx) : -ENOENT;
+	query_begin(&q, tx, "UPDATE machine_group SET id = id" GROUP_FIELDS(RECORD_SQL_SET) " WHERE id = ?");
+	record_bind_update(&q, group_fields, group);
+	query_bind(&q, group->id);
+	err = query_run(&q);
+	if (!err && strcmp(old.name, group->name))
+		err = group_rename_in_policy(tx, old.name, group->name);
+	return err ? err : who_am_i_settle(tx);
 }
 
 int group_delete(struct inventory_tx *tx, int64_t id)
 {
+	struct machine_group old;
 	struct query q;
-	int err;
+	int err = group_by_id(tx, id, &old);
 
+	if (err)
+		return err;
 	query_begin(&q, tx, "UPDATE machine SET group_id = NULL WHERE group_id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
@@ -138,7 +142,9 @@ int group_delete(struct inventory_tx *tx, int64_t id)
 	query_begin(&q, tx, "DELETE FROM machine_group WHERE id = ?");
 	query_bind(&q, id);
 	err = query_run(&q);
-	if (err)
-		return err;
-	return query_changes(tx) ? who_am_i_settle(tx) : -ENOENT;
+	if (!err)
+		err = group_rename_in_policy(tx, old.name, "none");
+	if (!err)
+		err = group_volume_settle(tx, 0);
+	return err ? err : who_am_i_settle(tx);
 }

@@ -272,12 +272,35 @@ int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
 }
 
+int version_of_group(struct inventory_tx *tx, const struct machine_group *group, struct image_version *version)
+{
+	return group->image[0] ? version_find(tx, group->image, 0, version) : version_default(tx, version);
+}
+
+/* It is the last one of an image that a group has. */
+static int check_groups(struct inventory_tx *tx, const struct image_version *version)
+{
+	struct query q;
+	int64_t groups;
+	int err;
+
+	query_begin(&q, tx,
+		    "SELECT count(*) FROM machine_group WHERE image = ?1 AND NOT EXISTS (SELECT 1 FROM image_version JOIN "
+		    "image ON image.id = image_id WHERE image.name = ?1 AND image_version.id <> ?2)");
+	query_bind_text(&q, version->image, sizeof(version->image));
+	query_bind(&q, version->id);
+	err = query_number(&q, &groups);
+	return err ? err : groups ? -EBUSY : 0;
+}
+
 int version_delete(struct inventory_tx *tx, int64_t id)
 {
 	struct image_version version;
 	struct query q;
 	int err = version_by_id(tx, id, &version);
 
+	if (!err)
+		err = check_groups(tx, &version);
 	if (err)
 		return err;
 	if (version.machines || version.volumes || version.snapshots || version.trashed || version.versions ||

@@ -68,10 +68,12 @@ enum {
 	CARDS_MAX = 7,
 	CARDS_TEXT = CARDS_MAX * PARSE_MAC_TEXT, /* by commas */
 	BOOT_SET_TEXT = 32,
-	PORTALS_TEXT = 256
+	PORTALS_TEXT = 256,
+	MODE_TEXT = 16
 };
 
-enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
+/* MODE_GROUP: as its group says, and without one as policy says; effective_mode (effective.h) knows. 2 is not given out yet. */
+enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL, MODE_GROUP = 3 };
 enum told { TOLD_UNKNOWN, TOLD_OFF, TOLD_ON }; /* a switch of its firmware, as far as the machine says */
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
 /* ---- volumes: design.md, "Volumes" ---- */
@@ -110,6 +112,29 @@ struct volume {
 	int64_t created_ms;
 };
 
+/*
+ * What machines have in common. The texts in the second half are what each machine of it has unless it says otherwise
+ * (effective.h); "": as policy says, or what is built in.
+ */
+struct machine_group {
+	int64_t id;
+	char name[NAME_MAX_TEXT];
+	int64_t priority; /* higher: sooner, when the server takes machines in turns */
+	char note[NOTE_TEXT];
+	char boot[BOOT_TEXT];		   /* as machine.boot */
+	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set */
+	char templates[NAME_MAX_TEXT];	   /* as machine.templates */
+	char image[NAME_MAX_TEXT];	   /* what new ones get, and who has its image where a disk begins anew */
+	char mode[MODE_TEXT];
+	char name_pattern[NAME_MAX_TEXT]; /* of those that come into it without a name */
+	char quota[QUOTA_TEXT];		  /* of a system volume */
+	char restore_points[QUOTA_TEXT];
+	char ring[NAME_MAX_TEXT]; /* as machine.ring */
+	unsigned machines;	  /* how many are in it; only read, and not with a machine */
+};
+
+enum { GROUP_PRIORITY_MAX = 1000, GROUP_VOLUMES_MAX = 16 }; /* priority: and -1000 at least */
+
 struct machine {
 	int64_t id;
 	char name[NAME_MAX_TEXT];   /* host name: letters, digits, '-'; unique */
@@ -138,7 +163,9 @@ struct machine {
 	char restore_points[QUOTA_TEXT];   /* how many are kept: a number; "": as policy says */
 	char templates[NAME_MAX_TEXT];	   /* of its who-am-i volume; none: it has none; "": its group's */
 	int64_t instance;		   /* one more with each new disk; 0 when it is inserted: 1 */
+	bool image_inherited;		   /* where its disk begins anew: its group's image, if that has one */
 	struct volume system;		   /* LUN 0; its own row, which comes and goes with the machine's */
+	struct machine_group group;	   /* as it was when the machine was read; id 0: it is in none. Only read */
 };
 
 /* Lookups: 0, -ENOENT, or -EIO. The record is written only on success. */
@@ -216,7 +243,7 @@ bool volume_kind_parse(const char *text, enum volume_kind *kind);
  * machine or volume; -EINVAL: LUN 0 is the system volume's, and only its; above LUN_MAX.
  */
 int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, int64_t volume_id);
-/* -ENOENT: it is not attached there. */
+/* -ENOENT: it is not attached there; -EBUSY: the machine's group gives it the volume. */
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id);
 /* The lowest LUN from 1 on that is free. -ENOSPC: none. */
 int attachment_free_lun(struct inventory_tx *tx, int64_t machine_id, unsigned *lun);
@@ -245,20 +272,6 @@ int discarded_forget(struct inventory_tx *tx, const char *backend, const char *o
 
 /* ---- groups of machines ---- */
 
-struct machine_group {
-	int64_t id;
-	char name[NAME_MAX_TEXT];
-	int priority;	      /* higher: sooner, when the server takes machines in turns */
-	char boot[BOOT_TEXT]; /* as machine.boot, for those that have none of their own */
-	char note[NOTE_TEXT];
-	char boot_file_set[BOOT_SET_TEXT]; /* as machine.boot_file_set; "": the default one */
-	char templates[NAME_MAX_TEXT];	   /* as machine.templates, for those that have none of their own; "": none */
-	char ring[NAME_MAX_TEXT];	   /* as machine.ring, likewise */
-	unsigned machines;		   /* how many are in it; only read */
-};
-
-enum { GROUP_PRIORITY_MAX = 1000 }; /* and -1000 at least */
-
 int group_by_id(struct inventory_tx *tx, int64_t id, struct machine_group *group); /* -ENOENT */
 int group_by_name(struct inventory_tx *tx, const char *name,
 		  struct machine_group *group); /* whatever its case; -ENOENT */
@@ -267,12 +280,29 @@ int group_each(struct inventory_tx *tx, int (*each)(void *arg, const struct mach
 /* id is set. -EEXIST: the name is taken; -EINVAL: group_name_valid, the priority. */
 int group_insert(struct inventory_tx *tx, struct machine_group *group);
 int group_update(struct inventory_tx *tx, const struct machine_group *group);
-/* The templates that a machine has, its own or its group's. "": none. 0 or -errno. */
-int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT]);
-/* Its machines are in none then. -ENOENT. */
+/* Its machines are in none then, without what came by it; new ones neither, where policy sent them into it. -ENOENT. */
 int group_delete(struct inventory_tx *tx, int64_t id);
 /* As an image's name, and not "none". */
 bool group_name_valid(const char *name);
+
+/*
+ * Volumes of a group: each of its machines, now and later, has them, under the lowest LUN that is free there; one that has
+ * such a volume by itself keeps that. A machine whose LUNs are all taken goes without.
+ */
+int group_volume_each(struct inventory_tx *tx, int64_t group_id, int (*each)(void *arg, const struct volume *volume),
+		      void *arg); /* in order of name */
+/* These, and no others. -EINVAL: one is not shared. */
+int group_volume_set(struct inventory_tx *tx, int64_t group_id, const int64_t *volume_ids, unsigned count);
+/* The id of the group that has it: this one, or (0) the first. -ENOENT. */
+int group_volume_find(struct inventory_tx *tx, int64_t volume_id, int64_t group_id, int64_t *found_id);
+struct group_lun {
+	int64_t machine_id;
+	unsigned lun;
+	int64_t volume_id;
+};
+/* What came to machines by their group, in order of machine and LUN: to one, or to all of a group; 0: any. */
+int group_lun_each(struct inventory_tx *tx, int64_t machine_id, int64_t group_id,
+		   int (*each)(void *arg, const struct group_lun *lun), void *arg);
 
 /* ---- boots: design.md, "Which machine, which boot" ---- */
 
@@ -415,6 +445,8 @@ int version_by_id(struct inventory_tx *tx, int64_t id, struct image_version *ver
 int version_find(struct inventory_tx *tx, const char *image, unsigned number, struct image_version *version);
 /* What a new machine gets: the newest published version of the default image. -ENOENT: none. */
 int version_default(struct inventory_tx *tx, struct image_version *version);
+/* The same of a machine that comes into this group (id 0: none): the newest published version of its image, or the default. */
+int version_of_group(struct inventory_tx *tx, const struct machine_group *group, struct image_version *version);
 int version_each(struct inventory_tx *tx, int (*each)(void *arg, const struct image_version *version), void *arg);
 /* The number that the next version of this name will get (1 for a new name). */
 int version_next_number(struct inventory_tx *tx, const char *image, unsigned *number);
@@ -459,7 +491,10 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 /* The first one that is planned; -ENOENT: none. */
 int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
-/* -EBUSY: volumes stand on it, or a rollout needs it. With the last version its image goes. */
+/*
+ * -EBUSY: volumes stand on it, a rollout needs it, or a group has its image, of which it is the last. With the last version
+ * its image goes.
+ */
 int version_delete(struct inventory_tx *tx, int64_t id);
 int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */
 /* NAME or NAME@V; number 0 where there is none. False: it is neither. */
@@ -472,15 +507,17 @@ enum enrol_kind { ENROL_AUTO, ENROL_APPROVE, ENROL_DENY };
 
 struct policy {
 	enum enrol_kind enrol;
-	char name_pattern[NAME_MAX_TEXT];
 	enum auth_kind auth; /* NONE, CHAP or MUTUAL */
-	enum machine_mode mode;
+	/* as they were said; what holds for a machine is up to its group, too (effective.h) */
+	char name_pattern[NAME_MAX_TEXT];
+	char mode[MODE_TEXT];
+	char quota[QUOTA_TEXT];		 /* the most that a volume may take: a size, or none */
+	char restore_points[QUOTA_TEXT]; /* how many a persistent machine keeps */
+	char group[NAME_MAX_TEXT];	 /* that new machines come into; none */
 	unsigned max_machines, max_waiting;
 	unsigned max_booting;		  /* machines at a time between their script and a steady system; 0: no limit */
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
-	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
-	unsigned restore_points;	  /* how many a persistent machine keeps; 0: none are taken */
 	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
@@ -488,18 +525,19 @@ struct policy {
 	unsigned rollout_drop;		  /* how far the share of steady boots may fall, in percent of all */
 	unsigned rollout_wait_s;	  /* how long a step has to prove itself; 0: not */
 	bool rollout_back;		  /* machines go back where the brake stops one */
+	unsigned given;			  /* which keys somebody has set: policy_text */
 };
 
 int policy_get(struct inventory_tx *tx, struct policy *policy);
+/* What a key that is kept as a text says, and whether somebody has set it. NULL: there is no such key. */
+const char *policy_text(const struct policy *policy, const char *key, bool *given);
+/* Would the policy of this key, which there is, take the value? *expected: what it takes. */
+bool policy_value_valid(const char *key, const char *value, const char **expected);
 /* A size of 1M at least, or "none", which is 0. */
 bool quota_parse(const char *text, uint64_t *bytes);
-/* What holds for a volume: its own, else the policy's. Bytes; 0: no bound. */
-uint64_t quota_of(const struct volume *volume, const struct policy *policy);
 enum { RESTORE_POINTS_MAX = 5 }; /* disks lie at most eight deep */
 /* A number up to RESTORE_POINTS_MAX. */
 bool restore_points_parse(const char *text, unsigned *count);
-/* What holds for a machine: its own, else the policy's; an ephemeral one has none. */
-unsigned restore_points_of(const struct machine *machine, const struct policy *policy);
 /* KEY and VALUE as "sanbootctl policy show" names them; -EINVAL or -ENOENT (no such key) with a sentence in reason. */
 int policy_set(struct inventory_tx *tx, const char *key, const char *value, struct reason *reason);
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg);
@@ -556,6 +594,7 @@ void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg)
 /* Words for people and JSON. */
 const char *waiting_reason_name(enum waiting_reason reason); /* "approval", "conflict", ... */
 const char *policy_enrol_name(enum enrol_kind enrol);
+const char *machine_mode_name(enum machine_mode mode);
 bool machine_mode_parse(const char *text, enum machine_mode *mode);
 bool policy_auth_parse(const char *text, enum auth_kind *auth); /* none, chap, mutual, policy */
 

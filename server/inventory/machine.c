@@ -25,7 +25,7 @@ enum {
 	F(uuid, TEXT, "uuid", NULL, BY_SERVER, NULL, NULL)                                     \
 	F(serial, TEXT, "serial", NULL, BY_SERVER, NULL, NULL)                                 \
 	F(product, TEXT, "product", NULL, BY_SERVER, NULL, NULL)                               \
-	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, NULL, machine_mode_words)            \
+	F(mode, WORD, "mode", "mode", BY_PEOPLE_WHEN_OFF, "group", machine_mode_words)         \
 	F(auth, WORD, "auth", "auth", BY_PEOPLE, NULL, policy_auth_words)                      \
 	F(access_many, WORD, "access", "access", BY_PEOPLE, NULL, access_words)                \
 	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                                   \
@@ -47,14 +47,17 @@ enum {
 	F(ring, TEXT, "ring", "ring", BY_PEOPLE, "group", NULL)                                \
 	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, "policy", NULL) \
 	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "group", NULL)                 \
-	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)
+	F(instance, NUMBER, NULL, NULL, BY_SERVER, NULL, NULL)                                 \
+	F(image_inherited, BOOL, NULL, NULL, BY_SERVER, NULL, NULL)
 #define MACHINE_COLUMN(column, ...) ", machine." #column
 #define MACHINE_ROW(...) RECORD_ROW(machine, __VA_ARGS__)
-/* A machine, and behind it its system volume. */
-#define MACHINE_SELECT                                                                                         \
-	"SELECT machine.id" MACHINE_FIXED(MACHINE_COLUMN) MACHINE_FIELDS(MACHINE_COLUMN) VOLUME_JOINED_COLUMNS \
-		" FROM machine JOIN attachment ON attachment.machine_id = machine.id AND attachment.lun = 0 "  \
-		"JOIN volume ON volume.id = attachment.volume_id "
+/* A machine, and behind it its system volume and its group. */
+#define MACHINE_SELECT                                                                                        \
+	"SELECT machine.id" MACHINE_FIXED(MACHINE_COLUMN) MACHINE_FIELDS(MACHINE_COLUMN)                      \
+		VOLUME_JOINED_COLUMNS GROUP_JOINED_COLUMNS                                                    \
+		" FROM machine JOIN attachment ON attachment.machine_id = machine.id AND attachment.lun = 0 " \
+		"JOIN volume ON volume.id = attachment.volume_id "                                            \
+		"LEFT JOIN machine_group ON machine_group.id = machine.group_id "
 
 static const char *const access_words[] = { "one", "many", NULL };
 static const char *const told_words[] = { "unknown", "off", "on", NULL };
@@ -69,6 +72,7 @@ static void machine_read(struct query *q, struct machine *m)
 	memset(m, 0, sizeof(*m));
 	record_read(q, machine_fields, m);
 	record_read(q, volume_fields, &m->system);
+	record_read(q, group_fields, &m->group);
 }
 
 static bool machine_valid(const struct machine *m)
@@ -243,6 +247,8 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 		err = volume_insert(tx, &system);
 	if (!err)
 		err = attachment_add(tx, id, 0, system.id);
+	if (!err && machine->group_id)
+		err = group_volume_settle(tx, id);
 	if (!err && (machine->templates[0] || machine->group_id))
 		err = who_am_i_settle(tx);
 	if (err)
@@ -269,6 +275,8 @@ int machine_update(struct inventory_tx *tx, const struct machine *machine)
 	err = query_run(&q);
 	if (!err && strcmp(old.name, machine->name))
 		tx->db->hint_pattern[0] = '\0';
+	if (!err && old.group_id != machine->group_id)
+		err = group_volume_settle(tx, machine->id);
 	if (!err && (strcmp(old.templates, machine->templates) || old.group_id != machine->group_id))
 		err = who_am_i_settle(tx);
 	return err ? err : volume_update(tx, &machine->system);
@@ -338,7 +346,7 @@ int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor)
 	query_begin(
 		&q, tx,
 		"INSERT INTO trash_attachment (trash_id, lun, volume_id) SELECT machine_id, lun, volume_id FROM attachment "
-		"WHERE machine_id = ? AND lun > 0");
+		"WHERE machine_id = ? AND lun > 0 AND by_group = 0");
 	query_bind(&q, id);
 	err = query_run(&q);
 	return err ? err : machine_delete_row(tx, id);

@@ -37,10 +37,14 @@ static bool set_enrol(struct policy *p, const char *value)
 
 static bool set_name_pattern(struct policy *p, const char *value)
 {
-	if (!machine_name_pattern_valid(value))
-		return false;
-	snprintf(p->name_pattern, sizeof(p->name_pattern), "%s", value);
-	return true;
+	(void)p;
+	return machine_name_pattern_valid(value);
+}
+
+static bool set_group(struct policy *p, const char *value)
+{
+	(void)p;
+	return !strcmp(value, "none") || group_name_valid(value);
 }
 
 static bool set_auth(struct policy *p, const char *value)
@@ -55,7 +59,10 @@ static bool set_auth(struct policy *p, const char *value)
 
 static bool set_mode(struct policy *p, const char *value)
 {
-	return machine_mode_parse(value, &p->mode);
+	enum machine_mode mode;
+
+	(void)p;
+	return machine_mode_parse(value, &mode) && (mode == MODE_PERSISTENT || mode == MODE_EPHEMERAL);
 }
 
 static bool set_number(unsigned *number, const char *value, uint64_t min, uint64_t max)
@@ -110,19 +117,12 @@ bool quota_parse(const char *text, uint64_t *bytes)
 	return true;
 }
 
-uint64_t quota_of(const struct volume *volume, const struct policy *policy)
-{
-	uint64_t bytes = policy->quota_bytes;
-
-	if (volume->quota[0] && !quota_parse(volume->quota, &bytes))
-		log_warning("inventory: volume #%lld: quota=%s is not valid: the policy's holds", (long long)volume->id,
-			    volume->quota);
-	return bytes;
-}
-
 static bool set_quota(struct policy *p, const char *value)
 {
-	return quota_parse(value, &p->quota_bytes);
+	uint64_t bytes;
+
+	(void)p;
+	return quota_parse(value, &bytes);
 }
 
 static bool set_menu_timeout(struct policy *p, const char *value)
@@ -148,21 +148,12 @@ bool restore_points_parse(const char *text, unsigned *count)
 	return set_number(count, text, 0, RESTORE_POINTS_MAX);
 }
 
-unsigned restore_points_of(const struct machine *machine, const struct policy *policy)
-{
-	unsigned count = policy->restore_points;
-
-	if (machine->mode == MODE_EPHEMERAL)
-		return 0;
-	if (machine->restore_points[0] && !restore_points_parse(machine->restore_points, &count))
-		log_warning("inventory: machine %s: restore-points=%s is not valid: the policy's holds", machine->name,
-			    machine->restore_points);
-	return count;
-}
-
 static bool set_restore_points(struct policy *p, const char *value)
 {
-	return restore_points_parse(value, &p->restore_points);
+	unsigned count;
+
+	(void)p;
+	return restore_points_parse(value, &count);
 }
 
 static bool set_trash(struct policy *p, const char *value)
@@ -205,10 +196,11 @@ static bool set_rollout_brake(struct policy *p, const char *value)
 
 static const struct policy_key {
 	const char *name, *initial, *expected;
-	bool (*set)(struct policy *policy, const char *value);
+	bool (*set)(struct policy *policy, const char *value); /* false: it is not valid */
 } keys[] = {
 	{ "enrol", "auto", "auto, approve or deny", set_enrol },
 	{ "name-pattern", "pc-{n:03}", "a host name with one {n} or {n:03} in it", set_name_pattern },
+	{ "group", "none", "the group of new machines, or none", set_group },
 	{ "auth", "chap", "none, chap or mutual", set_auth },
 	{ "mode", "persistent", "persistent or ephemeral", set_mode },
 	{ "max-machines", "256", "a number from 1 to 100000", set_max_machines },
@@ -242,6 +234,42 @@ static const struct policy_key *key_find(const char *name)
 	return NULL;
 }
 
+/* Those that are kept as they were said, too. The number of a row is that of its bit in policy.given. */
+#define KEPT(key, member)                                                                  \
+	{                                                                                  \
+		key, offsetof(struct policy, member), sizeof(((struct policy *)0)->member) \
+	}
+
+static const struct kept {
+	const char *key;
+	size_t offset, size;
+} kept[] = {
+	KEPT("name-pattern", name_pattern),	KEPT("mode", mode),   KEPT("quota", quota),
+	KEPT("restore-points", restore_points), KEPT("group", group),
+};
+
+static const struct kept *kept_find(const char *key)
+{
+	for (size_t i = 0; i < array_len(kept); i++) {
+		if (!strcmp(kept[i].key, key))
+			return &kept[i];
+	}
+	return NULL;
+}
+
+static bool key_take(const struct policy_key *key, struct policy *p, const char *value, bool given)
+{
+	const struct kept *text = kept_find(key->name);
+
+	if (!key->set(p, value) || (text && strlen(value) >= text->size))
+		return false;
+	if (text)
+		snprintf((char *)p + text->offset, text->size, "%s", value);
+	if (text && given)
+		p->given |= 1U << (text - kept);
+	return true;
+}
+
 int policy_get(struct inventory_tx *tx, struct policy *policy)
 {
 	struct policy p = { 0 };
@@ -249,7 +277,7 @@ int policy_get(struct inventory_tx *tx, struct policy *policy)
 	int err;
 
 	for (size_t i = 0; i < array_len(keys); i++)
-		keys[i].set(&p, keys[i].initial);
+		key_take(&keys[i], &p, keys[i].initial, false);
 	query_begin(&q, tx, "SELECT name, value FROM policy");
 	while (query_row(&q)) {
 		char name[NAME_MAX_TEXT], value[VALUE_MAX_TEXT];
@@ -258,7 +286,7 @@ int policy_get(struct inventory_tx *tx, struct policy *policy)
 		query_text(&q, name, sizeof(name));
 		query_text(&q, value, sizeof(value));
 		key = key_find(name);
-		if (!key || !key->set(&p, value))
+		if (!key || !key_take(key, &p, value, true))
 			log_warning("inventory: policy %s=%s is not valid: its default holds", name, value);
 	}
 	err = query_end(&q);
@@ -267,10 +295,41 @@ int policy_get(struct inventory_tx *tx, struct policy *policy)
 	return err;
 }
 
+const char *policy_text(const struct policy *policy, const char *name, bool *given)
+{
+	const struct kept *text = kept_find(name);
+
+	if (!text)
+		return NULL;
+	*given = policy->given & (1U << (text - kept));
+	return (const char *)policy + text->offset;
+}
+
+bool policy_value_valid(const char *name, const char *value, const char **expected)
+{
+	const struct policy_key *key = key_find(name);
+	struct policy scratch = { .given = 0 };
+
+	*expected = key->expected;
+	return key_take(key, &scratch, value, true);
+}
+
+/* Nobody may be sent into a group that there is not. */
+static int check_group(struct inventory_tx *tx, const char *value, struct reason *reason)
+{
+	struct machine_group group;
+	int err = strcmp(value, "none") ? group_by_name(tx, value, &group) : 0;
+
+	return err == -ENOENT ?
+		       reason_refuse(reason, -EINVAL, "there is no group %s; make it with: sanbootctl group add %s",
+				     value, value) :
+		       err;
+}
+
 int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, struct reason *reason)
 {
 	const struct policy_key *key = key_find(key_name);
-	struct policy scratch = { 0 };
+	const char *expected;
 	struct query q;
 	int err;
 
@@ -280,8 +339,11 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 			reason_append(reason, "%s %s", i ? "," : "", keys[i].name);
 		return -ENOENT;
 	}
-	if (strlen(value) >= VALUE_MAX_TEXT || !key->set(&scratch, value))
+	if (strlen(value) >= VALUE_MAX_TEXT || !policy_value_valid(key->name, value, &expected))
 		return reason_refuse(reason, -EINVAL, "%s must be %s", key->name, key->expected);
+	err = key->set == set_group ? check_group(tx, value, reason) : 0;
+	if (err)
+		return err;
 	query_begin(&q, tx,
 		    "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
 		    "excluded.value");

@@ -59,4 +59,31 @@ int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id);
  */
 int who_am_i_settle(struct inventory_tx *tx);
 
+/*
+ * A group's fields, in the order in which they stand in every statement (record.h); here, because a machine is read together
+ * with its group.
+ */
+#define GROUP_FIELDS(F)                                                                    \
+	F(name, TEXT, "name", "name", BY_PEOPLE, NULL, NULL)                               \
+	F(priority, NUMBER, "priority", "priority", BY_PEOPLE, NULL, NULL)                 \
+	F(note, TEXT, "note", "note", BY_PEOPLE, NULL, NULL)                               \
+	F(boot, TEXT, "boot", "boot", BY_PEOPLE, NULL, NULL)                               \
+	F(boot_file_set, TEXT, "boot_file_set", "boot-file-set", BY_PEOPLE, NULL, NULL)    \
+	F(templates, TEXT, "templates", "templates", BY_PEOPLE, "none", NULL)              \
+	F(image, TEXT, "image", "image", BY_PEOPLE, NULL, NULL)                            \
+	F(mode, TEXT, "mode", "mode", BY_PEOPLE, NULL, NULL)                               \
+	F(name_pattern, TEXT, "name_pattern", "name-pattern", BY_PEOPLE, NULL, NULL)       \
+	F(quota, TEXT, "quota", "quota", BY_PEOPLE, NULL, NULL)                            \
+	F(restore_points, TEXT, "restore_points", "restore-points", BY_PEOPLE, NULL, NULL) \
+	F(ring, TEXT, "ring", "ring", BY_PEOPLE, "none", NULL)
+#define GROUP_COLUMN(column, ...) ", coalesce(machine_group." #column ", '')"
+/* Behind other columns, where a machine is LEFT JOINed with its group; read by record_read with group_fields. */
+#define GROUP_JOINED_COLUMNS ", coalesce(machine_group.id, 0)" GROUP_FIELDS(GROUP_COLUMN)
+
+/*
+ * group_volume.c: which machine has what by its group follows from what it is in. After whatever changes that; machine_id 0: of
+ * any.
+ */
+int group_volume_settle(struct inventory_tx *tx, int64_t machine_id);
+
 #endif

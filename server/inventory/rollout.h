@@ -90,8 +90,6 @@ int rollout_check_unused(struct inventory_tx *tx, const struct image_version *ve
 
 /* ---- machines (rollout_reach.c) ---- */
 
-/* Its own ring, or its group's; "": none. */
-int rollout_ring(struct inventory_tx *tx, const struct machine *machine, char ring[NAME_MAX_TEXT]);
 /* As a group's name. */
 bool rollout_ring_valid(const char *ring);
 

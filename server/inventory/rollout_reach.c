@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "inventory/db.h"
+#include "inventory/effective.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,24 +28,6 @@ static const char *const standing_words[] = {
 const char *rollout_standing_name(enum rollout_standing standing)
 {
 	return (unsigned)standing < array_len(standing_words) ? standing_words[standing] : "unknown";
-}
-
-int rollout_ring(struct inventory_tx *tx, const struct machine *machine, char ring[NAME_MAX_TEXT])
-{
-	struct query q;
-	int err = 0;
-
-	memcpy(ring, machine->ring, NAME_MAX_TEXT);
-	if (!ring[0] && machine->group_id) {
-		query_begin(&q, tx, "SELECT ring FROM machine_group WHERE id = ?");
-		query_bind(&q, machine->group_id);
-		if (query_row(&q))
-			query_text(&q, ring, NAME_MAX_TEXT);
-		err = query_end(&q);
-	}
-	if (!strcasecmp(ring, "none"))
-		ring[0] = '\0';
-	return err;
 }
 
 /* ---- one machine and one rollout ---- */
@@ -74,9 +57,10 @@ static int read_version_now(struct inventory_tx *tx, int64_t version_id, struct 
 }
 
 /* Another version destroys nothing of it: its disk is new at each boot, or was never used. */
-static bool has_free_disk(const struct machine *machine)
+static bool has_free_disk(const struct machine *machine, const struct policy *policy)
 {
-	return machine->mode == MODE_EPHEMERAL || (machine->system.fresh && !machine->system.snapshot_id);
+	return effective_mode(machine, policy) == MODE_EPHEMERAL ||
+	       (machine->system.fresh && !machine->system.snapshot_id);
 }
 
 /* The first step that reaches it; -1: none. */
@@ -109,7 +93,8 @@ static int read_row(struct inventory_tx *tx, int64_t rollout_id, int64_t machine
 }
 
 static enum rollout_standing standing_of(const struct rollout *r, const struct machine *machine,
-					 const struct version_now *now, int step, enum row row)
+					 const struct policy *policy, const struct version_now *now, int step,
+					 enum row row)
 {
 	/* Published by hand in the middle of it: it is for all. */
 	bool done = r->state == ROLLOUT_DONE;
@@ -124,7 +109,7 @@ static enum rollout_standing standing_of(const struct rollout *r, const struct m
 		return ROLLOUT_NEWER;
 	if (step < 0 && !done)
 		return ROLLOUT_OUTSIDE;
-	if (!r->persistent && !has_free_disk(machine))
+	if (!r->persistent && !has_free_disk(machine, policy))
 		return ROLLOUT_KEEPS_DISK;
 	return done || (r->state == ROLLOUT_RUNNING && r->steps[step].begun_ms) ? ROLLOUT_GETS : ROLLOUT_LATER;
 }
@@ -135,6 +120,7 @@ struct walk {
 	struct inventory_tx *tx;
 	const struct rollout *rollout;
 	int64_t image_id;
+	struct policy policy;
 	int (*each)(void *arg, const struct rollout_place *place);
 	void *arg;
 };
@@ -150,14 +136,13 @@ static int walk_machine(void *arg, const struct machine *machine)
 
 	if (err || now.image_id != walk->image_id)
 		return err;
-	err = rollout_ring(walk->tx, machine, place.ring);
-	if (!err)
-		err = read_row(walk->tx, r->id, machine->id, &row);
+	snprintf(place.ring, sizeof(place.ring), "%s", effective_ring(machine));
+	err = read_row(walk->tx, r->id, machine->id, &row);
 	if (err)
 		return err;
 	place.number = now.number;
 	place.step = step_of(r, machine->id, place.ring);
-	place.standing = standing_of(r, machine, &now, place.step, row);
+	place.standing = standing_of(r, machine, &walk->policy, &now, place.step, row);
 	return walk->each(walk->arg, &place);
 }
 
@@ -171,6 +156,8 @@ int rollout_each_machine(struct inventory_tx *tx, const struct rollout *rollout,
 	query_begin(&q, tx, "SELECT id FROM image WHERE name = ?");
 	query_bind_text(&q, rollout->image, sizeof(rollout->image));
 	err = query_number(&q, &walk.image_id);
+	if (!err)
+		err = policy_get(tx, &walk.policy);
 	return err ? err : machine_each(tx, walk_machine, &walk);
 }
 
@@ -236,7 +223,8 @@ static int find_giving(struct inventory_tx *tx, int64_t image_id, char image[NAM
 
 int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct rollout_next *next)
 {
-	char ring[NAME_MAX_TEXT], image[NAME_MAX_TEXT];
+	char image[NAME_MAX_TEXT];
+	struct policy policy;
 	enum rollout_standing standing;
 	enum row row;
 	struct rollout_next found = { .rollout_id = 0 };
@@ -256,12 +244,12 @@ int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct 
 		return err;
 	err = rollout_of(tx, image, &r);
 	if (!err)
-		err = rollout_ring(tx, machine, ring);
+		err = policy_get(tx, &policy);
 	if (!err)
 		err = read_row(tx, r.id, machine->id, &row);
 	if (err || (r.state != ROLLOUT_RUNNING && r.state != ROLLOUT_DONE))
 		return err;
-	standing = standing_of(&r, machine, &now, step_of(&r, machine->id, ring), row);
+	standing = standing_of(&r, machine, &policy, &now, step_of(&r, machine->id, effective_ring(machine)), row);
 	next->has = standing == ROLLOUT_HAS;
 	if (next->has && row == ROW_NONE && rollout_is_for_all(&r))
 		next->has_from = r.id;

@@ -210,6 +210,8 @@ int trash_restore(struct inventory_tx *tx, int64_t id, const char *name, struct 
 	if (!err)
 		err = trash_restore_volumes(tx, id, &restored->volumes_lost);
 	if (!err)
+		err = group_volume_settle(tx, id);
+	if (!err)
 		err = who_am_i_settle(tx);
 	if (!err)
 		err = trash_forget(tx, id);

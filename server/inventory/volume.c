@@ -257,8 +257,17 @@ int attachment_add(struct inventory_tx *tx, int64_t machine_id, unsigned lun, in
 int attachment_remove(struct inventory_tx *tx, int64_t machine_id, int64_t volume_id)
 {
 	struct query q;
+	int64_t of_group;
 	int err;
 
+	query_begin(&q, tx,
+		    "SELECT EXISTS (SELECT 1 FROM machine JOIN group_volume ON group_volume.group_id = machine.group_id "
+		    "WHERE machine.id = ? AND volume_id = ?)");
+	query_bind(&q, machine_id);
+	query_bind(&q, volume_id);
+	err = query_number(&q, &of_group);
+	if (err || of_group)
+		return err ? err : -EBUSY;
 	query_begin(&q, tx, "DELETE FROM attachment WHERE machine_id = ? AND volume_id = ?");
 	query_bind(&q, machine_id);
 	query_bind(&q, volume_id);

@@ -8,25 +8,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #define BACKEND "generated" /* of store/ */
 /* Of a machine and its group, joined: the templates that it has. */
 #define EFFECTIVE "coalesce(nullif(machine.templates, ''), machine_group.templates, '')"
 #define JOIN_GROUP " LEFT JOIN machine_group ON machine_group.id = machine.group_id "
-
-int who_am_i_templates(struct inventory_tx *tx, const struct machine *machine, char templates[NAME_MAX_TEXT])
-{
-	struct machine_group group = { .id = 0 };
-	int err = !machine->templates[0] && machine->group_id ? group_by_id(tx, machine->group_id, &group) : 0;
-
-	if (err)
-		return err;
-	memcpy(templates, machine->templates[0] ? machine->templates : group.templates, NAME_MAX_TEXT);
-	if (!strcmp(templates, "none"))
-		templates[0] = '\0';
-	return 0;
-}
 
 static int add(struct inventory_tx *tx, int64_t machine_id, const char *random)
 {

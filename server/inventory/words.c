@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", NULL };
+const char *const machine_mode_words[] = {
+	[MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", [2] = "", [MODE_GROUP] = "group", NULL
+};
 const char *const policy_auth_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };
@@ -32,7 +34,7 @@ static const char *word(const char *const *words, unsigned value)
 static bool word_find(const char *const *words, const char *text, unsigned *value)
 {
 	for (unsigned i = 0; words[i]; i++) {
-		if (!strcmp(words[i], text)) {
+		if (words[i][0] && !strcmp(words[i], text)) {
 			*value = i;
 			return true;
 		}
@@ -53,6 +55,11 @@ const char *policy_enrol_name(enum enrol_kind enrol)
 const char *volume_kind_name(enum volume_kind kind)
 {
 	return word(volume_kind_words, kind);
+}
+
+const char *machine_mode_name(enum machine_mode mode)
+{
+	return word(machine_mode_words, mode);
 }
 
 bool machine_mode_parse(const char *text, enum machine_mode *mode)

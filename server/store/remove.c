@@ -87,6 +87,12 @@ static bool find_user(struct store *store, const struct image_version *version, 
 	return false;
 }
 
+/* As the inventory knows it. */
+static bool is_used(const struct image_version *version)
+{
+	return version->machines || version->volumes || version->snapshots || version->trashed || version->versions;
+}
+
 static int refuse_rebased(struct removal *removal, struct reason *reason)
 {
 	const struct image_version *version = &removal->version;
@@ -94,7 +100,7 @@ static int refuse_rebased(struct removal *removal, struct reason *reason)
 	int err = store_read(removal->store, find_version, removal);
 
 	/* Who has it by the inventory is told so by the job. */
-	if (err || version->machines || version->volumes || version->snapshots || version->trashed || version->versions)
+	if (err || is_used(version))
 		return 0;
 	if (!find_user(removal->store, version, &user))
 		return 0;
@@ -129,6 +135,11 @@ int store_remove_version(struct store *store, int64_t version_id, const char *ac
 		log_error("store: %s could not be put back: %s: the next start will", removal.file, strerror(errno));
 	if (err == -ENOENT)
 		reason_set(reason, "there is no such image version");
+	else if (err == -EBUSY && !is_used(version))
+		reason_set(reason,
+			   "%s@%u is the last one of its image, which a group gives its machines: sanbootctl group list says which, "
+			   "sanbootctl group set NAME image=policy takes it away",
+			   version->image, version->number);
 	else if (err == -EBUSY)
 		reason_set(
 			reason,

@@ -11,6 +11,7 @@
 #include "boot/script/templates.h"
 #include "decide.h"
 #include "enrol.h"
+#include "inventory/effective.h"
 #include "want.h"
 
 #include <arpa/inet.h>
@@ -253,7 +254,7 @@ static void answer_menu(struct boot *boot, struct answer_values *a, const struct
 	char title[160];
 
 	snprintf(title, sizeof(title), "Its disk: %s%s", a->image,
-		 lookup->machine.mode == MODE_EPHEMERAL ? ", new at each boot" : "");
+		 effective_mode(&lookup->machine, &lookup->policy) == MODE_EPHEMERAL ? ", new at each boot" : "");
 	add_item(a, "disk", "", title);
 	for (unsigned i = 0; i < want->image_count; i++) {
 		snprintf(title, sizeof(title), "Another disk: %s@%u", want->images[i].name, want->images[i].number);

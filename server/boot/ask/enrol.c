@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "base/util.h"
+#include "inventory/effective.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -90,14 +91,26 @@ int enrol_free_address(struct inventory_tx *tx, const char *address, char out[PA
 	return 0;
 }
 
+int enrol_group(struct inventory_tx *tx, const struct policy *policy, struct machine_group *group)
+{
+	int err = strcmp(policy->group, "none") ? group_by_name(tx, policy->group, group) : -ENOENT;
+
+	if (err == -ENOENT)
+		*group = (struct machine_group){ .id = 0 };
+	return err == -ENOENT ? 0 : err;
+}
+
 static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct enrolment *e, struct machine *machine)
 {
 	char id[BOOT_SHORT_ID + 1];
 	int64_t now = time_unix_ms();
 
 	*machine = (struct machine){
-		.mode = e->policy->mode,
+		.mode = MODE_GROUP,
 		.auth = AUTH_POLICY,
+		.group_id = e->group->id,
+		.image_inherited = !e->image_named,
+		.group = *e->group,
 		.created_ms = now,
 		.seen_ms = e->unasked ? 0 : now,
 		.system = e->made,
@@ -116,8 +129,12 @@ static int enrol_fill(struct boot *boot, struct inventory_tx *tx, const struct e
 
 	if (err)
 		return err;
+	/* Where its group says nothing it keeps what policy says now. */
+	if (!e->group->mode[0])
+		machine->mode = effective_mode(machine, e->policy);
 	if (!e->name)
-		return machine_next_name(tx, e->policy->name_pattern, machine->name);
+		return machine_next_name(tx, effective_of(machine, e->policy, EFFECTIVE_NAME_PATTERN).value,
+					 machine->name);
 	snprintf(machine->name, sizeof(machine->name), "%s", e->name);
 	return 0;
 }
@@ -135,8 +152,9 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 		err = enrol_forget_waiting(tx, e->asker->mac);
 	if (!err)
 		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name,
-				"new machine %s%s%s, with %s@%u", e->asker->mac, e->asker->client[0] ? " at " : "",
-				e->asker->client, e->version->image, e->version->number);
+				"new machine %s%s%s, with %s@%u%s%s", e->asker->mac, e->asker->client[0] ? " at " : "",
+				e->asker->client, e->version->image, e->version->number,
+				e->group->id ? ", in group " : "", e->group->name);
 	return err;
 }
 

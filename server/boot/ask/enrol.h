@@ -13,6 +13,8 @@ struct enrolment {
 	const char *address;	   /* that it keeps; "" where not known for sure */
 	const char *name;	   /* NULL: by the pattern */
 	const struct image_version *version;
+	bool image_named;		   /* by a person; else its group's, or the default one */
+	const struct machine_group *group; /* that it comes into; id 0: none */
 	const struct policy *policy;
 	const char *actor;
 	bool unasked;	    /* a person adds it: nobody has seen it, so it has no boot yet */
@@ -26,6 +28,8 @@ struct enrolment {
  */
 int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *enrolment, struct machine *machine,
 		  struct reason *reason);
+/* The group that new machines come into by policy; id 0: none. Inside a job. */
+int enrol_group(struct inventory_tx *tx, const struct policy *policy, struct machine_group *group);
 /* A pending boot with fresh secrets. */
 int enrol_issue_boot(struct inventory_tx *tx, int64_t machine_id, const char *mac, const char *address,
 		     struct machine_boot *pending);

@@ -2,7 +2,10 @@
 /* One look at the inventory for an asker: see lookup.h. Inside a read or a write job. */
 #include "lookup.h"
 
+#include "inventory/effective.h"
 #include "inventory/rollout.h"
+
+#include "enrol.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,19 +27,22 @@ static int lookup_boots(struct inventory_tx *tx, struct lookup *lookup)
 	return err;
 }
 
-/* When the server takes machines in turns. */
-static int lookup_priority(struct inventory_tx *tx, struct lookup *lookup)
+/* Its group's image, where it has none of its own and its disk holds nothing that another one would destroy. */
+static int lookup_group_image(struct inventory_tx *tx, struct lookup *lookup)
 {
-	struct machine_group group;
-	bool found;
+	const char *image = effective_of(&lookup->machine, &lookup->policy, EFFECTIVE_IMAGE).value;
+	struct image_version version;
 	int err;
 
-	if (!lookup->machine.group_id)
+	if (!image[0] || !strcmp(image, lookup->version.image) || lookup->want.version_id ||
+	    !want_image_is_free(&lookup->machine, &lookup->policy))
 		return 0;
-	err = lookup_absent(group_by_id(tx, lookup->machine.group_id, &group), &found);
-	if (!err && found)
-		lookup->priority = group.priority;
-	return err;
+	err = version_find(tx, image, 0, &version);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	lookup->want.version_id = version.id;
+	lookup->version = version;
+	return 0;
 }
 
 /* What the boot begins with that this leads to. */
@@ -58,13 +64,14 @@ static int lookup_known(struct boot *boot, struct inventory_tx *tx, const struct
 	lookup->facts.conflict = machine->uuid[0] && asker->uuid[0] && strcmp(machine->uuid, asker->uuid);
 	lookup->facts.failed = machine->system.state == VOLUME_FAILED;
 	lookup->facts.image = true;
-	int err = want_lookup(tx, boot->entries, asker, machine, &lookup->want);
+	int err = want_lookup(tx, boot->entries, asker, machine, &lookup->policy, &lookup->want);
 
 	lookup->facts.want = lookup->want.kind;
 	if (!err)
 		err = lookup_version(tx, lookup);
 	if (!err)
-		err = lookup_priority(tx, lookup);
+		err = lookup_group_image(tx, lookup);
+	lookup->priority = (int)machine->group.priority; /* when the server takes machines in turns */
 	return err ? err : lookup_boots(tx, lookup);
 }
 
@@ -80,7 +87,9 @@ static int lookup_unknown(struct inventory_tx *tx, struct asker *asker, struct l
 	if (!err)
 		err = machine_count(tx, &count);
 	if (!err)
-		err = lookup_absent(version_default(tx, &lookup->version), &lookup->facts.image);
+		err = enrol_group(tx, &lookup->policy, &lookup->group);
+	if (!err)
+		err = lookup_absent(version_of_group(tx, &lookup->group, &lookup->version), &lookup->facts.image);
 	lookup->facts.full = count >= lookup->policy.max_machines;
 	return err;
 }

@@ -14,6 +14,7 @@ struct lookup {
 	struct policy policy;
 	struct machine machine;	      /* facts.known: its own; facts.twin: the one in question; else id 0 */
 	struct image_version version; /* known: what its child was made from; else what a new one gets; id 0: none */
+	struct machine_group group;   /* not known: that it comes into; id 0: none */
 	bool shared;		      /* the MAC is one of several machines, and so has no address of its own */
 	bool waits;
 	struct waiting waiting;		      /* its row, where waits */

@@ -204,6 +204,7 @@ static int request_enrol(struct ask_request *r, struct inventory_tx *tx)
 		.asker = &r->asker,
 		.address = request_verified_address(r) ? r->asker.client : "",
 		.version = &r->lookup.version,
+		.group = &r->lookup.group,
 		.policy = &r->lookup.policy,
 		.actor = "machine",
 	};

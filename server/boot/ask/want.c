@@ -8,13 +8,16 @@
  */
 #include "want.h"
 
+#include "inventory/effective.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-bool want_image_is_free(const struct machine *machine)
+bool want_image_is_free(const struct machine *machine, const struct policy *policy)
 {
-	return machine->mode == MODE_EPHEMERAL || (machine->system.fresh && !machine->system.snapshot_id);
+	return effective_mode(machine, policy) == MODE_EPHEMERAL ||
+	       (machine->system.fresh && !machine->system.snapshot_id);
 }
 
 static void want_entry(struct entries *entries, const char *text, struct want *want)
@@ -66,7 +69,7 @@ static int want_cd(struct inventory_tx *tx, const struct machine *machine, struc
 
 /* What the script of a menu says was chosen. False: nothing that it offered, so it is shown again. */
 static int want_choice(struct inventory_tx *tx, struct entries *entries, const char *choose,
-		       const struct machine *machine, struct want *want, bool *offered)
+		       const struct machine *machine, const struct policy *policy, struct want *want, bool *offered)
 {
 	struct image_version version;
 	int err;
@@ -82,7 +85,7 @@ static int want_choice(struct inventory_tx *tx, struct entries *entries, const c
 		return 0;
 	}
 	*offered = false;
-	if (strncmp(choose, "image:", 6) || !want_image_is_free(machine))
+	if (strncmp(choose, "image:", 6) || !want_image_is_free(machine, policy))
 		return 0;
 	err = version_find(tx, choose + 6, 0, &version);
 	if (err)
@@ -108,13 +111,14 @@ static int add_image(void *arg, const struct image_version *version)
 }
 
 /* All but the one that its disk has been made from. */
-static int want_images(struct inventory_tx *tx, const struct machine *machine, struct want *want)
+static int want_images(struct inventory_tx *tx, const struct machine *machine, const struct policy *policy,
+		       struct want *want)
 {
 	struct image_version version;
 	unsigned kept = 0;
 	int err;
 
-	want->images_free = want_image_is_free(machine);
+	want->images_free = want_image_is_free(machine, policy);
 	if (!want->images_free)
 		return 0;
 	err = version_each(tx, add_image, want);
@@ -130,20 +134,15 @@ static int want_images(struct inventory_tx *tx, const struct machine *machine, s
 }
 
 int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
-		const struct machine *machine, struct want *want)
+		const struct machine *machine, const struct policy *policy, struct want *want)
 {
-	struct machine_group group = { .boot = "" };
 	const char *text = machine->boot_once;
 	bool offered;
-	int err = 0;
+	int err;
 
 	*want = (struct want){ .once = text[0] != '\0' };
-	if (machine->group_id)
-		err = group_by_id(tx, machine->group_id, &group);
-	if (err && err != -ENOENT)
-		return err;
 	if (!text[0])
-		text = machine->boot[0] ? machine->boot : group.boot[0] ? group.boot : "disk";
+		text = effective_of(machine, NULL, EFFECTIVE_BOOT).value;
 	want_text(entries, text, want);
 	if (!strcmp(text, "cd"))
 		return want_cd(tx, machine, want);
@@ -152,7 +151,7 @@ int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct a
 	if (asker->choose[0]) {
 		struct want choice = { .once = want->once, .chosen = true };
 
-		err = want_choice(tx, entries, asker->choose, machine, &choice, &offered);
+		err = want_choice(tx, entries, asker->choose, machine, policy, &choice, &offered);
 		if (err)
 			return err;
 		if (offered) {
@@ -160,7 +159,7 @@ int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct a
 			return 0;
 		}
 	}
-	return want_images(tx, machine, want);
+	return want_images(tx, machine, policy, want);
 }
 
 bool want_valid(struct entries *entries, const char *text, struct reason *reason)

@@ -33,11 +33,11 @@ struct want {
 
 /* Inside a job. 0 or -errno. */
 int want_lookup(struct inventory_tx *tx, struct entries *entries, const struct asker *asker,
-		const struct machine *machine, struct want *want);
+		const struct machine *machine, const struct policy *policy, struct want *want);
 /* disk, local, menu, a URL, or an entry that there is; else a sentence in reason. */
 bool want_valid(struct entries *entries, const char *text, struct reason *reason);
 /* Another image would destroy nothing of this machine. */
-bool want_image_is_free(const struct machine *machine);
+bool want_image_is_free(const struct machine *machine, const struct policy *policy);
 /* Uses up the boot-once of a machine, with an event. Inside a write job. */
 int want_use_once(struct inventory_tx *tx, struct machine *machine);
 

@@ -7,6 +7,7 @@
 #include "give.h"
 
 #include "boot/ask/want.h"
+#include "inventory/effective.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
@@ -144,9 +145,9 @@ static int give(struct give *g, bool *given)
 {
 	const struct volume before = g->machine->system;
 	const int64_t instance = g->machine->instance;
-	bool ephemeral = g->machine->mode == MODE_EPHEMERAL;
+	bool ephemeral = effective_mode(g->machine, &g->policy) == MODE_EPHEMERAL;
 	/* Who has never used its disk loses nothing with it. */
-	bool restores = g->next.back && g->next.kept && !ephemeral, keeps = !want_image_is_free(g->machine);
+	bool restores = g->next.back && g->next.kept && !ephemeral, keeps = !want_image_is_free(g->machine, &g->policy);
 	struct volume_info info = { .virtual_bytes = 0 };
 	struct snapshot snapshot;
 	const char *why;

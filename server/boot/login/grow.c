@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "disk/disk.h"
+#include "inventory/effective.h"
 #include "volume.h"
 
 #include <errno.h>
@@ -117,8 +118,8 @@ static void grow_read(struct inventory_job *job, int err)
 		grow_end(g, g->disk);
 		return;
 	}
-	v->ephemeral = g->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
-	v->quota_bytes = quota_of(&v->volume, &g->policy);
+	v->ephemeral = effective_mode(&g->machine, &g->policy) == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
+	v->quota_bytes = effective_quota(&g->machine, &v->volume, &g->policy);
 	store_close_volume(v->boot->store, g->disk, grow_closed, g);
 }
 

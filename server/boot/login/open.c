@@ -19,6 +19,7 @@
 #include "boot/progress/warm.h"
 #include "disk/read_trace.h"
 #include "disk/disk.h"
+#include "inventory/effective.h"
 #include "volume.h"
 
 #include <assert.h>
@@ -115,8 +116,8 @@ static int read_row(struct inventory_tx *tx, struct target_open *o, struct targe
 		err = volume_by_id(tx, v->volume.id, &v->volume);
 	if (err)
 		return err;
-	v->ephemeral = o->machine.mode == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
-	v->quota_bytes = quota_of(&v->volume, &o->policy);
+	v->ephemeral = effective_mode(&o->machine, &o->policy) == MODE_EPHEMERAL && v->volume.kind == VOLUME_SYSTEM;
+	v->quota_bytes = effective_quota(&o->machine, &v->volume, &o->policy);
 	err = boot_volume_read_layer(tx, &v->volume, v->layer);
 	if (err)
 		return err;
@@ -317,7 +318,7 @@ static void hand_over(struct target_open *o)
 		who_am_i |= v->volume.kind == VOLUME_WHO_AM_I;
 	}
 	if (o->only == ONLY_ALL)
-		presence_open_who_am_i(&o->boot->presence, o->machine_id, who_am_i);
+		presence_set_reopens(&o->boot->presence, o->machine_id, who_am_i);
 	finish(o, luns, count);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "restore_point.h"
 
+#include "inventory/effective.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
@@ -67,7 +68,7 @@ int boot_take_restore_point(struct boot *boot, struct inventory_tx *tx, struct m
 
 	if (err)
 		return err;
-	keep = restore_points_of(machine, &policy);
+	keep = effective_restore_points(machine, &policy);
 	if (!keep || machine->system.fresh || machine->system.state != VOLUME_READY)
 		return 0;
 	/* iSCSI closes it first (boot_target_begin_needs_closed); it is open where that was set only now. */

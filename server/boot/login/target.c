@@ -16,6 +16,7 @@
 #include "boot/ask/want.h"
 #include "boot/progress/progress.h"
 #include "give.h"
+#include "inventory/effective.h"
 #include "resume.h"
 #include "restore_point.h"
 #include "store/store.h"
@@ -89,7 +90,6 @@ static int find_boots(struct inventory_tx *tx, struct target_find *find, const s
 static int find_machine(struct inventory_tx *tx, struct target_find *find, const struct machine *machine)
 {
 	struct boot_access *access = &find->access;
-	char templates[NAME_MAX_TEXT];
 	struct rollout_next next;
 	struct policy policy;
 	bool any = false;
@@ -103,14 +103,11 @@ static int find_machine(struct inventory_tx *tx, struct target_find *find, const
 	memcpy(access->iqn, machine->iqn, sizeof(access->iqn));
 	if (access->auth != AUTH_NONE && !access->many)
 		enrol_initiator(machine->iqn, access->initiator);
-	err = who_am_i_templates(tx, machine, templates);
-	if (!err)
-		err = rollout_next(tx, machine, &next);
+	err = rollout_next(tx, machine, &next);
 	if (err)
 		return err;
 	presence_set_begins_closed(&find->boot->presence, machine->id,
-				   machine->mode == MODE_EPHEMERAL || restore_points_of(machine, &policy) ||
-					   templates[0] || next.rollout_id);
+				   boot_begins_closed(machine, &policy) || next.rollout_id);
 	err = find_boots(tx, find, machine, access->auth, &any);
 	if (err)
 		return err;
@@ -270,6 +267,7 @@ struct target_begin {
 	uint64_t number;
 	int64_t version_id;	      /* another one than the machine's was chosen in its menu; 0: none */
 	struct volume given_up, made; /* ephemeral, chosen, or of a rollout; object "": none */
+	struct policy policy;
 	struct reason reason;
 	struct inventory_job job;
 };
@@ -278,27 +276,22 @@ struct target_begin {
 static int begin_renew_system(struct target_begin *begin, struct inventory_tx *tx, struct machine *machine)
 {
 	struct image_version version;
-	struct policy policy;
-	int err = policy_get(tx, &policy);
+	int err;
 
-	if (!err)
-		err = version_by_id(tx, begin->version_id ? begin->version_id : machine->system.version_id, &version);
+	err = version_by_id(tx, begin->version_id ? begin->version_id : machine->system.version_id, &version);
 	if (err)
 		return err;
 	/* iSCSI closes it first: boot_target_begin_needs_closed told it so. */
 	if (!disks_is_closed(&begin->boot->disks, machine->system.id))
 		return reason_refuse(&begin->reason, -EBUSY, "the disk of %s is still open", machine->name);
-	return boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up,
+	return boot_renew_system(begin->boot, machine, &version, &begin->policy, &begin->made, &begin->given_up,
 				 &begin->reason);
 }
 
 /* The rule of now is the boot's until it ends. */
-static int begin_keep_rule(struct inventory_tx *tx, const struct machine *machine, uint64_t number)
+static int begin_keep_rule(const struct target_begin *begin, struct inventory_tx *tx, const struct machine *machine)
 {
-	struct policy policy;
-	int err = policy_get(tx, &policy);
-
-	return err ? err : machine_boot_set_auth(tx, machine->id, number, enrol_auth(machine, &policy));
+	return machine_boot_set_auth(tx, machine->id, begin->number, enrol_auth(machine, &begin->policy));
 }
 
 /*
@@ -315,7 +308,7 @@ static int begin_choice(struct target_begin *begin, struct inventory_tx *tx, con
 	if (pending.number == begin->number && pending.version_id != machine->system.version_id)
 		begin->version_id = pending.version_id;
 	explicit_bzero(&pending, sizeof(pending));
-	if (!begin->version_id || want_image_is_free(machine))
+	if (!begin->version_id || want_image_is_free(machine, &begin->policy))
 		return 0;
 	return reason_refuse(&begin->reason, -EEXIST,
 			     "the disk of %s holds data of its own, which the chosen image would destroy",
@@ -333,7 +326,7 @@ static int begin_system(struct target_begin *begin, struct inventory_tx *tx, str
 					&given);
 	if (err || given)
 		return err;
-	if (machine->mode == MODE_EPHEMERAL || begin->version_id)
+	if (effective_mode(machine, &begin->policy) == MODE_EPHEMERAL || begin->version_id)
 		return begin_renew_system(begin, tx, machine);
 	return boot_take_restore_point(begin->boot, tx, machine, begin->number, &begin->made);
 }
@@ -344,6 +337,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct machine machine;
 	int err = machine_by_id(tx, begin->machine_id, &machine);
 
+	if (!err)
+		err = policy_get(tx, &begin->policy);
 	if (err)
 		return err;
 	if (disks_is_claimed(&begin->boot->disks, machine.system.id))
@@ -354,7 +349,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	err = machine_boot_begin(tx, machine.id, begin->number);
 	if (!err)
-		err = begin_keep_rule(tx, &machine, begin->number);
+		err = begin_keep_rule(begin, tx, &machine);
 	if (err == -ESTALE)
 		reason_set(&begin->reason, "boot %llu of %s is not pending any more", (unsigned long long)begin->number,
 			   machine.name);

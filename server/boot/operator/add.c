@@ -70,29 +70,12 @@ static int add_check(struct manage *m, struct inventory_tx *tx, const struct boo
 	return err == -ENOENT ? 0 : err;
 }
 
-static int add_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version)
-{
-	int err = image ? manage_find_version(m, tx, image, version) : version_default(tx, version);
-
-	if (err == -ENOENT && !image)
-		return reason_refuse(m->reason, err,
-				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
-	return err;
-}
-
-/* What enrolment does not know of: its other cards, group, note. */
+/* What enrolment does not know of: its other cards, its note. */
 static int add_rest(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new,
 		    struct machine *machine)
 {
-	struct machine_group group = { .id = 0 };
-	char shown[80];
-	int err = new->group ? group_by_name(tx, new->group, &group) : 0;
+	int err = 0;
 
-	if (err == -ENOENT) {
-		parse_clean_text(new->group, shown, sizeof(shown));
-		return reason_refuse(m->reason, -EINVAL, "there is no group %s; make it with: sanbootctl group add %s",
-				     shown, shown);
-	}
 	for (unsigned i = 1; i < new->mac_count && !err; i++) {
 		err = add_refuse_mac(m, tx, new->macs[i]);
 		if (!err)
@@ -100,7 +83,6 @@ static int add_rest(struct manage *m, struct inventory_tx *tx, const struct boot
 		if (!err)
 			err = enrol_forget_waiting(tx, m->mac);
 	}
-	machine->group_id = group.id;
 	snprintf(machine->note, sizeof(machine->note), "%s", new->note ? new->note : "");
 	return err ? err : machine_update(tx, machine);
 }
@@ -111,18 +93,23 @@ static int add_one(struct addition *a, struct inventory_tx *tx, const struct pol
 	struct manage *m = &a->manage;
 	struct machine *machine = &a->machines[a->at];
 	struct image_version version;
+	struct machine_group group;
 	struct asker asker = { .mac = "" };
 	struct enrolment e = { .asker = &asker,
 			       .address = new->address ? new->address : "",
 			       .name = new->name,
 			       .version = &version,
+			       .image_named = new->image,
+			       .group = &group,
 			       .policy = policy,
 			       .actor = m->actor,
 			       .unasked = true };
 	int err = add_check(m, tx, new);
 
 	if (!err)
-		err = add_find_version(m, tx, new->image, &version);
+		err = manage_find_group(m, tx, new->group, policy, &group);
+	if (!err)
+		err = manage_version_for_new(m, tx, new->image, &group, &version);
 	if (!err)
 		err = add_refuse_mac(m, tx, new->macs[0]);
 	if (err)

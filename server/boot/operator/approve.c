@@ -3,10 +3,10 @@
  * What a person says of machines that wait: see boot.h. Yes means, by why it waits:
  *
  *     approval, no image, no space, full, denied
- *                 it is enrolled now (with the name and the image that were given)
+ *                 it is enrolled now (with the name, the image and the group that were given)
  *     conflict    the machine that has this MAC has a new board: it takes over the UUID and keeps its disk. Or, where that is
  *                 said, it is another machine at the same dock or adapter: the MAC is shared from then on
- *     swap        with a name or an image: it is another machine, and is enrolled as such. Without: it is the machine
+ *     swap        with a name, an image or a group: it is another machine, and is enrolled as such. Without: it is the machine
  *                 in question with another network card; with the same UUID, or where that card or a known one was seen
  *                 beside the other, the MAC is added, else (same serial) its hardware is replaced. Not while that machine runs: then this is another one
  *
@@ -24,6 +24,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Then it is a machine of its own. */
+static bool says_what_it_gets(const struct manage *m)
+{
+	return m->name || m->image || m->group;
+}
 
 /* "52:54:00:12:34:56" or "7" or "#7". */
 static int approve_find(struct manage *m, struct inventory_tx *tx, struct waiting *row)
@@ -53,19 +59,6 @@ static int approve_find(struct manage *m, struct inventory_tx *tx, struct waitin
 	return err;
 }
 
-static int approve_version(struct manage *m, struct inventory_tx *tx, struct image_version *version)
-{
-	int err;
-
-	if (m->image)
-		return manage_find_version(m, tx, m->image, version);
-	err = version_default(tx, version);
-	if (err == -ENOENT)
-		return reason_refuse(m->reason, err,
-				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
-	return err;
-}
-
 static int approve_check_room(struct manage *m, struct inventory_tx *tx, const struct policy *policy)
 {
 	unsigned count;
@@ -81,12 +74,15 @@ static int approve_check_room(struct manage *m, struct inventory_tx *tx, const s
 static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct waiting *row)
 {
 	struct image_version version;
+	struct machine_group group;
 	struct policy policy;
 	struct asker asker = { 0 };
 	struct enrolment e = { .asker = &asker,
 			       .address = "",
 			       .name = m->name,
 			       .version = &version,
+			       .image_named = m->image,
+			       .group = &group,
 			       .policy = &policy,
 			       .actor = m->actor };
 	int err = policy_get(tx, &policy);
@@ -94,7 +90,9 @@ static int approve_enrol(struct manage *m, struct inventory_tx *tx, const struct
 	if (!err)
 		err = approve_check_room(m, tx, &policy);
 	if (!err)
-		err = approve_version(m, tx, &version);
+		err = manage_find_group(m, tx, m->group, &policy, &group);
+	if (!err)
+		err = manage_version_for_new(m, tx, m->image, &group, &version);
 	if (err)
 		return err;
 	memcpy(asker.mac, row->mac, sizeof(asker.mac));
@@ -126,11 +124,12 @@ static int approve_conflict(struct manage *m, struct inventory_tx *tx, const str
 	struct machine *machine = &m->machine;
 	int err;
 
-	if (m->name || m->image)
-		return reason_refuse(m->reason, -EINVAL,
-				     "%s belongs to machine %s: either it is that one (without a name or an image), or "
-				     "another one at the same dock or adapter: sanbootctl machine approve %s --dock",
-				     row->mac, machine->name, row->mac);
+	if (says_what_it_gets(m))
+		return reason_refuse(
+			m->reason, -EINVAL,
+			"%s belongs to machine %s: either it is that one (without a name, image or group), or "
+			"another one at the same dock or adapter: sanbootctl machine approve %s --dock",
+			row->mac, machine->name, row->mac);
 	approve_take_board(machine, row);
 	err = machine_update(tx, machine);
 	if (!err)
@@ -198,7 +197,7 @@ static int approve_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	if (m->shared && !is_shared)
 		return reason_refuse(m->reason, -EINVAL, "no machine has %s yet: approve it without --dock", row.mac);
-	if (row.reason == WAIT_SWAP && row.machine_id && !m->name && !m->image) {
+	if (row.reason == WAIT_SWAP && row.machine_id && !says_what_it_gets(m)) {
 		err = machine_by_id(tx, row.machine_id, &m->machine);
 		if (err != -ENOENT)
 			return err ? err : approve_swap(m, tx, &row);
@@ -212,7 +211,7 @@ static int approve_look_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct waiting row;
 	int err = approve_find(m, tx, &row);
 
-	if (err || row.reason != WAIT_SWAP || !row.machine_id || m->name || m->image)
+	if (err || row.reason != WAIT_SWAP || !row.machine_id || says_what_it_gets(m))
 		return err;
 	err = machine_by_id(tx, row.machine_id, &m->machine);
 	return err == -ENOENT ? 0 : err;
@@ -238,14 +237,23 @@ static int approve_refuse_running(struct manage *m)
 	return reason_default(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
 }
 
-static int approve(struct boot *boot, const char *which, const char *name, const char *image, bool shared,
-		   const char *actor, struct machine *machine, struct reason *reason)
+static const char *text_or_null(const char *text)
 {
-	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = which, .shared = shared };
+	return text && text[0] ? text : NULL;
+}
+
+int boot_approve(struct boot *boot, const char *which, const struct boot_approval *how, const char *actor,
+		 struct machine *machine, struct reason *reason)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .which = which };
 	int err;
 
-	m.name = name && name[0] ? name : NULL;
-	m.image = image && image[0] ? image : NULL;
+	if (how) {
+		m.name = text_or_null(how->name);
+		m.image = text_or_null(how->image);
+		m.group = text_or_null(how->group);
+		m.shared = how->shared;
+	}
 	if (m.name && !machine_name_valid(m.name))
 		return reason_refuse(reason, -EINVAL, "name: expected letters, digits and '-', at most 63");
 	err = approve_refuse_running(&m);
@@ -254,18 +262,6 @@ static int approve(struct boot *boot, const char *which, const char *name, const
 	if (!err && machine)
 		*machine = m.machine;
 	return err;
-}
-
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-		 struct machine *machine, struct reason *reason)
-{
-	return approve(boot, which, name, image, false, actor, machine, reason);
-}
-
-int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-			struct machine *machine, struct reason *reason)
-{
-	return approve(boot, which, name, image, true, actor, machine, reason);
 }
 
 /* ---- no ---- */

@@ -13,6 +13,7 @@
 #include "boot/ask/answer.h"
 #include "boot/ask/enrol.h"
 #include "boot/progress/progress.h"
+#include "inventory/effective.h"
 #include "inventory/trash.h"
 #include "running.h"
 #include "store/store.h"
@@ -176,6 +177,39 @@ int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *i
 	return err ? err : version_check_given(version, m->reason);
 }
 
+int manage_find_group(struct manage *m, struct inventory_tx *tx, const char *name, const struct policy *policy,
+		      struct machine_group *group)
+{
+	char shown[80];
+	int err;
+
+	*group = (struct machine_group){ .id = 0 };
+	if (!name)
+		return enrol_group(tx, policy, group);
+	err = strcmp(name, "none") ? group_by_name(tx, name, group) : 0;
+	parse_clean_text(name, shown, sizeof(shown));
+	return err == -ENOENT ?
+		       reason_refuse(m->reason, -EINVAL, "there is no group %s; make it with: sanbootctl group add %s",
+				     shown, shown) :
+		       err;
+}
+
+int manage_version_for_new(struct manage *m, struct inventory_tx *tx, const char *image,
+			   const struct machine_group *group, struct image_version *version)
+{
+	int err = image ? manage_find_version(m, tx, image, version) : version_of_group(tx, group, version);
+
+	if (err == -ENOENT && !image && group->image[0])
+		return reason_refuse(m->reason, err,
+				     "nothing of %s is published, which is the image of group %s: sanbootctl image "
+				     "publish %s@V, or name another image",
+				     group->image, group->name, group->image);
+	if (err == -ENOENT && !image)
+		return reason_refuse(m->reason, err,
+				     "there is no image yet: sanbootctl image import FILE --name NAME --default");
+	return err;
+}
+
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version)
 {
 	struct machine *machine = &m->machine;
@@ -245,11 +279,15 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 
 /* ---- reset ---- */
 
-/* The newest published one of the same image; the same again where none is published. */
-static int reset_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
+/* The newest published one of its group's image, or of the same image; the same again where none is published. */
+static int reset_version(struct manage *m, struct inventory_tx *tx, struct image_version *version)
 {
-	int err = version_by_id(tx, version_id, version);
+	const char *image = effective_of(&m->machine, NULL, EFFECTIVE_IMAGE).value;
+	int err;
 
+	if (image[0])
+		return manage_version_for_new(m, tx, NULL, &m->machine.group, version);
+	err = version_by_id(tx, m->machine.system.version_id, version);
 	if (err)
 		return err;
 	err = version_find(tx, version->image, 0, version);
@@ -263,7 +301,7 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (!err)
-		err = reset_version(tx, m->machine.system.version_id, &version);
+		err = reset_version(m, tx, &version);
 	if (!err)
 		err = manage_renew_system(m, tx, &version);
 	if (!err)

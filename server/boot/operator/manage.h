@@ -8,6 +8,7 @@
 
 #include "base/reason.h"
 #include "boot/internal.h"
+#include "group_luns.h"
 
 /* One thing that a person asked for, as a job. */
 struct manage {
@@ -16,12 +17,14 @@ struct manage {
 	struct reason *reason;	/* the caller's */
 	struct machine machine; /* in: whose id; out: as it is afterwards */
 	/* what the functions were given; NULL where they have no such thing */
-	const char *which, *name, *image, *key, *value;
+	const char *which, *name, *image, *group, *key, *value;
 	bool add;
-	bool shared;	     /* the MAC is one of a dock or an adapter */
-	uint64_t size_bytes; /* size=, taken apart */
-	bool for_good, kept; /* remove: past the trash; whether it is there */
-	bool grew_online;    /* under sessions, which have to look again */
+	bool shared;		/* the MAC is one of a dock or an adapter */
+	uint64_t size_bytes;	/* size=, taken apart */
+	bool for_good, kept;	/* remove: past the trash; whether it is there */
+	bool grew_online;	/* under sessions, which have to look again */
+	bool begins_closed;	/* set: boot_begins_closed */
+	struct group_luns luns; /* set, and groups: what comes and goes by a group */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;
@@ -45,6 +48,14 @@ void manage_end_exclusive(struct manage *m);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
+/*
+ * What a new machine comes into and gets, where a person names it or not (NULL): the group, else the policy's; the image, else that
+ * group's, else the default one. Inside a job. -ENOENT or -EINVAL with a sentence.
+ */
+int manage_find_group(struct manage *m, struct inventory_tx *tx, const char *name, const struct policy *policy,
+		      struct machine_group *group);
+int manage_version_for_new(struct manage *m, struct inventory_tx *tx, const char *image,
+			   const struct machine_group *group, struct image_version *version);
 /* The system volume of m->machine begins anew from version. Inside a write job. */
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
 /* m->value as the name of a set of boot files, or the word none, which becomes "". -EINVAL with a sentence. */

@@ -12,12 +12,40 @@
 #include "base/util.h"
 #include "boot/ask/want.h"
 #include "boot/whoami/whoami.h"
+#include "group_luns.h"
+#include "inventory/effective.h"
 #include "inventory/rollout.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The fields of its system volume that are set at the machine. */
+static const char *const system_keys[] = { "image", "size", "quota", "physical-block", "state" };
+
+/* NULL: there is no such key. *of_system: it is its system volume's. */
+static const struct field *find_field(const char *key, bool *of_system)
+{
+	const struct field *field = field_by_key(machine_fields, key);
+
+	*of_system = !field;
+	for (unsigned i = 0; i < array_len(system_keys) && !field; i++) {
+		if (!strcmp(system_keys[i], key))
+			field = field_by_key(volume_fields, key);
+	}
+	return field;
+}
+
+/* The words that take its own word away are as good as the field's own. */
+static int set_by_kind(struct manage *m)
+{
+	bool of_system;
+	const struct field *field = find_field(m->key, &of_system);
+	const char *value = effective_takes_away(m->key, m->value) ? field->nothing : m->value;
+
+	return field_parse(field, of_system ? (void *)&m->machine.system : &m->machine, value, m->reason);
+}
 
 /* Each changes m->machine. Inside the write job. */
 
@@ -37,15 +65,23 @@ static int set_name(struct manage *m, struct inventory_tx *tx)
 	return 0;
 }
 
+/* "group": the disk that it has stays, and the next one is of its group's image. */
 static int set_image(struct manage *m, struct inventory_tx *tx)
 {
 	struct image_version version;
-	int err = manage_find_version(m, tx, m->value, &version);
+	struct policy policy;
+	int err;
 
+	m->machine.image_inherited = effective_takes_away(m->key, m->value);
+	if (m->machine.image_inherited)
+		return 0;
+	err = manage_find_version(m, tx, m->value, &version);
+	if (!err)
+		err = policy_get(tx, &policy);
 	/* Said of what it has: no rollout is to give it another one. */
 	if (err || version.id == m->machine.system.version_id)
 		return err ? err : rollout_note_chosen(tx, &m->machine);
-	if ((!m->machine.system.fresh || m->machine.system.snapshot_id) && m->machine.mode != MODE_EPHEMERAL)
+	if (!want_image_is_free(&m->machine, &policy))
 		return reason_refuse(m->reason, -EEXIST,
 				     "the disk of %s holds data of its own, which another image would destroy: first "
 				     "sanbootctl machine reset %s, then this again before it boots",
@@ -115,15 +151,9 @@ static int set_multipath(struct manage *m, struct inventory_tx *tx)
 
 static int set_group(struct manage *m, struct inventory_tx *tx)
 {
-	struct machine_group group = { .id = 0 };
-	char shown[80];
-	int err = strcmp(m->value, "none") ? group_by_name(tx, m->value, &group) : 0;
+	struct machine_group group;
+	int err = manage_find_group(m, tx, m->value, NULL, &group);
 
-	parse_clean_text(m->value, shown, sizeof(shown));
-	if (err == -ENOENT)
-		return reason_refuse(m->reason, -EINVAL,
-				     "group: there is no group %s; make it with: sanbootctl group add %s", shown,
-				     shown);
 	if (!err)
 		m->machine.group_id = group.id;
 	return err;
@@ -141,32 +171,19 @@ static int set_ring(struct manage *m, struct inventory_tx *tx)
 	if (strcmp(m->value, "group") && strcmp(m->value, "none") && !rollout_ring_valid(m->value))
 		return reason_refuse(m->reason, -EINVAL,
 				     "ring: expected letters, digits, '-', '_' and '.', at most 63; or group, or none");
-	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+	return set_by_kind(m);
 }
 
-static int set_points(struct manage *m, struct inventory_tx *tx)
+/* What policy takes, or nothing of its own. */
+static int set_as_policy(struct manage *m, struct inventory_tx *tx)
 {
-	unsigned count;
+	const char *expected;
 
 	(void)tx;
-	if (strcmp(m->value, "policy") && !restore_points_parse(m->value, &count))
-		return reason_refuse(m->reason, -EINVAL,
-				     "restore-points: expected how many are kept, 0 to %d, or policy",
-				     RESTORE_POINTS_MAX);
-	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
-}
-
-/* From the next opening of its disk on. */
-static int set_quota(struct manage *m, struct inventory_tx *tx)
-{
-	struct volume *system = &m->machine.system;
-	uint64_t bytes;
-
-	(void)tx;
-	if (strcmp(m->value, "policy") && (!quota_parse(m->value, &bytes) || strlen(m->value) >= sizeof(system->quota)))
-		return reason_refuse(m->reason, -EINVAL,
-				     "quota: expected a size such as 20G (1M at least), none, or policy");
-	return field_parse(field_by_key(volume_fields, m->key), system, m->value, m->reason);
+	if (!effective_takes_away(m->key, m->value) && !policy_value_valid(m->key, m->value, &expected))
+		return reason_refuse(m->reason, -EINVAL, "%s: expected %s; or group: as its group says, else policy",
+				     m->key, expected);
+	return set_by_kind(m);
 }
 
 /* Before the inventory says so: it may be written again, from what is durable of it. */
@@ -223,16 +240,13 @@ static const struct set_rule {
 	{ "group", set_group, NULL, NULL },
 	{ "state", set_state, NULL, lift_system },
 	{ "boot-file-set", set_boot_file_set, NULL, NULL },
-	{ "restore-points", set_points, NULL, NULL },
+	{ "restore-points", set_as_policy, NULL, NULL },
 	{ "ring", set_ring, NULL, NULL },
 	{ "size", set_size, grow_system, NULL },
-	{ "quota", set_quota, NULL, NULL },
+	{ "quota", set_as_policy, NULL, NULL },
 	{ "templates", NULL, check_templates, NULL },
 	{ "multipath", set_multipath, NULL, NULL },
 };
-
-/* The fields of its system volume that are set at the machine. */
-static const char *const system_keys[] = { "image", "size", "quota", "physical-block", "state" };
 
 static const struct set_rule *find_rule(const char *key)
 {
@@ -243,19 +257,6 @@ static const struct set_rule *find_rule(const char *key)
 			return &set_rules[i];
 	}
 	return &none;
-}
-
-/* NULL: there is no such key. *of_system: it is its system volume's. */
-static const struct field *find_field(const char *key, bool *of_system)
-{
-	const struct field *field = field_by_key(machine_fields, key);
-
-	*of_system = !field;
-	for (unsigned i = 0; i < array_len(system_keys) && !field; i++) {
-		if (!strcmp(system_keys[i], key))
-			field = field_by_key(volume_fields, key);
-	}
-	return field;
 }
 
 static int refuse_key(struct manage *m, const char *key)
@@ -273,12 +274,16 @@ static int refuse_key(struct manage *m, const char *key)
 	return reason_refuse(m->reason, -EINVAL, "there is no key %s: %s", shown, keys);
 }
 
-static int set_by_kind(struct manage *m)
+/* As it is now, with its group. */
+static int set_read_again(struct manage *m, struct inventory_tx *tx)
 {
-	bool of_system;
-	const struct field *field = find_field(m->key, &of_system);
+	struct policy policy;
+	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
-	return field_parse(field, of_system ? (void *)&m->machine.system : &m->machine, m->value, m->reason);
+	if (!err)
+		err = policy_get(tx, &policy);
+	m->begins_closed = !err && boot_begins_closed(&m->machine, &policy);
+	return err;
 }
 
 static int set_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -290,13 +295,39 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	memcpy(before, m->machine.name, sizeof(before));
-	err = find_rule(m->key)->set ? find_rule(m->key)->set(m, tx) : set_by_kind(m);
+	err = group_luns_read(&m->luns, tx, false);
+	if (!err)
+		err = find_rule(m->key)->set ? find_rule(m->key)->set(m, tx) : set_by_kind(m);
 	if (!err)
 		err = machine_update(tx, &m->machine);
+	if (!err)
+		err = group_luns_read(&m->luns, tx, true);
+	if (!err)
+		err = set_read_again(m, tx);
 	parse_clean_text(m->value, shown, sizeof(shown));
 	if (!err)
 		err = event_add(tx, "info", "machine-set", m->actor, m->machine.id, before, "%s=%s", m->key, shown);
 	return err;
+}
+
+/* What to know or do next. */
+static void set_say(struct manage *m)
+{
+	struct machine *machine = &m->machine;
+
+	resize_say_how(&(struct resize_what){ .online = m->grew_online }, machine->name, m->reason);
+	if (!strcmp(m->key, "templates"))
+		reason_set(m->reason, "that counts from the next boot of %s on", machine->name);
+	if (!strcmp(m->key, "image") && machine->image_inherited)
+		reason_set(m->reason,
+			   "%s gets the image of its group where its disk begins anew: at a reset, and at its next boot if "
+			   "it is ephemeral or was never used%s",
+			   machine->name, machine->group.image[0] ? "" : "; but it is in no group that has one");
+	if (!strcmp(m->key, "group") && machine->group.mode[0] && machine->mode != MODE_GROUP)
+		reason_set(m->reason,
+			   "its mode stays its own: sanbootctl machine set %s mode=group gives it the group's",
+			   machine->name);
+	group_luns_apply(m->boot, &m->luns, m->reason);
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
@@ -312,6 +343,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		return refuse_key(&m, key);
 	exclusive = field->right == FIELD_BY_PEOPLE_WHEN_OFF;
 	err = manage_find(&m, machine);
+	m.luns.machine_id = m.machine.id;
 	if (!err && rule->before)
 		err = rule->before(&m);
 	if (!err && exclusive)
@@ -323,14 +355,10 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	if (!err)
 		err = manage_write(&m, set_run);
 	if (!err)
-		resize_say_how(&(struct resize_what){ .online = m.grew_online }, m.machine.name, m.reason);
-	if (!err && !strcmp(key, "templates"))
-		reason_set(m.reason, "that counts from the next boot of %s on", m.machine.name);
-	/* To be on the safe side: the next login's look-up knows what policy says, too. */
+		set_say(&m);
 	if (!err)
-		presence_set_begins_closed(&boot->presence, m.machine.id,
-					   m.machine.mode == MODE_EPHEMERAL || m.machine.restore_points[0] ||
-						   m.machine.templates[0]);
+		presence_set_begins_closed(&boot->presence, m.machine.id, m.begins_closed);
+	group_luns_fini(&m.luns);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

@@ -18,6 +18,7 @@
 
 #include "base/util.h"
 #include "inventory/rollout.h"
+#include "inventory/effective.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
@@ -71,7 +72,7 @@ static int check_kind(struct snapshot_change *s)
 		return reason_refuse(c->reason, -EINVAL,
 				     "volume %s is a golden version as it is, which never changes: it needs no snapshots",
 				     c->volume.name);
-	if (c->volume.kind == VOLUME_SYSTEM && c->machine.mode == MODE_EPHEMERAL)
+	if (c->volume.kind == VOLUME_SYSTEM && effective_mode(&c->machine, &c->policy) == MODE_EPHEMERAL)
 		return reason_refuse(
 			c->reason, -EINVAL,
 			"%s begins each boot with a new disk: first sanbootctl machine set %s mode=persistent",
@@ -171,22 +172,14 @@ static int go_on_over(struct snapshot_change *s, struct inventory_tx *tx, const 
 	return 0;
 }
 
-static int read_policy(struct inventory_tx *tx, void *arg)
-{
-	return policy_get(tx, arg);
-}
-
 /* A copy of what layer reads as, in s->copied. Before the job: it may take long. */
 static int copy_object(struct snapshot_change *s, const char *layer)
 {
 	struct volume_change *c = &s->c;
-	struct policy policy;
-	int err = inventory_read_call(c->boot->inventory, read_policy, &policy);
+	int err;
 
-	if (err)
-		return reason_refuse(c->reason, err, "the inventory cannot be read: %s", strerror(-err));
 	s->copied = c->volume;
-	err = store_copy_volume(c->boot->store, &s->copied, layer, &policy, hint_of(s), c->reason);
+	err = store_copy_volume(c->boot->store, &s->copied, layer, &c->policy, hint_of(s), c->reason);
 	if (err)
 		s->copied.object[0] = '\0';
 	return err;

@@ -86,6 +86,17 @@ int change_find_holders(struct volume_change *c, struct inventory_tx *tx, struct
 	return err;
 }
 
+static int find_of_group(struct volume_change *c, struct inventory_tx *tx)
+{
+	int64_t id;
+	int err = c->machine.group_id ? group_volume_find(tx, c->volume.id, c->machine.group_id, &id) : -ENOENT;
+
+	c->of_group = (struct machine_group){ .id = 0 };
+	if (!err)
+		c->of_group = c->machine.group;
+	return err == -ENOENT ? 0 : err;
+}
+
 /* The volume, and the machine that has it: the one that was named, or the only one. */
 static int find_attached(struct inventory_tx *tx, void *arg)
 {
@@ -94,6 +105,8 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 	int err = change_find_volume(c, tx);
 
 	c->holder = (struct machine){ .id = 0 };
+	if (!err)
+		err = policy_get(tx, &c->policy);
 	if (!err && c->machine_text) {
 		err = change_find_machine(c, tx);
 		if (!err)
@@ -101,7 +114,7 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 		c->attached = !err;
 		if (err == -ENOENT)
 			reason_default(c->reason, err, "%s does not have volume %s", c->machine.name, c->volume.name);
-		return err;
+		return err ? err : find_of_group(c, tx);
 	}
 	if (!err)
 		err = change_find_holders(c, tx, &holders);
@@ -111,7 +124,7 @@ static int find_attached(struct inventory_tx *tx, void *arg)
 	c->holders = holders.count;
 	c->machine = c->holder;
 	c->lun = holders.lun;
-	return 0;
+	return find_of_group(c, tx);
 }
 
 int change_read(struct volume_change *c)

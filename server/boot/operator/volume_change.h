@@ -25,7 +25,9 @@ struct volume_change {
 	struct volume volume;
 	struct machine machine; /* that was named, or that has it */
 	struct machine holder;
+	struct machine_group of_group; /* that gives it to machine; id 0: none does */
 	struct image_version version;
+	struct policy policy;
 	unsigned lun, holders;
 	bool attached; /* to machine, as lun */
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */

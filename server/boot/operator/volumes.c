@@ -250,11 +250,23 @@ int boot_volume_create(struct boot *boot, const struct boot_volume_new *create, 
 
 /* ---- detaching ---- */
 
+static int refuse_of_group(struct volume_change *c, const struct machine_group *group)
+{
+	return reason_refuse(
+		c->reason, -EBUSY,
+		"volume %s is one of group %s's, whose machines all have it: sanbootctl group set %s volumes=... "
+		"names others, or none",
+		c->volume.name, group->name, group->name);
+}
+
 static int detach_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
 	int err = attachment_remove(tx, c->machine.id, c->volume.id);
 
+	if (err == -EBUSY)
+		return reason_refuse(c->reason, err, "the group of %s gives it volume %s by now", c->machine.name,
+				     c->volume.name);
 	if (err == -ENOENT)
 		return reason_refuse(c->reason, err, "%s does not have volume %s any more", c->machine.name,
 				     c->volume.name);
@@ -273,6 +285,8 @@ static int detach_check(struct volume_change *c, bool force)
 				     c->holders, c->volume.name);
 	if (!c->attached)
 		return reason_refuse(c->reason, -ENOENT, "no machine has volume %s", c->volume.name);
+	if (c->of_group.id)
+		return refuse_of_group(c, &c->of_group);
 	if (left_ms && !force)
 		return reason_refuse(c->reason, -EBUSY,
 				     "%s ran when the server was stopped, and may come back and go on with volume %s: "
@@ -376,8 +390,12 @@ static int remove_run(struct inventory_tx *tx, void *arg)
 {
 	struct volume_change *c = arg;
 	struct holders holders = { 0 };
+	struct machine_group group;
+	int64_t group_id;
 	int err = volume_by_id(tx, c->volume.id, &c->volume); /* the one that is claimed, however it is called now */
 
+	if (!err && !group_volume_find(tx, c->volume.id, 0, &group_id) && !group_by_id(tx, group_id, &group))
+		return refuse_of_group(c, &group);
 	if (!err)
 		err = change_find_holders(c, tx, &holders);
 	if (!err && holders.count)

@@ -3,6 +3,7 @@
 #include "whoami.h"
 
 #include "files.h"
+#include "inventory/effective.h"
 #include "iso.h"
 #include "store/store.h"
 
@@ -20,9 +21,7 @@ struct facts {
 	int64_t machine_id;
 	uint64_t number;
 	struct machine machine;
-	struct machine_group group;
 	struct image_version version;
-	char templates[NAME_MAX_TEXT];
 	char mac[PARSE_MAC_TEXT], address[PARSE_ENDPOINT_TEXT]; /* of this boot, else its own */
 };
 
@@ -56,10 +55,6 @@ static int read_facts(struct inventory_tx *tx, void *arg)
 	struct facts *f = arg;
 	int err = machine_by_id(tx, f->machine_id, &f->machine);
 
-	if (!err)
-		err = who_am_i_templates(tx, &f->machine, f->templates);
-	if (!err && f->machine.group_id)
-		err = group_by_id(tx, f->machine.group_id, &f->group);
 	if (!err)
 		err = version_by_id(tx, f->machine.system.version_id, &f->version);
 	return err ? err : read_boot(tx, f);
@@ -111,7 +106,7 @@ static void make_values(const struct boot *boot, const struct facts *f, struct v
 	set_value(v, FILL_SERIAL, f->machine.serial);
 	set_value(v, FILL_PRODUCT, f->machine.product);
 	set_value(v, FILL_IP, f->address);
-	set_value(v, FILL_GROUP, f->group.name);
+	set_value(v, FILL_GROUP, f->machine.group.name);
 	set_value(v, FILL_IMAGE, f->version.image);
 	snprintf(text, sizeof(text), "%u", f->version.number);
 	set_value(v, FILL_VERSION, text);
@@ -184,7 +179,7 @@ static int make(struct boot *boot, const struct facts *facts, const struct volum
 	struct values values;
 	char stamp[STAMP_TEXT], *iso = NULL;
 	size_t len;
-	int err = whoami_files_load(boot->templates_folder, facts->templates, &files, &problem);
+	int err = whoami_files_load(boot->templates_folder, effective_templates(&facts->machine), &files, &problem);
 
 	if (!err) {
 		make_values(boot, facts, &values);
@@ -212,7 +207,7 @@ int whoami_prepare(struct boot *boot, int64_t machine_id, uint64_t number, const
 	err = inventory_read_call(boot->inventory, read_facts, &facts);
 	if (err)
 		return reason_refuse(reason, err, "the inventory cannot be read: %s", strerror(-err));
-	if (!facts.templates[0])
+	if (!effective_templates(&facts.machine)[0])
 		return reason_refuse(reason, -ENOENT, "%s has no templates any more", facts.machine.name);
 	return make(boot, &facts, volume, cdrom, reason);
 }

@@ -204,7 +204,7 @@ static void test_timeline_of_one_that_waits(void **state)
 	world_policy(w, "enrol", "approve");
 	boot_seen_fetch(w->boot, "127.0.0.1", "boot.ipxe");
 	world_expect(w, MAC1, "", "", "wait", NULL);
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC1, "", "", "sanboot", NULL);
 	expect_stages(w, world_machine(w, MAC1).id, 1, "boot-file waited script");
 }

@@ -123,7 +123,7 @@ static void test_swap(void **state)
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "waits for approval");
 	world_expect(w, MAC3, "", "", "wait", "waits for approval");
 	/* To a MAC that a machine has: never. */
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, "ctl", NULL, &reason), 0);
 	assert_int_equal(boot_swap(w->boot, "pc-001", MAC1, "ctl", &reason), -EEXIST);
 	assert_non_null(strstr(reason.text, "belongs to machine pc-002"));
 	assert_int_equal(world_machine(w, MAC1).id == machine.id, 0);
@@ -182,7 +182,8 @@ static void test_set(void **state)
 	char note[NOTE_TEXT + 1];
 
 	start(w, MAC1);
-	assert_int_equal(boot_approve(w->boot, MAC2, "x", NULL, "ctl", NULL, &reason), -ENOENT);
+	assert_int_equal(boot_approve(w->boot, MAC2, &(struct boot_approval){ .name = "x" }, "ctl", NULL, &reason),
+			 -ENOENT);
 	world_expect(w, MAC2, UUID2, "vm2", "sanboot", NULL);
 	memset(note, 'n', sizeof(note) - 1);
 	note[sizeof(note) - 1] = '\0';

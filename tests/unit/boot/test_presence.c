@@ -93,9 +93,9 @@ static void test_notes(void **state)
 	presence_set_begins_closed(&table, 7, true);
 	assert_true(presence_begins_closed(&table, 7));
 	presence_set_begins_closed(&table, 7, false);
-	presence_open_who_am_i(&table, 7, true);
+	presence_set_reopens(&table, 7, true);
 	assert_true(presence_begins_closed(&table, 7));
-	presence_open_who_am_i(&table, 7, false);
+	presence_set_reopens(&table, 7, false);
 	assert_false(presence_begins_closed(&table, 7));
 	assert_false(presence_take_begun(&table, 7, 0));
 	presence_note_begun(&table, 7, 3);

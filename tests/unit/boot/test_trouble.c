@@ -88,12 +88,12 @@ static void test_approval_without_commit(void **state)
 	world_policy(w, "enrol", "approve");
 	world_expect(w, MAC1, "", "", "wait", NULL);
 	break_commit(w->store, "enrolled");
-	assert_true(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason) < 0);
+	assert_true(boot_approve(w->boot, MAC1, NULL, "ctl", NULL, &reason) < 0);
 	assert_true(reason.text[0]);
 	assert_int_equal(world_children(w), 0);
 	mend_commit(w->store);
 	world_expect(w, MAC1, "", "", "wait", NULL);
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, "ctl", NULL, &reason), 0);
 }
 
 static void test_reset_without_commit(void **state)
@@ -214,7 +214,7 @@ static void test_swap_without_uuids(void **state)
 
 	world_expect(w, MAC1, "", "vm1", "sanboot", NULL);
 	world_expect(w, MAC2, "", "vm1", "wait", "the UUID or serial number of machine pc-001");
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC2, "", "vm1", "sanboot", "machine pc-001");
 	world_expect(w, MAC1, "", "vm1", "wait", NULL);
 	assert_int_equal(world_machine_count(w), 1);

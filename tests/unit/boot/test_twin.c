@@ -125,12 +125,12 @@ static void test_no_evidence(void **state)
 	assert_int_equal(world_events(w, "hardware-shared"), 0);
 	/* It is switched on meanwhile: the approval that its screen proposes would join two machines. */
 	set_running(w, true);
-	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, NULL, "ctl", NULL, &reason), -EBUSY);
+	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, "ctl", NULL, &reason), -EBUSY);
 	assert_non_null(strstr(reason.text, "pc-001 runs just now"));
 	assert_non_null(strstr(reason.text, "sanbootctl machine approve " MAC(2) " --name NAME"));
 	assert_int_equal(world_machine_count(w), 1);
 	set_running(w, false);
-	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, "ctl", NULL, &reason), 0);
 	assert_int_equal(world_machine(w, MAC(2)).id, machine.id);
 }
 
@@ -144,7 +144,9 @@ static void test_waits_then_runs(void **state)
 	world_expect(w, MAC(2), UUID1, "", "wait", NULL);
 	world_expect(w, MAC(3), UUID1, "", "wait", NULL);
 	set_running(w, true);
-	assert_int_equal(boot_approve(w->boot, MAC(3), "other", NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC(3), &(struct boot_approval){ .name = "other" }, "ctl", NULL,
+				      &reason),
+			 0);
 	world_expect(w, MAC(2), UUID1, "", "sanboot", "machine pc-002");
 	assert_int_equal(world_waiting(w, MAC(2), NULL), 0);
 	set_running(w, false);
@@ -207,7 +209,7 @@ static void test_other_card(void **state)
 	assert_string_equal(row.cards, MAC(1));
 	assert_int_equal(world_machine_count(w), 1);
 	machine = world_machine(w, MAC(1));
-	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC(2), NULL, "ctl", NULL, &reason), 0);
 	assert_int_equal(world_machine(w, MAC(2)).id, machine.id);
 	assert_int_equal(world_machine(w, MAC(1)).id, machine.id);
 	ask_cards(w, MAC(2), "", "525400aa0002,525400aa0001", "sanboot", "machine pc-001");
@@ -222,7 +224,9 @@ static void test_told_card(void **state)
 	ask_cards(w, MAC(1), "", "525400aa0001,525400aa0002", "sanboot", NULL);
 	assert_string_equal(world_machine(w, MAC(1)).cards, MAC(2));
 	ask_cards(w, MAC(2), "", "525400aa0002", "wait", "network card " MAC(2) " beside it is one of machine pc-001");
-	assert_int_equal(boot_approve(w->boot, MAC(2), "other", NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC(2), &(struct boot_approval){ .name = "other" }, "ctl", NULL,
+				      &reason),
+			 0);
 	assert_int_equal(world_machine_count(w), 2);
 }
 
@@ -268,9 +272,13 @@ static void share(struct world *w)
 	world_expect(w, MAC(1), UUID1, "", "sanboot", "machine pc-001");
 	world_expect(w, MAC(1), UUID2, "", "wait", "machine approve 1 --dock");
 	/* Not without saying so. */
-	assert_int_equal(boot_approve(w->boot, MAC(1), "second", NULL, "ctl", NULL, &reason), -EINVAL);
+	assert_int_equal(boot_approve(w->boot, MAC(1), &(struct boot_approval){ .name = "second" }, "ctl", NULL,
+				      &reason),
+			 -EINVAL);
 	assert_non_null(strstr(reason.text, "--dock"));
-	assert_int_equal(boot_approve_shared(w->boot, "1", "second", NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, "1", &(struct boot_approval){ .name = "second", .shared = true }, "ctl",
+				      NULL, &reason),
+			 0);
 	assert_int_equal(world_waiting(w, MAC(1), NULL), 0);
 	assert_int_equal(world_events(w, "mac-shared"), 1);
 }
@@ -299,7 +307,7 @@ static void test_dock(void **state)
 	assert_int_equal(boot_mac(w->boot, "second", false, MAC(1), "ctl", &reason), 0);
 	world_expect(w, MAC(1), UUID1, "", "sanboot", "machine pc-001");
 	world_expect(w, MAC(1), UUID2, "", "wait", "the UUID or serial number of machine second");
-	assert_int_equal(boot_approve(w->boot, MAC(1), NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC(1), NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC(1), UUID2, "", "sanboot", "machine second");
 }
 
@@ -322,7 +330,8 @@ static void test_share(void **state)
 	/* Another reason to wait is no dock. */
 	world_policy(w, "enrol", "approve");
 	world_expect(w, MAC(3), UUID3, "", "wait", "waits for approval");
-	assert_int_equal(boot_approve_shared(w->boot, MAC(3), NULL, NULL, "ctl", NULL, &reason), -EINVAL);
+	assert_int_equal(boot_approve(w->boot, MAC(3), &(struct boot_approval){ .shared = true }, "ctl", NULL, &reason),
+			 -EINVAL);
 }
 
 struct taking {

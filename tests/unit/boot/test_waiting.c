@@ -62,19 +62,24 @@ static void test_approve(void **state)
 	world_expect(w, MAC2, UUID2, "vm2", "wait", "number 2 ");
 	assert_int_equal(world_events(w, "waiting"), 2);
 	snprintf(number, sizeof(number), "%lld", (long long)row.number);
-	assert_int_equal(boot_approve(w->boot, number, "alice", NULL, "ctl", &machine, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, number, &(struct boot_approval){ .name = "alice" }, "ctl", &machine,
+				      &reason),
+			 0);
 	assert_string_equal(machine.name, "alice");
 	assert_int_equal(world_waiting(w, MAC1, &row), 1);
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine alice boots debian@1");
 	world_expect(w, MAC2, UUID2, "vm2", "wait", "number 2 ");
 	/* By MAC; a name that is taken; once more. */
-	assert_int_equal(boot_approve(w->boot, MAC2, "ALICE", NULL, "ctl", NULL, &reason), -EEXIST);
+	assert_int_equal(boot_approve(w->boot, MAC2, &(struct boot_approval){ .name = "ALICE" }, "ctl", NULL, &reason),
+			 -EEXIST);
 	assert_non_null(strstr(reason.text, "ALICE"));
 	assert_int_equal(world_children(w), 1);
-	assert_int_equal(boot_approve(w->boot, "52-54-00-AA-00-02", NULL, "debian@1", "ctl", NULL, &reason), 0);
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, &reason), -EEXIST);
-	assert_int_equal(boot_approve(w->boot, "77", NULL, NULL, "ctl", NULL, &reason), -ENOENT);
-	assert_int_equal(boot_approve(w->boot, "who?", NULL, NULL, "ctl", NULL, &reason), -EINVAL);
+	assert_int_equal(boot_approve(w->boot, "52-54-00-AA-00-02", &(struct boot_approval){ .image = "debian@1" },
+				      "ctl", NULL, &reason),
+			 0);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, "ctl", NULL, &reason), -EEXIST);
+	assert_int_equal(boot_approve(w->boot, "77", NULL, "ctl", NULL, &reason), -ENOENT);
+	assert_int_equal(boot_approve(w->boot, "who?", NULL, "ctl", NULL, &reason), -EINVAL);
 	assert_int_equal(world_children(w), 2);
 	snprintf(text, sizeof(text), "%s", world_machine(w, MAC2).name);
 	assert_string_equal(text, "pc-001");
@@ -95,7 +100,7 @@ static void test_deny(void **state)
 	world_expect(w, MAC2, UUID2, "vm2", "denied", NULL);
 	assert_int_equal(world_machine_count(w), 0);
 	/* The person changes his mind. */
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC2, UUID2, "vm2", "sanboot", NULL);
 	assert_int_equal(boot_deny(w->boot, MAC2, "ctl", &reason), -EEXIST);
 	assert_int_equal(boot_deny(w->boot, "x", "ctl", &reason), -EINVAL);
@@ -142,8 +147,9 @@ static void test_conflict(void **state)
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", NULL);
 	world_expect(w, MAC1, UUID2, "vm2", "denied", NULL);
 	/* A new board after all. */
-	assert_int_equal(boot_approve(w->boot, MAC1, "other", NULL, "ctl", NULL, &reason), -EINVAL);
-	assert_int_equal(boot_approve(w->boot, MAC1, NULL, NULL, "ctl", NULL, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, &(struct boot_approval){ .name = "other" }, "ctl", NULL, &reason),
+			 -EINVAL);
+	assert_int_equal(boot_approve(w->boot, MAC1, NULL, "ctl", NULL, &reason), 0);
 	world_expect(w, MAC1, UUID2, "vm2", "sanboot", "machine pc-001");
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "conflict");
 	assert_int_equal(world_machine_count(w), 1);
@@ -162,19 +168,21 @@ static void test_swap_offer(void **state)
 	/* Another MAC with this UUID: never booted by itself. */
 	world_expect(w, MAC2, UUID1, "vm1", "wait", "the UUID or serial number of machine pc-001");
 	assert_int_equal(world_machine_count(w), 1);
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", &machine, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, "ctl", &machine, &reason), 0);
 	assert_string_equal(machine.name, "pc-001");
 	world_expect(w, MAC2, UUID1, "vm1", "sanboot", "machine pc-001");
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine pc-001");
 	/* The same serial on another board: replaces the hardware. */
 	world_expect(w, "52:54:00:aa:00:03", UUID2, "vm1", "wait", "the UUID or serial number of machine pc-001");
-	assert_int_equal(boot_approve(w->boot, "52:54:00:aa:00:03", NULL, NULL, "ctl", &machine, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, "52:54:00:aa:00:03", NULL, "ctl", &machine, &reason), 0);
 	world_expect(w, "52:54:00:aa:00:03", UUID2, "vm1", "sanboot", "machine pc-001");
 	assert_string_equal(world_machine(w, "pc-001").system.object, child);
 	/* The old hardware comes back: by its serial it is pc-001 again, or so it says. */
 	world_expect(w, MAC1, UUID1, "vm1", "wait", "the UUID or serial number");
 	/* "It is another machine": with a name. */
-	assert_int_equal(boot_approve(w->boot, MAC1, "twin", NULL, "ctl", &machine, &reason), 0);
+	assert_int_equal(boot_approve(w->boot, MAC1, &(struct boot_approval){ .name = "twin" }, "ctl", &machine,
+				      &reason),
+			 0);
 	assert_string_equal(machine.name, "twin");
 	world_expect(w, MAC1, UUID1, "vm1", "sanboot", "machine twin");
 	assert_int_equal(world_machine_count(w), 2);
@@ -193,7 +201,7 @@ static void test_limits(void **state)
 	world_expect(w, MAC2, UUID2, "vm2", "wait", "as many machines as it may have");
 	assert_int_equal(world_waiting(w, MAC2, &row), 1);
 	assert_int_equal(row.reason, WAIT_FULL);
-	assert_int_equal(boot_approve(w->boot, MAC2, NULL, NULL, "ctl", NULL, &reason), -ENOSPC);
+	assert_int_equal(boot_approve(w->boot, MAC2, NULL, "ctl", NULL, &reason), -ENOSPC);
 	assert_non_null(strstr(reason.text, "max-machines"));
 	/* The list is bounded: who finds no place waits without a number. */
 	world_policy(w, "max-waiting", "1");

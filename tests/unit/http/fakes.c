@@ -124,27 +124,18 @@ int fake_finish(struct reason *reason)
 	return err;
 }
 
-int boot_approve(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
+int boot_approve(struct boot *boot, const char *which, const struct boot_approval *how, const char *actor,
 		 struct machine *machine, struct reason *reason)
 {
 	(void)boot;
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve %s name=%s image=%s by %s", which,
-		 name ? name : "-", image ? image : "-", actor);
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve%s %s name=%s image=%s group=%s by %s",
+		 how->shared ? "-shared" : "", which, how->name ? how->name : "-", how->image ? how->image : "-",
+		 how->group ? how->group : "-", actor);
 	memset(machine, 0, sizeof(*machine));
-	snprintf(machine->name, sizeof(machine->name), "%s", name ? name : "pc-001");
+	snprintf(machine->name, sizeof(machine->name), "%s", how->name ? how->name : "pc-001");
 	if (fake_boot.fail_at && strcmp(which, fake_boot.fail_at))
 		return 0;
 	return fake_finish(reason);
-}
-
-int boot_approve_shared(struct boot *boot, const char *which, const char *name, const char *image, const char *actor,
-			struct machine *machine, struct reason *reason)
-{
-	int err = boot_approve(boot, which, name, image, actor, machine, reason);
-
-	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "approve-shared %s name=%s by %s", which,
-		 name ? name : "-", actor);
-	return err;
 }
 
 int boot_share_mac(struct boot *boot, const char *machine, const char *mac, bool shared, const char *actor,

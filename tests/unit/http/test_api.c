@@ -254,9 +254,11 @@ static void test_actions(void **state)
 		const char *method, *path, *body, *call;
 	} cases[] = {
 		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"name\": \"office\", \"image\": \"debian\"}",
-		  "approve 3 name=office image=debian by ctl" },
+		  "approve 3 name=office image=debian group=- by ctl" },
 		{ "POST", "/api/v1/machines/approve", "{\"macs\": [\"52:54:00:00:02:01\"]}",
-		  "approve 52:54:00:00:02:01 name=- image=- by ctl" },
+		  "approve 52:54:00:00:02:01 name=- image=- group=- by ctl" },
+		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"group\": \"lab\"}",
+		  "approve 3 name=- image=- group=lab by ctl" },
 		{ "POST", "/api/v1/machines/deny", "{\"mac\": \"525400000201\"}", "deny 52:54:00:00:02:01 by ctl" },
 		{ "DELETE", "/api/v1/waiting/52:54:00:00:02:01", "", "forget 52:54:00:00:02:01 by ctl" },
 		{ "POST", "/api/v1/machines/pc-001/release", "", "release pc-001 by ctl" },
@@ -272,7 +274,7 @@ static void test_actions(void **state)
 		{ "PATCH", "/api/v1/machines/pc-001/macs/52:54:00:00:00:99", "{\"shared\": false}",
 		  "mac pc-001 unshare 52:54:00:00:00:99 by ctl" },
 		{ "POST", "/api/v1/machines/approve", "{\"numbers\": [3], \"shared\": true}",
-		  "approve-shared 3 name=- by ctl" },
+		  "approve-shared 3 name=- image=- group=- by ctl" },
 		{ "PATCH", "/api/v1/machines/pc-001", "{\"note\": \"hello\"}", "set pc-001 note=hello by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "", "remove pc-002 by ctl" },
 		{ "DELETE", "/api/v1/machines/pc-002", "{\"for_good\": true}", "remove pc-002 for good by ctl" },
@@ -304,7 +306,10 @@ static void test_actions(void **state)
 
 static int make_group(struct inventory_tx *tx, void *arg)
 {
-	struct machine_group lab = { .name = "lab", .priority = 5, .boot = "menu" };
+	struct machine_group lab = {
+		.name = "lab", .priority = 5, .boot = "menu", .mode = "ephemeral", .quota = "20G", .image = "debian"
+	};
+	struct volume tools = { .kind = VOLUME_SHARED, .name = "tools", .backend = "files" };
 	struct machine machine;
 	int err = group_insert(tx, &lab);
 
@@ -312,8 +317,26 @@ static int make_group(struct inventory_tx *tx, void *arg)
 	if (!err)
 		err = machine_by_name(tx, "pc-001", &machine);
 	machine.group_id = lab.id;
+	machine.mode = MODE_GROUP;
 	snprintf(machine.boot_once, sizeof(machine.boot_once), "rescue");
+	snprintf(machine.restore_points, sizeof(machine.restore_points), "2");
+	tools.version_id = machine.system.version_id;
+	if (!err)
+		err = volume_insert(tx, &tools);
+	if (!err)
+		err = group_volume_set(tx, lab.id, &tools.id, 1);
 	return err ? err : machine_update(tx, &machine);
+}
+
+/* What holds and who says so: "ephemeral group lab". */
+static void expect_effective(const json_t *machine, const char *key, const char *text)
+{
+	const json_t *one = json_object_get(json_object_get(machine, "effective"), key);
+	char said[128];
+
+	snprintf(said, sizeof(said), "%s %s %s", text_of(one, "value"), text_of(one, "from"),
+		 json_object_get(one, "group") ? text_of(one, "group") : "-");
+	assert_string_equal(said, text);
 }
 
 static void test_groups(void **state)
@@ -327,6 +350,9 @@ static void test_groups(void **state)
 	assert_string_equal(json_string_value(json_object_get(group, "name")), "lab");
 	assert_int_equal(json_integer_value(json_object_get(group, "priority")), 5);
 	assert_int_equal(json_integer_value(json_object_get(group, "machines")), 1);
+	assert_string_equal(text_of(group, "quota"), "20G");
+	assert_true(json_is_null(json_object_get(group, "name_pattern")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(group, "volumes"), 0)), "tools");
 	json_decref(answer);
 	answer = api_get(f, "/api/v1/machines/pc-001");
 	assert_string_equal(json_string_value(json_object_get(answer, "group")), "lab");
@@ -334,10 +360,21 @@ static void test_groups(void **state)
 	assert_string_equal(json_string_value(json_object_get(answer, "boot_once")), "rescue");
 	assert_true(json_is_null(json_object_get(answer, "boot_own")));
 	assert_true(json_is_false(json_object_get(answer, "multipath")));
+	assert_string_equal(text_of(answer, "mode"), "ephemeral");
+	assert_true(json_is_null(json_object_get(answer, "mode_own")));
+	expect_effective(answer, "mode", "ephemeral group lab");
+	expect_effective(answer, "quota", "20G group lab");
+	expect_effective(answer, "restore-points", "2 machine -");
+	expect_effective(answer, "templates", "none default -");
+	expect_effective(answer, "image", "debian machine -");
+	assert_true(json_is_false(json_object_get(json_array_get(json_object_get(answer, "luns"), 0), "by_group")));
+	assert_true(json_is_true(json_object_get(json_array_get(json_object_get(answer, "luns"), 1), "by_group")));
 	json_decref(answer);
 	answer = api_get(f, "/api/v1/machines/pc-002");
 	assert_true(json_is_null(json_object_get(answer, "group")));
 	assert_string_equal(json_string_value(json_object_get(answer, "boot")), "disk");
+	assert_string_equal(text_of(answer, "mode"), "persistent");
+	assert_string_equal(text_of(answer, "mode_own"), "persistent");
 	json_decref(answer);
 	assert_int_equal(api_change(f, "PATCH", "/api/v1/groups/lab", "{\"priority\": 7}"), 200);
 	assert_string_equal(fake_boot.last_call, "group-set lab priority=7 by ctl");

@@ -238,6 +238,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "rollout-drop", "101" },  { "rollout-wait", "90" },
 		{ "rollout-wait", "m" },    { "rollout-wait", "0m" },
 		{ "rollout-wait", "" },	    { "rollout-wait", "12345678m" },
+		{ "mode", "group" },	    { "group", "a b" },
 	};
 	char all[1024] = "", value[16] = "";
 	struct reason reason = { "" };
@@ -247,7 +248,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(policy_each(tx, collect, all), 0);
 	assert_string_equal(
 		all,
-		"enrol=auto\nname-pattern=pc-{n:03}\nauth=chap\nmode=persistent\nmax-machines="
+		"enrol=auto\nname-pattern=pc-{n:03}\ngroup=none\nauth=chap\nmode=persistent\nmax-machines="
 		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\ntrash=7d\nrestore-points=0\n"
 		"rollout-brake=stop\nrollout-min-boots=4\nrollout-drop=25\nrollout-wait=1h\n");
 	assert_int_equal(policy_get(tx, &p), 0);
@@ -268,7 +269,7 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(policy_set(tx, "reserve", "20G", &reason), 0);
 	assert_int_equal(policy_set(tx, "max-machines", "1", &reason), 0);
 	assert_int_equal(p.max_booting, 512);
-	assert_int_equal(p.quota_bytes, 0);
+	assert_string_equal(p.quota, "none");
 	assert_int_equal(policy_set(tx, "quota", "20M", &reason), 0);
 	assert_int_equal(policy_set(tx, "max-booting", "0", &reason), 0);
 	assert_int_equal(p.rollout_wait_s, 3600);
@@ -278,10 +279,10 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_APPROVE);
 	assert_int_equal(p.auth, AUTH_NONE);
-	assert_int_equal(p.mode, MODE_EPHEMERAL);
+	assert_string_equal(p.mode, "ephemeral");
 	assert_int_equal(p.reserve_bytes, 20ull << 30);
 	assert_int_equal(p.reserve_percent, 0);
-	assert_int_equal(p.quota_bytes, 20 << 20);
+	assert_string_equal(p.quota, "20M");
 	assert_int_equal(p.max_booting, 0);
 	assert_int_equal(p.rollout_wait_s, 90 * 60);
 	assert_true(p.rollout_back);
@@ -293,21 +294,6 @@ static int policies(struct inventory_tx *tx, void *arg)
 static void test_policy(void **state)
 {
 	assert_int_equal(in_write(*state, policies, NULL), 0);
-}
-
-static void test_quota(void **state)
-{
-	struct policy policy = { .quota_bytes = 20 << 20 };
-	struct volume volume = { .id = 1 };
-
-	(void)state;
-	assert_int_equal(quota_of(&volume, &policy), 20 << 20);
-	strcpy(volume.quota, "3M");
-	assert_int_equal(quota_of(&volume, &policy), 3 << 20);
-	strcpy(volume.quota, "none");
-	assert_int_equal(quota_of(&volume, &policy), 0);
-	strcpy(volume.quota, "much");
-	assert_int_equal(quota_of(&volume, &policy), 20 << 20);
 }
 
 /* ---- settings and tokens ---- */
@@ -540,7 +526,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waiting, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_images, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
-		cmocka_unit_test(test_quota),
 		cmocka_unit_test_setup_teardown(test_settings, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_tokens_are_bounded, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events, fixture_setup, fixture_teardown),

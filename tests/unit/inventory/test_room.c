@@ -97,7 +97,8 @@ static int look(struct inventory_tx *tx, void *arg)
 	struct policy policy;
 	int err = policy_get(tx, &policy);
 
-	*(uint64_t *)arg = policy.quota_bytes;
+	if (!err)
+		quota_parse(policy.quota, arg);
 	return err;
 }
 

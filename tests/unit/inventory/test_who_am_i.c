@@ -2,6 +2,8 @@
 /* Which machines have a who-am-i volume, whatever changed it: their own templates, their group's, or what else they have. */
 #include "inventory/fixture.h"
 
+#include "inventory/effective.h"
+
 #include "base/util.h"
 #include "inventory/db.h"
 #include "inventory/trash.h"
@@ -63,12 +65,10 @@ static void set(struct inventory_tx *tx, int64_t id, const char *templates, int6
 
 static void is_of(struct inventory_tx *tx, int64_t id, const char *templates)
 {
-	char its[NAME_MAX_TEXT];
 	struct machine m;
 
 	assert_int_equal(machine_by_id(tx, id, &m), 0);
-	assert_int_equal(who_am_i_templates(tx, &m, its), 0);
-	assert_string_equal(its, templates);
+	assert_string_equal(effective_templates(&m), templates);
 	assert_int_equal(find(tx, id).lun, templates[0] ? LUN_HIGHEST : 0);
 }
 
