@@ -153,7 +153,8 @@ static void test_machines(void **state)
 	struct server server = {
 		.answers = { MACHINES, OK("{\"waiting\": []}"),
 			     OK("{\"name\": \"pc-1\", \"image\": \"lab@2\", \"image_name\": \"lab\", \"outdated\": true, "
-				"\"next_image\": \"lab@3\", \"ring\": \"canary\", \"ring_own\": null, \"templates\": \"none\"}") }
+				"\"next_image\": \"lab@3\", \"effective\": {\"ring\": {\"value\": \"canary\", \"from\": "
+				"\"group\", \"group\": \"lab\"}}}") }
 	};
 	char *said;
 	int code;
@@ -167,7 +168,7 @@ static void test_machines(void **state)
 	free(said);
 	said = server_said(&server, "machine show pc-1", &code);
 	holds(said, "it gets lab@3 at its next boot");
-	holds(said, "canary, of its group");
+	holds(said, "canary (group lab)");
 	free(said);
 	server_stop(&server);
 }

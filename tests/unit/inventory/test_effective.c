@@ -20,6 +20,7 @@ static const struct row {
 	{ EFFECTIVE_NAME_PATTERN, NULL, "lab-{n:02}", "room-{n}", "pc-{n:03}" },
 	{ EFFECTIVE_QUOTA, "1G", "2G", "3G", "none" },
 	{ EFFECTIVE_RESTORE_POINTS, "1", "2", "3", "0" },
+	{ EFFECTIVE_RING, "canary", "early", NULL, "none" },
 	{ EFFECTIVE_TEMPLATES, "windows", "cloud-init", NULL, "none" },
 };
 
