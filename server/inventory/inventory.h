@@ -306,7 +306,10 @@ int machine_boot_end_all(struct inventory_tx *tx, int64_t machine_id);
 /* Sets version_id of the pending boot with this number (0: none). -ESTALE: it is not pending. */
 int machine_boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
 int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
+/* Its machine was seen just now, too. */
 int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
+/* At the start: machines that are marked running have been seen, as late as nobody knows; so just now. */
+int machine_boot_saw_running(struct inventory_tx *tx);
 /* Machines whose current boot is marked running. each returns 0 to go on. */
 int machine_boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
 int machine_boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
@@ -475,6 +478,14 @@ struct policy {
 	uint64_t quota_bytes;		  /* most that a child may take; 0: no bound */
 	unsigned restore_points;	  /* how many a persistent machine keeps; 0: none are taken */
 	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
+	unsigned keep_snapshots_s;	  /* how long snapshots that people took stay; 0: for ever */
+	unsigned keep_points_s;		  /* the same of those that the server took; 0: for ever */
+	unsigned keep_idle_s;		  /* machines not seen for so long go to the trash; 0: never */
+	unsigned keep_versions;		  /* how many of an image stay that new machines do not get; 0: all */
+	unsigned keep_ephemeral;	  /* how many last disks of an ephemeral machine stay, */
+	unsigned keep_ephemeral_s;	  /* and how long; 0: no bound */
+	uint64_t low_space_bytes;	  /* with less room than that some of them go early; */
+	unsigned low_space_percent;	  /* where low_space_bytes is 0; 0: never */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 };

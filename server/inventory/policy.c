@@ -4,6 +4,7 @@
  * stored, as text.
  */
 #include "inventory/db.h"
+#include "inventory/retention.h"
 #include "inventory/trash.h"
 
 #include "base/log.h"
@@ -21,6 +22,7 @@ enum {
 	RESERVE_PERCENT_MAX = 90,
 	QUOTA_MIN = 1 << 20,
 	MENU_TIMEOUT_MAX = 3600,
+	KEEP_VERSIONS_MAX = 1000,
 };
 
 static bool set_enrol(struct policy *p, const char *value)
@@ -169,6 +171,37 @@ static bool set_trash(struct policy *p, const char *value)
 	return trash_time_parse(value, &p->trash_s);
 }
 
+static bool set_keep_snapshots(struct policy *p, const char *value)
+{
+	return retention_time_parse(value, &p->keep_snapshots_s);
+}
+
+static bool set_keep_points(struct policy *p, const char *value)
+{
+	return retention_time_parse(value, &p->keep_points_s);
+}
+
+static bool set_keep_idle(struct policy *p, const char *value)
+{
+	return retention_time_parse(value, &p->keep_idle_s);
+}
+
+static bool set_keep_versions(struct policy *p, const char *value)
+{
+	p->keep_versions = 0;
+	return !strcmp(value, "forever") || set_number(&p->keep_versions, value, 1, KEEP_VERSIONS_MAX);
+}
+
+static bool set_keep_ephemeral(struct policy *p, const char *value)
+{
+	return retention_ephemeral_parse(value, p);
+}
+
+static bool set_low_space(struct policy *p, const char *value)
+{
+	return retention_low_space_parse(value, p);
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value);
@@ -188,6 +221,22 @@ static const struct policy_key {
 	{ "trash", "7d", "how long a removed machine's disk is kept, such as 7d or 12h, or none", set_trash },
 	{ "restore-points", "0", "how many states before a boot each machine keeps, 0 to 5; 0: none",
 	  set_restore_points },
+	{ "keep-restore-points", "forever",
+	  "how long snapshots stay that the server took before a boot or a restore, such as 30d or 12h, or forever",
+	  set_keep_points },
+	{ "keep-snapshots", "forever", "how long snapshots stay that people took, such as 90d, or forever",
+	  set_keep_snapshots },
+	{ "keep-ephemeral", "none",
+	  "how many last disks of each ephemeral machine stay (1 to 16), or for how long (12h, 2d), or none",
+	  set_keep_ephemeral },
+	{ "keep-versions", "forever",
+	  "how many versions of an image stay that new machines do not get any more, 1 to 1000, or forever",
+	  set_keep_versions },
+	{ "keep-idle", "forever",
+	  "after how long a machine that nobody has seen goes to the trash, such as 180d, or forever", set_keep_idle },
+	{ "low-space", "none",
+	  "below how much free space the trash, ephemeral disks and restore points go early: 1% to 90%, a size, or none",
+	  set_low_space },
 };
 
 static const struct policy_key *key_find(const char *name)
@@ -224,6 +273,32 @@ int policy_get(struct inventory_tx *tx, struct policy *policy)
 	return err;
 }
 
+static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])
+{
+	struct query q;
+	int err;
+
+	snprintf(value, VALUE_MAX_TEXT, "%s", key->initial);
+	query_begin(&q, tx, "SELECT value FROM policy WHERE name = ?");
+	query_bind_text(&q, key->name, NAME_MAX_TEXT);
+	if (query_row(&q))
+		query_text(&q, value, VALUE_MAX_TEXT);
+	err = query_end(&q);
+	return err;
+}
+
+/* Whoever deletes by these rules waits a while after that. */
+static int policy_note_change(struct inventory_tx *tx, const struct policy_key *key, const char *value)
+{
+	char before[VALUE_MAX_TEXT];
+	int err;
+
+	if (!retention_is_rule(key->name))
+		return 0;
+	err = policy_read(tx, key, before);
+	return err || !strcmp(before, value) ? err : retention_rules_changed(tx);
+}
+
 int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, struct reason *reason)
 {
 	const struct policy_key *key = key_find(key_name);
@@ -239,6 +314,9 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	}
 	if (strlen(value) >= VALUE_MAX_TEXT || !key->set(&scratch, value))
 		return reason_refuse(reason, -EINVAL, "%s must be %s", key->name, key->expected);
+	err = policy_note_change(tx, key, value);
+	if (err)
+		return reason_refuse(reason, err, "%s could not be stored: %s", key->name, strerror(-err));
 	query_begin(&q, tx,
 		    "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
 		    "excluded.value");
@@ -246,20 +324,6 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	query_bind_text(&q, value, VALUE_MAX_TEXT);
 	err = query_run(&q);
 	return err ? reason_refuse(reason, err, "%s could not be stored: %s", key->name, strerror(-err)) : 0;
-}
-
-static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])
-{
-	struct query q;
-	int err;
-
-	snprintf(value, VALUE_MAX_TEXT, "%s", key->initial);
-	query_begin(&q, tx, "SELECT value FROM policy WHERE name = ?");
-	query_bind_text(&q, key->name, NAME_MAX_TEXT);
-	if (query_row(&q))
-		query_text(&q, value, VALUE_MAX_TEXT);
-	err = query_end(&q);
-	return err;
 }
 
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg)

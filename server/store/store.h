@@ -139,6 +139,14 @@ unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT]);
  */
 int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
+/* The same, where check says 0 inside the job that deletes its row: what else it says is returned. why: for the event. */
+struct store_removal {
+	int64_t version_id;
+	const char *actor, *why;
+	int (*check)(struct inventory_tx *tx, void *arg, const struct image_version *version);
+	void *arg;
+};
+int store_remove_version_if(struct store *store, const struct store_removal *removal, struct reason *reason);
 
 struct doctor_report;
 /*

@@ -10,7 +10,7 @@
 #include "boot/internal.h"
 #include "layers.h"
 #include "promote.h"
-#include "trash.h"
+#include "retention.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -19,7 +19,7 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire, boot_join_layers,
+static void (*const chores_table[])(struct boot *boot) = { boot_retention_chore, boot_join_layers,
 							   boot_identify_versions };
 
 struct chores {
