@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/internal.h"
+#include "boot/login/left_disk.h"
 #include "layers.h"
 #include "promote.h"
 #include "retention.h"
@@ -19,8 +20,8 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { boot_retention_chore, boot_join_layers,
-							   boot_identify_versions };
+static void (*const chores_table[])(struct boot *boot) = { boot_retention_chore, boot_settle_left_disks,
+							   boot_join_layers, boot_identify_versions };
 
 struct chores {
 	struct boot *boot;
