@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What goes by itself, by the rules of the policy (inventory/retention.h): what has been in the trash long enough, old
+ * What goes by itself, by the rules of the policy (inventory/keep.h): what has been in the trash long enough, old
  * snapshots and disks of ephemeral machines, versions that nobody gets any more, machines that nobody has seen. Every ten
  * minutes; never what somebody needs; and not within RETENTION_GRACE_MS of a change of a rule, so that one can be taken
  * back. Blocking, for HTTP's own threads and workers.
@@ -76,5 +76,7 @@ int boot_plan_retention(struct boot *boot, struct retention *plan, struct reason
 int boot_run_retention(struct boot *boot, const char *actor, unsigned limit_ms, struct retention *plan,
 		       struct reason *reason);
 void retention_fini(struct retention *plan);
+/* The chore: does what is due, unless a rule changed a short while ago. */
+void boot_retention_chore(struct boot *boot);
 
 #endif

@@ -10,7 +10,7 @@
 #include "http/stream.h"
 #include "http/text.h"
 #include "http/usage.h"
-#include "inventory/retention.h"
+#include "inventory/keep.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -273,7 +273,7 @@ static bool sets_retention(const json_t *values)
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)values, key, value) {
-		if (retention_is_rule(key))
+		if (keep_is_rule(key))
 			return true;
 	}
 	return false;

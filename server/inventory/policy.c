@@ -4,7 +4,7 @@
  * stored, as text.
  */
 #include "inventory/db.h"
-#include "inventory/retention.h"
+#include "inventory/keep.h"
 #include "inventory/trash.h"
 
 #include "base/log.h"
@@ -173,17 +173,17 @@ static bool set_trash(struct policy *p, const char *value)
 
 static bool set_keep_snapshots(struct policy *p, const char *value)
 {
-	return retention_time_parse(value, &p->keep_snapshots_s);
+	return keep_time_parse(value, &p->keep_snapshots_s);
 }
 
 static bool set_keep_points(struct policy *p, const char *value)
 {
-	return retention_time_parse(value, &p->keep_points_s);
+	return keep_time_parse(value, &p->keep_points_s);
 }
 
 static bool set_keep_idle(struct policy *p, const char *value)
 {
-	return retention_time_parse(value, &p->keep_idle_s);
+	return keep_time_parse(value, &p->keep_idle_s);
 }
 
 static bool set_keep_versions(struct policy *p, const char *value)
@@ -194,12 +194,12 @@ static bool set_keep_versions(struct policy *p, const char *value)
 
 static bool set_keep_ephemeral(struct policy *p, const char *value)
 {
-	return retention_ephemeral_parse(value, p);
+	return keep_ephemeral_parse(value, p);
 }
 
 static bool set_low_space(struct policy *p, const char *value)
 {
-	return retention_low_space_parse(value, p);
+	return keep_low_space_parse(value, p);
 }
 
 static const struct policy_key {
@@ -293,10 +293,10 @@ static int policy_note_change(struct inventory_tx *tx, const struct policy_key *
 	char before[VALUE_MAX_TEXT];
 	int err;
 
-	if (!retention_is_rule(key->name))
+	if (!keep_is_rule(key->name))
 		return 0;
 	err = policy_read(tx, key, before);
-	return err || !strcmp(before, value) ? err : retention_rules_changed(tx);
+	return err || !strcmp(before, value) ? err : keep_rules_changed(tx);
 }
 
 int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, struct reason *reason)

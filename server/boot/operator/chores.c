@@ -9,9 +9,9 @@
 #include "base/util.h"
 #include "boot/internal.h"
 #include "boot/login/left_disk.h"
+#include "boot/retention.h"
 #include "layers.h"
 #include "promote.h"
-#include "retention.h"
 
 #include <errno.h>
 #include <semaphore.h>

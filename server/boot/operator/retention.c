@@ -4,7 +4,7 @@
  * whether the thing is still what was planned for and the rules are still the same; so whoever takes a rule back while this
  * runs keeps the rest. A step that is refused is left for the next run.
  */
-#include "retention.h"
+#include "boot/retention.h"
 
 #include "manage.h"
 #include "retention_facts.h"
@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "inventory/retention.h"
+#include "inventory/keep.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"
 
@@ -33,7 +33,7 @@ struct retention_run {
 static int same_rules(struct inventory_tx *tx, const struct retention_run *run)
 {
 	int64_t changed_ms;
-	int err = retention_rules_changed_at(tx, &changed_ms);
+	int err = keep_rules_changed_at(tx, &changed_ms);
 
 	return err ? err : changed_ms == run->changed_ms ? 0 : -ESTALE;
 }

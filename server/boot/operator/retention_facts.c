@@ -11,7 +11,7 @@
 
 #include "base/util.h"
 #include "boot/internal.h"
-#include "inventory/retention.h"
+#include "inventory/keep.h"
 #include "inventory/snapshot.h"
 #include "inventory/trash.h"
 #include "store/store.h"
@@ -211,7 +211,7 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 
 	f->tx = tx;
 	if (!err)
-		err = retention_rules_changed_at(tx, &f->plan->changed_ms);
+		err = keep_rules_changed_at(tx, &f->plan->changed_ms);
 	if (!err)
 		err = snapshot_each(tx, 0, take_snapshot, f);
 	if (!err)

@@ -6,7 +6,6 @@
 
 #include "base/util.h"
 #include "boot/login/left_disk.h"
-#include "boot/operator/retention.h"
 #include "boot/retention.h"
 #include "inventory/snapshot.h"
 #include "store/store.h"

@@ -4,7 +4,6 @@
 #include "world.h"
 
 #include "base/util.h"
-#include "boot/operator/retention.h"
 #include "boot/retention.h"
 #include "store/store.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/util.h"
 #include "inventory/db.h"
-#include "inventory/retention.h"
+#include "inventory/keep.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -302,10 +302,10 @@ static int rules(struct inventory_tx *tx, void *arg)
 	/* Other keys, and the same again, are no change of a rule. */
 	assert_int_equal(policy_set(tx, "trash", "7d", &reason), 0);
 	assert_int_equal(policy_set(tx, "restore-points", "3", &reason), 0);
-	assert_int_equal(retention_rules_changed_at(tx, &at_ms), 0);
+	assert_int_equal(keep_rules_changed_at(tx, &at_ms), 0);
 	assert_int_equal(at_ms, 0);
 	assert_int_equal(policy_set(tx, "keep-snapshots", "90d", &reason), 0);
-	assert_int_equal(retention_rules_changed_at(tx, &at_ms), 0);
+	assert_int_equal(keep_rules_changed_at(tx, &at_ms), 0);
 	assert_true(at_ms > 0);
 	assert_int_equal(policy_set(tx, "keep-restore-points", "12h", &reason), 0);
 	assert_int_equal(policy_set(tx, "keep-idle", "180d", &reason), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The policy's rules for what goes by itself, as text; and when they last changed: see retention.h. */
-#include "inventory/retention.h"
+/* The policy's rules for what goes by itself, as text; and when they last changed: see keep.h. */
+#include "inventory/keep.h"
 
 #include "inventory/db.h"
 #include "inventory/trash.h"
@@ -16,7 +16,7 @@ enum { LOW_SPACE_PERCENT_MAX = 90 };
 
 static const char changed_setting[] = "retention-changed";
 
-bool retention_time_parse(const char *text, unsigned *seconds)
+bool keep_time_parse(const char *text, unsigned *seconds)
 {
 	if (strcmp(text, "forever"))
 		return strcmp(text, "none") && trash_time_parse(text, seconds);
@@ -24,7 +24,7 @@ bool retention_time_parse(const char *text, unsigned *seconds)
 	return true;
 }
 
-bool retention_ephemeral_parse(const char *text, struct policy *policy)
+bool keep_ephemeral_parse(const char *text, struct policy *policy)
 {
 	uint64_t count = 0;
 	unsigned seconds = 0;
@@ -39,7 +39,7 @@ bool retention_ephemeral_parse(const char *text, struct policy *policy)
 	return true;
 }
 
-bool retention_low_space_parse(const char *text, struct policy *policy)
+bool keep_low_space_parse(const char *text, struct policy *policy)
 {
 	uint64_t bytes = 0;
 	unsigned percent = 0;
@@ -57,12 +57,12 @@ bool retention_low_space_parse(const char *text, struct policy *policy)
 	return true;
 }
 
-bool retention_is_rule(const char *key)
+bool keep_is_rule(const char *key)
 {
 	return !strcmp(key, "trash") || !strncmp(key, "keep-", 5) || !strcmp(key, "low-space");
 }
 
-int retention_rules_changed(struct inventory_tx *tx)
+int keep_rules_changed(struct inventory_tx *tx)
 {
 	char text[24];
 
@@ -70,7 +70,7 @@ int retention_rules_changed(struct inventory_tx *tx)
 	return setting_set(tx, changed_setting, text);
 }
 
-int retention_rules_changed_at(struct inventory_tx *tx, int64_t *at_ms)
+int keep_rules_changed_at(struct inventory_tx *tx, int64_t *at_ms)
 {
 	char text[24];
 	uint64_t number = 0;
