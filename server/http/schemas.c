@@ -241,7 +241,9 @@ static const struct schema session = {
 static const struct schema disk = {
 	.name = "Disk",
 	MEMBERS(M("path", TEXT), M("format", TEXT), M("virtual_bytes", NUMBER), M("allocated_bytes", NUMBER),
-		M("clean", BOOL, .help = "closed: other tools may read it"), M("error", TEXT | OPTIONAL)),
+		M("clean", BOOL, .help = "closed: other tools may read it"),
+		M("depth", NUMBER, .help = "files that lie one over the other, with its own; 8 at most; 0: not known"),
+		M("error", TEXT | OPTIONAL)),
 };
 static const struct schema lease = { .name = "Lease",
 				     MEMBERS(M("address", TEXT), M("expires_ms", NUMBER, .help = "0: never")) };
@@ -382,6 +384,7 @@ static const struct schema version = {
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
+		M("depth", NUMBER, .help = "files that lie one over the other, with its own"),
 		M("machines", NUMBER), M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER),
 		M("source", TEXT | NOTHING), M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),

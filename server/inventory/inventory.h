@@ -404,6 +404,7 @@ struct image_version {
 	unsigned trashed;		 /* machines in the trash that were made from it */
 	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
 	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned depth;			 /* files that lie one over the other, with its own; only read */
 	unsigned versions;		 /* that stand on it */
 };
 

@@ -261,6 +261,7 @@ bool store_is_generated(struct store *store, const struct volume *volume, const 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;
 	uint64_t layers_bytes; /* allocated by the layers that it stands on */
+	unsigned depth;	       /* files that lie one over the other, with its own; 0: not known */
 	bool clean;	       /* closed: other tools may open it */
 	char format[16];       /* how other tools call what it is */
 	char path[4096];       /* where they find it */

@@ -192,6 +192,11 @@ int boot_promote(struct boot *boot, const char *machine, const char *image, cons
 		err = promote_write(&p);
 	if (err == -EMLINK && p.too_deep && p.snapshot.parent_id)
 		err = promote_copy(&p);
+	if (err == -EMLINK && p.too_deep)
+		reason_append(reason,
+			      ": export its disk, which makes one file of them (sanbootctl machine export %s "
+			      "/srv/%s.raw), and import that (sanbootctl image import /srv/%s.raw --name %s)",
+			      p.m.machine.name, image, image, image);
 	if (err)
 		return err;
 	*version = p.version;

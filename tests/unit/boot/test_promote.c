@@ -207,7 +207,10 @@ static void test_too_deep(void **state)
 {
 	struct world *w = *state;
 	char image[16], mac[PARSE_MAC_TEXT], bytes[8] = "";
+	struct volume_info info;
+	struct volume system;
 	int depth = 0, err;
+	int64_t id;
 
 	boot_and_write(w, MAC1, 'A');
 	snprintf(mac, sizeof(mac), "%s", MAC1);
@@ -223,7 +226,20 @@ static void test_too_deep(void **state)
 		boot_and_write(w, mac, (unsigned char)('A' + depth));
 	} while (depth < 8);
 	assert_int_equal(err, -EMLINK);
+	assert_non_null(strstr(reason.text, "versions that were promoted lie below it already"));
+	assert_non_null(strstr(reason.text, "sanbootctl machine export"));
 	assert_int_equal(depth, 3);
+	/* How deep it is, is known. */
+	id = world_machine(w, mac).system.version_id;
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_string_equal(version.parent, "lab1@1");
+	assert_int_equal(version.depth, 4);
+	system = world_machine(w, mac).system;
+	assert_int_equal(store_volume_info(w->store, &system, NULL, &info), 0);
+	assert_true(info.depth >= 5);
+	id = id_of_debian(w);
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_int_equal(version.depth, 1);
 	bytes[depth] = (char)('A' + depth);
 	expect_bytes(w, mac, bytes);
 }
