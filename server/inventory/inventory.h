@@ -456,6 +456,24 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 /* The first one that is planned; -ENOENT: none. */
 int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
+/*
+ * A version that stands on another one becomes one that stands on nothing. First its new file is announced; then, in one job,
+ * that takes the old one's name and it is done; so whoever finds the row finds the old file, or the announced one.
+ */
+struct version_flat {
+	int64_t version_id;
+	char sha256[IDENTITY_TEXT]; /* of the new file */
+	uint64_t inode;
+	int64_t mtime_ns;
+};
+/* The first one above `after` under which so many files lie, itself included, and whose identity is known. -ENOENT. */
+int version_find_deep(struct inventory_tx *tx, unsigned depth, int64_t after, struct image_version *version);
+int version_flat_announce(struct inventory_tx *tx, const struct version_flat *flat);
+/* What is announced: the first one of a version from this one on. -ENOENT. */
+int version_flat_next(struct inventory_tx *tx, int64_t from, struct version_flat *flat);
+int version_flat_forget(struct inventory_tx *tx, int64_t version_id);
+/* With its event. -ENOENT: the version is gone. */
+int version_flat_done(struct inventory_tx *tx, const struct version_flat *flat);
 /* -EBUSY: volumes stand on it. With the last version its image goes. */
 int version_delete(struct inventory_tx *tx, int64_t id);
 int image_set_default(struct inventory_tx *tx, const char *image); /* -ENOENT */

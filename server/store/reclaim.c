@@ -509,6 +509,8 @@ int store_reclaim(struct store *store, struct reason *reason)
 	read_boot_id(r.boot_id);
 	err = store_write(store, lose_unsynced, &r);
 	if (!err)
+		store_finish_flat(store);
+	if (!err)
 		err = store_read(store, read_rows, &r);
 	if (err) {
 		reason_set(reason, "the inventory could not be read: %s", strerror(-err));

@@ -166,6 +166,13 @@ int store_check_file(const char *path, struct doctor_report *report, struct reas
 int store_promote_object(struct store *store, const struct volume *layer, struct image_version *version,
 			 struct reason *reason);
 void store_promote_end(struct store *store, const struct image_version *version, bool committed);
+struct qcow2_step;
+/*
+ * A version that stands on others, and whose identity is known, becomes one file under its name, while machines use it: who
+ * has it open goes on with the old ones. Takes its time, as step says, and the room of the whole. 0 or -errno with a sentence.
+ */
+int store_flatten_version(struct store *store, const struct image_version *version, const struct qcow2_step *step,
+			  struct reason *reason);
 /* Takes the SHA-256 of a version that has none yet. May take long. 0; -ESTALE: it is not the file that was published. */
 int store_identify_version(struct store *store, const struct image_version *version);
 /*

@@ -10,6 +10,7 @@
 #include "boot/internal.h"
 #include "boot/login/left_disk.h"
 #include "boot/retention.h"
+#include "flatten.h"
 #include "layers.h"
 #include "promote.h"
 
@@ -21,7 +22,8 @@
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
 static void (*const chores_table[])(struct boot *boot) = { boot_retention_chore, boot_settle_left_disks,
-							   boot_join_layers, boot_identify_versions };
+							   boot_join_layers, boot_identify_versions,
+							   boot_flatten_versions };
 
 struct chores {
 	struct boot *boot;
