@@ -32,19 +32,19 @@ enum retention_outcome { RETENTION_WAITS, RETENTION_GONE, RETENTION_REFUSED };
 struct retention_item {
 	/* facts */
 	enum retention_kind kind;
-	int64_t id;			 /* of the machine, the snapshot or the version */
-	int64_t owner_id;		 /* of whose things the last ones stay: the volume's; 0: owner tells */
-	char owner[NAME_MAX_TEXT];	 /* the machine, the volume or the image */
-	char label[NAME_MAX_TEXT];	 /* of a snapshot; "" */
-	unsigned number;		 /* of a version */
-	int64_t since_ms;		 /* from when on its time counts */
-	uint64_t bytes;			 /* of the file system, that come back at once */
-	bool stood_on;			 /* of a snapshot: what it holds goes once nothing stands on it */
-	bool in_turn;			 /* of a version: new machines get it, or may be to get it: none of the old ones */
+	int64_t id;		   /* of the machine, the snapshot or the version */
+	int64_t owner_id;	   /* of whose things the last ones stay: the volume's; 0: owner tells */
+	char owner[NAME_MAX_TEXT]; /* the machine, the volume or the image */
+	char label[NAME_MAX_TEXT]; /* of a snapshot; "" */
+	unsigned number;	   /* of a version */
+	int64_t since_ms;	   /* from when on its time counts */
+	uint64_t bytes;		   /* of the file system, that come back at once */
+	bool stood_on;		   /* of a snapshot: what it holds goes once nothing stands on it */
+	bool in_turn;		   /* of a version: new machines get it, or may be to get it: none of the old ones */
 	char needed[RETENTION_WHY_TEXT]; /* why no rule may take it; "": one may */
 	/* the plan */
-	int64_t due_ms; /* 0: it stays */
-	bool early;	/* for want of room, before its time */
+	int64_t due_ms;			/* 0: it stays */
+	bool early;			/* for want of room, before its time */
 	char rule[RETENTION_RULE_TEXT]; /* "trash=7d" */
 	char why[RETENTION_WHY_TEXT];	/* it goes, or stays; after a run that was refused: why */
 	/* what became of it */
@@ -53,8 +53,8 @@ struct retention_item {
 
 struct retention {
 	int64_t now_ms;
-	int64_t changed_ms; /* a rule changed last then; 0: never */
-	int64_t grace_ms;   /* nothing goes by itself before then; 0: nothing to wait for */
+	int64_t changed_ms;			     /* a rule changed last then; 0: never */
+	int64_t grace_ms;			     /* nothing goes by itself before then; 0: nothing to wait for */
 	uint64_t total_bytes, free_bytes, low_bytes; /* of the file system; low_bytes 0: no low-space rule */
 	struct policy policy;
 	struct retention_item *list; /* what goes first comes first, what stays last */

@@ -178,9 +178,10 @@ int run_retention_run(const struct ctl *ctl)
 		puts("nothing is due: sanbootctl retention show says what goes when");
 		return EXIT_DONE;
 	}
-	go_on = !due || ctl_confirm(ctl,
-				    "%lld thing%s (%s) go%s now, for good but for machines that go to the trash: sanbootctl "
-				    "retention show lists %s. Go on?",
-				    due, due == 1 ? "" : "s", bytes, due == 1 ? "es" : "", due == 1 ? "it" : "them");
+	go_on = !due ||
+		ctl_confirm(ctl,
+			    "%lld thing%s (%s) go%s now, for good but for machines that go to the trash: sanbootctl "
+			    "retention show lists %s. Go on?",
+			    due, due == 1 ? "" : "s", bytes, due == 1 ? "es" : "", due == 1 ? "it" : "them");
 	return go_on ? run_all(ctl) : EXIT_REFUSED;
 }

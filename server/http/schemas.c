@@ -156,14 +156,14 @@ static const struct schema retention_item = {
 		M("rule", TEXT, .help = "for example trash=7d"), M("why", TEXT, .help = "it goes, or stays"),
 		M("outcome", TEXT, .help = "of a run: waits, gone or refused")),
 };
-#define RETENTION_MEMBERS                                                                                        \
-	M("now_ms", NUMBER),                                                                                     \
-		M("not_before_ms", NUMBER | NOTHING,                                                             \
-		  .help = "a rule was changed: nothing goes by itself before then"),                             \
-		M("total_bytes", NUMBER, .help = "of the file system"), M("free_bytes", NUMBER),                 \
-		M("low_bytes", NUMBER, .help = "with less room than that some go early; 0: no such rule"),       \
-		M("due", NUMBER, .help = "so many go at the next run, the first of the list"),                   \
-		M("due_bytes", NUMBER), M("items", LIST, .of = &retention_item)
+#define RETENTION_MEMBERS                                                                                              \
+	M("now_ms", NUMBER),                                                                                           \
+		M("not_before_ms", NUMBER | NOTHING,                                                                   \
+		  .help = "a rule was changed: nothing goes by itself before then"),                                   \
+		M("total_bytes", NUMBER, .help = "of the file system"), M("free_bytes", NUMBER),                       \
+		M("low_bytes", NUMBER, .help = "with less room than that some go early; 0: no such rule"),             \
+		M("due", NUMBER, .help = "so many go at the next run, the first of the list"), M("due_bytes", NUMBER), \
+		M("items", LIST, .of = &retention_item)
 const struct schema schema_retention = { .name = "Retention", MEMBERS(RETENTION_MEMBERS) };
 const struct schema schema_retention_run = {
 	.name = "RetentionRun",
@@ -384,9 +384,9 @@ static const struct schema version = {
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
-		M("depth", NUMBER, .help = "files that lie one over the other, with its own"),
-		M("machines", NUMBER), M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER),
-		M("source", TEXT | NOTHING), M("warnings", LIST), M("boots_learnt", NUMBER),
+		M("depth", NUMBER, .help = "files that lie one over the other, with its own"), M("machines", NUMBER),
+		M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
+		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
 };
 const struct schema schema_image = {

@@ -11,11 +11,12 @@ int version_find_deep(struct inventory_tx *tx, unsigned depth, int64_t after, st
 	int64_t id;
 	int err;
 
-	query_begin(&q, tx,
-		    "SELECT id FROM image_version AS deep WHERE id > ? AND parent_id IS NOT NULL AND sha256 <> '' AND (WITH "
-		    "RECURSIVE below (id) AS (VALUES (deep.id) UNION ALL SELECT lower.parent_id FROM image_version AS lower "
-		    "JOIN below ON lower.id = below.id WHERE lower.parent_id IS NOT NULL) SELECT count(*) FROM below) >= ? "
-		    "ORDER BY id LIMIT 1");
+	query_begin(
+		&q, tx,
+		"SELECT id FROM image_version AS deep WHERE id > ? AND parent_id IS NOT NULL AND sha256 <> '' AND (WITH "
+		"RECURSIVE below (id) AS (VALUES (deep.id) UNION ALL SELECT lower.parent_id FROM image_version AS lower "
+		"JOIN below ON lower.id = below.id WHERE lower.parent_id IS NOT NULL) SELECT count(*) FROM below) >= ? "
+		"ORDER BY id LIMIT 1");
 	query_bind(&q, after);
 	query_bind(&q, depth);
 	err = query_number(&q, &id);

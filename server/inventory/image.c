@@ -22,8 +22,8 @@
 	"WHERE volume.version_id = image_version.id), "                                                                                                  \
 	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "                                     \
 	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                                                   \
-	"(WITH RECURSIVE below (id) AS (VALUES (image_version.id) UNION ALL SELECT lower.parent_id FROM image_version AS lower " \
-	"JOIN below ON lower.id = below.id WHERE lower.parent_id IS NOT NULL) SELECT count(*) FROM below), " \
+	"(WITH RECURSIVE below (id) AS (VALUES (image_version.id) UNION ALL SELECT lower.parent_id FROM image_version AS lower "                         \
+	"JOIN below ON lower.id = below.id WHERE lower.parent_id IS NOT NULL) SELECT count(*) FROM below), "                                             \
 	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id), "                                                       \
 	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
 	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by"

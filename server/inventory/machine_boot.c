@@ -207,8 +207,9 @@ int machine_boot_saw_running(struct inventory_tx *tx)
 {
 	struct query q;
 
-	query_begin(&q, tx,
-		    "UPDATE machine SET seen_ms = ? WHERE id IN (SELECT machine_id FROM boot WHERE running = 1 AND state = ?)");
+	query_begin(
+		&q, tx,
+		"UPDATE machine SET seen_ms = ? WHERE id IN (SELECT machine_id FROM boot WHERE running = 1 AND state = ?)");
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, MACHINE_BOOT_CURRENT);
 	return query_run(&q);

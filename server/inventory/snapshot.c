@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SNAPSHOT_SELECT                                                                                                      \
+#define SNAPSHOT_SELECT                                                                                                                         \
 	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot, left_by, unsynced FROM " \
 	"snapshot "
 

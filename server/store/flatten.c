@@ -210,36 +210,6 @@ void store_finish_flat(struct store *store)
 			err = store_write(store, there ? finish_done : finish_forget, &finish);
 	}
 	if (err != -ENOENT)
-		log_error("store: %s@%u: what was to become one file is looked at again later: %s", finish.version.image,
-			  finish.version.number, strerror(-err));
-}
-
-/* For verify.c, of a file that is not what its row said when the caller read it. */
-struct accept {
-	int64_t version_id;
-	const struct stat *st;
-	bool good;
-};
-
-static int accept_read(struct inventory_tx *tx, void *arg)
-{
-	struct accept *accept = arg;
-	struct image_version now;
-	struct version_flat flat;
-	int err = version_by_id(tx, accept->version_id, &now);
-
-	if (err)
-		return err;
-	accept->good = now.inode == accept->st->st_ino && now.mtime_ns == stat_mtime_ns(accept->st);
-	if (!accept->good && !version_flat_next(tx, accept->version_id, &flat))
-		accept->good = flat.version_id == accept->version_id && flat.inode == accept->st->st_ino &&
-			       flat.mtime_ns == stat_mtime_ns(accept->st);
-	return 0;
-}
-
-bool store_is_flat_file(struct store *store, const struct image_version *version, const struct stat *st)
-{
-	struct accept accept = { .version_id = version->id, .st = st };
-
-	return !store_read(store, accept_read, &accept) && accept.good;
+		log_error("store: %s@%u: what was to become one file is looked at again later: %s",
+			  finish.version.image, finish.version.number, strerror(-err));
 }

@@ -122,8 +122,6 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 
 /* flatten.c: what was announced, and then interrupted, is done, or forgotten. */
 void store_finish_flat(struct store *store);
-/* Is this file what a version is by now, or is announced to become? */
-bool store_is_flat_file(struct store *store, const struct image_version *version, const struct stat *st);
 
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, struct reason *reason);

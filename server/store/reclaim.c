@@ -494,11 +494,12 @@ static int lose_unsynced(struct inventory_tx *tx, void *arg)
 	if (!setting_get(tx, boot_id_setting, before, sizeof(before)) && r->boot_id[0] && !strcmp(before, r->boot_id))
 		return 0;
 	lost = snapshot_lose_unsynced(tx);
-	return lost <= 0 ? lost :
-			   event_add(tx, "info", "snapshots-lost", "server", 0, "",
-				     "%d disk%s that ephemeral boots left went with the host's restart: nobody had had the "
-				     "time to sync them",
-				     lost, lost == 1 ? "" : "s");
+	return lost <= 0 ?
+		       lost :
+		       event_add(tx, "info", "snapshots-lost", "server", 0, "",
+				 "%d disk%s that ephemeral boots left went with the host's restart: nobody had had the "
+				 "time to sync them",
+				 lost, lost == 1 ? "" : "s");
 }
 
 int store_reclaim(struct store *store, struct reason *reason)

@@ -291,7 +291,7 @@ static int begin_renew_system(struct target_begin *begin, struct inventory_tx *t
 		err = left_disk_keep(begin->boot, tx, machine, begin->number, &begin->left);
 	return err ? err :
 		     boot_renew_system(begin->boot, machine, &version, &policy, &begin->made, &begin->given_up,
-				 &begin->reason);
+				       &begin->reason);
 }
 
 /* The rule of now is the boot's until it ends. */

@@ -27,11 +27,11 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *key, *value;
 	bool add;
-	bool shared;	     /* the MAC is one of a dock or an adapter */
-	uint64_t size_bytes; /* size=, taken apart */
-	bool for_good, kept; /* remove: past the trash; whether it is there */
+	bool shared;			    /* the MAC is one of a dock or an adapter */
+	uint64_t size_bytes;		    /* size=, taken apart */
+	bool for_good, kept;		    /* remove: past the trash; whether it is there */
 	const struct manage_expiry *expiry; /* remove: it goes by itself; NULL: a person wants it */
-	bool grew_online;    /* under sessions, which have to look again */
+	bool grew_online;		    /* under sessions, which have to look again */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;

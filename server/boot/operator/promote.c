@@ -60,7 +60,8 @@ static int promote_find(struct promotion *p)
 	memcpy(p->layer.object, p->snapshot.object, sizeof(p->layer.object));
 	/* What an ephemeral boot left may not be on the disk yet. */
 	err = p->snapshot.unsynced ? store_sync_volume(p->m.boot->store, &p->layer) : 0;
-	return err ? reason_refuse(p->m.reason, err, "snapshot %s cannot be made durable: %s", p->label, strerror(-err)) :
+	return err ? reason_refuse(p->m.reason, err, "snapshot %s cannot be made durable: %s", p->label,
+				   strerror(-err)) :
 		     0;
 }
 

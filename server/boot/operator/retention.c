@@ -110,9 +110,8 @@ static int remove_machine(struct retention_run *run)
 					      .check = rules_check,
 					      .arg = run };
 
-	return run->item->kind == RETENTION_TRASH ?
-		       boot_trash_expire(run->boot, &expiry, run->actor, &run->reason) :
-		       boot_remove_idle(run->boot, &expiry, run->actor, &run->reason);
+	return run->item->kind == RETENTION_TRASH ? boot_trash_expire(run->boot, &expiry, run->actor, &run->reason) :
+						    boot_remove_idle(run->boot, &expiry, run->actor, &run->reason);
 }
 
 /* ---- the run ---- */

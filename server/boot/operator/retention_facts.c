@@ -125,9 +125,9 @@ static bool is_stood_on(const struct facts *f, const struct volume *volume, cons
 static int add_snapshot(struct facts *f, const struct volume *volume, const char *name, const struct snapshot *s)
 {
 	struct retention_item item = {
-		.kind = s->left_by		   ? RETENTION_EPHEMERAL :
+		.kind = s->left_by		? RETENTION_EPHEMERAL :
 			s->boot || s->automatic ? RETENTION_POINT :
-						     RETENTION_SNAPSHOT,
+						  RETENTION_SNAPSHOT,
 		.id = s->id,
 		.owner_id = volume->id,
 		.since_ms = s->created_ms,
@@ -239,8 +239,7 @@ static void measure(struct facts *f)
 			list[f->objects[i].item].bytes += info.allocated_bytes;
 	}
 	for (unsigned i = 0; i < f->version_count; i++)
-		list[f->versions[i].item].bytes =
-			store_version_allocated(f->boot->store, &f->versions[i].version);
+		list[f->versions[i].item].bytes = store_version_allocated(f->boot->store, &f->versions[i].version);
 }
 
 int retention_facts(struct boot *boot, struct retention *plan)

@@ -312,8 +312,9 @@ static void test_rebased(void **state)
 	world_add_image(w, "debian", 'c');
 	world_add_image(w, "debian", 'd');
 	assert_int_equal(world_machine(w, MAC1).system.version_id, 2);
-	snprintf(command, sizeof(command), "qemu-img rebase -u -f qcow2 -F raw -b ../images/debian@1.raw %s/children/%s",
-		 w->dir, world_machine(w, MAC1).system.object);
+	snprintf(command, sizeof(command),
+		 "qemu-img rebase -u -f qcow2 -F raw -b ../images/debian@1.raw %s/children/%s", w->dir,
+		 world_machine(w, MAC1).system.object);
 	assert_int_equal(system(command), 0);
 	run(w, 0, 1);
 	assert_true(image_file(w, "debian@1.raw"));
@@ -336,8 +337,9 @@ static void test_changed_meanwhile(void **state)
 	run(w, 0, 2);
 	assert_int_equal(world_children(w), children);
 	inventory_sql(w->store, "DROP TRIGGER no_commit");
-	inventory_sql(w->store, "CREATE TRIGGER meanwhile AFTER INSERT ON event WHEN NEW.kind = 'removed' BEGIN UPDATE setting SET "
-				"value = '5' WHERE name = 'retention-changed'; END");
+	inventory_sql(w->store,
+		      "CREATE TRIGGER meanwhile AFTER INSERT ON event WHEN NEW.kind = 'removed' BEGIN UPDATE setting SET "
+		      "value = '5' WHERE name = 'retention-changed'; END");
 	run(w, 1, 0);
 	assert_true(plan.unfinished);
 	assert_int_equal(world_children(w), children - 1);

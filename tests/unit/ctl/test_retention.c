@@ -19,10 +19,11 @@
 	"null, \"rule\": \"keep-versions=1\", \"why\": \"machines have it\", \"outcome\": \"waits\"}, "                  \
 	"{\"kind\": \"version\", \"name\": \"lab@2\", \"label\": null, \"bytes\": 9, \"stood_on\": false, \"due_ms\": "  \
 	"null, \"rule\": \"keep-versions=1\", \"why\": \"machines have it\", \"outcome\": \"waits\"}"
-#define PLAN                                                                                                        \
+#define PLAN                                                                                                          \
 	"{\"now_ms\": 1798131500000, \"not_before_ms\": 1798131600000, \"total_bytes\": 1073741824, \"free_bytes\": " \
 	"1048576, \"low_bytes\": 2097152, \"due\": 1, \"due_bytes\": 4096, \"items\": [" ITEMS "]"
-#define NOTHING "{\"now_ms\": 1, \"total_bytes\": 1024, \"free_bytes\": 512, \"low_bytes\": 0, \"due\": 0, \"items\": []}"
+#define NOTHING \
+	"{\"now_ms\": 1, \"total_bytes\": 1024, \"free_bytes\": 512, \"low_bytes\": 0, \"due\": 0, \"items\": []}"
 
 static void holds(const char *text, const char *part)
 {
@@ -70,9 +71,11 @@ static void test_show(void **state)
 
 static void test_run(void **state)
 {
-	struct server server = { .answers = { OK(PLAN "}"),
-					      OK(PLAN ", \"gone\": 1, \"gone_bytes\": 4096, \"refused\": 0, \"unfinished\": true}"),
-					      OK(PLAN ", \"gone\": 1, \"gone_bytes\": 4096, \"refused\": 0, \"unfinished\": false}") } };
+	struct server server = {
+		.answers = { OK(PLAN "}"),
+			     OK(PLAN ", \"gone\": 1, \"gone_bytes\": 4096, \"refused\": 0, \"unfinished\": true}"),
+			     OK(PLAN ", \"gone\": 1, \"gone_bytes\": 4096, \"refused\": 0, \"unfinished\": false}") }
+	};
 	char *said = say(&server, "retention run --yes", EXIT_DONE);
 
 	(void)state;
@@ -91,8 +94,9 @@ static void test_run(void **state)
 	free(said);
 	/* One that somebody needs after all. */
 	server = (struct server){
-		.answers = { OK(PLAN "}"), OK("{\"gone\": 0, \"refused\": 1, \"items\": [{\"kind\": \"version\", \"name\": \"lab@1\", "
-					      "\"why\": \"x stands on it\", \"outcome\": \"refused\"}]}") }
+		.answers = { OK(PLAN "}"),
+			     OK("{\"gone\": 0, \"refused\": 1, \"items\": [{\"kind\": \"version\", \"name\": \"lab@1\", "
+				"\"why\": \"x stands on it\", \"outcome\": \"refused\"}]}") }
 	};
 	said = say(&server, "retention run --yes", EXIT_REFUSED);
 	holds(said, "version lab@1 stays: x stands on it\n");
@@ -102,9 +106,11 @@ static void test_run(void **state)
 
 static void test_policy_set(void **state)
 {
-	struct server server = { .answers = { OK(
-					 "{\"trash\": \"1d\", \"max-machines\": 7, \"retention\": {\"due\": 2, \"due_bytes\": 4096, "
-					 "\"not_before_ms\": 1798131600000}}") } };
+	struct server server = {
+		.answers = { OK(
+			"{\"trash\": \"1d\", \"max-machines\": 7, \"retention\": {\"due\": 2, \"due_bytes\": 4096, "
+			"\"not_before_ms\": 1798131600000}}") }
+	};
 	char *said = say(&server, "policy set trash=1d", EXIT_DONE);
 
 	(void)state;
