@@ -195,9 +195,10 @@ int boot_promote(struct boot *boot, const char *machine, const char *image, cons
 		err = promote_copy(&p);
 	if (err == -EMLINK && p.too_deep)
 		reason_append(reason,
-			      ": export its disk, which makes one file of them (sanbootctl machine export %s "
-			      "/srv/%s.raw), and import that (sanbootctl image import /srv/%s.raw --name %s)",
-			      p.m.machine.name, image, image, image);
+			      ": the server makes one file of them as time allows (sanbootctl image list shows the "
+			      "depth): try again then, or export its disk (sanbootctl machine export %s /srv/%s.raw) "
+			      "and import that",
+			      p.m.machine.name, image);
 	if (err)
 		return err;
 	*version = p.version;
