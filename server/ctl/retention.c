@@ -62,7 +62,7 @@ static void count_reason(struct reason_count *counts, unsigned *used, const json
 
 static void print_stays(const json_t *items)
 {
-	struct reason_count counts[REASONS_SHOWN];
+	struct reason_count counts[REASONS_SHOWN] = { 0 };
 	unsigned used = 0;
 	json_t *item;
 	size_t i;

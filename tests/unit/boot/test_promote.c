@@ -366,12 +366,11 @@ static void test_flatten_announced(void **state)
 
 	make_deep(w, mac, 2);
 	world_policy(w, "reserve", "0%");
-	world_stop(w);
 	snprintf(command, sizeof(command), "cp %s/images/lab1@1.qcow2 %s/tmp/lab1@1.qcow2.flat", w->dir, w->dir);
 	assert_int_equal(system(command), 0);
 	inventory_sql(w->store,
 		      "INSERT INTO version_flat SELECT id, 'x', 1, 1 FROM image_version WHERE file = 'lab1@1.qcow2'");
-	world_start(w);
+	world_restart(w);
 	assert_int_equal(files_in(w, "tmp"), 0);
 	expect_depth(w, mac, 3);
 	expect_bytes(w, mac, "ABC");

@@ -429,9 +429,8 @@ static void test_ephemeral_power(void **state)
 	boot_and_write(w, MAC1, 'B');
 	boot_and_write(w, MAC1, 'C');
 	wait_for(w, "of-boot-1 of-boot-2");
-	world_stop(w);
 	inventory_sql(w->store, "UPDATE snapshot SET unsynced = 1 WHERE label = 'of-boot-2'");
-	world_start(w);
+	world_restart(w);
 	expect_snapshots(w, "of-boot-1 of-boot-2~");
 	/* The server alone: it is done later. */
 	boot_settle_left_disks(w->boot);
