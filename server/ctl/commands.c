@@ -199,6 +199,11 @@ const struct command commands[] = {
 	{ "policy set", "KEY=VALUE...", 1, MANY, "change it", "sanbootctl policy set enrol=approve max-machines=500",
 	  run_policy_set },
 
+	{ "retention show", "", 0, 0,
+	  "what goes by itself by the rules of the policy, when and how much, and why the rest stays",
+	  "sanbootctl retention show\nsanbootctl retention show --all", run_retention_show },
+	{ "retention run", "", 0, 0, "let what is due go now", "sanbootctl retention run --yes", run_retention_run },
+
 	{ "events", "", 0, 0, "what happened, newest last", "sanbootctl events --follow", run_events },
 
 	{ "dhcp-snippet", "isc|kea|dnsmasq|windows|openwrt|routeros", 1, 1,

@@ -124,7 +124,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, rollout.c, import.c, job.c, build.c, server.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, rollout.c, import.c, job.c, build.c, server.c, retention.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -190,6 +190,8 @@ int run_group_set(const struct ctl *ctl);
 int run_group_remove(const struct ctl *ctl);
 int run_policy_show(const struct ctl *ctl);
 int run_policy_set(const struct ctl *ctl);
+int run_retention_show(const struct ctl *ctl);
+int run_retention_run(const struct ctl *ctl);
 int run_events(const struct ctl *ctl);
 int run_token_create(const struct ctl *ctl);
 int run_token_remove(const struct ctl *ctl);

@@ -65,7 +65,7 @@ static const char *remark(const json_t *image, const json_t *version, bool newes
 static void print_versions(const json_t *images)
 {
 	struct table *table =
-		table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "VOLUMES", "CREATED", " ", NULL);
+		table_new("IMAGE", "STATE", "SIZE", "ON DISK", "MACHINES", "VOLUMES", "DEPTH", "CREATED", " ", NULL);
 	json_t *image, *version;
 	size_t i, v;
 
@@ -80,6 +80,7 @@ static void print_versions(const json_t *images)
 			table_add(table, table_bytes(cost, get_number(version, "allocated_bytes")));
 			table_add_number(table, get_number(version, "machines"));
 			table_add_number(table, get_number(version, "volumes"));
+			table_add_number(table, get_number(version, "depth"));
 			table_add(table, table_time(created, get_number(version, "created_ms")));
 			table_add(table, remark(image, version, newest, text));
 		}
@@ -117,6 +118,9 @@ static void print_version(const json_t *version)
 		print_field("note", "%s", get_text(version, "note"));
 	print_field("size", "%s, %s on disk", table_bytes(size, get_number(version, "size_bytes")),
 		    table_bytes(cost, get_number(version, "allocated_bytes")));
+	if (get_text(version, "parent")[0])
+		print_field("stands on", "%s; %lld files lie one over the other", get_text(version, "parent"),
+			    (long long)get_number(version, "depth"));
 	print_field("machines", "%lld", (long long)get_number(version, "machines"));
 	if (get_number(version, "volumes"))
 		print_field("volumes", "%lld (sanbootctl volume list)", (long long)get_number(version, "volumes"));

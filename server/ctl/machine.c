@@ -128,6 +128,9 @@ static void print_disk(const json_t *machine)
 		    table_bytes(size, get_number(disk, "virtual_bytes")),
 		    json_is_true(json_object_get(disk, "clean")) ? "closed" : "in use, or not closed cleanly");
 	print_field("", "%s", get_text(disk, "path"));
+	if (get_number(disk, "depth"))
+		print_field("", "%lld files lie one over the other, of 8 at most",
+			    (long long)get_number(disk, "depth"));
 	if (get_text(disk, "error")[0])
 		print_field("", "%s", get_text(disk, "error"));
 }

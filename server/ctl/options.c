@@ -92,6 +92,8 @@ static const struct option_row rows[] = {
 	{ OPTION_FORCE, "force", NULL, OPTION_FLAG, 0, 0, "volume detach",
 	  "also while it is in use: what the machine has not written yet is lost" },
 
+	{ OPTION_ALL, "all", NULL, OPTION_FLAG, 0, 0, "retention show", "also each thing that stays" },
+
 	{ OPTION_FOLLOW, "follow", NULL, OPTION_FLAG, 0, 0, "events", "go on with what happens from now" },
 	{ OPTION_MACHINE, "machine", "M", OPTION_TEXT, 0, 0, "events", "only of this machine" },
 	{ OPTION_MAX, "max", "N", OPTION_NUMBER, 1, 1000, "events", "how many (default: 50)" },

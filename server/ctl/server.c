@@ -160,6 +160,18 @@ int run_status(const struct ctl *ctl)
 
 /* ---- policy ---- */
 
+/* Behind the rules, one of which was set just now. */
+static void print_retention_next(const json_t *next)
+{
+	char bytes[TABLE_TEXT], at[TABLE_TEXT];
+	long long due = get_number(next, "due");
+
+	printf("\n%lld thing%s (%s) go%s by these rules after %s: sanbootctl retention show lists %s; until then a rule "
+	       "can be taken back\n",
+	       due, due == 1 ? "" : "s", table_bytes(bytes, get_number(next, "due_bytes")), due == 1 ? "es" : "",
+	       table_time(at, get_number(next, "not_before_ms")), due == 1 ? "it" : "them");
+}
+
 static void print_policy(const struct ctl *ctl, const json_t *policy)
 {
 	const char *key;
@@ -167,7 +179,9 @@ static void print_policy(const struct ctl *ctl, const json_t *policy)
 
 	(void)ctl;
 	json_object_foreach((json_t *)(uintptr_t)policy, key, value) {
-		if (json_is_integer(value))
+		if (json_is_object(value))
+			print_retention_next(value);
+		else if (json_is_integer(value))
 			printf("%s=%lld\n", key, (long long)json_integer_value(value));
 		else
 			printf("%s=%s\n", key, json_string_value(value) ? json_string_value(value) : "");

@@ -99,6 +99,8 @@ static const char *what_it_is(const json_t *snapshot)
 		return "removed; goes once nothing stands on it";
 	if (json_is_true(json_object_get(snapshot, "automatic")))
 		return "what was there before a restore";
+	if (get_number(snapshot, "left_by"))
+		return "the disk of an ephemeral boot";
 	if (get_number(snapshot, "boot"))
 		return "taken before a boot";
 	return json_is_true(json_object_get(snapshot, "current")) ? "the disk goes on from it" : "";

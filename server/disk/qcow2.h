@@ -54,6 +54,16 @@ int qcow2_grow(const char *path, uint64_t size_bytes, struct reason *reason);
  */
 int qcow2_copy(const char *from, const char *to, struct reason *reason);
 
+/* Told of each cluster with data, so that it may take its time; false: stop (-ECANCELED). */
+struct qcow2_step {
+	bool (*step)(void *arg, uint64_t bytes);
+	void *arg;
+};
+/* The same without anything below it, also raw files: it stands on nothing. In any folder. */
+int qcow2_copy_flat(const char *from, const char *to, const struct qcow2_step *step, struct reason *reason);
+/* Do two closed files read the same, with all that lies below them? -EBADMSG: no. */
+int qcow2_compare(const char *one, const char *other, const struct qcow2_step *step, struct reason *reason);
+
 /*
  * A person lifts what a failed sync left behind: a closed child goes on from what is in its file, as after a loss of
  * power. Its journal, which says that the sync failed, is given up; the file is made consistent, and the next open

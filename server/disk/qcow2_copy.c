@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -41,6 +42,11 @@ struct copy {
 	uint64_t next;		    /* its first cluster that is not used */
 	struct qcow2_wire_l2 *table;
 	uint8_t *data; /* a cluster */
+	bool flat;     /* all layers, whatever their folder; and what is below those: */
+	int raw;       /* -1: nothing */
+	char *raw_path;
+	uint64_t raw_bytes; /* that the layers let through */
+	const struct qcow2_step *step;
 	struct reason *reason;
 };
 
@@ -74,18 +80,39 @@ static int open_layer(struct copy *c, char *path)
 }
 
 /* Is the file below it a layer like itself? A golden version lies in another folder, whatever its format. */
-static bool stands_on_layer(const struct copy_layer *layer)
+static bool stands_on_layer(const struct copy *c)
 {
-	const struct qcow2_header *header = &layer->meta.header;
+	const struct qcow2_header *header = &c->layers[c->count - 1]->meta.header;
 
-	return !strcmp(header->backing_format, "qcow2") && !strchr(header->backing, '/');
+	return header->backing[0] && !strcmp(header->backing_format, "qcow2") &&
+	       (c->flat || !strchr(header->backing, '/'));
+}
+
+/* What the lowest layer stands on. A layer that is smaller hides what is behind its end. */
+static int open_raw(struct copy *c)
+{
+	const struct copy_layer *lowest = c->layers[c->count - 1];
+	struct stat st;
+
+	if (!lowest->meta.header.backing[0])
+		return 0;
+	c->raw_path = qcow2_backing_path(lowest->path, lowest->meta.header.backing);
+	if (!c->raw_path)
+		return failed(c, lowest->path, "read", -ENOMEM);
+	c->raw = open(c->raw_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (c->raw < 0 || fstat(c->raw, &st))
+		return failed(c, c->raw_path, "read", -errno);
+	c->raw_bytes = (uint64_t)st.st_size;
+	for (unsigned i = 0; i < c->count; i++)
+		c->raw_bytes = min_u64(c->raw_bytes, c->layers[i]->meta.header.size_bytes);
+	return 0;
 }
 
 static int open_chain(struct copy *c, const char *from)
 {
 	int err = open_layer(c, strdup(from));
 
-	while (!err && stands_on_layer(c->layers[c->count - 1])) {
+	while (!err && stands_on_layer(c)) {
 		const struct copy_layer *last = c->layers[c->count - 1];
 
 		if (c->count == DISK_CHAIN_MAX)
@@ -93,7 +120,7 @@ static int open_chain(struct copy *c, const char *from)
 					     from, DISK_CHAIN_MAX);
 		err = open_layer(c, qcow2_backing_path(last->path, last->meta.header.backing));
 	}
-	return err;
+	return err || !c->flat ? err : open_raw(c);
 }
 
 static void close_chain(struct copy *c)
@@ -107,6 +134,9 @@ static void close_chain(struct copy *c)
 		free(layer->path);
 		free(layer);
 	}
+	if (c->raw >= 0)
+		close(c->raw);
+	free(c->raw_path);
 }
 
 /* What a layer says of a cluster of the disk. */
@@ -210,7 +240,32 @@ static int write_data(struct copy *c, struct qcow2_entry *made)
 	return err ? failed(c, c->to, "written", err) : 0;
 }
 
-static int copy_cluster(struct copy *c, uint64_t cluster, struct qcow2_entry *made)
+/* Of what no layer says anything, from the raw file below. */
+static int read_raw(struct copy *c, uint64_t cluster, struct qcow2_entry *made)
+{
+	uint64_t at = cluster * QCOW2_CLUSTER_BYTES, upto = min_u64(at + QCOW2_CLUSTER_BYTES, c->raw_bytes);
+	uint32_t said = made->alloc | made->zero;
+	off_t data = at < upto ? lseek(c->raw, (off_t)at, SEEK_DATA) : -1;
+
+	if (at >= upto || (data < 0 && errno == ENXIO) || data >= (off_t)upto)
+		return 0; /* a hole, or behind its end */
+	for (unsigned i = 0; i < QCOW2_SUBCLUSTERS; i++) {
+		uint64_t from = at + (uint64_t)i * QCOW2_SUBCLUSTER_BYTES;
+		uint64_t len = from < upto ? min_u64(upto - from, QCOW2_SUBCLUSTER_BYTES) : 0;
+		uint8_t *to = c->data + (size_t)i * QCOW2_SUBCLUSTER_BYTES;
+
+		if (said >> i & 1 || !len)
+			continue;
+		if (pread(c->raw, to, len, (off_t)from) != (ssize_t)len)
+			return failed(c, c->raw_path, "read", -EIO);
+		memset(to + len, 0, QCOW2_SUBCLUSTER_BYTES - len);
+		made->alloc |= 1u << i;
+	}
+	return 0;
+}
+
+/* What the layers say of it; what they hold is in the buffer. */
+static int read_cluster(struct copy *c, uint64_t cluster, struct qcow2_entry *made)
 {
 	int err = 0;
 
@@ -226,6 +281,17 @@ static int copy_cluster(struct copy *c, uint64_t cluster, struct qcow2_entry *ma
 		made->zero |= entry.zero & ~said;
 		err = read_layer(c, c->layers[i], &entry, cluster, entry.alloc & ~said);
 	}
+	if (!err && c->raw >= 0)
+		err = read_raw(c, cluster, made);
+	if (!err && made->alloc && c->step && !c->step->step(c->step->arg, QCOW2_CLUSTER_BYTES))
+		err = reason_refuse(c->reason, -ECANCELED, "it was stopped");
+	return err;
+}
+
+static int copy_cluster(struct copy *c, uint64_t cluster, struct qcow2_entry *made)
+{
+	int err = read_cluster(c, cluster, made);
+
 	if (err)
 		return err;
 	find_zeroes(c, made);
@@ -263,18 +329,23 @@ static int copy_table(struct copy *c, uint32_t table, uint64_t clusters)
 	return err ? failed(c, c->to, "written", err) : 0;
 }
 
+/* Does anything say something of the 1 GiB of a table? */
+static bool has_table(const struct copy *c, uint32_t table)
+{
+	bool some = (uint64_t)table * QCOW2_TABLE_SPAN < c->raw_bytes;
+
+	for (unsigned i = 0; i < c->count && !some; i++)
+		some = table < c->layers[i]->meta.header.l1_size && c->layers[i]->meta.l1[table];
+	return some;
+}
+
 static int copy_tables(struct copy *c)
 {
 	uint64_t clusters = (c->header.size_bytes + QCOW2_CLUSTER_BYTES - 1) / QCOW2_CLUSTER_BYTES;
 	int err = 0;
 
-	for (uint32_t table = 0; table < c->header.l1_size && !err; table++) {
-		bool some = false;
-
-		for (unsigned i = 0; i < c->count && !some; i++)
-			some = table < c->layers[i]->meta.header.l1_size && c->layers[i]->meta.l1[table];
-		err = some ? copy_table(c, table, clusters) : 0;
-	}
+	for (uint32_t table = 0; table < c->header.l1_size && !err; table++)
+		err = has_table(c, table) ? copy_table(c, table, clusters) : 0;
 	return err;
 }
 
@@ -325,7 +396,7 @@ static int make(struct copy *c, const char *to)
 	off_t length;
 	int fd, err;
 
-	if (lowest->backing[0]) {
+	if (lowest->backing[0] && !c->flat) {
 		how.backing = lowest->backing;
 		how.backing_format = lowest->backing_format;
 	}
@@ -348,18 +419,95 @@ static int make(struct copy *c, const char *to)
 	return err;
 }
 
+static int begin(struct copy *c, const char *from)
+{
+	c->raw = -1;
+	c->table = malloc(QCOW2_CLUSTER_BYTES);
+	c->data = malloc(QCOW2_CLUSTER_BYTES);
+	return c->table && c->data ? open_chain(c, from) : failed(c, c->to, "made", -ENOMEM);
+}
+
+static void end(struct copy *c)
+{
+	close_chain(c);
+	free(c->table);
+	free(c->data);
+}
+
 int qcow2_copy(const char *from, const char *to, struct reason *reason)
 {
 	struct copy c = { .to = to, .reason = reason };
-	int err;
+	int err = begin(&c, from);
 
-	c.table = malloc(QCOW2_CLUSTER_BYTES);
-	c.data = malloc(QCOW2_CLUSTER_BYTES);
-	err = c.table && c.data ? open_chain(&c, from) : failed(&c, to, "made", -ENOMEM);
 	if (!err)
 		err = make(&c, to);
-	close_chain(&c);
-	free(c.table);
-	free(c.data);
+	end(&c);
+	return err;
+}
+
+int qcow2_copy_flat(const char *from, const char *to, const struct qcow2_step *step, struct reason *reason)
+{
+	struct copy c = { .to = to, .flat = true, .step = step, .reason = reason };
+	int err = begin(&c, from);
+
+	if (!err)
+		err = make(&c, to);
+	end(&c);
+	return err;
+}
+
+/* ---- the same? ---- */
+
+/* What nobody holds reads as zeroes. */
+static int read_whole(struct copy *c, uint64_t cluster)
+{
+	struct qcow2_entry made;
+	int err;
+
+	memset(c->data, 0, QCOW2_CLUSTER_BYTES);
+	err = read_cluster(c, cluster, &made);
+	for (unsigned i = 0; i < QCOW2_SUBCLUSTERS && !err; i++) {
+		if (!(made.alloc >> i & 1))
+			memset(c->data + (size_t)i * QCOW2_SUBCLUSTER_BYTES, 0, QCOW2_SUBCLUSTER_BYTES);
+	}
+	return err;
+}
+
+static int compare(struct copy *one, struct copy *other)
+{
+	uint64_t size = one->layers[0]->meta.header.size_bytes;
+	int err = 0;
+
+	if (size != other->layers[0]->meta.header.size_bytes)
+		return reason_refuse(one->reason, -EBADMSG, "%s and %s are disks of different sizes",
+				     one->layers[0]->path, other->layers[0]->path);
+	for (uint64_t at = 0; at < size && !err; at += QCOW2_CLUSTER_BYTES) {
+		uint64_t cluster = at / QCOW2_CLUSTER_BYTES;
+		uint32_t table = (uint32_t)(cluster / QCOW2_L2_ENTRIES);
+
+		if (!has_table(one, table) && !has_table(other, table)) {
+			at += QCOW2_TABLE_SPAN - QCOW2_CLUSTER_BYTES;
+			continue;
+		}
+		err = read_whole(one, cluster);
+		if (!err)
+			err = read_whole(other, cluster);
+		if (!err && memcmp(one->data, other->data, min_u64(size - at, QCOW2_CLUSTER_BYTES)))
+			err = reason_refuse(one->reason, -EBADMSG, "%s and %s differ at %llu", one->layers[0]->path,
+					    other->layers[0]->path, (unsigned long long)at);
+	}
+	return err;
+}
+
+int qcow2_compare(const char *one, const char *other, const struct qcow2_step *step, struct reason *reason)
+{
+	struct copy a = { .to = one, .flat = true, .step = step, .reason = reason };
+	struct copy b = { .to = other, .flat = true, .reason = reason };
+	int err = begin(&a, one), err_other = begin(&b, other);
+
+	if (!err)
+		err = err_other ? err_other : compare(&a, &b);
+	end(&a);
+	end(&b);
 	return err;
 }

@@ -330,9 +330,10 @@ static void add_disk(struct http *http, const struct machine_ref *ref, bool deta
 	json_t *disk, *lun;
 	int err = store_volume_info(http->config.store, &ref->system, NULL, &info);
 
-	disk = json_pack("{s:s, s:s, s:I, s:I, s:b}", "path", info.path, "format", info.format, "virtual_bytes",
+	disk = json_pack("{s:s, s:s, s:I, s:I, s:b, s:i}", "path", info.path, "format", info.format, "virtual_bytes",
 			 (json_int_t)info.virtual_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "clean",
-			 !err && info.clean && boot_volume_is_closed(http->config.boot, ref->system.id));
+			 !err && info.clean && boot_volume_is_closed(http->config.boot, ref->system.id), "depth",
+			 (int)info.depth);
 	json_set_file_error(disk, err);
 	json_object_set_new(ref->json, "disk", disk);
 	/* The system volume is its LUN 0, and the first. */

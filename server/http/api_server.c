@@ -2,6 +2,7 @@
 /* The API: the server as a whole, its policy, its events. */
 #include "http/api.h"
 #include "http/api_machines.h"
+#include "http/api_retention.h"
 
 #include "base/util.h"
 #include "http/json.h"
@@ -9,6 +10,7 @@
 #include "http/stream.h"
 #include "http/text.h"
 #include "http/usage.h"
+#include "inventory/keep.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -246,13 +248,35 @@ static int run_policy_set(struct inventory_tx *tx, struct inventory_job *job)
 	return 0;
 }
 
-void handle_policy_get(struct request *request)
+/* next: what else the answer says, by the name retention; taken; NULL: nothing. */
+static void reply_policy(struct request *request, json_t *next)
 {
 	struct policy_job policy = { .job.run = run_policy_get, .values = json_object() };
 
-	if (api_read(request, &policy.job, "the policy could not be read"))
+	if (api_read(request, &policy.job, "the policy could not be read")) {
+		if (next)
+			json_object_set(policy.values, "retention", next);
 		reply_json(request, 200, json_incref(policy.values));
+	}
 	json_decref(policy.values);
+	json_decref(next);
+}
+
+void handle_policy_get(struct request *request)
+{
+	reply_policy(request, NULL);
+}
+
+static bool sets_retention(const json_t *values)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)values, key, value) {
+		if (keep_is_rule(key))
+			return true;
+	}
+	return false;
 }
 
 void handle_policy_set(struct request *request)
@@ -271,7 +295,7 @@ void handle_policy_set(struct request *request)
 			    "see the keys and their values with: sanbootctl policy show", "%s",
 			    policy.reason.text[0] ? policy.reason.text : strerror(-err));
 	else
-		handle_policy_get(request);
+		reply_policy(request, sets_retention(policy.values) ? api_retention_next(request->http) : NULL);
 }
 
 /* ---- events ---- */

@@ -53,11 +53,12 @@ static json_t *snapshot_json(struct http *http, const struct volume *volume, con
 
 	memcpy(layer.object, snapshot->object, sizeof(layer.object));
 	err = store_volume_info(http->config.store, &layer, NULL, &info);
-	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:o}", "label", http_text_json(snapshot->label),
+	json = json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:o}", "label", http_text_json(snapshot->label),
 			 "created_ms", json_time_or_null(snapshot->created_ms), "automatic", snapshot->automatic,
 			 "removed", snapshot->removed, "current", volume->snapshot_id == snapshot->id, "boot",
-			 (json_int_t)snapshot->boot, "size_bytes", (json_int_t)snapshot->size_bytes, "allocated_bytes",
-			 (json_int_t)info.allocated_bytes, "path", json_text_or_null(info.path));
+			 (json_int_t)snapshot->boot, "left_by", (json_int_t)snapshot->left_by, "size_bytes",
+			 (json_int_t)snapshot->size_bytes, "allocated_bytes", (json_int_t)info.allocated_bytes, "path",
+			 json_text_or_null(info.path));
 	json_set_file_error(json, err);
 	return json;
 }

@@ -178,6 +178,7 @@ json_t *api_version_json(const struct image_version *v, uint64_t allocated_bytes
 			 json_time_or_null(v->publish_at_ms), "publish_by", json_text_or_null(v->publish_by), "source",
 			 json_text_or_null(v->source), "warnings", json_lines(v->warnings));
 	json_object_set_new(json, "parent", json_text_or_null(v->parent));
+	json_object_set_new(json, "depth", json_integer(v->depth));
 	return json;
 }
 

@@ -45,6 +45,9 @@ API("GET", "/openapi.json", LOGIN, handle_openapi, nothing, 200, any, "This docu
 API("GET", "/status", LOGIN, handle_status, nothing, 200, status, "What runs, what waits, how much room there is")
 API("GET", "/policy", LOGIN, handle_policy_get, nothing, 200, policy, "What happens to machines nobody has seen")
 API("PATCH", "/policy", LOGIN, handle_policy_set, policy, 200, policy, "Change policies")
+API("GET", "/retention", LOGIN, handle_retention, nothing, 200, retention,
+    "What goes by itself by the rules of the policy: when, how much, and why the rest stays")
+API("POST", "/retention", LOGIN, handle_retention_run, nothing, 200, retention_run, "Let what is due go now")
 API("GET", "/events", LOGIN, handle_events, events_query, 200, events,
     "What happened, oldest first; with Accept: text/event-stream what happens from now on, too")
 API("GET", "/activity", LOGIN, handle_activity, activity_query, 200, activity,

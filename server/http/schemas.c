@@ -158,6 +158,32 @@ const struct schema schema_status = {
 		M("problems", LIST, .of = &problem, .help = "files of the site's that are not used, and why"),
 		M("warnings", LIST, .help = "what is wrong with where the state directory is")),
 };
+static const struct schema retention_item = {
+	.name = "RetentionItem",
+	MEMBERS(M("kind", TEXT, .help = "trash, ephemeral-disk, restore-point, snapshot, version or machine"),
+		M("id", NUMBER), M("name", TEXT, .help = "of the machine, the volume or the version"),
+		M("label", TEXT | NOTHING, .help = "of a snapshot"), M("since_ms", NUMBER | NOTHING),
+		M("bytes", NUMBER, .help = "that come back at once when it goes"),
+		M("stood_on", BOOL, .help = "a snapshot: its file goes once nothing stands on it"),
+		M("due_ms", NUMBER | NOTHING, .help = "when it goes; null: it stays"),
+		M("early", BOOL, .help = "before its time, because room is short"),
+		M("rule", TEXT, .help = "for example trash=7d"), M("why", TEXT, .help = "it goes, or stays"),
+		M("outcome", TEXT, .help = "of a run: waits, gone or refused")),
+};
+#define RETENTION_MEMBERS                                                                                              \
+	M("now_ms", NUMBER),                                                                                           \
+		M("not_before_ms", NUMBER | NOTHING,                                                                   \
+		  .help = "a rule was changed: nothing goes by itself before then"),                                   \
+		M("total_bytes", NUMBER, .help = "of the file system"), M("free_bytes", NUMBER),                       \
+		M("low_bytes", NUMBER, .help = "with less room than that some go early; 0: no such rule"),             \
+		M("due", NUMBER, .help = "so many go at the next run, the first of the list"), M("due_bytes", NUMBER), \
+		M("items", LIST, .of = &retention_item)
+const struct schema schema_retention = { .name = "Retention", MEMBERS(RETENTION_MEMBERS) };
+const struct schema schema_retention_run = {
+	.name = "RetentionRun",
+	MEMBERS(RETENTION_MEMBERS, M("gone", NUMBER), M("gone_bytes", NUMBER), M("refused", NUMBER),
+		M("unfinished", BOOL, .help = "there is more to do: ask again")),
+};
 const struct schema schema_policy = { .name = "Policy", .open = true, .example = "{\"enrol\": \"approve\"}" };
 
 /* ---- machines that wait ---- */
@@ -234,7 +260,9 @@ static const struct schema session = {
 static const struct schema disk = {
 	.name = "Disk",
 	MEMBERS(M("path", TEXT), M("format", TEXT), M("virtual_bytes", NUMBER), M("allocated_bytes", NUMBER),
-		M("clean", BOOL, .help = "closed: other tools may read it"), M("error", TEXT | OPTIONAL)),
+		M("clean", BOOL, .help = "closed: other tools may read it"),
+		M("depth", NUMBER, .help = "files that lie one over the other, with its own; 8 at most; 0: not known"),
+		M("error", TEXT | OPTIONAL)),
 };
 static const struct schema lease = { .name = "Lease",
 				     MEMBERS(M("address", TEXT), M("expires_ms", NUMBER, .help = "0: never")) };
@@ -243,6 +271,7 @@ static const struct schema snapshot = {
 	MEMBERS(M("label", TEXT), M("created_ms", NUMBER),
 		M("automatic", BOOL, .help = "what was there before a restore or a rollout"),
 		M("boot", NUMBER, .help = "a restore point: the boot before which it was taken; 0: it is none"),
+		M("left_by", NUMBER, .help = "the ephemeral boot whose disk it was; 0: of none"),
 		M("removed", BOOL, .help = "it goes once nothing stands on it"),
 		M("current", BOOL, .help = "the disk goes on from it"), M("size_bytes", NUMBER, .help = "of the disk"),
 		M("allocated_bytes", NUMBER), M("path", TEXT | NOTHING), M("error", TEXT | OPTIONAL)),
@@ -388,8 +417,9 @@ static const struct schema version = {
 		M("size_bytes", NUMBER), M("allocated_bytes", NUMBER), M("sha256", TEXT | NOTHING),
 		M("data_sha256", TEXT | NOTHING, .help = "of what is not zeroes, where it is mostly that"),
 		M("parent", TEXT | NOTHING, .help = "the version that it stands on; it was promoted"),
-		M("machines", NUMBER), M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER),
-		M("source", TEXT | NOTHING), M("warnings", LIST), M("boots_learnt", NUMBER),
+		M("depth", NUMBER, .help = "files that lie one over the other, with its own"), M("machines", NUMBER),
+		M("volumes", NUMBER), M("snapshots", NUMBER), M("created_ms", NUMBER), M("source", TEXT | NOTHING),
+		M("warnings", LIST), M("boots_learnt", NUMBER),
 		M("boot_bytes", NUMBER, .help = "read ahead for a boot")),
 };
 const struct schema schema_image = {

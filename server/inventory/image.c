@@ -22,6 +22,8 @@
 	"WHERE volume.version_id = image_version.id), "                                                                                                  \
 	"parent_id, coalesce((SELECT image.name || '@' || parent.number FROM image_version AS parent JOIN image ON "                                     \
 	"image.id = parent.image_id WHERE parent.id = image_version.parent_id), ''), "                                                                   \
+	"(WITH RECURSIVE below (id) AS (VALUES (image_version.id) UNION ALL SELECT lower.parent_id FROM image_version AS lower "                         \
+	"JOIN below ON lower.id = below.id WHERE lower.parent_id IS NOT NULL) SELECT count(*) FROM below), "                                             \
 	"(SELECT count(*) FROM image_version AS upper WHERE upper.parent_id = image_version.id), "                                                       \
 	"ifnull((SELECT v.number FROM image_version AS v WHERE v.image_id = image.id AND v.published > 0 "                                               \
 	"ORDER BY v.published DESC LIMIT 1), 0), note, publish_at_ms, publish_by, "                                                                      \
@@ -51,6 +53,7 @@ static void version_read(struct query *q, struct image_version *v)
 	v->trashed = (unsigned)query_int(q);
 	v->parent_id = query_int(q);
 	query_text(q, v->parent, sizeof(v->parent));
+	v->depth = (unsigned)query_int(q);
 	v->versions = (unsigned)query_int(q);
 	v->newest = (unsigned)query_int(q);
 	query_text(q, v->note, sizeof(v->note));

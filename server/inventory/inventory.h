@@ -341,7 +341,10 @@ int machine_boot_choose(struct inventory_tx *tx, int64_t machine_id, uint64_t nu
 int machine_boot_set_auth(struct inventory_tx *tx, int64_t machine_id, uint64_t number, enum auth_kind auth);
 /* It begins on this version. */
 int machine_boot_set_version(struct inventory_tx *tx, int64_t machine_id, uint64_t number, int64_t version_id);
+/* Its machine was seen just now, too. */
 int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running);
+/* At the start: machines that are marked running have been seen, as late as nobody knows; so just now. */
+int machine_boot_saw_running(struct inventory_tx *tx);
 /* Machines whose current boot is marked running. each returns 0 to go on. */
 int machine_boot_each_running(struct inventory_tx *tx, int (*each)(void *arg, int64_t machine_id), void *arg);
 int machine_boot_set_interrupted(struct inventory_tx *tx, int64_t machine_id, uint64_t number);
@@ -436,6 +439,7 @@ struct image_version {
 	unsigned trashed;		 /* machines in the trash that were made from it */
 	int64_t parent_id;		 /* the version that it stands on; 0: none. It was promoted */
 	char parent[NAME_MAX_TEXT + 16]; /* NAME@V; "" */
+	unsigned depth;			 /* files that lie one over the other, with its own; only read */
 	unsigned versions;		 /* that stand on it */
 	unsigned rollouts;		 /* that run or are stopped, and need it */
 };
@@ -492,6 +496,24 @@ int version_plan(struct inventory_tx *tx, int64_t id, int64_t at_ms, const char 
 int version_planned(struct inventory_tx *tx, struct image_version *version);
 int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256, uint64_t inode, int64_t mtime_ns);
 /*
+ * A version that stands on another one becomes one that stands on nothing. First its new file is announced; then, in one job,
+ * that takes the old one's name and it is done; so whoever finds the row finds the old file, or the announced one.
+ */
+struct version_flat {
+	int64_t version_id;
+	char sha256[IDENTITY_TEXT]; /* of the new file */
+	uint64_t inode;
+	int64_t mtime_ns;
+};
+/* The first one above `after` under which so many files lie, itself included, and whose identity is known. -ENOENT. */
+int version_find_deep(struct inventory_tx *tx, unsigned depth, int64_t after, struct image_version *version);
+int version_flat_announce(struct inventory_tx *tx, const struct version_flat *flat);
+/* What is announced: the first one of a version from this one on. -ENOENT. */
+int version_flat_next(struct inventory_tx *tx, int64_t from, struct version_flat *flat);
+int version_flat_forget(struct inventory_tx *tx, int64_t version_id);
+/* With its event. -ENOENT: the version is gone. */
+int version_flat_done(struct inventory_tx *tx, const struct version_flat *flat);
+/*
  * -EBUSY: volumes stand on it, a rollout needs it, or a group has its image, of which it is the last. With the last version
  * its image goes.
  */
@@ -519,6 +541,14 @@ struct policy {
 	uint64_t reserve_bytes;		  /* where reserve is a size */
 	unsigned reserve_percent;	  /* where reserve_bytes is 0 */
 	unsigned trash_s;		  /* how long removed machines are kept with their disks; 0: not */
+	unsigned keep_snapshots_s;	  /* how long snapshots that people took stay; 0: for ever */
+	unsigned keep_points_s;		  /* the same of those that the server took; 0: for ever */
+	unsigned keep_idle_s;		  /* machines not seen for so long go to the trash; 0: never */
+	unsigned keep_versions;		  /* how many of an image stay that new machines do not get; 0: all */
+	unsigned keep_ephemeral;	  /* how many last disks of an ephemeral machine stay, */
+	unsigned keep_ephemeral_s;	  /* and how long; 0: no bound */
+	uint64_t low_space_bytes;	  /* with less room than that some of them go early; */
+	unsigned low_space_percent;	  /* where low_space_bytes is 0; 0: never */
 	unsigned menu_timeout;		  /* seconds; 0: a menu waits */
 	char menu_default[NAME_MAX_TEXT]; /* what it takes then: disk, local, or an entry */
 	unsigned rollout_min_boots;	  /* rollouts: less boots of a new version say nothing */

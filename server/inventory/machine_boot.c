@@ -201,11 +201,31 @@ int machine_boot_set_version(struct inventory_tx *tx, int64_t machine_id, uint64
 int machine_boot_set_running(struct inventory_tx *tx, int64_t machine_id, uint64_t number, bool running)
 {
 	struct query q;
+	int err;
 
 	query_begin(&q, tx, "UPDATE boot SET running = ? WHERE machine_id = ? AND number = ?");
 	query_bind(&q, running);
 	query_bind(&q, machine_id);
 	query_bind(&q, (int64_t)number);
+	err = query_run(&q);
+	if (err)
+		return err;
+	/* One that ran for months without asking for a script was seen until now. */
+	query_begin(&q, tx, "UPDATE machine SET seen_ms = ? WHERE id = ?");
+	query_bind(&q, tx->now_ms);
+	query_bind(&q, machine_id);
+	return query_run(&q);
+}
+
+int machine_boot_saw_running(struct inventory_tx *tx)
+{
+	struct query q;
+
+	query_begin(
+		&q, tx,
+		"UPDATE machine SET seen_ms = ? WHERE id IN (SELECT machine_id FROM boot WHERE running = 1 AND state = ?)");
+	query_bind(&q, tx->now_ms);
+	query_bind(&q, MACHINE_BOOT_CURRENT);
 	return query_run(&q);
 }
 

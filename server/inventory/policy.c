@@ -4,6 +4,7 @@
  * stored, as text.
  */
 #include "inventory/db.h"
+#include "inventory/keep.h"
 #include "inventory/trash.h"
 
 #include "base/log.h"
@@ -22,6 +23,7 @@ enum {
 	QUOTA_MIN = 1 << 20,
 	MENU_TIMEOUT_MAX = 3600,
 	ROLLOUT_BOOTS_MAX = 1000,
+	KEEP_VERSIONS_MAX = 1000,
 };
 
 static bool set_enrol(struct policy *p, const char *value)
@@ -194,6 +196,37 @@ static bool set_rollout_brake(struct policy *p, const char *value)
 	return p->rollout_back || !strcmp(value, "stop");
 }
 
+static bool set_keep_snapshots(struct policy *p, const char *value)
+{
+	return keep_time_parse(value, &p->keep_snapshots_s);
+}
+
+static bool set_keep_points(struct policy *p, const char *value)
+{
+	return keep_time_parse(value, &p->keep_points_s);
+}
+
+static bool set_keep_idle(struct policy *p, const char *value)
+{
+	return keep_time_parse(value, &p->keep_idle_s);
+}
+
+static bool set_keep_versions(struct policy *p, const char *value)
+{
+	p->keep_versions = 0;
+	return !strcmp(value, "forever") || set_number(&p->keep_versions, value, 1, KEEP_VERSIONS_MAX);
+}
+
+static bool set_keep_ephemeral(struct policy *p, const char *value)
+{
+	return keep_ephemeral_parse(value, p);
+}
+
+static bool set_low_space(struct policy *p, const char *value)
+{
+	return keep_low_space_parse(value, p);
+}
+
 static const struct policy_key {
 	const char *name, *initial, *expected;
 	bool (*set)(struct policy *policy, const char *value); /* false: it is not valid */
@@ -223,6 +256,22 @@ static const struct policy_key {
 	  set_rollout_drop },
 	{ "rollout-wait", "1h", "how long a step of a rollout has to prove itself, such as 30m, 12h or 2d, or none",
 	  set_rollout_wait },
+	{ "keep-restore-points", "forever",
+	  "how long snapshots stay that the server took before a boot or a restore, such as 30d or 12h, or forever",
+	  set_keep_points },
+	{ "keep-snapshots", "forever", "how long snapshots stay that people took, such as 90d, or forever",
+	  set_keep_snapshots },
+	{ "keep-ephemeral", "none",
+	  "how many last disks of each ephemeral machine stay (1 to 16), or for how long (12h, 2d), or none",
+	  set_keep_ephemeral },
+	{ "keep-versions", "forever",
+	  "how many versions of an image stay that new machines do not get any more, 1 to 1000, or forever",
+	  set_keep_versions },
+	{ "keep-idle", "forever",
+	  "after how long a machine that nobody has seen goes to the trash, such as 180d, or forever", set_keep_idle },
+	{ "low-space", "none",
+	  "below how much free space the trash, ephemeral disks and restore points go early: 1% to 90%, a size, or none",
+	  set_low_space },
 };
 
 static const struct policy_key *key_find(const char *name)
@@ -326,6 +375,32 @@ static int check_group(struct inventory_tx *tx, const char *value, struct reason
 		       err;
 }
 
+static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])
+{
+	struct query q;
+	int err;
+
+	snprintf(value, VALUE_MAX_TEXT, "%s", key->initial);
+	query_begin(&q, tx, "SELECT value FROM policy WHERE name = ?");
+	query_bind_text(&q, key->name, NAME_MAX_TEXT);
+	if (query_row(&q))
+		query_text(&q, value, VALUE_MAX_TEXT);
+	err = query_end(&q);
+	return err;
+}
+
+/* Whoever deletes by these rules waits a while after that. */
+static int policy_note_change(struct inventory_tx *tx, const struct policy_key *key, const char *value)
+{
+	char before[VALUE_MAX_TEXT];
+	int err;
+
+	if (!keep_is_rule(key->name))
+		return 0;
+	err = policy_read(tx, key, before);
+	return err || !strcmp(before, value) ? err : keep_rules_changed(tx);
+}
+
 int policy_set(struct inventory_tx *tx, const char *key_name, const char *value, struct reason *reason)
 {
 	const struct policy_key *key = key_find(key_name);
@@ -344,6 +419,9 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	err = key->set == set_group ? check_group(tx, value, reason) : 0;
 	if (err)
 		return err;
+	err = policy_note_change(tx, key, value);
+	if (err)
+		return reason_refuse(reason, err, "%s could not be stored: %s", key->name, strerror(-err));
 	query_begin(&q, tx,
 		    "INSERT INTO policy (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
 		    "excluded.value");
@@ -351,20 +429,6 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	query_bind_text(&q, value, VALUE_MAX_TEXT);
 	err = query_run(&q);
 	return err ? reason_refuse(reason, err, "%s could not be stored: %s", key->name, strerror(-err)) : 0;
-}
-
-static int policy_read(struct inventory_tx *tx, const struct policy_key *key, char value[VALUE_MAX_TEXT])
-{
-	struct query q;
-	int err;
-
-	snprintf(value, VALUE_MAX_TEXT, "%s", key->initial);
-	query_begin(&q, tx, "SELECT value FROM policy WHERE name = ?");
-	query_bind_text(&q, key->name, NAME_MAX_TEXT);
-	if (query_row(&q))
-		query_text(&q, value, VALUE_MAX_TEXT);
-	err = query_end(&q);
-	return err;
 }
 
 int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key, const char *value), void *arg)

@@ -10,8 +10,8 @@
 
 enum { AUTOMATIC_KEPT = 3 };
 
-#define SNAPSHOT_SELECT                                                                                                      \
-	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot FROM " \
+#define SNAPSHOT_SELECT                                                                                                                         \
+	"SELECT id, volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot, left_by, unsynced FROM " \
 	"snapshot "
 
 bool snapshot_label_valid(const char *label)
@@ -32,6 +32,8 @@ static void snapshot_read(struct query *q, struct snapshot *s)
 	s->removed = query_int(q);
 	s->created_ms = query_int(q);
 	s->boot = (uint64_t)query_int(q);
+	s->left_by = (uint64_t)query_int(q);
+	s->unsynced = query_int(q);
 }
 
 static int snapshot_one(struct query *q, struct snapshot *snapshot)
@@ -102,8 +104,8 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 		return -EINVAL;
 	query_begin(
 		&q, tx,
-		"INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) RETURNING id");
+		"INSERT INTO snapshot (volume_id, label, object, parent_id, version_id, size_bytes, automatic, removed, created_ms, boot, left_by, unsynced) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING id");
 	query_bind(&q, snapshot->volume_id);
 	query_bind_text(&q, snapshot->label, sizeof(snapshot->label));
 	query_bind_text(&q, snapshot->object, sizeof(snapshot->object));
@@ -113,6 +115,8 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 	query_bind(&q, snapshot->automatic);
 	query_bind(&q, tx->now_ms);
 	query_bind(&q, (int64_t)snapshot->boot);
+	query_bind(&q, (int64_t)snapshot->left_by);
+	query_bind(&q, snapshot->unsynced);
 	err = query_number(&q, &id);
 	if (err)
 		return err;
@@ -222,6 +226,54 @@ int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t 
 	query_bind(&q, AUTOMATIC_KEPT);
 	err = query_run(&q);
 	return err ? err : snapshots_sweep(tx, volume_id);
+}
+
+int snapshot_keep_left(struct inventory_tx *tx, int64_t volume_id, unsigned keep)
+{
+	struct query q;
+	int err;
+
+	query_begin(
+		&q, tx,
+		"UPDATE snapshot SET removed = 1 WHERE volume_id = ?1 AND left_by > 0 AND removed = 0 AND id NOT IN (SELECT id "
+		"FROM snapshot WHERE volume_id = ?1 AND left_by > 0 AND removed = 0 ORDER BY id DESC LIMIT ?2)");
+	query_bind(&q, volume_id);
+	query_bind(&q, keep);
+	err = query_run(&q);
+	return err ? err : snapshots_sweep(tx, volume_id);
+}
+
+int snapshot_set_synced(struct inventory_tx *tx, int64_t id)
+{
+	struct query q;
+
+	query_begin(&q, tx, "UPDATE snapshot SET unsynced = 0 WHERE id = ?");
+	query_bind(&q, id);
+	return query_run(&q);
+}
+
+int snapshot_lose_unsynced(struct inventory_tx *tx)
+{
+	int64_t volume_id;
+	struct query q;
+	int lost = 0, err;
+
+	for (;;) {
+		query_begin(&q, tx, "SELECT volume_id FROM snapshot WHERE unsynced = 1 AND removed = 0 LIMIT 1");
+		err = query_number(&q, &volume_id);
+		if (err)
+			return err == -ENOENT ? lost : err;
+		query_begin(
+			&q, tx,
+			"UPDATE snapshot SET removed = 1, unsynced = 0 WHERE volume_id = ? AND unsynced = 1 AND removed = 0");
+		query_bind(&q, volume_id);
+		err = query_run(&q);
+		lost += query_changes(tx);
+		if (!err)
+			err = snapshots_sweep(tx, volume_id);
+		if (err)
+			return err;
+	}
 }
 
 /* ---- two that become one ---- */

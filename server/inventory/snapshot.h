@@ -20,7 +20,9 @@ struct snapshot {
 	bool automatic;		    /* made by a restore or a rollout, of what was there before */
 	bool removed;
 	int64_t created_ms;
-	uint64_t boot; /* a restore point: the number of the boot before which it was taken; 0: it is none */
+	uint64_t boot;	  /* a restore point: the number of the boot before which it was taken; 0: it is none */
+	uint64_t left_by; /* the number of the ephemeral boot whose disk it was; 0: of none */
+	bool unsynced;	  /* of such a disk, which nobody has synced: it is lost with the server's power */
 };
 
 int snapshot_by_id(struct inventory_tx *tx, int64_t id, struct snapshot *snapshot); /* -ENOENT */
@@ -35,8 +37,13 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot);
 int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays);
 /* People go back again and again: of the automatic ones of a volume only the last three stay, and `wanted`. */
 int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t wanted);
-/* Marks all restore points of a volume but the last `keep`. */
+/* Marks all restore points of a volume but the last `keep`; all disks that ephemeral boots left but the last. */
 int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned keep);
+int snapshot_keep_left(struct inventory_tx *tx, int64_t volume_id, unsigned keep);
+/* Its object is durable by now. */
+int snapshot_set_synced(struct inventory_tx *tx, int64_t id);
+/* The host's power may have been lost: marks those that are unsynced. How many, or -errno. */
+int snapshot_lose_unsynced(struct inventory_tx *tx);
 
 /*
  * A removed snapshot that stays, as one other snapshot of its volume stands on it, and that itself stands on no snapshot:

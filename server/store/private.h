@@ -120,6 +120,9 @@ void store_version_path(const struct store *store, const struct image_version *v
 /* discard.c: reserved: also what was about to be made, as nobody can be making it any more. */
 int store_delete_discarded(struct store *store, const struct store_backend *backend, bool reserved);
 
+/* flatten.c: what was announced, and then interrupted, is done, or forgotten. */
+void store_finish_flat(struct store *store);
+
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, struct reason *reason);
 

@@ -484,13 +484,35 @@ static int keep_boot_id(struct inventory_tx *tx, void *arg)
 	return setting_set(tx, boot_id_setting, r->boot_id);
 }
 
+/* Disks that ephemeral boots left, and that nobody had synced: after a start of the host nobody knows what is in them. */
+static int lose_unsynced(struct inventory_tx *tx, void *arg)
+{
+	const struct reclaim *r = arg;
+	char before[BOOT_ID_TEXT];
+	int lost;
+
+	if (!setting_get(tx, boot_id_setting, before, sizeof(before)) && r->boot_id[0] && !strcmp(before, r->boot_id))
+		return 0;
+	lost = snapshot_lose_unsynced(tx);
+	return lost <= 0 ?
+		       lost :
+		       event_add(tx, "info", "snapshots-lost", "server", 0, "",
+				 "%d disk%s that ephemeral boots left went with the host's restart: nobody had had the "
+				 "time to sync them",
+				 lost, lost == 1 ? "" : "s");
+}
+
 int store_reclaim(struct store *store, struct reason *reason)
 {
 	struct reclaim r = { .store = store };
 	int err;
 
 	read_boot_id(r.boot_id);
-	err = store_read(store, read_rows, &r);
+	err = store_write(store, lose_unsynced, &r);
+	if (!err)
+		store_finish_flat(store);
+	if (!err)
+		err = store_read(store, read_rows, &r);
 	if (err) {
 		reason_set(reason, "the inventory could not be read: %s", strerror(-err));
 		goto out;

@@ -17,8 +17,7 @@
 
 struct removal {
 	struct store *store;
-	int64_t version_id;
-	const char *actor;
+	const struct store_removal *wanted;
 	struct image_version version;
 	char file[PATH_MAX], tmp[PATH_MAX];
 	bool moved;
@@ -41,13 +40,17 @@ static int removal_move(struct removal *removal)
 static int removal_run(struct inventory_tx *tx, void *arg)
 {
 	struct removal *removal = arg;
-	int err = version_by_id(tx, removal->version_id, &removal->version);
+	const struct store_removal *wanted = removal->wanted;
+	int err = version_by_id(tx, wanted->version_id, &removal->version);
 
+	if (!err && wanted->check)
+		err = wanted->check(tx, wanted->arg, &removal->version);
 	if (!err)
-		err = version_delete(tx, removal->version_id);
+		err = version_delete(tx, wanted->version_id);
 	if (!err)
-		err = event_add(tx, "info", "image-removed", removal->actor, 0, removal->version.image,
-				"%s@%u was removed", removal->version.image, removal->version.number);
+		err = event_add(tx, "info", "image-removed", wanted->actor, 0, removal->version.image,
+				"%s@%u was removed%s%s%s", removal->version.image, removal->version.number,
+				wanted->why ? " (" : "", wanted->why ? wanted->why : "", wanted->why ? ")" : "");
 	return err ? err : removal_move(removal);
 }
 
@@ -73,7 +76,7 @@ static int find_version(struct inventory_tx *tx, void *arg)
 {
 	struct removal *removal = arg;
 
-	return version_by_id(tx, removal->version_id, &removal->version);
+	return version_by_id(tx, removal->wanted->version_id, &removal->version);
 }
 
 /* True: there is one, in user. */
@@ -117,7 +120,14 @@ static int refuse_rebased(struct removal *removal, struct reason *reason)
 
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason)
 {
-	struct removal removal = { .store = store, .version_id = version_id, .actor = actor };
+	const struct store_removal wanted = { .version_id = version_id, .actor = actor };
+
+	return store_remove_version_if(store, &wanted, reason);
+}
+
+int store_remove_version_if(struct store *store, const struct store_removal *wanted, struct reason *reason)
+{
+	struct removal removal = { .store = store, .wanted = wanted };
 	const struct image_version *version = &removal.version;
 	int err = refuse_rebased(&removal, reason);
 

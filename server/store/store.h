@@ -139,6 +139,14 @@ unsigned store_job_list(struct store *store, struct job_status list[JOBS_KEPT]);
  */
 int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct reason *reason);
 int store_remove_version(struct store *store, int64_t version_id, const char *actor, struct reason *reason);
+/* The same, where check says 0 inside the job that deletes its row: what else it says is returned. why: for the event. */
+struct store_removal {
+	int64_t version_id;
+	const char *actor, *why;
+	int (*check)(struct inventory_tx *tx, void *arg, const struct image_version *version);
+	void *arg;
+};
+int store_remove_version_if(struct store *store, const struct store_removal *removal, struct reason *reason);
 
 struct doctor_report;
 /*
@@ -158,6 +166,13 @@ int store_check_file(const char *path, struct doctor_report *report, struct reas
 int store_promote_object(struct store *store, const struct volume *layer, struct image_version *version,
 			 struct reason *reason);
 void store_promote_end(struct store *store, const struct image_version *version, bool committed);
+struct qcow2_step;
+/*
+ * A version that stands on others, and whose identity is known, becomes one file under its name, while machines use it: who
+ * has it open goes on with the old ones. Takes its time, as step says, and the room of the whole. 0 or -errno with a sentence.
+ */
+int store_flatten_version(struct store *store, const struct image_version *version, const struct qcow2_step *step,
+			  struct reason *reason);
 /* Takes the SHA-256 of a version that has none yet. May take long. 0; -ESTALE: it is not the file that was published. */
 int store_identify_version(struct store *store, const struct image_version *version);
 /*
@@ -253,6 +268,7 @@ bool store_is_generated(struct store *store, const struct volume *volume, const 
 struct volume_info {
 	uint64_t virtual_bytes, allocated_bytes;
 	uint64_t layers_bytes; /* allocated by the layers that it stands on */
+	unsigned depth;	       /* files that lie one over the other, with its own; 0: not known */
 	bool clean;	       /* closed: other tools may open it */
 	char format[16];       /* how other tools call what it is */
 	char path[4096];       /* where they find it */

@@ -189,6 +189,53 @@ def a_data_volume_stays_the_same_disk(t):
     want(not any(os.path.basename(s["path"]) in os.listdir(t.dir + "/state/children") for s in volume["snapshots"]), "its files are still there")
 
 
+@case("retention")
+def what_a_rule_would_take_is_shown_and_taken_when_wanted(t):
+    m = t.enrol()
+    write(m, "kept")
+    path = m.show()["disk"]["path"]
+    t.ctl("machine", "remove", m.name, "--yes")
+    said = t.ctl("policy", "set", "trash=none")
+    want("go" in said and "retention show" in said, f"nobody is told what goes: {said}")
+    plan = json.loads(t.ctl("retention", "show", "--json"))
+    item = plan["items"][0]
+    equal((item["kind"], item["name"], item["rule"], plan["due"]), ("trash", m.name, "trash=none", 1), "what goes")
+    want(item["due_ms"] > plan["now_ms"] + 500_000, "it goes before it can be taken back")
+    want(item["bytes"] >= BLOCKS * 512, f"{item['bytes']} bytes")
+    want(m.name in t.ctl("retention", "show"), "nobody sees it")
+    want(os.path.exists(path), "its disk is gone already")
+    refused(t, "--yes", "retention", "run")
+    want("1 gone" in t.ctl("retention", "run", "--yes"), "it did not go")
+    want(not os.path.exists(path) and not t.api("GET", "trash")["trash"], "it is there still")
+    event = [e for e in t.api("GET", "events")["events"] if e["kind"] == "removed"][-1]
+    want("trash=none" in event["text"], f"the event does not say why: {event}")
+    t.ctl("policy", "set", "trash=7d")
+    want("nothing is due" in t.ctl("retention", "run", "--yes"), "something is due")
+    refused(t, "keep-idle must be", "policy", "set", "keep-idle=soon")
+
+
+@case("retention")
+def the_last_disks_of_an_ephemeral_machine_stay_for_a_while(t):
+    m = t.enrol(mode="ephemeral")
+    t.ctl("policy", "set", "keep-ephemeral=1")
+    for text in ("first", "second", "third"):
+        write(m, text)
+    reads(m, golden_blocks(AT, BLOCKS))
+    left = m.show()["snapshots"]
+    equal(len(left), 1, "disks that were left")
+    want(left[0]["left_by"] and left[0]["label"] == f"of-boot-{left[0]['left_by']}", f"{left}")
+    tool("qemu-img", "check", "-f", "qcow2", left[0]["path"])
+    raw = t.dir + "/left.raw"
+    tool("qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", left[0]["path"], raw)
+    with open(raw, "rb") as f:
+        f.seek(AT * 512)
+        equal(f.read(BLOCKS * 512), block("third"), "what was on it")
+    t.ctl("policy", "set", "keep-ephemeral=none")
+    t.ctl("retention", "run", "--yes")
+    equal(m.show()["snapshots"], [], "what is left")
+    t.ctl("machine", "remove", m.name, "--for-good", "--yes")
+
+
 if __name__ == "__main__":
     wanted = [c for c in iscsi.CASES if len(sys.argv) < 2 or sys.argv[1] in c[0]]
     iscsi.declare(len(wanted))

@@ -75,7 +75,9 @@ static int load_each(void *arg, int64_t machine_id)
 
 static int load_run(struct inventory_tx *tx, struct inventory_job *job)
 {
-	return machine_boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
+	int err = machine_boot_each_running(tx, load_each, container_of(job, struct resume_load, job));
+
+	return err ? err : machine_boot_saw_running(tx);
 }
 
 int resume_load(struct boot *boot)
@@ -84,5 +86,5 @@ int resume_load(struct boot *boot)
 				    .boot = boot,
 				    .until_ms = time_monotonic_ms() + BOOT_RESUME_MS };
 
-	return inventory_read_wait(boot->inventory, &load.job);
+	return inventory_write_wait(boot->inventory, &load.job);
 }

@@ -17,6 +17,8 @@
 #include "boot/progress/progress.h"
 #include "give.h"
 #include "inventory/effective.h"
+#include "inventory/snapshot.h"
+#include "left_disk.h"
 #include "resume.h"
 #include "restore_point.h"
 #include "store/store.h"
@@ -267,6 +269,7 @@ struct target_begin {
 	uint64_t number;
 	int64_t version_id;	      /* another one than the machine's was chosen in its menu; 0: none */
 	struct volume given_up, made; /* ephemeral, chosen, or of a rollout; object "": none */
+	struct snapshot left;	      /* ephemeral: what given_up became; id 0: nothing, it goes */
 	struct policy policy;
 	struct reason reason;
 	struct inventory_job job;
@@ -284,8 +287,11 @@ static int begin_renew_system(struct target_begin *begin, struct inventory_tx *t
 	/* iSCSI closes it first: boot_target_begin_needs_closed told it so. */
 	if (!disks_is_closed(&begin->boot->disks, machine->system.id))
 		return reason_refuse(&begin->reason, -EBUSY, "the disk of %s is still open", machine->name);
-	return boot_renew_system(begin->boot, machine, &version, &begin->policy, &begin->made, &begin->given_up,
-				 &begin->reason);
+	if (effective_mode(machine, &begin->policy) == MODE_EPHEMERAL)
+		err = left_disk_keep(begin->boot, tx, machine, begin->number, &begin->left);
+	return err ? err :
+		     boot_renew_system(begin->boot, machine, &version, &begin->policy, &begin->made, &begin->given_up,
+				       &begin->reason);
 }
 
 /* The rule of now is the boot's until it ends. */
@@ -366,6 +372,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (!err)
 		err = event_add(tx, "info", "boot-started", "machine", machine.id, machine.name,
 				"boot %llu has begun%s", (unsigned long long)begin->number,
+				begin->left.id		  ? ", with a new disk; the one before is kept for a while" :
 				begin->given_up.object[0] ? ", with a new disk" :
 				begin->made.object[0]	  ? "; its disk before that is kept" :
 							    "");
@@ -381,7 +388,10 @@ static void begin_done(struct inventory_job *job, int err)
 		presence_note_begun(&boot->presence, begin->machine_id, begin->number);
 		progress_begun(boot);
 	}
-	boot_discard_object(boot, err ? &begin->made : &begin->given_up);
+	if (!err && begin->left.id)
+		left_disk_settle(boot, &begin->given_up, &begin->left);
+	else
+		boot_discard_object(boot, err ? &begin->made : &begin->given_up);
 	if (err == -ENOSPC && presence_event_due(&boot->presence, begin->machine_id, PRESENCE_SPACE, 1, 60000))
 		boot_note(boot, "error", "no-space", "server", begin->machine_id, "no new disk: %s",
 			  begin->reason.text);

@@ -8,9 +8,11 @@
 #include "base/pool.h"
 #include "base/util.h"
 #include "boot/internal.h"
+#include "boot/login/left_disk.h"
+#include "boot/retention.h"
+#include "flatten.h"
 #include "layers.h"
 #include "promote.h"
-#include "trash.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -19,8 +21,9 @@
 
 enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000 };
 
-static void (*const chores_table[])(struct boot *boot) = { boot_trash_expire, boot_join_layers,
-							   boot_identify_versions };
+static void (*const chores_table[])(struct boot *boot) = { boot_retention_chore, boot_settle_left_disks,
+							   boot_join_layers, boot_identify_versions,
+							   boot_flatten_versions };
 
 struct chores {
 	struct boot *boot;

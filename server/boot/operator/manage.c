@@ -427,6 +427,17 @@ int boot_swap(struct boot *boot, const char *machine, const char *new_mac, const
 
 /* ---- remove ---- */
 
+static int remove_check(struct inventory_tx *tx, const struct manage *m)
+{
+	const struct manage_expiry *expiry = m->expiry;
+	int64_t seen_ms = m->machine.seen_ms > m->machine.created_ms ? m->machine.seen_ms : m->machine.created_ms;
+	int err = expiry ? expiry->check(tx, expiry->arg) : 0;
+
+	if (err || !expiry || (seen_ms == expiry->since_ms && m->kept))
+		return err;
+	return reason_refuse(m->reason, -ENOENT, "%s was seen meanwhile", m->machine.name);
+}
+
 static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct manage *m = container_of(job, struct manage, job);
@@ -437,6 +448,8 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	err = policy_get(tx, &policy);
 	m->kept = !m->for_good && policy.trash_s;
+	if (!err)
+		err = remove_check(tx, m);
 	if (!err && m->kept)
 		err = trash_put(tx, m->machine.id, m->actor);
 	else if (!err)
@@ -445,27 +458,47 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	if (!m->kept)
 		m->given_up = m->machine.system;
-	return event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name,
-			 m->kept ? "removed; its disk is in the trash" : "removed, with its disk");
+	return event_add(tx, "info", "removed", m->actor, m->machine.id, m->machine.name, "%s%s%s%s",
+			 m->kept ? "removed; its disk is in the trash" : "removed, with its disk",
+			 m->expiry ? " (" : "", m->expiry ? m->expiry->why : "", m->expiry ? ")" : "");
+}
+
+static int manage_remove(struct manage *m, const char *machine)
+{
+	struct boot *boot = m->boot;
+	int err = manage_find(m, machine);
+
+	if (!err)
+		err = manage_begin_exclusive(m);
+	if (err)
+		return err;
+	err = manage_write(m, remove_run);
+	if (err) {
+		manage_end_exclusive(m);
+		return err;
+	}
+	disks_forget(&boot->disks, m->machine.system.id);
+	presence_forget(&boot->presence, m->machine.id);
+	progress_removed(boot, m->machine.id);
+	return 0;
+}
+
+int boot_remove_idle(struct boot *boot, const struct manage_expiry *expiry, const char *actor, struct reason *reason)
+{
+	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .expiry = expiry };
+	char which[32];
+
+	snprintf(which, sizeof(which), "#%lld", (long long)expiry->id);
+	return manage_remove(&m, which);
 }
 
 int boot_remove(struct boot *boot, const char *machine, bool for_good, const char *actor, struct reason *reason)
 {
 	struct manage m = { .boot = boot, .actor = actor, .reason = reason, .for_good = for_good };
-	int err = manage_find(&m, machine);
+	int err = manage_remove(&m, machine);
 
-	if (!err)
-		err = manage_begin_exclusive(&m);
 	if (err)
 		return err;
-	err = manage_write(&m, remove_run);
-	if (err) {
-		manage_end_exclusive(&m);
-		return err;
-	}
-	disks_forget(&boot->disks, m.machine.system.id);
-	presence_forget(&boot->presence, m.machine.id);
-	progress_removed(boot, m.machine.id);
 	if (m.kept)
 		reason_set(reason, "its disk is in the trash: sanbootctl machine trash restore %s brings both back",
 			   m.machine.name);

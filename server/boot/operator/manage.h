@@ -10,6 +10,15 @@
 #include "boot/internal.h"
 #include "group_luns.h"
 
+/* A machine that goes by a rule of the policy (boot/retention.h). */
+struct manage_expiry {
+	int64_t id;
+	int64_t since_ms; /* seen last, or put into the trash, then: else it stays (-ENOENT) */
+	const char *why;  /* for the event */
+	int (*check)(struct inventory_tx *tx, void *arg); /* first in the write job: 0, or it stays */
+	void *arg;
+};
+
 /* One thing that a person asked for, as a job. */
 struct manage {
 	struct boot *boot;
@@ -19,12 +28,13 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *group, *key, *value;
 	bool add;
-	bool shared;		/* the MAC is one of a dock or an adapter */
-	uint64_t size_bytes;	/* size=, taken apart */
-	bool for_good, kept;	/* remove: past the trash; whether it is there */
-	bool grew_online;	/* under sessions, which have to look again */
-	bool begins_closed;	/* set: boot_begins_closed */
-	struct group_luns luns; /* set, and groups: what comes and goes by a group */
+	bool shared;			    /* the MAC is one of a dock or an adapter */
+	uint64_t size_bytes;		    /* size=, taken apart */
+	bool for_good, kept;		    /* remove: past the trash; whether it is there */
+	const struct manage_expiry *expiry; /* remove: it goes by itself; NULL: a person wants it */
+	bool grew_online;		    /* under sessions, which have to look again */
+	bool begins_closed;		    /* set: boot_begins_closed */
+	struct group_luns luns;		    /* set, and groups: what comes and goes by a group */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;
@@ -45,6 +55,9 @@ int manage_begin_exclusive(struct manage *m);
 int manage_refuse_if_running(struct manage *m);
 int manage_close(struct manage *m, int64_t volume_id);
 void manage_end_exclusive(struct manage *m);
+
+/* One that nobody has seen goes to the trash, never straight away. As boot_remove; -ENOENT: it was seen meanwhile. */
+int boot_remove_idle(struct boot *boot, const struct manage_expiry *expiry, const char *actor, struct reason *reason);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);

@@ -58,7 +58,11 @@ static int promote_find(struct promotion *p)
 	p->layer = p->m.machine.system;
 	p->layer.version_id = p->snapshot.version_id;
 	memcpy(p->layer.object, p->snapshot.object, sizeof(p->layer.object));
-	return 0;
+	/* What an ephemeral boot left may not be on the disk yet. */
+	err = p->snapshot.unsynced ? store_sync_volume(p->m.boot->store, &p->layer) : 0;
+	return err ? reason_refuse(p->m.reason, err, "snapshot %s cannot be made durable: %s", p->label,
+				   strerror(-err)) :
+		     0;
 }
 
 struct promote_number {
@@ -189,6 +193,12 @@ int boot_promote(struct boot *boot, const char *machine, const char *image, cons
 		err = promote_write(&p);
 	if (err == -EMLINK && p.too_deep && p.snapshot.parent_id)
 		err = promote_copy(&p);
+	if (err == -EMLINK && p.too_deep)
+		reason_append(reason,
+			      ": the server makes one file of them as time allows (sanbootctl image list shows the "
+			      "depth): try again then, or export its disk (sanbootctl machine export %s /srv/%s.raw) "
+			      "and import that",
+			      p.m.machine.name, image);
 	if (err)
 		return err;
 	*version = p.version;

@@ -4,10 +4,8 @@
 
 #include "manage.h"
 
-#include "base/log.h"
 #include "base/util.h"
 #include "inventory/trash.h"
-#include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +15,6 @@ struct trash_change {
 	struct manage manage; /* first: manage_write's job is in it */
 	struct trash_entry entry;
 	struct trash_restored restored;
-	int64_t before_ms; /* only what was removed before that */
-	unsigned count;
 };
 
 static struct trash_change *change_of(struct inventory_job *job)
@@ -101,68 +97,44 @@ static int delete_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct trash_change *c = change_of(job);
 	struct manage *m = &c->manage;
-	int err = trash_look_up(m, tx, &c->entry);
+	int err = m->expiry ? m->expiry->check(tx, m->expiry->arg) : 0;
 
+	if (!err)
+		err = trash_look_up(m, tx, &c->entry);
+	if (!err && m->expiry && c->entry.removed_ms != m->expiry->since_ms)
+		err = -ENOENT; /* it was back meanwhile, and was removed again */
 	if (err)
 		return err;
 	m->given_up = c->entry.system;
 	err = trash_delete(tx, c->entry.id);
 	return err ? err :
 		     event_add(tx, "info", "removed", m->actor, c->entry.id, c->entry.name,
-			       "gone from the trash, with its disk");
+			       "gone from the trash, with its disk%s%s%s", m->expiry ? " (" : "",
+			       m->expiry ? m->expiry->why : "", m->expiry ? ")" : "");
+}
+
+static int trash_delete_write(struct trash_change *c)
+{
+	int err = manage_write(&c->manage, delete_run);
+
+	if (!err)
+		disks_forget(&c->manage.boot->disks, c->entry.system.id);
+	return err;
 }
 
 int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
 {
 	struct trash_change c = { .manage = { .boot = boot, .actor = actor, .reason = reason, .which = which } };
-	int err = manage_write(&c.manage, delete_run);
 
-	if (!err)
-		disks_forget(&boot->disks, c.entry.system.id);
-	return err;
+	return trash_delete_write(&c);
 }
 
-/* Its time is over: the oldest is the first. */
-static int take_oldest(void *arg, const struct trash_entry *entry)
+int boot_trash_expire(struct boot *boot, const struct manage_expiry *expiry, const char *actor, struct reason *reason)
 {
-	struct trash_change *c = arg;
+	struct trash_change c = { .manage = { .boot = boot, .actor = actor, .reason = reason, .expiry = expiry } };
+	char which[32];
 
-	c->entry = *entry;
-	c->count = entry->removed_ms < c->before_ms;
-	return 1;
-}
-
-static int oldest_run(struct inventory_tx *tx, struct inventory_job *job)
-{
-	struct trash_change *c = change_of(job);
-	struct policy policy;
-	int err = policy_get(tx, &policy);
-
-	c->count = 0;
-	if (err)
-		return err;
-	/* Zero: nothing new is put there, and what is there goes. */
-	c->before_ms = time_unix_ms() - (int64_t)policy.trash_s * 1000;
-	err = trash_each(tx, take_oldest, c);
-	return err < 0 ? err : 0;
-}
-
-void boot_trash_expire(struct boot *boot)
-{
-	struct reason reason = { "" };
-	int err = 0;
-
-	while (!err && !atomic_load(&boot->stopping)) {
-		struct trash_change c = { .manage = { .boot = boot, .reason = &reason } };
-		char which[32];
-
-		c.manage.job = (struct inventory_job){ .run = oldest_run };
-		err = inventory_read_wait(boot->inventory, &c.manage.job);
-		if (err || !c.count)
-			break;
-		snprintf(which, sizeof(which), "#%lld", (long long)c.entry.id);
-		err = boot_trash_delete(boot, which, "sanbootd", &reason);
-	}
-	if (err && err != -ENOENT)
-		log_error("the trash could not be emptied: %s", reason.text[0] ? reason.text : strerror(-err));
+	snprintf(which, sizeof(which), "#%lld", (long long)expiry->id);
+	c.manage.which = which;
+	return trash_delete_write(&c);
 }

@@ -3,9 +3,12 @@
 #ifndef BOOT_TRASH_H
 #define BOOT_TRASH_H
 
-struct boot;
+#include "base/reason.h"
 
-/* The machines whose time there is over go for good, with their disks. Blocking, not on a loop. */
-void boot_trash_expire(struct boot *boot);
+struct boot;
+struct manage_expiry;
+
+/* Its time there is over: it goes for good, with its disk. As boot_trash_delete; -ENOENT: it is another entry by now. */
+int boot_trash_expire(struct boot *boot, const struct manage_expiry *expiry, const char *actor, struct reason *reason);
 
 #endif

@@ -278,6 +278,7 @@ static int files_info(struct store *store, const struct volume *volume, const st
 	info->virtual_bytes = chain.info.size_bytes;
 	info->allocated_bytes = chain.info.allocated_bytes;
 	info->layers_bytes = chain.layers_bytes;
+	info->depth = chain.depth;
 	info->clean = chain.info.clean;
 	return 0;
 }

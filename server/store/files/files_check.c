@@ -80,6 +80,9 @@ bool files_stands_on(struct store *store, const char *object, const char *versio
 	if (!store_file_name_valid(object) ||
 	    qcow2_read_info(store_path(store, "children", object, path), &info, &reason))
 		return false;
+	/* A layer beside it keeps its own name, also where a version that was promoted is the same file. */
+	if (!strchr(info.backing, '/'))
+		return false;
 	snprintf(image, sizeof(image), FILES_BACKING, version_file);
-	return info.backing[0] && is_same_file(store, info.backing, image);
+	return is_same_file(store, info.backing, image);
 }

@@ -5,6 +5,7 @@
 #include "world.h"
 
 #include "base/util.h"
+#include "boot/operator/flatten.h"
 #include "boot/operator/promote.h"
 #include "disk/disk.h"
 #include "store/store.h"
@@ -207,7 +208,10 @@ static void test_too_deep(void **state)
 {
 	struct world *w = *state;
 	char image[16], mac[PARSE_MAC_TEXT], bytes[8] = "";
+	struct volume_info info;
+	struct volume system;
 	int depth = 0, err;
+	int64_t id;
 
 	boot_and_write(w, MAC1, 'A');
 	snprintf(mac, sizeof(mac), "%s", MAC1);
@@ -223,9 +227,156 @@ static void test_too_deep(void **state)
 		boot_and_write(w, mac, (unsigned char)('A' + depth));
 	} while (depth < 8);
 	assert_int_equal(err, -EMLINK);
+	assert_non_null(strstr(reason.text, "versions that were promoted lie below it already"));
+	assert_non_null(strstr(reason.text, "sanbootctl machine export"));
 	assert_int_equal(depth, 3);
+	/* How deep it is, is known. */
+	id = world_machine(w, mac).system.version_id;
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_string_equal(version.parent, "lab1@1");
+	assert_int_equal(version.depth, 4);
+	system = world_machine(w, mac).system;
+	assert_int_equal(store_volume_info(w->store, &system, NULL, &info), 0);
+	assert_true(info.depth >= 5);
+	id = id_of_debian(w);
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_int_equal(version.depth, 1);
 	bytes[depth] = (char)('A' + depth);
 	expect_bytes(w, mac, bytes);
+}
+
+/* ---- one file of several ---- */
+
+/* lab0 of debian, lab1 of lab0 and so on; a machine of each. *mac: of the last one. */
+static void make_deep(struct world *w, char mac[PARSE_MAC_TEXT], unsigned versions)
+{
+	char image[16];
+
+	boot_and_write(w, MAC1, 'A');
+	snprintf(mac, PARSE_MAC_TEXT, "%s", MAC1);
+	for (unsigned i = 0; i < versions; i++) {
+		snprintf(image, sizeof(image), "lab%u", i);
+		if (boot_promote(w->boot, mac, image, NULL, "ctl", &version, &reason))
+			fail_msg("%s", reason.text);
+		snprintf(mac, PARSE_MAC_TEXT, "52:54:00:bb:00:%02x", (i + 1) & 0xff);
+		add_machine(w, mac, image);
+		boot_and_write(w, mac, (unsigned char)('B' + i));
+	}
+	boot_identify_versions(w->boot);
+}
+
+static void expect_depth(struct world *w, const char *mac, unsigned depth)
+{
+	int64_t id = world_machine(w, mac).system.version_id;
+
+	assert_int_equal(world_write(w, read_version, &id), 0);
+	assert_int_equal(version.depth, depth);
+}
+
+static void test_flattened(void **state)
+{
+	struct world *w = *state;
+	char mac[PARSE_MAC_TEXT], command[256];
+	struct machine machine;
+	int64_t lab0;
+
+	make_deep(w, mac, 2);
+	world_policy(w, "reserve", "0%");
+	expect_depth(w, mac, 3);
+	lab0 = version.parent_id;
+	/* While machines use it: who has the old files open reads on in them. */
+	start(w, mac);
+	boot_flatten_versions(w->boot);
+	assert_int_equal(world_events(w, "image-flattened"), 1);
+	assert_int_equal(world_read_disk(w, luns[0].disk, 4096ull * 'A'), 'A');
+	assert_int_equal(world_read_disk(w, luns[0].disk, 4096ull * 'B'), 'B');
+	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * 'D', 'D', true), 0);
+	stop(w);
+	expect_depth(w, mac, 1);
+	assert_string_equal(version.parent, "");
+	assert_int_equal(strlen(version.sha256), 64);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	expect_bytes(w, mac, "ABCD");
+	/* And there is room again for more of them. */
+	machine = world_machine(w, mac);
+	promote(w, machine.name, "lab2", NULL);
+	/* What it stood on may go, with its machines. */
+	assert_int_equal(boot_remove(w->boot, "52:54:00:bb:00:01", true, "ctl", &reason), 0);
+	assert_int_equal(store_remove_version(w->store, lab0, "ctl", &reason), 0);
+	world_restart(w);
+	expect_bytes(w, mac, "ABCD");
+	snprintf(command, sizeof(command), "qemu-img check -q -f qcow2 %s/images/lab1@1.qcow2", w->dir);
+	assert_int_equal(system(command), 0);
+	/* Once is enough. */
+	boot_flatten_versions(w->boot);
+	assert_int_equal(world_events(w, "image-flattened"), 1);
+}
+
+/* What changed behind the server's back does not become good by that. */
+static void test_flatten_changed(void **state)
+{
+	struct world *w = *state;
+	char mac[PARSE_MAC_TEXT], command[256];
+
+	make_deep(w, mac, 2);
+	world_policy(w, "reserve", "0%");
+	snprintf(command, sizeof(command), "printf x | dd of=%s/images/debian@1.raw conv=notrunc 2>/dev/null", w->dir);
+	assert_int_equal(system(command), 0);
+	boot_flatten_versions(w->boot);
+	expect_depth(w, mac, 3);
+	assert_int_equal(world_events(w, "image-flattened"), 0);
+	assert_int_equal(files_in(w, "tmp"), 0);
+}
+
+/* The change does not commit, though the file is the new one: it is good, and done later. */
+static void test_flatten_not_committed(void **state)
+{
+	struct world *w = *state;
+	char mac[PARSE_MAC_TEXT];
+	ino_t before, after;
+	struct stat st;
+	char path[256];
+
+	make_deep(w, mac, 2);
+	world_policy(w, "reserve", "0%");
+	snprintf(path, sizeof(path), "%s/images/lab1@1.qcow2", w->dir);
+	assert_int_equal(stat(path, &st), 0);
+	before = st.st_ino;
+	break_commit(w->store, "image-flattened");
+	boot_flatten_versions(w->boot);
+	assert_int_equal(stat(path, &st), 0);
+	after = st.st_ino;
+	assert_true(before != after);
+	expect_depth(w, mac, 3);
+	/* Under both identities. */
+	expect_bytes(w, mac, "ABC");
+	inventory_sql(w->store, "DROP TRIGGER no_commit");
+	/* As after a kill at this place. */
+	world_restart(w);
+	expect_depth(w, mac, 1);
+	assert_int_equal(world_events(w, "image-flattened"), 1);
+	expect_bytes(w, mac, "ABC");
+}
+
+/* A kill behind the announcement: the old file is there still. */
+static void test_flatten_announced(void **state)
+{
+	struct world *w = *state;
+	char mac[PARSE_MAC_TEXT], command[256];
+
+	make_deep(w, mac, 2);
+	world_policy(w, "reserve", "0%");
+	snprintf(command, sizeof(command), "cp %s/images/lab1@1.qcow2 %s/tmp/lab1@1.qcow2.flat", w->dir, w->dir);
+	assert_int_equal(system(command), 0);
+	inventory_sql(w->store,
+		      "INSERT INTO version_flat SELECT id, 'x', 1, 1 FROM image_version WHERE file = 'lab1@1.qcow2'");
+	world_restart(w);
+	assert_int_equal(files_in(w, "tmp"), 0);
+	expect_depth(w, mac, 3);
+	expect_bytes(w, mac, "ABC");
+	boot_flatten_versions(w->boot);
+	expect_depth(w, mac, 1);
+	expect_bytes(w, mac, "ABC");
 }
 
 static void test_refused(void **state)
@@ -275,6 +426,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_its_identity, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_of_a_snapshot, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_flattened, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_flatten_changed, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_flatten_not_committed, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_flatten_announced, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_not_committed, world_setup, world_teardown),
 	};

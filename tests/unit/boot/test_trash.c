@@ -4,7 +4,7 @@
 #include "world.h"
 
 #include "base/util.h"
-#include "boot/operator/trash.h"
+#include "boot/retention.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -31,6 +31,15 @@ static struct machine make(struct world *w)
 	return machine;
 }
 
+/* Without waiting for the grace. */
+static void run(struct world *w)
+{
+	struct retention plan;
+
+	assert_int_equal(boot_run_retention(w->boot, "ctl", 0, &plan, &reason), 0);
+	retention_fini(&plan);
+}
+
 static void test_there_and_back(void **state)
 {
 	struct world *w = *state;
@@ -47,7 +56,7 @@ static void test_there_and_back(void **state)
 	assert_string_equal(world_find(w, was.iqn, "x").reason.text[0] ? "refused" : "found", "refused");
 	/* Neither a start nor a sweep takes it. */
 	world_restart(w);
-	boot_trash_expire(w->boot);
+	boot_retention_chore(w->boot);
 	assert_int_equal(world_children(w), 2);
 	/* The new one has its name and its card. */
 	assert_int_equal(boot_trash_restore(w->boot, "pc-001", NULL, "ctl", &back, &reason), -EEXIST);
@@ -79,11 +88,13 @@ static void test_its_time_is_over(void **state)
 	make(w);
 	assert_int_equal(boot_remove(w->boot, "pc-001", false, "ctl", &reason), 0);
 	world_policy(w, "trash", "1h");
-	boot_trash_expire(w->boot);
+	run(w);
 	assert_int_equal(world_children(w), 1);
 	/* Nothing is kept any more: what is there goes, too. */
 	world_policy(w, "trash", "none");
-	boot_trash_expire(w->boot);
+	boot_retention_chore(w->boot);
+	assert_int_equal(world_children(w), 1);
+	run(w);
 	assert_int_equal(world_children(w), 0);
 	assert_int_equal(boot_trash_restore(w->boot, "pc-001", NULL, "ctl", &back, &reason), -ENOENT);
 	assert_int_equal(world_events(w, "removed"), 2);

@@ -88,6 +88,49 @@ static void make_chain(struct fixture *fx, const char *golden, unsigned layers, 
 	}
 }
 
+static bool count_bytes(void *arg, uint64_t bytes)
+{
+	*(uint64_t *)arg += bytes;
+	return true;
+}
+
+static bool stop_at_once(void *arg, uint64_t bytes)
+{
+	(void)arg;
+	(void)bytes;
+	return false;
+}
+
+/* The same without anything below: it reads as the chain does, which is looked at in three ways. */
+static void check_flat(struct fixture *fx, const char *top, const struct model_disk *model)
+{
+	uint64_t bytes = 0;
+	const struct qcow2_step count = { count_bytes, &bytes }, stop = { stop_at_once, NULL };
+	struct reason reason;
+	struct disk *disk;
+	unsigned seed = 1;
+	struct model_disk other = { .size_bytes = model->size_bytes, .bytes = malloc(model->size_bytes) };
+
+	if (qcow2_copy_flat(fixture_path(fx, top), fixture_path(fx, "flat"), &count, &reason))
+		fail_msg("%s", reason.text);
+	check(fx, "flat", NULL, model);
+	assert_true(bytes > 0);
+	if (qcow2_compare(fixture_path(fx, top), fixture_path(fx, "flat"), &count, &reason))
+		fail_msg("%s", reason.text);
+	assert_int_equal(qcow2_copy_flat(fixture_path(fx, top), fixture_path(fx, "none"), &stop, &reason), -ECANCELED);
+	assert_int_equal(access(fixture_path(fx, "none"), F_OK), -1);
+	/* One byte more or less. */
+	memcpy(other.bytes, model->bytes, model->size_bytes);
+	disk = open_child(fx, "flat");
+	do {
+		model_disk_change(fx, disk, &other, &seed);
+	} while (!memcmp(other.bytes, model->bytes, model->size_bytes));
+	assert_int_equal(fixture_close(fx, disk), 0);
+	assert_int_equal(qcow2_compare(fixture_path(fx, top), fixture_path(fx, "flat"), &count, &reason), -EBADMSG);
+	free(other.bytes);
+	shell_works(fx, "rm -f flat*");
+}
+
 static void test_chains(void **state)
 {
 	/* Sizes that are no multiple of a cluster, nor of 4 KiB. */
@@ -118,6 +161,7 @@ static void test_chains(void **state)
 			   &seed);
 		copy(fx, top, "copy");
 		check(fx, "copy", chains[i].golden, &model);
+		check_flat(fx, top, &model);
 		model_disk_fini(&model);
 		shell_works(fx, "rm -f copy* layer-*");
 	}

@@ -5,6 +5,10 @@
  */
 #include "fixture.h"
 
+#include "base/util.h"
+#include "boot/retention.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -223,6 +227,64 @@ int boot_promote(struct boot *boot, const char *machine, const char *image, cons
 	*version = (struct image_version){ .number = 2 };
 	snprintf(version->image, sizeof(version->image), "%s", image);
 	return fake_finish(reason);
+}
+
+/* One that goes, one that stays. */
+static int fake_retention(struct retention *plan, struct reason *reason)
+{
+	static const struct retention_item items[] = {
+		{ .kind = RETENTION_TRASH,
+		  .id = 7,
+		  .owner = "pc-007",
+		  .since_ms = 1000,
+		  .bytes = 4096,
+		  .due_ms = 2000,
+		  .rule = "trash=7d",
+		  .why = "its time in the trash is over" },
+		{ .kind = RETENTION_VERSION,
+		  .id = 3,
+		  .owner = "debian",
+		  .number = 2,
+		  .since_ms = 1000,
+		  .rule = "keep-versions=3",
+		  .why = "new machines get it" },
+	};
+	int err = 0;
+
+	*plan = (struct retention){ .now_ms = 1500, .grace_ms = 2000, .due = 1, .due_bytes = 4096 };
+	for (unsigned i = 0; i < 2 && !err; i++)
+		err = array_append(&plan->list, &plan->count, &items[i], sizeof(items[i]));
+	assert(!err);
+	return fake_finish(reason);
+}
+
+int boot_plan_retention(struct boot *boot, struct retention *plan, struct reason *reason)
+{
+	(void)boot;
+	return fake_retention(plan, reason);
+}
+
+int boot_run_retention(struct boot *boot, const char *actor, unsigned limit_ms, struct retention *plan,
+		       struct reason *reason)
+{
+	int err = fake_retention(plan, reason);
+
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "retention for %u s by %s", limit_ms / 1000, actor);
+	plan->list[0].outcome = RETENTION_GONE;
+	plan->gone = 1;
+	plan->gone_bytes = 4096;
+	return err;
+}
+
+void retention_fini(struct retention *plan)
+{
+	free(plan->list);
+}
+
+const char *retention_kind_name(enum retention_kind kind)
+{
+	return kind == RETENTION_TRASH ? "trash" : "version";
 }
 
 int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)

@@ -503,6 +503,47 @@ static void test_check(void **state)
 	assert_int_equal(api_change(f, "POST", "/api/v1/images/none/seal", ""), 404);
 }
 
+/* What goes by itself, now, and what is said to whoever sets a rule. */
+static void test_retention(void **state)
+{
+	struct fixture *f = *state;
+	json_t *plan = api_get(f, "/api/v1/retention"), *items = json_object_get(plan, "items"), *policy;
+	struct answer answer;
+
+	assert_int_equal(json_array_size(items), 2);
+	assert_int_equal(json_integer_value(json_object_get(plan, "due")), 1);
+	assert_int_equal(json_integer_value(json_object_get(plan, "not_before_ms")), 2000);
+	assert_string_equal(text_of(json_array_get(items, 0), "name"), "pc-007");
+	assert_string_equal(text_of(json_array_get(items, 0), "outcome"), "waits");
+	assert_string_equal(text_of(json_array_get(items, 1), "name"), "debian@2");
+	assert_true(json_is_null(json_object_get(json_array_get(items, 1), "due_ms")));
+	json_decref(plan);
+	answer = ask(f, VIA_CONTROL, "POST", "/api/v1/retention", "Content-Length: 0\r\n", NULL);
+	assert_int_equal(answer.status, 200);
+	assert_string_equal(fake_boot.last_call, "retention for 20 s by ctl");
+	plan = answer_json(&answer);
+	assert_int_equal(json_integer_value(json_object_get(plan, "gone")), 1);
+	assert_true(json_is_false(json_object_get(plan, "unfinished")));
+	assert_string_equal(text_of(json_array_get(json_object_get(plan, "items"), 0), "outcome"), "gone");
+	json_decref(plan);
+	answer_free(&answer);
+	answer = ask(f, VIA_CONTROL, "PATCH", "/api/v1/policy", "", "{\"keep-snapshots\": \"30d\"}");
+	assert_int_equal(answer.status, 200);
+	policy = answer_json(&answer);
+	assert_string_equal(text_of(policy, "keep-snapshots"), "30d");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(policy, "retention"), "due")), 1);
+	json_decref(policy);
+	answer_free(&answer);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"keep-versions\": 3}"), 200);
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"keep-versions\": \"few\"}"), 400);
+	fake_boot.fail = -EIO;
+	assert_int_equal(api_change(f, "GET", "/api/v1/retention", NULL), 500);
+	assert_int_equal(api_change(f, "POST", "/api/v1/retention", ""), 500);
+	/* The rule is set all the same. */
+	assert_int_equal(api_change(f, "PATCH", "/api/v1/policy", "{\"trash\": \"1d\"}"), 200);
+	fake_boot.fail = 0;
+}
+
 static void test_policy(void **state)
 {
 	struct fixture *f = *state;
@@ -520,6 +561,7 @@ static void test_policy(void **state)
 	policy = api_get(f, "/api/v1/policy");
 	assert_string_equal(text_of(policy, "enrol"), "approve");
 	assert_int_equal(json_integer_value(json_object_get(policy, "max-machines")), 7);
+	assert_null(json_object_get(policy, "retention"));
 	json_decref(policy);
 }
 
@@ -567,6 +609,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_imports, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_check, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_policy, fixture_start_filled, fixture_stop),
+		cmocka_unit_test_setup_teardown(test_retention, fixture_start_filled, fixture_stop),
 		cmocka_unit_test_setup_teardown(test_metrics, fixture_start_filled, fixture_stop),
 	};
 

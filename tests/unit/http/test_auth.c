@@ -141,6 +141,8 @@ static void test_the_api_is_closed(void **state)
 		{ "GET", "status" },
 		{ "GET", "policy" },
 		{ "PATCH", "policy" },
+		{ "GET", "retention" },
+		{ "POST", "retention" },
 		{ "GET", "events" },
 		{ "GET", "waiting" },
 		{ "GET", "groups" },

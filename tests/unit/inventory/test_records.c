@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "inventory/db.h"
+#include "inventory/keep.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -239,6 +240,13 @@ static int policies(struct inventory_tx *tx, void *arg)
 		{ "rollout-wait", "m" },    { "rollout-wait", "0m" },
 		{ "rollout-wait", "" },	    { "rollout-wait", "12345678m" },
 		{ "mode", "group" },	    { "group", "a b" },
+		{ "keep-snapshots", "7" },  { "keep-snapshots", "none" },
+		{ "keep-idle", "0d" },	    { "keep-restore-points", "3" },
+		{ "keep-versions", "0" },   { "keep-versions", "1001" },
+		{ "keep-ephemeral", "0" },  { "keep-ephemeral", "17" },
+		{ "keep-ephemeral", "1m" }, { "keep-ephemeral", "forever" },
+		{ "low-space", "0%" },	    { "low-space", "91%" },
+		{ "low-space", "0" },	    { "low-space", "little" },
 	};
 	char all[1024] = "", value[16] = "";
 	struct reason reason = { "" };
@@ -250,7 +258,8 @@ static int policies(struct inventory_tx *tx, void *arg)
 		all,
 		"enrol=auto\nname-pattern=pc-{n:03}\ngroup=none\nauth=chap\nmode=persistent\nmax-machines="
 		"256\nmax-waiting=64\nmax-booting=512\nmenu-timeout=10\nmenu-default=disk\nreserve=5%\nquota=none\ntrash=7d\nrestore-points=0\n"
-		"rollout-brake=stop\nrollout-min-boots=4\nrollout-drop=25\nrollout-wait=1h\n");
+		"rollout-brake=stop\nrollout-min-boots=4\nrollout-drop=25\nrollout-wait=1h\n"
+		"keep-restore-points=forever\nkeep-snapshots=forever\nkeep-ephemeral=none\nkeep-versions=forever\nkeep-idle=forever\nlow-space=none\n");
 	assert_int_equal(policy_get(tx, &p), 0);
 	assert_int_equal(p.enrol, ENROL_AUTO);
 	assert_int_equal(p.auth, AUTH_CHAP);
@@ -289,6 +298,55 @@ static int policies(struct inventory_tx *tx, void *arg)
 	assert_int_equal(policy_each(tx, find_reserve, value), 0);
 	assert_string_equal(value, "20G");
 	return 0;
+}
+
+static int rules(struct inventory_tx *tx, void *arg)
+{
+	struct reason reason = { "" };
+	struct policy p;
+	int64_t at_ms = -1;
+
+	(void)arg;
+	assert_int_equal(policy_get(tx, &p), 0);
+	assert_int_equal(p.keep_snapshots_s | p.keep_points_s | p.keep_idle_s | p.keep_versions, 0);
+	assert_int_equal(p.keep_ephemeral, 0);
+	assert_int_equal(p.low_space_percent, 0);
+	/* Other keys, and the same again, are no change of a rule. */
+	assert_int_equal(policy_set(tx, "trash", "7d", &reason), 0);
+	assert_int_equal(policy_set(tx, "restore-points", "3", &reason), 0);
+	assert_int_equal(keep_rules_changed_at(tx, &at_ms), 0);
+	assert_int_equal(at_ms, 0);
+	assert_int_equal(policy_set(tx, "keep-snapshots", "90d", &reason), 0);
+	assert_int_equal(keep_rules_changed_at(tx, &at_ms), 0);
+	assert_true(at_ms > 0);
+	assert_int_equal(policy_set(tx, "keep-restore-points", "12h", &reason), 0);
+	assert_int_equal(policy_set(tx, "keep-idle", "180d", &reason), 0);
+	assert_int_equal(policy_set(tx, "keep-versions", "3", &reason), 0);
+	assert_int_equal(policy_set(tx, "keep-ephemeral", "2", &reason), 0);
+	assert_int_equal(policy_set(tx, "low-space", "10%", &reason), 0);
+	assert_int_equal(policy_get(tx, &p), 0);
+	assert_int_equal(p.keep_snapshots_s, 90 * 86400);
+	assert_int_equal(p.keep_points_s, 12 * 3600);
+	assert_int_equal(p.keep_idle_s, 180 * 86400);
+	assert_int_equal(p.keep_versions, 3);
+	assert_int_equal(p.keep_ephemeral, 2);
+	assert_int_equal(p.keep_ephemeral_s, 0);
+	assert_int_equal(p.low_space_percent, 10);
+	assert_int_equal(policy_set(tx, "keep-ephemeral", "1d", &reason), 0);
+	assert_int_equal(policy_set(tx, "low-space", "20G", &reason), 0);
+	assert_int_equal(policy_set(tx, "keep-snapshots", "forever", &reason), 0);
+	assert_int_equal(policy_get(tx, &p), 0);
+	assert_int_equal(p.keep_ephemeral, KEEP_EPHEMERAL_MAX);
+	assert_int_equal(p.keep_ephemeral_s, 86400);
+	assert_int_equal(p.low_space_percent, 0);
+	assert_int_equal(p.low_space_bytes, 20ull << 30);
+	assert_int_equal(p.keep_snapshots_s, 0);
+	return 0;
+}
+
+static void test_retention_rules(void **state)
+{
+	assert_int_equal(in_write(*state, rules, NULL), 0);
 }
 
 static void test_policy(void **state)
@@ -526,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waiting, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_images, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_retention_rules, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_settings, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_tokens_are_bounded, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events, fixture_setup, fixture_teardown),
