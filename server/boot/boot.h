@@ -327,6 +327,19 @@ int boot_snapshot_remove(struct boot *boot, const char *volume, const char *labe
 int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
 		     struct reason *reason);
 
+/*
+ * Maintenance of an image, on a machine that is off (-EBUSY). begin: from its next boot on it has a new disk of image (NULL: the
+ * newest published version of its own; else NAME or NAME@V), which stays over its boots; its own one is put aside as it is. end:
+ * what it has written becomes the next version of that image, a draft, without a copy (where snapshots were taken meanwhile a
+ * copy is made), unless discard; version->number 0: nothing came of it. The machine has its own disk and mode again, or mode
+ * (persistent, ephemeral). reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST: it is in maintenance already,
+ * -ENOSPC, -EMLINK: too many versions that were promoted lie below it.
+ */
+int boot_maintenance_begin(struct boot *boot, const char *machine, const char *image, const char *actor,
+			   struct reason *reason);
+int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, const char *mode, const char *actor,
+			 struct image_version *version, struct reason *reason);
+
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */
 	unsigned count;

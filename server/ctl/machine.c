@@ -274,6 +274,16 @@ static void print_firmware(const json_t *machine)
 			    get_text(machine, "boot_file_set_own")[0] ? "" : ", its group's");
 }
 
+static void print_maintenance(const json_t *machine)
+{
+	const json_t *maintenance = json_object_get(machine, "maintenance");
+	char since[TABLE_TEXT];
+
+	if (json_is_object(maintenance))
+		print_field("maintenance", "since %s, by %s; its own disk is put aside",
+			    table_time(since, get_number(maintenance, "since_ms")), get_text(maintenance, "by"));
+}
+
 static void print_machine(const json_t *machine)
 {
 	static const char *const fields[] = { "image",	"mode",	   "auth",	"access",  "quota",
@@ -290,6 +300,7 @@ static void print_machine(const json_t *machine)
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	print_maintenance(machine);
 	if (json_is_true(json_object_get(machine, "outdated")))
 		print_field("outdated", "%s@%lld is published; it gets that with: sanbootctl machine reset %s",
 			    get_text(machine, "image_name"), (long long)get_number(machine, "image_published"),

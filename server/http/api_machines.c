@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "boot/boot.h"
 #include "disk/disk.h"
+#include "http/api_maintenance.h"
 #include "http/api_snapshots.h"
 #include "http/json.h"
 #include "http/routes.h"
@@ -188,6 +189,8 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	json_decref(boots.boots);
 	if (!err)
 		err = add_machine_group(machines->tx, machine, json);
+	if (!err)
+		err = api_set_maintenance(machines->tx, machine, json);
 	machines->machine_luns = json_array();
 	json_object_set_new(json, "luns", machines->machine_luns);
 	if (!err)

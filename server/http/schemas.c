@@ -242,6 +242,27 @@ const struct schema schema_promote = {
 const struct schema schema_promoted = { .name = "Promoted",
 					MEMBERS(M("version", TEXT), M("published", BOOL),
 						M("hint", TEXT, .help = "what to do next")) };
+const struct schema schema_maintenance_begin = {
+	.name = "MaintenanceBegin",
+	MEMBERS(M("image", TEXT | OPTIONAL,
+		  .help = "NAME or NAME@V that it works on; else the newest published version of its own")),
+	.example = "{\"image\": \"lab\"}",
+};
+const struct schema schema_maintenance_end = {
+	.name = "MaintenanceEnd",
+	MEMBERS(M("discard", BOOL | OPTIONAL, .help = "what it has written is given up"),
+		M("mode", TEXT | OPTIONAL, .help = "that it has from now on; else the one that it had")),
+	.example = "{\"discard\": false}",
+};
+const struct schema schema_maintenance_done = {
+	.name = "MaintenanceDone",
+	MEMBERS(M("machine", TEXT), M("version", TEXT | NOTHING, .help = "what came of it"),
+		M("hint", TEXT, .help = "what to do next")),
+};
+static const struct schema maintenance = {
+	.name = "Maintenance",
+	MEMBERS(M("since_ms", NUMBER), M("by", TEXT), M("own_mode", TEXT, .help = "that it has again afterwards")),
+};
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -254,6 +275,7 @@ const struct schema schema_machine = {
 		M("other_macs", LIST, .help = "of other network cards, as the machine said"),
 		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
 		M("group", TEXT | NOTHING),
+		M("maintenance", OBJECT | NOTHING, .of = &maintenance, .help = "its own disk is put aside meanwhile"),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("boot_file_set_own", TEXT | NOTHING, .help = "likewise of `boot_file_set`"),
 		M("templates_own", TEXT | NOTHING, .help = "`templates` may be its group's"),

@@ -71,7 +71,8 @@ enum {
 	PORTALS_TEXT = 256
 };
 
-enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL };
+/* The schema has MODE_GROUP = 3, too. MODE_MAINTENANCE: maintenance.h; only its functions set it. */
+enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL, MODE_MAINTENANCE };
 enum told { TOLD_UNKNOWN, TOLD_OFF, TOLD_ON }; /* a switch of its firmware, as far as the machine says */
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
 /* ---- volumes: design.md, "Volumes" ---- */
@@ -545,6 +546,7 @@ void inventory_on_change(struct inventory *inventory, void (*changed)(void *arg)
 /* Words for people and JSON. */
 const char *waiting_reason_name(enum waiting_reason reason); /* "approval", "conflict", ... */
 const char *policy_enrol_name(enum enrol_kind enrol);
+const char *machine_mode_name(enum machine_mode mode);
 bool machine_mode_parse(const char *text, enum machine_mode *mode);
 bool policy_auth_parse(const char *text, enum auth_kind *auth); /* none, chap, mutual, policy */
 

@@ -54,7 +54,13 @@ static bool set_auth(struct policy *p, const char *value)
 
 static bool set_mode(struct policy *p, const char *value)
 {
-	return machine_mode_parse(value, &p->mode);
+	enum machine_mode mode;
+
+	/* Maintenance is one machine's, and begins with a disk for it. */
+	if (!machine_mode_parse(value, &mode) || mode == MODE_MAINTENANCE)
+		return false;
+	p->mode = mode;
+	return true;
 }
 
 static bool set_number(unsigned *number, const char *value, uint64_t min, uint64_t max)
@@ -151,7 +157,8 @@ unsigned restore_points_of(const struct machine *machine, const struct policy *p
 {
 	unsigned count = policy->restore_points;
 
-	if (machine->mode == MODE_EPHEMERAL)
+	/* In maintenance a layer between would have to be copied for the version. */
+	if (machine->mode == MODE_EPHEMERAL || machine->mode == MODE_MAINTENANCE)
 		return 0;
 	if (machine->restore_points[0] && !restore_points_parse(machine->restore_points, &count))
 		log_warning("inventory: machine %s: restore-points=%s is not valid: the policy's holds", machine->name,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being
- * found by its label, as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go
- * of what nothing stands on any more.
+ * found by its label, as long as a volume or another snapshot stands on it; volume_update and snapshot_remove let go
+ * of what nothing stands on any more. What stands on it may be another volume (a clone of its machine): with the volume whose
+ * snapshot it is it then becomes that one's, removed.
  */
 #ifndef INVENTORY_SNAPSHOT_H
 #define INVENTORY_SNAPSHOT_H
@@ -37,13 +38,13 @@ int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays);
 int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned keep);
 
 /*
- * A removed snapshot that stays, as one other snapshot of its volume stands on it, and that itself stands on no snapshot:
- * what both hold can become one object.
+ * A removed snapshot that stays, as one other snapshot stands on it, and that itself stands on no snapshot: what both hold can
+ * become one object. Nothing above them is another volume's than upper's.
  */
 struct snapshot_pair {
 	struct snapshot lower, upper;
 };
-/* The first pair of all, of volumes whose id is above after. -ENOENT: there is none. */
+/* The first pair of all, of volumes (upper's) whose id is above after. -ENOENT: there is none. */
 int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair);
 /* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more. */
 int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair);

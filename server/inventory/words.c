@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", NULL };
+const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral",
+						   [MODE_MAINTENANCE] = "maintenance", NULL };
 const char *const policy_auth_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };
@@ -53,6 +54,11 @@ const char *policy_enrol_name(enum enrol_kind enrol)
 const char *volume_kind_name(enum volume_kind kind)
 {
 	return word(volume_kind_words, kind);
+}
+
+const char *machine_mode_name(enum machine_mode mode)
+{
+	return word(machine_mode_words, mode);
 }
 
 bool machine_mode_parse(const char *text, enum machine_mode *mode)

@@ -221,6 +221,8 @@ int store_grow_volume(struct store *store, const struct volume *volume, uint64_t
 int store_lift_volume(struct store *store, const struct volume *volume, struct reason *reason);
 /* Makes a fresh volume durable before its first login is answered. 0 or -errno. */
 int store_sync_volume(struct store *store, const struct volume *volume);
+/* Nothing was ever written to its object, which is closed. False where that cannot be said. */
+bool store_volume_is_unused(struct store *store, const struct volume *volume);
 /* Its object goes; nothing refers to it any more. That it is not there is fine. */
 void store_delete_object(struct store *store, const struct volume *volume);
 /* The objects go that committed changes have given up. Waits for the inventory. */

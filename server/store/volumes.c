@@ -216,6 +216,13 @@ int store_sync_volume(struct store *store, const struct volume *volume)
 	return backend ? backend->sync(store, volume->object) : -EINVAL;
 }
 
+bool store_volume_is_unused(struct store *store, const struct volume *volume)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	return backend && backend->is_unused && backend->is_unused(store, volume->object);
+}
+
 void store_delete_object(struct store *store, const struct volume *volume)
 {
 	const struct store_backend *backend = store_backend_find(store, volume->backend);

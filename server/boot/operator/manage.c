@@ -126,24 +126,49 @@ int manage_close(struct manage *m, int64_t volume_id)
 	return 0;
 }
 
+static int manage_again_run(struct inventory_tx *tx, void *arg)
+{
+	struct manage *m = arg;
+
+	return machine_by_id(tx, m->machine.id, &m->machine);
+}
+
+/* Maintenance that began or ended before the claim has given it another disk. */
+static int manage_read_again(struct manage *m)
+{
+	int err = inventory_read_call(m->boot->inventory, manage_again_run, m);
+
+	if (err == -ENOENT)
+		return reason_refuse(m->reason, err, "the machine has been removed meanwhile");
+	if (err)
+		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
+	return m->machine.system.id == m->claimed ? 0 :
+						    reason_refuse(m->reason, -EBUSY,
+								  "somebody else has changed the disk of %s just now: try again",
+								  m->machine.name);
+}
+
 int manage_begin_exclusive(struct manage *m)
 {
 	int err = manage_refuse_if_running(m);
 
 	if (err)
 		return err;
-	if (disks_claim(&m->boot->disks, m->machine.system.id))
+	m->claimed = m->machine.system.id;
+	if (disks_claim(&m->boot->disks, m->claimed))
 		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again",
 				     m->machine.name);
-	err = manage_close(m, m->machine.system.id);
+	err = manage_read_again(m);
+	if (!err)
+		err = manage_close(m, m->claimed);
 	if (err)
-		disks_unclaim(&m->boot->disks, m->machine.system.id);
+		disks_unclaim(&m->boot->disks, m->claimed);
 	return err;
 }
 
 void manage_end_exclusive(struct manage *m)
 {
-	disks_unclaim(&m->boot->disks, m->machine.system.id);
+	disks_unclaim(&m->boot->disks, m->claimed);
 }
 
 /* A write job on a machine that does not run, with nobody logging in meanwhile. */
@@ -245,8 +270,7 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 
 /* ---- reset ---- */
 
-/* The newest published one of the same image; the same again where none is published. */
-static int reset_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
+int manage_newest_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
 {
 	int err = version_by_id(tx, version_id, version);
 
@@ -263,7 +287,7 @@ static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (!err)
-		err = reset_version(tx, m->machine.system.version_id, &version);
+		err = manage_newest_version(tx, m->machine.system.version_id, &version);
 	if (!err)
 		err = manage_renew_system(m, tx, &version);
 	if (!err)
@@ -395,6 +419,11 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct policy policy;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
+	if (!err && m->machine.mode == MODE_MAINTENANCE)
+		err = reason_refuse(m->reason, -EBUSY,
+				    "%s is in maintenance, and its own disk is put aside: first sanbootctl machine "
+				    "maintenance %s end",
+				    m->machine.name, m->machine.name);
 	if (err)
 		return err;
 	err = policy_get(tx, &policy);

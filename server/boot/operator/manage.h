@@ -25,6 +25,7 @@ struct manage {
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;
+	int64_t claimed; /* the volume: m->machine may have another one by then */
 	struct inventory_job job;
 };
 
@@ -45,6 +46,8 @@ void manage_end_exclusive(struct manage *m);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
+/* What a reset gives: the newest published version of the same image; the same again where none is published. */
+int manage_newest_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version);
 /* The system volume of m->machine begins anew from version. Inside a write job. */
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
 /* m->value as the name of a set of boot files, or the word none, which becomes "". -EINVAL with a sentence. */

@@ -6,6 +6,7 @@
  */
 #include "manage.h"
 
+#include "maintenance.h"
 #include "resize.h"
 
 #include "base/secret.h"
@@ -50,6 +51,16 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 				     m->machine.name, m->machine.name);
 	err = manage_renew_system(m, tx, &version);
 	return err ? err : machine_boot_end_all(tx, m->machine.id);
+}
+
+/* Maintenance has a disk of its own, and began or ended just now. */
+static int set_mode(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (maintenance_is_concerned(&m->machine, m->value))
+		return reason_refuse(m->reason, -EBUSY, "somebody else is changing the mode of %s just now: try again",
+				     m->machine.name);
+	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
 }
 
 /* "" is nothing of its own, for which people write the word in nothing. */
@@ -205,6 +216,7 @@ static const struct set_rule {
 } set_rules[] = {
 	{ "name", set_name, NULL, NULL },
 	{ "image", set_image, NULL, NULL },
+	{ "mode", set_mode, NULL, NULL },
 	{ "boot", set_boot, NULL, NULL },
 	{ "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },
@@ -298,6 +310,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		return refuse_key(&m, key);
 	exclusive = field->right == FIELD_BY_PEOPLE_WHEN_OFF;
 	err = manage_find(&m, machine);
+	if (!err && !strcmp(key, "mode") && maintenance_is_concerned(&m.machine, value))
+		return maintenance_set_mode(&m);
 	if (!err && rule->before)
 		err = rule->before(&m);
 	if (!err && exclusive)
