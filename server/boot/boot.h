@@ -204,6 +204,14 @@ struct boot_machine_new {
  */
 int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
 		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason);
+/*
+ * A new machine, with what is on a machine's disk, without a copy: snapshot NULL: what is on it now (it is off: -EBUSY); else one
+ * that was taken, also while it runs. new: name, and the MACs of its network cards (mac_count 0: its hardware comes later); group,
+ * image, address and note are not looked at: it has the other one's settings. Where layers lie eight deep it has a copy, which
+ * takes its time. reason, after success: what to do next, or "". -EINVAL, -EEXIST (name, MAC), -ENOENT, -ENOSPC.
+ */
+int boot_clone(struct boot *boot, const char *machine, const struct boot_machine_new *new, const char *snapshot,
+	       const char *actor, struct machine *made, struct reason *reason);
 /* Wake on LAN, to all its network cards. reason, after success: where the packet went. -ENETUNREACH and others: nowhere. */
 int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */

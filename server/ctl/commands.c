@@ -115,6 +115,15 @@ const struct command commands[] = {
 	  "make the next version of an image of what is on its disk; at once, while it is off",
 	  "sanbootctl machine promote pc-001 --as lab\nsanbootctl machine promote pc-001 --snapshot before-update --as lab",
 	  run_machine_promote },
+	{ "machine clone", "M NEW [MAC...]", 2, MANY,
+	  "another machine with the same on its disk; at once, while M is off, or of a snapshot",
+	  "sanbootctl machine clone pc-001 pc-009 52:54:00:12:34:56\n"
+	  "sanbootctl machine clone pc-001 pc-009 --snapshot before-update",
+	  run_machine_clone },
+	{ "machine rescue", "M", 1, 1,
+	  "the commands by which other tools look into its disk, while it is off, or into a snapshot (qemu-nbd, on the server)",
+	  "sanbootctl machine rescue pc-001\nsanbootctl machine rescue pc-001 --snapshot before-update",
+	  run_machine_rescue },
 	{ "machine maintenance", "M begin|end", 2, 2,
 	  "let it work on the next version of its image, while its own disk is put aside; the end makes a draft of what it wrote",
 	  "sanbootctl machine maintenance pc-001 begin\n"

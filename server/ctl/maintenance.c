@@ -46,7 +46,8 @@ int run_machine_maintenance(const struct ctl *ctl)
 		return EXIT_USAGE;
 	}
 	if (!strcmp(verb, "end") && ctl->options[OPTION_IMAGE]) {
-		ctl_fail("for example: sanbootctl machine maintenance pc-001 begin --image lab", "--image goes with begin");
+		ctl_fail("for example: sanbootctl machine maintenance pc-001 begin --image lab",
+			 "--image goes with begin");
 		return EXIT_USAGE;
 	}
 	if (begins)

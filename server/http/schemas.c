@@ -242,6 +242,18 @@ const struct schema schema_promote = {
 const struct schema schema_promoted = { .name = "Promoted",
 					MEMBERS(M("version", TEXT), M("published", BOOL),
 						M("hint", TEXT, .help = "what to do next")) };
+const struct schema schema_machine_clone = {
+	.name = "MachineClone",
+	MEMBERS(M("name", TEXT, .help = "of the new one"),
+		M("macs", LIST | OPTIONAL, .help = "of its network cards; else it gets them later"),
+		M("snapshot", TEXT | OPTIONAL,
+		  .help = "what was on the disk then; else what is on it now, while it is off")),
+	.example = "{\"name\": \"pc-009\", \"macs\": [\"52:54:00:12:34:56\"]}",
+};
+const struct schema schema_machine_cloned = {
+	.name = "MachineCloned",
+	MEMBERS(M("name", TEXT), M("iqn", TEXT), M("hint", TEXT, .help = "what to do next")),
+};
 const struct schema schema_maintenance_begin = {
 	.name = "MaintenanceBegin",
 	MEMBERS(M("image", TEXT | OPTIONAL,

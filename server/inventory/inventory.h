@@ -164,7 +164,7 @@ int machine_find(struct inventory_tx *tx, const char *text, struct machine *mach
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
 int machine_count(struct inventory_tx *tx, unsigned *count);
 
-/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
+/* With its system volume; both ids are set. mac "": its hardware is not known yet. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
 /* Writes all fields but what is fixed, and its system volume as volume_update does. -EEXIST: name taken. */
 int machine_update(struct inventory_tx *tx, const struct machine *machine);

@@ -69,11 +69,12 @@ int maintenance_count_others(struct inventory_tx *tx, const char *image, int64_t
 	bool row;
 	int err;
 
-	query_begin(&q, tx,
-		    "SELECT count(*), coalesce(min(machine.name), '') FROM maintenance JOIN machine ON machine.id = "
-		    "maintenance.machine_id JOIN attachment ON attachment.machine_id = machine.id AND lun = 0 JOIN volume ON "
-		    "volume.id = attachment.volume_id JOIN image_version ON image_version.id = volume.version_id JOIN image ON "
-		    "image.id = image_id WHERE image.name = ? AND machine.id <> ?");
+	query_begin(
+		&q, tx,
+		"SELECT count(*), coalesce(min(machine.name), '') FROM maintenance JOIN machine ON machine.id = "
+		"maintenance.machine_id JOIN attachment ON attachment.machine_id = machine.id AND lun = 0 JOIN volume ON "
+		"volume.id = attachment.volume_id JOIN image_version ON image_version.id = volume.version_id JOIN image ON "
+		"image.id = image_id WHERE image.name = ? AND machine.id <> ?");
 	query_bind_text(&q, image, NAME_MAX_TEXT);
 	query_bind(&q, machine_id);
 	row = query_row(&q);

@@ -121,7 +121,7 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 
 /* ---- going ---- */
 
-#define NOTHING_STANDS_ON_IT                                                                              \
+#define NOTHING_STANDS_ON_IT                                                                                \
 	"removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id) " \
 	"AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
 
@@ -225,35 +225,37 @@ int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned ke
 
 /* ---- two that become one ---- */
 
-/* Whoever opens upper while it is replaced has to be kept from it: so only its own volume may be above it. */
-#define ONLY_ITS_OWN_ABOVE                                                                                       \
-	"NOT EXISTS (WITH RECURSIVE above (id, volume_id) AS (SELECT upper.id, upper.volume_id UNION SELECT "    \
-	"snapshot.id, snapshot.volume_id FROM snapshot JOIN above ON snapshot.parent_id = above.id) SELECT 1 "   \
-	"FROM above WHERE above.volume_id <> upper.volume_id OR EXISTS (SELECT 1 FROM volume WHERE "             \
-	"volume.snapshot_id = above.id AND volume.id <> upper.volume_id))"
+/* The volumes that stand on upper, or on what stands on it. */
+#define VOLUMES_ABOVE(what)                                                                                 \
+	"(WITH RECURSIVE above (id) AS (SELECT upper.id UNION SELECT snapshot.id FROM snapshot JOIN above " \
+	"ON snapshot.parent_id = above.id) SELECT " what " FROM above JOIN volume ON volume.snapshot_id = above.id)"
+/* Whoever opens upper while it is replaced has to be kept from it: one volume is claimed for that. */
 #define PAIR_CONDITION                                                                                            \
 	"lower.removed = 1 AND lower.parent_id IS NULL AND upper.parent_id = lower.id AND upper.version_id IS "   \
 	"lower.version_id AND NOT EXISTS (SELECT 1 FROM volume WHERE volume.snapshot_id = lower.id) AND (SELECT " \
-	"count(*) FROM snapshot AS other WHERE other.parent_id = lower.id) = 1 AND " ONLY_ITS_OWN_ABOVE
+	"count(*) FROM snapshot AS other WHERE other.parent_id = lower.id) = 1 AND " VOLUMES_ABOVE("count(*)") " <= 1"
 
 int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair)
 {
 	struct query q;
-	int64_t lower = 0, upper = 0;
+	int64_t lower = 0, upper = 0, above = 0;
 	bool row;
 	int err;
 
 	query_begin(
 		&q, tx,
-		"SELECT lower.id, upper.id FROM snapshot AS lower, snapshot AS upper WHERE upper.volume_id > ? AND " PAIR_CONDITION
-		" ORDER BY upper.volume_id, lower.id LIMIT 1");
+		"SELECT lower.id, upper.id, " VOLUMES_ABOVE(
+			"coalesce(max(volume.id), 0)") " FROM snapshot AS lower, snapshot AS upper WHERE upper.volume_id > ? AND " PAIR_CONDITION
+						       " ORDER BY upper.volume_id, lower.id LIMIT 1");
 	query_bind(&q, after);
 	row = query_row(&q);
 	if (row) {
 		lower = query_int(&q);
 		upper = query_int(&q);
+		above = query_int(&q);
 	}
 	err = query_end_one(&q, row);
+	pair->above_id = above;
 	if (!err)
 		err = snapshot_by_id(tx, lower, &pair->lower);
 	return err ? err : snapshot_by_id(tx, upper, &pair->upper);
@@ -267,10 +269,13 @@ int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair
 	query_begin(
 		&q, tx,
 		"UPDATE snapshot SET parent_id = NULL WHERE id = ? AND object = ? AND EXISTS (SELECT 1 FROM snapshot AS "
-		"lower, snapshot AS upper WHERE lower.id = ? AND upper.id = snapshot.id AND " PAIR_CONDITION ")");
+		"lower, snapshot AS upper WHERE lower.id = ? AND upper.id = snapshot.id AND " PAIR_CONDITION
+		" AND " VOLUMES_ABOVE("coalesce(max(volume.id), ?)") " = ?)");
 	query_bind(&q, pair->upper.id);
 	query_bind_text(&q, pair->upper.object, sizeof(pair->upper.object));
 	query_bind(&q, pair->lower.id);
+	query_bind(&q, pair->above_id);
+	query_bind(&q, pair->above_id);
 	err = query_run(&q);
 	if (err || !query_changes(tx))
 		return err ? err : -ESTALE;

@@ -39,14 +39,15 @@ int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned ke
 
 /*
  * A removed snapshot that stays, as one other snapshot stands on it, and that itself stands on no snapshot: what both hold can
- * become one object. Nothing above them is another volume's than upper's.
+ * become one object. At most one volume stands on them, as who opens one meanwhile would miss an object.
  */
 struct snapshot_pair {
 	struct snapshot lower, upper;
+	int64_t above_id; /* that volume, which may be another than whose snapshots they are; 0: none */
 };
 /* The first pair of all, of volumes (upper's) whose id is above after. -ENOENT: there is none. */
 int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair);
-/* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more. */
+/* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more, or another volume stands on them. */
 int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair);
 /* As a volume's name. */
 bool snapshot_label_valid(const char *label);

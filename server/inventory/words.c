@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral",
-						   [MODE_MAINTENANCE] = "maintenance", NULL };
+const char *const machine_mode_words[] = {
+	[MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", [MODE_MAINTENANCE] = "maintenance", NULL
+};
 const char *const policy_auth_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };

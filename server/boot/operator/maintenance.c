@@ -21,10 +21,10 @@
 #include <string.h>
 
 struct upkeep {
-	struct manage m; /* first: manage_write's job is in it */
+	struct manage m;       /* first: manage_write's job is in it */
 	const char *mode_text; /* NULL: its own one */
 	bool discard;
-	struct volume copied; /* object "": none was needed */
+	struct volume copied;	      /* object "": none was needed */
 	struct image_version version; /* begin: what it works on; end: what came of it; number 0: nothing */
 	bool linked, too_deep;
 };
@@ -86,8 +86,8 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 		return err;
 	if (m->machine.mode == MODE_MAINTENANCE)
 		return reason_refuse(m->reason, -EEXIST,
-				     "%s is in maintenance already: sanbootctl machine maintenance %s end", m->machine.name,
-				     m->machine.name);
+				     "%s is in maintenance already: sanbootctl machine maintenance %s end",
+				     m->machine.name, m->machine.name);
 	err = m->image ? manage_find_version(m, tx, m->image, &u->version) :
 			 manage_newest_version(tx, m->machine.system.version_id, &u->version);
 	if (!err)
@@ -134,8 +134,8 @@ static int end_find(struct upkeep *u, struct inventory_tx *tx, enum machine_mode
 		err = maintenance_of(tx, m->machine.id, &maintenance);
 	if (err == -ENOENT)
 		return reason_refuse(m->reason, -EINVAL,
-				     "%s is not in maintenance: sanbootctl machine maintenance %s begin", m->machine.name,
-				     m->machine.name);
+				     "%s is not in maintenance: sanbootctl machine maintenance %s begin",
+				     m->machine.name, m->machine.name);
 	*mode = maintenance.mode;
 	if (!err && u->mode_text)
 		err = maintenance_mode_parse(u->mode_text, mode, m->reason);
@@ -163,10 +163,11 @@ static int end_make_version(struct upkeep *u, struct inventory_tx *tx)
 	snprintf(version->source, sizeof(version->source), "%s, in maintenance of %s@%u", m->machine.name, base.image,
 		 base.number);
 	if (!err && work->state == VOLUME_FAILED)
-		err = reason_refuse(m->reason, -EIO,
-				    "the disk of %s failed: lift that first (sanbootctl machine set %s state=ready), or give up "
-				    "what is on it (maintenance %s end --discard)",
-				    m->machine.name, m->machine.name, m->machine.name);
+		err = reason_refuse(
+			m->reason, -EIO,
+			"the disk of %s failed: lift that first (sanbootctl machine set %s state=ready), or give up "
+			"what is on it (maintenance %s end --discard)",
+			m->machine.name, m->machine.name, m->machine.name);
 	if (!err)
 		err = version_next_number(tx, version->image, &version->number);
 	if (!err)
@@ -265,10 +266,11 @@ int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, c
 	if (err == -EMLINK && u.too_deep && u.m.machine.system.snapshot_id)
 		err = end_copy(&u);
 	if (err == -EMLINK)
-		reason_append(reason,
-			      ": write it to a file (sanbootctl machine export %s FILE --format raw), import that as the next "
-			      "version, and end this with --discard",
-			      u.m.machine.name);
+		reason_append(
+			reason,
+			": write it to a file (sanbootctl machine export %s FILE --format raw), import that as the next "
+			"version, and end this with --discard",
+			u.m.machine.name);
 	if (err) {
 		manage_end_exclusive(&u.m);
 		return err;
@@ -276,10 +278,11 @@ int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, c
 	disks_forget(&boot->disks, u.m.claimed);
 	*version = u.version;
 	if (version->number)
-		reason_set(reason, "nobody gets it yet; try it with: sanbootctl image set %s@%u state=test", version->image,
-			   version->number);
+		reason_set(reason, "nobody gets it yet; try it with: sanbootctl image set %s@%u state=test",
+			   version->image, version->number);
 	else
-		reason_set(reason, discard ? "what it had written is gone" : "it had written nothing: there is no new version");
+		reason_set(reason,
+			   discard ? "what it had written is gone" : "it had written nothing: there is no new version");
 	return 0;
 }
 

@@ -142,10 +142,10 @@ static int manage_read_again(struct manage *m)
 		return reason_refuse(m->reason, err, "the machine has been removed meanwhile");
 	if (err)
 		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
-	return m->machine.system.id == m->claimed ? 0 :
-						    reason_refuse(m->reason, -EBUSY,
-								  "somebody else has changed the disk of %s just now: try again",
-								  m->machine.name);
+	return m->machine.system.id == m->claimed ?
+		       0 :
+		       reason_refuse(m->reason, -EBUSY, "somebody else has changed the disk of %s just now: try again",
+				     m->machine.name);
 }
 
 int manage_begin_exclusive(struct manage *m)

@@ -77,7 +77,8 @@ static void end(struct world *w, const char *machine, bool discard)
 		fail_msg("%s", reason.text);
 }
 
-static void set(struct world *w, const char *machine, const char *key, const char *value, int want, const char *sentence)
+static void set(struct world *w, const char *machine, const char *key, const char *value, int want,
+		const char *sentence)
 {
 	expect(boot_set(w->boot, machine, key, value, "ctl", &reason), want, sentence);
 }
@@ -270,7 +271,8 @@ static void test_refused(void **state)
 	expect(boot_maintenance_end(w->boot, "pc-001", false, "maintenance", "ctl", &version, &reason), -EINVAL,
 	       "after its maintenance");
 	/* What its own disk was made from stays. */
-	assert_int_equal(store_remove_version(w->store, world_machine(w, MAC1).system.version_id, "ctl", &reason), -EBUSY);
+	assert_int_equal(store_remove_version(w->store, world_machine(w, MAC1).system.version_id, "ctl", &reason),
+			 -EBUSY);
 	end(w, "pc-001", false);
 }
 
