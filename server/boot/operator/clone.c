@@ -125,7 +125,7 @@ static int find_base(struct clone *c, struct inventory_tx *tx)
 	c->new_layer = false;
 	if (c->label)
 		return find_label(c, tx);
-	if (!system->fresh)
+	if (!system->fresh || !store_volume_is_unused(c->m.boot->store, system))
 		return make_layer(c, tx);
 	return system->snapshot_id ? snapshot_by_id(tx, system->snapshot_id, &c->base) : 0;
 }

@@ -142,12 +142,12 @@ static int end_find(struct upkeep *u, struct inventory_tx *tx, enum machine_mode
 	return err;
 }
 
-/* Has it written anything? */
+/* Has it, or who repaired its disk meanwhile, written anything? */
 static bool end_has_work(const struct upkeep *u)
 {
 	const struct volume *work = &u->m.machine.system;
 
-	return work->snapshot_id || (!work->fresh && !store_volume_is_unused(u->m.boot->store, work));
+	return work->snapshot_id || !store_volume_is_unused(u->m.boot->store, work);
 }
 
 /* The next version of the image that it worked on. */

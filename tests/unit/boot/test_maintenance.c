@@ -322,6 +322,9 @@ static void test_reset_and_size(void **state)
 	boot_and_write(w, MAC1, 'A');
 	set(w, "pc-001", "size", "64M", 0, "");
 	begin(w, "pc-001", NULL);
+	end(w, "pc-001", false);
+	assert_int_equal(version.number, 0);
+	begin(w, "pc-001", NULL);
 	assert_int_equal(world_machine(w, MAC1).system.size_bytes, 64 << 20);
 	boot_and_write(w, MAC1, 'B');
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
