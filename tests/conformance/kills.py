@@ -97,7 +97,7 @@ class Mortal(Sanbootd):
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
         objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
-        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith(".raw")),
+        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith((".raw", ".qcow2"))),
               sorted(f for f, in self.rows("SELECT file FROM image_version")), "images and rows")
         equal(sorted(self.rows("SELECT machine_id FROM attachment WHERE lun = 0")), sorted(self.rows("SELECT id FROM machine")), "system disks")
         equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT (SELECT count(*) FROM machine) + (SELECT count(*) FROM maintenance)"), "system disks without machines")
