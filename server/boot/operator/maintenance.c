@@ -124,6 +124,19 @@ int boot_maintenance_begin(struct boot *boot, const char *machine, const char *i
 
 /* ---- end ---- */
 
+/* A mode that is not maintenance. */
+static int end_parse_mode(const char *text, enum machine_mode *mode, struct reason *reason)
+{
+	struct machine parsed = { .mode = MODE_PERSISTENT };
+	int err = field_parse(field_by_key(machine_fields, "mode"), &parsed, text, reason);
+
+	if (!err && parsed.mode == MODE_MAINTENANCE)
+		return reason_refuse(reason, -EINVAL, "mode: expected what it is to be after its maintenance");
+	if (!err)
+		*mode = parsed.mode;
+	return err;
+}
+
 static int end_find(struct upkeep *u, struct inventory_tx *tx, enum machine_mode *mode)
 {
 	struct manage *m = &u->m;
@@ -138,7 +151,7 @@ static int end_find(struct upkeep *u, struct inventory_tx *tx, enum machine_mode
 				     m->machine.name, m->machine.name);
 	*mode = maintenance.mode;
 	if (!err && u->mode_text)
-		err = maintenance_mode_parse(u->mode_text, mode, m->reason);
+		err = end_parse_mode(u->mode_text, mode, m->reason);
 	return err;
 }
 
@@ -288,24 +301,12 @@ int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, c
 
 /* ---- machine set M mode=... ---- */
 
-int maintenance_mode_parse(const char *text, enum machine_mode *mode, struct reason *reason)
-{
-	struct machine parsed = { .mode = MODE_PERSISTENT };
-	int err = field_parse(field_by_key(machine_fields, "mode"), &parsed, text, reason);
-
-	if (!err && parsed.mode == MODE_MAINTENANCE)
-		return reason_refuse(reason, -EINVAL, "mode: expected what it is to be after its maintenance");
-	if (!err)
-		*mode = parsed.mode;
-	return err;
-}
-
-bool maintenance_is_concerned(const struct machine *machine, const char *mode)
+bool manage_is_maintenance(const struct machine *machine, const char *mode)
 {
 	return machine->mode == MODE_MAINTENANCE || !strcmp(mode, "maintenance");
 }
 
-int maintenance_set_mode(struct manage *m)
+int manage_set_maintenance(struct manage *m)
 {
 	struct image_version version;
 

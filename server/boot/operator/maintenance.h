@@ -6,10 +6,8 @@
 #include "manage.h"
 
 /* Does mode=MODE begin or end maintenance? */
-bool maintenance_is_concerned(const struct machine *machine, const char *mode);
+bool manage_is_maintenance(const struct machine *machine, const char *mode);
 /* Then: m->which and m->value as boot_set has them, m->machine found. As boot_set. */
-int maintenance_set_mode(struct manage *m);
-/* A mode that is not maintenance. -EINVAL with a sentence. */
-int maintenance_mode_parse(const char *text, enum machine_mode *mode, struct reason *reason);
+int manage_set_maintenance(struct manage *m);
 
 #endif

@@ -57,7 +57,7 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 static int set_mode(struct manage *m, struct inventory_tx *tx)
 {
 	(void)tx;
-	if (maintenance_is_concerned(&m->machine, m->value))
+	if (manage_is_maintenance(&m->machine, m->value))
 		return reason_refuse(m->reason, -EBUSY, "somebody else is changing the mode of %s just now: try again",
 				     m->machine.name);
 	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
@@ -310,8 +310,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		return refuse_key(&m, key);
 	exclusive = field->right == FIELD_BY_PEOPLE_WHEN_OFF;
 	err = manage_find(&m, machine);
-	if (!err && !strcmp(key, "mode") && maintenance_is_concerned(&m.machine, value))
-		return maintenance_set_mode(&m);
+	if (!err && !strcmp(key, "mode") && manage_is_maintenance(&m.machine, value))
+		return manage_set_maintenance(&m);
 	if (!err && rule->before)
 		err = rule->before(&m);
 	if (!err && exclusive)
