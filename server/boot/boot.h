@@ -323,8 +323,8 @@ int boot_snapshot_restore(struct boot *boot, const char *volume, const char *lab
 /*
  * What is on a machine's disk becomes the next version of an image, without a copy: snapshot NULL: what is on it now (its
  * machine is off: -EBUSY), of which a snapshot stays; else one that was taken, also while it runs. The version is published
- * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it a copy is made,
- * which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC, -EMLINK: too deep.
+ * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it, or many versions that
+ * were promoted, a copy is made, which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC.
  */
 int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
 		 struct image_version *version, struct reason *reason);
@@ -339,9 +339,9 @@ int boot_volume_copy(struct boot *boot, const char *volume, const char *name, co
  * Maintenance of an image, on a machine that is off (-EBUSY). begin: from its next boot on it has a new disk of image (NULL: the
  * newest published version of its own; else NAME or NAME@V), which stays over its boots; its own one is put aside as it is. end:
  * what it has written becomes the next version of that image, a draft, without a copy (where snapshots were taken meanwhile a
- * copy is made), unless discard; version->number 0: nothing came of it. The machine has its own disk and mode again, or mode
+ * copy is made, or too many versions lie below it), unless discard; version->number 0: nothing came of it. The machine has its own disk and mode again, or mode
  * (persistent, ephemeral). reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST: it is in maintenance already,
- * -ENOSPC, -EMLINK: too many versions that were promoted lie below it.
+ * -ENOSPC.
  */
 int boot_maintenance_begin(struct boot *boot, const char *machine, const char *image, const char *actor,
 			   struct reason *reason);

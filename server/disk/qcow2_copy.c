@@ -41,6 +41,7 @@ struct copy {
 	uint64_t next;		    /* its first cluster that is not used */
 	struct qcow2_wire_l2 *table;
 	uint8_t *data; /* a cluster */
+	bool whole;    /* also without the images below it that are qcow2 files */
 	struct reason *reason;
 };
 
@@ -73,19 +74,19 @@ static int open_layer(struct copy *c, char *path)
 	return err ? reason_refuse(c->reason, err, "%s", layer->meta.reason.text) : 0;
 }
 
-/* Is the file below it a layer like itself? A golden version lies in another folder, whatever its format. */
-static bool stands_on_layer(const struct copy_layer *layer)
+/* Is the file below it one to do without? A golden version lies in another folder, whatever its format. */
+static bool stands_on_layer(const struct copy *c, const struct copy_layer *layer)
 {
 	const struct qcow2_header *header = &layer->meta.header;
 
-	return !strcmp(header->backing_format, "qcow2") && !strchr(header->backing, '/');
+	return !strcmp(header->backing_format, "qcow2") && (c->whole || !strchr(header->backing, '/'));
 }
 
 static int open_chain(struct copy *c, const char *from)
 {
 	int err = open_layer(c, strdup(from));
 
-	while (!err && stands_on_layer(c->layers[c->count - 1])) {
+	while (!err && stands_on_layer(c, c->layers[c->count - 1])) {
 		const struct copy_layer *last = c->layers[c->count - 1];
 
 		if (c->count == DISK_CHAIN_MAX)
@@ -348,9 +349,9 @@ static int make(struct copy *c, const char *to)
 	return err;
 }
 
-int qcow2_copy(const char *from, const char *to, struct reason *reason)
+static int copy_file(const char *from, const char *to, bool whole, struct reason *reason)
 {
-	struct copy c = { .to = to, .reason = reason };
+	struct copy c = { .to = to, .whole = whole, .reason = reason };
 	int err;
 
 	c.table = malloc(QCOW2_CLUSTER_BYTES);
@@ -362,4 +363,14 @@ int qcow2_copy(const char *from, const char *to, struct reason *reason)
 	free(c.table);
 	free(c.data);
 	return err;
+}
+
+int qcow2_copy(const char *from, const char *to, struct reason *reason)
+{
+	return copy_file(from, to, false, reason);
+}
+
+int qcow2_copy_whole(const char *from, const char *to, struct reason *reason)
+{
+	return copy_file(from, to, true, reason);
 }

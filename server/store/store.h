@@ -244,6 +244,13 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 		      int64_t machine_hint, struct reason *reason);
 
 /*
+ * The same without the versions below it that were promoted, too: it stands on the first one, which is volume->version_id.
+ * -ENOTSUP: its backend cannot.
+ */
+int store_copy_whole(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		     int64_t machine_hint, struct reason *reason);
+
+/*
  * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the
  * next opening gets, and one more block; stamp: for what it was made. Whoever has an earlier content open keeps that.
  */

@@ -6,8 +6,9 @@
  *     end      one job: that child's file becomes the next version, a draft, under a second name (as with promote.c); the
  *              machine has its own disk again; the child's row goes
  *
- * Both on a machine that is off, with its disk claimed. Nothing is copied, unless snapshots were taken meanwhile: the child then
- * stands on layers, and a version is made of a copy without them, which is announced before the job (store_copy_volume).
+ * Both on a machine that is off, with its disk claimed. Nothing is copied, unless snapshots were taken meanwhile, or
+ * too many versions that were promoted lie below: then the version is made of a copy without those, which is announced before the
+ * job (manage_copy_for_version).
  */
 #include "maintenance.h"
 
@@ -239,26 +240,20 @@ static int end_write(struct upkeep *u)
 	return err;
 }
 
-static int read_policy(struct inventory_tx *tx, void *arg)
-{
-	return policy_get(tx, arg);
-}
-
-/* Snapshots were taken: without them. What it is called goes again; the version's name stays. */
-static int end_copy(struct upkeep *u)
+/* Where it stands on snapshots, or on too many versions: without them. What it is called goes again; the version's name stays. */
+static int end_copy(struct upkeep *u, bool whole)
 {
 	struct manage *m = &u->m;
-	struct policy policy;
-	int err = inventory_read_call(m->boot->inventory, read_policy, &policy);
+	int err;
 
-	if (err)
-		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
 	u->copied = m->machine.system;
-	err = store_copy_volume(m->boot->store, &u->copied, m->machine.system.object, &policy, 0, m->reason);
-	if (err)
-		return err;
-	err = end_write(u);
-	store_delete_object(m->boot->store, &u->copied);
+	err = manage_copy_for_version(m, &u->copied, whole);
+	if (!err)
+		err = end_write(u);
+	else
+		u->copied.object[0] = '\0';
+	if (u->copied.object[0])
+		store_delete_object(m->boot->store, &u->copied);
 	store_delete_given_up(m->boot->store);
 	return err;
 }
@@ -277,13 +272,9 @@ int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, c
 		return err;
 	err = end_write(&u);
 	if (err == -EMLINK && u.too_deep && u.m.machine.system.snapshot_id)
-		err = end_copy(&u);
-	if (err == -EMLINK)
-		reason_append(
-			reason,
-			": write it to a file (sanbootctl machine export %s FILE --format raw), import that as the next "
-			"version, and end this with --discard",
-			u.m.machine.name);
+		err = end_copy(&u, false);
+	if (err == -EMLINK && u.too_deep)
+		err = end_copy(&u, true);
 	if (err) {
 		manage_end_exclusive(&u.m);
 		return err;

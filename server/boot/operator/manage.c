@@ -216,6 +216,41 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 	return 0;
 }
 
+/* ---- a copy that becomes a version ---- */
+
+struct version_copy {
+	struct policy policy;
+	int64_t root_id; /* in: the version; out: the first one that it stands on */
+};
+
+static int version_copy_run(struct inventory_tx *tx, void *arg)
+{
+	struct version_copy *copy = arg;
+	struct image_version version = { .parent_id = copy->root_id };
+	int err = policy_get(tx, &copy->policy);
+
+	while (!err && version.parent_id) {
+		copy->root_id = version.parent_id;
+		err = version_by_id(tx, version.parent_id, &version);
+	}
+	return err;
+}
+
+int manage_copy_for_version(struct manage *m, struct volume *volume, bool whole)
+{
+	struct version_copy copy = { .root_id = volume->version_id };
+	char from[NAME_MAX_TEXT];
+	int err = inventory_read_call(m->boot->inventory, version_copy_run, &copy);
+
+	if (err)
+		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
+	memcpy(from, volume->object, sizeof(from));
+	if (!whole)
+		return store_copy_volume(m->boot->store, volume, from, &copy.policy, 0, m->reason);
+	volume->version_id = copy.root_id;
+	return store_copy_whole(m->boot->store, volume, from, &copy.policy, 0, m->reason);
+}
+
 static bool is_in(const char *names, const char *name)
 {
 	size_t len = strlen(name);

@@ -46,6 +46,11 @@ void manage_end_exclusive(struct manage *m);
 
 /* NAME (its newest published version) or NAME@V. Inside a job. -ENOENT or -EINVAL with a sentence. */
 int manage_find_version(struct manage *m, struct inventory_tx *tx, const char *image, struct image_version *version);
+/*
+ * The object of volume as one that can become a version, whatever it stands on: a copy without layers, or (whole) also without the
+ * versions below it that were promoted. In volume, which is no row; whoever is done with it deletes it. 0 or -errno with a sentence.
+ */
+int manage_copy_for_version(struct manage *m, struct volume *volume, bool whole);
 /* What a reset gives: the newest published version of the same image; the same again where none is published. */
 int manage_newest_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version);
 /* The system volume of m->machine begins anew from version. Inside a write job. */

@@ -251,6 +251,31 @@ static void test_with_snapshots(void **state)
 	expect_in_version(w, MAC2, "BC");
 }
 
+/* One after the other: each stands on the last, until that is too many. */
+static void test_again_and_again(void **state)
+{
+	struct world *w = *state;
+	char name[32], bytes[16] = "";
+
+	world_policy(w, "reserve", "1M");
+	boot_and_write(w, MAC1, 'Z');
+	for (unsigned n = 0; n < 6; n++) {
+		snprintf(name, sizeof(name), "debian@%u", n + 1);
+		begin(w, "pc-001", name);
+		bytes[n] = (char)('A' + n);
+		boot_and_write(w, MAC1, (unsigned char)bytes[n]);
+		expect_bytes(w, MAC1, bytes);
+		end(w, "pc-001", false);
+		assert_int_equal(version.number, n + 2);
+		assert_int_equal(world_write(w, set_to_test, &version.id), 0);
+	}
+	expect_bytes(w, MAC1, "Z");
+	assert_int_equal(files_in(w, "tmp"), 0);
+	assert_int_equal(world_children(w), 1);
+	add_machine(w, MAC2, "debian@7");
+	expect_bytes(w, MAC2, "ABCDEF");
+}
+
 static void test_refused(void **state)
 {
 	struct world *w = *state;
@@ -344,6 +369,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_given_up, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_two, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_with_snapshots, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(test_again_and_again, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_begin_not_committed, world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(test_end_not_committed, world_setup, world_teardown),
