@@ -42,7 +42,7 @@ def chosen(least=False):
     scale = LEAST if least else QUICK if os.environ.get("QUICK") else FULL
     changes = {}
     if os.environ.get("REPETITIONS"):
-        changes["rounds"] = changes["storm_rounds"] = int(os.environ["REPETITIONS"])
+        changes["rounds"] = changes["storm_rounds"] = changes["life_rounds"] = int(os.environ["REPETITIONS"])
     if os.environ.get("SECONDS_EACH"):
         changes["seconds"] = float(os.environ["SECONDS_EACH"])
     if os.environ.get("STORM"):

@@ -94,6 +94,9 @@ class Mortal(Sanbootd):
         equal(os.listdir(self.state + "/tmp"), [], "tmp/")
         equal(self.rows("PRAGMA integrity_check"), [("ok",)], "the inventory")
         equal(self.rows("PRAGMA foreign_key_check"), [], "rows that name what is gone")
+        end = time.monotonic() + 20     # what is_done removed goes on a worker
+        while self.rows("SELECT 1 FROM discarded_object") and time.monotonic() < end:
+            time.sleep(0.05)
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
         objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")

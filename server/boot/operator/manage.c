@@ -25,17 +25,15 @@
 
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job))
 {
-	const struct volume *gone;
 	int err;
 
 	m->reason->text[0] = '\0';
 	m->job = (struct inventory_job){ .run = run };
 	err = inventory_write_wait(m->boot->inventory, &m->job);
-	gone = err ? &m->made : &m->given_up;
-	if (gone->object[0])
-		store_delete_object(m->boot->store, gone);
-	if (!err && gone->object[0])
-		store_delete_given_up(m->boot->store);
+	if (err && m->made.object[0])
+		store_delete_object(m->boot->store, &m->made);
+	if (!err && m->given_up.object[0])
+		boot_discard_given_up(m->boot);
 	if (err == -ENOENT)
 		reason_default(m->reason, err, "the machine has been removed meanwhile");
 	return reason_default(m->reason, err, "the inventory could not be changed: %s", strerror(-err));
