@@ -89,14 +89,21 @@ class Mortal(Sanbootd):
         finally:
             db.close()
 
+    def settle(self):
+        """What was given up goes on a worker: until it has, or the daemon has died of it."""
+        end = time.monotonic() + 20
+        try:
+            while self.process.poll() is None and self.rows("SELECT 1 FROM discarded_object WHERE at_ms < 1 << 62") and time.monotonic() < end:
+                time.sleep(0.05)
+        except sqlite3.OperationalError:
+            want(self.process.poll() is not None, "the inventory cannot be read")
+
     def check(self):
         """Rows and files agree; nothing is left over; every file is whole."""
         equal(os.listdir(self.state + "/tmp"), [], "tmp/")
         equal(self.rows("PRAGMA integrity_check"), [("ok",)], "the inventory")
         equal(self.rows("PRAGMA foreign_key_check"), [], "rows that name what is gone")
-        end = time.monotonic() + 20     # what is_done removed goes on a worker
-        while self.rows("SELECT 1 FROM discarded_object") and time.monotonic() < end:
-            time.sleep(0.05)
+        self.settle()
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
         objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
@@ -147,6 +154,7 @@ def kill_between_all_steps(t, prepare, act, is_done, steps_min=STEPS_MIN):
         try:
             act(what)
             answered = True
+            t.settle()
         except GONE:
             pass
         died = t.kill()

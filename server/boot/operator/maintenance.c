@@ -80,7 +80,7 @@ static int begin_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct upkeep *u = upkeep_of(job);
 	struct manage *m = &u->m;
-	char others[200];
+	char others[2 * NAME_MAX_TEXT + 100];
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
 	if (err)
