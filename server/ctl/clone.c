@@ -83,14 +83,15 @@ static const char *disk_path(const struct ctl *ctl, const json_t *machine)
 }
 
 /* What it takes to look into it, a line each. */
-static void print_rescue(const char *path, bool writes)
+static void print_rescue(const char *path, bool of_snapshot, bool writes)
 {
 	char *file = quoted(path);
 
 	puts("modprobe nbd max_part=16");
 	printf("qemu-nbd --connect=/dev/nbd0 --format=qcow2 %s%s\n", writes ? "" : "--read-only ", file ? file : path);
 	printf("mount %s/dev/nbd0p1 /mnt    # lsblk /dev/nbd0 shows what is on it\n", writes ? "" : "-o ro ");
-	puts("umount /mnt; qemu-nbd --disconnect /dev/nbd0    # afterwards: until then the machine cannot boot from it");
+	printf("umount /mnt; qemu-nbd --disconnect /dev/nbd0    # afterwards%s\n",
+	       of_snapshot ? "" : ": until then the machine cannot boot from it");
 	free(file);
 }
 
@@ -117,7 +118,7 @@ int run_machine_rescue(const struct ctl *ctl)
 			client_print(answer);
 			json_decref(answer);
 		} else if (file) {
-			print_rescue(file, writes);
+			print_rescue(file, of_snapshot, writes);
 		}
 		code = file ? EXIT_DONE : EXIT_REFUSED;
 	}

@@ -17,12 +17,7 @@ static int begin(const struct ctl *ctl)
 
 static void print_ended(const struct ctl *ctl, const json_t *answer)
 {
-	const char *version = get_text(answer, "version");
-
-	if (version[0])
-		printf("%s is there, a draft; %s has its own disk again\n", version, ctl->args[0]);
-	else
-		printf("%s has its own disk again\n", ctl->args[0]);
+	printf("%s has its own disk again\n", ctl->args[0]);
 	print_hint(answer);
 }
 

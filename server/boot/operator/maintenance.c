@@ -282,8 +282,10 @@ int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, c
 	disks_forget(&boot->disks, u.m.claimed);
 	*version = u.version;
 	if (version->number)
-		reason_set(reason, "nobody gets it yet; try it with: sanbootctl image set %s@%u state=test",
-			   version->image, version->number);
+		reason_set(reason,
+			   "what it has written is %s@%u, a draft that nobody gets yet; try it with: sanbootctl image set %s@%u "
+			   "state=test",
+			   version->image, version->number, version->image, version->number);
 	else
 		reason_set(reason,
 			   discard ? "what it had written is gone" : "it had written nothing: there is no new version");
