@@ -210,6 +210,14 @@ struct boot_machine_new {
  */
 int boot_add_machines(struct boot *boot, const struct boot_machine_new *list, unsigned count, bool dry_run,
 		      const char *actor, struct machine *machines, unsigned *failed, struct reason *reason);
+/*
+ * A new machine, with what is on a machine's disk, without a copy: snapshot NULL: what is on it now (it is off: -EBUSY); else one
+ * that was taken, also while it runs. new: name, and the MACs of its network cards (mac_count 0: its hardware comes later); group,
+ * image, address and note are not looked at: it has the other one's settings. Where layers lie eight deep it has a copy, which
+ * takes its time. reason, after success: what to do next, or "". -EINVAL, -EEXIST (name, MAC), -ENOENT, -ENOSPC.
+ */
+int boot_clone(struct boot *boot, const char *machine, const struct boot_machine_new *new, const char *snapshot,
+	       const char *actor, struct machine *made, struct reason *reason);
 /* Wake on LAN, to all its network cards. reason, after success: where the packet went. -ENETUNREACH and others: nowhere. */
 int boot_wake(struct boot *boot, const char *machine, const char *actor, struct reason *reason);
 /* A MAC, whether it waits or not, or a waiting number. -EEXIST: it is a machine. boot_approve takes it back. */
@@ -323,8 +331,8 @@ int boot_snapshot_restore(struct boot *boot, const char *volume, const char *lab
 /*
  * What is on a machine's disk becomes the next version of an image, without a copy: snapshot NULL: what is on it now (its
  * machine is off: -EBUSY), of which a snapshot stays; else one that was taken, also while it runs. The version is published
- * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it a copy is made,
- * which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC, -EMLINK: too deep.
+ * where it is the image's first. What it was made from has to stay. Where earlier snapshots lie below it, or many versions that
+ * were promoted, a copy is made, which takes its time. reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST, -ENOSPC.
  */
 int boot_promote(struct boot *boot, const char *machine, const char *image, const char *snapshot, const char *actor,
 		 struct image_version *version, struct reason *reason);
@@ -334,6 +342,19 @@ int boot_snapshot_remove(struct boot *boot, const char *volume, const char *labe
 /* A data volume of that name with what is on a closed data volume now. Nobody has it yet. -EINVAL, -EEXIST, -ENOSPC, -EBUSY. */
 int boot_volume_copy(struct boot *boot, const char *volume, const char *name, const char *actor, int64_t *volume_id,
 		     struct reason *reason);
+
+/*
+ * Maintenance of an image, on a machine that is off (-EBUSY). begin: from its next boot on it has a new disk of image (NULL: the
+ * newest published version of its own; else NAME or NAME@V), which stays over its boots; its own one is put aside as it is. end:
+ * what it has written becomes the next version of that image, a draft, without a copy (where snapshots were taken meanwhile a
+ * copy is made, or too many versions lie below it), unless discard; version->number 0: nothing came of it. The machine has its own disk and mode again, or mode
+ * (persistent, ephemeral). reason, after success: what to do next. -EINVAL, -ENOENT, -EEXIST: it is in maintenance already,
+ * -ENOSPC.
+ */
+int boot_maintenance_begin(struct boot *boot, const char *machine, const char *image, const char *actor,
+			   struct reason *reason);
+int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, const char *mode, const char *actor,
+			 struct image_version *version, struct reason *reason);
 
 struct boot_sessions {
 	struct boot_session *list; /* free(3) */

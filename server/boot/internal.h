@@ -79,6 +79,11 @@ struct boot {
  */
 void boot_discard_object(struct boot *boot, const struct volume *volume);
 /*
+ * Deletes, on a worker, the objects that committed changes have given up: that of a disk on which 10 GiB were written takes a
+ * second, and a person waits.
+ */
+void boot_discard_given_up(struct boot *boot);
+/*
  * A machine's system volume begins anew, from version: its new object is made and put into machine; *given_up is the old
  * one, whose object goes when that is committed; where the commit fails, that of *made goes. Inside a write job, the
  * volume closed.

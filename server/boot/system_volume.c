@@ -12,15 +12,16 @@
 struct discard {
 	struct pool_job job;
 	struct boot *boot;
-	struct volume volume;
+	struct volume volume; /* object "": whatever was given up */
 };
 
 static void discard_work(struct pool_job *job)
 {
 	struct discard *discard = container_of(job, struct discard, job);
 
-	store_delete_object(discard->boot->store, &discard->volume);
-	if (discard->volume.snapshot_id)
+	if (discard->volume.object[0])
+		store_delete_object(discard->boot->store, &discard->volume);
+	if (!discard->volume.object[0] || discard->volume.snapshot_id)
 		store_delete_given_up(discard->boot->store);
 }
 
@@ -33,9 +34,9 @@ static void discard_done(struct pool_job *job)
 	in_flight_leave(&boot->in_flight);
 }
 
-void boot_discard_object(struct boot *boot, const struct volume *volume)
+static void discard(struct boot *boot, const struct volume *volume)
 {
-	struct discard *discard = volume->object[0] ? calloc(1, sizeof(*discard)) : NULL;
+	struct discard *discard = calloc(1, sizeof(*discard));
 
 	if (!discard)
 		return; /* the next start removes it */
@@ -44,6 +45,19 @@ void boot_discard_object(struct boot *boot, const struct volume *volume)
 	discard->job = (struct pool_job){ .work = discard_work, .done = discard_done };
 	in_flight_enter(&boot->in_flight);
 	pool_submit(boot->pool, POOL_SLOW, &discard->job);
+}
+
+void boot_discard_object(struct boot *boot, const struct volume *volume)
+{
+	if (volume->object[0])
+		discard(boot, volume);
+}
+
+void boot_discard_given_up(struct boot *boot)
+{
+	static const struct volume all = { .object = "" };
+
+	discard(boot, &all);
 }
 
 int boot_renew_system(struct boot *boot, struct machine *machine, const struct image_version *version,

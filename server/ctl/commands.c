@@ -96,10 +96,10 @@ const struct command commands[] = {
 	{ "machine release", "M", 1, 1, "end the sessions of a machine that is gone",
 	  "sanbootctl machine release pc-001", run_machine_release },
 	{ "machine set", "M KEY=VALUE...", 2, MANY,
-	  "change name, image, mode, auth, access, group, note, size, quota, physical-block, boot=disk|cd|local|menu|ENTRY|URL, "
-	  "boot-once=none|..., boot-file-set=default|NAME, templates=none|NAME, ring=none|NAME, no-gateway=yes|no, "
-	  "multipath=yes|no, restore-points=N, state=ready; for image, mode, quota, boot, boot-file-set, templates, ring and "
-	  "restore-points the word group: as its group says, else policy",
+	  "change name, image, mode=persistent|ephemeral|maintenance, auth, access, group, note, size, quota, physical-block, "
+	  "boot=disk|cd|local|menu|ENTRY|URL, boot-once=none|..., boot-file-set=default|NAME, templates=none|NAME, ring=none|NAME, "
+	  "no-gateway=yes|no, multipath=yes|no, restore-points=N, state=ready; for image, mode, quota, boot, boot-file-set, "
+	  "templates, ring and restore-points the word group: as its group says, else policy",
 	  "sanbootctl machine set pc-001 name=office-1 note=\"third row\"\n"
 	  "sanbootctl machine set pc-001 boot-once=windows-setup\n"
 	  "sanbootctl machine set pc-001 templates=cloud-init\n"
@@ -133,6 +133,21 @@ const struct command commands[] = {
 	  "make the next version of an image of what is on its disk; at once, while it is off",
 	  "sanbootctl machine promote pc-001 --as lab\nsanbootctl machine promote pc-001 --snapshot before-update --as lab",
 	  run_machine_promote },
+	{ "machine clone", "M NEW [MAC...]", 2, MANY,
+	  "another machine with the same on its disk; at once, while M is off, or of a snapshot",
+	  "sanbootctl machine clone pc-001 pc-009 52:54:00:12:34:56\n"
+	  "sanbootctl machine clone pc-001 pc-009 --snapshot before-update",
+	  run_machine_clone },
+	{ "machine rescue", "M", 1, 1,
+	  "the commands by which other tools look into its disk, while it is off, or into a snapshot (qemu-nbd, on the server)",
+	  "sanbootctl machine rescue pc-001\nsanbootctl machine rescue pc-001 --snapshot before-update",
+	  run_machine_rescue },
+	{ "machine maintenance", "M begin|end", 2, 2,
+	  "let it work on the next version of its image, while its own disk is put aside; the end makes a draft of what it wrote",
+	  "sanbootctl machine maintenance pc-001 begin\n"
+	  "sanbootctl machine maintenance pc-001 end\n"
+	  "sanbootctl machine maintenance pc-001 end --discard --yes",
+	  run_machine_maintenance },
 	{ "machine swap", "M NEW-MAC", 2, 2, "give the disk to the hardware that replaces it",
 	  "sanbootctl machine swap pc-001 52:54:00:65:43:21", run_machine_swap },
 	{ "machine remove", "M", 1, 1,

@@ -64,6 +64,8 @@ enum option {
 	OPTION_RING,
 	OPTION_THEN,
 	OPTION_PERSISTENT,
+	OPTION_DISCARD,
+	OPTION_WRITE,
 	OPTIONS,
 };
 
@@ -124,7 +126,7 @@ int ctl_fail(const char *hint, const char *format, ...) __attribute__((format(pr
 /* Asks before something is destroyed. True with --yes, or after a yes on a terminal; else it says that nothing was done. */
 bool ctl_confirm(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands: machine.c, machine_list.c, trash.c, volume.c, snapshot.c, group.c, image.c, version.c, rollout.c, import.c, job.c, build.c, server.c, retention.c, events.c, dhcp_snippet.c. */
+/* The commands: machine.c, machine_list.c, trash.c, maintenance.c, clone.c, volume.c, snapshot.c, group.c, image.c, version.c, rollout.c, import.c, job.c, build.c, server.c, retention.c, events.c, dhcp_snippet.c. */
 int run_status(const struct ctl *ctl);
 int run_image_build_debian(const struct ctl *ctl);
 int run_image_import(const struct ctl *ctl);
@@ -179,6 +181,9 @@ int run_volume_set(const struct ctl *ctl);
 int run_volume_remove(const struct ctl *ctl);
 int run_volume_copy(const struct ctl *ctl);
 int run_snapshot_take(const struct ctl *ctl);
+int run_machine_clone(const struct ctl *ctl);
+int run_machine_rescue(const struct ctl *ctl);
+int run_machine_maintenance(const struct ctl *ctl);
 int run_machine_promote(const struct ctl *ctl);
 int run_snapshot_list(const struct ctl *ctl);
 int run_snapshot_restore(const struct ctl *ctl);

@@ -303,6 +303,16 @@ static void print_effective(const json_t *machine)
 	}
 }
 
+static void print_maintenance(const json_t *machine)
+{
+	const json_t *maintenance = json_object_get(machine, "maintenance");
+	char since[TABLE_TEXT];
+
+	if (json_is_object(maintenance))
+		print_field("maintenance", "since %s, by %s; its own disk is put aside",
+			    table_time(since, get_number(maintenance, "since_ms")), get_text(maintenance, "by"));
+}
+
 static void print_machine(const json_t *machine)
 {
 	static const char *const fields[] = { "image", "auth",	 "access",  "group", "boot_once", "address",
@@ -318,6 +328,7 @@ static void print_machine(const json_t *machine)
 	for (size_t i = 0; i < array_len(fields); i++)
 		if (get_text(machine, fields[i])[0])
 			print_field(fields[i], "%s", get_text(machine, fields[i]));
+	print_maintenance(machine);
 	if (get_text(machine, "next_image")[0])
 		print_field("outdated", "it gets %s at its next boot (sanbootctl image rings %s)",
 			    get_text(machine, "next_image"), get_text(machine, "image_name"));

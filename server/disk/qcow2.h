@@ -53,6 +53,11 @@ int qcow2_grow(const char *path, uint64_t size_bytes, struct reason *reason);
  * -errno with a sentence in reason, and then there is no file. Does not sync.
  */
 int qcow2_copy(const char *from, const char *to, struct reason *reason);
+/*
+ * The same without any qcow2 file below it, in whatever folder: on the raw image at the end, which has to be found from the new file's
+ * folder as from that of the lowest.
+ */
+int qcow2_copy_whole(const char *from, const char *to, struct reason *reason);
 
 /* Told of each cluster with data, so that it may take its time; false: stop (-ECANCELED). */
 struct qcow2_step {

@@ -42,7 +42,8 @@ struct copy {
 	uint64_t next;		    /* its first cluster that is not used */
 	struct qcow2_wire_l2 *table;
 	uint8_t *data; /* a cluster */
-	bool flat;     /* all layers, whatever their folder; and what is below those: */
+	bool whole;    /* also without the images below it that are qcow2 files */
+	bool flat;     /* the same, and without what is below those: */
 	int raw;       /* -1: nothing */
 	char *raw_path;
 	uint64_t raw_bytes; /* that the layers let through */
@@ -79,13 +80,13 @@ static int open_layer(struct copy *c, char *path)
 	return err ? reason_refuse(c->reason, err, "%s", layer->meta.reason.text) : 0;
 }
 
-/* Is the file below it a layer like itself? A golden version lies in another folder, whatever its format. */
+/* Is the file below it one to do without? A golden version lies in another folder, whatever its format. */
 static bool stands_on_layer(const struct copy *c)
 {
 	const struct qcow2_header *header = &c->layers[c->count - 1]->meta.header;
 
 	return header->backing[0] && !strcmp(header->backing_format, "qcow2") &&
-	       (c->flat || !strchr(header->backing, '/'));
+	       (c->whole || c->flat || !strchr(header->backing, '/'));
 }
 
 /* What the lowest layer stands on. A layer that is smaller hides what is behind its end. */
@@ -434,9 +435,9 @@ static void end(struct copy *c)
 	free(c->data);
 }
 
-int qcow2_copy(const char *from, const char *to, struct reason *reason)
+static int copy_file(const char *from, const char *to, bool whole, struct reason *reason)
 {
-	struct copy c = { .to = to, .reason = reason };
+	struct copy c = { .to = to, .whole = whole, .reason = reason };
 	int err = begin(&c, from);
 
 	if (!err)
@@ -510,4 +511,14 @@ int qcow2_compare(const char *one, const char *other, const struct qcow2_step *s
 	end(&a);
 	end(&b);
 	return err;
+}
+
+int qcow2_copy(const char *from, const char *to, struct reason *reason)
+{
+	return copy_file(from, to, false, reason);
+}
+
+int qcow2_copy_whole(const char *from, const char *to, struct reason *reason)
+{
+	return copy_file(from, to, true, reason);
 }

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "boot/boot.h"
 #include "disk/disk.h"
+#include "http/api_maintenance.h"
 #include "http/api_snapshots.h"
 #include "http/json.h"
 #include "http/routes.h"
@@ -247,6 +248,8 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 		json_object_set(json, "boots", boots.boots);
 	}
 	json_decref(boots.boots);
+	if (!err)
+		err = api_set_maintenance(machines->tx, machine, json);
 	machines->machine_luns = json_array();
 	json_object_set_new(json, "luns", machines->machine_luns);
 	memset(machines->by_group, 0, sizeof(machines->by_group));

@@ -127,6 +127,12 @@ API("POST", "/machines/{machine}/wake", LOGIN, handle_machine_wake, nothing, 200
     "Switch a machine on by Wake on LAN")
 API("POST", "/machines/{machine}/promote", LOGIN, handle_machine_promote, promote, 201, promoted,
     "Make the next version of an image of what is on its disk")
+API("POST", "/machines/{machine}/clone", LOGIN, handle_machine_clone, machine_clone, 201, machine_cloned,
+    "Make another machine with what is on its disk, at once")
+API("POST", "/machines/{machine}/maintenance", LOGIN, handle_maintenance_begin, maintenance_begin, 200,
+    maintenance_done, "Let a machine work on the next version of an image; its own disk is put aside")
+API("DELETE", "/machines/{machine}/maintenance", LOGIN, handle_maintenance_end, maintenance_end, 200, maintenance_done,
+    "End that: what it has written becomes a version, a draft, and it has its own disk again")
 API("POST", "/machines/{machine}/macs", LOGIN, handle_machine_mac_add, mac, 200, done, "Add a network card")
 API("DELETE", "/machines/{machine}/macs/{mac}", LOGIN, handle_machine_mac_remove, nothing, 200, removed,
     "Remove a network card")

@@ -290,6 +290,39 @@ const struct schema schema_promote = {
 const struct schema schema_promoted = { .name = "Promoted",
 					MEMBERS(M("version", TEXT), M("published", BOOL),
 						M("hint", TEXT, .help = "what to do next")) };
+const struct schema schema_machine_clone = {
+	.name = "MachineClone",
+	MEMBERS(M("name", TEXT, .help = "of the new one"),
+		M("macs", LIST | OPTIONAL, .help = "of its network cards; else it gets them later"),
+		M("snapshot", TEXT | OPTIONAL,
+		  .help = "what was on the disk then; else what is on it now, while it is off")),
+	.example = "{\"name\": \"pc-009\", \"macs\": [\"52:54:00:12:34:56\"]}",
+};
+const struct schema schema_machine_cloned = {
+	.name = "MachineCloned",
+	MEMBERS(M("name", TEXT), M("iqn", TEXT), M("hint", TEXT, .help = "what to do next")),
+};
+const struct schema schema_maintenance_begin = {
+	.name = "MaintenanceBegin",
+	MEMBERS(M("image", TEXT | OPTIONAL,
+		  .help = "NAME or NAME@V that it works on; else the newest published version of its own")),
+	.example = "{\"image\": \"lab\"}",
+};
+const struct schema schema_maintenance_end = {
+	.name = "MaintenanceEnd",
+	MEMBERS(M("discard", BOOL | OPTIONAL, .help = "what it has written is given up"),
+		M("mode", TEXT | OPTIONAL, .help = "that it has from now on; else the one that it had")),
+	.example = "{\"discard\": false}",
+};
+const struct schema schema_maintenance_done = {
+	.name = "MaintenanceDone",
+	MEMBERS(M("machine", TEXT), M("version", TEXT | NOTHING, .help = "what came of it"),
+		M("hint", TEXT, .help = "what to do next")),
+};
+static const struct schema maintenance = {
+	.name = "Maintenance",
+	MEMBERS(M("since_ms", NUMBER), M("by", TEXT), M("own_mode", TEXT, .help = "that it has again afterwards")),
+};
 const struct schema schema_snapshot_done = {
 	.name = "SnapshotDone",
 	MEMBERS(M("snapshot", TEXT | OPTIONAL), M("restored", TEXT | OPTIONAL), M("removed", TEXT | OPTIONAL),
@@ -308,6 +341,7 @@ const struct schema schema_machine = {
 		M("other_macs", LIST, .help = "of other network cards, as the machine said"),
 		M("last_boot_ms", NUMBER | NOTHING), M("stuck", OBJECT | NOTHING, .of = &stuck),
 		M("group", TEXT | NOTHING),
+		M("maintenance", OBJECT | NOTHING, .of = &maintenance, .help = "its own disk is put aside meanwhile"),
 		M("boot_own", TEXT | NOTHING, .help = "what it boots by itself; `boot` may be its group's"),
 		M("mode_own", TEXT | NOTHING, .help = "null: `mode` is its group's, or policy's"),
 		M("effective", MAP, .of = &effective, .help = "what holds, by key, and who says so"),

@@ -7,6 +7,7 @@
 #include "http/usage.h"
 
 #include "base/util.h"
+#include "inventory/maintenance.h"
 #include "inventory/snapshot.h"
 #include "inventory/trash.h"
 #include "store/store.h"
@@ -53,7 +54,7 @@ static int add_volume(void *arg, const struct volume *volume)
 		return 0;
 	usage->count[volume->kind]++;
 	if (volume->kind == VOLUME_SYSTEM)
-		return 0; /* measured with their machines; those in the trash below */
+		return 0; /* measured with their machines; those in the trash or put aside below */
 	if (!volume_kind_is_shared(volume->kind))
 		return array_append(&usage->own, &usage->own_count, volume, sizeof(*volume));
 	for (unsigned i = 0; i < usage->version_count; i++) {
@@ -83,6 +84,14 @@ static int add_trash(void *arg, const struct trash_entry *entry)
 	return array_append(&usage->own, &usage->own_count, &entry->system, sizeof(entry->system));
 }
 
+static int add_aside(void *arg, const struct maintenance *maintenance, const struct volume *aside)
+{
+	struct usage *usage = arg;
+
+	(void)maintenance;
+	return array_append(&usage->own, &usage->own_count, aside, sizeof(*aside));
+}
+
 int usage_read(struct inventory_tx *tx, struct usage *usage)
 {
 	struct usage_read read = { .tx = tx, .usage = usage };
@@ -92,6 +101,8 @@ int usage_read(struct inventory_tx *tx, struct usage *usage)
 		err = volume_each(tx, add_volume, &read);
 	if (!err)
 		err = trash_each(tx, add_trash, usage);
+	if (!err)
+		err = maintenance_each(tx, add_aside, usage);
 	return err ? err : snapshot_each(tx, 0, add_snapshot, &read);
 }
 

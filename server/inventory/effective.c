@@ -118,7 +118,7 @@ enum machine_mode effective_mode(const struct machine *machine, const struct pol
 
 	if (machine->mode != MODE_GROUP)
 		return machine->mode;
-	if (machine_mode_parse(effective.value, &mode) && mode != MODE_GROUP)
+	if (machine_mode_parse(effective.value, &mode) && (mode == MODE_PERSISTENT || mode == MODE_EPHEMERAL))
 		return mode;
 	warn(machine, EFFECTIVE_MODE, effective);
 	return machine_mode_parse(policy->mode, &mode) && mode != MODE_GROUP ? mode : MODE_PERSISTENT;
@@ -129,7 +129,8 @@ unsigned effective_restore_points(const struct machine *machine, const struct po
 	struct effective effective = effective_of(machine, policy, EFFECTIVE_RESTORE_POINTS);
 	unsigned count = 0;
 
-	if (effective_mode(machine, policy) == MODE_EPHEMERAL)
+	/* In maintenance a layer between would have to be copied for the version. */
+	if (effective_mode(machine, policy) == MODE_EPHEMERAL || machine->mode == MODE_MAINTENANCE)
 		return 0;
 	if (!restore_points_parse(effective.value, &count)) {
 		warn(machine, EFFECTIVE_RESTORE_POINTS, effective);

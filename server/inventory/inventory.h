@@ -72,8 +72,11 @@ enum {
 	MODE_TEXT = 16
 };
 
-/* MODE_GROUP: as its group says, and without one as policy says; effective_mode (effective.h) knows. 2 is not given out yet. */
-enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL, MODE_GROUP = 3 };
+/*
+ * MODE_MAINTENANCE: maintenance.h; only its functions set it. MODE_GROUP: as its group says, and without one as policy says;
+ * effective_mode (effective.h) knows.
+ */
+enum machine_mode { MODE_PERSISTENT, MODE_EPHEMERAL, MODE_MAINTENANCE, MODE_GROUP };
 enum told { TOLD_UNKNOWN, TOLD_OFF, TOLD_ON }; /* a switch of its firmware, as far as the machine says */
 enum auth_kind { AUTH_POLICY, AUTH_NONE, AUTH_CHAP, AUTH_MUTUAL }; /* AUTH_POLICY: what the policy says */
 /* ---- volumes: design.md, "Volumes" ---- */
@@ -191,7 +194,7 @@ int machine_find(struct inventory_tx *tx, const char *text, struct machine *mach
 int machine_each(struct inventory_tx *tx, int (*each)(void *arg, const struct machine *machine), void *arg);
 int machine_count(struct inventory_tx *tx, unsigned *count);
 
-/* With its system volume; both ids are set. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
+/* With its system volume; both ids are set. mac "": its hardware is not known yet. -EEXIST: name, IQN or MAC taken (a shared MAC is not). */
 int machine_insert(struct inventory_tx *tx, struct machine *machine, const char *mac);
 /* Writes all fields but what is fixed, and its system volume as volume_update does. -EEXIST: name taken. */
 int machine_update(struct inventory_tx *tx, const struct machine *machine);

@@ -241,7 +241,7 @@ int machine_insert(struct inventory_tx *tx, struct machine *machine, const char 
 				    MACHINE_FIELDS(RECORD_SQL_VALUE) ") RETURNING id");
 	record_bind_insert(&q, machine_fields, machine);
 	err = query_number(&q, &id);
-	if (!err)
+	if (!err && mac[0])
 		err = machine_add_mac(tx, id, mac);
 	if (!err)
 		err = volume_insert(tx, &system);
@@ -334,8 +334,8 @@ int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor)
 		"INSERT INTO trash (id, name, record, macs, volume_id, removed_ms, removed_by) "
 		"SELECT id, name, json_object('last_boot', last_boot" MACHINE_FIXED(MACHINE_KEPT) MACHINE_FIELDS(
 			MACHINE_KEPT) "), "
-				      "(SELECT group_concat(mac, ' ') FROM (SELECT mac FROM machine_mac WHERE machine_id = machine.id ORDER BY "
-				      "machine_mac.id)), (SELECT volume_id FROM attachment WHERE machine_id = machine.id AND lun = 0), ?, ? "
+				      "(SELECT coalesce(group_concat(mac, ' '), '') FROM (SELECT mac FROM machine_mac WHERE machine_id = "
+				      "machine.id ORDER BY machine_mac.id)), (SELECT volume_id FROM attachment WHERE machine_id = machine.id AND lun = 0), ?, ? "
 				      "FROM machine WHERE id = ?");
 	query_bind(&q, tx->now_ms);
 	query_bind_text(&q, actor, NAME_MAX_TEXT);

@@ -48,10 +48,10 @@ int volume_by_lun(struct inventory_tx *tx, int64_t machine_id, unsigned lun, str
 int machine_to_trash(struct inventory_tx *tx, int64_t id, const char *actor);
 int machine_from_trash(struct inventory_tx *tx, int64_t id);
 
-/* snapshot.c: those of a volume that are removed, and on which nothing stands, go. */
-int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id);
-/* All go, with the volume. */
-int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id);
+/* snapshot.c: those that are removed, and on which nothing stands, go. */
+int snapshots_sweep(struct inventory_tx *tx);
+/* A volume is about to go: so do its snapshots, but for those that other volumes stand on, which become theirs. */
+int snapshots_let_go(struct inventory_tx *tx, int64_t volume_id);
 
 /*
  * who_am_i.c: each machine with templates has one who-am-i volume, and others have none. After whatever changes which

@@ -56,11 +56,11 @@ static int read_version_now(struct inventory_tx *tx, int64_t version_id, struct 
 	return query_end_one(&q, row);
 }
 
-/* Another version destroys nothing of it: its disk is new at each boot, or was never used. */
+/* Another version destroys nothing of it: its disk is new at each boot, or was never used. In maintenance it is chosen. */
 static bool has_free_disk(const struct machine *machine, const struct policy *policy)
 {
-	return effective_mode(machine, policy) == MODE_EPHEMERAL ||
-	       (machine->system.fresh && !machine->system.snapshot_id);
+	return machine->mode != MODE_MAINTENANCE && (effective_mode(machine, policy) == MODE_EPHEMERAL ||
+						     (machine->system.fresh && !machine->system.snapshot_id));
 }
 
 /* The first step that reaches it; -1: none. */
@@ -109,7 +109,7 @@ static enum rollout_standing standing_of(const struct rollout *r, const struct m
 		return ROLLOUT_NEWER;
 	if (step < 0 && !done)
 		return ROLLOUT_OUTSIDE;
-	if (!r->persistent && !has_free_disk(machine, policy))
+	if (machine->mode == MODE_MAINTENANCE || (!r->persistent && !has_free_disk(machine, policy)))
 		return ROLLOUT_KEEPS_DISK;
 	return done || (r->state == ROLLOUT_RUNNING && r->steps[step].begun_ms) ? ROLLOUT_GETS : ROLLOUT_LATER;
 }
@@ -231,9 +231,12 @@ int rollout_next(struct inventory_tx *tx, const struct machine *machine, struct 
 	struct version_now now;
 	struct rollout r;
 	bool gives;
-	int err = next_is_back(tx, machine, &found);
+	int err;
 
 	*next = (struct rollout_next){ .rollout_id = 0 };
+	if (machine->mode == MODE_MAINTENANCE)
+		return 0; /* what it works on was chosen, and becomes a version itself */
+	err = next_is_back(tx, machine, &found);
 	if (!err)
 		goto found;
 	if (err == -ENOENT)

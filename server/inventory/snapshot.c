@@ -127,45 +127,55 @@ int snapshot_insert(struct inventory_tx *tx, struct snapshot *snapshot)
 
 /* ---- going ---- */
 
-/* The objects of those go with them. where has one ?, for the volume. */
-static int snapshots_drop(struct inventory_tx *tx, int64_t volume_id, const char *give_up, const char *drop)
+#define NOTHING_STANDS_ON_IT                                                                                \
+	"removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id) " \
+	"AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
+
+/* Of all volumes: what stood on a layer may be another volume than the one whose it is. */
+int snapshots_sweep(struct inventory_tx *tx)
 {
 	struct query q;
-	int err;
-
-	query_begin(&q, tx, give_up);
-	query_bind(&q, tx->now_ms);
-	query_bind(&q, volume_id);
-	err = query_run(&q);
-	if (err)
-		return err;
-	query_begin(&q, tx, drop);
-	query_bind(&q, volume_id);
-	return query_run(&q);
-}
-
-#define GIVE_UP(condition)                                                                                                       \
-	"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot JOIN volume ON " \
-	"volume.id = volume_id WHERE volume_id = ?" condition                                                                    \
-	" ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms"
-#define DROP(condition) "DELETE FROM snapshot WHERE volume_id = ?" condition
-#define NOTHING_STANDS_ON_IT                                                                                    \
-	" AND removed = 1 AND NOT EXISTS (SELECT 1 FROM volume AS upper WHERE upper.snapshot_id = snapshot.id)" \
-	" AND NOT EXISTS (SELECT 1 FROM snapshot AS upper WHERE upper.parent_id = snapshot.id)"
-
-int snapshots_sweep(struct inventory_tx *tx, int64_t volume_id)
-{
 	int err, gone;
 
 	/* One that goes may have been the last that stood on another, which then goes, too. */
 	do {
-		err = snapshots_drop(tx, volume_id, GIVE_UP(NOTHING_STANDS_ON_IT), DROP(NOTHING_STANDS_ON_IT));
+		query_begin(
+			&q, tx,
+			"INSERT INTO discarded_object (backend, object, at_ms) SELECT backend, snapshot.object, ? FROM snapshot "
+			"JOIN volume ON volume.id = volume_id WHERE " NOTHING_STANDS_ON_IT
+			" ON CONFLICT (backend, object) DO UPDATE SET at_ms = excluded.at_ms");
+		query_bind(&q, tx->now_ms);
+		err = query_run(&q);
+		if (err)
+			return err;
+		query_begin(&q, tx, "DELETE FROM snapshot WHERE " NOTHING_STANDS_ON_IT);
+		err = query_run(&q);
 		gone = query_changes(tx);
 	} while (!err && gone);
 	return err;
 }
 
-int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id)
+/* What other volumes stand on becomes theirs. What it stands on itself is next, as that has become its upper's by then. */
+static int snapshots_pass_on(struct inventory_tx *tx, int64_t volume_id)
+{
+	struct query q;
+	int err, passed;
+
+	do {
+		query_begin(
+			&q, tx,
+			"UPDATE snapshot SET volume_id = next.id FROM (SELECT base.id AS base_id, coalesce((SELECT min(upper.id) "
+			"FROM volume AS upper WHERE upper.snapshot_id = base.id), (SELECT min(upper.volume_id) FROM snapshot AS "
+			"upper WHERE upper.parent_id = base.id AND upper.volume_id <> base.volume_id)) AS id FROM snapshot AS base "
+			"WHERE base.volume_id = ?) AS next WHERE snapshot.id = next.base_id AND next.id IS NOT NULL");
+		query_bind(&q, volume_id);
+		err = query_run(&q);
+		passed = query_changes(tx);
+	} while (!err && passed);
+	return err;
+}
+
+int snapshots_let_go(struct inventory_tx *tx, int64_t volume_id)
 {
 	struct query q;
 	int err;
@@ -173,7 +183,14 @@ int snapshots_drop_all(struct inventory_tx *tx, int64_t volume_id)
 	query_begin(&q, tx, "UPDATE volume SET snapshot_id = NULL WHERE id = ? AND snapshot_id IS NOT NULL");
 	query_bind(&q, volume_id);
 	err = query_run(&q);
-	return err ? err : snapshots_drop(tx, volume_id, GIVE_UP(""), DROP(""));
+	if (err)
+		return err;
+	query_begin(&q, tx, "UPDATE snapshot SET removed = 1 WHERE volume_id = ?");
+	query_bind(&q, volume_id);
+	err = query_run(&q);
+	if (!err)
+		err = snapshots_sweep(tx);
+	return err ? err : snapshots_pass_on(tx, volume_id);
 }
 
 int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays)
@@ -188,7 +205,7 @@ int snapshot_remove(struct inventory_tx *tx, int64_t id, bool *stays)
 	query_bind(&q, id);
 	err = query_run(&q);
 	if (!err)
-		err = snapshots_sweep(tx, snapshot.volume_id);
+		err = snapshots_sweep(tx);
 	if (err)
 		return err;
 	err = snapshot_by_id(tx, id, &snapshot);
@@ -209,7 +226,7 @@ int snapshot_keep_points(struct inventory_tx *tx, int64_t volume_id, unsigned ke
 	query_bind(&q, volume_id);
 	query_bind(&q, keep);
 	err = query_run(&q);
-	return err ? err : snapshots_sweep(tx, volume_id);
+	return err ? err : snapshots_sweep(tx);
 }
 
 int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t wanted)
@@ -225,7 +242,7 @@ int snapshot_keep_automatic(struct inventory_tx *tx, int64_t volume_id, int64_t 
 	query_bind(&q, wanted);
 	query_bind(&q, AUTOMATIC_KEPT);
 	err = query_run(&q);
-	return err ? err : snapshots_sweep(tx, volume_id);
+	return err ? err : snapshots_sweep(tx);
 }
 
 int snapshot_keep_left(struct inventory_tx *tx, int64_t volume_id, unsigned keep)
@@ -240,7 +257,7 @@ int snapshot_keep_left(struct inventory_tx *tx, int64_t volume_id, unsigned keep
 	query_bind(&q, volume_id);
 	query_bind(&q, keep);
 	err = query_run(&q);
-	return err ? err : snapshots_sweep(tx, volume_id);
+	return err ? err : snapshots_sweep(tx);
 }
 
 int snapshot_set_synced(struct inventory_tx *tx, int64_t id)
@@ -254,53 +271,50 @@ int snapshot_set_synced(struct inventory_tx *tx, int64_t id)
 
 int snapshot_lose_unsynced(struct inventory_tx *tx)
 {
-	int64_t volume_id;
 	struct query q;
-	int lost = 0, err;
+	int lost, err;
 
-	for (;;) {
-		query_begin(&q, tx, "SELECT volume_id FROM snapshot WHERE unsynced = 1 AND removed = 0 LIMIT 1");
-		err = query_number(&q, &volume_id);
-		if (err)
-			return err == -ENOENT ? lost : err;
-		query_begin(
-			&q, tx,
-			"UPDATE snapshot SET removed = 1, unsynced = 0 WHERE volume_id = ? AND unsynced = 1 AND removed = 0");
-		query_bind(&q, volume_id);
-		err = query_run(&q);
-		lost += query_changes(tx);
-		if (!err)
-			err = snapshots_sweep(tx, volume_id);
-		if (err)
-			return err;
-	}
+	query_begin(&q, tx, "UPDATE snapshot SET removed = 1, unsynced = 0 WHERE unsynced = 1 AND removed = 0");
+	err = query_run(&q);
+	lost = query_changes(tx);
+	if (!err && lost)
+		err = snapshots_sweep(tx);
+	return err ? err : lost;
 }
 
 /* ---- two that become one ---- */
 
+/* The volumes that stand on upper, or on what stands on it. */
+#define VOLUMES_ABOVE(what)                                                                                 \
+	"(WITH RECURSIVE above (id) AS (SELECT upper.id UNION SELECT snapshot.id FROM snapshot JOIN above " \
+	"ON snapshot.parent_id = above.id) SELECT " what " FROM above JOIN volume ON volume.snapshot_id = above.id)"
+/* Whoever opens upper while it is replaced has to be kept from it: one volume is claimed for that. */
 #define PAIR_CONDITION                                                                                            \
 	"lower.removed = 1 AND lower.parent_id IS NULL AND upper.parent_id = lower.id AND upper.version_id IS "   \
 	"lower.version_id AND NOT EXISTS (SELECT 1 FROM volume WHERE volume.snapshot_id = lower.id) AND (SELECT " \
-	"count(*) FROM snapshot AS other WHERE other.parent_id = lower.id) = 1"
+	"count(*) FROM snapshot AS other WHERE other.parent_id = lower.id) = 1 AND " VOLUMES_ABOVE("count(*)") " <= 1"
 
 int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair)
 {
 	struct query q;
-	int64_t lower = 0, upper = 0;
+	int64_t lower = 0, upper = 0, above = 0;
 	bool row;
 	int err;
 
 	query_begin(
 		&q, tx,
-		"SELECT lower.id, upper.id FROM snapshot AS lower, snapshot AS upper WHERE lower.volume_id > ? AND " PAIR_CONDITION
-		" ORDER BY lower.volume_id, lower.id LIMIT 1");
+		"SELECT lower.id, upper.id, " VOLUMES_ABOVE(
+			"coalesce(max(volume.id), 0)") " FROM snapshot AS lower, snapshot AS upper WHERE upper.volume_id > ? AND " PAIR_CONDITION
+						       " ORDER BY upper.volume_id, lower.id LIMIT 1");
 	query_bind(&q, after);
 	row = query_row(&q);
 	if (row) {
 		lower = query_int(&q);
 		upper = query_int(&q);
+		above = query_int(&q);
 	}
 	err = query_end_one(&q, row);
+	pair->above_id = above;
 	if (!err)
 		err = snapshot_by_id(tx, lower, &pair->lower);
 	return err ? err : snapshot_by_id(tx, upper, &pair->upper);
@@ -314,12 +328,15 @@ int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair
 	query_begin(
 		&q, tx,
 		"UPDATE snapshot SET parent_id = NULL WHERE id = ? AND object = ? AND EXISTS (SELECT 1 FROM snapshot AS "
-		"lower, snapshot AS upper WHERE lower.id = ? AND upper.id = snapshot.id AND " PAIR_CONDITION ")");
+		"lower, snapshot AS upper WHERE lower.id = ? AND upper.id = snapshot.id AND " PAIR_CONDITION
+		" AND " VOLUMES_ABOVE("coalesce(max(volume.id), ?)") " = ?)");
 	query_bind(&q, pair->upper.id);
 	query_bind_text(&q, pair->upper.object, sizeof(pair->upper.object));
 	query_bind(&q, pair->lower.id);
+	query_bind(&q, pair->above_id);
+	query_bind(&q, pair->above_id);
 	err = query_run(&q);
 	if (err || !query_changes(tx))
 		return err ? err : -ESTALE;
-	return snapshots_sweep(tx, pair->upper.volume_id);
+	return snapshots_sweep(tx);
 }

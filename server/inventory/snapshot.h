@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Snapshots of volumes. Inside a job, like everything of inventory.h. A snapshot that is removed stays, without being
- * found by its label, as long as the volume or another snapshot stands on it; volume_update and snapshot_remove let go
- * of what nothing stands on any more.
+ * found by its label, as long as a volume or another snapshot stands on it; volume_update and snapshot_remove let go
+ * of what nothing stands on any more. What stands on it may be another volume (a clone of its machine): with the volume whose
+ * snapshot it is it then becomes that one's, removed.
  */
 #ifndef INVENTORY_SNAPSHOT_H
 #define INVENTORY_SNAPSHOT_H
@@ -46,15 +47,16 @@ int snapshot_set_synced(struct inventory_tx *tx, int64_t id);
 int snapshot_lose_unsynced(struct inventory_tx *tx);
 
 /*
- * A removed snapshot that stays, as one other snapshot of its volume stands on it, and that itself stands on no snapshot:
- * what both hold can become one object.
+ * A removed snapshot that stays, as one other snapshot stands on it, and that itself stands on no snapshot: what both hold can
+ * become one object. At most one volume stands on them, as who opens one meanwhile would miss an object.
  */
 struct snapshot_pair {
 	struct snapshot lower, upper;
+	int64_t above_id; /* that volume, which may be another than whose snapshots they are; 0: none */
 };
-/* The first pair of all, of volumes whose id is above after. -ENOENT: there is none. */
+/* The first pair of all, of volumes (upper's) whose id is above after. -ENOENT: there is none. */
 int snapshot_find_pair(struct inventory_tx *tx, int64_t after, struct snapshot_pair *pair);
-/* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more. */
+/* The object of upper holds all of both by now: lower goes. -ESTALE: they are no pair any more, or another volume stands on them. */
 int snapshot_join_pair(struct inventory_tx *tx, const struct snapshot_pair *pair);
 /* As a volume's name. */
 bool snapshot_label_valid(const char *label);

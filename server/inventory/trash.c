@@ -120,6 +120,8 @@ static int trash_restore_macs(struct inventory_tx *tx, const struct trash_entry 
 	char *rest = macs;
 
 	memcpy(macs, entry->macs, sizeof(macs));
+	if (!macs[0])
+		return 0; /* it had none */
 	for (char *mac = strsep(&rest, " "); mac; mac = strsep(&rest, " ")) {
 		int err = machine_add_mac(tx, entry->id, mac);
 

@@ -204,7 +204,7 @@ int volume_update(struct inventory_tx *tx, const struct volume *volume)
 	if (!err && old.object[0] && strcmp(old.object, volume->object))
 		err = object_discard_unless_layer(tx, volume->id, old.backend, old.object);
 	if (!err && old.snapshot_id && old.snapshot_id != volume->snapshot_id)
-		err = snapshots_sweep(tx, volume->id);
+		err = snapshots_sweep(tx);
 	return err;
 }
 
@@ -215,7 +215,7 @@ int volume_delete(struct inventory_tx *tx, int64_t id)
 	int err = volume_by_id(tx, id, &old);
 
 	if (!err)
-		err = snapshots_drop_all(tx, id);
+		err = snapshots_let_go(tx, id);
 	if (err)
 		return err;
 	query_begin(&q, tx, "DELETE FROM volume WHERE id = ?");

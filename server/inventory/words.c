@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-const char *const machine_mode_words[] = {
-	[MODE_PERSISTENT] = "persistent", [MODE_EPHEMERAL] = "ephemeral", [2] = "", [MODE_GROUP] = "group", NULL
-};
+const char *const machine_mode_words[] = { [MODE_PERSISTENT] = "persistent",
+					   [MODE_EPHEMERAL] = "ephemeral",
+					   [MODE_MAINTENANCE] = "maintenance",
+					   [MODE_GROUP] = "group",
+					   NULL };
 const char *const policy_auth_words[] = {
 	[AUTH_POLICY] = "policy", [AUTH_NONE] = "none", [AUTH_CHAP] = "chap", [AUTH_MUTUAL] = "mutual", NULL
 };

@@ -54,6 +54,11 @@ struct store_backend {
 	 */
 	int (*copy)(struct store *store, const struct volume *volume, const char *from, struct reason *reason);
 	/*
+	 * The same without the golden versions that were promoted, too: on the first one, which stands on nothing. NULL: this
+	 * backend cannot.
+	 */
+	int (*copy_whole)(struct store *store, const struct volume *volume, const char *from, struct reason *reason);
+	/*
 	 * The object from, which is closed, takes the place of another, under its name, at once and durably: both read the
 	 * same. Who has the other one open goes on with that.
 	 */

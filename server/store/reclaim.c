@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "inventory/maintenance.h"
 #include "inventory/snapshot.h"
 #include "inventory/trash.h"
 #include "store/backend.h"
@@ -146,6 +147,26 @@ static int take_trash(void *arg, const struct trash_entry *entry)
 	return 0;
 }
 
+/* Its machine is in maintenance; the boots that it has are of another disk. */
+static int take_aside(void *arg, const struct maintenance *maintenance, const struct volume *aside)
+{
+	struct reclaim *r = arg;
+	struct reclaim_volume *row;
+	struct machine machine;
+	int err;
+
+	if (!aside->object[0])
+		return 0;
+	row = add_volume(r, aside);
+	if (!row)
+		return -ENOMEM;
+	row->ephemeral = maintenance->mode == MODE_EPHEMERAL;
+	err = machine_by_id(r->tx, maintenance->machine_id, &machine);
+	if (!err)
+		snprintf(row->owner, sizeof(row->owner), "%s", machine.name);
+	return err;
+}
+
 /* After the volumes. */
 static int take_snapshot(void *arg, const struct snapshot *snapshot)
 {
@@ -177,6 +198,8 @@ static int read_rows(struct inventory_tx *tx, void *arg)
 		err = volume_each(tx, take_volume, r);
 	if (!err)
 		err = trash_each(tx, take_trash, r);
+	if (!err)
+		err = maintenance_each(tx, take_aside, r);
 	if (!err)
 		err = snapshot_each(tx, 0, take_snapshot, r);
 	if (!err && r->version_files.failed)

@@ -236,6 +236,8 @@ int store_grow_volume(struct store *store, const struct volume *volume, uint64_t
 int store_lift_volume(struct store *store, const struct volume *volume, struct reason *reason);
 /* Makes a fresh volume durable before its first login is answered. 0 or -errno. */
 int store_sync_volume(struct store *store, const struct volume *volume);
+/* Nothing was ever written to its object, which is closed. False where that cannot be said. */
+bool store_volume_is_unused(struct store *store, const struct volume *volume);
 /* Its object goes; nothing refers to it any more. That it is not there is fine. */
 void store_delete_object(struct store *store, const struct volume *volume);
 /* The objects go that committed changes have given up. Waits for the inventory. */
@@ -255,6 +257,13 @@ int store_snapshot_volume(struct store *store, struct volume *volume, const char
  */
 int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
 		      int64_t machine_hint, struct reason *reason);
+
+/*
+ * The same without the versions below it that were promoted, too: it stands on the first one, which is volume->version_id.
+ * -ENOTSUP: its backend cannot.
+ */
+int store_copy_whole(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		     int64_t machine_hint, struct reason *reason);
 
 /*
  * Volumes of the backend "generated" have what their user makes for them. content: whole blocks of 2048 bytes, which the

@@ -156,8 +156,8 @@ static int reserve_object(struct inventory_tx *tx, void *arg)
 	return object_reserve(tx, volume->backend, volume->object);
 }
 
-int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
-		      int64_t machine_hint, struct reason *reason)
+static int copy_object(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		       int64_t machine_hint, bool whole, struct reason *reason)
 {
 	struct volume made = *volume, source = *volume;
 	const struct store_backend *backend;
@@ -174,16 +174,31 @@ int store_copy_volume(struct store *store, struct volume *volume, const char *fr
 			       machine_hint, &err, reason);
 	if (!backend)
 		return err;
+	if (whole && !backend->copy_whole)
+		return reason_refuse(reason, -ENOTSUP, "what keeps this volume (%s) cannot copy all that it stands on",
+				     backend->name);
 	err = store_write(store, reserve_object, &made);
 	if (err) {
 		reason_set(reason, "the inventory cannot be written: %s", strerror(-err));
 		return err;
 	}
-	err = backend->copy(store, &made, from, reason);
+	err = (whole ? backend->copy_whole : backend->copy)(store, &made, from, reason);
 	if (err)
 		return err;
 	made.fresh = false; /* unlike a new one it cannot be made again */
 	return end_beside(store, backend, &made, volume, reason);
+}
+
+int store_copy_volume(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		      int64_t machine_hint, struct reason *reason)
+{
+	return copy_object(store, volume, from, policy, machine_hint, false, reason);
+}
+
+int store_copy_whole(struct store *store, struct volume *volume, const char *from, const struct policy *policy,
+		     int64_t machine_hint, struct reason *reason)
+{
+	return copy_object(store, volume, from, policy, machine_hint, true, reason);
 }
 
 int store_replace_object(struct store *store, const struct volume *volume, const char *object, struct reason *reason)
@@ -214,6 +229,13 @@ int store_sync_volume(struct store *store, const struct volume *volume)
 	const struct store_backend *backend = store_backend_find(store, volume->backend);
 
 	return backend ? backend->sync(store, volume->object) : -EINVAL;
+}
+
+bool store_volume_is_unused(struct store *store, const struct volume *volume)
+{
+	const struct store_backend *backend = store_backend_find(store, volume->backend);
+
+	return backend && backend->is_unused && backend->is_unused(store, volume->object);
 }
 
 void store_delete_object(struct store *store, const struct volume *volume)

@@ -4,13 +4,13 @@
 a failure or Ctrl-C; the status is 0 only if every part that was asked for ran to its end."""
 import argparse, fcntl, glob, json, os, shutil, signal, sys, tempfile, time, traceback
 
-import chart, cold, first_boot, parts, report, scale, storm
+import chart, cold, first_boot, life, parts, report, scale, storm
 from lab import Lab, say
 from loads import loads
 from targets import TOP, Failed, stop_all
 
 IN_LAB = {"fairness": parts.fairness, "flush": parts.flush, "idle": parts.idle}
-BY_THEMSELVES = {"storm": storm.measure, "cold": cold.measure, "first": first_boot.measure}
+BY_THEMSELVES = {"storm": storm.measure, "cold": cold.measure, "first": first_boot.measure, "life": life.measure}
 GIB = 1 << 30
 
 
@@ -143,7 +143,8 @@ def main():
     run = Run(place, args.part, size)
     in_lab = [name for name in (load.name for load in loads(size)) if run.wants(name)] + [name for name in IN_LAB if run.wants(name)]
     try:
-        place.need(max(scale.lab_bytes(size) if in_lab else 0, scale.storm_bytes(size) if any(map(run.wants, BY_THEMSELVES)) else 0))
+        place.need(max(scale.lab_bytes(size) if in_lab else 0, scale.storm_bytes(size) if any(map(run.wants, ("storm", "cold", "first"))) else 0,
+                       scale.life_bytes(size) if run.wants("life") else 0))
         run.everything()
     except KeyboardInterrupt:
         run.result["interrupted"] = True

@@ -28,11 +28,13 @@ class Scale:
     cold_machines: int
     first: tuple            # kinds of first boots
     first_rounds: int
+    life_bytes: int         # that are written on the disk of life.py
+    life_rounds: int
 
 
-FULL = Scale("whole", 5, 2, 0.5, 32, 256, 128 * MIB, 32 * MIB, 32 * MIB, 4 * MIB, 10, (1, 4, 16, 64, 256, 1000), 3, 64, FIRST, 3)
-QUICK = Scale("quick", 1, 0.5, 0.1, 32, 48, 32 * MIB, 16 * MIB, 8 * MIB, 2 * MIB, 2, (1, 8, 48), 1, 8, FIRST[:3], 1)
-LEAST = Scale("least", 1, 0.2, 0.05, 2, 4, 8 * MIB, 8 * MIB, 4 * MIB, 1 * MIB, 1, (2,), 1, 2, FIRST[:2], 1)
+FULL = Scale("whole", 5, 2, 0.5, 32, 256, 128 * MIB, 32 * MIB, 32 * MIB, 4 * MIB, 10, (1, 4, 16, 64, 256, 1000), 3, 64, FIRST, 3, 2048 * MIB, 3)
+QUICK = Scale("quick", 1, 0.5, 0.1, 32, 48, 32 * MIB, 16 * MIB, 8 * MIB, 2 * MIB, 2, (1, 8, 48), 1, 8, FIRST[:3], 1, 256 * MIB, 1)
+LEAST = Scale("least", 1, 0.2, 0.05, 2, 4, 8 * MIB, 8 * MIB, 4 * MIB, 1 * MIB, 1, (2,), 1, 2, FIRST[:2], 1, 16 * MIB, 1)
 
 
 def chosen(least=False):
@@ -40,12 +42,27 @@ def chosen(least=False):
     scale = LEAST if least else QUICK if os.environ.get("QUICK") else FULL
     changes = {}
     if os.environ.get("REPETITIONS"):
-        changes["rounds"] = changes["storm_rounds"] = int(os.environ["REPETITIONS"])
+        changes["rounds"] = changes["storm_rounds"] = changes["life_rounds"] = int(os.environ["REPETITIONS"])
     if os.environ.get("SECONDS_EACH"):
         changes["seconds"] = float(os.environ["SECONDS_EACH"])
     if os.environ.get("STORM"):
         changes["storms"] = tuple(sorted(int(n) for n in os.environ["STORM"].split()))
+    if os.environ.get("LIFE"):
+        changes["life_bytes"] = size(os.environ["LIFE"])
     return dataclasses.replace(scale, **changes)
+
+
+def size(text):
+    """2G, 512M."""
+    units = {"M": MIB, "G": 1024 * MIB}
+    if not text[:-1].isdigit() or text[-1] not in units or int(text[:-1]) == 0:
+        raise SystemExit(f"bench: LIFE={text}: expected a size such as 512M or 10G")
+    return int(text[:-1]) * units[text[-1]]
+
+
+def life_bytes(scale):
+    """Disk for life.py: what is written, again in maintenance and before a reset, and a copy of it."""
+    return 4 * scale.life_bytes + 512 * MIB
 
 
 def lab_bytes(scale):

@@ -89,18 +89,28 @@ class Mortal(Sanbootd):
         finally:
             db.close()
 
+    def settle(self):
+        """What was given up goes on a worker: until it has, or the daemon has died of it."""
+        end = time.monotonic() + 20
+        try:
+            while self.process.poll() is None and self.rows("SELECT 1 FROM discarded_object WHERE at_ms < 1 << 62") and time.monotonic() < end:
+                time.sleep(0.05)
+        except sqlite3.OperationalError:
+            want(self.process.poll() is not None, "the inventory cannot be read")
+
     def check(self):
         """Rows and files agree; nothing is left over; every file is whole."""
         equal(os.listdir(self.state + "/tmp"), [], "tmp/")
         equal(self.rows("PRAGMA integrity_check"), [("ok",)], "the inventory")
         equal(self.rows("PRAGMA foreign_key_check"), [], "rows that name what is gone")
+        self.settle()
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
         objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
         equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
-        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith(".raw")),
+        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith((".raw", ".qcow2"))),
               sorted(f for f, in self.rows("SELECT file FROM image_version")), "images and rows")
         equal(sorted(self.rows("SELECT machine_id FROM attachment WHERE lun = 0")), sorted(self.rows("SELECT id FROM machine")), "system disks")
-        equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT count(*) FROM machine"), "system disks without machines")
+        equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT (SELECT count(*) FROM machine) + (SELECT count(*) FROM maintenance)"), "system disks without machines")
         for name in objects:
             path = os.path.join(self.state, "children", name)
             st = os.stat(path)
@@ -144,6 +154,7 @@ def kill_between_all_steps(t, prepare, act, is_done, steps_min=STEPS_MIN):
         try:
             act(what)
             answered = True
+            t.settle()
         except GONE:
             pass
         died = t.kill()
@@ -355,6 +366,91 @@ def while_a_volume_with_snapshots_is_copied_and_removed(t):
         return True
     kill_between_all_steps(t, lambda: new_name(t), lambda name: t.api("POST", source.path + "/copy", {"name": name}), copied)
     kill_between_all_steps(t, with_snapshots, lambda path: t.api("DELETE", path), removed)
+
+
+# ---- maintenance, clones ----
+
+@case("kill -9")
+def while_maintenance_begins_and_ends(t):
+    s = enrolled(t)
+
+    def mode():
+        return t.api("GET", s.path)["mode"]
+
+    def drafts():
+        return sum(v["state"] == "draft" for i in t.api("GET", "images")["images"] for v in i["versions"])
+
+    def outside():
+        if mode() == "maintenance":
+            t.api("DELETE", s.path + "/maintenance", {"discard": True})
+
+    def inside():
+        outside()
+        t.api("POST", s.path + "/maintenance", {})
+        write(s.file(), 0, 5)
+        return drafts()
+
+    def begun(_):
+        done = mode() == "maintenance"
+        if not done:
+            s.reads(2)
+        want(done != reads(s.file(), 0, 2), "it has the other disk")
+        return done
+
+    def ended(before):
+        done = mode() != "maintenance"
+        equal(drafts() - before, int(done), "drafts")
+        if done:
+            s.reads(2)
+        else:
+            want(reads(s.file(), 0, 5), "what it has written is lost")
+        return done
+    kill_between_all_steps(t, outside, lambda _: t.api("POST", s.path + "/maintenance", {}), begun)
+    kill_between_all_steps(t, inside, lambda _: t.api("DELETE", s.path + "/maintenance", {}), ended)
+    outside()
+
+
+@case("kill -9")
+def while_a_machine_is_cloned_and_removed(t):
+    s = enrolled(t)
+
+    def clones():
+        return [m for m in t.api("GET", "machines")["machines"] if m["name"].startswith("clone-")]
+
+    def use():
+        s.restore("two")
+        for label in s.found():
+            if label not in ("one", "two"):
+                s.remove(label)
+        write(s.file(), "5M", 6)
+        t.made += 1
+        return f"clone-{t.made}"
+
+    def cloned(name):
+        found = [m for m in clones() if m["name"] == name]
+        s.reads(2)
+        want(reads(s.file(), "5M", 6), "what was written last is lost")
+        for m in found:
+            path = m["disk"]["path"]
+            want(not m["disk"].get("error") and reads(path, 0, 2) and reads(path, "5M", 6), f"half made: {m}")
+            t.api("DELETE", "machines/" + name, {"for_good": True})
+        return bool(found)
+
+    def source():
+        origin = enrolled(t)
+        t.api("POST", origin.path + "/clone", {"name": new_name(t)})
+        return origin, f"v{t.made}"
+
+    def removed(what):
+        origin, name = what
+        gone = origin.path not in ["machines/" + m["name"] for m in t.api("GET", "machines")["machines"]]
+        want(reads(t.api("GET", "machines/" + name)["disk"]["path"], 0, 2), "the clone has lost what it stands on")
+        if not gone:
+            origin.reads(2)
+        t.api("DELETE", "machines/" + name, {"for_good": True})
+        return gone
+    kill_between_all_steps(t, use, lambda name: t.api("POST", s.path + "/clone", {"name": name}), cloned)
+    kill_between_all_steps(t, source, lambda what: t.api("DELETE", what[0].path, {"for_good": True}), removed)
 
 
 def main(module):

@@ -155,6 +155,9 @@ def eight_files_at_most_lie_one_over_the_other(t):
     want("stands on it" in t.ctl("machine", "snapshot-remove", m.name, "s0", "--yes"), "nobody is told")
     before = len(os.listdir(t.dir + "/state/children"))
     t.ctl("machine", "remove", m.name, "--for-good", "--yes")
+    end = time.monotonic() + 20     # they go on a worker
+    while len(os.listdir(t.dir + "/state/children")) > before - 9 and time.monotonic() < end:
+        time.sleep(0.05)
     want(len(os.listdir(t.dir + "/state/children")) <= before - 9, "its files are still there")
 
 

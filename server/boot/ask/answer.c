@@ -254,7 +254,9 @@ static void answer_menu(struct boot *boot, struct answer_values *a, const struct
 	char title[160];
 
 	snprintf(title, sizeof(title), "Its disk: %s%s", a->image,
-		 effective_mode(&lookup->machine, &lookup->policy) == MODE_EPHEMERAL ? ", new at each boot" : "");
+		 effective_mode(&lookup->machine, &lookup->policy) == MODE_EPHEMERAL ? ", new at each boot" :
+		 lookup->machine.mode == MODE_MAINTENANCE			     ? ", in maintenance" :
+										       "");
 	add_item(a, "disk", "", title);
 	for (unsigned i = 0; i < want->image_count; i++) {
 		snprintf(title, sizeof(title), "Another disk: %s@%u", want->images[i].name, want->images[i].number);

@@ -152,25 +152,32 @@ static int enrol_rows(struct boot *boot, struct inventory_tx *tx, const struct e
 		err = enrol_forget_waiting(tx, e->asker->mac);
 	if (!err)
 		err = event_add(tx, "info", "enrolled", e->actor, machine->id, machine->name,
-				"new machine %s%s%s, with %s@%u%s%s", e->asker->mac, e->asker->client[0] ? " at " : "",
-				e->asker->client, e->version->image, e->version->number,
-				e->group->id ? ", in group " : "", e->group->name);
+				"new machine %s%s%s, with %s@%u%s%s",
+				e->asker->mac[0] ? e->asker->mac : "without a network card yet",
+				e->asker->client[0] ? " at " : "", e->asker->client, e->version->image,
+				e->version->number, e->group->id ? ", in group " : "", e->group->name);
 	return err;
 }
 
 int enrol_machine(struct boot *boot, struct inventory_tx *tx, struct enrolment *e, struct machine *machine,
 		  struct reason *reason)
 {
-	int err;
+	int err = 0;
 
 	reason->text[0] = '\0';
 	e->made = (struct volume){ .kind = VOLUME_SYSTEM, .version_id = e->version->id };
-	err = store_create_volume(boot->store, &e->made, e->version, e->policy, 0, reason);
+	if (e->disk)
+		e->made = *e->disk;
+	else
+		err = store_create_volume(boot->store, &e->made, e->version, e->policy, 0, reason);
 	if (err)
 		return err;
 	err = enrol_rows(boot, tx, e, machine);
+	if (e->disk)
+		e->made.object[0] = '\0';
 	if (err) {
-		store_delete_object(boot->store, &e->made);
+		if (!e->disk)
+			store_delete_object(boot->store, &e->made);
 		e->made.object[0] = '\0';
 		/* Here the database has no room, and -ENOSPC means that the disks have none. */
 		if (err == -ENOSPC)

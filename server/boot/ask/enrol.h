@@ -9,7 +9,7 @@
 
 /* What a new machine is made of. */
 struct enrolment {
-	const struct asker *asker; /* mac, uuid, serial, product */
+	const struct asker *asker; /* mac ("": none yet), uuid, serial, product */
 	const char *address;	   /* that it keeps; "" where not known for sure */
 	const char *name;	   /* NULL: by the pattern */
 	const struct image_version *version;
@@ -17,7 +17,8 @@ struct enrolment {
 	const struct machine_group *group; /* that it comes into; id 0: none */
 	const struct policy *policy;
 	const char *actor;
-	bool unasked;	    /* a person adds it: nobody has seen it, so it has no boot yet */
+	const struct volume *disk; /* its system volume, whose object is there: the caller's; NULL: a new one is made */
+	bool unasked;		   /* a person adds it: nobody has seen it, so it has no boot yet */
 	struct volume made; /* out: its object was made, and is to be deleted where the job fails; object "": none */
 };
 

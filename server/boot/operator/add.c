@@ -4,6 +4,7 @@
  * and their disks, and where it is not committed the disks go again. (A server that is killed in between leaves objects
  * without a row, which the store removes at the next start.)
  */
+#include "add.h"
 #include "manage.h"
 
 #include "base/util.h"
@@ -47,13 +48,13 @@ static int add_refuse_mac(struct manage *m, struct inventory_tx *tx, const char 
 	return err == -ENOENT ? 0 : err;
 }
 
-static int add_check(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new)
+static int add_check(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new, bool needs_mac)
 {
 	struct in_addr address;
 	struct machine other;
 	int err;
 
-	if (!new->mac_count || new->mac_count > BOOT_MACS_MAX)
+	if ((needs_mac && !new->mac_count) || new->mac_count > BOOT_MACS_MAX)
 		return reason_refuse(m->reason, -EINVAL, "give the MAC addresses of its network cards, 1 to %d",
 				     BOOT_MACS_MAX);
 	if (new->name && !machine_name_valid(new->name))
@@ -87,11 +88,9 @@ static int add_rest(struct manage *m, struct inventory_tx *tx, const struct boot
 	return err ? err : machine_update(tx, machine);
 }
 
-static int add_one(struct addition *a, struct inventory_tx *tx, const struct policy *policy)
+int add_enrol(struct manage *m, struct inventory_tx *tx, const struct boot_machine_new *new,
+	      const struct policy *policy, const struct volume *disk, struct machine *machine, struct volume *made)
 {
-	const struct boot_machine_new *new = &a->list[a->at];
-	struct manage *m = &a->manage;
-	struct machine *machine = &a->machines[a->at];
 	struct image_version version;
 	struct machine_group group;
 	struct asker asker = { .mac = "" };
@@ -102,44 +101,54 @@ static int add_one(struct addition *a, struct inventory_tx *tx, const struct pol
 			       .image_named = new->image,
 			       .group = &group,
 			       .policy = policy,
+			       .disk = disk,
 			       .actor = m->actor,
 			       .unasked = true };
-	int err = add_check(m, tx, new);
+	int err = add_check(m, tx, new, !disk);
 
 	if (!err)
 		err = manage_find_group(m, tx, new->group, policy, &group);
 	if (!err)
-		err = manage_version_for_new(m, tx, new->image, &group, &version);
-	if (!err)
+		err = disk ? version_by_id(tx, disk->version_id, &version) :
+			     manage_version_for_new(m, tx, new->image, &group, &version);
+	if (!err && new->mac_count) {
 		err = add_refuse_mac(m, tx, new->macs[0]);
+		memcpy(asker.mac, m->mac, sizeof(asker.mac));
+	}
 	if (err)
 		return err;
-	memcpy(asker.mac, m->mac, sizeof(asker.mac));
 	err = enrol_machine(m->boot, tx, &e, machine, m->reason);
-	a->made[a->at] = e.made;
+	*made = e.made;
 	if (!err && new->address && !machine->address[0])
 		return reason_refuse(m->reason, -EEXIST, "another machine keeps the address %s", new->address);
 	return err ? err : add_rest(m, tx, new, machine);
+}
+
+int add_check_room(struct manage *m, struct inventory_tx *tx, const struct policy *policy, unsigned count)
+{
+	unsigned have;
+	int err = machine_count(tx, &have);
+
+	if (!err && (have >= policy->max_machines || count > policy->max_machines - have))
+		err = reason_refuse(m->reason, -ENOSPC,
+				    "there are %u machines already, and %u more are over the limit: sanbootctl policy set "
+				    "max-machines=%u raises it",
+				    have, count, have + count);
+	return err;
 }
 
 static int add_run(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct addition *a = container_of(container_of(job, struct manage, job), struct addition, manage);
 	struct policy policy;
-	unsigned have;
 	int err = policy_get(tx, &policy);
 
 	if (!err)
-		err = machine_count(tx, &have);
-	if (!err && (have >= policy.max_machines || a->count > policy.max_machines - have))
-		err = reason_refuse(a->manage.reason, -ENOSPC,
-				    "there are %u machines already, and %u more are over the limit: sanbootctl policy set "
-				    "max-machines=%u raises it",
-				    have, a->count, have + a->count);
+		err = add_check_room(&a->manage, tx, &policy, a->count);
 	if (err)
 		return err;
 	for (a->at = 0; a->at < a->count; a->at++) {
-		err = add_one(a, tx, &policy);
+		err = add_enrol(&a->manage, tx, &a->list[a->at], &policy, NULL, &a->machines[a->at], &a->made[a->at]);
 		if (err)
 			return err;
 	}

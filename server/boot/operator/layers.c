@@ -52,22 +52,24 @@ static int layers_write(struct inventory_tx *tx, void *arg)
 
 /*
  * The copy takes upper's place, and lower goes. Whoever opens the volume meanwhile looks for both by their names, and would
- * miss one of them: nobody begins to while it is claimed, and one that has begun is waited for until the next round.
+ * miss one of them: nobody begins to while it is claimed, and one that has begun is waited for until the next round. Where several
+ * volumes (clones) stand on them they are no pair.
  */
 static int layers_replace(struct layers_join *join)
 {
 	struct disks *disks = &join->boot->disks;
-	int err = disks_claim(disks, join->volume.id);
+	int64_t id = join->pair.above_id ? join->pair.above_id : join->volume.id;
+	int err = disks_claim(disks, id);
 
 	if (err)
 		return reason_refuse(&join->reason, err, "somebody else is changing it just now");
-	if (disks_is_opening(disks, join->volume.id))
+	if (disks_is_opening(disks, id))
 		err = reason_refuse(&join->reason, -EBUSY, "it is being opened just now");
 	if (!err)
 		err = inventory_write_call(join->boot->inventory, layers_write, join);
 	if (!err)
 		store_delete_given_up(join->boot->store);
-	disks_unclaim(disks, join->volume.id);
+	disks_unclaim(disks, id);
 	return err;
 }
 

@@ -26,17 +26,15 @@
 
 int manage_write(struct manage *m, int (*run)(struct inventory_tx *tx, struct inventory_job *job))
 {
-	const struct volume *gone;
 	int err;
 
 	m->reason->text[0] = '\0';
 	m->job = (struct inventory_job){ .run = run };
 	err = inventory_write_wait(m->boot->inventory, &m->job);
-	gone = err ? &m->made : &m->given_up;
-	if (gone->object[0])
-		store_delete_object(m->boot->store, gone);
-	if (!err && gone->object[0])
-		store_delete_given_up(m->boot->store);
+	if (err && m->made.object[0])
+		store_delete_object(m->boot->store, &m->made);
+	if (!err && m->given_up.object[0])
+		boot_discard_given_up(m->boot);
 	if (err == -ENOENT)
 		reason_default(m->reason, err, "the machine has been removed meanwhile");
 	return reason_default(m->reason, err, "the inventory could not be changed: %s", strerror(-err));
@@ -127,24 +125,49 @@ int manage_close(struct manage *m, int64_t volume_id)
 	return 0;
 }
 
+static int manage_again_run(struct inventory_tx *tx, void *arg)
+{
+	struct manage *m = arg;
+
+	return machine_by_id(tx, m->machine.id, &m->machine);
+}
+
+/* Maintenance that began or ended before the claim has given it another disk. */
+static int manage_read_again(struct manage *m)
+{
+	int err = inventory_read_call(m->boot->inventory, manage_again_run, m);
+
+	if (err == -ENOENT)
+		return reason_refuse(m->reason, err, "the machine has been removed meanwhile");
+	if (err)
+		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
+	return m->machine.system.id == m->claimed ?
+		       0 :
+		       reason_refuse(m->reason, -EBUSY, "somebody else has changed the disk of %s just now: try again",
+				     m->machine.name);
+}
+
 int manage_begin_exclusive(struct manage *m)
 {
 	int err = manage_refuse_if_running(m);
 
 	if (err)
 		return err;
-	if (disks_claim(&m->boot->disks, m->machine.system.id))
+	m->claimed = m->machine.system.id;
+	if (disks_claim(&m->boot->disks, m->claimed))
 		return reason_refuse(m->reason, -EBUSY, "somebody else is changing %s just now: try again",
 				     m->machine.name);
-	err = manage_close(m, m->machine.system.id);
+	err = manage_read_again(m);
+	if (!err)
+		err = manage_close(m, m->claimed);
 	if (err)
-		disks_unclaim(&m->boot->disks, m->machine.system.id);
+		disks_unclaim(&m->boot->disks, m->claimed);
 	return err;
 }
 
 void manage_end_exclusive(struct manage *m)
 {
-	disks_unclaim(&m->boot->disks, m->machine.system.id);
+	disks_unclaim(&m->boot->disks, m->claimed);
 }
 
 /* A write job on a machine that does not run, with nobody logging in meanwhile. */
@@ -225,6 +248,41 @@ int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct 
 	return 0;
 }
 
+/* ---- a copy that becomes a version ---- */
+
+struct version_copy {
+	struct policy policy;
+	int64_t root_id; /* in: the version; out: the first one that it stands on */
+};
+
+static int version_copy_run(struct inventory_tx *tx, void *arg)
+{
+	struct version_copy *copy = arg;
+	struct image_version version = { .parent_id = copy->root_id };
+	int err = policy_get(tx, &copy->policy);
+
+	while (!err && version.parent_id) {
+		copy->root_id = version.parent_id;
+		err = version_by_id(tx, version.parent_id, &version);
+	}
+	return err;
+}
+
+int manage_copy_for_version(struct manage *m, struct volume *volume, bool whole)
+{
+	struct version_copy copy = { .root_id = volume->version_id };
+	char from[NAME_MAX_TEXT];
+	int err = inventory_read_call(m->boot->inventory, version_copy_run, &copy);
+
+	if (err)
+		return reason_refuse(m->reason, err, "the inventory cannot be read: %s", strerror(-err));
+	memcpy(from, volume->object, sizeof(from));
+	if (!whole)
+		return store_copy_volume(m->boot->store, volume, from, &copy.policy, 0, m->reason);
+	volume->version_id = copy.root_id;
+	return store_copy_whole(m->boot->store, volume, from, &copy.policy, 0, m->reason);
+}
+
 static bool is_in(const char *names, const char *name)
 {
 	size_t len = strlen(name);
@@ -279,19 +337,22 @@ int boot_release(struct boot *boot, const char *machine, const char *actor, stru
 
 /* ---- reset ---- */
 
-/* The newest published one of its group's image, or of the same image; the same again where none is published. */
-static int reset_version(struct manage *m, struct inventory_tx *tx, struct image_version *version)
+int manage_newest_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version)
 {
-	const char *image = effective_of(&m->machine, NULL, EFFECTIVE_IMAGE).value;
-	int err;
+	int err = version_by_id(tx, version_id, version);
 
-	if (image[0])
-		return manage_version_for_new(m, tx, NULL, &m->machine.group, version);
-	err = version_by_id(tx, m->machine.system.version_id, version);
 	if (err)
 		return err;
 	err = version_find(tx, version->image, 0, version);
 	return err == -ENOENT ? 0 : err;
+}
+
+/* The newest published one of its group's image, or of the same image; the same again where none is published. */
+static int reset_version(struct manage *m, struct inventory_tx *tx, struct image_version *version)
+{
+	if (effective_of(&m->machine, NULL, EFFECTIVE_IMAGE).value[0])
+		return manage_version_for_new(m, tx, NULL, &m->machine.group, version);
+	return manage_newest_version(tx, m->machine.system.version_id, version);
 }
 
 static int reset_run(struct inventory_tx *tx, struct inventory_job *job)
@@ -444,6 +505,11 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 	struct policy policy;
 	int err = machine_by_id(tx, m->machine.id, &m->machine);
 
+	if (!err && m->machine.mode == MODE_MAINTENANCE)
+		err = reason_refuse(m->reason, -EBUSY,
+				    "%s is in maintenance, and its own disk is put aside: first sanbootctl machine "
+				    "maintenance %s end",
+				    m->machine.name, m->machine.name);
 	if (err)
 		return err;
 	err = policy_get(tx, &policy);

@@ -38,6 +38,7 @@ struct manage {
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;
+	int64_t claimed; /* the volume: m->machine may have another one by then */
 	struct inventory_job job;
 };
 
@@ -69,6 +70,13 @@ int manage_find_group(struct manage *m, struct inventory_tx *tx, const char *nam
 		      struct machine_group *group);
 int manage_version_for_new(struct manage *m, struct inventory_tx *tx, const char *image,
 			   const struct machine_group *group, struct image_version *version);
+/*
+ * The object of volume as one that can become a version, whatever it stands on: a copy without layers, or (whole) also without the
+ * versions below it that were promoted. In volume, which is no row; whoever is done with it deletes it. 0 or -errno with a sentence.
+ */
+int manage_copy_for_version(struct manage *m, struct volume *volume, bool whole);
+/* What a reset gives: the newest published version of the same image; the same again where none is published. */
+int manage_newest_version(struct inventory_tx *tx, int64_t version_id, struct image_version *version);
 /* The system volume of m->machine begins anew from version. Inside a write job. */
 int manage_renew_system(struct manage *m, struct inventory_tx *tx, const struct image_version *version);
 /* m->value as the name of a set of boot files, or the word none, which becomes "". -EINVAL with a sentence. */

@@ -6,7 +6,8 @@
  *                                                                             lab@1 <- disks of other machines
  *
  * The snapshot's object and the version's file are one file under two names, which nobody writes to any more; so each may go
- * without the other. Where the snapshot stands on earlier ones, the version is a copy without them.
+ * without the other. Where the snapshot stands on earlier ones, the version is a copy without them; where too many versions that were promoted lie below it,
+ * a copy on the first one.
  */
 #include "promote.h"
 
@@ -28,7 +29,6 @@ struct promotion {
 	struct volume layer;  /* the machine's volume, with the object that becomes the version */
 	struct volume copied; /* object "": none was needed */
 	struct image_version version;
-	struct policy policy;
 	bool linked, too_deep;
 };
 
@@ -41,7 +41,7 @@ static int promote_find_run(struct inventory_tx *tx, void *arg)
 	int err = snapshot_find(tx, p->m.machine.system.id, p->label, &p->snapshot);
 
 	if (!err)
-		return policy_get(tx, &p->policy);
+		return 0;
 	parse_clean_text(p->label, shown, sizeof(shown));
 	return err == -ENOENT ? reason_refuse(p->m.reason, err,
 					      "%s has no snapshot %s: sanbootctl machine snapshots %s shows all",
@@ -157,15 +157,17 @@ static int promote_write(struct promotion *p)
 	return reason_default(p->m.reason, err, "the inventory could not be changed: %s", strerror(-err));
 }
 
-/* Without the earlier snapshots below it. What it is called goes again: the version's name stays. */
-static int promote_copy(struct promotion *p)
+/* Without the earlier snapshots below it, or the versions. What it is called goes again: the version's name stays. */
+static int promote_copy(struct promotion *p, bool whole)
 {
 	int err;
 
 	p->copied = p->layer;
-	err = store_copy_volume(p->m.boot->store, &p->copied, p->layer.object, &p->policy, 0, p->m.reason);
-	if (err)
+	err = manage_copy_for_version(&p->m, &p->copied, whole);
+	if (err) {
+		p->copied.object[0] = '\0';
 		return err;
+	}
 	err = promote_write(p);
 	store_delete_object(p->m.boot->store, &p->copied);
 	store_delete_given_up(p->m.boot->store);
@@ -192,13 +194,9 @@ int boot_promote(struct boot *boot, const char *machine, const char *image, cons
 	if (!err)
 		err = promote_write(&p);
 	if (err == -EMLINK && p.too_deep && p.snapshot.parent_id)
-		err = promote_copy(&p);
+		err = promote_copy(&p, false);
 	if (err == -EMLINK && p.too_deep)
-		reason_append(reason,
-			      ": the server makes one file of them as time allows (sanbootctl image list shows the "
-			      "depth): try again then, or export its disk (sanbootctl machine export %s /srv/%s.raw) "
-			      "and import that",
-			      p.m.machine.name, image);
+		err = promote_copy(&p, true);
 	if (err)
 		return err;
 	*version = p.version;

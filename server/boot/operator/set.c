@@ -6,6 +6,7 @@
  */
 #include "manage.h"
 
+#include "maintenance.h"
 #include "resize.h"
 
 #include "base/secret.h"
@@ -90,6 +91,16 @@ static int set_image(struct manage *m, struct inventory_tx *tx)
 	if (!err)
 		err = rollout_note_chosen(tx, &m->machine);
 	return err ? err : machine_boot_end_all(tx, m->machine.id);
+}
+
+/* Maintenance has a disk of its own, and began or ended just now. */
+static int set_mode(struct manage *m, struct inventory_tx *tx)
+{
+	(void)tx;
+	if (manage_is_maintenance(&m->machine, m->value))
+		return reason_refuse(m->reason, -EBUSY, "somebody else is changing the mode of %s just now: try again",
+				     m->machine.name);
+	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
 }
 
 /* "" is nothing of its own, for which people write the word in nothing. */
@@ -235,6 +246,7 @@ static const struct set_rule {
 } set_rules[] = {
 	{ "name", set_name, NULL, NULL },
 	{ "image", set_image, NULL, NULL },
+	{ "mode", set_mode, NULL, NULL },
 	{ "boot", set_boot, NULL, NULL },
 	{ "boot-once", set_boot_once, NULL, NULL },
 	{ "group", set_group, NULL, NULL },
@@ -344,6 +356,8 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 	exclusive = field->right == FIELD_BY_PEOPLE_WHEN_OFF;
 	err = manage_find(&m, machine);
 	m.luns.machine_id = m.machine.id;
+	if (!err && !strcmp(key, "mode") && manage_is_maintenance(&m.machine, value))
+		return manage_set_maintenance(&m);
 	if (!err && rule->before)
 		err = rule->before(&m);
 	if (!err && exclusive)

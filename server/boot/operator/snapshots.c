@@ -370,7 +370,7 @@ int boot_snapshot_restore(struct boot *boot, const char *volume, const char *lab
 	end_exclusive(&s);
 	/* Also snapshots that were removed long ago, and that the volume stood on until now. */
 	if (!err)
-		store_delete_given_up(boot->store);
+		boot_discard_given_up(boot);
 	return err;
 }
 

@@ -57,6 +57,11 @@ int boot_wake(struct boot *boot, const char *machine, const char *actor, struct 
 	err = inventory_read_wait(boot->inventory, &m->job);
 	if (err)
 		return reason_refuse(reason, err, "the inventory cannot be read: %s", strerror(-err));
+	if (!waking.mac_count)
+		return reason_refuse(
+			reason, -EINVAL,
+			"%s has no network card yet: sanbootctl machine mac add %s MAC, when its hardware is there",
+			m->machine.name, m->machine.name);
 	for (unsigned i = 0; i < waking.mac_count && !err; i++)
 		err = magic_packet_send(waking.macs[i], m->machine.address, waking.where, sizeof(waking.where), reason);
 	if (!err)

@@ -121,7 +121,8 @@ static int files_snapshot(struct store *store, const struct volume *volume, cons
 	return qcow2_create(&how, reason);
 }
 
-static int files_copy(struct store *store, const struct volume *volume, const char *from, struct reason *reason)
+static int copy_by(int (*copy)(const char *from, const char *to, struct reason *reason), struct store *store,
+		   const struct volume *volume, const char *from, struct reason *reason)
 {
 	char path[PATH_MAX], source[PATH_MAX];
 	int err;
@@ -130,7 +131,7 @@ static int files_copy(struct store *store, const struct volume *volume, const ch
 		reason_set(reason, "not a file name");
 		return -EINVAL;
 	}
-	err = qcow2_copy(files_path(store, from, source), files_path(store, volume->object, path), reason);
+	err = copy(files_path(store, from, source), files_path(store, volume->object, path), reason);
 	if (err)
 		return err;
 	err = store_sync_path(path);
@@ -141,6 +142,16 @@ static int files_copy(struct store *store, const struct volume *volume, const ch
 		store_unlink(path);
 	}
 	return err;
+}
+
+static int files_copy(struct store *store, const struct volume *volume, const char *from, struct reason *reason)
+{
+	return copy_by(qcow2_copy, store, volume, from, reason);
+}
+
+static int files_copy_whole(struct store *store, const struct volume *volume, const char *from, struct reason *reason)
+{
+	return copy_by(qcow2_copy_whole, store, volume, from, reason);
 }
 
 /* Half of what may lie over each other: the other half is for machines, and their snapshots. */
@@ -337,6 +348,7 @@ const struct store_backend store_files = {
 	.create = files_create,
 	.snapshot = files_snapshot,
 	.copy = files_copy,
+	.copy_whole = files_copy_whole,
 	.replace = files_replace,
 	.publish = files_publish,
 	.open = files_open,

@@ -225,6 +225,7 @@ unsigned world_children(struct world *w)
 	unsigned count = 0;
 	DIR *dir;
 
+	in_flight_wait(&w->boot->in_flight); /* what was given up goes on a worker */
 	snprintf(path, sizeof(path), "%s/children", w->dir);
 	dir = opendir(path);
 	assert_non_null(dir);

@@ -287,6 +287,39 @@ const char *retention_kind_name(enum retention_kind kind)
 	return kind == RETENTION_TRASH ? "trash" : "version";
 }
 
+int boot_maintenance_begin(struct boot *boot, const char *machine, const char *image, const char *actor,
+			   struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "maintenance of %s with %s by %s", machine,
+		 image ? image : "-", actor);
+	return fake_finish(reason);
+}
+
+int boot_maintenance_end(struct boot *boot, const char *machine, bool discard, const char *mode, const char *actor,
+			 struct image_version *version, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "end of maintenance of %s%s as %s by %s", machine,
+		 discard ? ", given up," : "", mode ? mode : "-", actor);
+	*version = (struct image_version){ .number = discard ? 0 : 3 };
+	snprintf(version->image, sizeof(version->image), "lab");
+	return fake_finish(reason);
+}
+
+int boot_clone(struct boot *boot, const char *machine, const struct boot_machine_new *new, const char *snapshot,
+	       const char *actor, struct machine *made, struct reason *reason)
+{
+	(void)boot;
+	snprintf(fake_boot.last_call, sizeof(fake_boot.last_call), "clone %s of %s as %s with %u MACs, %s, by %s",
+		 snapshot ? snapshot : "-", machine, new->name, new->mac_count, new->mac_count ? new->macs[0] : "-",
+		 actor);
+	*made = (struct machine){ .id = 9 };
+	snprintf(made->name, sizeof(made->name), "%s", new->name);
+	snprintf(made->iqn, sizeof(made->iqn), "iqn.2026-11.test:nine");
+	return fake_finish(reason);
+}
+
 int boot_trash_delete(struct boot *boot, const char *which, const char *actor, struct reason *reason)
 {
 	SIMPLE("delete", which);

@@ -570,6 +570,8 @@ static void test_words(void **state)
 	assert_true(machine_mode_parse("ephemeral", &mode));
 	assert_int_equal(mode, MODE_EPHEMERAL);
 	assert_false(machine_mode_parse("", &mode));
+	assert_true(machine_mode_parse("maintenance", &mode));
+	assert_string_equal(machine_mode_name(mode), "maintenance");
 	assert_true(policy_auth_parse("mutual", &auth));
 	assert_int_equal(auth, AUTH_MUTUAL);
 	assert_false(policy_auth_parse("CHAP", &auth));
