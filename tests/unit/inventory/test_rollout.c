@@ -179,6 +179,33 @@ static void test_percent(void **state)
 
 /* ---- steps ---- */
 
+/* The last step publishes it, and machines that are in no ring get it, too. */
+static void last_step(struct inventory_tx *tx, struct site *site, const struct rollout *r)
+{
+	struct image_version v;
+
+	look(tx);
+	assert_int_equal(now(tx).steps_begun, 3);
+	assert_int_equal(version_find(tx, "golden", 0, &v), 0);
+	assert_int_equal(v.number, 2);
+	for (unsigned i = 3; i < MACHINES; i++) {
+		if (site->machines[i].system.version_id != site->old)
+			continue;
+		assert_string_equal(next(tx, &site->machines[i]), "golden@2");
+		give(tx, &site->machines[i], site->new, r->id);
+		boots(tx, &site->machines[i], 30000);
+	}
+	assert_int_equal(now(tx).state, ROLLOUT_RUNNING);
+	look(tx);
+	assert_int_equal(now(tx).state, ROLLOUT_DONE);
+	/* Who comes late gets it; who was given another one by a person keeps that. */
+	site->machines[5].system.version_id = site->old;
+	assert_int_equal(machine_update(tx, &site->machines[5]), 0);
+	assert_string_equal(next(tx, &site->machines[5]), "golden@2");
+	assert_int_equal(rollout_note_chosen(tx, &site->machines[5]), 0);
+	assert_string_equal(next(tx, &site->machines[5]), "");
+}
+
 static int steps_run(struct inventory_tx *tx, void *arg)
 {
 	struct site site;
@@ -220,27 +247,7 @@ static int steps_run(struct inventory_tx *tx, void *arg)
 		give(tx, &site.machines[i], site.new, r.id);
 		boots(tx, &site.machines[i], 30000);
 	}
-	/* The last step publishes it, and machines that are in no ring get it, too. */
-	look(tx);
-	assert_int_equal(now(tx).steps_begun, 3);
-	assert_int_equal(version_find(tx, "golden", 0, &v), 0);
-	assert_int_equal(v.number, 2);
-	for (unsigned i = 3; i < MACHINES; i++) {
-		if (site.machines[i].system.version_id != site.old)
-			continue;
-		assert_string_equal(next(tx, &site.machines[i]), "golden@2");
-		give(tx, &site.machines[i], site.new, r.id);
-		boots(tx, &site.machines[i], 30000);
-	}
-	assert_int_equal(now(tx).state, ROLLOUT_RUNNING);
-	look(tx);
-	assert_int_equal(now(tx).state, ROLLOUT_DONE);
-	/* Who comes late gets it; who was given another one by a person keeps that. */
-	site.machines[5].system.version_id = site.old;
-	assert_int_equal(machine_update(tx, &site.machines[5]), 0);
-	assert_string_equal(next(tx, &site.machines[5]), "golden@2");
-	assert_int_equal(rollout_note_chosen(tx, &site.machines[5]), 0);
-	assert_string_equal(next(tx, &site.machines[5]), "");
+	last_step(tx, &site, &r);
 	return 0;
 }
 
@@ -295,6 +302,45 @@ static void test_times(void **state)
 
 /* ---- what is refused ---- */
 
+static void refused_steps(struct inventory_tx *tx, const struct site *site)
+{
+	struct rollout r;
+
+	r = plan(site);
+	strcpy(r.steps[0].ring, "nowhere");
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "no machine of golden is in ring nowhere");
+	assert_non_null(strstr(reason.text, "machine set M ring=nowhere"));
+	r = plan(site);
+	r.steps[0].at_ms = time_unix_ms() - 1000;
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "step 1: that time is over");
+	r = plan(site);
+	r.steps[0].at_ms = time_unix_ms() + 7200000;
+	r.steps[1].at_ms = time_unix_ms() + 3600000;
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "step 2: its time is not after that of step 1");
+	r = plan(site);
+	r.steps[2].percent = 20;
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "20 % is not more than the 30 %");
+	r = plan(site);
+	r.steps[1].percent = 100;
+	strcpy(r.steps[2].ring, "late");
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "nobody is left");
+	r = plan(site);
+	strcpy(r.steps[1].ring, "CANARY");
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "has had its step already");
+	r = plan(site);
+	strcpy(r.steps[0].ring, "a b");
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "a ring's name is made of");
+	r = plan(site);
+	r.steps[1].percent = 101;
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "1 to 100 percent");
+	r = plan(site);
+	r.step_count = 0;
+	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "1 to 16 steps");
+	r = plan(site);
+	r.version_id = site->old;
+	expect(rollout_begin(tx, &r, "anna", &reason), -ESTALE, "golden@1 is published");
+}
+
 static int refused_run(struct inventory_tx *tx, void *arg)
 {
 	struct site site;
@@ -303,39 +349,7 @@ static int refused_run(struct inventory_tx *tx, void *arg)
 
 	(void)arg;
 	make_site(tx, &site);
-	r = plan(&site);
-	strcpy(r.steps[0].ring, "nowhere");
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "no machine of golden is in ring nowhere");
-	assert_non_null(strstr(reason.text, "machine set M ring=nowhere"));
-	r = plan(&site);
-	r.steps[0].at_ms = time_unix_ms() - 1000;
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "step 1: that time is over");
-	r = plan(&site);
-	r.steps[0].at_ms = time_unix_ms() + 7200000;
-	r.steps[1].at_ms = time_unix_ms() + 3600000;
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "step 2: its time is not after that of step 1");
-	r = plan(&site);
-	r.steps[2].percent = 20;
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "20 % is not more than the 30 %");
-	r = plan(&site);
-	r.steps[1].percent = 100;
-	strcpy(r.steps[2].ring, "late");
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "nobody is left");
-	r = plan(&site);
-	strcpy(r.steps[1].ring, "CANARY");
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "has had its step already");
-	r = plan(&site);
-	strcpy(r.steps[0].ring, "a b");
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "a ring's name is made of");
-	r = plan(&site);
-	r.steps[1].percent = 101;
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "1 to 100 percent");
-	r = plan(&site);
-	r.step_count = 0;
-	expect(rollout_begin(tx, &r, "anna", &reason), -EINVAL, "1 to 16 steps");
-	r = plan(&site);
-	r.version_id = site.old;
-	expect(rollout_begin(tx, &r, "anna", &reason), -ESTALE, "golden@1 is published");
+	refused_steps(tx, &site);
 	/* Of machines with data on their disks none gets it by itself. */
 	for (unsigned i = 0; i < 3; i++) {
 		site.machines[i].mode = MODE_PERSISTENT;
