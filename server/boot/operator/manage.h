@@ -8,7 +8,7 @@
 
 #include "base/reason.h"
 #include "boot/internal.h"
-#include "group_luns.h"
+#include "member_luns.h"
 
 /* One thing that a person asked for, as a job. */
 struct manage {
@@ -19,12 +19,12 @@ struct manage {
 	/* what the functions were given; NULL where they have no such thing */
 	const char *which, *name, *image, *group, *key, *value;
 	bool add;
-	bool shared;		/* the MAC is one of a dock or an adapter */
-	uint64_t size_bytes;	/* size=, taken apart */
-	bool for_good, kept;	/* remove: past the trash; whether it is there */
-	bool grew_online;	/* under sessions, which have to look again */
-	bool begins_closed;	/* set: boot_begins_closed */
-	struct group_luns luns; /* set, and groups: what comes and goes by a group */
+	bool shared;		 /* the MAC is one of a dock or an adapter */
+	uint64_t size_bytes;	 /* size=, taken apart */
+	bool for_good, kept;	 /* remove: past the trash; whether it is there */
+	bool grew_online;	 /* under sessions, which have to look again */
+	bool begins_closed;	 /* set: boot_begins_closed */
+	struct member_luns luns; /* set, and groups: what comes and goes by a group */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;
