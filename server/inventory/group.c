@@ -148,3 +148,8 @@ int group_delete(struct inventory_tx *tx, int64_t id)
 		err = group_volume_settle(tx, 0);
 	return err ? err : who_am_i_settle(tx);
 }
+
+int version_of_group(struct inventory_tx *tx, const struct machine_group *group, struct image_version *version)
+{
+	return group->image[0] ? version_find(tx, group->image, 0, version) : version_default(tx, version);
+}

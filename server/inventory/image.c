@@ -275,11 +275,6 @@ int version_set_identity(struct inventory_tx *tx, int64_t id, const char *sha256
 	return err ? err : query_changes(tx) ? 0 : -ENOENT;
 }
 
-int version_of_group(struct inventory_tx *tx, const struct machine_group *group, struct image_version *version)
-{
-	return group->image[0] ? version_find(tx, group->image, 0, version) : version_default(tx, version);
-}
-
 /* It is the last one of an image that a group has. */
 static int check_groups(struct inventory_tx *tx, const struct image_version *version)
 {

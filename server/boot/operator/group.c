@@ -297,13 +297,13 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	memcpy(before, change->group.name, sizeof(before));
 	if (!strcmp(m->key, "volumes"))
 		m->luns.group_id = change->group.id;
-	err = group_luns_read(&m->luns, tx, false);
+	err = member_luns_read(&m->luns, tx, false);
 	if (!err)
 		err = group_find_key(m->key)->set(m, tx, &change->group);
 	if (!err)
 		err = taken_name(m, set_inherited(change, tx, explained), change->group.name);
 	if (!err)
-		err = group_luns_read(&m->luns, tx, true);
+		err = member_luns_read(&m->luns, tx, true);
 	if (!err && m->luns.group_id && change->group.machines)
 		reason_set(&change->said, "that counts for its %u machines; those that are off see it when they boot",
 			   change->group.machines);
@@ -367,7 +367,7 @@ static int remove_run(struct inventory_tx *tx, struct inventory_job *job)
 		err = remove_explain(change, tx);
 	m->luns.group_id = change->group.id;
 	if (!err)
-		err = group_luns_read(&m->luns, tx, false);
+		err = member_luns_read(&m->luns, tx, false);
 	if (!err)
 		err = group_delete(tx, change->group.id);
 	return err ? err :
@@ -383,9 +383,9 @@ static int change_write(struct group_change *change, int (*run)(struct inventory
 
 	if (!err) {
 		reason_set(m->reason, "%s", change->said.text);
-		group_luns_apply(m->boot, &m->luns, m->reason);
+		member_luns_apply(m->boot, &m->luns, m->reason);
 	}
-	group_luns_fini(&m->luns);
+	member_luns_fini(&m->luns);
 	return err;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/reason.h"
 #include "boot/internal.h"
-#include "group_luns.h"
+#include "member_luns.h"
 
 /* A machine that goes by a rule of the policy (boot/retention.h). */
 struct manage_expiry {
@@ -34,7 +34,7 @@ struct manage {
 	const struct manage_expiry *expiry; /* remove: it goes by itself; NULL: a person wants it */
 	bool grew_online;		    /* under sessions, which have to look again */
 	bool begins_closed;		    /* set: boot_begins_closed */
-	struct group_luns luns;		    /* set, and groups: what comes and goes by a group */
+	struct member_luns luns;	    /* set, and groups: what comes and goes by a group */
 	char mac[PARSE_MAC_TEXT];
 	/* made in the job: its object is deleted again where the commit fails; and one that the commit gave up */
 	struct volume made, given_up;

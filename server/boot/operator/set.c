@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "boot/ask/want.h"
 #include "boot/whoami/whoami.h"
-#include "group_luns.h"
+#include "member_luns.h"
 #include "inventory/effective.h"
 #include "inventory/rollout.h"
 #include "store/store.h"
@@ -100,7 +100,7 @@ static int set_mode(struct manage *m, struct inventory_tx *tx)
 	if (manage_is_maintenance(&m->machine, m->value))
 		return reason_refuse(m->reason, -EBUSY, "somebody else is changing the mode of %s just now: try again",
 				     m->machine.name);
-	return field_parse(field_by_key(machine_fields, m->key), &m->machine, m->value, m->reason);
+	return set_by_kind(m);
 }
 
 /* "" is nothing of its own, for which people write the word in nothing. */
@@ -307,13 +307,13 @@ static int set_run(struct inventory_tx *tx, struct inventory_job *job)
 	if (err)
 		return err;
 	memcpy(before, m->machine.name, sizeof(before));
-	err = group_luns_read(&m->luns, tx, false);
+	err = member_luns_read(&m->luns, tx, false);
 	if (!err)
 		err = find_rule(m->key)->set ? find_rule(m->key)->set(m, tx) : set_by_kind(m);
 	if (!err)
 		err = machine_update(tx, &m->machine);
 	if (!err)
-		err = group_luns_read(&m->luns, tx, true);
+		err = member_luns_read(&m->luns, tx, true);
 	if (!err)
 		err = set_read_again(m, tx);
 	parse_clean_text(m->value, shown, sizeof(shown));
@@ -339,7 +339,7 @@ static void set_say(struct manage *m)
 		reason_set(m->reason,
 			   "its mode stays its own: sanbootctl machine set %s mode=group gives it the group's",
 			   machine->name);
-	group_luns_apply(m->boot, &m->luns, m->reason);
+	member_luns_apply(m->boot, &m->luns, m->reason);
 }
 
 int boot_set(struct boot *boot, const char *machine, const char *key, const char *value, const char *actor,
@@ -372,7 +372,7 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		set_say(&m);
 	if (!err)
 		presence_set_begins_closed(&boot->presence, m.machine.id, m.begins_closed);
-	group_luns_fini(&m.luns);
+	member_luns_fini(&m.luns);
 	if (exclusive)
 		manage_end_exclusive(&m);
 	return err;

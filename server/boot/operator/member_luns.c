@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Volumes that come and go by a group, under running sessions: see group_luns.h. */
-#include "group_luns.h"
+/* Volumes that come and go by a group, under running sessions: see member_luns.h. */
+#include "member_luns.h"
 
 #include "base/util.h"
 #include "running.h"
@@ -10,19 +10,19 @@
 #include <string.h>
 
 struct reading {
-	struct group_luns *luns;
+	struct member_luns *luns;
 	bool after;
 };
 
 static int add_lun(void *arg, const struct group_lun *lun)
 {
 	struct reading *reading = arg;
-	struct group_luns *luns = reading->luns;
+	struct member_luns *luns = reading->luns;
 
 	return array_append(&luns->list[reading->after], &luns->count[reading->after], lun, sizeof(*lun));
 }
 
-int group_luns_read(struct group_luns *luns, struct inventory_tx *tx, bool after)
+int member_luns_read(struct member_luns *luns, struct inventory_tx *tx, bool after)
 {
 	struct reading reading = { luns, after };
 
@@ -55,7 +55,7 @@ struct tally {
 };
 
 /* Those of one list that are not in the other: they went (taken), or came. */
-static void apply(struct boot *boot, const struct group_luns *luns, bool taken, struct tally *tally)
+static void apply(struct boot *boot, const struct member_luns *luns, bool taken, struct tally *tally)
 {
 	const struct group_lun *list = luns->list[!taken];
 	unsigned at = 0;
@@ -77,7 +77,7 @@ static void apply(struct boot *boot, const struct group_luns *luns, bool taken, 
 	}
 }
 
-void group_luns_apply(struct boot *boot, const struct group_luns *luns, struct reason *reason)
+void member_luns_apply(struct boot *boot, const struct member_luns *luns, struct reason *reason)
 {
 	struct tally gone = { 0 }, came = { 0 };
 
@@ -93,7 +93,7 @@ void group_luns_apply(struct boot *boot, const struct group_luns *luns, struct r
 			      gone.later);
 }
 
-void group_luns_fini(struct group_luns *luns)
+void member_luns_fini(struct member_luns *luns)
 {
 	free(luns->list[0]);
 	free(luns->list[1]);
