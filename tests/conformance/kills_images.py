@@ -263,7 +263,7 @@ OPERATIONS = [
     imported("image import of a VHDX", "a.vhdx"),
     imported("image import of what is packed", "a.raw.xz"),
     Operation("image import of what is sent", lambda t: raw(t) and t.new("i"), send, is_whole, "image-imported", 4),
-    Operation("image create", lambda t: t.new("i"), lambda t, name: t.api("POST", "images/empty", {"name": name, "size": "64G"}), is_empty, None, 4),
+    Operation("image create", lambda t: t.new("i"), lambda t, name: t.api("POST", "images/empty", {"name": name, "size": "64G"}), is_empty, "image-imported", 4),
     Operation("image publish", first_published, publish, lambda t, two: two.published() == 2, "image-published"),
     Operation("image set", in_test, lambda t, two: t.api("PATCH", f"images/{two.name}@2", {"state": "retired", "note": "slow"}), retired, "image-state"),
     Operation("image publish --at", to_plan, plan, lambda t, two: two.second()["publish_at_ms"] is not None, "image-plan"),

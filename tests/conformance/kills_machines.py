@@ -238,6 +238,8 @@ def emptied(t, box):
 
 
 def expiring(t):
+    for entry in t.api("GET", "trash")["trash"]:
+        t.api("DELETE", f"trash/%23{entry['id']}")
     box = trashed(t)
     t.api("PATCH", "policy", {"trash": "none"})
     return box
@@ -298,8 +300,7 @@ def boots(t, box):
 def off_again(t, box):
     """Closed in order: after a kill with another boot before."""
     if not box.show()["disk"]["clean"]:
-        t.ask(box.mac)
-        log_in(t, box)
+        booted(t, box)
     t.api("POST", box.path + "/release")
     deadline = time.monotonic() + 20
     while not box.show()["disk"]["clean"]:
@@ -307,9 +308,16 @@ def off_again(t, box):
         time.sleep(0.01)
 
 
+def booted(t, box):
+    """A first time."""
+    t.ask(box.mac)
+    log_in(t, box)
+    return box
+
+
 def ready_to_boot(settings):
     def prepare(t):
-        box = t.once(f"boot {settings}", lambda t: Box(t, **settings))
+        box = t.once(f"boot {settings}", lambda t: booted(t, Box(t, **settings)))
         off_again(t, box)
         write(box.file(), "1M", 9)
         t.ask(box.mac)

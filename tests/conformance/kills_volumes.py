@@ -227,7 +227,7 @@ def removed_with_snapshots(t, s):
 def to_join(t):
     """Two layers of which nobody needs the lower one for itself."""
     s = of_machine(t, layers=1)
-    s.remove("layer-0")
+    s.remove("one")
     equal(depth(s.file()), 5, "the chain")
     return s
 
