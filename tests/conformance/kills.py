@@ -30,9 +30,11 @@ START_STRIDE = 3                # before each so many-th of its steps: another t
 GONE = (OSError, http.client.HTTPException, iscsi.Closed)
 
 # A row. prepare(t): what it is about, handed to act and is_done. act(t, what): until it is answered. is_done(t, what): True or
-# False; it also checks that nothing is half done. events: the kind of which there is one more when it is done; None: it has none of its
-# own. steps: there are more than so many. arms: act itself says from where on steps count, by t.arm().
-Operation = namedtuple("Operation", "name prepare act is_done events steps arms", defaults=(None, 1, False))
+# False; it also checks that nothing is half done. events: the kind (or "A|B") of which there is one more when it is done; None: it has none
+# of its own. undone: the kind of which there is one more when
+# it went on behind the call (t.job says which it was) and came to nothing. steps: there are more than so many. arms: act itself says from where on steps
+# count, by t.arm(). stride: one of so many steps is tried.
+Operation = namedtuple("Operation", "name prepare act is_done events steps arms stride undone", defaults=(None, 1, False, 1, None))
 
 
 class Mortal(Sanbootd):
@@ -40,7 +42,7 @@ class Mortal(Sanbootd):
 
     def __init__(self):
         self.at = f"/tmp/sanbootd-kill-at-{os.getpid()}"
-        self.made, self.checked, self.kept = 0, {}, {}
+        self.made, self.checked, self.kept, self.job = 0, {}, {}, None
         self.kills = self.starts_killed = self.step = self.armed = self.series = 0
         self.spare()
         super().__init__()
@@ -175,7 +177,7 @@ class Mortal(Sanbootd):
             db.close()
 
     def events(self, kind):
-        return self.rows("SELECT count(*) FROM event WHERE kind = ?", kind)[0][0]
+        return sum(self.rows("SELECT count(*) FROM event WHERE kind = ?", one)[0][0] for one in kind.split("|"))
 
     # ---- what must hold after every start ----
 
@@ -230,7 +232,7 @@ def depth(path):
 
 def begin_and_die(t, op, what, step):
     """Whether it was answered, and where the daemon died."""
-    t.step, answered = step, False
+    t.step, t.job, answered = step, None, False
     if not op.arms:
         t.arm()
     try:
@@ -242,21 +244,30 @@ def begin_and_die(t, op, what, step):
     return answered, t.kill()
 
 
+def events_of(t, op):
+    return tuple(t.events(kind) if kind else 0 for kind in (op.events, op.undone))
+
+
 def look_after_it(t, op, what, answered, events):
     """Is it done?"""
-    now = t.events(op.events) if op.events else 0
+    now, undone = (after - before for after, before in zip(events_of(t, op), events))
     done = op.is_done(t, what)
     want(done or not answered, "it was answered, and is not done")
-    want(not op.events or now == events + done, f"{now - events} events {op.events}, and it is {'' if done else 'not '}done")
+    want(not op.events or now == done, f"{now} events {op.events}, and it is {'' if done else 'not '}done")
+    if t.job:
+        equal(undone, not done, f"events {op.undone}, and it is {'' if done else 'not '}done")
+        want(done or t.api("GET", t.job)["stage"] == "failed", "the list of jobs does not say so")
+    else:
+        want(undone <= (not done), f"{undone} events {op.undone}")
     t.check()
     return done
 
 
 def kill_between_all_steps(t, op):
     kills, before, seen, began = t.kills, 0, [], time.monotonic()
-    for step in range(1, STEPS_MAX):
+    for step in range(1, STEPS_MAX, op.stride):
         what = op.prepare(t)
-        events = t.events(op.events) if op.events else 0
+        events = events_of(t, op)
         answered, died = begin_and_die(t, op, what, step)
         try:
             if step == START_KILLED_AFTER:
@@ -268,8 +279,8 @@ def kill_between_all_steps(t, op):
             raise Failed(f"killed {died} (step {step}): {err}") from None
         seen.append(died)
         if answered and died == "after the answer":
-            want(before and step > before and step > op.steps, f"only {step} steps, {before} of them before it was done: {seen}")
-            print(f"#   {t.kills - kills} kills, {step} of them of it and {before} of these before it was done, in {time.monotonic() - began:.1f} s",
+            want(before and len(seen) > before and step > op.steps, f"only {step} steps, {before} of them before it was done: {seen}")
+            print(f"#   {t.kills - kills} kills, {len(seen)} of them of it and {before} of these before it was done, in {time.monotonic() - began:.1f} s",
                   flush=True)
             return
     raise Failed(f"no end after {STEPS_MAX} steps: the last were {seen[-5:]}")

@@ -11,7 +11,7 @@ from kills import Operation, tool
 from kills_machines import Box
 
 SIZE = 2 << 20
-JOB_SAYS = "job-undone"
+UNDONE = "image-import-failed"
 
 
 def content(path):
@@ -42,7 +42,8 @@ def versions(t, name):
 
 
 def wait(t, path):
-    """Until a job has ended."""
+    """Until a job has ended. From here on it must not vanish."""
+    t.job = path
     while True:
         status = t.api("GET", path)
         if status["stage"] in ("done", "failed"):
@@ -71,13 +72,14 @@ def imported(name, file):
     def act(t, image):
         raw(t)
         import_file(t, f"{t.dir}/inputs/{file}", image)
-    return Operation(name, lambda t: raw(t) and t.new("i"), act, is_whole, "image-imported", 4)
+    return Operation(name, lambda t: raw(t) and t.new("i"), act, is_whole, "image-imported", 4, undone=UNDONE)
 
 
 def send(t, name):
     with open(raw(t), "rb") as f:
         data = f.read()
     number = t.api("POST", "images", {"upload": "a.raw", "name": name, "size_bytes": SIZE})["import"]
+    t.job = f"imports/{number}"
     for at in range(0, SIZE, 1 << 20):
         t.put(f"imports/{number}/data?offset={at}", data[at:at + (1 << 20)])
     t.api("POST", f"imports/{number}/end")
@@ -251,7 +253,7 @@ def exported(name, key, what, like, form):
         with open(export.path, "w", encoding="ascii") as f:
             f.write("old")
         return export
-    return Operation(name, prepare, lambda t, export: export.begin(t), lambda t, export: export.is_done(like(t), form), key, 4)
+    return Operation(name, prepare, lambda t, export: export.begin(t), lambda t, export: export.is_done(like(t), form), key, 4, undone="export-failed")
 
 
 def machine_to_export(t):
@@ -262,7 +264,7 @@ OPERATIONS = [
     imported("image import", "a.raw"),
     imported("image import of a VHDX", "a.vhdx"),
     imported("image import of what is packed", "a.raw.xz"),
-    Operation("image import of what is sent", lambda t: raw(t) and t.new("i"), send, is_whole, "image-imported", 4),
+    Operation("image import of what is sent", lambda t: raw(t) and t.new("i"), send, is_whole, "image-imported", 4, undone=UNDONE),
     Operation("image create", lambda t: t.new("i"), lambda t, name: t.api("POST", "images/empty", {"name": name, "size": "64G"}), is_empty, "image-imported", 4),
     Operation("image publish", first_published, publish, lambda t, two: two.published() == 2, "image-published"),
     Operation("image set", in_test, lambda t, two: t.api("PATCH", f"images/{two.name}@2", {"state": "retired", "note": "slow"}), retired, "image-state"),
