@@ -176,26 +176,38 @@ static void settle_export(struct store *store, const struct unfinished *what)
 struct resized {
 	const struct unfinished *what;
 	uint64_t size_bytes; /* 0: it did not grow */
+	int64_t machine_id;
 };
+
+static int take_owner(void *arg, int64_t machine_id, unsigned lun)
+{
+	struct resized *resized = arg;
+
+	(void)lun;
+	resized->machine_id = machine_id;
+	return 1;
+}
 
 static int write_size(struct inventory_tx *tx, void *arg)
 {
-	const struct resized *resized = arg;
+	struct resized *resized = arg;
 	const struct unfinished *what = resized->what;
 	struct volume volume;
 	int err = unfinished_forget(tx, what->kind, what->id);
 
 	if (!err)
 		err = volume_by_id(tx, what->id, &volume);
-	if (err)
+	if (!err)
+		err = attachment_each_machine(tx, what->id, take_owner, resized);
+	if (err < 0)
 		return err == -ENOENT ? 0 : err;
 	if (!resized->size_bytes)
-		return event_add(tx, "warning", "volume-resize-failed", what->actor, 0, what->name,
+		return event_add(tx, "warning", "volume-resize-failed", what->actor, resized->machine_id, what->name,
 				 "the server ended before it was larger: nothing is changed; resize it again");
 	volume.size_bytes = resized->size_bytes;
 	err = volume_update(tx, &volume);
 	return err ? err :
-		     event_add(tx, "info", "volume-resized", what->actor, 0, what->name, "%llu bytes",
+		     event_add(tx, "info", "volume-resized", what->actor, resized->machine_id, what->name, "%llu bytes",
 			       (unsigned long long)resized->size_bytes);
 }
 

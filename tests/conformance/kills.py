@@ -40,12 +40,12 @@ Operation = namedtuple("Operation", "name prepare act is_done events steps arms 
 class Mortal(Sanbootd):
     """The daemon, and the file that says when it dies."""
 
-    def __init__(self):
+    def __init__(self, where=None):
         self.at = f"/tmp/sanbootd-kill-at-{os.getpid()}"
         self.made, self.checked, self.kept, self.job = 0, {}, {}, None
         self.kills = self.starts_killed = self.step = self.armed = self.series = 0
         self.spare()
-        super().__init__()
+        super().__init__(where=where)
         self.state = self.dir + "/state"
         self.api("PATCH", "policy", {"max-machines": "5000"})
 
@@ -264,7 +264,7 @@ def look_after_it(t, op, what, answered, events, listed):
 
 
 def kill_between_all_steps(t, op):
-    kills, before, seen, began = t.kills, 0, [], time.monotonic()
+    kills, before, told, seen, began = t.kills, 0, 0, [], time.monotonic()
     for step in range(1, STEPS_MAX, op.stride):
         what = op.prepare(t)
         events = events_of(t, op)
@@ -276,11 +276,13 @@ def kill_between_all_steps(t, op):
             else:
                 t.start()
             before += not look_after_it(t, op, what, answered, events, not again)
+            told += events_of(t, op)[1] > events[1]
         except Failed as err:
             raise Failed(f"killed {died} (step {step}): {err}") from None
         seen.append(died)
         if answered and died == "after the answer":
             want(before and len(seen) > before and step > op.steps, f"only {step} steps, {before} of them before it was done: {seen}")
+            want(told or not op.undone, f"no event {op.undone}")
             print(f"#   {t.kills - kills} kills, {len(seen)} of them of it and {before} of these before it was done, in {time.monotonic() - began:.1f} s",
                   flush=True)
             return

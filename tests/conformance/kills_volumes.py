@@ -45,6 +45,7 @@ def machines_of(t, name):
 
 
 def free(t):
+    t.once("volumes", Box)
     name = t.once("volume", data_volume)
     if machines_of(t, name):
         t.api("POST", f"volumes/{name}/detach", {})
@@ -258,8 +259,8 @@ OPERATIONS = [
     *snapshot_rows("volume", of_volume),
     Operation("machine snapshot of a chain that is too deep", to_take_deep, lambda t, label: t.once("deep", deep).take(label), taken_deep,
               "snapshot-taken", 4),
-    Operation("volume copy", lambda t: t.new("v"), lambda t, name: t.api("POST", source(t).path + "/copy", {"name": name}), copied,
-              "volume-created", 4),
+    Operation("volume copy", lambda t: source(t) and t.new("v"), lambda t, name: t.api("POST", source(t).path + "/copy", {"name": name}), copied,
+              "volume-created", 4, undone="copy-undone"),
     Operation("volume remove of one with snapshots", lambda t: of_volume(t, layers=2), lambda t, s: t.api("DELETE", s.path),
               removed_with_snapshots, "volume-removed", 4),
     Operation("layers are joined", to_join, join, is_joined, None, 4, arms=True, stride=3),
