@@ -42,7 +42,7 @@ struct token_job {
 	char hash[AUTH_HASH_TEXT], label[LABEL_TEXT];
 	int64_t expires_ms;
 	char password[PASSWORD_HASH_TEXT]; /* crypt(5) */
-	const char *actor, *called;	   /* who made or removed an API token, and how it is called; NULL: it is a login's */
+	const char *actor, *called; /* who made or removed an API token, and how it is called; NULL: it is a login's */
 };
 
 static int read_password(struct inventory_tx *tx, struct token_job *token)

@@ -68,7 +68,8 @@ static bool read_row(struct query *q, struct unfinished *what)
 	dash = strrchr(key, '-');
 	if (!dash || dash < key + sizeof(prefix) || !parse_u64(dash + 1, 0, INT64_MAX, &id))
 		return false;
-	snprintf(what->kind, sizeof(what->kind), "%.*s", (int)(dash - key - (sizeof(prefix) - 1)), key + sizeof(prefix) - 1);
+	snprintf(what->kind, sizeof(what->kind), "%.*s", (int)(dash - key - (sizeof(prefix) - 1)),
+		 key + sizeof(prefix) - 1);
 	what->id = (int64_t)id;
 	at = take_line(value, what->actor, sizeof(what->actor));
 	at = take_line(at, what->name, sizeof(what->name));

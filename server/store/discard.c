@@ -47,9 +47,10 @@ static void tell_begun(struct store *store, struct discarded *d)
 {
 	if (store_read(store, read_begun, d) || !d->begun)
 		return;
-	inventory_event(store->inventory, "warning", "copy-undone", "server", 0, "",
-			"the server ended while something was copied, and nothing of it is left: what somebody asked for has to "
-			"be asked for again, what goes on in the background is done again by itself");
+	inventory_event(
+		store->inventory, "warning", "copy-undone", "server", 0, "",
+		"the server ended while something was copied, and nothing of it is left: what somebody asked for has to "
+		"be asked for again, what goes on in the background is done again by itself");
 }
 
 static int forget_discarded(struct inventory_tx *tx, void *arg)

@@ -80,16 +80,11 @@ static int refuse_stopped(struct export_work *work)
 
 /* ---- the new file ---- */
 
-void export_hidden_name(const char *mark, bool folder, char name[64])
-{
-	snprintf(name, 64, ".sanbootd-%s%.32s", folder ? "export-" : "", mark);
-}
-
 static int open_hidden(struct export_work *work)
 {
 	int folder, fd;
 
-	export_hidden_name(work->job->mark, true, work->hidden);
+	job_hidden_name(work->job->mark, true, work->hidden);
 	if (mkdirat(work->job->fd, work->hidden, 0700)) {
 		int err = -errno;
 
@@ -136,7 +131,7 @@ static int replace(struct export_work *work)
 	char name[64];
 	int err;
 
-	export_hidden_name(work->job->mark, false, name);
+	job_hidden_name(work->job->mark, false, name);
 	err = link_as(work, name);
 	if (!err && renameat(work->job->fd, name, work->job->fd, work->what->file)) {
 		err = -errno;

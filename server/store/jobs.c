@@ -175,12 +175,14 @@ static int record(struct store *store, struct job *job, struct reason *reason)
 		job->what = NULL;
 		job->ended = NULL;
 		job->status.stage = JOB_FAILED;
-		snprintf(job->status.text, sizeof(job->status.text), "it could not be written down: %s", strerror(-err));
+		snprintf(job->status.text, sizeof(job->status.text), "it could not be written down: %s",
+			 strerror(-err));
 	} else {
 		wake_lane(store, job->status.kind);
 	}
 	pthread_mutex_unlock(&store->mutex);
-	return err ? reason_refuse(reason, err, "it could not be written down, and is not begun: %s", strerror(-err)) : 0;
+	return err ? reason_refuse(reason, err, "it could not be written down, and is not begun: %s", strerror(-err)) :
+		     0;
 }
 
 int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct reason *reason)
@@ -395,7 +397,7 @@ int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct
 	pthread_mutex_unlock(&store->mutex);
 	drop(&dropped);
 	if (!err && was.stage == JOB_FAILED) /* else its worker says so when it has ended */
-		job_note(store, &was, "info", was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled", actor,
-			 "%s: %s", was.source, was.text);
+		job_note(store, &was, "info", was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled",
+			 actor, "%s: %s", was.source, was.text);
 	return err;
 }

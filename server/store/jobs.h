@@ -30,10 +30,10 @@ struct job *jobs_find(struct store *store, uint64_t id);
 /* Before it begins; and, with its inode, before the file of an export gets a name. 0 or -errno. */
 int job_record(struct store *store, const struct job *job, uint64_t inode);
 /* How it ended, as an event; the record goes with it. Waits for the inventory. */
-void job_note(struct store *store, const struct job_status *status, const char *level, const char *kind, const char *actor,
-	      const char *format, ...) __attribute__((format(printf, 6, 7)));
+void job_note(struct store *store, const struct job_status *status, const char *level, const char *kind,
+	      const char *actor, const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* The name beside its own that the file of an export has for a moment, or (folder) the folder that it is made in. */
-void export_hidden_name(const char *mark, bool folder, char name[64]);
+void job_hidden_name(const char *mark, bool folder, char name[64]);
 
 /* ---- for perform ---- */
 

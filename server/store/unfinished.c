@@ -58,12 +58,11 @@ static int write_note(struct inventory_tx *tx, void *arg)
 	const struct note *note = arg;
 	int err = unfinished_forget(tx, kind_of(note->status->kind), (int64_t)note->status->id);
 
-	return err ? err :
-		     event_add(tx, note->level, note->kind, note->actor, 0, note->status->name, "%s", note->text);
+	return err ? err : event_add(tx, note->level, note->kind, note->actor, 0, note->status->name, "%s", note->text);
 }
 
-void job_note(struct store *store, const struct job_status *status, const char *level, const char *kind, const char *actor,
-	      const char *format, ...)
+void job_note(struct store *store, const struct job_status *status, const char *level, const char *kind,
+	      const char *actor, const char *format, ...)
 {
 	char text[sizeof(struct reason) + 512];
 	struct note note = { status, level, kind, actor, text };
@@ -125,9 +124,14 @@ static void settle_import(struct store *store, const struct unfinished *what)
 {
 	struct job_status *status = list_again(store, what, JOB_IMPORT);
 
-	snprintf(status->text, sizeof(status->text), "%s: the server ended before it was done, and nothing of it is left: import it again",
-		 status->source);
+	snprintf(status->text, sizeof(status->text),
+		 "%s: the server ended before it was done, and nothing of it is left: import it again", status->source);
 	job_note(store, status, "warning", "image-import-failed", what->actor, "%s", status->text);
+}
+
+void job_hidden_name(const char *mark, bool folder, char name[64])
+{
+	snprintf(name, 64, ".sanbootd-%s%.32s", folder ? "export-" : "", mark);
 }
 
 /* Its names beside its own go. True: it is in its place. */
@@ -142,13 +146,14 @@ static bool settle_files(const struct unfinished *what)
 	if (!slash || !space || !parse_u64(space + 1, 0, UINT64_MAX, &inode))
 		return false;
 	snprintf(mark, sizeof(mark), "%.*s", (int)(space - what->detail), what->detail);
-	snprintf(folder_path, sizeof(folder_path), "%.*s", slash == what->file ? 1 : (int)(slash - what->file), what->file);
+	snprintf(folder_path, sizeof(folder_path), "%.*s", slash == what->file ? 1 : (int)(slash - what->file),
+		 what->file);
 	folder = open(folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		return false;
-	export_hidden_name(mark, false, name);
+	job_hidden_name(mark, false, name);
 	unlinkat(folder, name, 0);
-	export_hidden_name(mark, true, name);
+	job_hidden_name(mark, true, name);
 	snprintf(file, sizeof(file), "%s/file", name);
 	unlinkat(folder, file, 0);
 	unlinkat(folder, name, AT_REMOVEDIR);
@@ -165,11 +170,12 @@ static void settle_export(struct store *store, const struct unfinished *what)
 		status->stage = JOB_DONE;
 		status->percent = 100;
 		snprintf(status->text, sizeof(status->text), "%s", status->source);
-		job_note(store, status, "info", "exported", what->actor, "%s was written to %s", status->name, status->source);
+		job_note(store, status, "info", "exported", what->actor, "%s was written to %s", status->name,
+			 status->source);
 		return;
 	}
-	snprintf(status->text, sizeof(status->text), "%s: the server ended before it was done, and nothing of it is left: export it again",
-		 status->source);
+	snprintf(status->text, sizeof(status->text),
+		 "%s: the server ended before it was done, and nothing of it is left: export it again", status->source);
 	job_note(store, status, "warning", "export-failed", what->actor, "%s", status->text);
 }
 

@@ -73,8 +73,9 @@ static void upload_perform(struct store *store, struct job *job)
 		return;
 	}
 	canceled = err == -ECANCELED && job->canceled_by[0];
-	job_note(store, &job->status, canceled ? "info" : "warning", canceled ? "image-import-canceled" : "image-import-failed",
-		 canceled ? job->canceled_by : job->actor, "%s: %s", job->status.source, reason.text);
+	job_note(store, &job->status, canceled ? "info" : "warning",
+		 canceled ? "image-import-canceled" : "image-import-failed", canceled ? job->canceled_by : job->actor,
+		 "%s: %s", job->status.source, reason.text);
 	job_end(store, job, err, reason.text);
 }
 

@@ -80,7 +80,8 @@ static int grow_recorded(struct boot *boot, struct resize_what *what, uint64_t s
 	snprintf(record.detail, sizeof(record.detail), "%llu", (unsigned long long)size_bytes);
 	err = inventory_write_call(boot->inventory, record_put, &record);
 	if (err)
-		return reason_refuse(reason, err, "it could not be written down, and nothing is changed: %s", strerror(-err));
+		return reason_refuse(reason, err, "it could not be written down, and nothing is changed: %s",
+				     strerror(-err));
 	err = grow(boot, what, size_bytes, reason);
 	if (err)
 		inventory_write_call(boot->inventory, record_forget, &record);

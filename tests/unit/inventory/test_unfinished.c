@@ -109,7 +109,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_it_comes_back_as_it_was, fixture_setup, fixture_teardown),
-		cmocka_unit_test_setup_teardown(test_it_is_written_again_and_forgotten, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_it_is_written_again_and_forgotten, fixture_setup,
+						fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_not_ours_is_passed_over, fixture_setup, fixture_teardown),
 	};
 

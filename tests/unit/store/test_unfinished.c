@@ -109,12 +109,12 @@ static void test_an_export_is_undone(void **state)
 	struct unfinished what = an_export(f, ".sanbootd-abcdefgh");
 	struct job_status status;
 
-	run_command("mkdir %s && touch %s/file %s", input(f, ".sanbootd-export-abcdefgh"), input(f, ".sanbootd-export-abcdefgh"),
-		    input(f, ".sanbootd-other"));
+	run_command("mkdir %s && touch %s/file %s", input(f, ".sanbootd-export-abcdefgh"),
+		    input(f, ".sanbootd-export-abcdefgh"), input(f, ".sanbootd-other"));
 	settle(f, &what, "export-failed", "the server ended");
 	run_command("grep -q old %s", input(f, "lab.vmdk"));
-	run_command("test ! -e %s -a ! -e %s -a -e %s", input(f, ".sanbootd-abcdefgh"), input(f, ".sanbootd-export-abcdefgh"),
-		    input(f, ".sanbootd-other"));
+	run_command("test ! -e %s -a ! -e %s -a -e %s", input(f, ".sanbootd-abcdefgh"),
+		    input(f, ".sanbootd-export-abcdefgh"), input(f, ".sanbootd-other"));
 	assert_int_equal(store_job_status(f->store, 1, &status), 0);
 	assert_int_equal(status.stage, JOB_FAILED);
 	assert_int_equal(status.kind, JOB_EXPORT);
