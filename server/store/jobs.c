@@ -167,6 +167,7 @@ static struct job *find_place(struct store *store)
 static int record(struct store *store, struct job *job, struct reason *reason)
 {
 	int err = job_record(store, job, 0);
+	struct job_status *status = &job->status;
 
 	pthread_mutex_lock(&store->mutex);
 	job->recorded = true;
@@ -174,7 +175,7 @@ static int record(struct store *store, struct job *job, struct reason *reason)
 		job->fd = -1;
 		job->what = NULL;
 		job->ended = NULL;
-		job->status.stage = JOB_FAILED;
+		status->stage = JOB_FAILED;
 		snprintf(job->status.text, sizeof(job->status.text), "it could not be written down: %s",
 			 strerror(-err));
 	} else {
