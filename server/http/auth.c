@@ -42,6 +42,7 @@ struct token_job {
 	char hash[AUTH_HASH_TEXT], label[LABEL_TEXT];
 	int64_t expires_ms;
 	char password[PASSWORD_HASH_TEXT]; /* crypt(5) */
+	const char *actor, *called; /* who made or removed an API token, and how it is called; NULL: it is a login's */
 };
 
 static int read_password(struct inventory_tx *tx, struct token_job *token)
@@ -70,14 +71,22 @@ static int run_insert(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct token_job *token = container_of(job, struct token_job, job);
 
-	return token_insert(tx, token->hash, token->label, token->expires_ms);
+	int err = token_insert(tx, token->hash, token->label, token->expires_ms);
+
+	if (err || !token->actor)
+		return err;
+	return event_add(tx, "info", "token-created", token->actor, 0, token->called, "an API token was made");
 }
 
 static int run_delete(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct token_job *token = container_of(job, struct token_job, job);
 
-	return token_delete(tx, token->hash);
+	int err = token_delete(tx, token->hash);
+
+	if (err || !token->actor)
+		return err;
+	return event_add(tx, "info", "token-removed", token->actor, 0, "", "an API token was removed");
 }
 
 /* "session:" and a mark of the password in force. */
@@ -427,13 +436,13 @@ void handle_token_create(struct request *request)
 	auth_hash(text, token.hash);
 	snprintf(token.label, sizeof(token.label), "api:%s", label);
 	token.expires_ms = time_unix_ms() + days * 86400 * 1000;
+	token.actor = request->actor;
+	token.called = label;
 	err = inventory_write_wait(request->http->config.inventory, &token.job);
 	if (err) {
 		reply_errno(request, err, "the token could not be stored", "");
 		return;
 	}
-	inventory_event(request->http->config.inventory, "info", "token-created", request->actor, 0, label,
-			"an API token was made");
 	reply_json(request, 201,
 		   json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms",
 			     (json_int_t)token.expires_ms));
@@ -442,7 +451,7 @@ void handle_token_create(struct request *request)
 
 void handle_token_delete(struct request *request)
 {
-	struct token_job token = { .job.run = run_delete };
+	struct token_job token = { .job.run = run_delete, .actor = request->actor };
 	int err;
 
 	auth_hash(api_text(request->json, "token"), token.hash);
@@ -451,8 +460,6 @@ void handle_token_delete(struct request *request)
 		reply_errno(request, err, err == -ENOENT ? "there is no such token" : "", "");
 	} else {
 		end_streams(request->http);
-		inventory_event(request->http->config.inventory, "info", "token-removed", request->actor, 0, "",
-				"an API token was removed");
 		reply_json(request, 200, json_pack("{s:b}", "removed", true));
 	}
 }

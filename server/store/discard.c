@@ -13,6 +13,7 @@
 struct discarded {
 	const struct store_backend *backend;
 	bool reserved; /* also what was about to be made */
+	size_t begun;  /* how many of the names are that */
 	struct names names;
 };
 
@@ -30,6 +31,28 @@ static int read_discarded(struct inventory_tx *tx, void *arg)
 	return !err && d->names.failed ? -ENOMEM : err;
 }
 
+static int read_begun(struct inventory_tx *tx, void *arg)
+{
+	struct discarded *d = arg;
+	struct names given_up = { .list = NULL };
+	int err = discarded_each(tx, d->backend->name, false, take_discarded, &given_up);
+
+	d->begun = d->names.count - given_up.count;
+	names_free(&given_up);
+	return err;
+}
+
+/* Copies go under no name that people know: whoever waited for one has seen the server end. */
+static void tell_begun(struct store *store, struct discarded *d)
+{
+	if (store_read(store, read_begun, d) || !d->begun)
+		return;
+	inventory_event(
+		store->inventory, "warning", "copy-undone", "server", 0, "",
+		"the server ended while something was copied, and nothing of it is left: what somebody asked for has to "
+		"be asked for again, what goes on in the background is done again by itself");
+}
+
 static int forget_discarded(struct inventory_tx *tx, void *arg)
 {
 	struct discarded *d = arg;
@@ -45,6 +68,8 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 	struct discarded d = { .backend = backend, .reserved = reserved };
 	int err = store_read(store, read_discarded, &d);
 
+	if (!err && d.names.count && reserved)
+		tell_begun(store, &d);
 	for (size_t i = 0; i < d.names.count && !err; i++)
 		backend->remove(store, d.names.list[i]);
 	if (!err && d.names.count)

@@ -3,6 +3,7 @@
 #include "store/enter.h"
 
 #include "base/secret.h"
+#include "inventory/unfinished.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +101,7 @@ static int insert(struct inventory_tx *tx, const struct enter *entry)
 				version->number, version->source, (unsigned long long)(version->size_bytes >> 20),
 				version->state == VERSION_PUBLISHED ? "" : "; not published yet",
 				warnings[0] ? ". " : "", warnings);
-	return err;
+	return err || !entry->job ? err : unfinished_forget(tx, UNFINISHED_IMPORT, entry->job);
 }
 
 static int enter_run(struct inventory_tx *tx, void *arg)

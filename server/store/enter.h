@@ -24,6 +24,7 @@ struct enter {
 		*version; /* image, source, note, warnings and the identity are set; out: number, file, state, id */
 	const char *actor;
 	enum import_use use;
+	int64_t job;	/* that ends with it; 0: none */
 	bool new_image; /* -EEXIST where there is an image of that name */
 	bool to_test;	/* new machines do not get it by itself, though it is the first */
 };

@@ -3,6 +3,7 @@
 #include "store/export.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/util.h"
 #include "store/backend.h"
 #include "store/chain.h"
@@ -141,6 +142,7 @@ static int submit(struct store *store, struct export *what, const char *name, co
 	log_escape(job.status.source, sizeof(job.status.source), how->path, strlen(how->path));
 	snprintf(job.path, sizeof(job.path), "%s", how->path);
 	snprintf(job.actor, sizeof(job.actor), "%s", how->actor);
+	secret_text(job.mark, sizeof(job.mark) - 1);
 	if (!err)
 		err = jobs_submit(store, &job, id, reason);
 	if (!err)

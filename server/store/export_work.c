@@ -6,12 +6,11 @@
  *                  `-----------`--------> FAILED
  *
  * The new file has no name (O_TMPFILE) until it is whole and durable, so a crash leaves nothing of it. Where the file system
- * cannot do that (network file systems), it is in a folder .sanbootd-export-RANDOM of ours, which a crash may leave. Nothing
- * that is there is overwritten: with force the new file takes the old one's place by a rename.
+ * cannot do that (network file systems), it is in a folder .sanbootd-export-MARK of ours, which the next start removes after a
+ * crash (unfinished.c). Nothing that is there is overwritten: with force the new file takes the old one's place by a rename.
  */
 #include "store/export.h"
 
-#include "base/secret.h"
 #include "base/util.h"
 #include "store/jobs.h"
 
@@ -24,7 +23,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { RANDOM = 9, ROOM_BYTES = 1 << 20 };
+enum { ROOM_BYTES = 1 << 20 };
 
 struct export_work {
 	struct store *store;
@@ -83,11 +82,9 @@ static int refuse_stopped(struct export_work *work)
 
 static int open_hidden(struct export_work *work)
 {
-	char random[RANDOM];
 	int folder, fd;
 
-	secret_text(random, sizeof(random) - 1);
-	snprintf(work->hidden, sizeof(work->hidden), ".sanbootd-export-%s", random);
+	job_hidden_name(work->job->mark, true, work->hidden);
 	if (mkdirat(work->job->fd, work->hidden, 0700)) {
 		int err = -errno;
 
@@ -131,11 +128,10 @@ static int link_as(struct export_work *work, const char *name)
 /* The new file takes the place of an old one: under another name first, for a link never replaces anything. */
 static int replace(struct export_work *work)
 {
-	char name[NAME_MAX + 1], random[RANDOM];
+	char name[64];
 	int err;
 
-	secret_text(random, sizeof(random) - 1);
-	snprintf(name, sizeof(name), ".sanbootd-%s", random);
+	job_hidden_name(work->job->mark, false, name);
 	err = link_as(work, name);
 	if (!err && renameat(work->job->fd, name, work->job->fd, work->what->file)) {
 		err = -errno;
@@ -147,6 +143,7 @@ static int replace(struct export_work *work)
 static int name_out(struct export_work *work)
 {
 	const struct export *what = work->what;
+	struct stat st;
 	int err = 0;
 
 	if (!strcmp(what->format->driver, "vmdk"))
@@ -158,7 +155,9 @@ static int name_out(struct export_work *work)
 				     strerror(-err));
 	if (!job_enter(work->store, work->job))
 		return refuse_stopped(work);
-	err = what->force ? replace(work) : link_as(work, what->file);
+	err = fstat(work->out, &st) ? -errno : job_record(work->store, work->job, st.st_ino);
+	if (!err)
+		err = what->force ? replace(work) : link_as(work, what->file);
 	if (err == -EEXIST)
 		return reason_refuse(&work->reason, err, "%.300s came meanwhile, and was left as it is",
 				     work->job->path);
@@ -237,13 +236,12 @@ void export_perform(struct store *store, struct job *job)
 	close_out(&work);
 	snprintf(text, sizeof(text), "%s, as %s", status->source, work.what->format->shown);
 	if (err && job_is_canceled(store, job))
-		inventory_event(store->inventory, "info", "export-canceled", job->canceled_by, 0, status->name,
-				"%s: %s", status->source, work.reason.text);
+		job_note(store, status, "info", "export-canceled", job->canceled_by, "%s: %s", status->source,
+			 work.reason.text);
 	else if (err)
-		inventory_event(store->inventory, "warning", "export-failed", job->actor, 0, status->name, "%s: %s",
-				status->source, work.reason.text);
+		job_note(store, status, "warning", "export-failed", job->actor, "%s: %s", status->source,
+			 work.reason.text);
 	else
-		inventory_event(store->inventory, "info", "exported", job->actor, 0, status->name,
-				"%s was written to %s", status->name, text);
+		job_note(store, status, "info", "exported", job->actor, "%s was written to %s", status->name, text);
 	job_end(store, job, err, err ? work.reason.text : text);
 }

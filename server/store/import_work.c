@@ -305,7 +305,11 @@ static int work_seal(struct work *work, uint64_t original_bytes, uint64_t size)
 static int work_enter(struct work *work)
 {
 	struct enter entry = {
-		.tmp = work->tmp, .version = &work->version, .actor = work->import->actor, .use = work->import->use
+		.tmp = work->tmp,
+		.version = &work->version,
+		.actor = work->import->actor,
+		.use = work->import->use,
+		.job = (int64_t)work->import->status.id,
 	};
 
 	return job_enter(work->store, work->import) ? enter_version(work->store, &entry, &work->reason) :
@@ -385,11 +389,10 @@ static void work_finish(struct work *work, int err)
 
 	work_forget_files(work);
 	if (err && job_is_canceled(store, import)) {
-		inventory_event(store->inventory, "info", "image-import-canceled", import->canceled_by, 0, status->name,
-				"%s: %s", work->file_text, work->reason.text);
+		job_note(store, status, "info", "image-import-canceled", import->canceled_by, "%s: %s", work->file_text,
+			 work->reason.text);
 	} else if (err) {
-		inventory_event(store->inventory, "warning", "image-import-failed", import->actor, 0, status->name,
-				"%s", work->reason.text);
+		job_note(store, status, "warning", "image-import-failed", import->actor, "%s", work->reason.text);
 	} else {
 		pthread_mutex_lock(&store->mutex);
 		snprintf(status->warnings, sizeof(status->warnings), "%s", version->warnings);
@@ -409,6 +412,7 @@ void import_perform(struct store *store, struct job *import)
 	const char *slash = strrchr(import->path, '/');
 
 	if (!work) {
+		job_note(store, &import->status, "warning", "image-import-failed", import->actor, "no memory");
 		job_end(store, import, -ENOMEM, "no memory");
 		return;
 	}

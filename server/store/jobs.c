@@ -46,7 +46,7 @@ static struct job *take_next(struct store *store, enum job_kind kind, bool take)
 	for (size_t i = 0; i < JOBS_KEPT && !store->closing; i++) {
 		struct job *job = &store->jobs[i];
 
-		if (job->status.id && job->status.kind == kind && job->status.stage == JOB_QUEUED &&
+		if (job->status.id && job->recorded && job->status.kind == kind && job->status.stage == JOB_QUEUED &&
 		    !is_behind_another(store, job) && (!next || job->status.id < next->status.id))
 			next = job;
 	}
@@ -163,6 +163,29 @@ static struct job *find_place(struct store *store)
 	return store->closing || (job->status.id && !has_ended(job)) ? NULL : job;
 }
 
+/* It has its place, and does not begin before the inventory knows of it. */
+static int record(struct store *store, struct job *job, struct reason *reason)
+{
+	int err = job_record(store, job, 0);
+	struct job_status *status = &job->status;
+
+	pthread_mutex_lock(&store->mutex);
+	job->recorded = true;
+	if (err) { /* the caller has what is its */
+		job->fd = -1;
+		job->what = NULL;
+		job->ended = NULL;
+		status->stage = JOB_FAILED;
+		snprintf(job->status.text, sizeof(job->status.text), "it could not be written down: %s",
+			 strerror(-err));
+	} else {
+		wake_lane(store, job->status.kind);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return err ? reason_refuse(reason, err, "it could not be written down, and is not begun: %s", strerror(-err)) :
+		     0;
+}
+
 int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct reason *reason)
 {
 	struct job *job;
@@ -181,9 +204,8 @@ int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct
 	job->status.id = store->next_job++;
 	job->status.stage = JOB_QUEUED;
 	*id = job->status.id;
-	wake_lane(store, how->status.kind);
 	pthread_mutex_unlock(&store->mutex);
-	return 0;
+	return record(store, job, reason);
 }
 
 struct job *jobs_find(struct store *store, uint64_t id)
@@ -351,7 +373,7 @@ static int cancel(struct store *store, uint64_t id, const char *actor, struct jo
 	job->cancel = true;
 	snprintf(job->canceled_by, sizeof(job->canceled_by), "%s", actor);
 	pthread_cond_broadcast(&store->changed);
-	if (job->status.stage != JOB_QUEUED || job->writing)
+	if (job->status.stage != JOB_QUEUED || job->writing || !job->recorded)
 		return 0;
 	*drop_it = *job;
 	job->fd = -1;
@@ -376,8 +398,7 @@ int store_job_cancel(struct store *store, uint64_t id, const char *actor, struct
 	pthread_mutex_unlock(&store->mutex);
 	drop(&dropped);
 	if (!err && was.stage == JOB_FAILED) /* else its worker says so when it has ended */
-		inventory_event(store->inventory, "info",
-				was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled", actor, 0,
-				was.name, "%s: %s", was.source, was.text);
+		job_note(store, &was, "info", was.kind == JOB_EXPORT ? "export-canceled" : "image-import-canceled",
+			 actor, "%s: %s", was.source, was.text);
 	return err;
 }

@@ -25,6 +25,16 @@ int jobs_submit(struct store *store, const struct job *how, uint64_t *id, struct
 /* Under the mutex; NULL. */
 struct job *jobs_find(struct store *store, uint64_t id);
 
+/* ---- what the inventory knows of them, for the next start: unfinished.c ---- */
+
+/* Before it begins; and, with its inode, before the file of an export gets a name. 0 or -errno. */
+int job_record(struct store *store, const struct job *job, uint64_t inode);
+/* How it ended, as an event; the record goes with it. Waits for the inventory. */
+void job_note(struct store *store, const struct job_status *status, const char *level, const char *kind,
+	      const char *actor, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* The name beside its own that the file of an export has for a moment, or (folder) the folder that it is made in. */
+void job_hidden_name(const char *mark, bool folder, char name[64]);
+
 /* ---- for perform ---- */
 
 /* What is left of it is another job's, of another kind. Nothing of job is used after this. */

@@ -39,8 +39,10 @@ struct job {
 	enum import_use use;
 	int fd;		     /* import: the input; export: the folder; -1 when done with */
 	struct export *what; /* export: what is written, and how */
+	char mark[9];	     /* export: of the names that its file has before its own */
 	void (*forget)(struct export *what);
 	/* under the mutex */
+	bool recorded;		/* the inventory knows of it, and it may begin */
 	bool cancel;		/* it is to end */
 	bool received, writing; /* upload: all is there; a piece is being written */
 	int64_t touched_ms;	/* when the last one was; monotonic */
@@ -125,6 +127,8 @@ void store_finish_flat(struct store *store);
 
 /* reclaim.c: files and rows agree again. */
 int store_reclaim(struct store *store, struct reason *reason);
+/* unfinished.c: what the end of the server interrupted is undone, or was done; events say which. After the files were settled. */
+int store_settle_unfinished(struct store *store);
 
 /* Said before minutes go into it: is it the name of an image, new or known? version_insert makes sure. */
 int store_check_image_name(struct store *store, const char *text, struct reason *reason);

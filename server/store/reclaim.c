@@ -549,7 +549,9 @@ int store_reclaim(struct store *store, struct reason *reason)
 	if (err)
 		goto out;
 	warn_about_unknown_images(&r);
-	err = store_write(store, keep_boot_id, &r);
+	err = store_settle_unfinished(store);
+	if (!err)
+		err = store_write(store, keep_boot_id, &r);
 	if (err)
 		reason_set(reason, "the inventory could not be written: %s", strerror(-err));
 out:

@@ -73,10 +73,9 @@ static void upload_perform(struct store *store, struct job *job)
 		return;
 	}
 	canceled = err == -ECANCELED && job->canceled_by[0];
-	inventory_event(store->inventory, canceled ? "info" : "warning",
-			canceled ? "image-import-canceled" : "image-import-failed",
-			canceled ? job->canceled_by : job->actor, 0, job->status.name, "%s: %s", job->status.source,
-			reason.text);
+	job_note(store, &job->status, canceled ? "info" : "warning",
+		 canceled ? "image-import-canceled" : "image-import-failed", canceled ? job->canceled_by : job->actor,
+		 "%s: %s", job->status.source, reason.text);
 	job_end(store, job, err, reason.text);
 }
 

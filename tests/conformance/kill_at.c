@@ -2,16 +2,20 @@
 /*
  * A daemon that dies between two steps, for one that runs with this in LD_PRELOAD: every call that changes a file is a
  * step (writes, syncs, new files, names that come and go, lengths). While the file that KILL_AT names is there, steps
- * are counted from 1, and before the one with the number in it the process kills itself with -9. What that step would
- * have been is left in KILL_AT.last. Of what is written to a file in a row the first three calls are steps, of SQLite's
+ * are counted from 1, and before the one with the number in it the process kills itself with -9; a second number in it says
+ * from which count, so that another one begins at 1 again. What that step would have been is left in KILL_AT.last. Of what is written to a file in a row the first three calls are steps, of SQLite's
  * log the first: it says of itself which part counts, and that is the last.
+ *
+ * Where there is a file KILL_AT.chores at the start, what the daemon does now and then (boot/operator/chores.c) begins a moment
+ * after the start, and not after a minute.
  */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +31,14 @@ ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset, in
 int ftruncate64(int fd, off_t len);
 int fallocate64(int fd, int mode, off_t offset, off_t len);
 
-enum { RUN_STEPS = 3, RUN_STEPS_LOG = 1 };
+int mkdirat(int folder, const char *path, mode_t mode);
+int uv_timer_start(void *timer, void *callback, uint64_t timeout_ms, uint64_t repeat_ms);
 
-static atomic_long steps;
+enum { RUN_STEPS = 3, RUN_STEPS_LOG = 1 };
+enum { CHORES_FIRST_MS = 60 * 1000, CHORES_EVERY_MS = 10 * 60 * 1000, CHORES_SOON_MS = 200 };
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static long steps, count_number;
 static char run_path[256];
 static unsigned run_length;
 
@@ -63,6 +71,22 @@ static void die(const char *at, const char *what, const char *path)
 		pause();
 }
 
+/* Is this the step before which it ends? */
+static bool is_last(const char *text)
+{
+	char *rest;
+	long last = strtol(text, &rest, 10), number = strtol(rest, NULL, 10);
+	bool found;
+
+	pthread_mutex_lock(&mutex);
+	if (number != count_number)
+		steps = 0;
+	count_number = number;
+	found = ++steps == last;
+	pthread_mutex_unlock(&mutex);
+	return found;
+}
+
 static void count(const char *what, const char *path)
 {
 	const char *at = getenv("KILL_AT");
@@ -73,7 +97,7 @@ static void count(const char *what, const char *path)
 		return;
 	syscall(SYS_read, fd, text, sizeof(text) - 1);
 	syscall(SYS_close, fd);
-	if (atomic_fetch_add(&steps, 1) + 1 == strtol(text, NULL, 10))
+	if (is_last(text))
 		die(at, what, path);
 }
 
@@ -167,6 +191,24 @@ int unlink(const char *path)
 	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
+int unlinkat(int folder, const char *path, int flags)
+{
+	step("unlink", path);
+	return (int)syscall(SYS_unlinkat, folder, path, flags);
+}
+
+int mkdirat(int folder, const char *path, mode_t mode)
+{
+	step("mkdir", path);
+	return (int)syscall(SYS_mkdirat, folder, path, mode);
+}
+
+int rmdir(const char *path)
+{
+	step("rmdir", path);
+	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+}
+
 /* ---- contents ---- */
 
 ssize_t write(int fd, const void *data, size_t len)
@@ -229,4 +271,20 @@ int fdatasync(int fd)
 {
 	step_fd("fdatasync", fd);
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* ---- time ---- */
+
+int uv_timer_start(void *timer, void *callback, uint64_t timeout_ms, uint64_t repeat_ms)
+{
+	int (*real)(void *, void *, uint64_t, uint64_t) = dlsym(RTLD_NEXT, "uv_timer_start");
+	const char *at = getenv("KILL_AT");
+	char path[512];
+
+	if (at && timeout_ms == CHORES_FIRST_MS && repeat_ms == CHORES_EVERY_MS) {
+		snprintf(path, sizeof(path), "%s.chores", at);
+		if (!access(path, F_OK))
+			timeout_ms = CHORES_SOON_MS;
+	}
+	return real(timer, callback, timeout_ms, repeat_ms);
 }

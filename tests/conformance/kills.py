@@ -1,51 +1,94 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon is killed with -9 between any two steps of what people and machines do to volumes, and started again: kills.py. A step is a
-call that changes a file (kill_at.c). For N = 1, 2, ... the action is begun and the daemon dies before its step N, until one comes to its
-end; that one is killed once it is answered. After each start the action is wholly done or wholly not, rows and files agree, nothing
-is left over, and every file is whole for qemu-img. One line for each action."""
+"""The daemon is killed with -9 between any two steps of whatever changes something, and started again: kills.py [PART-OF-A-NAME]. A step is a
+call that changes a file (kill_at.c). For N = 1, 2, ... the operation is begun and the daemon dies before its step N, until one comes to
+its end; that one is killed once it is answered. Some of the starts after it are killed as well, before each of their own steps.
+
+What then must hold, whatever it was: the operation is wholly done or wholly not, and there is one event of it or none; what was answered
+is done; rows and files agree, nothing is left over, and every file is whole for qemu-img. The operations are one table in three files
+(kills_machines.py, kills_volumes.py, kills_images.py): see Operation for a row. One line for each, and one for their number."""
 import http.client
 import json
 import os
 import re
+import select
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections import namedtuple
 
 import iscsi
-from iscsi import Failed, attempt, case, equal, want
+from iscsi import Failed, want, equal
 from sanbootd import BUILD, Sanbootd
 
-STEPS_MIN, STEPS_MAX = 4, 400
-GONE = (OSError, http.client.HTTPException)
+KILLS_MIN = 500
+STEPS_MAX = 400
+START_KILLED_AFTER = 5          # the step of an operation after which its start is killed, too
+START_STRIDE = 3                # before each so many-th of its steps: another third of them with the next operation
+GONE = (OSError, http.client.HTTPException, iscsi.Closed)
+
+# A row. prepare(t): what it is about, handed to act and is_done. act(t, what): until it is answered. is_done(t, what): True or
+# False; it also checks that nothing is half done. events: the kind (or "A|B") of which there is one more when it is done; None: it has none
+# of its own. undone: the kind of which there is one more when
+# it went on behind the call (t.job says which it was) and came to nothing. steps: there are more than so many. arms: act itself says from where on steps
+# count, by t.arm(). stride: one of so many steps is tried.
+Operation = namedtuple("Operation", "name prepare act is_done events steps arms stride undone", defaults=(None, 1, False, 1, None))
 
 
 class Mortal(Sanbootd):
     """The daemon, and the file that says when it dies."""
 
-    def __init__(self):
+    def __init__(self, where=None):
         self.at = f"/tmp/sanbootd-kill-at-{os.getpid()}"
-        self.made, self.checked = 0, {}
-        super().__init__()
+        self.made, self.checked, self.kept, self.job = 0, {}, {}, None
+        self.kills = self.starts_killed = self.step = self.armed = self.series = 0
+        self.spare()
+        super().__init__(where=where)
         self.state = self.dir + "/state"
+        self.api("PATCH", "policy", {"max-machines": "5000"})
+
+    # ---- life and death ----
 
     def start(self):
+        want(self.begin(), "it ended by itself")
+
+    def begin(self, step=0):
+        """False: it died before that step of its start."""
         self.spare()
-        env = dict(os.environ)
-        os.environ.update(LD_PRELOAD=os.path.abspath(os.path.join(BUILD, "kill_at.so")), KILL_AT=self.at,
-                          ASAN_OPTIONS="verify_asan_link_order=0:" + env.get("ASAN_OPTIONS", ""))
-        try:
-            super().start()
-        finally:
-            os.environ.clear()
-            os.environ.update(env)
+        if step:
+            self.die_before(step)
+        env = {**os.environ, "LD_PRELOAD": os.path.abspath(os.path.join(BUILD, "kill_at.so")), "KILL_AT": self.at,
+               "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
+        with open(self.dir + "/log", "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=env)
+        ready, _, _ = select.select([self.process.stdout], [], [], 30)
+        line = self.process.stdout.readline().decode() if ready else ""
+        found = re.match(r"ready http=(\S+) iscsi=(\S+):(\d+) ", line)
+        if step:
+            os.unlink(self.at)
+        if found and not (step and self.died()):
+            self.http, self.address = found.group(1), (found.group(2), int(found.group(3)))
+            return True
+        want(step and self.died(), f"sanbootd is not ready: {line!r}; see {self.dir}/log")
+        self.process.wait()
+        self.process.stdout.close()
+        return False
+
+    def died(self):
+        """It has said that it does, where it was just about to."""
+        time.sleep(0.002)
+        return os.path.exists(self.at + ".last")
 
     def die_before(self, step):
+        self.armed += 1
         with open(self.at + ".new", "w", encoding="ascii") as f:
-            f.write(str(step))
+            f.write(f"{step} {self.armed}")
         os.rename(self.at + ".new", self.at)
+
+    def arm(self):
+        self.die_before(self.step)
 
     def spare(self):
         for name in (self.at, self.at + ".last"):
@@ -62,6 +105,50 @@ class Mortal(Sanbootd):
                 return "before " + f.read()
         except OSError:
             return "after the answer"
+
+    def start_over_kills(self):
+        """Each start dies some steps later, until one does not."""
+        self.series += 1
+        for step in range(1 + self.series % START_STRIDE, STEPS_MAX, START_STRIDE):
+            if self.begin(step):
+                return
+            self.kills += 1
+            self.starts_killed += 1
+        raise Failed(f"no start within {STEPS_MAX} steps")
+
+    def begin_chores(self, until):
+        """What it does now and then, after a start of its own. A step is one of theirs."""
+        self.kill()
+        with open(self.at + ".chores", "w", encoding="ascii"):
+            pass
+        try:
+            self.start()
+        finally:
+            os.unlink(self.at + ".chores")
+        self.arm()
+        deadline = time.monotonic() + 20
+        while not until():
+            if self.process.poll() is not None:
+                raise ConnectionError("it is dead")
+            want(time.monotonic() < deadline, "nothing is done")
+            time.sleep(0.01)
+
+    # ---- what operations use ----
+
+    def once(self, what, make):
+        """Made for the first who asks."""
+        if what not in self.kept:
+            self.kept[what] = make(self)
+        return self.kept[what]
+
+    def new(self, letter):
+        """A name that nothing has."""
+        self.made += 1
+        return f"{letter}{self.made}"
+
+    def new_mac(self):
+        self.machines += 1
+        return f"52:54:00:c0:{self.machines >> 8:02x}:{self.machines & 255:02x}"
 
     def put(self, path, data):
         """A piece of an import that is sent."""
@@ -82,39 +169,38 @@ class Mortal(Sanbootd):
     def machine(self, mac):
         return next((m for m in self.api("GET", "machines")["machines"] if mac in m["macs"]), None)
 
-    def rows(self, query):
-        db = sqlite3.connect(f"file:{self.state}/inventory.db?mode=ro", uri=True)
+    def rows(self, query, *values):
+        db = sqlite3.connect(f"file:{self.state}/inventory.db?mode=ro", uri=True, timeout=30)
         try:
-            return db.execute(query).fetchall()
+            return db.execute(query, values).fetchall()
         finally:
             db.close()
 
-    def settle(self):
-        """What was given up goes on a worker: until it has, or the daemon has died of it."""
-        end = time.monotonic() + 20
-        try:
-            while self.process.poll() is None and self.rows("SELECT 1 FROM discarded_object WHERE at_ms < 1 << 62") and time.monotonic() < end:
-                time.sleep(0.05)
-        except sqlite3.OperationalError:
-            want(self.process.poll() is not None, "the inventory cannot be read")
+    def events(self, kind):
+        return sum(self.rows("SELECT count(*) FROM event WHERE kind = ?", one)[0][0] for one in kind.split("|"))
+
+    # ---- what must hold after every start ----
 
     def check(self):
         """Rows and files agree; nothing is left over; every file is whole."""
         equal(os.listdir(self.state + "/tmp"), [], "tmp/")
         equal(self.rows("PRAGMA integrity_check"), [("ok",)], "the inventory")
         equal(self.rows("PRAGMA foreign_key_check"), [], "rows that name what is gone")
-        self.settle()
         equal(self.rows("SELECT object FROM discarded_object"), [], "objects that are given up and still there")
-        objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE object <> '' UNION SELECT object FROM snapshot"))
-        equal(sorted(os.listdir(self.state + "/children")), objects, "files and rows")
-        equal(sorted(f for f in os.listdir(self.state + "/images") if f.endswith((".raw", ".qcow2"))),
+        objects = sorted(o for o, in self.rows("SELECT object FROM volume WHERE backend = 'files' AND object <> '' UNION SELECT object FROM snapshot"))
+        equal(sorted(f for f in os.listdir(self.state + "/children") if not f.endswith(".journal")), objects, "files and rows")
+        generated = {o for o, in self.rows("SELECT object FROM volume WHERE backend = 'generated'")}
+        equal(sorted(set(os.listdir(self.state + "/generated")) - generated), [], "files of who-am-i volumes that nobody has")
+        equal(sorted(f for f in os.listdir(self.state + "/images") if not f.endswith(".bootset")),
               sorted(f for f, in self.rows("SELECT file FROM image_version")), "images and rows")
         equal(sorted(self.rows("SELECT machine_id FROM attachment WHERE lun = 0")), sorted(self.rows("SELECT id FROM machine")), "system disks")
-        equal(self.rows("SELECT count(*) FROM volume WHERE kind = 0"), self.rows("SELECT (SELECT count(*) FROM machine) + (SELECT count(*) FROM maintenance)"), "system disks without machines")
+        equal(sorted(self.rows("SELECT id FROM volume WHERE kind = 0")),
+              sorted(self.rows("SELECT volume_id FROM attachment WHERE lun = 0 UNION SELECT volume_id FROM trash "
+                               "UNION SELECT volume_id FROM maintenance")), "system disks without machines")
         for name in objects:
             path = os.path.join(self.state, "children", name)
             st = os.stat(path)
-            if self.checked.get(name) != (st.st_ino, st.st_mtime_ns, st.st_size):
+            if self.checked.get(name) != (st.st_ino, st.st_mtime_ns, st.st_size) and not os.path.exists(path + ".journal"):
                 tool("qemu-img", "check", "-f", "qcow2", path)
                 self.checked[name] = (st.st_ino, st.st_mtime_ns, st.st_size)
 
@@ -143,334 +229,105 @@ def depth(path):
     return len(json.loads(tool("qemu-img", "info", "--backing-chain", "--output=json", path)))
 
 
-def kill_between_all_steps(t, prepare, act, is_done, steps_min=STEPS_MIN):
-    """prepare(): what the action is about, and is handed to act and is_done. is_done also checks that it is wholly done, or wholly not."""
-    kills, before, seen = 0, 0, []
-    began = time.monotonic()
-    for step in range(1, STEPS_MAX):
-        what = prepare()
-        answered = False
-        t.die_before(step)
+# ---- one operation ----
+
+def begin_and_die(t, op, what, step):
+    """Whether it was answered, and where the daemon died."""
+    t.step, t.job, answered = step, None, False
+    if not op.arms:
+        t.arm()
+    try:
+        op.act(t, what)
+        answered = True
+    except GONE:
+        pass
+    t.kills += 1
+    return answered, t.kill()
+
+
+def events_of(t, op):
+    return tuple(t.events(kind) if kind else 0 for kind in (op.events, op.undone))
+
+
+def look_after_it(t, op, what, answered, events, listed):
+    """Is it done? listed: of an interrupted job the list of jobs knows."""
+    now, undone = (after - before for after, before in zip(events_of(t, op), events))
+    done = op.is_done(t, what)
+    want(done or not answered, "it was answered, and is not done")
+    want(not op.events or now == done, f"{now} events {op.events}, and it is {'' if done else 'not '}done")
+    if t.job:
+        equal(undone, not done, f"events {op.undone}, and it is {'' if done else 'not '}done")
+        want(done or not listed or t.api("GET", t.job)["stage"] == "failed", "the list of jobs does not say so")
+    else:
+        want(undone <= (not done), f"{undone} events {op.undone}")
+    t.check()
+    return done
+
+
+def kill_between_all_steps(t, op):
+    kills, before, told, seen, began = t.kills, 0, 0, [], time.monotonic()
+    for step in range(1, STEPS_MAX, op.stride):
+        what = op.prepare(t)
+        events = events_of(t, op)
+        answered, died = begin_and_die(t, op, what, step)
         try:
-            act(what)
-            answered = True
-            t.settle()
-        except GONE:
-            pass
-        died = t.kill()
-        kills += 1
-        t.start()
-        try:
-            done = is_done(what)
-            want(done or not answered, "it was answered, and is not done")
-            t.check()
+            again = step == START_KILLED_AFTER
+            if again:
+                t.start_over_kills()
+            else:
+                t.start()
+            before += not look_after_it(t, op, what, answered, events, not again)
+            told += events_of(t, op)[1] > events[1]
         except Failed as err:
             raise Failed(f"killed {died} (step {step}): {err}") from None
-        before += not done
         seen.append(died)
         if answered and died == "after the answer":
-            want(before and kills - before > 0 and step > steps_min, f"only {step} steps, {before} of them before it was done: {seen}")
-            print(f"#   {kills} kills, {before} of them before it was done, in {time.monotonic() - began:.1f} s", flush=True)
+            want(before and len(seen) > before and step > op.steps, f"only {step} steps, {before} of them before it was done: {seen}")
+            want(told or not op.undone, f"no event {op.undone}")
+            print(f"#   {t.kills - kills} kills, {len(seen)} of them of it and {before} of these before it was done, in {time.monotonic() - began:.1f} s",
+                  flush=True)
             return
     raise Failed(f"no end after {STEPS_MAX} steps: the last were {seen[-5:]}")
 
 
-# ---- what is done ----
+# ---- all of them ----
 
-def new_name(t):
-    t.made += 1
-    return f"v{t.made}"
-
-
-def data_volume(t, **more):
-    name = new_name(t)
-    t.api("POST", "volumes", {"name": name, "size": "64M", **more})
-    return name
-
-
-@case("kill -9")
-def while_a_data_volume_is_created(t):
-    m = t.enrol()
-
-    def is_done(name):
-        v = t.volumes().get(name)
-        want(not v or (v["machines"] and v["state"] == "ready" and v["virtual_bytes"] == 64 << 20 and not v.get("error")), f"half made: {v}")
-        return bool(v)
-    kill_between_all_steps(t, lambda: new_name(t),
-                           lambda name: t.api("POST", "volumes", {"name": name, "size": "64M", "machine": m.name}), is_done)
+def attempt_all(t, wanted):
+    """How many failed. After a failure the daemon may be dead, or hold what the next would take for its own fault: a new one."""
+    failed = 0
+    for op in wanted:
+        if not iscsi.attempt("kill -9: " + op.name, lambda t, op=op: kill_between_all_steps(t, op), t):
+            failed += 1
+            t.kill()
+            t.spare()
+            t.start()
+    return failed
 
 
-@case("kill -9")
-def while_a_data_volume_is_removed(t):
-    def is_done(name):
-        v = t.volumes().get(name)
-        want(not v or not v.get("error"), f"half gone: {v}")
-        return not v
-    kill_between_all_steps(t, lambda: data_volume(t), lambda name: t.api("DELETE", f"volumes/{name}"), is_done)
-
-
-@case("kill -9")
-def while_a_machine_is_enrolled(t):
-    def new_mac():
-        t.machines += 1
-        return f"52:54:00:c0:00:{t.machines:02x}"
-
-    def is_done(mac):
-        m = t.machine(mac)
-        want(not m or (m["state"] == "off" and not m["disk"].get("error")), f"half made: {m}")
-        script = t.ask(mac)
-        want(re.search(r"^\s*sanboot ", script, re.M), f"it does not boot afterwards: {script}")
-        return bool(m)
-    kill_between_all_steps(t, new_mac, t.ask, is_done)
-
-
-class Snapshots:
-    """A volume or machine, and what is done to its snapshots. Offset 0 reads 1 at the first snapshot, 2 at the second."""
-
-    def __init__(self, t, path, layers=0):
-        self.t, self.path = t, path
-        self.labels = 0
-        write(self.file(), 0, 1)
-        write(self.file(), "1M", 9)
-        self.take("one")
-        write(self.file(), 0, 2)
-        for n in range(layers):
-            self.take(f"layer-{n}")
-            write(self.file(), f"{2 + n}M", 3 + n)
-        self.take("two")
-
-    def show(self):
-        return self.t.api("GET", self.path)
-
-    def file(self):
-        v = self.show()
-        return (v.get("disk") or v)["path"]
-
-    def found(self):
-        return {s["label"]: s for s in self.t.api("GET", self.path + "/snapshots")["snapshots"] if not s["removed"]}
-
-    def take(self, label):
-        return self.t.api("POST", self.path + "/snapshots", {"label": label})
-
-    def restore(self, label):
-        return self.t.api("POST", self.path + "/restore", {"label": label})
-
-    def remove(self, label):
-        return self.t.api("DELETE", self.path + "/snapshots/" + label)
-
-    def reads(self, byte):
-        want(reads(self.file(), 0, byte), f"offset 0 does not read as {byte}")
-        want(reads(self.file(), "1M", 9), "what both have is lost")
-
-
-def enrolled(t, layers=0):
-    return Snapshots(t, f"machines/{t.enrol().name}", layers)
-
-
-@case("kill -9")
-def while_a_snapshot_is_taken(t):
-    s = enrolled(t)
-
-    def prepare():
-        s.restore("two")
-        for label in s.found():
-            if label not in ("one", "two"):
-                s.remove(label)
-        s.labels += 1
-        return f"s{s.labels}"
-
-    def is_done(label):
-        s.reads(2)
-        return label in s.found()
-    kill_between_all_steps(t, prepare, s.take, is_done)
-
-
-@case("kill -9")
-def while_a_snapshot_is_taken_of_a_chain_that_is_too_deep(t):
-    s = enrolled(t, layers=3)
-    s.take("deep")
-    write(s.file(), 0, 7)
-    equal(depth(s.file()), 8, "the chain")
-
-    def prepare():
-        if depth(s.file()) < 8:
-            s.restore("deep")
-            write(s.file(), 0, 7)
-        s.labels += 1
-        return f"s{s.labels}"
-
-    def is_done(label):
-        done = label in s.found()
-        equal(depth(s.file()), 2 if done else 8, "the chain")
-        s.reads(7)
-        for n in range(3):
-            want(reads(s.file(), f"{2 + n}M", 3 + n), f"what layer {n} wrote is lost")
-        return done
-    kill_between_all_steps(t, prepare, s.take, is_done)
-
-
-@case("kill -9")
-def while_a_snapshot_is_restored(t):
-    s = enrolled(t)
-
-    def prepare():
-        s.restore("two")
-        return "one"
-
-    def is_done(_):
-        done = reads(s.file(), 0, 1)
-        s.reads(1 if done else 2)
-        return done
-    kill_between_all_steps(t, prepare, s.restore, is_done)
-
-
-@case("kill -9")
-def while_a_snapshot_is_removed(t):
-    s = enrolled(t)
-
-    def prepare():
-        s.restore("two")
-        s.labels += 1
-        s.take(f"s{s.labels}")
-        s.restore("two")
-        return f"s{s.labels}"
-
-    def is_done(label):
-        s.reads(2)
-        return label not in s.found()
-    kill_between_all_steps(t, prepare, s.remove, is_done)
-
-
-@case("kill -9")
-def while_a_volume_with_snapshots_is_copied_and_removed(t):
-    source = Snapshots(t, "volumes/" + data_volume(t), layers=2)
-
-    def copied(name):
-        v = t.volumes().get(name)
-        want(not v or not v.get("error"), f"half made: {v}")
-        if v:
-            equal(depth(v["path"]), 1, "the chain of the copy")
-            want(reads(v["path"], 0, 2) and reads(v["path"], "1M", 9) and reads(v["path"], "3M", 4), "the copy reads otherwise")
-        source.reads(2)
-        return bool(v)
-
-    def with_snapshots():
-        return Snapshots(t, "volumes/" + data_volume(t)).path
-
-    def removed(path):
-        name = path.split("/")[1]
-        if name in t.volumes():
-            equal(len(t.api("GET", path + "/snapshots")["snapshots"]), 2, "its snapshots")
-            want(reads(t.volumes()[name]["path"], 0, 2), "it reads otherwise")
-            return False
-        return True
-    kill_between_all_steps(t, lambda: new_name(t), lambda name: t.api("POST", source.path + "/copy", {"name": name}), copied)
-    kill_between_all_steps(t, with_snapshots, lambda path: t.api("DELETE", path), removed)
-
-
-# ---- maintenance, clones ----
-
-@case("kill -9")
-def while_maintenance_begins_and_ends(t):
-    s = enrolled(t)
-
-    def mode():
-        return t.api("GET", s.path)["mode"]
-
-    def drafts():
-        return sum(v["state"] == "draft" for i in t.api("GET", "images")["images"] for v in i["versions"])
-
-    def outside():
-        if mode() == "maintenance":
-            t.api("DELETE", s.path + "/maintenance", {"discard": True})
-
-    def inside():
-        outside()
-        t.api("POST", s.path + "/maintenance", {})
-        write(s.file(), 0, 5)
-        return drafts()
-
-    def begun(_):
-        done = mode() == "maintenance"
-        if not done:
-            s.reads(2)
-        want(done != reads(s.file(), 0, 2), "it has the other disk")
-        return done
-
-    def ended(before):
-        done = mode() != "maintenance"
-        equal(drafts() - before, int(done), "drafts")
-        if done:
-            s.reads(2)
-        else:
-            want(reads(s.file(), 0, 5), "what it has written is lost")
-        return done
-    kill_between_all_steps(t, outside, lambda _: t.api("POST", s.path + "/maintenance", {}), begun)
-    kill_between_all_steps(t, inside, lambda _: t.api("DELETE", s.path + "/maintenance", {}), ended)
-    outside()
-
-
-@case("kill -9")
-def while_a_machine_is_cloned_and_removed(t):
-    s = enrolled(t)
-
-    def clones():
-        return [m for m in t.api("GET", "machines")["machines"] if m["name"].startswith("clone-")]
-
-    def use():
-        s.restore("two")
-        for label in s.found():
-            if label not in ("one", "two"):
-                s.remove(label)
-        write(s.file(), "5M", 6)
-        t.made += 1
-        return f"clone-{t.made}"
-
-    def cloned(name):
-        found = [m for m in clones() if m["name"] == name]
-        s.reads(2)
-        want(reads(s.file(), "5M", 6), "what was written last is lost")
-        for m in found:
-            path = m["disk"]["path"]
-            want(not m["disk"].get("error") and reads(path, 0, 2) and reads(path, "5M", 6), f"half made: {m}")
-            t.api("DELETE", "machines/" + name, {"for_good": True})
-        return bool(found)
-
-    def source():
-        origin = enrolled(t)
-        t.api("POST", origin.path + "/clone", {"name": new_name(t)})
-        return origin, f"v{t.made}"
-
-    def removed(what):
-        origin, name = what
-        gone = origin.path not in ["machines/" + m["name"] for m in t.api("GET", "machines")["machines"]]
-        want(reads(t.api("GET", "machines/" + name)["disk"]["path"], 0, 2), "the clone has lost what it stands on")
-        if not gone:
-            origin.reads(2)
-        t.api("DELETE", "machines/" + name, {"for_good": True})
-        return gone
-    kill_between_all_steps(t, use, lambda name: t.api("POST", s.path + "/clone", {"name": name}), cloned)
-    kill_between_all_steps(t, source, lambda what: t.api("DELETE", what[0].path, {"for_good": True}), removed)
-
-
-def main(module):
-    """The cases of one file."""
+def main():
+    # The tables use what is above: imported here, under the name that they know.
+    import kills_images, kills_machines, kills_volumes
     if not os.path.exists(os.path.join(BUILD, "kill_at.so")):
         sys.exit(f"make MODE={os.environ.get('MODE', 'release')} {BUILD}/kill_at.so first")
-    wanted = [c for c in iscsi.CASES if c[1].__module__ == module and (len(sys.argv) < 2 or sys.argv[1] in c[0])]
-    iscsi.declare(len(wanted))
-    mortal = Mortal()
-    failed = 0
+    table = kills_machines.OPERATIONS + kills_volumes.OPERATIONS + kills_images.OPERATIONS
+    wanted = [op for op in table if len(sys.argv) < 2 or sys.argv[1] in op.name]
+    iscsi.declare(len(wanted) + (wanted == table))
+    t = Mortal()
+    failed, status = 0, None
     try:
-        for name, function, _ in wanted:
-            failed += not attempt(name, function, mortal)
+        failed = attempt_all(t, wanted)
     finally:
-        mortal.spare()
-        status = mortal.stop()
+        t.spare()
+        status = t.stop()
+    print(f"# {t.kills} kills, {t.starts_killed} of them of starts after a kill, of {len(wanted)} operations")
+    if wanted == table:
+        print("ok" if t.kills >= KILLS_MIN else "not ok", f"kill -9: at least {KILLS_MIN} kills", flush=True)
+        failed += t.kills < KILLS_MIN
     if status:
         print(f"not ok kills: the daemon ended with {status}")
     sys.exit(1 if failed or status else 0)
 
 
 if __name__ == "__main__":
-    main(__name__)
+    import kills
+    kills.main()

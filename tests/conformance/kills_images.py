@@ -1,18 +1,17 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""As kills.py, of what people do to images: imported (as it is, converted, packed, sent), made empty, published now and at a time,
-retired, removed, exported. After each start a version is there, whole and as it was put in, or there is nothing of it; and of an export
-there is the whole file or what was there before, under no other name."""
+"""Rows of the table in kills.py: what people do to images. After each start a version is there, whole and as it was put in, or there is
+nothing of it; and of an export there is the whole file or what was there before, under no other name."""
 import hashlib
 import os
 import subprocess
 import time
 
-import kills
-from iscsi import case, equal, want
-from kills import kill_between_all_steps, tool
+from iscsi import equal, want
+from kills import Operation, tool
+from kills_machines import Box
 
 SIZE = 2 << 20
+UNDONE = "image-import-failed"
 
 
 def content(path):
@@ -26,8 +25,6 @@ class Inputs:
     def __init__(self, t):
         self.dir = t.dir + "/inputs"
         self.raw = self.dir + "/a.raw"
-        if os.path.exists(self.raw):
-            return
         os.mkdir(self.dir)
         with open(self.raw, "wb") as f:
             f.write(os.urandom(300000))
@@ -36,9 +33,8 @@ class Inputs:
         subprocess.run(["xz", "-k", self.raw], check=True)
 
 
-def new_image(t):
-    t.made += 1
-    return f"i{t.made}"
+def raw(t):
+    return t.once("inputs", Inputs).raw
 
 
 def versions(t, name):
@@ -46,7 +42,8 @@ def versions(t, name):
 
 
 def wait(t, path):
-    """Until a job has ended."""
+    """Until a job has ended. From here on it must not vanish."""
+    t.job = path
     while True:
         status = t.api("GET", path)
         if status["stage"] in ("done", "failed"):
@@ -55,175 +52,229 @@ def wait(t, path):
         time.sleep(0.01)
 
 
-def is_whole(t, name, like):
+# ---- what comes in ----
+
+def import_file(t, file, name):
+    wait(t, f"imports/{t.api('POST', 'images', {'path': file, 'name': name})['import']}")
+
+
+def is_whole(t, name):
     """One version with this content, or none."""
     found = versions(t, name)
     want(len(found) < 2, f"{found}")
     for v in found.values():
-        equal(content(f"{t.state}/images/{v['file']}"), content(like), "what is in it")
-        equal(v["sha256"], content(like), "its SHA-256")
+        equal(content(f"{t.state}/images/{v['file']}"), content(raw(t)), "what is in it")
+        equal(v["sha256"], content(raw(t)), "its SHA-256")
     return bool(found)
 
 
-def imported(t, file):
-    inputs = Inputs(t)
-
-    def act(name):
-        wait(t, f"imports/{t.api('POST', 'images', {'path': inputs.dir + '/' + file, 'name': name})['import']}")
-    kill_between_all_steps(t, lambda: new_image(t), act, lambda name: is_whole(t, name, inputs.raw))
-
-
-@case("kill -9")
-def while_an_image_is_imported(t):
-    imported(t, "a.raw")
+def imported(name, file):
+    def act(t, image):
+        raw(t)
+        import_file(t, f"{t.dir}/inputs/{file}", image)
+    return Operation(name, lambda t: raw(t) and t.new("i"), act, is_whole, "image-imported", 4, undone=UNDONE)
 
 
-@case("kill -9")
-def while_an_image_is_converted(t):
-    imported(t, "a.vhdx")
-
-
-@case("kill -9")
-def while_an_image_is_unpacked(t):
-    imported(t, "a.raw.xz")
-
-
-@case("kill -9")
-def while_an_image_is_sent(t):
-    inputs = Inputs(t)
-    with open(inputs.raw, "rb") as f:
+def send(t, name):
+    with open(raw(t), "rb") as f:
         data = f.read()
-
-    def act(name):
-        number = t.api("POST", "images", {"upload": "a.raw", "name": name, "size_bytes": SIZE})["import"]
-        for at in range(0, SIZE, 1 << 20):
-            t.put(f"imports/{number}/data?offset={at}", data[at:at + (1 << 20)])
-        t.api("POST", f"imports/{number}/end")
-        wait(t, f"imports/{number}")
-    kill_between_all_steps(t, lambda: new_image(t), act, lambda name: is_whole(t, name, inputs.raw))
+    number = t.api("POST", "images", {"upload": "a.raw", "name": name, "size_bytes": SIZE})["import"]
+    t.job = f"imports/{number}"
+    for at in range(0, SIZE, 1 << 20):
+        t.put(f"imports/{number}/data?offset={at}", data[at:at + (1 << 20)])
+    t.api("POST", f"imports/{number}/end")
+    wait(t, f"imports/{number}")
 
 
-@case("kill -9")
-def while_an_empty_image_is_made(t):
-    def is_done(name):
-        found = versions(t, name)
-        for v in found.values():
-            equal(os.stat(f"{t.state}/images/{v['file']}").st_size, 64 << 30, "its size")
-        return bool(found)
-    kill_between_all_steps(t, lambda: new_image(t), lambda name: t.api("POST", "images/empty", {"name": name, "size": "64G"}), is_done)
+def is_empty(t, name):
+    found = versions(t, name)
+    for v in found.values():
+        equal(os.stat(f"{t.state}/images/{v['file']}").st_size, 64 << 30, "its size")
+    return bool(found)
 
+
+def seal(t, name):
+    wait(t, f"imports/{t.api('POST', f'images/{name}@1/seal')['import']}")
+
+
+# ---- versions ----
 
 class Two:
     """An image with two versions, of which the first is published."""
 
     def __init__(self, t):
-        self.t, self.name = t, new_image(t)
+        self.t, self.name = t, t.new("i")
         for _ in range(2):
-            wait(t, f"imports/{t.api('POST', 'images', {'path': Inputs(t).raw, 'name': self.name})['import']}")
-
-    def states(self):
-        found = versions(self.t, self.name)
-        return tuple(found[n]["state"] for n in sorted(found))
+            import_file(t, raw(t), self.name)
 
     def published(self):
         return next(i["published"] for i in self.t.api("GET", "images")["images"] if i["name"] == self.name)
 
-
-@case("kill -9")
-def while_a_version_is_published(t):
-    two = Two(t)
-
-    def prepare():
-        t.api("POST", f"images/{two.name}@{3 - two.published()}/publish")
-        return two.published()
-
-    def act(was):
-        t.api("POST", f"images/{two.name}@{3 - was}/publish")
-    kill_between_all_steps(t, prepare, act, lambda was: two.published() != was, steps_min=2)
+    def second(self):
+        return versions(self.t, self.name)[2]
 
 
-@case("kill -9")
-def while_a_version_is_retired(t):
-    two = Two(t)
-
-    def prepare():
-        t.api("PATCH", f"images/{two.name}@2", {"state": "test", "note": ""})
-
-    def is_done(_):
-        v = versions(t, two.name)[2]
-        want((v["state"], v["note"]) in (("test", None), ("retired", "slow")), f"half of it: {v['state']}, {v['note']}")
-        return v["state"] == "retired"
-    kill_between_all_steps(t, prepare, lambda _: t.api("PATCH", f"images/{two.name}@2", {"state": "retired", "note": "slow"}), is_done,
-                           steps_min=2)
+def first_published(t):
+    two = t.once("two", Two)
+    t.api("POST", f"images/{two.name}@1/publish")
+    return two
 
 
-@case("kill -9")
-def while_a_plan_is_carried_out(t):
+def publish(t, two):
+    t.api("POST", f"images/{two.name}@2/publish")
+
+
+def in_test(t):
+    two = t.once("two in test", Two)
+    t.api("PATCH", f"images/{two.name}@2", {"state": "test", "note": ""})
+    return two
+
+
+def retired(_, two):
+    v = two.second()
+    want((v["state"], v["note"]) in (("test", None), ("retired", "slow")), f"half of it: {v['state']}, {v['note']}")
+    return v["state"] == "retired"
+
+
+def to_plan(t):
+    two = first_published(t)
+    if two.second()["publish_at_ms"]:
+        t.api("POST", f"images/{two.name}@2/publish", {"at_ms": 0})
+    return two
+
+
+def plan(t, two):
+    t.api("POST", f"images/{two.name}@2/publish", {"at_ms": int(time.time() * 1000) + 86400000})
+
+
+def carry_out(t, two):
+    t.api("POST", f"images/{two.name}@2/publish", {"at_ms": int(time.time() * 1000) + 300})
+    while two.published() != 2:
+        time.sleep(0.02)
+
+
+def carried_out(t, two):
     """The start after the kill carries it out, where the server did not come to it: so it is always done, and once."""
-    two = Two(t)
-
-    def prepare():
-        t.api("POST", f"images/{two.name}@1/publish")
-        return len(t.rows("SELECT 1 FROM event WHERE kind = 'image-published'"))
-
-    def act(_):
-        t.api("POST", f"images/{two.name}@2/publish", {"at_ms": int(time.time() * 1000) + 300})
-        while two.published() != 2:
-            time.sleep(0.02)
-
-    def is_done(events):
-        planned = versions(t, two.name)[2]["publish_at_ms"]
-        deadline = time.monotonic() + 10
-        while planned and two.published() != 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        done = two.published() == 2
-        want(done or not planned, "what was planned is not done")
-        equal(len(t.rows("SELECT 1 FROM event WHERE kind = 'image-published'")), events + done, "events")
-        return done
-    kill_between_all_steps(t, prepare, act, is_done)
+    planned = two.second()["publish_at_ms"]
+    deadline = time.monotonic() + 10
+    while planned and two.published() != 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    done = two.published() == 2
+    want(done or not planned, "what was planned is not done")
+    equal(t.rows("SELECT count(*) FROM event WHERE kind = 'image-published' AND text LIKE ?", two.name + "@2 is%")[0][0], int(done), "events")
+    return done
 
 
-@case("kill -9")
-def while_a_version_is_removed(t):
-    def prepare():
-        two = Two(t)
-        return two.name
+def other_default(t):
+    t.once("two", Two)
+    t.api("POST", "images/golden/default")
+    return t.kept["two"].name
 
-    def is_done(name):
-        found = versions(t, name)
+
+def is_default(t, name):
+    found = [i["name"] for i in t.api("GET", "images")["images"] if i["default"]]
+    want(found in (["golden"], [name]), f"default images: {found}")
+    return found == [name]
+
+
+def set_default(t, name):
+    t.api("POST", f"images/{name}/default")
+
+
+def version_removed(t, two):
+    found = versions(t, two.name)
+    for v in found.values():
+        equal(content(f"{t.state}/images/{v['file']}"), content(raw(t)), "what is in it")
+    return 2 not in found
+
+
+# ---- a machine's disk becomes a version ----
+
+def promoted(snapshot):
+    def prepare(t):
+        t.api("POST", "images/golden/default")
+        box = Box(t).fill()
+        if snapshot:
+            t.api("POST", box.path + "/snapshots", {"label": "now"})
+        box.image = t.new("p")
+        return box
+
+    def act(t, box):
+        t.api("POST", box.path + "/promote", {"image": box.image, **({"snapshot": "now"} if snapshot else {})})
+
+    def is_done(t, box):
+        found = versions(t, box.image)
         for v in found.values():
-            equal(content(f"{t.state}/images/{v['file']}"), content(Inputs(t).raw), "what is in it")
-        return 2 not in found
-    kill_between_all_steps(t, prepare, lambda name: t.api("DELETE", f"images/{name}@2"), is_done)
+            tool("qemu-img", "compare", "-f", v["format"], "-F", "qcow2", f"{t.state}/images/{v['file']}", box.file())
+        want(box.has(), "the machine's disk is another one")
+        return bool(found)
+    return Operation("machine promote" + " --snapshot" * snapshot, prepare, act, is_done, "image-promoted", 4)
 
 
-@case("kill -9")
-def while_an_image_is_exported(t):
+def unidentified(t):
+    box = Box(t).fill()
+    name = t.new("p")
+    t.api("POST", box.path + "/promote", {"image": name})
+    return name
+
+
+def has_sum(t, name):
+    v = versions(t, name)[1]
+    if v["sha256"]:
+        equal(v["sha256"], content(f"{t.state}/images/{v['file']}"), "its SHA-256")
+    return bool(v["sha256"])
+
+
+# ---- what goes out ----
+
+class Export:
     """Over a file that is there."""
-    two, folder = Two(t), t.dir + "/exports"
-    os.mkdir(folder)
-    path = folder + "/a.vmdk"
 
-    def prepare():
-        with open(path, "w", encoding="ascii") as f:
-            f.write("old")
+    def __init__(self, t, what):
+        self.what, self.folder = what, t.dir + "/" + t.new("exports")
+        os.mkdir(self.folder)
+        self.path = self.folder + "/a.vmdk"
 
-    def act(_):
-        wait(t, f"jobs/{t.api('POST', 'exports', {'image': two.name + '@1', 'path': path, 'format': 'vmdk', 'force': True})['job']}")
+    def begin(self, t):
+        wait(t, f"jobs/{t.api('POST', 'exports', {**self.what, 'path': self.path, 'format': 'vmdk', 'force': True})['job']}")
 
-    def is_done(_):
-        others = [f for f in os.listdir(folder) if f != "a.vmdk"]
-        for f in others:        # between its name and its place: whole, and it says whose it is
-            want(f.startswith(".sanbootd-"), f"left over: {f}")
-            tool("qemu-img", "compare", "-f", "vmdk", "-F", "raw", os.path.join(folder, f), Inputs(t).raw)
-            os.unlink(os.path.join(folder, f))
-        with open(path, "rb") as f:
+    def is_done(self, like, form):
+        equal(os.listdir(self.folder), ["a.vmdk"], "left over")
+        with open(self.path, "rb") as f:
             if f.read() == b"old":
                 return False
-        tool("qemu-img", "compare", "-f", "vmdk", "-F", "raw", path, Inputs(t).raw)
+        tool("qemu-img", "compare", "-f", "vmdk", "-F", form, self.path, like)
         return True
-    kill_between_all_steps(t, prepare, act, is_done)
 
 
-if __name__ == "__main__":
-    kills.main(__name__)
+def exported(name, key, what, like, form):
+    def prepare(t):
+        export = t.once(name, lambda t: Export(t, what(t)))
+        with open(export.path, "w", encoding="ascii") as f:
+            f.write("old")
+        return export
+    return Operation(name, prepare, lambda t, export: export.begin(t), lambda t, export: export.is_done(like(t), form), key, 4, undone="export-failed")
+
+
+def machine_to_export(t):
+    return t.once("exported machine", lambda t: Box(t).fill())
+
+
+OPERATIONS = [
+    imported("image import", "a.raw"),
+    imported("image import of a VHDX", "a.vhdx"),
+    imported("image import of what is packed", "a.raw.xz"),
+    Operation("image import of what is sent", lambda t: raw(t) and t.new("i"), send, is_whole, "image-imported", 4, undone=UNDONE),
+    Operation("image create", lambda t: t.new("i"), lambda t, name: t.api("POST", "images/empty", {"name": name, "size": "64G"}), is_empty, "image-imported", 4),
+    Operation("image publish", first_published, publish, lambda t, two: two.published() == 2, "image-published"),
+    Operation("image set", in_test, lambda t, two: t.api("PATCH", f"images/{two.name}@2", {"state": "retired", "note": "slow"}), retired, "image-state"),
+    Operation("image publish --at", to_plan, plan, lambda t, two: two.second()["publish_at_ms"] is not None, "image-plan"),
+    Operation("a plan is carried out", lambda t: Two(t), carry_out, carried_out),
+    Operation("image default", other_default, set_default, is_default, "image-default"),
+    Operation("image remove", Two, lambda t, two: t.api("DELETE", f"images/{two.name}@2"), version_removed, "image-removed"),
+    promoted(False),
+    promoted(True),
+    Operation("a promoted version gets its SHA-256", unidentified, lambda t, name: t.begin_chores(lambda: has_sum(t, name)), has_sum, arms=True),
+    exported("image export", "exported", lambda t: {"image": t.once("two", Two).name + "@1"}, raw, "raw"),
+    exported("machine export", "exported", lambda t: {"machine": machine_to_export(t).mac}, lambda t: machine_to_export(t).file(), "qcow2"),
+]

@@ -103,7 +103,7 @@ class Sanbootd:
     def enrol(self, **settings):
         """A new machine, as its first /boot makes it."""
         self.machines += 1
-        mac = f"52:54:00:c0:00:{self.machines:02x}"
+        mac = f"52:54:00:c0:{self.machines >> 8:02x}:{self.machines & 255:02x}"
         script = self.ask(mac)
         name = re.search(r"^set hostname (\S+)", script, re.M)
         want(name, f"no machine in the script: {script!r}")

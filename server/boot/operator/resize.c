@@ -5,6 +5,7 @@
  */
 #include "resize.h"
 
+#include "inventory/unfinished.h"
 #include "running.h"
 #include "store/store.h"
 
@@ -50,12 +51,49 @@ static int grow(struct boot *boot, struct resize_what *what, uint64_t size_bytes
 	return store_grow_volume(boot->store, what->volume, size_bytes, reason);
 }
 
+/* ---- what the next start must know, where the server ends before the row says it ---- */
+
+static int record_put(struct inventory_tx *tx, void *arg)
+{
+	return unfinished_put(tx, arg);
+}
+
+static int record_forget(struct inventory_tx *tx, void *arg)
+{
+	const struct unfinished *what = arg;
+
+	return unfinished_forget(tx, what->kind, what->id);
+}
+
+int resize_recorded(struct inventory_tx *tx, int64_t volume_id)
+{
+	return unfinished_forget(tx, UNFINISHED_RESIZE, volume_id);
+}
+
+static int grow_recorded(struct boot *boot, struct resize_what *what, uint64_t size_bytes, struct reason *reason)
+{
+	struct unfinished record = { .kind = UNFINISHED_RESIZE, .id = what->volume->id };
+	int err;
+
+	snprintf(record.actor, sizeof(record.actor), "%s", what->actor);
+	snprintf(record.name, sizeof(record.name), "%s", what->name);
+	snprintf(record.detail, sizeof(record.detail), "%llu", (unsigned long long)size_bytes);
+	err = inventory_write_call(boot->inventory, record_put, &record);
+	if (err)
+		return reason_refuse(reason, err, "it could not be written down, and nothing is changed: %s",
+				     strerror(-err));
+	err = grow(boot, what, size_bytes, reason);
+	if (err)
+		inventory_write_call(boot->inventory, record_forget, &record);
+	return err;
+}
+
 int resize_claimed(struct boot *boot, struct resize_what *what, const char *text, uint64_t *size_bytes,
 		   struct reason *reason)
 {
 	int err = check(boot, what, text, size_bytes, reason);
 
-	return err ? err : grow(boot, what, *size_bytes, reason);
+	return err ? err : grow_recorded(boot, what, *size_bytes, reason);
 }
 
 void resize_say_how(const struct resize_what *what, const char *machine, struct reason *reason)

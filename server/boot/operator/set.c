@@ -138,9 +138,8 @@ static int set_boot_once(struct manage *m, struct inventory_tx *tx)
 /* It has grown already (grow_system); what is kept is for the disks that come after this one. */
 static int set_size(struct manage *m, struct inventory_tx *tx)
 {
-	(void)tx;
 	m->machine.system.size_bytes = m->size_bytes;
-	return 0;
+	return resize_recorded(tx, m->machine.system.id);
 }
 
 static int set_boot_file_set(struct manage *m, struct inventory_tx *tx)
@@ -230,6 +229,8 @@ static int grow_system(struct manage *m)
 	err = manage_find(m, m->which);
 	if (!err && m->machine.system.id != id)
 		err = reason_refuse(m->reason, -EBUSY, "%s is another machine by now: try again", m->which);
+	what.actor = m->actor;
+	what.name = m->machine.name;
 	if (!err)
 		err = resize_claimed(m->boot, &what, m->value, &m->size_bytes, m->reason);
 	disks_unclaim(&m->boot->disks, id);

@@ -351,6 +351,8 @@ static int resize_run(struct inventory_tx *tx, void *arg)
 		return err;
 	volume.size_bytes = c->size_bytes;
 	err = volume_update(tx, &volume);
+	if (!err)
+		err = resize_recorded(tx, volume.id);
 	return err ? err :
 		     event_add(tx, "info", "volume-resized", c->actor, c->attached ? c->machine.id : 0,
 			       volume.kind == VOLUME_SYSTEM ? c->machine.name : volume.name, "%llu bytes",
@@ -375,6 +377,8 @@ static int resize(struct boot *boot, const char *volume, const char *size, const
 	change_called(&c, text);
 	what.machine_id = c.attached ? c.machine.id : 0;
 	what.lun = c.lun;
+	what.actor = actor;
+	what.name = c.volume.kind == VOLUME_SYSTEM ? c.machine.name : c.volume.name;
 	err = resize_claimed(boot, &what, size, &c.size_bytes, reason);
 	if (!err)
 		err = change_write(&c, resize_run);
