@@ -360,7 +360,9 @@ configure_multipath() {
     cat >"$T/etc/multipath.conf" <<'X'
 defaults {
     find_multipaths greedy
-    user_friendly_names no
+    # A map called by its WWID, the disk's SCSI name string, has commas in its name. libdevmapper writes them as \x2c, and multipathd takes
+    # what udev then says for another map: at the first event it forgets the paths of ours, and no path comes back.
+    user_friendly_names yes
     polling_interval 5
     max_polling_interval 5
     # Between the initramfs's multipathd and the system's, and when that is restarted, nobody would hold back what no path can take.
@@ -406,10 +408,12 @@ X
 [ "$1" = prereqs ] && { echo "iscsi multipath"; exit 0; }
 case $ROOT in UUID=*) ;; *) exit 0 ;; esac
 udevadm settle                  # multipath's own script waits 10 s only
+# multipath takes queue_if_no_path from its maps while there is no multipathd, which comes later and needs the root.
+dmsetup ls --target multipath | sed -n 's/.*(\([0-9]*\)[:, ]*\([0-9]*\)).*/\1 \2/p' |
+    while read -r major minor; do dmsetup message -j "$major" -m "$minor" 0 queue_if_no_path; done
 for d in /dev/mapper/*; do
     [ -b "$d" ] && [ "$(blkid -o value -s UUID "$d")" = "${ROOT#UUID=}" ] || continue
-    # Its number: the map's name is the disk's SCSI name string, with characters that a shell changes.
-    echo "ROOT=$(readlink -f "$d")" >>/conf/param.conf
+    echo "ROOT=$d" >>/conf/param.conf
     exit 0
 done
 echo "sanbootd: no multipath map has the root; it is mounted from one path"
@@ -464,7 +468,7 @@ configure_fast() {
 #!/bin/sh
 # Prints the proof that this machine runs from its network disk, then obeys the SMBIOS chassis asset tag:
 # e2e:ACTION[,ACTION...] with write=MB (once), reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick,
-# paths (of multipath: once all, then each change), load (writes and reads back without end).
+# paths (of multipath: once all, then each change), load (writes and reads back without end), obey (one line: poweroff or reboot).
 d=/var/lib/e2e; c=$d/boot-count
 n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
 echo $n >$c.new && sync $c.new && mv $c.new $c && sync -f $c
@@ -496,7 +500,8 @@ for w in $(echo "$act" | tr , ' '); do case $w in
               [ "$p" = "$last" ] || { echo "E2E-PATHS $p" >/dev/console; last=$p; }; sleep 2; done & ;;
     load)     i=0; while :; do i=$((i + 1)); dd if=/dev/urandom of=/run/load bs=1M count=1 2>/dev/null
               dd if=/run/load of=$d/load bs=64k conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches
-              if cmp -s /run/load $d/load; then r=OK; else r=ERROR; fi; echo "E2E-LOAD $i $r" >/dev/console; sleep 0.3; done & ;;
+              if cmp -s /run/load $d/load; then r=OK; else r=ERROR; fi; echo "E2E-LOAD $i $r end=$(cut -d' ' -f1 /proc/uptime)" >/dev/console; sleep 0.3; done & ;;
+    obey)     read -r w </dev/console; case $w in poweroff|reboot) systemctl --no-block "$w" ;; esac ;;
     tick)     i=0; while :; do i=$((i + 1)); t0=$(cut -d' ' -f1 /proc/uptime)
               if echo $i >>$d/ticks && sync $d/ticks; then r=OK; else r=ERROR; fi
               echo "E2E-TICK $i $r start=$t0 end=$(cut -d' ' -f1 /proc/uptime)" >/dev/console
