@@ -17,7 +17,8 @@
 #                    once at the end as a line `note ...`; demo and test get a locked root
 # --multipath        its root lies on a multipath map, which has a path to each portal that the machine's script names
 #                    (machine set NAME multipath=yes), and one path where that is one; with initramfs-tools only
-# --cloud-init       with cloud-init, which reads a machine's who-am-i volume (machine set M templates=cloud-init)
+# --cloud-init       with cloud-init, which reads a machine's who-am-i volume (machine set M templates=cloud-init), and ssh, by which the users
+#                    come that it makes
 # --work             downloads and logs; a second build with the same directory is quick
 # --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it,
 #                    and one with --initramfs dracut from that without
@@ -118,7 +119,7 @@ openssh-server iputils-ping less nano"
     else
         PACKAGES="$PACKAGES linux-image-cloud-amd64"
     fi
-    if [ "$CLOUD_INIT" = 1 ]; then PACKAGES="$PACKAGES cloud-init"; fi
+    if [ "$CLOUD_INIT" = 1 ]; then PACKAGES="$PACKAGES cloud-init openssh-server"; fi
     PLAIN="$SUITE $BASE $PACKAGES"
     if [ "$MULTIPATH" = 1 ]; then PACKAGES="$PACKAGES multipath-tools multipath-tools-boot"; fi
     # dracut takes initramfs-tools' place. What its modules call is not all among its dependences: gawk, because what reads
@@ -462,12 +463,14 @@ configure_fast() {
              systemd-initctl.socket getty.target logrotate.timer; do
         ln -sf /dev/null "$T/etc/systemd/system/$u"
     done
+    if [ "$CLOUD_INIT" = 1 ]; then in_tree systemctl disable -q ssh.service; fi        # action "lived-in" has it
     mkdir -p "$T/etc/systemd/journald.conf.d" "$T/usr/local/sbin" "$T/var/lib/e2e"
     printf '[Journal]\nStorage=volatile\n' >"$T/etc/systemd/journald.conf.d/fast.conf"
     cat >"$T/usr/local/sbin/e2e-marker" <<'X'
 #!/bin/sh
 # Prints the proof that this machine runs from its network disk, then obeys the SMBIOS chassis asset tag:
 # e2e:ACTION[,ACTION...] with write=MB (once), reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick,
+# lived-in (leaves behind what a machine gets in time that nobody prepared), who (prints what must differ between machines, once it is there),
 # paths (of multipath: once all, then each change), load (writes and reads back without end), obey (one line: poweroff or reboot).
 d=/var/lib/e2e; c=$d/boot-count
 n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
@@ -491,6 +494,12 @@ echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev nic=$nic ip=$ip lease=$lea
 if [ -e /run/cloud-init/enabled ]; then until [ -e /run/cloud-init/result.json ]; do sleep 1; done; fi
 for w in $(echo "$act" | tr , ' '); do case $w in
     reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
+    lived-in) systemd-machine-id-setup --commit; ssh-keygen -q -A; systemctl enable -q ssh
+              echo "E2E-LIVED-IN machine-id=$(cat /etc/machine-id)" >/dev/console ;;
+    who)      until systemctl is-active -q ssh; do sleep 1; done
+              echo "E2E-WHO hostname=$(hostname) machine-id=$(cat /etc/machine-id) key=$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub) \
+initiator=$(sed -n s/^InitiatorName=//p /etc/iscsi/initiatorname.iscsi) nic=$(cat /sys/class/net/$nic/operstate) \
+ip=$(ip -4 -o addr show dev $nic scope global | sed -n 's/.* inet \([^ ]*\) .* valid_lft \([^ ]*\).*/\1,\2/p') lost=$(dmesg | grep -c 'ping timeout')" >/dev/console ;;
     poweroff) systemctl --no-block poweroff ;;
     reboot)   systemctl --no-block reboot ;;
     halt)     sync; echo o >/proc/sysrq-trigger; sleep 60 ;;
