@@ -6,7 +6,8 @@
 # tree, the tree's own grub-mkimage the loaders, mke2fs -d and mtools the disk.
 #
 #   build-debian.sh --out FILE.raw [--suite bookworm] [--size MIB] [--profile minimal|demo|test]
-#                   [--initramfs initramfs-tools|dracut] [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs] [--cloud-init]
+#                   [--initramfs initramfs-tools|dracut] [--work DIR] [--root-password P] [--mirror URL] [--keep-rootfs]
+#                   [--multipath] [--cloud-init]
 #
 # minimal (default)  linux-image-amd64, ssh, a login on screen and serial line
 # demo, test         linux-image-cloud-amd64 with what is slow under emulation switched off, and a
@@ -14,7 +15,10 @@
 # --initramfs        what makes it: initramfs-tools (default), or dracut, if you want to live with that
 # --root-password    without it (nor ROOT_PASSWORD in the environment) `minimal` gets a random one, printed
 #                    once at the end as a line `note ...`; demo and test get a locked root
-# --cloud-init       with cloud-init, which reads a machine's who-am-i volume (machine set M templates=cloud-init)
+# --multipath        its root lies on a multipath map, which has a path to each portal that the machine's script names
+#                    (machine set NAME multipath=yes), and one path where that is one; with initramfs-tools only
+# --cloud-init       with cloud-init, which reads a machine's who-am-i volume (machine set M templates=cloud-init), and ssh, by which the users
+#                    come that it makes
 # --work             downloads and logs; a second build with the same directory is quick
 # --keep-rootfs      keeps the installed tree there as well; the next build with the same packages starts from it,
 #                    and one with --initramfs dracut from that without
@@ -37,15 +41,16 @@ die() { echo "build-debian: $*" >&2; exit 1; }
 progress() { echo "progress $1 ${*:2}"; }
 
 parse_arguments() {
-    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal INITRAMFS=initramfs-tools WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0 CLOUD_INIT=0
+    OUT='' SUITE=bookworm SIZE='' PROFILE=minimal INITRAMFS=initramfs-tools WORK=/var/cache/sanbootd/golden MIRROR='' KEEP=0 MULTIPATH=0 CLOUD_INIT=0
     PASSWORD=${ROOT_PASSWORD:-}
     while [ $# -gt 0 ]; do
         case $1 in
             --keep-rootfs) KEEP=1; shift; continue ;;
+            --multipath) MULTIPATH=1; shift; continue ;;
             --cloud-init) CLOUD_INIT=1; shift; continue ;;
             --out|--suite|--size|--profile|--initramfs|--work|--root-password|--mirror)
                 [ $# -ge 2 ] || die "$1 needs a value" ;;
-            *) die "unknown argument '$1'; known: --out --suite --size --profile --initramfs --work --root-password --mirror --keep-rootfs --cloud-init" ;;
+            *) die "unknown argument '$1'; known: --out --suite --size --profile --initramfs --work --root-password --mirror --keep-rootfs --multipath --cloud-init" ;;
         esac
         case $1 in
             --out) OUT=$2 ;; --suite) SUITE=$2 ;; --size) SIZE=$2 ;; --profile) PROFILE=$2 ;; --work) WORK=$2 ;;
@@ -53,6 +58,7 @@ parse_arguments() {
         esac
         shift 2
     done
+    if [ "$MULTIPATH" = 1 ] && [ "$INITRAMFS" = dracut ]; then die "--multipath goes with initramfs-tools only: leave --initramfs out"; fi
     [ -n "$OUT" ] || die "say where the image goes: --out FILE.raw"
     [[ $SUITE =~ ^[a-z][a-z0-9-]*$ ]] || die "'$SUITE' is no Debian suite; use for example --suite bookworm"
     case $PROFILE in
@@ -113,8 +119,9 @@ openssh-server iputils-ping less nano"
     else
         PACKAGES="$PACKAGES linux-image-cloud-amd64"
     fi
-    if [ "$CLOUD_INIT" = 1 ]; then PACKAGES="$PACKAGES cloud-init"; fi
+    if [ "$CLOUD_INIT" = 1 ]; then PACKAGES="$PACKAGES cloud-init openssh-server"; fi
     PLAIN="$SUITE $BASE $PACKAGES"
+    if [ "$MULTIPATH" = 1 ]; then PACKAGES="$PACKAGES multipath-tools multipath-tools-boot"; fi
     # dracut takes initramfs-tools' place. What its modules call is not all among its dependences: gawk, because what reads
     # the iBFT uses and(), which mawk has not.
     if [ "$INITRAMFS" = dracut ]; then PACKAGES="$PACKAGES dracut dracut-network gawk"; fi
@@ -166,7 +173,7 @@ bootstrap_tree() {
 install_tree() {
     local log=$WORK/build.log stamp plain
     plain=$WORK/rootfs.$SUITE.$([ "$PROFILE" = minimal ] && echo minimal || echo cloud)
-    T=$plain; if [ "$INITRAMFS" = dracut ]; then T=$plain-dracut; fi
+    T=$plain; if [ "$INITRAMFS" = dracut ]; then T=$plain-dracut; elif [ "$MULTIPATH" = 1 ]; then T=$plain-multipath; fi
     stamp="$SUITE $BASE $PACKAGES"
     if [ -e "$T.installed" ] && [ "$(cat "$T.installed")" = "$stamp" ]; then
         progress 75 "the packages are there from an earlier build"
@@ -347,6 +354,81 @@ X
     in_tree systemctl enable -q iscsid.service sanbootd-clone.service
 }
 
+# multipath-tools 0.9.4 by itself makes no map of two new paths (find_multipaths strict), and once the root is mounted from a path it
+# is too late for one. So: a map of each of our disks from its first path on, made in the initramfs, and the root mounted from it.
+configure_multipath() {
+    local i=$T/etc/initramfs-tools
+    cat >"$T/etc/multipath.conf" <<'X'
+defaults {
+    find_multipaths greedy
+    # A map called by its WWID, the disk's SCSI name string, has commas in its name. libdevmapper writes them as \x2c, and multipathd takes
+    # what udev then says for another map: at the first event it forgets the paths of ours, and no path comes back.
+    user_friendly_names yes
+    polling_interval 5
+    max_polling_interval 5
+    # Between the initramfs's multipathd and the system's, and when that is restarted, nobody would hold back what no path can take.
+    queue_without_daemon yes
+}
+blacklist {
+    device {
+        vendor ".*"
+    }
+}
+blacklist_exceptions {
+    device {
+        vendor "SANBOOT"
+    }
+    property ".*"
+}
+overrides {
+    path_grouping_policy multibus
+    path_checker tur
+    # Without any path the disk waits for its server.
+    no_path_retry queue
+    # When a path is given up is iscsid's to say (its 5 s, see iscsid.conf). multipath's own 5 s would hold already while iscsid takes
+    # over the sessions of the initramfs, all at once: the map would lose each path, and multipathd, whose start needs pages from that
+    # map, could not give them back.
+    fast_io_fail_tmo off
+}
+X
+    printf '%s\n' dm_multipath dm_service_time >>"$i/modules"
+    mkdir -p "$i/scripts/local-top" "$i/hooks"
+    # The package's hook leaves out the rules by which links such as by-uuid lead to the map, and not to one of its paths.
+    cat >"$i/hooks/sanbootd-multipath" <<'X'
+#!/bin/sh
+[ "$1" = prereqs ] && { echo multipath; exit 0; }
+. /usr/share/initramfs-tools/hook-functions
+for r in 55-dm.rules 56-dm-mpath.rules 56-dm-parts.rules 60-persistent-storage-dm.rules 68-del-part-nodes.rules; do
+    [ -e "/lib/udev/rules.d/$r" ] && cp -p "/lib/udev/rules.d/$r" "$DESTDIR/lib/udev/rules.d/"
+done
+exit 0
+X
+    cat >"$i/scripts/local-top/sanbootd-multipath" <<'X'
+#!/bin/sh
+# The root is mounted from its map: the paths have the same UUID.
+[ "$1" = prereqs ] && { echo "iscsi multipath"; exit 0; }
+case $ROOT in UUID=*) ;; *) exit 0 ;; esac
+udevadm settle                  # multipath's own script waits 10 s only
+# multipath takes queue_if_no_path from its maps while there is no multipathd, which comes later and needs the root.
+dmsetup ls --target multipath | sed -n 's/.*(\([0-9]*\)[:, ]*\([0-9]*\)).*/\1 \2/p' |
+    while read -r major minor; do dmsetup message -j "$major" -m "$minor" 0 queue_if_no_path; done
+for d in /dev/mapper/*; do
+    [ -b "$d" ] && [ "$(blkid -o value -s UUID "$d")" = "${ROOT#UUID=}" ] || continue
+    echo "ROOT=$d" >>/conf/param.conf
+    exit 0
+done
+echo "sanbootd: no multipath map has the root; it is mounted from one path"
+exit 0
+X
+    chmod 755 "$i/hooks/sanbootd-multipath" "$i/scripts/local-top/sanbootd-multipath"
+    # Patience is the map's. A path that is gone has to be given up.
+    sed -i '/recovery_tmo/d' "$T/usr/lib/sanbootd/clone"
+    sed -i '/^node.session.timeo.replacement_timeout/s/=.*/= 5/' "$T/etc/iscsi/iscsid.conf"
+    # iscsid logs in anew: for that time the map has no path, and somebody has to be there who takes the paths back into it.
+    printf '[Unit]\nAfter=multipathd.service\n' >"$T/etc/systemd/system/iscsid.service.d/multipath.conf"
+    in_tree systemctl enable -q multipathd.service
+}
+
 # It looks at the who-am-i volume alone, does without one, and leaves the network as the initramfs made it.
 configure_cloud_init() {
     mkdir -p "$T/etc/cloud/cloud.cfg.d"
@@ -381,12 +463,15 @@ configure_fast() {
              systemd-initctl.socket getty.target logrotate.timer; do
         ln -sf /dev/null "$T/etc/systemd/system/$u"
     done
+    if [ "$CLOUD_INIT" = 1 ]; then in_tree systemctl disable -q ssh.service; fi        # action "lived-in" has it
     mkdir -p "$T/etc/systemd/journald.conf.d" "$T/usr/local/sbin" "$T/var/lib/e2e"
     printf '[Journal]\nStorage=volatile\n' >"$T/etc/systemd/journald.conf.d/fast.conf"
     cat >"$T/usr/local/sbin/e2e-marker" <<'X'
 #!/bin/sh
 # Prints the proof that this machine runs from its network disk, then obeys the SMBIOS chassis asset tag:
-# e2e:ACTION[,ACTION...] with write=MB (once), reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick.
+# e2e:ACTION[,ACTION...] with write=MB (once), reboot=N (reboots until the Nth boot), poweroff, reboot, halt, crash, tick,
+# lived-in (leaves behind what a machine gets in time that nobody prepared), who (prints what must differ between machines, once it is there),
+# paths (of multipath: once all, then each change), load (writes and reads back without end), obey (one line: poweroff or reboot).
 d=/var/lib/e2e; c=$d/boot-count
 n=$(cat $c 2>/dev/null || echo 0); n=$((n + 1))
 echo $n >$c.new && sync $c.new && mv $c.new $c && sync -f $c
@@ -409,10 +494,23 @@ echo "DISKLESS-BOOT-OK hostname=$(hostname) root=$dev nic=$nic ip=$ip lease=$lea
 if [ -e /run/cloud-init/enabled ]; then until [ -e /run/cloud-init/result.json ]; do sleep 1; done; fi
 for w in $(echo "$act" | tr , ' '); do case $w in
     reboot=*) [ $n -lt ${w#reboot=} ] && { echo "E2E-REBOOT" >/dev/console; systemctl --no-block reboot; exit 0; } ;;
+    lived-in) systemd-machine-id-setup --commit; ssh-keygen -q -A; systemctl enable -q ssh
+              echo "E2E-LIVED-IN machine-id=$(cat /etc/machine-id)" >/dev/console ;;
+    who)      until systemctl is-active -q ssh; do sleep 1; done
+              echo "E2E-WHO hostname=$(hostname) machine-id=$(cat /etc/machine-id) key=$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub) \
+initiator=$(sed -n s/^InitiatorName=//p /etc/iscsi/initiatorname.iscsi) nic=$(cat /sys/class/net/$nic/operstate) \
+ip=$(ip -4 -o addr show dev $nic scope global | sed -n 's/.* inet \([^ ]*\) .* valid_lft \([^ ]*\).*/\1,\2/p') lost=$(dmesg | grep -c 'ping timeout')" >/dev/console ;;
     poweroff) systemctl --no-block poweroff ;;
     reboot)   systemctl --no-block reboot ;;
     halt)     sync; echo o >/proc/sysrq-trigger; sleep 60 ;;
     crash)    echo b >/proc/sysrq-trigger ;;
+    paths)    { echo "E2E-ROOT $(cat /sys/dev/block/$(mountpoint -d /)/dm/name)"; multipath -ll; echo E2E-MULTIPATH-END; } >/dev/console
+              last=; while :; do p=$(multipathd show paths raw format "%t" | sort | tr '\n' ' ')
+              [ "$p" = "$last" ] || { echo "E2E-PATHS $p" >/dev/console; last=$p; }; sleep 2; done & ;;
+    load)     i=0; while :; do i=$((i + 1)); dd if=/dev/urandom of=/run/load bs=1M count=1 2>/dev/null
+              dd if=/run/load of=$d/load bs=64k conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches
+              if cmp -s /run/load $d/load; then r=OK; else r=ERROR; fi; echo "E2E-LOAD $i $r end=$(cut -d' ' -f1 /proc/uptime)" >/dev/console; sleep 0.3; done & ;;
+    obey)     read -r w </dev/console; case $w in poweroff|reboot) systemctl --no-block "$w" ;; esac ;;
     tick)     i=0; while :; do i=$((i + 1)); t0=$(cut -d' ' -f1 /proc/uptime)
               if echo $i >>$d/ticks && sync $d/ticks; then r=OK; else r=ERROR; fi
               echo "E2E-TICK $i $r start=$t0 end=$(cut -d' ' -f1 /proc/uptime)" >/dev/console
@@ -443,6 +541,7 @@ configure_tree() {
     configure_clone
     if [ "$CLOUD_INIT" = 1 ]; then configure_cloud_init; fi
     if [ "$PROFILE" = minimal ]; then configure_minimal; else configure_fast; fi
+    if [ "$MULTIPATH" = 1 ]; then configure_multipath; fi
     if [ -n "$PASSWORD" ]; then echo "root:$PASSWORD" | in_tree chpasswd; else in_tree passwd -q -l root; fi
     printf '# The NIC that carries the root is never configured again, so nothing else stands here.\nUUID=%s / ext4 defaults,noatime,errors=remount-ro 0 %s\nUUID=%s /boot/efi vfat umask=0077,noauto,nofail 0 0\n' \
         "$ROOT_UUID" "$([ "$PROFILE" = minimal ] && echo 1 || echo 0)" "${ESP_ID:0:4}-${ESP_ID:4}" >"$T/etc/fstab"

@@ -126,7 +126,7 @@ static void exec_script(const struct build *build, int out)
 	static const enum option passed[] = { OPTION_SUITE,	OPTION_SIZE, OPTION_PROFILE,
 					      OPTION_INITRAMFS, OPTION_WORK, OPTION_MIRROR };
 	char names[array_len(passed)][32];
-	const char *argv[4 + 2 * array_len(passed) + 2] = { "bash", build->script, "--out", build->out };
+	const char *argv[4 + 2 * array_len(passed) + 3] = { "bash", build->script, "--out", build->out };
 	int null = open("/dev/null", O_RDONLY), n = 4;
 
 	for (size_t i = 0; i < array_len(passed); i++) {
@@ -136,6 +136,8 @@ static void exec_script(const struct build *build, int out)
 		argv[n++] = names[i];
 		argv[n++] = build->ctl->options[passed[i]];
 	}
+	if (build->ctl->options[OPTION_MULTIPATH])
+		argv[n++] = "--multipath";
 	if (build->ctl->options[OPTION_CLOUD_INIT])
 		argv[n++] = "--cloud-init";
 	/* By environment: arguments can be seen by everybody. */

@@ -30,6 +30,8 @@ static const struct option_row rows[] = {
 	  "of the image; or in the environment as ROOT_PASSWORD" },
 	{ OPTION_MIRROR, "mirror", "URL", OPTION_TEXT, 0, 0, "image build debian",
 	  "where Debian's packages come from" },
+	{ OPTION_MULTIPATH, "multipath", NULL, OPTION_FLAG, 0, 0, "image build debian",
+	  "its root is on a multipath map, with a path to each portal (machine set NAME multipath=yes)" },
 	{ OPTION_WORK, "work", "DIR", OPTION_TEXT, 0, 0, "image build debian", "for downloads and the finished file" },
 	{ OPTION_CLOUD_INIT, "cloud-init", NULL, OPTION_FLAG, 0, 0, "image build debian",
 	  "with cloud-init, for machine set M templates=cloud-init" },

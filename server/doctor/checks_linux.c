@@ -155,6 +155,39 @@ static bool multipath_knows_others(const struct exam *exam, struct exam_detail *
 	return found;
 }
 
+/* Does multipath.conf say so? The last word counts, but whoever says both has thought about it. */
+static bool multipath_says(const char *text, const char *key, const char *value)
+{
+	char rest[LINE_TEXT];
+
+	while ((text = strstr(text, key))) {
+		text += strlen(key);
+		snprintf(rest, sizeof(rest), "%.40s", text + strspn(text, " \t\""));
+		if (!strncmp(rest, value, strlen(value)))
+			return true;
+	}
+	return false;
+}
+
+/* Without the one it makes no map of a clone's disk; without the other, one that loses its paths for good. */
+static bool multipath_not_set(const struct exam *exam, struct exam_detail *detail)
+{
+	bool maps, named;
+	struct buf text;
+
+	if (!exam->lin.has[PACKAGE_MULTIPATH_BOOT])
+		return false;
+	buf_init(&text, EXAM_TEXT_MAX);
+	maps = named = tree_read_text(&exam->lin.root, "/etc/multipath.conf", &text) != 0;
+	maps = maps || multipath_says(buf_text(&text), "find_multipaths", "greedy") ||
+	       multipath_says(buf_text(&text), "find_multipaths", "no");
+	named = named || multipath_says(buf_text(&text), "user_friendly_names", "yes");
+	buf_fini(&text);
+	exam_detail_set(detail, 0, "%s%s%s", maps ? "" : "find_multipaths greedy", maps || named ? "" : " and ",
+			named ? "" : "user_friendly_names yes");
+	return !maps || !named;
+}
+
 /* ---- names of disks ---- */
 
 /* The fields of a line of fstab; false: it is none. */
@@ -374,5 +407,9 @@ const struct exam_check exam_linux_checks[] = {
 	{ "multipath-other-disks", EXAM_LINUX, DOCTOR_HINT, false, multipath_knows_others,
 	  "/etc/multipath/wwids has the disks of the original; those of clones are not in it.",
 	  "For machines with multipath=yes: find_multipaths greedy in /etc/multipath.conf, limited to vendor SANBOOT." },
+	{ "multipath-not-set", EXAM_LINUX, DOCTOR_HINT, false, multipath_not_set,
+	  "multipath-tools-boot is there, but /etc/multipath.conf does not say {1}: without greedy there is no map of a disk that is "
+	  "new to it, and a map that is called by the disk's id, which has commas, does not get a lost path back.",
+	  "For machines with multipath=yes: see README.md, or image build debian --multipath." },
 	{ 0 },
 };

@@ -348,7 +348,8 @@ def true(got, what):
 
 
 # What build-debian.sh makes, by what it is told. The first is the one whose packages the others start from.
-DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"]}
+DEBIAN = {"debian.raw": ["--cloud-init"], "debian-dracut.raw": ["--initramfs", "dracut", "--cloud-init"],
+          "debian-multipath.raw": ["--multipath"]}
 
 
 def guest(name):

@@ -69,11 +69,11 @@ void server_stop(struct server *server)
 int server_run(struct server *server, const char *line)
 {
 	char text[512];
-	char *argv[16] = { (char *)(uintptr_t) "sanbootctl", (char *)(uintptr_t) "--runtime-dir", server->dir };
+	char *argv[24] = { (char *)(uintptr_t) "sanbootctl", (char *)(uintptr_t) "--runtime-dir", server->dir };
 	int argc = 3;
 
 	snprintf(text, sizeof(text), "%s", line);
-	for (char *word = strtok(text, " "); word && argc < 16; word = strtok(NULL, " "))
+	for (char *word = strtok(text, " "); word && argc < 24; word = strtok(NULL, " "))
 		argv[argc++] = word;
 	return ctl_main(argc, argv);
 }

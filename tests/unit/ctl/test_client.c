@@ -95,7 +95,7 @@ static void test_a_build_passes_on_what_it_was_told(void **state)
 	assert_int_equal(chmod(path, 0755), 0);
 	setenv("PATH", server.dir, 1);
 	assert_int_equal(server_run(&server, "image build debian --name a --suite trixie --profile demo "
-					     "--initramfs dracut --work /tmp"),
+					     "--initramfs dracut --multipath --work /tmp"),
 			 EXIT_REFUSED);
 	setenv("PATH", before, 1);
 	free(before);
@@ -106,7 +106,7 @@ static void test_a_build_passes_on_what_it_was_told(void **state)
 	assert_non_null(fgets(said, sizeof(said), file));
 	fclose(file);
 	unlink(path);
-	assert_non_null(strstr(said, " --suite trixie --profile demo --initramfs dracut --work /tmp\n"));
+	assert_non_null(strstr(said, " --suite trixie --profile demo --initramfs dracut --work /tmp --multipath\n"));
 	server_stop(&server);
 }
 

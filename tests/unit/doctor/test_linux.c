@@ -60,8 +60,13 @@ static void test_identity(void **state)
 		  "echo ExecStartPre=/usr/bin/ssh-keygen -A >root/etc/systemd/system/ssh.service.d/a.conf; echo x >root/usr/sbin/ifup; "
 		  "printf 'auto lo\\niface lo inet loopback\\n' >root/etc/network/interfaces; printf 'network:\\n  ethernets:\\n    a:\\n     "
 		  " critical: true\\n' >root/etc/netplan/a.yaml; package cloud-init 22.4.2; echo 'datasource_list: [NoCloud, None]' "
-		  ">root/etc/cloud/cloud.cfg.d/a.cfg; package multipath-tools 0.9.4; package multipath-tools-boot 0.9.4",
+		  ">root/etc/cloud/cloud.cfg.d/a.cfg; package multipath-tools 0.9.4; package multipath-tools-boot 0.9.4; "
+		  "printf 'defaults {\\n  find_multipaths greedy\\n  user_friendly_names \"yes\"\\n}\\n' >root/etc/multipath.conf",
 		  "" },
+		{ "package multipath-tools 0.9.4; package multipath-tools-boot 0.9.4", "multipath-not-set" },
+		{ "package multipath-tools 0.9.4; package multipath-tools-boot 0.9.4; "
+		  "printf 'defaults {\\n  find_multipaths greedy\\n  user_friendly_names no\\n}\\n' >root/etc/multipath.conf",
+		  "multipath-not-set" },
 		{ "mkdir -p root/var/lib/dbus; echo 0123456789abcdef0123456789abcdef >root/var/lib/dbus/machine-id; package "
 		  "openssh-server 1",
 		  "dbus-machine-id ssh-without-keys" },
