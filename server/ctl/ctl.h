@@ -37,6 +37,7 @@ enum option {
 	OPTION_WORK,
 	OPTION_CLOUD_INIT,
 	OPTION_DAYS,
+	OPTION_SCOPE,
 	OPTION_MACHINE,
 	OPTION_MAX,
 	OPTION_DEFAULT,
@@ -183,6 +184,7 @@ int run_policy_show(const struct ctl *ctl);
 int run_policy_set(const struct ctl *ctl);
 int run_events(const struct ctl *ctl);
 int run_token_create(const struct ctl *ctl);
+int run_token_list(const struct ctl *ctl);
 int run_token_remove(const struct ctl *ctl);
 int run_password(const struct ctl *ctl);
 int run_dhcp_snippet(const struct ctl *ctl);

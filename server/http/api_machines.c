@@ -398,6 +398,10 @@ void api_reply_machine(struct request *request, const char *hint)
 
 void handle_machine(struct request *request)
 {
+	if (request_arg_true(request, "secrets") && request->scope < TOKEN_OPERATOR) {
+		reply_error(request, 403, "", "secrets are not for a token of scope viewer");
+		return;
+	}
 	api_reply_machine(request, "");
 }
 

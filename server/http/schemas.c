@@ -61,11 +61,21 @@ const struct schema schema_password_set = { .name = "PasswordSet",
 						    M("user", TEXT | OPTIONAL, .help = "who goes on by cookie")) };
 const struct schema schema_token_new = {
 	.name = "TokenNew",
-	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing")),
-	.example = "{\"name\": \"monitoring\", \"days\": 365}",
+	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing"),
+		M("scope", TEXT | OPTIONAL,
+		  .help = "viewer: look; operator (where it is missing): all but passwords and tokens; administrator")),
+	.example = "{\"name\": \"monitoring\", \"scope\": \"viewer\", \"days\": 365}",
 };
 const struct schema schema_token = { .name = "Token",
-				     MEMBERS(M("name", TEXT), M("token", TEXT), M("expires_ms", NUMBER)) };
+				     MEMBERS(M("id", NUMBER), M("name", TEXT), M("token", TEXT), M("scope", TEXT),
+					     M("expires_ms", NUMBER)) };
+static const struct schema token_listed = {
+	.name = "TokenListed",
+	MEMBERS(M("id", NUMBER), M("name", TEXT), M("scope", TEXT), M("created_ms", NUMBER),
+		M("created_by", TEXT | NOTHING, .help = "null: by an older version"), M("expires_ms", NUMBER | NOTHING),
+		M("used_ms", NUMBER | NOTHING, .help = "to the minute; null: not yet")),
+};
+const struct schema schema_tokens = { .name = "Tokens", MEMBERS(M("tokens", LIST, .of = &token_listed)) };
 const struct schema schema_token_end = { .name = "TokenEnd",
 					 MEMBERS(M("token", TEXT)),
 					 .example = "{\"token\": \"...\"}" };
