@@ -321,9 +321,9 @@ const struct schema schema_machine_query = { .name = "MachineQuery",
 						       .help = "1: with the CHAP secrets of its boots")) };
 const struct schema schema_machine_set = {
 	.name = "MachineSet",
-	MEMBERS(M("image", SCALAR | OPTIONAL), M("group", SCALAR | OPTIONAL), M("size", SCALAR | OPTIONAL),
-		M("quota", SCALAR | OPTIONAL), M("physical-block", SCALAR | OPTIONAL),
-		M("state", SCALAR | OPTIONAL, .help = "ready")),
+	MEMBERS(M("image", TEXT | OPTIONAL), M("group", TEXT | OPTIONAL), M("size", TEXT | NUMBER | OPTIONAL),
+		M("quota", TEXT | NUMBER | OPTIONAL), M("physical_block", TEXT | NUMBER | OPTIONAL),
+		M("state", TEXT | OPTIONAL, .help = "ready")),
 	.fields = machine_fields,
 	.set = true,
 	.open = true,
@@ -342,15 +342,15 @@ const struct schema schema_group = {
 const struct schema schema_groups = { .name = "Groups", MEMBERS(M("groups", LIST, .of = &schema_group)) };
 const struct schema schema_group_new = {
 	.name = "GroupNew",
-	MEMBERS(M("name", TEXT), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
+	MEMBERS(M("name", TEXT), M("priority", TEXT | NUMBER | OPTIONAL), M("boot", TEXT | OPTIONAL),
+		M("boot_file_set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"name\": \"lab\", \"boot\": \"menu\"}",
 };
 const struct schema schema_group_set = {
 	.name = "GroupSet",
-	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", SCALAR | OPTIONAL), M("boot", TEXT | OPTIONAL),
-		M("boot-file-set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
+	MEMBERS(M("name", TEXT | OPTIONAL), M("priority", TEXT | NUMBER | OPTIONAL), M("boot", TEXT | OPTIONAL),
+		M("boot_file_set", TEXT | OPTIONAL), M("note", TEXT | OPTIONAL), M("templates", TEXT | OPTIONAL)),
 	.open = true,
 	.example = "{\"priority\": 10}",
 };

@@ -69,6 +69,7 @@ struct fake_boot {
 	int64_t volume_id;	      /* of the next volume that is made */
 	int fail;		      /* what the next action returns */
 	const char *fail_at;	      /* approvals: only of this one; NULL: of all */
+	const char *refused;	      /* a key that no rehearsal takes */
 	unsigned running;	      /* sessions that machines have */
 	int sessions_err;	      /* what their list ends with */
 	int child_err;		      /* what a child's file says */
