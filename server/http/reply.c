@@ -62,7 +62,7 @@ static void add_headers(struct request *request, struct MHD_Response *response)
 	add(response, "Set-Cookie", reply->device_cookie);
 	add(response, "Allow", reply->allow);
 	add(response, "Accept-Ranges", reply->etag[0] ? "bytes" : "");
-	add(response, "ETag", reply->etag);
+	add(response, "ETag", reply->etag[0] ? reply->etag : reply->tag);
 	add(response, "Last-Modified", reply->modified);
 	add(response, "Content-Range", reply->content_range);
 	if (reply->type && !strcmp(reply->type, "text/event-stream"))

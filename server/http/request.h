@@ -48,6 +48,7 @@ struct reply {
 	char allow[64];			      /* 405 */
 	/* of files; "" elsewhere */
 	char etag[RANGE_ETAG_TEXT], modified[RANGE_DATE_TEXT], content_range[80];
+	char tag[40]; /* ETag of an answer of the API */
 	unsigned retry_after_s;
 	bool page; /* an HTML page: with a content security policy */
 };

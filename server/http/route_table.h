@@ -85,7 +85,8 @@ API("POST", "/images/{image}/publish", LOGIN, handle_image_publish, publish, 200
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
     "Make an image the one that new machines get")
 
-API("GET", "/machines", LOGIN, handle_machines, nothing, 200, machines, "All machines")
+API("GET", "/machines", LOGIN, handle_machines, machines_query, 200, machines,
+    "All machines, or those that the query names, a page at a time")
 API("POST", "/machines", LOGIN, handle_machines_add, machines_new, 201, machines_added,
     "Enrol machines before they are switched on: all of them, or none")
 API("POST", "/machines/approve", LOGIN, handle_approve, approve, 200, approved, "Let waiting machines in")

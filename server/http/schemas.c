@@ -280,7 +280,20 @@ const struct schema schema_machine = {
 		M("user", TEXT | OPTIONAL, .help = "its name for CHAP, with the secrets")),
 	.fields = machine_fields,
 };
-const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machines = {
+	.name = "Machines",
+	MEMBERS(M("machines", LIST, .of = &schema_machine, .help = "in the order of their names"),
+		M("next", TEXT | NOTHING | OPTIONAL,
+		  .help = "with limit: what after takes for the next page; null: this is the last"))
+};
+const struct schema schema_machines_query = {
+	.name = "MachinesQuery",
+	MEMBERS(M("state", TEXT | OPTIONAL, .help = "running, off or failed"),
+		M("group", TEXT | OPTIONAL, .help = "its name, or none"),
+		M("image", TEXT | OPTIONAL, .help = "IMAGE or IMAGE@VERSION"),
+		M("limit", NUMBER | OPTIONAL, .help = "1 to 10000 at once"),
+		M("after", TEXT | OPTIONAL, .help = "only those whose name comes behind this one")),
+};
 const struct schema schema_machine_remove = {
 	.name = "MachineRemove",
 	MEMBERS(M("for_good", BOOL | OPTIONAL, .help = "not into the trash")),

@@ -22,6 +22,7 @@
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/routes.h"
+#include "http/tag.h"
 #include "http/text.h"
 #include "http/watch.h"
 
@@ -53,6 +54,7 @@ static void work(struct pool_job *job)
 
 	if (http_auth_check(request) && schema_take_body(request))
 		request->route->handle(request);
+	tag_answer(request);
 	if (!request->reply.status)
 		reply_error(request, 500, "", "nothing was answered");
 }
