@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/network.h"
 #include "base/parse.h"
 #include "base/reason.h"
 #include "base/reason.h"
@@ -16,7 +17,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONFIG_ENDPOINTS_MAX = 16, CONFIG_FOLDERS_MAX = 8, CONFIG_PATH_MAX = 512, CONFIG_TEXT_MAX = 256 };
+enum {
+	CONFIG_ENDPOINTS_MAX = 16,
+	CONFIG_FOLDERS_MAX = 8,
+	CONFIG_NETWORKS_MAX = 16,
+	CONFIG_PATH_MAX = 512,
+	CONFIG_TEXT_MAX = 256
+};
 
 struct config_endpoints {
 	struct endpoint list[CONFIG_ENDPOINTS_MAX];
@@ -44,6 +51,12 @@ struct config_folders {
 	unsigned count;
 };
 
+/* Where proxies are whose word counts on who asks. */
+struct config_networks {
+	struct network list[CONFIG_NETWORKS_MAX];
+	unsigned count;
+};
+
 struct config {
 	char file[CONFIG_PATH_MAX]; /* the one that was read; "" none */
 	char state_dir[CONFIG_PATH_MAX], runtime_dir[CONFIG_PATH_MAX], ipxe_dir[CONFIG_PATH_MAX];
@@ -53,6 +66,7 @@ struct config {
 	char boot_file_sets[DHCP_SETS_MAX][CONFIG_TEXT_MAX]; /* NAME:DIR */
 	unsigned boot_file_set_count;
 	struct config_endpoints http, web, iscsi;
+	struct config_networks trusted_proxies;
 	char advertise[CONFIG_TEXT_MAX]; /* an IPv4 address or host name; "" the address that the client reached */
 	char iqn_prefix[CONFIG_TEXT_MAX];
 	struct config_dhcp dhcp;

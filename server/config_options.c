@@ -44,6 +44,14 @@ static bool take_endpoint(struct config *config, const struct option *option, co
 	       ++endpoints->count;
 }
 
+static bool take_network(struct config *config, const struct option *option, const char *value)
+{
+	struct config_networks *networks = member_of(config, option);
+
+	return networks->count < CONFIG_NETWORKS_MAX && network_parse(value, &networks->list[networks->count]) &&
+	       ++networks->count;
+}
+
 static bool take_host(struct config *config, const struct option *option, const char *value)
 {
 	return strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == strlen(value) &&
@@ -167,6 +175,8 @@ static const struct kind
 	a_path = { take_path, "an absolute path" },
 	an_endpoint = { take_endpoint,
 			"ADDR:PORT with a numeric address, such as 0.0.0.0:8080 or [::]:8080 (at most 16 of them)" },
+	a_network = { take_network,
+		      "an address, or ADDR/BITS with nothing beyond the bits, such as 10.0.0.5 or fd00::/8 (at most 16 of them)" },
 	a_host = { take_host, "an IPv4 address or a host name" },
 	a_prefix = { take_iqn_prefix,
 		     "an iSCSI name without its last part, such as iqn.2026-11.org.example:sanbootd (lower case, at most 180 characters)" },
@@ -193,6 +203,9 @@ const struct option config_options[] = {
 	  .help = "boot scripts and boot files" },
 	{ "web", "ADDR:PORT", &an_endpoint, LIST(web, web.count), .otherwise = "same as --http",
 	  .help = "the pages and the API, on addresses of their own" },
+	{ "trusted-proxy", "ADDR[/BITS]", &a_network, LIST(trusted_proxies.list, trusted_proxies.count),
+	  .otherwise = "none",
+	  .help = "proxies before the pages and the API, whose X-Forwarded-For, -Proto, -Host and -Prefix count" },
 	{ "iscsi", "ADDR:PORT", &an_endpoint, LIST(iscsi, iscsi.count), .standard = "0.0.0.0:3260",
 	  .help = "iSCSI portals" },
 	{ "advertise", "HOST", &a_host, MEMBER(advertise), .otherwise = "the IPv4 address that the client reached",

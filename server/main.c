@@ -206,6 +206,12 @@ static void lend_folders(const struct config_folders *from, struct http_folders 
 		to->list[to->count] = from->list[to->count];
 }
 
+static void lend_proxies(const struct config_networks *from, struct http_proxies *to)
+{
+	for (to->count = 0; to->count < from->count; to->count++)
+		to->list[to->count] = from->list[to->count];
+}
+
 static int start_http(struct daemon *d)
 {
 	char control[CONFIG_PATH_MAX + 16];
@@ -228,6 +234,7 @@ static int start_http(struct daemon *d)
 
 	lend_folders(&d->config.import_dirs, &http.import_dirs);
 	lend_folders(&d->config.export_dirs, &http.export_dirs);
+	lend_proxies(&d->config.trusted_proxies, &http.trusted_proxies);
 	memcpy(http.sets, d->sets, sizeof(http.sets));
 	snprintf(control, sizeof(control), "%s/control.sock", d->config.runtime_dir);
 	return http_start(&http, &d->http, &d->reason);

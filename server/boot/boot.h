@@ -437,4 +437,22 @@ void boot_target_first_read(struct boot *boot, int64_t machine_id, uint64_t numb
 void boot_target_refused(struct boot *boot, int64_t machine_id, const char *iqn, const char *initiator,
 			 const char *address, const char *why);
 
+/* ---- several keys at once ---- */
+
+struct boot_setting {
+	const char *key, *value;
+};
+
+/*
+ * Would boot_set, boot_group_set (of one that is made first: add) or boot_volume_set take all of these? In one job that is rolled
+ * back, so each sees what those before it would have changed; the rest of it, and whether something has to be off, is looked at,
+ * too. size is not rehearsed: set it first. 0, or what the first that is refused would answer.
+ */
+int boot_rehearse_set(struct boot *boot, const char *machine, const struct boot_setting *settings, unsigned count,
+		      struct reason *reason);
+int boot_rehearse_group_set(struct boot *boot, const char *name, bool add, const struct boot_setting *settings,
+			    unsigned count, struct reason *reason);
+int boot_rehearse_volume_set(struct boot *boot, const char *volume, const struct boot_setting *settings, unsigned count,
+			     struct reason *reason);
+
 #endif

@@ -226,8 +226,10 @@ const struct command commands[] = {
 	  run_dhcp_snippet },
 
 	{ "token create", "NAME", 1, 1, "a token for the API, shown once",
-	  "sanbootctl token create monitoring --days 365", run_token_create },
-	{ "token remove", "TOKEN", 1, 1, "end a token", "sanbootctl token remove TOKEN", run_token_remove },
+	  "sanbootctl token create monitoring --scope viewer --days 365", run_token_create },
+	{ "token list", "", 0, 0, "what each may do, until when, and when it was used last", "sanbootctl token list",
+	  run_token_list },
+	{ "token remove", "#ID|TOKEN", 1, 1, "end a token", "sanbootctl token remove '#3'", run_token_remove },
 	{ "password", "", 0, 0, "set the administrator's password of the pages", "sanbootctl password", run_password },
 	{ NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

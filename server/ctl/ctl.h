@@ -38,6 +38,7 @@ enum option {
 	OPTION_WORK,
 	OPTION_CLOUD_INIT,
 	OPTION_DAYS,
+	OPTION_SCOPE,
 	OPTION_MACHINE,
 	OPTION_MAX,
 	OPTION_DEFAULT,
@@ -200,6 +201,7 @@ int run_retention_show(const struct ctl *ctl);
 int run_retention_run(const struct ctl *ctl);
 int run_events(const struct ctl *ctl);
 int run_token_create(const struct ctl *ctl);
+int run_token_list(const struct ctl *ctl);
 int run_token_remove(const struct ctl *ctl);
 int run_password(const struct ctl *ctl);
 int run_dhcp_snippet(const struct ctl *ctl);

@@ -107,6 +107,8 @@ static const struct option_row rows[] = {
 	{ OPTION_SERVER, "server", "ADDR", OPTION_TEXT, 0, 0, "dhcp-snippet",
 	  "sanbootd as the machines reach it (default: where it says that it listens)" },
 	{ OPTION_DAYS, "days", "N", OPTION_NUMBER, 1, 3650, "token create", "how long it is valid (default: 365)" },
+	{ OPTION_SCOPE, "scope", "SCOPE", OPTION_TEXT, 0, 0, "token create",
+	  "viewer: look; operator (default): all but passwords and tokens; administrator" },
 
 	{ OPTION_JSON, "json", NULL, OPTION_FLAG, 0, 0, NULL, "JSON, for programs" },
 	{ OPTION_YES, "yes", NULL, OPTION_FLAG, 0, 0, NULL, "do not ask before something is destroyed" },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* sanbootctl status, policy, token, password. */
+/* sanbootctl status, policy, password. */
 #include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/table.h"
@@ -201,30 +201,6 @@ int run_policy_set(const struct ctl *ctl)
 }
 
 /* ---- access ---- */
-
-static void print_token(const struct ctl *ctl, const json_t *token)
-{
-	char until[TABLE_TEXT];
-
-	(void)ctl;
-	printf("%s\n", get_text(token, "token"));
-	fprintf(stderr, "valid until %s; it is not shown again\n", table_time(until, get_number(token, "expires_ms")));
-}
-
-int run_token_create(const struct ctl *ctl)
-{
-	const unsigned days = ctl->numbers[OPTION_DAYS];
-
-	return client_show(ctl, "POST", client_path("tokens", NULL),
-			   json_pack("{s:s, s:I}", "name", ctl->args[0], "days", (json_int_t)(days ? days : 365)),
-			   print_token);
-}
-
-int run_token_remove(const struct ctl *ctl)
-{
-	return client_act(ctl, "DELETE", client_path("tokens", NULL), json_pack("{s:s}", "token", ctl->args[0]),
-			  "removed");
-}
 
 /* A line of standard input, not shown on a terminal. */
 static bool read_secret(const char *prompt, char *out, size_t out_size)

@@ -48,34 +48,10 @@ bool api_scalar_text(const json_t *value, char *out, size_t out_size)
 	else if (json_is_integer(value))
 		len = snprintf(out, out_size, "%lld", (long long)json_integer_value(value));
 	else if (json_is_boolean(value))
-		len = snprintf(out, out_size, "%s", json_is_true(value) ? "true" : "false");
+		len = snprintf(out, out_size, "%s", json_is_true(value) ? "yes" : "no");
 	else
 		return false;
 	return len >= 0 && (size_t)len < out_size;
-}
-
-int api_set_keys(struct request *request, api_set_key *set, struct reason *said)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(request->json, key, value) {
-		char text[NOTE_TEXT];
-		struct reason reason = { "" };
-		int err = -EINVAL;
-
-		if (api_scalar_text(value, text, NOTE_TEXT))
-			err = set(request, key, text, &reason);
-		else
-			reason_set(&reason, "the value of %s must be a text of at most %d bytes", key, NOTE_TEXT - 1);
-		if (err) {
-			*said = reason;
-			return err;
-		}
-		if (!strstr(said->text, reason.text))
-			reason_append(said, "%s%s", said->text[0] ? "; " : "", reason.text);
-	}
-	return 0;
 }
 
 void api_get_facts(struct http *http, struct http_facts *facts)

@@ -3,6 +3,7 @@
 #ifndef HTTP_API_H
 #define HTTP_API_H
 
+#include "boot/boot.h"
 #include "http/request.h"
 
 /* Runs a read or write job and answers where it fails (what: "the machines could not be read"). */
@@ -22,17 +23,26 @@ int api_check_path(const struct request *request, const char *path, enum api_pat
 bool api_parse_image(struct request *request, char name[NAME_MAX_TEXT], unsigned *number);
 /* 404 */
 void api_reply_no_image(struct request *request);
-/* A string, number or boolean as text; false for anything else. */
+/* A string, number or boolean (yes, no) as text; false for anything else. */
 bool api_scalar_text(const json_t *value, char *out, size_t out_size);
 /*
  * Sets one key of what the path names. 0 or -errno with why; after success reason may say what to do next. One that
  * sets a name puts it in the path's place (request->params[0]), for the keys that follow.
  */
 typedef int api_set_key(struct request *request, const char *key, const char *text, struct reason *reason);
+/* Would all of them be taken? 0 or -errno with why; NULL where one that is refused leaves nothing behind. */
+typedef int api_rehearse(struct request *request, const struct boot_setting *settings, unsigned count,
+			 struct reason *reason);
 /*
- * Sets what the body names, one key after another in the order given, up to the first that is refused. 0 or -errno;
- * said: why, or all that was said to do next; "" before. Answers nothing.
+ * Sets what the body names, all of it or nothing: several are rehearsed first, and size, which cannot be, is the first that is
+ * set. Keys may be written as people do (boot-once) or as answers have them (boot_once); true and false are yes and no, null takes a
+ * value away. 0 or -errno; said: why, or all that was said to do next; "" before. Answers nothing.
  */
-int api_set_keys(struct request *request, api_set_key *set, struct reason *said);
+int api_set_keys(struct request *request, api_rehearse *rehearse, api_set_key *set, struct reason *said);
+/* The body's keys in the same way, for whoever has more to do than to set them. False: said says why. */
+struct api_settings;
+struct api_settings *api_settings_take(struct request *request, struct reason *said);
+const struct boot_setting *api_settings_list(const struct api_settings *settings, unsigned *count);
+void api_settings_free(struct api_settings *settings);
 
 #endif

@@ -303,6 +303,11 @@ static int set_key(struct request *request, const char *key, const char *text, s
 	return err;
 }
 
+static int rehearse(struct request *request, const struct boot_setting *settings, unsigned count, struct reason *reason)
+{
+	return boot_rehearse_set(request->http->config.boot, request->params[0], settings, count, reason);
+}
+
 void handle_machine_set(struct request *request)
 {
 	struct reason said = { "" };
@@ -312,7 +317,7 @@ void handle_machine_set(struct request *request)
 		reply_error(request, 400, "for example {\"note\": \"third row\"}", "no key was given");
 		return;
 	}
-	err = api_set_keys(request, set_key, &said);
+	err = api_set_keys(request, rehearse, set_key, &said);
 	if (err)
 		reply_errno(request, err, said.text, hint_of(err, said.text));
 	else

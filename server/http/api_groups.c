@@ -88,10 +88,31 @@ static int set_key(struct request *request, const char *key, const char *text, s
 	return err;
 }
 
+static int rehearse(struct request *request, const struct boot_setting *settings, unsigned count, struct reason *reason)
+{
+	return boot_rehearse_group_set(request->http->config.boot, request->params[0], false, settings, count, reason);
+}
+
+/* Would a group of that name, with all of this, be made? */
+static int rehearse_new(struct request *request, struct reason *reason)
+{
+	struct api_settings *settings = api_settings_take(request, reason);
+	const struct boot_setting *list;
+	unsigned count;
+	int err;
+
+	if (!settings)
+		return -EINVAL;
+	list = api_settings_list(settings, &count);
+	err = boot_rehearse_group_set(request->http->config.boot, request->params[0], true, list, count, reason);
+	api_settings_free(settings);
+	return err;
+}
+
 static void set_and_reply(struct request *request)
 {
 	struct reason said = { "" };
-	int err = api_set_keys(request, set_key, &said);
+	int err = api_set_keys(request, rehearse, set_key, &said);
 
 	if (err)
 		reply_errno(request, err, said.text, "");
@@ -106,13 +127,15 @@ void handle_group_add(struct request *request)
 	int err;
 
 	http_text_copy(name, sizeof(request->params[0]), api_text(request->json, "name"));
-	err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
+	json_object_del(request->json, "name"); /* it has that one */
+	err = json_object_size(request->json) ? rehearse_new(request, &reason) : 0;
+	if (!err)
+		err = boot_group_add(request->http->config.boot, name, request->actor, &reason);
 	if (err) {
 		reply_errno(request, err, reason.text,
 			    name[0] ? "" : "for example {\"name\": \"lab\", \"boot\": \"menu\"}");
 		return;
 	}
-	json_object_del(request->json, "name"); /* it has that one */
 	set_and_reply(request);
 }
 

@@ -22,8 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { BOOTS_SHOWN = 10, EVENTS_SHOWN = 30, DISK_BLOCK = 512, CD_BLOCK = 2048 };
+enum { MACHINES_MAX = 10000, BOOTS_SHOWN = 10, EVENTS_SHOWN = 30, DISK_BLOCK = 512, CD_BLOCK = 2048 };
 
 struct machine_ref {
 	int64_t id;
@@ -37,9 +38,21 @@ struct lun_ref {
 	json_t *json; /* borrowed */
 };
 
+/* Which of all machines; NULL, 0: no matter. */
+struct machines_filter {
+	const char *state, *group, *after;
+	char image[NAME_MAX_TEXT];
+	unsigned version; /* of image; 0: any */
+	unsigned limit;	  /* at once */
+	int64_t group_id; /* group's; 0: in none */
+	unsigned count;	  /* so many were taken */
+	bool more;	  /* and there are others */
+};
+
 struct machines_job {
 	struct inventory_job job;
-	const char *which; /* NULL: all */
+	const char *which;		/* NULL: all */
+	struct machines_filter *filter; /* NULL: no matter */
 	bool detail, secrets;
 	struct inventory_tx *tx;
 	struct policy policy;
@@ -277,6 +290,57 @@ static int add_relations(struct machines_job *machines, const struct machine *ma
 	return event_each(machines->tx, -1, machine->id, EVENTS_SHOWN, add_event, events);
 }
 
+static bool image_fits(struct machines_job *machines, const struct machine *machine)
+{
+	const struct machines_filter *filter = machines->filter;
+	struct image_version version;
+
+	if (!filter->image[0])
+		return true;
+	return !version_by_id(machines->tx, machine->system.version_id, &version) &&
+	       !strcmp(version.image, filter->image) && (!filter->version || filter->version == version.number);
+}
+
+/* A state is not known yet: where one is asked for, the page is cut later. */
+static bool filter_takes(struct machines_job *machines, const struct machine *machine)
+{
+	struct machines_filter *filter = machines->filter;
+
+	if (!filter)
+		return true;
+	if ((filter->after && strcasecmp(machine->name, filter->after) <= 0) ||
+	    (filter->group && machine->group_id != filter->group_id) || !image_fits(machines, machine))
+		return false;
+	if (filter->limit && !filter->state && filter->count == filter->limit) {
+		filter->more = true;
+		return false;
+	}
+	filter->count++;
+	return true;
+}
+
+static int filter_find_group(struct inventory_tx *tx, struct machines_filter *filter)
+{
+	struct machine_group group = { .id = 0 };
+	int err =
+		filter && filter->group && strcmp(filter->group, "none") ? group_by_name(tx, filter->group, &group) : 0;
+
+	if (!err && filter)
+		filter->group_id = group.id;
+	return err;
+}
+
+static int add_machine(void *arg, const struct machine *machine);
+
+static int add_if_wanted(void *arg, const struct machine *machine)
+{
+	struct machines_job *machines = arg;
+
+	if (filter_takes(machines, machine))
+		return add_machine(arg, machine);
+	return machines->filter->more; /* no need to look at the rest */
+}
+
 static int add_machine(void *arg, const struct machine *machine)
 {
 	struct machines_job *machines = arg;
@@ -299,10 +363,14 @@ static int run_machines(struct inventory_tx *tx, struct inventory_job *job)
 	err = policy_get(tx, &machines->policy);
 	if (err)
 		return err;
-	if (!machines->which)
-		return machine_each(tx, add_machine, machines);
-	err = machine_find(tx, machines->which, &machine);
-	return err ? err : add_machine(machines, &machine);
+	if (machines->which) {
+		err = machine_find(tx, machines->which, &machine);
+		return err ? err : add_machine(machines, &machine);
+	}
+	err = filter_find_group(tx, machines->filter);
+	if (!err)
+		err = machine_each(tx, add_if_wanted, machines);
+	return err < 0 ? err : 0;
 }
 
 /* ---- after the transaction ---- */
@@ -389,11 +457,15 @@ static void set_who_am_i(struct http *http, json_t *machine, char templates[NAME
 	}
 }
 
-int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
+static int read_machines(struct http *http, const char *which, struct machines_filter *filter, bool detail,
+			 bool secrets, json_t **machines)
 {
-	struct machines_job job = {
-		.job.run = run_machines, .which = which, .detail = detail, .secrets = secrets, .machines = json_array()
-	};
+	struct machines_job job = { .job.run = run_machines,
+				    .which = which,
+				    .filter = filter,
+				    .detail = detail,
+				    .secrets = secrets,
+				    .machines = json_array() };
 	int err = inventory_read_wait(http->config.inventory, &job.job);
 	char templates[NAME_MAX_TEXT] = "";
 	struct boot_sessions sessions;
@@ -433,15 +505,92 @@ int api_machines(struct http *http, const char *which, bool detail, bool secrets
 	return 0;
 }
 
+int api_machines(struct http *http, const char *which, bool detail, bool secrets, json_t **machines)
+{
+	return read_machines(http, which, NULL, detail, secrets, machines);
+}
+
+/* What the query asks for. False, and it is answered, where it is none of what can be asked. */
+static bool take_filter(struct request *request, struct machines_filter *filter)
+{
+	static const char *const known[] = { "state", "group", "image", "limit", "after" };
+	const char *image = request_arg(request, "image");
+	int64_t limit;
+
+	for (unsigned i = 0; i < request->arg_count; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < array_len(known); k++)
+			found = found || !strcmp(request->args[i].key, known[k]);
+		if (!found) {
+			reply_error(request, 400, "", "machines are asked for by state, group, image, limit and after");
+			return false;
+		}
+	}
+	*filter = (struct machines_filter){ .state = request_arg(request, "state"),
+					    .group = request_arg(request, "group"),
+					    .after = request_arg(request, "after") };
+	if (image && !version_name_parse(image, filter->image, &filter->version)) {
+		reply_error(request, 400, "", "image: expected NAME or NAME@VERSION");
+		return false;
+	}
+	if (filter->state && strcmp(filter->state, "running") != 0 && strcmp(filter->state, "off") != 0 &&
+	    strcmp(filter->state, "failed") != 0) {
+		reply_error(request, 400, "", "state: expected running, off or failed");
+		return false;
+	}
+	if (!request_arg_number(request, "limit", 0, 1, MACHINES_MAX, &limit))
+		return false;
+	filter->limit = (unsigned)limit;
+	return true;
+}
+
+/* Those in that state, no more of them than a page has. */
+static json_t *cut_by_state(struct machines_filter *filter, json_t *machines)
+{
+	json_t *kept = json_array(), *machine;
+	size_t i;
+
+	json_array_foreach(machines, i, machine) {
+		if (strcmp(api_text(machine, "state"), filter->state))
+			continue;
+		if (filter->limit && json_array_size(kept) == filter->limit) {
+			filter->more = true;
+			break;
+		}
+		json_array_append(kept, machine);
+	}
+	json_decref(machines);
+	return kept;
+}
+
 void handle_machines(struct request *request)
 {
-	json_t *machines;
-	int err = api_machines(request->http, NULL, false, false, &machines);
+	struct machines_filter filter;
+	json_t *machines, *json;
+	int err;
 
-	if (err)
+	if (!take_filter(request, &filter))
+		return;
+	err = read_machines(request->http, NULL, &filter, false, false, &machines);
+	if (err == -ENOENT) {
+		reply_error(request, 404, "see the groups with: sanbootctl group list", "there is no group %s",
+			    filter.group ? filter.group : "");
+		return;
+	}
+	if (err) {
 		reply_errno(request, err, "the machines could not be read", "see sanbootd's log");
-	else
-		reply_json(request, 200, json_pack("{s:o}", "machines", machines));
+		return;
+	}
+	if (filter.state)
+		machines = cut_by_state(&filter, machines);
+	json = json_pack("{s:o}", "machines", machines);
+	if (filter.limit) {
+		const json_t *last = json_array_get(machines, json_array_size(machines) - 1);
+
+		json_object_set_new(json, "next", json_text_or_null(filter.more ? api_text(last, "name") : ""));
+	}
+	reply_json(request, 200, json);
 }
 
 void api_reply_machine(struct request *request, const char *hint)
@@ -469,6 +618,10 @@ void api_reply_machine(struct request *request, const char *hint)
 
 void handle_machine(struct request *request)
 {
+	if (request_arg_true(request, "secrets") && request->scope < TOKEN_OPERATOR) {
+		reply_error(request, 403, "", "secrets are not for a token of scope viewer");
+		return;
+	}
 	api_reply_machine(request, "");
 }
 

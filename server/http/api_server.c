@@ -329,7 +329,7 @@ static void stream_events(struct request *request, int64_t after)
 	/* A browser that comes back says what it has seen (WHATWG HTML §9.2.4). */
 	if (request->last_event_id && parse_u64(request->last_event_id, 0, INT64_MAX, &last))
 		after = (int64_t)last;
-	err = stream_new(request->http, after, &request->reply.stream);
+	err = stream_new(request->http, after, request->login_ends_ms, &request->reply.stream);
 	if (err) {
 		reply_errno(request, err, "too many event streams are open", "ask again later, or poll with ?after=ID");
 		return;

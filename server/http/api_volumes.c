@@ -355,20 +355,18 @@ void handle_volume_remove(struct request *request)
 		reply_json(request, 200, json_pack("{s:o}", "removed", http_text_json(request->params[0])));
 }
 
-/* JSON names fields with '_' where people write '-'. */
-static const char *volume_key(const char *key)
-{
-	return strcmp(key, "physical_block") ? key : "physical-block";
-}
-
 static int set_key(struct request *request, const char *key, const char *text, struct reason *reason)
 {
-	int err = boot_volume_set(request->http->config.boot, request->params[0], volume_key(key), text, request->actor,
-				  reason);
+	int err = boot_volume_set(request->http->config.boot, request->params[0], key, text, request->actor, reason);
 
 	if (!err && !strcmp(key, "name") && !strpbrk(request->params[0], "#:"))
 		http_text_copy(request->params[0], sizeof(request->params[0]), text);
 	return err;
+}
+
+static int rehearse(struct request *request, const struct boot_setting *settings, unsigned count, struct reason *reason)
+{
+	return boot_rehearse_volume_set(request->http->config.boot, request->params[0], settings, count, reason);
 }
 
 void handle_volume_set(struct request *request)
@@ -378,5 +376,5 @@ void handle_volume_set(struct request *request)
 	if (!json_object_size(request->json))
 		reply_error(request, 400, "for example {\"size\": \"40G\"}", "no key was given");
 	else
-		reply_changed(request, api_set_keys(request, set_key, &said), request->params[0], &said);
+		reply_changed(request, api_set_keys(request, rehearse, set_key, &said), request->params[0], &said);
 }

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "http/api.h"
+#include "http/device.h"
 #include "http/limiter.h"
 #include "http/routes.h"
 #include "http/stream.h"
@@ -21,12 +22,11 @@
 enum {
 	PASSWORD_HASH_TEXT = 256,
 	SESSION_HOURS = 12,
-	HASHING_MAX = 2, /* at the same time */
-	LABEL_TEXT = 64,
+	HASHING_MAX = 2,  /* at the same time */
+	TOUCH_MS = 60000, /* last uses are not more exact */
 };
 
-/* Lower-case hex of the SHA-256 of a text. */
-static void auth_hash(const char *text, char hash[AUTH_HASH_TEXT])
+void auth_hash(const char *text, char hash[AUTH_HASH_TEXT])
 {
 	unsigned char digest[32];
 
@@ -39,10 +39,10 @@ static void auth_hash(const char *text, char hash[AUTH_HASH_TEXT])
 
 struct token_job {
 	struct inventory_job job;
-	char hash[AUTH_HASH_TEXT], label[LABEL_TEXT];
-	int64_t expires_ms;
+	char hash[AUTH_HASH_TEXT];
+	struct token token;
 	char password[PASSWORD_HASH_TEXT]; /* crypt(5) */
-	const char *actor, *called; /* who made or removed an API token, and how it is called; NULL: it is a login's */
+	const char *client;		   /* whose login begins */
 };
 
 static int read_password(struct inventory_tx *tx, struct token_job *token)
@@ -59,7 +59,7 @@ static int run_check(struct inventory_tx *tx, struct inventory_job *job)
 	struct token_job *token = container_of(job, struct token_job, job);
 	int err = read_password(tx, token);
 
-	return err ? err : token_check(tx, token->hash, token->label, sizeof(token->label));
+	return err ? err : token_find(tx, token->hash, &token->token);
 }
 
 static int run_read_password(struct inventory_tx *tx, struct inventory_job *job)
@@ -67,35 +67,36 @@ static int run_read_password(struct inventory_tx *tx, struct inventory_job *job)
 	return read_password(tx, container_of(job, struct token_job, job));
 }
 
-static int run_insert(struct inventory_tx *tx, struct inventory_job *job)
+static int run_touch(struct inventory_tx *tx, struct inventory_job *job)
 {
-	struct token_job *token = container_of(job, struct token_job, job);
-
-	int err = token_insert(tx, token->hash, token->label, token->expires_ms);
-
-	if (err || !token->actor)
-		return err;
-	return event_add(tx, "info", "token-created", token->actor, 0, token->called, "an API token was made");
+	return token_touch(tx, container_of(job, struct token_job, job)->token.id);
 }
 
-static int run_delete(struct inventory_tx *tx, struct inventory_job *job)
+static int run_begin(struct inventory_tx *tx, struct inventory_job *job)
 {
 	struct token_job *token = container_of(job, struct token_job, job);
+	int err = token_insert(tx, token->hash, &token->token);
 
-	int err = token_delete(tx, token->hash);
+	return err ? err :
+		     event_add(tx, "info", "login", "web:admin", 0, "admin", "the administrator logged in from %s",
+			       token->client);
+}
 
-	if (err || !token->actor)
-		return err;
-	return event_add(tx, "info", "token-removed", token->actor, 0, "", "an API token was removed");
+static int run_end(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct token_job *token = container_of(job, struct token_job, job);
+	int err = token_find(tx, token->hash, &token->token);
+
+	return err ? err : token_delete(tx, token->token.id);
 }
 
 /* "session:" and a mark of the password in force. */
-static void session_label(const char *password_hash, char label[LABEL_TEXT])
+static void session_label(const char *password_hash, char label[TOKEN_LABEL_TEXT])
 {
 	char hash[AUTH_HASH_TEXT];
 
 	auth_hash(password_hash, hash);
-	snprintf(label, LABEL_TEXT, "session:%.16s", hash);
+	snprintf(label, TOKEN_LABEL_TEXT, "session:%.16s", hash);
 }
 
 static int check_token(struct http *http, const char *text, struct token_job *token)
@@ -105,20 +106,23 @@ static int check_token(struct http *http, const char *text, struct token_job *to
 	return inventory_read_wait(http->config.inventory, &token->job);
 }
 
-static bool session_is_valid(struct http *http, const char *session)
+/* expires_ms may be NULL. */
+static bool session_is_valid(struct http *http, const char *session, int64_t *expires_ms)
 {
 	struct token_job token;
-	char label[LABEL_TEXT];
+	char label[TOKEN_LABEL_TEXT];
 
 	if (!session || check_token(http, session, &token) || !token.password[0])
 		return false;
 	session_label(token.password, label);
-	return !strcmp(label, token.label);
+	if (expires_ms)
+		*expires_ms = token.token.expires_ms;
+	return !strcmp(label, token.token.label);
 }
 
 bool http_auth_has_session(struct request *request)
 {
-	return session_is_valid(request->http, request->session);
+	return session_is_valid(request->http, request->session, NULL);
 }
 
 bool http_auth_has_password(struct http *http)
@@ -136,13 +140,31 @@ static bool check_bearer(struct request *request)
 	const char *text = request->authorization + strlen("Bearer ");
 
 	if (strncasecmp(request->authorization, "Bearer ", strlen("Bearer ")) ||
-	    check_token(request->http, text, &token) || strncmp(token.label, "api:", 4)) {
+	    check_token(request->http, text, &token) || strncmp(token.token.label, "api:", 4)) {
 		reply_error(request, 401, "make one on the server with: sanbootctl token create NAME",
 			    "this token is not valid, or has expired");
 		return false;
 	}
-	snprintf(request->actor, sizeof(request->actor), "token:%.*s", LABEL_TEXT - 8, token.label + 4);
+	snprintf(request->actor, sizeof(request->actor), "token:%.*s", TOKEN_LABEL_TEXT - 8, token.token.label + 4);
+	request->scope = token.token.scope;
+	request->login_ends_ms = token.token.expires_ms;
+	if (time_unix_ms() - token.token.used_ms >= TOUCH_MS) {
+		token.job = (struct inventory_job){ .run = run_touch };
+		inventory_write_wait(request->http->config.inventory, &token.job);
+	}
 	return true;
+}
+
+/*
+ * What the browser says of where a request comes from. Sec-Fetch-Site no page can set, and it holds behind any proxy; browsers
+ * that do not send it (or over plain HTTP) say the Origin.
+ */
+static bool is_same_origin(const struct request *request)
+{
+	if (request->fetch_site && !strcmp(request->fetch_site, "same-origin"))
+		return true;
+	return (!request->fetch_site || !strcmp(request->fetch_site, "none")) && request->origin && request->host &&
+	       http_text_same_origin(request->origin, request->host);
 }
 
 /*
@@ -151,21 +173,27 @@ static bool check_bearer(struct request *request)
  */
 static bool check_same_site(struct request *request)
 {
-	if (request->ours &&
-	    (!request->origin || (request->host && http_text_same_origin(request->origin, request->host))) &&
-	    (!request->fetch_site || !strcmp(request->fetch_site, "same-origin") ||
-	     !strcmp(request->fetch_site, "none")))
+	if (request->ours && (is_same_origin(request) || (!request->origin && !request->fetch_site)))
 		return true;
 	reply_error(request, 403,
-		    "programs send \"Authorization: Bearer TOKEN\"; pages send the header \"X-Sanbootd: 1\"",
+		    "programs send \"Authorization: Bearer TOKEN\"; pages send the header \"X-Sanbootd: 1\"; a proxy "
+		    "has to pass the Host header on, or to be named (trusted-proxy in sanbootd.conf)",
 		    "a change that comes with a cookie must come from this server's own pages");
 	return false;
 }
 
 static void reply_too_often(struct request *request, unsigned seconds)
 {
-	reply_error(request, 429, "wait a moment", "too many attempts");
+	reply_error(request, 429,
+		    "a browser that has logged in before is not held up by others; on the server there is sanbootctl",
+		    "too many attempts from your address: try again in %u s", seconds);
 	request->reply.retry_after_s = seconds;
+}
+
+static void reply_busy(struct request *request)
+{
+	reply_error(request, 429, "", "others are logging in at this moment: try again in 1 s");
+	request->reply.retry_after_s = 1;
 }
 
 /* Public requests that change something: JSON, which no form of another site can send. */
@@ -179,36 +207,81 @@ static bool check_public_post(struct request *request)
 	return false;
 }
 
-static bool check_attempt(struct request *request)
+/* As whom attempts count. A browser that has logged in before counts for itself: others at its address do not hold it up. */
+static const char *limited_as(struct request *request, char device[DEVICE_KEY_TEXT])
 {
-	unsigned wait_s;
+	struct token_job password = { .job.run = run_read_password };
+	bool known = request->device && !inventory_read_wait(request->http->config.inventory, &password.job) &&
+		     device_is_ours(request->device, password.password, device);
 
-	if (!check_public_post(request))
-		return false;
-	wait_s = limiter_try(request->http->limiter, request->client, time_monotonic_ms());
+	return known ? device : request->client;
+}
+
+static bool check_limit(struct request *request)
+{
+	char device[DEVICE_KEY_TEXT];
+	unsigned wait_s = limiter_try(request->http->limiter, limited_as(request, device), time_monotonic_ms());
+
 	if (wait_s)
 		reply_too_often(request, wait_s);
 	return !wait_s;
 }
 
-bool http_auth_check(struct request *request)
+bool http_auth_check_form(struct request *request)
 {
-	bool reads = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
+	if (is_same_origin(request))
+		return check_limit(request);
+	reply_error(request, 403, "",
+		    "this form was sent from another site, or by a browser that does not say from where");
+	return false;
+}
 
-	if (request->route->access == ACCESS_PUBLIC)
-		return reads || check_attempt(request);
+static enum token_scope scope_needed(const struct request *request, bool reads)
+{
+	if (request->route->access == ACCESS_ADMIN)
+		return TOKEN_ADMINISTRATOR;
+	return reads ? TOKEN_VIEWER : TOKEN_OPERATOR;
+}
+
+static bool check_scope(struct request *request, bool reads)
+{
+	enum token_scope needed = scope_needed(request, reads);
+
+	if (request->scope >= needed)
+		return true;
+	reply_error(request, 403, "make another one on the server with: sanbootctl token create NAME --scope SCOPE",
+		    "this token is a %s's, and this takes %s's", token_scope_name(request->scope),
+		    needed == TOKEN_OPERATOR ? "an operator" : "an administrator");
+	return false;
+}
+
+/* Who is it? Not whether he may. */
+static bool check_who(struct request *request, bool reads)
+{
+	request->scope = TOKEN_ADMINISTRATOR;
 	if (request->serves & SERVES_CONTROL) {
 		snprintf(request->actor, sizeof(request->actor), "ctl");
 		return true;
 	}
 	if (request->authorization)
 		return check_bearer(request);
-	if (!session_is_valid(request->http, request->session)) {
+	if (!session_is_valid(request->http, request->session, &request->login_ends_ms)) {
 		reply_error(request, 401, "log in at /login, or send \"Authorization: Bearer TOKEN\"", "not logged in");
 		return false;
 	}
 	snprintf(request->actor, sizeof(request->actor), "web:admin");
 	return reads || check_same_site(request);
+}
+
+bool http_auth_check(struct request *request)
+{
+	bool reads = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
+
+	if (request->route->access == ACCESS_FORM)
+		return true; /* its handler answers with a page, and asks http_auth_check_form */
+	if (request->route->access == ACCESS_PUBLIC)
+		return reads || (check_public_post(request) && check_limit(request));
+	return check_who(request, reads) && check_scope(request, reads);
 }
 
 /* ---- passwords ---- */
@@ -234,23 +307,43 @@ static bool hash_password(struct http *http, const char *password, const char *s
 	return hash;
 }
 
+/* TLS, as far as we know: a trusted proxy says so, or the page that sends this. */
+static bool is_secure(const struct request *request)
+{
+	return request->secure ||
+	       (request->origin && !strncmp(request->origin, "https://", 8) && is_same_origin(request));
+}
+
+static void set_cookie(const struct request *request, char *out, size_t out_size, const char *name, const char *value,
+		       unsigned max_age_s)
+{
+	snprintf(out, out_size, "%s=%s; Path=%s/; HttpOnly; SameSite=Strict; Max-Age=%u%s", name, value,
+		 request->prefix, max_age_s, is_secure(request) ? "; Secure" : "");
+}
+
 static void begin_session(struct request *request, const char *password_hash)
 {
-	struct token_job token = { .job.run = run_insert,
-				   .expires_ms = time_unix_ms() + SESSION_HOURS * 3600 * 1000LL };
-	char session[AUTH_TOKEN_CHARS + 1];
+	struct token_job token = { .job.run = run_begin,
+				   .client = request->client,
+				   .token = { .scope = TOKEN_ADMINISTRATOR,
+					      .created_by = "web:admin",
+					      .expires_ms = time_unix_ms() + SESSION_HOURS * 3600 * 1000LL } };
+	char session[AUTH_TOKEN_CHARS + 1], device[DEVICE_TEXT];
 	int err;
 
 	secret_text(session, AUTH_TOKEN_CHARS);
 	auth_hash(session, token.hash);
-	session_label(password_hash, token.label);
+	session_label(password_hash, token.token.label);
 	err = inventory_write_wait(request->http->config.inventory, &token.job);
 	if (err) {
 		reply_errno(request, err, "the login could not be stored", "");
 		return;
 	}
-	snprintf(request->reply.cookie, sizeof(request->reply.cookie),
-		 AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d", session, SESSION_HOURS * 3600);
+	set_cookie(request, request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE, session,
+		   SESSION_HOURS * 3600);
+	device_make(password_hash, device);
+	set_cookie(request, request->reply.device_cookie, sizeof(request->reply.device_cookie), AUTH_DEVICE_COOKIE,
+		   device, DEVICE_DAYS * 86400);
 	explicit_bzero(session, sizeof(session));
 	reply_json(request, 200, json_pack("{s:s}", "user", "admin"));
 }
@@ -258,7 +351,7 @@ static void begin_session(struct request *request, const char *password_hash)
 static void log_in(struct request *request, const char *password)
 {
 	struct token_job token = { .job.run = run_read_password };
-	char hash[PASSWORD_HASH_TEXT] = "";
+	char hash[PASSWORD_HASH_TEXT] = "", device[DEVICE_KEY_TEXT];
 	int err = inventory_read_wait(request->http->config.inventory, &token.job);
 
 	if (err) {
@@ -272,7 +365,7 @@ static void log_in(struct request *request, const char *password)
 		return;
 	}
 	if (strlen(password) <= AUTH_PASSWORD_MAX && !hash_password(request->http, password, token.password, hash)) {
-		reply_too_often(request, 1);
+		reply_busy(request);
 		return;
 	}
 	if (strlen(hash) != strlen(token.password) || !secret_equal(hash, token.password, strlen(hash))) {
@@ -282,7 +375,7 @@ static void log_in(struct request *request, const char *password)
 		reply_error(request, 401, "", "wrong password");
 		return;
 	}
-	limiter_forget(request->http->limiter, request->client);
+	limiter_forget(request->http->limiter, limited_as(request, device));
 	begin_session(request, token.password);
 }
 
@@ -326,7 +419,7 @@ static bool set_password(struct request *request, const char *password, bool onl
 	}
 	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, salt, (int)sizeof(salt)) ||
 	    !hash_password(request->http, password, salt, job.hash)) {
-		reply_too_often(request, 1);
+		reply_busy(request);
 		return false;
 	}
 	err = inventory_write_wait(request->http->config.inventory, &job.job);
@@ -359,8 +452,7 @@ static void end_setup(struct http *http)
 	pthread_mutex_unlock(&http->lock);
 }
 
-/* A client that may still listen connects again, and is authenticated again. */
-static void end_streams(struct http *http)
+void http_auth_end_streams(struct http *http)
 {
 	pthread_mutex_lock(&http->lock);
 	streams_end(http);
@@ -369,15 +461,14 @@ static void end_streams(struct http *http)
 
 void handle_logout(struct request *request)
 {
-	struct token_job token = { .job.run = run_delete };
+	struct token_job token = { .job.run = run_end };
 
 	if (request->session) {
 		auth_hash(request->session, token.hash);
 		inventory_write_wait(request->http->config.inventory, &token.job);
-		end_streams(request->http);
+		http_auth_end_streams(request->http);
 	}
-	snprintf(request->reply.cookie, sizeof(request->reply.cookie),
-		 AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+	set_cookie(request, request->reply.cookie, sizeof(request->reply.cookie), AUTH_COOKIE, "", 0);
 	reply_json(request, 200, json_object());
 }
 
@@ -403,63 +494,10 @@ void handle_password(struct request *request)
 
 	if (set_password(request, api_text(request->json, "password"), false, hash)) {
 		end_setup(request->http);
-		end_streams(request->http);
+		http_auth_end_streams(request->http);
 		if (request->session && !request->authorization && !(request->serves & SERVES_CONTROL))
 			begin_session(request, hash); /* the person who changed it stays logged in */
 		else
 			reply_json(request, 200, json_pack("{s:b}", "set", true));
-	}
-}
-
-/* ---- API tokens ---- */
-
-static bool label_is_valid(const char *label)
-{
-	return image_name_valid(label) && strlen(label) <= 40;
-}
-
-void handle_token_create(struct request *request)
-{
-	struct token_job token = { .job.run = run_insert };
-	char text[AUTH_TOKEN_CHARS + 1];
-	const char *label = api_text(request->json, "name");
-	const json_t *given = json_object_get(request->json, "days");
-	const int64_t days = json_is_integer(given) ? json_integer_value(given) : 365;
-	int err;
-
-	if (!label_is_valid(label) || days < 1 || days > 3650) {
-		reply_error(request, 400, "for example {\"name\": \"monitoring\", \"days\": 365}",
-			    "a token needs a name (letters, digits, '-', '_', '.') and 1 to 3650 days");
-		return;
-	}
-	secret_text(text, AUTH_TOKEN_CHARS);
-	auth_hash(text, token.hash);
-	snprintf(token.label, sizeof(token.label), "api:%s", label);
-	token.expires_ms = time_unix_ms() + days * 86400 * 1000;
-	token.actor = request->actor;
-	token.called = label;
-	err = inventory_write_wait(request->http->config.inventory, &token.job);
-	if (err) {
-		reply_errno(request, err, "the token could not be stored", "");
-		return;
-	}
-	reply_json(request, 201,
-		   json_pack("{s:s, s:s, s:I}", "name", label, "token", text, "expires_ms",
-			     (json_int_t)token.expires_ms));
-	explicit_bzero(text, sizeof(text));
-}
-
-void handle_token_delete(struct request *request)
-{
-	struct token_job token = { .job.run = run_delete, .actor = request->actor };
-	int err;
-
-	auth_hash(api_text(request->json, "token"), token.hash);
-	err = inventory_write_wait(request->http->config.inventory, &token.job);
-	if (err) {
-		reply_errno(request, err, err == -ENOENT ? "there is no such token" : "", "");
-	} else {
-		end_streams(request->http);
-		reply_json(request, 200, json_pack("{s:b}", "removed", true));
 	}
 }

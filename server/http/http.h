@@ -7,6 +7,7 @@
 #define HTTP_HTTP_H
 
 #include "base/buf.h"
+#include "base/network.h"
 #include "base/parse.h"
 #include "base/reason.h"
 #include "dhcp/status.h"
@@ -19,10 +20,15 @@ struct inventory;
 struct store;
 struct disk_env;
 
-enum { HTTP_PORTALS_MAX = 16, HTTP_FOLDERS_MAX = 8 };
+enum { HTTP_PORTALS_MAX = 16, HTTP_FOLDERS_MAX = 8, HTTP_PROXIES_MAX = 16 };
 
 struct http_folders {
 	const char *list[HTTP_FOLDERS_MAX]; /* borrowed until http_stop */
+	unsigned count;
+};
+
+struct http_proxies {
+	struct network list[HTTP_PROXIES_MAX];
 	unsigned count;
 };
 
@@ -50,6 +56,7 @@ struct http_config {
 	const char *boot_files; /* what entries load, under /boot-files/PATH; NULL: nothing */
 	/* Where requests over the network may name files of the server's, to be imported or written (allowed.c). */
 	struct http_folders import_dirs, export_dirs;
+	struct http_proxies trusted_proxies; /* whose forwarded headers count (proxy.c) */
 	/*
 	 * Fills in what main knows, and HTTP does not; HTTP frees what is in it. Called on HTTP's workers, several at
 	 * once.

@@ -40,7 +40,7 @@ void limiter_free(struct limiter *limiter)
 	free(limiter);
 }
 
-/* What counts as one address; anything that is none shares one client. */
+/* What counts as one address, or is one device; anything else shares one client. */
 static void make_key(const char *address, struct client *key)
 {
 	memset(key, 0, sizeof(*key));
@@ -50,8 +50,11 @@ static void make_key(const char *address, struct client *key)
 		key->family = AF_INET6;
 		memset(key->key + 8, 0, 8);
 	} else {
+		const char *device = strncmp(address, "device:", 7) ? "" : address + 7;
+
 		memset(key->key, 0, sizeof(key->key));
 		key->family = AF_UNSPEC;
+		memcpy(key->key, device, strnlen(device, sizeof(key->key)));
 	}
 }
 

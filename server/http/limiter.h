@@ -14,7 +14,7 @@ struct limiter;
 
 struct limiter *limiter_new(void);
 void limiter_free(struct limiter *limiter);
-/* One attempt at now_ms: 0, it may be made; else in how many seconds. address: without port. */
+/* One attempt at now_ms: 0, it may be made; else in how many seconds. address: without port; or "device:" and 16 characters. */
 unsigned limiter_try(struct limiter *limiter, const char *address, uint64_t now_ms);
 /* It was right: forget the failures. */
 void limiter_forget(struct limiter *limiter, const char *address);

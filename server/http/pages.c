@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Pages (compiled in, from web/), the health check. */
+#include "http/pages.h"
+
 #include "http/auth.h"
 #include "http/routes.h"
 
@@ -32,6 +34,43 @@ static void reply_asset(struct request *request, const char *name)
 	request->reply.status = 200;
 }
 
+static void add_escaped(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		const char *escaped = *text == '<' ? "&lt;" :
+				      *text == '>' ? "&gt;" :
+				      *text == '&' ? "&amp;" :
+				      *text == '"' ? "&quot;" :
+						     NULL;
+
+		if (escaped)
+			buf_add_string(out, escaped);
+		else
+			buf_add(out, text, 1);
+	}
+}
+
+void reply_page_with_error(struct request *request, const char *name, unsigned status, const char *error)
+{
+	static const char place[] = "role=\"alert\">";
+	const struct asset *asset = asset_find(assets_web, name);
+	const char *page = asset ? (const char *)asset->data : "";
+	const char *at = strstr(page, place);
+	struct buf *out = &request->reply.body;
+
+	buf_reset(out);
+	if (at) {
+		at += sizeof(place) - 1;
+		buf_add(out, page, (size_t)(at - page));
+		page = at;
+	}
+	add_escaped(out, error);
+	buf_add_string(out, page);
+	request->reply.status = status;
+	request->reply.type = "text/html; charset=utf-8";
+	request->reply.page = true;
+}
+
 void handle_asset(struct request *request)
 {
 	reply_asset(request, request->path + 1);
@@ -42,13 +81,13 @@ void handle_index(struct request *request)
 	if ((request->serves & SERVES_CONTROL) || http_auth_has_session(request))
 		reply_asset(request, "index.html");
 	else
-		reply_redirect(request, "/login");
+		reply_redirect(request, "login"); /* relative: a proxy may show us below some path */
 }
 
 void handle_login_page(struct request *request)
 {
 	if (http_auth_has_session(request))
-		reply_redirect(request, "/");
+		reply_redirect(request, "./");
 	else
 		reply_asset(request, http_auth_has_password(request->http) ? "login.html" : "unset.html");
 }

@@ -55,14 +55,18 @@ static void add_headers(struct request *request, struct MHD_Response *response)
 	add(response, "Content-Type", reply->type ? reply->type : "");
 	add(response, "Cache-Control", (reply->asset && !reply->page) || reply->etag[0] ? "no-cache" : "no-store");
 	add(response, "X-Content-Type-Options", "nosniff");
-	add(response, "Referrer-Policy", "no-referrer");
+	/* To nobody else. With no-referrer forms of a page would send "Origin: null", as those of another site can. */
+	add(response, "Referrer-Policy", reply->page ? "same-origin" : "no-referrer");
 	add(response, "Location", reply->location);
 	add(response, "Set-Cookie", reply->cookie);
+	add(response, "Set-Cookie", reply->device_cookie);
 	add(response, "Allow", reply->allow);
 	add(response, "Accept-Ranges", reply->etag[0] ? "bytes" : "");
-	add(response, "ETag", reply->etag);
+	add(response, "ETag", reply->etag[0] ? reply->etag : reply->tag);
 	add(response, "Last-Modified", reply->modified);
 	add(response, "Content-Range", reply->content_range);
+	if (reply->type && !strcmp(reply->type, "text/event-stream"))
+		add(response, "X-Accel-Buffering", "no"); /* nginx would keep events until it has a page of them */
 	if (reply->page)
 		add(response, "Content-Security-Policy", content_policy);
 	if (reply->status == 401)

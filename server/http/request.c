@@ -38,13 +38,11 @@ struct request *request_new(struct http *http, unsigned serves)
 static void request_free(struct request *request)
 {
 	const struct range_ask *range = &request->range_ask;
-	char *const texts[] = { request->target,	   request->host,
-				request->origin,	   request->fetch_site,
-				request->authorization,	   request->session,
-				request->accept,	   request->last_event_id,
-				request->content_type,	   range->range,
-				range->if_range,	   range->if_match,
-				range->if_none_match,	   range->if_modified_since,
+	char *const texts[] = { request->target,	   request->host,	   request->origin,
+				request->fetch_site,	   request->authorization, request->session,
+				request->device,	   request->accept,	   request->last_event_id,
+				request->content_type,	   range->range,	   range->if_range,
+				range->if_match,	   range->if_none_match,   range->if_modified_since,
 				range->if_unmodified_since };
 
 	for (size_t i = 0; i < array_len(texts); i++)

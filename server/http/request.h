@@ -15,6 +15,7 @@
 #include "http/core.h"
 #include "http/range.h"
 #include "inventory/inventory.h"
+#include "inventory/token.h"
 
 #include <jansson.h>
 
@@ -26,7 +27,8 @@ enum {
 	REQUEST_ARG_BYTES = 1024,
 	REQUEST_PARAMS_MAX = 2,
 	REQUEST_PARAM_TEXT = 128,
-	REQUEST_ACTOR_TEXT = 64
+	REQUEST_ACTOR_TEXT = 64,
+	REQUEST_PREFIX_TEXT = 128
 };
 
 struct request_arg {
@@ -37,15 +39,16 @@ struct reply {
 	unsigned status; /* 0: not yet */
 	const char *type;
 	struct buf body;
-	const struct asset *asset;   /* instead of body */
-	int fd;			     /* instead of body; -1: none */
-	uint64_t fd_first, fd_bytes; /* which part of it */
-	struct stream *stream;	     /* instead of body; owned */
-	char location[256];	     /* redirect */
-	char cookie[256];	     /* Set-Cookie */
-	char allow[64];		     /* 405 */
+	const struct asset *asset;	      /* instead of body */
+	int fd;				      /* instead of body; -1: none */
+	uint64_t fd_first, fd_bytes;	      /* which part of it */
+	struct stream *stream;		      /* instead of body; owned */
+	char location[256];		      /* redirect */
+	char cookie[384], device_cookie[384]; /* Set-Cookie */
+	char allow[64];			      /* 405 */
 	/* of files; "" elsewhere */
 	char etag[RANGE_ETAG_TEXT], modified[RANGE_DATE_TEXT], content_range[80];
+	char tag[40]; /* ETag of an answer of the API */
 	unsigned retry_after_s;
 	bool page; /* an HTML page: with a content security policy */
 };
@@ -71,12 +74,16 @@ struct request {
 	json_t *json; /* the body, checked against its schema; NULL where the route takes none */
 	/* headers; NULL where missing */
 	struct range_ask range_ask;
-	char *host, *origin, *fetch_site, *authorization, *session, *accept, *last_event_id, *content_type;
+	char *host, *origin, *fetch_site, *authorization, *session, *device, *accept, *last_event_id, *content_type;
 	bool ours;			  /* "X-Sanbootd: 1" */
+	bool secure;			  /* it came by TLS, to a proxy that is trusted */
+	char prefix[REQUEST_PREFIX_TEXT]; /* below which such a proxy shows us: "/console"; "" */
 	char client[PARSE_ENDPOINT_TEXT]; /* address without port; "" on the control socket */
 	char server[PARSE_ENDPOINT_TEXT]; /* the address it reached, without port */
 	char base_url[128];
 	char actor[REQUEST_ACTOR_TEXT]; /* who, once that is known: "ctl", "web:admin", "token:LABEL" */
+	enum token_scope scope;		/* what he may do; both are known once that is checked */
+	int64_t login_ends_ms;		/* 0: never */
 	struct reply reply;
 	struct pool_job job;
 

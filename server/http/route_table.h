@@ -33,13 +33,18 @@ ROUTE("GET", "/enter.js", WEB, PUBLIC, NOW, handle_asset)
 ROUTE("GET", "/icon.svg", WEB, PUBLIC, NOW, handle_asset)
 ROUTE("GET", "/login", WEB, PUBLIC, WORKER, handle_login_page)
 ROUTE("GET", "/setup", WEB, PUBLIC, WORKER, handle_setup_page)
+ROUTE("POST", "/login", WEB, FORM, WORKER, handle_login_form)
+ROUTE("POST", "/setup", WEB, FORM, WORKER, handle_setup_form)
 
 API("POST", "/login", PUBLIC, handle_login, login, 200, user, "Log in as administrator: the answer sets a cookie")
 API("POST", "/setup", PUBLIC, handle_setup, setup, 200, user, "Set the first password, with the one-time token")
 API("POST", "/logout", LOGIN, handle_logout, nothing, 200, empty, "End this login")
-API("POST", "/password", LOGIN, handle_password, login, 200, password_set, "Set the administrator's password")
-API("POST", "/tokens", LOGIN, handle_token_create, token_new, 201, token, "Make an API token, which is shown once")
-API("DELETE", "/tokens", LOGIN, handle_token_delete, token_end, 200, removed, "End an API token")
+API("POST", "/password", ADMIN, handle_password, login, 200, password_set, "Set the administrator's password")
+API("GET", "/tokens", ADMIN, handle_tokens, nothing, 200, tokens,
+    "API tokens: what each may do, and when it was used last")
+API("POST", "/tokens", ADMIN, handle_token_create, token_new, 201, token, "Make an API token, which is shown once")
+API("DELETE", "/tokens", ADMIN, handle_token_delete, token_end, 200, removed, "End an API token, by what it is")
+API("DELETE", "/tokens/{token}", ADMIN, handle_token_revoke, nothing, 200, removed, "End an API token, by its number")
 
 API("GET", "/openapi.json", LOGIN, handle_openapi, nothing, 200, any, "This document")
 API("GET", "/status", LOGIN, handle_status, nothing, 200, status, "What runs, what waits, how much room there is")
@@ -103,7 +108,8 @@ API("POST", "/images/{image}/rollout/undo", LOGIN, handle_rollout_undo, nothing,
 API("POST", "/images/{image}/default", LOGIN, handle_image_default, nothing, 200, image_default,
     "Make an image the one that new machines get")
 
-API("GET", "/machines", LOGIN, handle_machines, nothing, 200, machines, "All machines")
+API("GET", "/machines", LOGIN, handle_machines, machines_query, 200, machines,
+    "All machines, or those that the query names, a page at a time")
 API("POST", "/machines", LOGIN, handle_machines_add, machines_new, 201, machines_added,
     "Enrol machines before they are switched on: all of them, or none")
 API("POST", "/machines/approve", LOGIN, handle_approve, approve, 200, approved, "Let waiting machines in")

@@ -7,8 +7,11 @@
 #include "http/request.h"
 #include "http/schema.h"
 
-/* Who may: anybody; or a logged-in person, a token or the control socket. */
-enum access { ACCESS_PUBLIC, ACCESS_LOGIN };
+/*
+ * Who may: anybody; anybody by a form, whose handler looks where it comes from; a logged-in person, the control socket, or
+ * a token: a viewer's to look (GET), an operator's to change something; or only an administrator's.
+ */
+enum access { ACCESS_PUBLIC, ACCESS_FORM, ACCESS_LOGIN, ACCESS_ADMIN };
 
 enum run {
 	RUN_NOW,    /* on libmicrohttpd's thread: must not block */

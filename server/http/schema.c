@@ -31,9 +31,14 @@ static unsigned kinds_of_field(const struct field *field)
 void schema_each(const struct schema *schema, void (*each)(void *arg, const struct schema_member *member), void *arg)
 {
 	for (const struct field *field = schema->fields; field && field->column; field++) {
-		struct schema_member member = { .name = schema->set ? field->key : field->json };
+		struct schema_member member = { .name = field->json, .kinds = kinds_of_field(field) };
 
-		member.kinds = schema->set ? SCALAR | OPTIONAL : kinds_of_field(field);
+		/* What answers have may be sent back; people write texts, "no" for false. */
+		if (schema->set)
+			member = (struct schema_member){
+				.name = field->key ? field->json ? field->json : field->key : NULL,
+				.kinds = member.kinds | TEXT | OPTIONAL | (field->kind == FIELD_TEXT ? NUMBER : 0)
+			};
 		if (member.name)
 			each(arg, &member);
 	}
@@ -92,11 +97,32 @@ static const char *example_of(const struct schema *schema, char *out, size_t out
 	return out;
 }
 
+/* "boot_once" and, as people write it, "boot-once" are the same key. */
+static bool same_key(const char *a, const char *b)
+{
+	while (*a && (*a == *b || (*a == '_' && *b == '-') || (*a == '-' && *b == '_'))) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static const json_t *find_value(const json_t *object, const char *name)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+		if (same_key(key, name))
+			return value;
+	return NULL;
+}
+
 /* Null is as good as missing. */
 static void check_member(void *arg, const struct schema_member *member)
 {
 	struct check *check = arg;
-	const json_t *value = json_object_get(check->request->json, member->name);
+	const json_t *value = find_value(check->request->json, member->name);
 	unsigned kinds = member->kinds | (member->kinds & OPTIONAL ? NOTHING : 0);
 	char words[128], example[512];
 
@@ -115,7 +141,7 @@ static void look_for_key(void *arg, const struct schema_member *member)
 {
 	struct check *check = arg;
 
-	check->found = check->found || !strcmp(member->name, check->key);
+	check->found = check->found || same_key(member->name, check->key);
 	buf_printf(&check->known, "%s%s", check->known.len ? ", " : "", member->name);
 }
 

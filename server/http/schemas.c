@@ -61,11 +61,21 @@ const struct schema schema_password_set = { .name = "PasswordSet",
 						    M("user", TEXT | OPTIONAL, .help = "who goes on by cookie")) };
 const struct schema schema_token_new = {
 	.name = "TokenNew",
-	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing")),
-	.example = "{\"name\": \"monitoring\", \"days\": 365}",
+	MEMBERS(M("name", TEXT), M("days", NUMBER | OPTIONAL, .help = "1 to 3650, 365 where it is missing"),
+		M("scope", TEXT | OPTIONAL,
+		  .help = "viewer: look; operator (where it is missing): all but passwords and tokens; administrator")),
+	.example = "{\"name\": \"monitoring\", \"scope\": \"viewer\", \"days\": 365}",
 };
 const struct schema schema_token = { .name = "Token",
-				     MEMBERS(M("name", TEXT), M("token", TEXT), M("expires_ms", NUMBER)) };
+				     MEMBERS(M("id", NUMBER), M("name", TEXT), M("token", TEXT), M("scope", TEXT),
+					     M("expires_ms", NUMBER)) };
+static const struct schema token_listed = {
+	.name = "TokenListed",
+	MEMBERS(M("id", NUMBER), M("name", TEXT), M("scope", TEXT), M("created_ms", NUMBER),
+		M("created_by", TEXT | NOTHING, .help = "null: by an older version"), M("expires_ms", NUMBER | NOTHING),
+		M("used_ms", NUMBER | NOTHING, .help = "to the minute; null: not yet")),
+};
+const struct schema schema_tokens = { .name = "Tokens", MEMBERS(M("tokens", LIST, .of = &token_listed)) };
 const struct schema schema_token_end = { .name = "TokenEnd",
 					 MEMBERS(M("token", TEXT)),
 					 .example = "{\"token\": \"...\"}" };
@@ -362,7 +372,20 @@ const struct schema schema_machine = {
 		M("user", TEXT | OPTIONAL, .help = "its name for CHAP, with the secrets")),
 	.fields = machine_fields,
 };
-const struct schema schema_machines = { .name = "Machines", MEMBERS(M("machines", LIST, .of = &schema_machine)) };
+const struct schema schema_machines = {
+	.name = "Machines",
+	MEMBERS(M("machines", LIST, .of = &schema_machine, .help = "in the order of their names"),
+		M("next", TEXT | NOTHING | OPTIONAL,
+		  .help = "with limit: what after takes for the next page; null: this is the last"))
+};
+const struct schema schema_machines_query = {
+	.name = "MachinesQuery",
+	MEMBERS(M("state", TEXT | OPTIONAL, .help = "running, off or failed"),
+		M("group", TEXT | OPTIONAL, .help = "its name, or none"),
+		M("image", TEXT | OPTIONAL, .help = "IMAGE or IMAGE@VERSION"),
+		M("limit", NUMBER | OPTIONAL, .help = "1 to 10000 at once"),
+		M("after", TEXT | OPTIONAL, .help = "only those whose name comes behind this one")),
+};
 const struct schema schema_machine_remove = {
 	.name = "MachineRemove",
 	MEMBERS(M("for_good", BOOL | OPTIONAL, .help = "not into the trash")),
@@ -404,9 +427,9 @@ const struct schema schema_machine_query = { .name = "MachineQuery",
 						       .help = "1: with the CHAP secrets of its boots")) };
 const struct schema schema_machine_set = {
 	.name = "MachineSet",
-	MEMBERS(M("image", SCALAR | OPTIONAL), M("group", SCALAR | OPTIONAL), M("size", SCALAR | OPTIONAL),
-		M("quota", SCALAR | OPTIONAL), M("physical-block", SCALAR | OPTIONAL),
-		M("state", SCALAR | OPTIONAL, .help = "ready")),
+	MEMBERS(M("image", TEXT | OPTIONAL), M("group", TEXT | OPTIONAL), M("size", TEXT | NUMBER | OPTIONAL),
+		M("quota", TEXT | NUMBER | OPTIONAL), M("physical_block", TEXT | NUMBER | OPTIONAL),
+		M("state", TEXT | OPTIONAL, .help = "ready")),
 	.fields = machine_fields,
 	.set = true,
 	.open = true,

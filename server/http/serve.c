@@ -18,9 +18,11 @@
 #include "base/util.h"
 #include "http/auth.h"
 #include "http/head.h"
+#include "http/proxy.h"
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/routes.h"
+#include "http/tag.h"
 #include "http/text.h"
 #include "http/watch.h"
 
@@ -52,6 +54,7 @@ static void work(struct pool_job *job)
 
 	if (http_auth_check(request) && schema_take_body(request))
 		request->route->handle(request);
+	tag_answer(request);
 	if (!request->reply.status)
 		reply_error(request, 500, "", "nothing was answered");
 }
@@ -165,13 +168,23 @@ static void take_headers(struct request *request)
 	request->ours = ours && !strcmp(ours, "1");
 	if (cookie && http_text_cookie(cookie, AUTH_COOKIE, session, sizeof(session)))
 		request->session = strdup(session);
+	if (cookie && http_text_cookie(cookie, AUTH_DEVICE_COOKIE, session, sizeof(session)))
+		request->device = strdup(session);
 	take_range(request);
 }
 
+struct fields {
+	struct head_fields head;
+	struct proxy_fields proxy;
+};
+
 static enum MHD_Result take_field(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
 {
+	struct fields *fields = arg;
+
 	(void)kind;
-	head_take_field(arg, key, value);
+	head_take_field(&fields->head, key, value);
+	proxy_take_field(&fields->proxy, key, value);
 	return MHD_YES;
 }
 
@@ -247,20 +260,31 @@ static bool refuse_at_once(struct request *request, const struct head_fields *fi
 	return true;
 }
 
+static void find_route(struct request *request, const char *method, const struct proxy_fields *fields)
+{
+	char forwarded[PARSE_ENDPOINT_TEXT];
+	const bool by_proxy = proxy_apply(request, fields, forwarded);
+
+	request->route = route_find(request, method, request->path);
+	/* What is known of machines goes by the address that really asks. */
+	if (by_proxy && request->route && (request->route->serves & SERVES_WEB))
+		memcpy(request->client, forwarded, sizeof(forwarded));
+}
+
 /* The head is there. What is wrong with it is answered after the body, unless that cannot be found or waited for. */
 static enum MHD_Result begin(struct request *request, const char *method, const char *version)
 {
-	struct head_fields fields = { 0 };
+	struct fields fields = { 0 };
 
 	request->begun = true;
 	snprintf(request->method, sizeof(request->method), "%s", method);
 	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, take_field, &fields);
 	take_headers(request);
 	take_addresses(request);
-	if (refuse_at_once(request, &fields, version))
+	if (refuse_at_once(request, &fields.head, version))
 		return send_reply(request, false);
-	if (take_target(request, &fields, version))
-		request->route = route_find(request, method, request->path);
+	if (take_target(request, &fields.head, version))
+		find_route(request, method, &fields.proxy);
 	if (request->route)
 		MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, add_arg, request);
 	return MHD_YES;

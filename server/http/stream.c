@@ -35,6 +35,7 @@ struct stream {
 	struct buf buf;
 	int64_t sent_id;
 	uint64_t written_ms;
+	int64_t ends_ms; /* Unix; 0: never */
 	bool suspended, ending, change_told;
 };
 
@@ -139,7 +140,7 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *out, size_t max)
 	return got;
 }
 
-int stream_new(struct http *http, int64_t after, struct stream **stream)
+int stream_new(struct http *http, int64_t after, int64_t ends_ms, struct stream **stream)
 {
 	struct stream *made;
 	int err = 0;
@@ -155,6 +156,7 @@ int stream_new(struct http *http, int64_t after, struct stream **stream)
 		return -ENOMEM;
 	made->http = http;
 	made->sent_id = after;
+	made->ends_ms = ends_ms;
 	made->written_ms = time_monotonic_ms();
 	buf_init(&made->buf, 2 * STREAM_FULL);
 	buf_add_string(&made->buf, "retry: 2000\n\n");
@@ -266,9 +268,13 @@ static bool streams_feed(struct http *http)
 static void streams_tell(struct http *http, bool changed)
 {
 	uint64_t now = time_monotonic_ms();
+	int64_t unix_ms = time_unix_ms();
 
 	for (struct stream *s = http->streams; s; s = s->next) {
-		if (changed && !s->change_told) {
+		if (s->ends_ms && unix_ms >= s->ends_ms) {
+			s->ending = true;
+			stream_wake(s);
+		} else if (changed && !s->change_told) {
 			s->change_told = true;
 			stream_write(s, "event: change\ndata: {}\n\n");
 		} else if (now - s->written_ms >= STREAM_KEEP_ALIVE_MS && !s->buf.len) {

@@ -16,8 +16,11 @@ struct MHD_Response;
 
 enum { STREAMS_MAX = 64 };
 
-/* after < 0: only what comes from now on. -EAGAIN: too many streams. Blocks: on a worker. */
-int stream_new(struct http *http, int64_t after, struct stream **stream);
+/*
+ * after < 0: only what comes from now on; ends_ms: when the login of whoever listens ends (Unix; 0: never). -EAGAIN: too many
+ * streams. Blocks: on a worker.
+ */
+int stream_new(struct http *http, int64_t after, int64_t ends_ms, struct stream **stream);
 /* Unlists it and frees it. No response may use it any more. */
 void stream_free(struct stream *stream);
 /* Takes the stream over: it is freed with the response. NULL without memory (the stream stays the caller's). */

@@ -144,7 +144,9 @@ bool http_text_is_host(const char *host)
 
 bool http_text_same_origin(const char *origin, const char *host)
 {
-	return !strncmp(origin, "http://", 7) && !strcasecmp(origin + 7, host);
+	size_t scheme = !strncmp(origin, "https://", 8) ? 8 : !strncmp(origin, "http://", 7) ? 7 : 0;
+
+	return scheme && !strcasecmp(origin + scheme, host);
 }
 
 bool http_text_cookie(const char *header, const char *name, char *out, size_t out_size)

@@ -24,7 +24,7 @@ json_t *http_text_json(const char *text);
  * brackets; then nothing or ":PORT".
  */
 bool http_text_is_host(const char *host);
-/* Is an Origin header ("http://HOST") the same as the Host that was asked? */
+/* Is an Origin header ("http://HOST", or https where a proxy ends TLS) the same as the Host that was asked? */
 bool http_text_same_origin(const char *origin, const char *host);
 /* The value of one cookie of a Cookie header, copied to out; false where it is missing or too long. */
 bool http_text_cookie(const char *header, const char *name, char *out, size_t out_size);

@@ -579,14 +579,6 @@ int policy_each(struct inventory_tx *tx, int (*each)(void *arg, const char *key,
 int setting_get(struct inventory_tx *tx, const char *name, char *value, size_t value_size);
 int setting_set(struct inventory_tx *tx, const char *name, const char *value);
 
-/*
- * API tokens and page logins: only a SHA-256 of the token is kept. -ENOENT: no such token, or expired. expires_ms 0:
- * never.
- */
-int token_insert(struct inventory_tx *tx, const char *hash, const char *label, int64_t expires_ms);
-int token_check(struct inventory_tx *tx, const char *hash, char *label, size_t label_size);
-int token_delete(struct inventory_tx *tx, const char *hash);
-
 /* ---- events: what changed, and why ---- */
 
 struct event {

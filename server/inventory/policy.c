@@ -409,7 +409,10 @@ int policy_set(struct inventory_tx *tx, const char *key_name, const char *value,
 	int err;
 
 	if (!key) {
-		reason_set(reason, "there is no such policy key; there are");
+		char shown[64];
+
+		parse_clean_text(key_name, shown, sizeof(shown));
+		reason_set(reason, "there is no policy %s; there are", shown);
 		for (size_t i = 0; i < array_len(keys); i++)
 			reason_append(reason, "%s %s", i ? "," : "", keys[i].name);
 		return -ENOENT;

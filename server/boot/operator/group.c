@@ -397,27 +397,30 @@ int boot_group_add(struct boot *boot, const char *name, const char *actor, struc
 	return err ? err : manage_write(&change.manage, add_run);
 }
 
-int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
-		   struct reason *reason)
+/* What is no matter of the inventory. */
+static int group_check_key(struct boot *boot, const char *key, const char *value, struct reason *reason)
 {
-	struct group_change change = {
-		.manage = { .boot = boot, .actor = actor, .reason = reason, .which = name, .key = key, .value = value }
-	};
 	char shown[80];
-	int err = 0;
 
 	parse_clean_text(key, shown, sizeof(shown));
-	if (!strcmp(key, "templates") && strcmp(value, "none"))
-		err = whoami_check(boot, value, reason);
-	if (err)
-		return err;
 	if (!group_find_key(key)) {
 		reason_set(reason, "there is no key %s:", shown);
 		for (size_t i = 0; i < array_len(group_keys); i++)
 			reason_append(reason, "%s %s", i ? "," : "", group_keys[i].name);
 		return -EINVAL;
 	}
-	return change_write(&change, set_run);
+	return !strcmp(key, "templates") && strcmp(value, "none") ? whoami_check(boot, value, reason) : 0;
+}
+
+int boot_group_set(struct boot *boot, const char *name, const char *key, const char *value, const char *actor,
+		   struct reason *reason)
+{
+	struct group_change change = {
+		.manage = { .boot = boot, .actor = actor, .reason = reason, .which = name, .key = key, .value = value }
+	};
+	int err = group_check_key(boot, key, value, reason);
+
+	return err ? err : change_write(&change, set_run);
 }
 
 int boot_group_remove(struct boot *boot, const char *name, const char *actor, struct reason *reason)
@@ -425,4 +428,51 @@ int boot_group_remove(struct boot *boot, const char *name, const char *actor, st
 	struct group_change change = { .manage = { .boot = boot, .actor = actor, .reason = reason, .which = name } };
 
 	return change_write(&change, remove_run);
+}
+
+/* ---- rehearsing several ---- */
+
+struct rehearsal {
+	struct group_change change; /* first: the jobs find it */
+	bool add;
+	const struct boot_setting *settings;
+	unsigned count;
+};
+
+/* -ECANCELED: all of it would do, and nothing of it is kept. */
+static int rehearse_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct rehearsal *rehearsal = container_of(change_of(job), struct rehearsal, change);
+	struct manage *m = &rehearsal->change.manage;
+	int err = rehearsal->add ? add_run(tx, job) : 0;
+
+	for (unsigned i = 0; i < rehearsal->count && !err; i++) {
+		m->key = rehearsal->settings[i].key;
+		m->value = rehearsal->settings[i].value;
+		err = set_run(tx, job);
+		member_luns_fini(&m->luns); /* nothing of it will be so */
+		if (!strcmp(m->key, "name"))
+			m->which = m->value; /* for those behind it */
+	}
+	return err ? err : -ECANCELED;
+}
+
+int boot_rehearse_group_set(struct boot *boot, const char *name, bool add, const struct boot_setting *settings,
+			    unsigned count, struct reason *reason)
+{
+	struct rehearsal rehearsal = {
+		.change.manage = { .boot = boot, .actor = "", .reason = reason, .which = name },
+		.add = add,
+		.settings = settings,
+		.count = count,
+	};
+	int err = add ? group_check_name(&rehearsal.change.manage, name) : 0;
+
+	for (unsigned i = 0; i < count && !err; i++)
+		err = group_check_key(boot, settings[i].key, settings[i].value, reason);
+	if (!err)
+		err = manage_write(&rehearsal.change.manage, rehearse_run);
+	if (err == -ECANCELED)
+		reason->text[0] = '\0';
+	return err == -ECANCELED ? 0 : err;
 }

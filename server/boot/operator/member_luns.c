@@ -95,6 +95,9 @@ void member_luns_apply(struct boot *boot, const struct member_luns *luns, struct
 
 void member_luns_fini(struct member_luns *luns)
 {
-	free(luns->list[0]);
-	free(luns->list[1]);
+	for (unsigned i = 0; i < array_len(luns->list); i++) {
+		free(luns->list[i]);
+		luns->list[i] = NULL;
+		luns->count[i] = 0;
+	}
 }

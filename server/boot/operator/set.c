@@ -378,3 +378,66 @@ int boot_set(struct boot *boot, const char *machine, const char *key, const char
 		manage_end_exclusive(&m);
 	return err;
 }
+
+/* ---- rehearsing several ---- */
+
+struct rehearsal {
+	struct manage manage; /* first: set_run finds it by its job */
+	const struct boot_setting *settings;
+	unsigned count;
+};
+
+/* -ECANCELED: all of it would do, and nothing of it is kept. */
+static int rehearse_run(struct inventory_tx *tx, struct inventory_job *job)
+{
+	struct manage *m = container_of(job, struct manage, job);
+	const struct rehearsal *rehearsal = container_of(m, struct rehearsal, manage);
+
+	for (unsigned i = 0; i < rehearsal->count; i++) {
+		int err;
+
+		m->key = rehearsal->settings[i].key;
+		m->value = rehearsal->settings[i].value;
+		err = strcmp(m->key, "size") ? set_run(tx, job) : 0;
+		if (err)
+			return err;
+	}
+	return -ECANCELED;
+}
+
+/* What is no matter of the inventory alone. */
+static int rehearse_one(struct manage *m, const struct boot_setting *setting)
+{
+	const struct set_rule *rule = find_rule(setting->key);
+	bool of_system;
+	const struct field *field = find_field(setting->key, &of_system);
+
+	m->key = setting->key;
+	m->value = setting->value;
+	if (!field)
+		return refuse_key(m, m->key);
+	if (rule->before && rule->before != grow_system) {
+		int err = rule->before(m);
+
+		if (err)
+			return err;
+	}
+	return field->right == FIELD_BY_PEOPLE_WHEN_OFF ? manage_refuse_if_running(m) : 0;
+}
+
+int boot_rehearse_set(struct boot *boot, const char *machine, const struct boot_setting *settings, unsigned count,
+		      struct reason *reason)
+{
+	struct rehearsal rehearsal = { .manage = { .boot = boot, .actor = "", .reason = reason },
+				       .settings = settings,
+				       .count = count };
+	int err = manage_find(&rehearsal.manage, machine);
+
+	for (unsigned i = 0; i < count && !err; i++)
+		err = rehearse_one(&rehearsal.manage, &settings[i]);
+	if (!err)
+		err = manage_write(&rehearsal.manage, rehearse_run);
+	if (err == -ECANCELED)
+		reason->text[0] = '\0';
+	return err == -ECANCELED ? 0 : err;
+}

@@ -484,6 +484,24 @@ static int set_run(struct inventory_tx *tx, void *arg)
 			       "%s=%s", c->key, shown);
 }
 
+static int refuse_open(struct volume_change *c)
+{
+	return c->attached ? reason_refuse(c->reason, -EBUSY,
+					   "volume %s is in use by %s: switch it off, or detach the volume",
+					   c->volume.name, c->machine.name) :
+			     reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
+					   c->volume.name);
+}
+
+static int refuse_key(const char *key, struct reason *reason)
+{
+	char shown[80];
+
+	parse_clean_text(key, shown, sizeof(shown));
+	return reason_refuse(reason, -EINVAL, "a volume has no key %s: name, size, quota, physical-block, state, note",
+			     shown);
+}
+
 /* Under a claim, for what may only change while nobody has it open. */
 static int set_closed(struct volume_change *c)
 {
@@ -494,11 +512,7 @@ static int set_closed(struct volume_change *c)
 	if (err)
 		return err;
 	if (!disks_is_closed(disks, c->volume.id))
-		err = c->attached ? reason_refuse(c->reason, -EBUSY,
-						  "volume %s is in use by %s: switch it off, or detach the volume",
-						  c->volume.name, c->machine.name) :
-				    reason_refuse(c->reason, -EBUSY, "volume %s is being closed just now: try again",
-						  c->volume.name);
+		err = refuse_open(c);
 	else if (!strcmp(c->key, "state") && c->volume.state == VOLUME_FAILED && !strcmp(c->value, "ready"))
 		err = store_lift_volume(c->boot->store, &c->volume, c->reason);
 	else
@@ -521,10 +535,65 @@ int boot_volume_set(struct boot *boot, const char *volume, const char *key, cons
 	if (!strcmp(key, "size"))
 		return resize(boot, volume, value, actor, reason);
 	if (!field || field->kind == FIELD_REFERENCE)
-		return reason_refuse(reason, -EINVAL,
-				     "a volume has no such key: name, size, quota, physical-block, state, note");
+		return refuse_key(key, reason);
 	err = change_read(&c);
 	if (err)
 		return err;
 	return field->right == FIELD_BY_PEOPLE_WHEN_OFF ? set_closed(&c) : change_write(&c, set_run);
+}
+
+/* ---- rehearsing several ---- */
+
+struct rehearsal {
+	struct volume_change change; /* first */
+	const struct boot_setting *settings;
+	unsigned count;
+};
+
+/* -ECANCELED: all of it would do, and nothing of it is kept. */
+static int rehearse_run(struct inventory_tx *tx, void *arg)
+{
+	struct rehearsal *rehearsal = arg;
+	struct volume_change *c = &rehearsal->change;
+
+	for (unsigned i = 0; i < rehearsal->count; i++) {
+		int err;
+
+		c->key = rehearsal->settings[i].key;
+		c->value = rehearsal->settings[i].value;
+		err = strcmp(c->key, "size") ? set_run(tx, c) : 0;
+		if (err)
+			return err;
+	}
+	return -ECANCELED;
+}
+
+static int rehearse_one(struct volume_change *c, const char *key)
+{
+	const struct field *field = field_by_key(volume_fields, key);
+
+	if (!strcmp(key, "size"))
+		return 0;
+	if (!field || field->kind == FIELD_REFERENCE)
+		return refuse_key(key, c->reason);
+	if (field->right == FIELD_BY_PEOPLE_WHEN_OFF && !disks_is_closed(&c->boot->disks, c->volume.id))
+		return refuse_open(c);
+	return 0;
+}
+
+int boot_rehearse_volume_set(struct boot *boot, const char *volume, const struct boot_setting *settings, unsigned count,
+			     struct reason *reason)
+{
+	struct rehearsal rehearsal = { .change = { .boot = boot, .volume_text = volume, .actor = "", .reason = reason },
+				       .settings = settings,
+				       .count = count };
+	int err = change_read(&rehearsal.change);
+
+	for (unsigned i = 0; i < count && !err; i++)
+		err = rehearse_one(&rehearsal.change, settings[i].key);
+	if (!err)
+		err = change_write(&rehearsal.change, rehearse_run);
+	if (err == -ECANCELED)
+		reason->text[0] = '\0';
+	return err == -ECANCELED ? 0 : err;
 }

@@ -430,9 +430,9 @@ static void test_set(void **state)
 	memset(note, 'n', sizeof(note) - 1);
 	note[sizeof(note) - 1] = '\0';
 	set(w, "data", "colour", "red", -EINVAL,
-	    "a volume has no such key: name, size, quota, physical-block, state, note");
-	set(w, "data", "image", "debian", -EINVAL, "a volume has no such key");
-	set(w, "data", "kind", "cd", -EINVAL, "a volume has no such key");
+	    "a volume has no key colour: name, size, quota, physical-block, state, note");
+	set(w, "data", "image", "debian", -EINVAL, "a volume has no key image");
+	set(w, "data", "kind", "cd", -EINVAL, "a volume has no key kind");
 	set(w, "data", "name", "a:b", -EINVAL, "name: expected letters");
 	set(w, "data", "name", "", -EINVAL, "name: expected letters");
 	set(w, "data", "name", "OTHER", -EEXIST, "there is a volume other already");

@@ -584,3 +584,38 @@ uint64_t boot_read_ahead_bytes(struct boot *boot)
 	(void)boot;
 	return 68000000;
 }
+
+/* ---- rehearsals: one that names the key fake_boot.refused is refused ---- */
+
+static int rehearse(const struct boot_setting *settings, unsigned count, struct reason *reason)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (fake_boot.refused && !strcmp(settings[i].key, fake_boot.refused))
+			return reason_refuse(reason, -EINVAL, "there is no key %s", settings[i].key);
+	return 0;
+}
+
+int boot_rehearse_set(struct boot *boot, const char *machine, const struct boot_setting *settings, unsigned count,
+		      struct reason *reason)
+{
+	(void)boot;
+	(void)machine;
+	return rehearse(settings, count, reason);
+}
+
+int boot_rehearse_group_set(struct boot *boot, const char *name, bool add, const struct boot_setting *settings,
+			    unsigned count, struct reason *reason)
+{
+	(void)boot;
+	(void)name;
+	(void)add;
+	return rehearse(settings, count, reason);
+}
+
+int boot_rehearse_volume_set(struct boot *boot, const char *volume, const struct boot_setting *settings, unsigned count,
+			     struct reason *reason)
+{
+	(void)boot;
+	(void)volume;
+	return rehearse(settings, count, reason);
+}

@@ -114,6 +114,7 @@ int fixture_start(void **state)
 	config.sets[0] = (struct dhcp_boot_set){ "old", f->boot_files };
 	config.set_count = 1;
 	config.boot_files = f->boot_files;
+	config.trusted_proxies.count = network_parse("127.0.0.2", &config.trusted_proxies.list[0]);
 	if (http_start(&config, &f->http, &reason)) {
 		fprintf(stderr, "%s\n", reason.text);
 		return -1;
@@ -154,6 +155,11 @@ int connect_to(struct fixture *fixture, enum via via)
 	if (!parse_endpoint(fixture->address, &endpoint))
 		return -1;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (via == VIA_PROXY) {
+		const struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+
+		assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
+	}
 	return connect(fd, (struct sockaddr *)&endpoint.addr, endpoint.len) ? -1 : fd;
 }
 

@@ -34,7 +34,8 @@ struct answer {
 	size_t body_len;
 };
 
-enum via { VIA_TCP, VIA_CONTROL };
+/* VIA_PROXY: from the address of a proxy that is trusted, 127.0.0.2. */
+enum via { VIA_TCP, VIA_CONTROL, VIA_PROXY };
 
 /* Sends bytes as they are, reads until the peer closes (10 s at most). status 0: no answer. */
 struct answer send_raw(struct fixture *fixture, enum via via, const void *bytes, size_t len);
@@ -68,6 +69,7 @@ struct fake_boot {
 	int64_t volume_id;	      /* of the next volume that is made */
 	int fail;		      /* what the next action returns */
 	const char *fail_at;	      /* approvals: only of this one; NULL: of all */
+	const char *refused;	      /* a key that no rehearsal takes */
 	unsigned running;	      /* sessions that machines have */
 	int sessions_err;	      /* what their list ends with */
 	int child_err;		      /* what a child's file says */

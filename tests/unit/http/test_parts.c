@@ -86,7 +86,9 @@ static void test_hosts(void **state)
 		assert_false(http_text_is_host(bad[i]));
 	assert_true(http_text_same_origin("http://pc:8080", "PC:8080"));
 	assert_false(http_text_same_origin("http://pc:8081", "pc:8080"));
-	assert_false(http_text_same_origin("https://pc:8080", "pc:8080"));
+	assert_true(http_text_same_origin("https://pc:8080", "pc:8080")); /* a proxy before us ends TLS */
+	assert_false(http_text_same_origin("https://pc", "pc:8080"));
+	assert_false(http_text_same_origin("ftp://pc:8080", "pc:8080"));
 	assert_false(http_text_same_origin("null", "pc:8080"));
 }
 

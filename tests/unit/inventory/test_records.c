@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "inventory/db.h"
 #include "inventory/keep.h"
+#include "inventory/token.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -359,7 +360,7 @@ static void test_policy(void **state)
 static int settings(struct inventory_tx *tx, void *arg)
 {
 	static char big[5000];
-	char value[8], label[32];
+	char value[8];
 
 	(void)arg;
 	assert_int_equal(setting_get(tx, "iqn-prefix", value, sizeof(value)), -ENOENT);
@@ -371,20 +372,6 @@ static int settings(struct inventory_tx *tx, void *arg)
 	assert_int_equal(setting_get(tx, "iqn-prefix", value, sizeof(value)), -EINVAL);
 	memset(big, 'x', sizeof(big) - 1);
 	assert_int_equal(setting_set(tx, "big", big), -EINVAL);
-
-	assert_int_equal(token_insert(tx, "hash1", "web", tx->now_ms + 10000), 0);
-	assert_int_equal(token_insert(tx, "hash2", "api", 0), 0);
-	assert_int_equal(token_insert(tx, "hash2", "api", 0), -EEXIST);
-	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), 0);
-	assert_string_equal(label, "web");
-	assert_int_equal(token_check(tx, "hash3", label, sizeof(label)), -ENOENT);
-	tx->now_ms += 20000;
-	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), -ENOENT);
-	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), 0);
-	assert_int_equal(token_insert(tx, "hash4", "web", tx->now_ms + 1), 0); /* clears out what has expired */
-	assert_int_equal(token_delete(tx, "hash1"), -ENOENT);
-	assert_int_equal(token_delete(tx, "hash2"), 0);
-	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), -ENOENT);
 	return 0;
 }
 
@@ -393,22 +380,76 @@ static void test_settings(void **state)
 	assert_int_equal(in_write(*state, settings, NULL), 0);
 }
 
+static int insert(struct inventory_tx *tx, const char *hash, const char *label, int64_t expires_ms)
+{
+	struct token token = { .scope = TOKEN_OPERATOR, .expires_ms = expires_ms, .created_by = "ctl" };
+
+	snprintf(token.label, sizeof(token.label), "%s", label);
+	return token_insert(tx, hash, &token);
+}
+
+static int has(struct inventory_tx *tx, const char *hash)
+{
+	struct token token;
+
+	return token_find(tx, hash, &token);
+}
+
+static int list_labels(void *arg, const struct token *token)
+{
+	snprintf((char *)arg + strlen(arg), 100 - strlen(arg), "%s by %s;", token->label, token->created_by);
+	return 0;
+}
+
+static int tokens(struct inventory_tx *tx, void *arg)
+{
+	struct token token;
+	char labels[100] = "";
+
+	(void)arg;
+	assert_int_equal(insert(tx, "hash1", "session:x", tx->now_ms + 10000), 0);
+	assert_int_equal(insert(tx, "hash2", "api:a", 0), 0);
+	assert_int_equal(insert(tx, "hash2", "api:a", 0), -EEXIST);
+	assert_int_equal(token_find(tx, "hash2", &token), 0);
+	assert_string_equal(token.label, "api:a");
+	assert_int_equal(token.scope, TOKEN_OPERATOR);
+	assert_int_equal(token.used_ms, 0);
+	assert_int_equal(has(tx, "hash3"), -ENOENT);
+	tx->now_ms += 20000;
+	assert_int_equal(has(tx, "hash1"), -ENOENT);
+	assert_int_equal(token_touch(tx, token.id), 0);
+	assert_int_equal(token_by_id(tx, token.id, &token), 0);
+	assert_true(token.used_ms == tx->now_ms);
+	assert_int_equal(insert(tx, "hash4", "session:y", tx->now_ms + 1), 0); /* clears out what has expired */
+	assert_int_equal(token_by_id(tx, token.id - 1, &token), -ENOENT);
+	assert_int_equal(token_each(tx, "api:", list_labels, labels), 0);
+	assert_string_equal(labels, "api:a by ctl;");
+	assert_int_equal(token_delete(tx, token.id), 0);
+	assert_int_equal(token_delete(tx, token.id), -ENOENT);
+	assert_int_equal(has(tx, "hash2"), -ENOENT);
+	return 0;
+}
+
+static void test_tokens(void **state)
+{
+	assert_int_equal(in_write(*state, tokens, NULL), 0);
+}
+
 /* Each login leaves one: the oldest of those that end go, the others stay. */
 static int many_tokens(struct inventory_tx *tx, void *arg)
 {
-	char label[32];
-
 	(void)arg;
-	assert_int_equal(token_insert(tx, "lasting", "api", 0), 0);
+	assert_int_equal(insert(tx, "lasting", "api", 0), 0);
 	assert_int_equal(db_run(tx->db,
 				"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
-				"INSERT INTO token SELECT 'hash' || i, 'web', i, 9000000000000 FROM n"),
+				"INSERT INTO token (hash, label, scope, created_ms, created_by, expires_ms) "
+				"SELECT 'hash' || i, 'web', 2, i, '', 9000000000000 FROM n"),
 			 0);
-	assert_int_equal(token_insert(tx, "newest", "web", tx->now_ms + 1000), 0);
-	assert_int_equal(token_check(tx, "hash1", label, sizeof(label)), -ENOENT);
-	assert_int_equal(token_check(tx, "hash2", label, sizeof(label)), 0);
-	assert_int_equal(token_check(tx, "newest", label, sizeof(label)), 0);
-	assert_int_equal(token_check(tx, "lasting", label, sizeof(label)), 0);
+	assert_int_equal(insert(tx, "newest", "web", tx->now_ms + 1000), 0);
+	assert_int_equal(has(tx, "hash1"), -ENOENT);
+	assert_int_equal(has(tx, "hash2"), 0);
+	assert_int_equal(has(tx, "newest"), 0);
+	assert_int_equal(has(tx, "lasting"), 0);
 	return 0;
 }
 
@@ -588,6 +629,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_policy, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_retention_rules, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_settings, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_tokens, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_tokens_are_bounded, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_events_trimmed, fixture_setup, fixture_teardown),

@@ -4,6 +4,7 @@
  * happens meanwhile is lost, and a restart does not lock everybody out. On a small tmpfs, in a mount namespace.
  */
 #include "inventory/fixture.h"
+#include "inventory/token.h"
 #include "skip.h"
 
 #include <errno.h>
@@ -68,13 +69,14 @@ static void fill(struct small *small)
 static int change(struct inventory_tx *tx, void *arg)
 {
 	unsigned n = *(unsigned *)arg;
+	struct token token = { .label = "web", .expires_ms = INT64_MAX };
 	char hash[65], quota[32];
 	struct reason reason;
 	int err;
 
 	snprintf(hash, sizeof(hash), "%064x", n);
 	snprintf(quota, sizeof(quota), "%uM", 100 + n);
-	err = token_insert(tx, hash, "web", INT64_MAX);
+	err = token_insert(tx, hash, &token);
 	if (!err)
 		err = policy_set(tx, "quota", quota, &reason);
 	if (!err)
