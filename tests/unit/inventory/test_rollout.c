@@ -58,8 +58,10 @@ static void make_site(struct inventory_tx *tx, struct site *site)
 	site->machines[2].group_id = group.id;
 	site->machines[3].group_id = group.id;
 	strcpy(site->machines[3].ring, "none");
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(machine_update(tx, &site->machines[i]), 0);
+		assert_int_equal(machine_by_id(tx, site->machines[i].id, &site->machines[i]), 0); /* with its group */
+	}
 }
 
 static struct rollout plan(const struct site *site)
