@@ -12,6 +12,9 @@ export function stateOf(m) {
   return [m.state, t(m.state), ""];
 }
 
+// What it would get: by a rollout with its next boot, else by a reset.
+export const outdatedText = (m) => (m.next_image ? t("gets {image} at its next boot", { image: m.next_image }) : m.outdated ? t("outdated: @{n} is published", { n: m.image_published }) : "");
+
 export const isRunning = (m) => m.sessions.length > 0;
 
 // What can be done to many. only: whom it can be done to; else why not. fields: what is asked; call: the API.

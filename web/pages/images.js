@@ -84,6 +84,46 @@ function publish(v) {
   });
 }
 
+// "canary, 25%, 100%": who gets it first, then who; a percentage, or a ring.
+function stepsOf(text) {
+  return text.split(/[,\s]+/).filter(Boolean).map((word) => (/^\d+%$/.test(word) ? { percent: parseInt(word, 10) } : { ring: word }));
+}
+
+function rollOut(v) {
+  ask({
+    title: t("Roll {name} out", v), yes: t("Begin"), text: t("It comes to some machines first, each at its next boot; the server looks at their boots, and stops where they fail or are slow."),
+    fields: [{ name: "steps", label: t("Steps"), value: "canary, 25%, 100%", required: true, help: t("Rings and percentages, one after the other; each begins when the one before has proven itself.") },
+      { name: "persistent", label: t("Also machines that keep their disk; what is on it becomes a snapshot"), type: "checkbox" }, { name: "dry", label: t("Only try: who would get it"), type: "checkbox", value: true }],
+    run: async ({ steps, persistent, dry }) => {
+      const said = await api("POST", `${path(v)}/publish`, { steps: stepsOf(steps), persistent, dry_run: dry });
+      const r = said.rollout && typeof said.rollout === "object" ? said.rollout : said;
+      if (dry && r.steps) throw new Error(t("It would go: {steps}. Take the tick away to begin.", { steps: r.steps.map((s) => `${s.who}: ${s.machines}`).join("; ") }));
+      toast(said.hint || t("{name} is on its way", v));
+    },
+  });
+}
+
+function rolloutItem(r) {
+  const call = (verb, done) => (event) => act(event.target, done, () => api("POST", `images/${part(r.image)}/rollout/${verb}`));
+  const boots = (b) => t("{steady} of {all} boots got there", { steady: b.steady, all: b.steady + b.failed });
+
+  return el("div", { class: "rollout" }, el("h3", {}, t("{rollout}, instead of {from}", r), " ", pill(el("span", {}), t(r.state), r.state === "stopped" ? "failed" : r.state === "running" ? "booting" : r.state)),
+    r.why && el("p", { class: "notice bad" }, r.why),
+    el("ol", { class: "plain" }, r.steps.map((s) => el("li", {}, el("progress", { max: s.machines || 1, value: s.have, "aria-label": s.who }), `${s.who}: ${t("{n} of {all}", { n: s.have, all: s.machines })}`,
+      s.begun_ms ? ` · ${when(s.begun_ms)}` : s.at_ms ? ` · ${when(s.at_ms)}` : ""))),
+    el("p", { class: "sub" }, `${r.rollout}: ${boots(r.boots.new)} · ${r.from}: ${boots(r.boots.old)}`),
+    el("div", { class: "buttons left" }, r.state === "running" && button(t("Stop"), call("stop", t("It goes no further"))), r.state === "stopped" && button(t("Go on"), call("resume", t("It goes on"))),
+      ["running", "stopped"].includes(r.state) && button(t("Take back"), call("undo", t("They go back at their next boot")), { class: "danger" })));
+}
+
+// Only of images whose versions are to be tested or were rolled out: each is a question of its own.
+let rollouts = [];
+async function readRollouts() {
+  const { images } = await api("GET", "images");
+  const found = await Promise.all(images.map((i) => api("GET", `images/${part(i.name)}/rollout`).catch(() => null)));
+  rollouts = found.filter((r) => r && r.rollout && r.state !== "replaced");
+}
+
 function change(v) {
   ask({
     title: v.name, yes: t("Save"),
@@ -125,7 +165,7 @@ function exportTo(v) {
 const remove = (v) => confirmed(t("Delete {name}?", v), t("It is refused where a machine or a snapshot stands on it."), t("Delete"), t("{name} is deleted", v), () => api("DELETE", path(v)));
 
 function makeVersion(v) {
-  const acts = [["publish", t("Publish"), () => publish(v.now())], ["default", t("Make default"), (e) => act(e.target, t("New machines get {image}", v), () => api("POST", `images/${part(v.image)}/default`))],
+  const acts = [["publish", t("Publish"), () => publish(v.now())], ["rollout", t("Roll out"), () => rollOut(v.now())], ["default", t("Make default"), (e) => act(e.target, t("New machines get {image}", v), () => api("POST", `images/${part(v.image)}/default`))],
     ["check", t("Check"), (e) => check(v, e.target)], ["change", t("Change"), () => change(v.now())], ["export", t("Export"), () => exportTo(v)], ["remove", t("Delete"), () => remove(v)]];
   return row([
     [t("Image"), "head", el("div", { class: "branch" }, el("strong", { "data-is": "name" }), cell("source", {}, "small"), cell("note", {}, "small"))],
@@ -150,6 +190,7 @@ function updateVersion(tr, v) {
   set(tr, "machines", String(v.machines));
   set(tr, "created", ago(v.created_ms));
   tr.querySelector("[data-action=publish]").hidden = v.state === "published" && newest;
+  tr.querySelector("[data-action=rollout]").hidden = v.state === "published" || v.state === "retired" || !v.published;
   tr.querySelector("[data-action=default]").hidden = v.isDefault || !newest;
 }
 
@@ -171,6 +212,8 @@ function update() {
   $("images-table").hidden = !versions.length;
   $("images-empty").hidden = versions.length > 0;
   keep($("images"), versions, (v) => v.name, makeVersion, updateVersion);
+  $("rollouts-section").hidden = !rollouts.length;
+  if (!$("rollouts").matches(":hover")) $("rollouts").replaceChildren(...rollouts.map(rolloutItem));
   $("jobs-section").hidden = !data.jobs.length;
   if (!$("jobs").matches(":hover")) $("jobs").replaceChildren(...data.jobs.slice().reverse().map(jobItem));
   showUploads();
@@ -189,7 +232,8 @@ export function make(root) {
       el("ul", { class: "plain jobs", id: "uploads" }),
       table("images-table", [[t("Image")], [t("State")], [t("Size"), "num"], [t("On disk"), "num"], [t("Machines"), "num"], [t("Created")], ["", "acts"]], el("tbody", { id: "images" })),
       el("div", { class: "empty", id: "images-empty", hidden: true }, el("p", {}, t("No golden image yet. Make one from Debian's packages, on the server:")), el("pre", {}, el("code", {}, "sanbootctl image build debian --name debian --default")))),
-    section(t("Jobs"), el("ul", { class: "plain jobs", id: "jobs" })));
+    section(t("Rollouts"), el("div", { id: "rollouts" })), section(t("Jobs"), el("ul", { class: "plain jobs", id: "jobs" })));
   root.lastElementChild.id = "jobs-section";
-  return { needs: ["images", "jobs", "machines"], update: (error) => error || update() };
+  root.lastElementChild.previousElementSibling.id = "rollouts-section";
+  return { needs: ["images", "jobs", "machines"], more: readRollouts, update: (error) => error || update() };
 }

@@ -2,7 +2,7 @@
 // One machine, by its id: what it is, what it has, how its boots went; and everything about it that can be changed.
 import { act, ago, api, ask, button, bytes, confirmed, el, eventItem, facts, link, machinePath, part, pill, plural, seconds, section, select, t, toast, when } from "/lib.js";
 import { data } from "/data.js";
-import { imageOptions, isRunning, kinds, stateOf } from "/machines.js";
+import { imageOptions, isRunning, kinds, outdatedText, stateOf } from "/machines.js";
 
 let id = 0, machine = null, root = null, removed = false;
 const path = () => machinePath(id);
@@ -43,7 +43,8 @@ function fields(m) {
   return [
     ["name", t("Name"), m.name],
     ["group", t("Group"), m.group || "none", [["none", t("none")], ...data.groups.map((g) => [g.name, g.name])]],
-    ["mode", t("Mode"), m.mode, [["persistent", t("persistent: its disk stays")], ["ephemeral", t("ephemeral: a new disk at each boot")]]],
+    ...(m.maintenance ? [] : [["mode", t("Mode"), m.mode_own || "group", [["group", t("as its group says")], ["persistent", t("persistent: its disk stays")], ["ephemeral", t("ephemeral: a new disk at each boot")]]]]),
+    ["ring", t("Ring"), m.ring_own || "group"],
     ["boot", t("Boots"), m.boot_own || "group", [["group", t("as its group says")], ...boots]],
     ["boot-once", t("Next boot"), m.boot_once || "none", [["none", t("as always")], ...boots]],
     ["quota", t("Quota"), String(m.quota ?? "")],
@@ -54,13 +55,20 @@ function fields(m) {
   ];
 }
 
+// What holds where it has no word of its own, and who says so.
+function holds(m, key) {
+  const one = m.effective[key];
+  if (!one || one.from === "machine") return "";
+  return one.from === "group" ? t("{value}, says the group {group}", one) : one.from === "policy" ? t("{value}, says the policy", one) : t("{value} by default", one);
+}
+
 // Only what was changed is sent: what somebody else has changed meanwhile stays.
 function editor(m) {
   const rows = fields(m).map(([key, label, value, options]) => {
     const known = options && (options.some(([v]) => v === value) ? options : [[value, value], ...options]);
     const input = known ? select(known, { id: `f-${key}`, name: key }, value) : el("input", { id: `f-${key}`, name: key, value, autocomplete: "off", maxlength: 500 });
     input.dataset.was = value;
-    return [input, el("p", { class: "field" }, el("label", { for: `f-${key}` }, label), input)];
+    return [input, el("p", { class: "field" }, el("label", { for: `f-${key}` }, label), input, el("small", {}, holds(m, key)))];
   });
   const save = el("button", { type: "submit", class: "primary", disabled: true }, t("Save"));
   const error = el("p", { class: "notice bad", role: "alert", hidden: true });
@@ -148,6 +156,32 @@ function promote() {
   });
 }
 
+function maintain() {
+  ask({
+    title: t("{name} works on the next version of its image", machine), yes: t("Begin"), list: [],
+    text: t("From its next boot it has a fresh disk of this version, which stays over its reboots; its own disk is put aside. At the end what it has written is a draft."),
+    fields: [{ name: "image", label: t("Image or version"), options: imageOptions(data), value: machine.image_name }],
+    run: async (v) => toast((await send("POST", "/maintenance", { image: v.image })).hint),
+  });
+}
+
+function endMaintenance() {
+  ask({
+    title: t("End the maintenance of {name}", machine), yes: t("End it"), text: t("What it has written becomes a draft of the image, and it has its own disk again."),
+    fields: [{ name: "discard", label: t("Give up what it has written"), type: "checkbox" }],
+    run: async (v) => toast((await send("DELETE", "/maintenance", { discard: v.discard })).hint),
+  });
+}
+
+function clone() {
+  ask({
+    title: t("A second machine like {name}", machine), yes: t("Clone"), text: t("Both go on from what is on its disk, which is not copied. Without a MAC it waits for its hardware."),
+    fields: [{ name: "name", label: t("Name"), required: true, maxlength: 63 }, { name: "mac", label: t("MAC") },
+      { name: "snapshot", label: t("Of"), options: [["", t("what is on its disk now")], ...(machine.snapshots || []).filter((s) => !s.removed).map((s) => [s.label, s.label])] }],
+    run: (v) => send("POST", "/clone", { name: v.name, ...(v.mac ? { macs: [v.mac] } : {}), ...(v.snapshot ? { snapshot: v.snapshot } : {}) }),
+  });
+}
+
 function resize() {
   ask({
     title: t("A larger disk for {name}", machine), text: t("Disks only grow."), yes: t("Grow"), fields: [{ name: "size", label: t("Size"), value: "40G", required: true }],
@@ -173,6 +207,9 @@ function buttons(m) {
       t("{name}: sessions ended", m), () => send("POST", "/release")), { "data-action": "release" }),
     button(t("Move to another image"), move, { "data-action": "move" }), button(t("Other hardware"), swap, { "data-action": "swap" }),
     button(t("Make an image of it"), promote, { "data-action": "promote" }), button(t("Larger disk"), resize, { "data-action": "resize" }),
+    button(t("Clone"), clone, { "data-action": "clone" }),
+    !m.maintenance && button(t("Maintenance"), maintain, { "data-action": "maintenance" }),
+    m.maintenance && button(t("End the maintenance"), endMaintenance, { class: "primary", "data-action": "maintenance-end" }),
     m.state === "failed" && button(t("It is mended"), (e) => act(e.target, t("{name} may boot again", m), () => send("PATCH", "", { state: "ready" })), { "data-action": "ready" }),
     button(t("Reset its disk"), () => confirmed(t("Reset the disk of {name}?", m), t("Everything it wrote is deleted. It starts again from the newest version of its image."), t("Reset"),
       t("{name}: disk reset", m), () => send("POST", "/reset")), { class: "danger", "data-action": "reset" }),
@@ -185,7 +222,8 @@ function macText(m) {
 
 function factRows(m) {
   return [
-    [t("Image"), m.image && `${m.image}${m.outdated ? ` · ${t("outdated: @{n} is published", { n: m.image_published })}` : ""}`],
+    [t("Image"), m.image && `${m.image}${outdatedText(m) ? ` · ${outdatedText(m)}` : ""}`],
+    [t("Maintenance"), m.maintenance && t("since {when}, by {who}", { when: when(m.maintenance.since_ms), who: m.maintenance.by })],
     [t("Disk"), `${t("{n} of {all}", { n: bytes(m.disk.allocated_bytes), all: bytes(m.disk.virtual_bytes) })}${m.disk.clean ? "" : `, ${t("in use")}`}`],
     [t("MAC"), macText(m), true], [t("Other cards"), m.other_macs.join(", "), true], [t("Address"), m.address, true],
     [t("Hardware"), [m.product, m.serial].filter(Boolean).join(", ")], [t("Board"), m.board_serial], ["UUID", m.uuid, true],

@@ -2,7 +2,7 @@
 // All machines: found, sorted, chosen, and dealt with many at a time.
 import { $, Window, act, ago, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, plural, row, say, section, select, set, t, table, when } from "/lib.js";
 import { data } from "/data.js";
-import { actions, doToMany, imageOptions, stateOf } from "/machines.js";
+import { actions, doToMany, imageOptions, outdatedText, stateOf } from "/machines.js";
 
 const byText = (f) => (a, b) => f(a).localeCompare(f(b), undefined, { numeric: true });
 const byNumber = (f) => (a, b) => f(a) - f(b);
@@ -15,6 +15,7 @@ const columns = {
   mac: ["MAC", "", byText((m) => m.macs[0] || ""), true],
   address: ["Address", "", byText((m) => m.address || ""), true],
   group: ["Group", "", byText(groupOf), false],
+  ring: ["Ring", "", byText((m) => m.ring), false],
   image: ["Image", "", byText((m) => m.image || ""), true],
   product: ["Hardware", "", byText((m) => m.product || ""), false],
   note: ["Note", "", byText((m) => m.note || ""), false],
@@ -48,7 +49,7 @@ function makeMachine(m) {
   const cells = {
     name: ["head", link("", `#/machine/${m.id}`, { "data-is": "name", class: "link" })],
     state: ["", cell("state")], mac: ["mono", el("div", {}, cell("mac"), cell("macs", {}, "small"))], address: ["mono", cell("address")],
-    group: ["tight", cell("group")], image: ["tight", el("div", {}, cell("image"), cell("outdated", {}, "small"))], product: ["cut", cell("product")],
+    group: ["tight", cell("group")], ring: ["tight", cell("ring")], image: ["tight", el("div", {}, cell("image"), cell("outdated", {}, "small"))], product: ["cut", cell("product")],
     note: ["cut", cell("note")], cost: ["num", cost], boot: ["tight", cell("boot")],
   };
   return row([["", "pick", box], ...Object.entries(cells).map(([name, [cls, content]]) => [t(columns[name][0]), `${cls} c-${name}`, content])]);
@@ -65,8 +66,9 @@ function updateMachine(tr, m) {
   set(tr, "macs", m.macs.length > 1 ? t("and {n} more", { n: m.macs.length - 1 }) : "");
   set(tr, "address", m.address || "–");
   set(tr, "group", m.group || "–");
+  set(tr, "ring", m.ring === "none" ? "–" : m.ring);
   set(tr, "image", m.image || "–");
-  set(tr, "outdated", m.outdated ? t("outdated: @{n} is published", { n: m.image_published }) : "");
+  set(tr, "outdated", outdatedText(m));
   set(tr, "product", m.product || "–");
   set(tr, "note", m.note || "");
   set(tr, "cost", bytes(m.disk.allocated_bytes));
