@@ -196,10 +196,51 @@ static bool cards_by_mac(const struct exam *exam, struct exam_detail *detail)
 	return find_in_folder(exam, "/etc/udev/rules.d/", "-net.rules", has_mac, detail);
 }
 
+struct networkd {
+	const struct exam *exam;
+	struct exam_detail *detail;
+	bool of_cloud_init;
+	unsigned left; /* files that are looked into */
+};
+
+static bool ends_with(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), tail = strlen(suffix);
+
+	return len >= tail && !strcmp(name + len - tail, suffix);
+}
+
+/* cloud-init 22.4.2 writes 10-cloud-init-eth0.network with the MAC of the machine that it ran on, also where its network is off. */
+static void look_at_networkd(void *arg, const char *name)
+{
+	struct networkd *look = arg;
+	char path[EXAM_PATH];
+	struct buf text;
+
+	if (look->detail->text[0][0] || !look->left || exam_is_cloud_init_network(name) != look->of_cloud_init ||
+	    (!ends_with(name, ".link") && !ends_with(name, ".network")))
+		return;
+	look->left--;
+	snprintf(path, sizeof(path), "/etc/systemd/network/%s", name);
+	if (read_file(look->exam, path, &text) && has_mac(buf_text(&text)))
+		exam_detail_set(look->detail, 0, "%s", path);
+	buf_fini(&text);
+}
+
 static bool networkd_by_mac(const struct exam *exam, struct exam_detail *detail)
 {
-	return find_in_folder(exam, "/etc/systemd/network/", ".link", has_mac, detail) ||
-	       find_in_folder(exam, "/etc/systemd/network/", ".network", has_mac, detail);
+	struct networkd look = { .exam = exam, .detail = detail, .left = FILES_MAX };
+
+	tree_list(&exam->lin.root, "/etc/systemd/network/", look_at_networkd, &look);
+	return detail->text[0][0];
+}
+
+static bool cloud_init_network(const struct exam *exam, struct exam_detail *detail)
+{
+	struct networkd look = { .exam = exam, .detail = detail, .of_cloud_init = true, .left = FILES_MAX };
+
+	tree_list(&exam->lin.root, "/etc/systemd/network/", look_at_networkd, &look);
+	return detail->text[0][0];
 }
 
 /* ---- who else configures the card that it booted from ---- */
@@ -347,6 +388,9 @@ const struct exam_check exam_identity_checks[] = {
 	{ "network-by-mac", EXAM_LINUX, DOCTOR_CLASH, false, networkd_by_mac,
 	  "{1} matches network cards by MAC address: a clone has others.",
 	  "In the original: match by Type= or Driver=." },
+	{ "cloud-init-network", EXAM_LINUX, DOCTOR_CLASH, true, cloud_init_network,
+	  "{1}, which cloud-init wrote for the original, matches network cards by MAC address: a clone has others.",
+	  "In the original: remove it." },
 	{ "openssl-hang", EXAM_LINUX, DOCTOR_RISK, true, openssl_hangs,
 	  "With CHAP, iscsid reads /etc/ssl/openssl.cnf from the disk that is away at that moment, and hangs.",
 	  "In the original: Environment=OPENSSL_CONF=/dev/null in /etc/systemd/system/iscsid.service.d/openssl.conf, under "

@@ -122,5 +122,7 @@ void exam_report(const struct exam *exam, struct doctor_report *report);
 
 /* The next line of a text that is a file's, without its end: copied to line, cut there. False: no more. */
 bool exam_next_line(const char **text, char *line, size_t size);
+/* A name in /etc/systemd/network/: cloud-init wrote it. */
+bool exam_is_cloud_init_network(const char *name);
 
 #endif

@@ -259,3 +259,8 @@ void exam_look_linux(struct exam *exam)
 	tree_read_text(&lin->root, "/etc/fstab", &lin->fstab);
 	read_cmdline(exam);
 }
+
+bool exam_is_cloud_init_network(const char *name)
+{
+	return !strncmp(name, "10-cloud-init-", 14) && strstr(name, ".network");
+}

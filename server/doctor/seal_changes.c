@@ -95,6 +95,20 @@ static bool remove_card_names(const struct exam *exam, struct seal_edit *edit)
 	return true;
 }
 
+static void remove_cloud_init_network(void *arg, const char *name)
+{
+	struct seal_edit *edit = arg;
+
+	if (exam_is_cloud_init_network(name) && is_plain_name(name))
+		buf_printf(&edit->commands, "rm /etc/systemd/network/%s\n", name);
+}
+
+static bool remove_cloud_init_networks(const struct exam *exam, struct seal_edit *edit)
+{
+	tree_list(&exam->lin.root, "/etc/systemd/network/", remove_cloud_init_network, edit);
+	return true;
+}
+
 static bool is_swap(const char *line)
 {
 	char copy[LINE_TEXT], *rest, *word;
@@ -164,6 +178,8 @@ const struct seal_change seal_changes[] = {
 	{ "initiator-name", generate_initiator_name,
 	  "/etc/iscsi/initiatorname.iscsi says GenerateName=yes: each clone makes its own." },
 	{ "cards-by-mac", remove_card_names, "The names of network cards are removed from /etc/udev/rules.d." },
+	{ "cloud-init-network", remove_cloud_init_networks,
+	  "What cloud-init wrote about the original's network cards is removed from /etc/systemd/network." },
 	{ "swap", comment_swap_out, "Swap is commented out in /etc/fstab." },
 	{ "openssl-hang", turn_openssl_off,
 	  "iscsid does without /etc/ssl/openssl.cnf (iscsid.service.d/sanbootd-openssl.conf)." },

@@ -48,11 +48,12 @@ static void test_identity(void **state)
 		  "echo 'SUBSYSTEM==\"net\", ATTR{address}==\"52:54:00:12:34:56\", NAME=\"eth0\"' "
 		  ">root/etc/udev/rules.d/70-persistent-net.rules; "
 		  "printf '[Match]\\nMACAddress=52:54:00:12:34:56\\n' >root/etc/systemd/network/10-a.link; "
+		  "cp root/etc/systemd/network/10-a.link root/etc/systemd/network/10-cloud-init-eth0.network; "
 		  "echo x >root/usr/sbin/ifup; printf 'auto eth0\\niface eth0 inet dhcp\\n' >root/etc/network/interfaces; "
 		  "printf 'network:\\n  ethernets:\\n    a: {dhcp4: true}\\n' >root/etc/netplan/a.yaml; "
 		  "package cloud-init 22.4.2; rm root/etc/systemd/system/iscsid.service.d/a.conf; echo gold >root/etc/hostname; "
 		  "echo x >root/var/lib/systemd/random-seed; package multipath-tools 0.9.4",
-		  "machine-id ssh-host-keys initiator-name cards-by-mac network-by-mac ifupdown netplan cloud-init-searches "
+		  "machine-id ssh-host-keys initiator-name cards-by-mac network-by-mac cloud-init-network ifupdown netplan cloud-init-searches "
 		  "openssl-hang host-name random-seed multipath-not-at-boot" },
 		/* The same, as they should be. */
 		{ "echo uninitialized >root/etc/machine-id; mkdir -p root/var/lib/dbus root/etc/systemd/system/ssh.service.d "

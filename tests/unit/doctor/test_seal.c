@@ -34,7 +34,8 @@ static const char used[] =
 	"echo config >root/etc/ssh/sshd_config; echo InitiatorName=iqn.1993-08.org.debian:01:abc >root/etc/iscsi/initiatorname.iscsi; "
 	"echo '/swapfile none swap sw 0 0' >>root/etc/fstab; rm -r root/etc/systemd/system/iscsid.service.d; "
 	"echo x >root/var/lib/systemd/random-seed; echo 'SUBSYSTEM==\"net\", ATTR{address}==\"52:54:00:12:34:56\"' "
-	">root/etc/udev/rules.d/70-persistent-net.rules; ";
+	">root/etc/udev/rules.d/70-persistent-net.rules; mkdir -p root/etc/systemd/network; "
+	"printf '[Match]\nName=eth0\nMACAddress=52:54:00:12:34:56\n[Network]\nDHCP=no\n' >root/etc/systemd/network/10-cloud-init-eth0.network; ";
 
 #define INSIDE \
 	"dd if=disk.img of=inside bs=1M skip=17 status=none conv=sparse; is() { [ \"$(debugfs -R \"cat $1\" inside 2>/dev/null)\" = \"$2\" ]; }; "
@@ -48,8 +49,8 @@ static void test_all(void **state)
 	if (!lab_has("debugfs e2fsck"))
 		return;
 	lab_expect_after(lab, used,
-			 "machine-id ssh-host-keys initiator-name swap cards-by-mac openssl-hang "
-			 "cloud-init-searches random-seed");
+			 "machine-id ssh-host-keys initiator-name swap cards-by-mac cloud-init-network "
+			 "openssl-hang cloud-init-searches random-seed");
 	if (seal(lab, changes, sizeof(changes), &reason))
 		fail_msg("%s", reason.text);
 	print_message("%s\n", changes);
