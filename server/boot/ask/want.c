@@ -17,9 +17,8 @@
 bool want_image_is_free(const struct machine *machine, const struct policy *policy)
 {
 	/* In maintenance it was chosen, and becomes a version. */
-	return machine->mode != MODE_MAINTENANCE &&
-	       (effective_mode(machine, policy) == MODE_EPHEMERAL ||
-		(machine->system.fresh && !machine->system.snapshot_id));
+	return machine->mode != MODE_MAINTENANCE && (effective_mode(machine, policy) == MODE_EPHEMERAL ||
+						     (machine->system.fresh && !machine->system.snapshot_id));
 }
 
 static void want_entry(struct entries *entries, const char *text, struct want *want)
