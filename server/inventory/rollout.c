@@ -262,7 +262,7 @@ static int set_to_test(struct inventory_tx *tx, int64_t version_id)
 /* New machines get the old version again, also where a person has taken it away meanwhile. */
 static int publish_old(struct inventory_tx *tx, const struct rollout *r)
 {
-	struct image_version old;
+	struct image_version old = { .is_newest = false };
 	int err = set_to_test(tx, r->version_id);
 
 	if (!err && r->old_version_id)
