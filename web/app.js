@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The console at /: which page is shown is in the address behind "#", so that each can be linked to. A page is a module with make(root, ...),
 // which gives { needs: lists of data.js, more: what else it reads, update: shows it, close }.
-import { $, api, el, language, link, say, t, toast } from "/lib.js";
-import { begin, data, onLive, want } from "/data.js";
-import * as overview from "/pages/overview.js";
-import * as machines from "/pages/machines.js";
-import * as machine from "/pages/machine.js";
-import * as enrol from "/pages/enrol.js";
-import * as groups from "/pages/groups.js";
-import * as images from "/pages/images.js";
-import * as volumes from "/pages/volumes.js";
-import * as events from "/pages/events.js";
-import * as settings from "/pages/settings.js";
+import { $, api, base, el, language, link, say, t, toast } from "./lib.js";
+import { begin, data, onLive, want } from "./data.js";
+import * as overview from "./pages/overview.js";
+import * as machines from "./pages/machines.js";
+import * as machine from "./pages/machine.js";
+import * as enrol from "./pages/enrol.js";
+import * as groups from "./pages/groups.js";
+import * as images from "./pages/images.js";
+import * as volumes from "./pages/volumes.js";
+import * as events from "./pages/events.js";
+import * as settings from "./pages/settings.js";
 
 const pages = { overview, machines, machine, enrol, groups, images, volumes, events, settings };
 const menu = [["overview", "Overview"], ["machines", "Machines"], ["enrol", "Enrol"], ["groups", "Groups"], ["images", "Images"],
@@ -71,7 +71,7 @@ function makeFrame() {
   document.documentElement.lang = language === "fr" ? "fr" : "en";
   $("logout").addEventListener("click", async () => {
     await api("POST", "logout").catch(() => {});
-    location.replace("/login");
+    location.replace(`${base}login`);
   });
   $("skip").addEventListener("click", (event) => {
     event.preventDefault();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the server said last, and when to ask again: a page names the lists that it shows, the event stream says that something changed.
-import { api, onChanged, setServerTime } from "/lib.js";
+import { api, base, onChanged, setServerTime } from "./lib.js";
 
 const REFRESH_MS = 700; // at most so often, however much happens
 const POLL_MS = 15000; // sizes and sessions change without an event
@@ -82,7 +82,7 @@ function hear(message) {
 }
 
 function followShared() {
-  const { port } = new SharedWorker("/stream.js");
+  const { port } = new SharedWorker(`${base}stream.js`);
   const tell = () => port.postMessage({ seen: !document.hidden, after: lastEvent });
 
   port.onmessage = ({ data: message }) => hear(message);
@@ -97,7 +97,7 @@ function followShared() {
 }
 
 function followAlone() {
-  const stream = new EventSource(`/api/v1/events?after=${lastEvent}`);
+  const stream = new EventSource(`${base}api/v1/events?after=${lastEvent}`);
   stream.onopen = () => hear({ live: true });
   stream.onmessage = (message) => hear({ event: JSON.parse(message.data) });
   stream.addEventListener("change", () => hear({ changed: true }));

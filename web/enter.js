@@ -14,7 +14,7 @@ async function send(path, body, button) {
       body: JSON.stringify(body),
     });
     if (answer.ok) {
-      location.replace("/");
+      location.replace("./");
       return;
     }
     const said = await answer.json().catch(() => ({}));
@@ -27,7 +27,7 @@ async function send(path, body, button) {
 
 document.getElementById("login")?.addEventListener("submit", (event) => {
   event.preventDefault();
-  send("/api/v1/login", { password: event.target.password.value }, event.submitter || event.target.querySelector("button"));
+  send("api/v1/login", { password: event.target.password.value }, event.submitter || event.target.querySelector("button"));
 });
 
 document.getElementById("setup")?.addEventListener("submit", (event) => {
@@ -38,5 +38,5 @@ document.getElementById("setup")?.addEventListener("submit", (event) => {
     return;
   }
   const token = new URLSearchParams(location.search).get("token") || "";
-  send("/api/v1/setup", { token, password: form.password.value }, event.submitter || form.querySelector("button"));
+  send("api/v1/setup", { token, password: form.password.value }, event.submitter || form.querySelector("button"));
 });

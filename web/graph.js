@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Small graphs of what the server kept: lines over time, with a table of the same numbers for who cannot see them.
-import { el, t, when } from "/lib.js";
+import { el, t, when } from "./lib.js";
 
 const WIDTH = 320, HEIGHT = 64, NS = "http://www.w3.org/2000/svg";
 

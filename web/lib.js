@@ -2,10 +2,13 @@
 // What every page needs: elements, words, numbers, the API, dialogs, lists. Text from the server only ever becomes text
 // (textContent), never markup.
 
+// Where the console is, behind a proxy perhaps under a path of its own.
+export const base = new URL(".", import.meta.url).pathname;
+
 // ---- words: the English sentence is the key, a language is one file of translations
 
 export const language = localStorage.getItem("language") || (navigator.language || "en").slice(0, 2);
-const words = language === "fr" ? (await import("/fr.js")).default : {};
+const words = language === "fr" ? (await import("./fr.js")).default : {};
 
 // t("{n} of {all}", { n: 1, all: 2 })
 export function t(text, values = {}) {
@@ -87,9 +90,9 @@ export async function api(method, path, body, signal) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const answer = await fetch("/api/v1/" + path, options);
+  const answer = await fetch(`${base}api/v1/${path}`, options);
   if (answer.status === 401) {
-    location.replace("/login");
+    location.replace(`${base}login`);
     return new Promise(() => {}); // the page is on its way out
   }
   const said = await answer.json().catch(() => ({}));

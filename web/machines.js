@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the pages know of machines: their states in words, and what people do with them.
-import { api, ask, bytes, machinePath, plural, t, toast } from "/lib.js";
+import { api, ask, bytes, machinePath, plural, t, toast } from "./lib.js";
 
 export const kinds = { data: "data disk", shared: "shared disk", cd: "CD", "who-am-i": "tells it who it is" };
 

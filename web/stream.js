@@ -25,7 +25,7 @@ function close() {
 
 function open() {
   close();
-  stream = new EventSource(`/api/v1/events?after=${last}`);
+  stream = new EventSource(new URL(`api/v1/events?after=${last}`, self.location));
   stream.onopen = () => setLive(true);
   stream.onmessage = (message) => {
     const event = JSON.parse(message.data);

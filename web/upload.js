@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Sends a file as an image, piece by piece. A connection that is cut is taken up again where the server stopped hearing.
-import { api, Refused } from "/lib.js";
+import { api, Refused } from "./lib.js";
 
 const PIECE = 1024 * 1024; // as much as the API takes at once
 const AGAIN_MS = 2000;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Machines that wait for a person's word.
-import { $, act, ago, api, button, cell, confirmed, el, keep, link, part, plural, row, say, section, set, t, table, toast } from "/lib.js";
-import { data } from "/data.js";
-import { imageOptions } from "/machines.js";
+import { $, act, ago, api, button, cell, confirmed, el, keep, link, part, plural, row, say, section, set, t, table, toast } from "../lib.js";
+import { data } from "../data.js";
+import { imageOptions } from "../machines.js";
 
 const reasons = {
   approval: () => t("Nobody has seen it before"),

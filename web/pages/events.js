@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What happened, and who did it.
-import { $, api, button, el, eventItem, keep, say, select, t } from "/lib.js";
-import { data } from "/data.js";
-import { saveAs } from "/pages/machines.js";
+import { $, api, button, el, eventItem, keep, say, select, t } from "../lib.js";
+import { data } from "../data.js";
+import { saveAs } from "./machines.js";
 
 let text = "", level = "";
 const MOST = 1000; // what one read of the API gives

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Groups of machines.
-import { $, api, ask, button, cell, confirmed, el, keep, link, part, row, set, t, table } from "/lib.js";
-import { data } from "/data.js";
+import { $, api, ask, button, cell, confirmed, el, keep, link, part, row, set, t, table } from "../lib.js";
+import { data } from "../data.js";
 
 function fields(g = {}) {
   const boots = [["disk", t("its disk")], ["local", t("its own disk, locally")], ["menu", t("a menu")], ...data.status.entries.map((e) => [e.name, e.title])];

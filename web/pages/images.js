@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Golden images: their versions as a tree, who has them, what can be done with each; and files that are dropped here become images.
-import { $, act, ago, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, plural, say, section, select, set, t, table, toast, row, when } from "/lib.js";
-import { data } from "/data.js";
-import { upload } from "/upload.js";
+import { $, act, ago, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, plural, say, section, select, set, t, table, toast, row, when } from "../lib.js";
+import { data } from "../data.js";
+import { upload } from "../upload.js";
 
 const uploads = []; // that go on, also while another page is shown
 

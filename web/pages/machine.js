@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One machine, by its id: what it is, what it has, how its boots went; and everything about it that can be changed.
-import { act, ago, api, ask, button, bytes, confirmed, el, eventItem, facts, link, machinePath, part, pill, plural, seconds, section, select, t, toast, when } from "/lib.js";
-import { data } from "/data.js";
-import { imageOptions, isRunning, kinds, outdatedText, stateOf } from "/machines.js";
+import { act, ago, api, ask, button, bytes, confirmed, el, eventItem, facts, link, machinePath, part, pill, plural, seconds, section, select, t, toast, when } from "../lib.js";
+import { data } from "../data.js";
+import { imageOptions, isRunning, kinds, outdatedText, stateOf } from "../machines.js";
 
 let id = 0, machine = null, root = null, removed = false;
 const path = () => machinePath(id);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // All machines: found, sorted, chosen, and dealt with many at a time.
-import { $, Window, act, ago, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, plural, row, say, section, select, set, t, table, when } from "/lib.js";
-import { data } from "/data.js";
-import { actions, doToMany, imageOptions, outdatedText, stateOf } from "/machines.js";
+import { $, Window, act, ago, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, plural, row, say, section, select, set, t, table, when } from "../lib.js";
+import { data } from "../data.js";
+import { actions, doToMany, imageOptions, outdatedText, stateOf } from "../machines.js";
 
 const byText = (f) => (a, b) => f(a).localeCompare(f(b), undefined, { numeric: true });
 const byNumber = (f) => (a, b) => f(a) - f(b);

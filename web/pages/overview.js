@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The whole at a glance: what runs, what it costs, what needs somebody; and before the first machine, what is still missing.
-import { $, api, bytes, el, eventItem, keep, link, part, plural, say, section, select, serverTime, t } from "/lib.js";
-import { data } from "/data.js";
-import { daysLeft, graph } from "/graph.js";
-import { kinds, stateOf } from "/machines.js";
-import { jobItem } from "/pages/images.js";
+import { $, api, bytes, el, eventItem, keep, link, part, plural, say, section, select, serverTime, t } from "../lib.js";
+import { data } from "../data.js";
+import { daysLeft, graph } from "../graph.js";
+import { kinds, stateOf } from "../machines.js";
+import { jobItem } from "./images.js";
 
 const EVENTS_SHOWN = 12, NAMES_SHOWN = 8;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The policy with what each of its keys means, what DHCP does, the password, tokens.
-import { $, ago, api, ask, button, bytes, cell, confirmed, el, facts, keep, row, section, select, set, t, table, toast, when } from "/lib.js";
-import { data } from "/data.js";
+import { $, ago, api, ask, button, bytes, cell, confirmed, el, facts, keep, row, section, select, set, t, table, toast, when } from "../lib.js";
+import { data } from "../data.js";
 
 const help = {
   enrol: "Machines that nobody has seen: auto (they boot at once), approve (they wait for your word), deny.",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Disks besides those that machines boot from.
-import { $, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, row, say, set, t, table, when } from "/lib.js";
-import { data } from "/data.js";
-import { kinds } from "/machines.js";
+import { $, api, ask, button, bytes, cell, confirmed, el, keep, link, part, pill, row, say, set, t, table, when } from "../lib.js";
+import { data } from "../data.js";
+import { kinds } from "../machines.js";
 
 const path = (v) => `volumes/${part("#" + v.id)}`;
 const now = (v) => data.volumes.find((one) => one.id === v.id) || v;
