@@ -11,7 +11,7 @@ machines="qemu-system-x86 ipxe-qemu ovmf busybox-static binutils syslinux syslin
 	python3 curl xorriso isolinux"
 tests="libcmocka-dev libiscsi-bin libiscsi-dev qemu-block-extra qemu-system-arm qemu-efi-aarch64 isc-dhcp-server kea-dhcp4-server tgt
 	jq sqlite3 tcpdump python3-yaml chromium chromium-driver clang libclang-rt-14-dev procps sg3-utils clang-format clang-tidy cppcheck
-	shellcheck nodejs bindfs xfsprogs btrfs-progs ntfs-3g wimtools libvhdi-utils libvmdk-utils 7zip"
+	shellcheck nodejs bindfs xfsprogs btrfs-progs ntfs-3g wimtools libvhdi-utils libvmdk-utils 7zip nginx-light openssl"
 case ${1:-all} in
 all) packages="$build $run $golden $machines $tests" ;;
 demo) packages="$build $run $golden $machines" ;;

@@ -49,7 +49,7 @@ def name_localhost(directory):
 
 
 class Browser:
-    def __init__(self, lan):
+    def __init__(self, lan, *flags):
         self.lan, self.session = lan, ""
         if not shutil.which("chromedriver") or not shutil.which("chromium"):
             raise Failed("Chromium is missing; run: apt-get install chromium chromium-driver")
@@ -60,7 +60,7 @@ class Browser:
         self.log = os.path.join(lan.dir, "browser.log")
         got = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"},
-            "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": FLAGS + [f"--user-data-dir={self.profile}"]}}}}, timeout=90)
+            "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": [*FLAGS, *flags, f"--user-data-dir={self.profile}"]}}}}, timeout=90)
         self.session = "/session/" + got["sessionId"]
 
     def call(self, method, path, body=None, timeout=30):
