@@ -51,6 +51,7 @@ with Suite() as t:
     with t.case("what somebody else changes is seen: nothing keeps the events back until there are enough of them"):
         cookie = "; ".join(f"{c['name']}={c['value']}" for c in cookies)
         stream = Process(t.lan, "curl", ["curl", "-skN", "-H", "Accept: text/event-stream", "-b", cookie, CONSOLE + "api/v1/events"])
+        stream.out.wait("retry:", 20, "the stream")
         server.ctl("group", "add", "seen")
         stream.out.wait(r'data: .*"group-added".*seen', 20, "the event")
         browser.script("location.hash = '#/groups'")
