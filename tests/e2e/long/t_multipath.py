@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A real Debian with its root on a multipath map (build-debian.sh --multipath): one map, two paths. One of them is cut under load, the
 I/O goes on, and the path comes back; without any path it waits for its server."""
+import os, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from e2e import *
 
 # Its NOP-Out after 5 s finds out, unanswered for 5 s; the path is given up 5 s later. Seconds.
