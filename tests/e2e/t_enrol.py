@@ -65,7 +65,8 @@ with Suite() as t:
         document = server.api("openapi.json")
         names = {"{machine}": m["name"], "{volume}": m["name"] + ":0", "{image}": m["image"], "{import}": "1", "{job}": "1"}
         query = {"/api/v1/file-check": f"?path={server.state}/images/{m['image']}.raw"}
-        asked = [path for path in document["paths"] if "get" in document["paths"][path] and "{group}" not in path]
+        # There is no group and no rollout here: unit/http/test_openapi asks for those.
+        asked = [path for path in document["paths"] if "get" in document["paths"][path] and "{group}" not in path and not path.endswith("/rollout")]
         for path in asked:
             said = server.api(re.sub(r"\{\w+\}", lambda name: names[name.group()], path).removeprefix("/api/v1/") + query.get(path, ""))
             schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
