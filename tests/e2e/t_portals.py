@@ -66,7 +66,7 @@ with Suite() as t:
         until(lambda: f"without {two} (not reached before)" in stages(name)["script"]["detail"], 20, "why it is not told")
         server.ctl("machine", "set", name, "multipath=yes")
         equal(server.machine(name)["lost_portals"] or None, None, "lost_portals")
-        script = server.ask(vm.mac)
-        true(f"iscsi:{t.lan.ip}::" in script and f"iscsi:{second}::" in script, "portals of its script")
+        both = lambda script: f"iscsi:{t.lan.ip}::" in script and f"iscsi:{second}::" in script
+        until(lambda: both(server.ask(vm.mac)), 20, "both portals in its script")
 
     server.stop()
