@@ -43,16 +43,15 @@ static int read_begun(struct inventory_tx *tx, void *arg)
 }
 
 /* Copies go under no name that people know: whoever waited for one has seen the server end. */
-static void tell_begun(struct store *store, struct discarded *d)
+static int tell_begun(struct inventory_tx *tx)
 {
-	if (store_read(store, read_begun, d) || !d->begun)
-		return;
-	inventory_event(
-		store->inventory, "warning", "copy-undone", "server", 0, "",
+	return event_add(
+		tx, "warning", "copy-undone", "server", 0, "",
 		"the server ended while something was copied, and nothing of it is left: what somebody asked for has to "
 		"be asked for again, what goes on in the background is done again by itself");
 }
 
+/* In one job, so that it is told once, however often starts are cut off. */
 static int forget_discarded(struct inventory_tx *tx, void *arg)
 {
 	struct discarded *d = arg;
@@ -60,7 +59,7 @@ static int forget_discarded(struct inventory_tx *tx, void *arg)
 
 	for (size_t i = 0; i < d->names.count && !err; i++)
 		err = discarded_forget(tx, d->backend->name, d->names.list[i]);
-	return err;
+	return err || !d->begun ? err : tell_begun(tx);
 }
 
 int store_delete_discarded(struct store *store, const struct store_backend *backend, bool reserved)
@@ -69,7 +68,7 @@ int store_delete_discarded(struct store *store, const struct store_backend *back
 	int err = store_read(store, read_discarded, &d);
 
 	if (!err && d.names.count && reserved)
-		tell_begun(store, &d);
+		err = store_read(store, read_begun, &d);
 	for (size_t i = 0; i < d.names.count && !err; i++)
 		backend->remove(store, d.names.list[i]);
 	if (!err && d.names.count)

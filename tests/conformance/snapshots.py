@@ -194,6 +194,8 @@ def a_data_volume_stays_the_same_disk(t):
 
 @case("retention")
 def what_a_rule_would_take_is_shown_and_taken_when_wanted(t):
+    for entry in t.api("GET", "trash")["trash"]:
+        t.api("DELETE", f"trash/%23{entry['id']}")
     m = t.enrol()
     write(m, "kept")
     path = m.show()["disk"]["path"]

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian with an initramfs of dracut's: two clones boot, differ, keep their addresses, power off, outlive a server that is killed."""
+import os, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from e2e import *
 
 with Suite() as t:
