@@ -98,6 +98,18 @@ class Browser:
         except Failed as e:
             raise Failed(f"{e}; at {self.url}, picture {self.picture()}, text: {self.body()[:300]!r}") from None
 
+    def press(self, css, timeout=20):
+        """A click on the first that is shown, also where the page has just put another one in its place."""
+        def pressed():
+            try:
+                self.wait(css, timeout).click()
+                return True
+            except Failed as e:
+                if "stale" in str(e):
+                    return False
+                raise
+        until(pressed, timeout, f"a click on {css}")
+
     def gone(self, css, timeout=20):
         def none():
             try:

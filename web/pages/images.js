@@ -116,11 +116,11 @@ function rolloutItem(r) {
       ["running", "stopped"].includes(r.state) && button(t("Take back"), call("undo", t("They go back at their next boot")), { class: "danger" })));
 }
 
-// Only of images whose versions are to be tested or were rolled out: each is a question of its own.
+// Only of images that have a version to be tested, as what is rolled out is until all have it: each is a question of its own.
 let rollouts = [];
 async function readRollouts() {
   const { images } = await api("GET", "images");
-  const found = await Promise.all(images.map((i) => api("GET", `images/${part(i.name)}/rollout`).catch(() => null)));
+  const found = await Promise.all(images.filter((i) => i.versions.some((v) => v.state === "test")).map((i) => api("GET", `images/${part(i.name)}/rollout`).catch(() => null)));
   rollouts = found.filter((r) => r && r.rollout && r.state !== "replaced");
 }
 
