@@ -24,40 +24,12 @@ static unsigned lun_count;
 
 static void start(struct world *w, const char *mac)
 {
-	struct machine_boot current, pending = { .number = 0 };
-	struct machine machine;
-
-	world_expect(w, mac, "", "", "sanboot", NULL);
-	machine = world_machine(w, mac);
-	world_boots(w, machine.id, &current, &pending);
-	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	lun_count = world_open_luns(w, machine.id, pending.number, luns, &reason);
-	if (!lun_count)
-		fail_msg("%s", reason.text);
+	lun_count = world_boot_luns(w, mac, luns);
 }
 
 static void stop(struct world *w)
 {
 	world_close_luns(w, luns, lun_count);
-}
-
-static void boot_and_write(struct world *w, const char *mac, unsigned char byte)
-{
-	start(w, mac);
-	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * byte, byte, true), 0);
-	stop(w);
-}
-
-static void expect_bytes(struct world *w, const char *mac, const char *bytes)
-{
-	start(w, mac);
-	for (unsigned char byte = 'A'; byte <= 'Z'; byte++) {
-		int found = world_read_disk(w, luns[0].disk, 4096ull * byte);
-
-		if ((found == byte) != (strchr(bytes, byte) != NULL))
-			fail_msg("%s: %c is %d, and \"%s\" should be there", mac, byte, found, bytes);
-	}
-	stop(w);
 }
 
 static int try_clone(struct world *w, const char *machine, const char *name, const char *mac, const char *snapshot)
@@ -129,7 +101,7 @@ static void test_cloned(void **state)
 	struct world *w = *state;
 	struct machine one, two;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	assert_int_equal(boot_set(w->boot, "pc-001", "note", "the first", "ctl", &reason), 0);
 	assert_int_equal(boot_set(w->boot, "pc-001", "multipath", "yes", "ctl", &reason), 0);
 	make_clone(w, "pc-001", "copy", MAC2, NULL);
@@ -145,11 +117,11 @@ static void test_cloned(void **state)
 	assert_int_equal(world_events(w, "cloned"), 2);
 	expect_layers(w, "pc-001:0", 1, 0);
 	/* What each writes is its own, also over a restart of the server. */
-	boot_and_write(w, MAC1, 'B');
-	boot_and_write(w, MAC2, 'C');
+	world_boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC2, 'C');
 	world_restart(w);
-	expect_bytes(w, MAC1, "AB");
-	expect_bytes(w, MAC2, "AC");
+	world_expect_bytes(w, MAC1, "AB");
+	world_expect_bytes(w, MAC2, "AC");
 }
 
 /* Whoever goes first, the layer stays for the other; with the last one it goes. */
@@ -157,20 +129,20 @@ static void test_one_goes(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	make_clone(w, "pc-001", "copy", MAC2, NULL);
 	make_clone(w, "copy", "second", MAC3, NULL);
 	/* Nobody had used copy: both stand on the one layer. */
 	assert_int_equal(world_children(w), 4);
-	boot_and_write(w, MAC2, 'B');
+	world_boot_and_write(w, MAC2, 'B');
 	remove_for_good(w, "pc-001");
 	assert_int_equal(world_children(w), 3);
 	world_restart(w);
-	expect_bytes(w, MAC2, "AB");
-	expect_bytes(w, MAC3, "A");
+	world_expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC3, "A");
 	assert_int_equal(boot_reset(w->boot, "copy", "ctl", &reason), 0);
-	expect_bytes(w, MAC2, "");
-	expect_bytes(w, MAC3, "A");
+	world_expect_bytes(w, MAC2, "");
+	world_expect_bytes(w, MAC3, "A");
 	assert_int_equal(boot_reset(w->boot, "second", "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 2);
 	expect_layers(w, "second:0", 0, 0);
@@ -181,18 +153,18 @@ static void test_chain_passes_on(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	take(w, "pc-001:0", "one");
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	take(w, "pc-001:0", "two");
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'C');
 	make_clone(w, "pc-001", "copy", MAC2, "two");
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "AB");
 	remove_for_good(w, "pc-001");
 	assert_int_equal(world_children(w), 3);
 	expect_layers(w, "copy:0", 2, 0);
 	world_restart(w);
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "AB");
 	remove_for_good(w, "copy");
 	assert_int_equal(world_children(w), 0);
 }
@@ -201,19 +173,19 @@ static void test_of_a_snapshot(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	take(w, "pc-001:0", "one");
 	start(w, MAC1);
 	/* Also while it runs. */
 	make_clone(w, "pc-001", "copy", MAC2, "ONE");
 	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * 'B', 'B', true), 0);
 	stop(w);
-	expect_bytes(w, MAC2, "A");
-	expect_bytes(w, MAC1, "AB");
+	world_expect_bytes(w, MAC2, "A");
+	world_expect_bytes(w, MAC1, "AB");
 	assert_int_equal(boot_snapshot_remove(w->boot, "pc-001:0", "one", "ctl", &reason), 0);
 	assert_non_null(strstr(reason.text, "stands on it"));
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
-	expect_bytes(w, MAC2, "A");
+	world_expect_bytes(w, MAC2, "A");
 }
 
 /* Layers are joined only where nobody else's disk lies above them. */
@@ -221,30 +193,30 @@ static void test_joined(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	take(w, "pc-001:0", "one");
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	take(w, "pc-001:0", "two");
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'C');
 	make_clone(w, "pc-001", "copy", MAC2, "two");
 	assert_int_equal(boot_snapshot_remove(w->boot, "pc-001:0", "one", "ctl", &reason), 0);
 	assert_int_equal(world_children(w), 4);
 	boot_join_layers(w->boot);
 	assert_int_equal(world_children(w), 4);
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "AB");
 	remove_for_good(w, "copy");
 	boot_join_layers(w->boot);
 	assert_int_equal(world_children(w), 2);
-	expect_bytes(w, MAC1, "ABC");
+	world_expect_bytes(w, MAC1, "ABC");
 	/* Once the first one has gone from them, they are the clone's alone, and become one. */
 	make_clone(w, "pc-001", "copy", MAC2, NULL);
-	boot_and_write(w, MAC2, 'D');
+	world_boot_and_write(w, MAC2, 'D');
 	take(w, "copy:0", "mine");
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_int_equal(boot_snapshot_remove(w->boot, "pc-001:0", "two", "ctl", &reason), 0);
 	boot_join_layers(w->boot);
 	assert_int_equal(world_children(w), 3);
-	expect_bytes(w, MAC2, "ABCD");
+	world_expect_bytes(w, MAC2, "ABCD");
 }
 
 /* A copy for the clone alone. */
@@ -253,22 +225,22 @@ static void test_too_deep(void **state)
 	struct world *w = *state;
 	char label[16];
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	for (unsigned i = 1; i <= 6; i++) {
 		snprintf(label, sizeof(label), "s%u", i);
 		take(w, "pc-001:0", label);
-		boot_and_write(w, MAC1, (unsigned char)('A' + i));
+		world_boot_and_write(w, MAC1, (unsigned char)('A' + i));
 	}
 	assert_int_equal(world_children(w), 7);
 	make_clone(w, "pc-001", "copy", MAC2, NULL);
 	assert_int_equal(world_children(w), 8);
 	assert_int_equal(world_machine(w, MAC2).system.snapshot_id, 0);
-	expect_bytes(w, MAC2, "ABCDEFG");
-	expect_bytes(w, MAC1, "ABCDEFG");
+	world_expect_bytes(w, MAC2, "ABCDEFG");
+	world_expect_bytes(w, MAC1, "ABCDEFG");
 	remove_for_good(w, "pc-001");
 	world_restart(w);
 	assert_int_equal(world_children(w), 1);
-	expect_bytes(w, MAC2, "ABCDEFG");
+	world_expect_bytes(w, MAC2, "ABCDEFG");
 }
 
 /* Its hardware comes later; a machine without any goes to the trash and comes back. */
@@ -277,7 +249,7 @@ static void test_without_hardware(void **state)
 	struct world *w = *state;
 	struct machine machine;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	make_clone(w, "pc-001", "copy", NULL, NULL);
 	assert_non_null(strstr(reason.text, "sanbootctl machine mac add copy MAC"));
 	expect_refused(boot_wake(w->boot, "copy", "ctl", &reason), -EINVAL, "has no network card yet");
@@ -285,18 +257,18 @@ static void test_without_hardware(void **state)
 	assert_int_equal(boot_trash_restore(w->boot, "copy", NULL, "ctl", &machine, &reason), 0);
 	world_restart(w);
 	assert_int_equal(boot_mac(w->boot, "copy", true, MAC2, "ctl", &reason), 0);
-	expect_bytes(w, MAC2, "A");
+	world_expect_bytes(w, MAC2, "A");
 	/* The same as a swap. */
 	make_clone(w, "pc-001", "third", NULL, NULL);
 	assert_int_equal(boot_swap(w->boot, "third", MAC3, "ctl", &reason), 0);
-	expect_bytes(w, MAC3, "A");
+	world_expect_bytes(w, MAC3, "A");
 }
 
 static void test_refused(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	expect_refused(try_clone(w, "nobody", "copy", MAC2, NULL), -ENOENT, "there is no machine nobody");
 	expect_refused(try_clone(w, "pc-001", "a b", MAC2, NULL), -EINVAL, "name: expected letters");
 	expect_refused(try_clone(w, "pc-001", "PC-001", MAC2, NULL), -EEXIST, "there is a machine pc-001 already");
@@ -322,13 +294,13 @@ static void test_not_committed(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	break_commit(w->store, "cloned");
 	assert_true(try_clone(w, "pc-001", "copy", MAC2, NULL) < 0);
 	assert_int_equal(world_children(w), 1);
 	assert_int_equal(world_machine_count(w), 1);
 	world_restart(w);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	expect_layers(w, "pc-001:0", 0, 0);
 }
 

@@ -18,46 +18,6 @@
 
 static struct reason reason;
 static struct image_version version;
-static struct boot_lun luns[8];
-static unsigned lun_count;
-
-static void start(struct world *w, const char *mac)
-{
-	struct machine_boot current, pending = { .number = 0 };
-	struct machine machine;
-
-	world_expect(w, mac, "", "", "sanboot", NULL);
-	machine = world_machine(w, mac);
-	world_boots(w, machine.id, &current, &pending);
-	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	lun_count = world_open_luns(w, machine.id, pending.number, luns, &reason);
-	if (!lun_count)
-		fail_msg("%s", reason.text);
-}
-
-static void stop(struct world *w)
-{
-	world_close_luns(w, luns, lun_count);
-}
-
-static void boot_and_write(struct world *w, const char *mac, unsigned char byte)
-{
-	start(w, mac);
-	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * byte, byte, true), 0);
-	stop(w);
-}
-
-static void expect_bytes(struct world *w, const char *mac, const char *bytes)
-{
-	start(w, mac);
-	for (unsigned char byte = 'A'; byte <= 'Z'; byte++) {
-		int found = world_read_disk(w, luns[0].disk, 4096ull * byte);
-
-		if ((found == byte) != (strchr(bytes, byte) != NULL))
-			fail_msg("%c is %d, and \"%s\" should be there", byte, found, bytes);
-	}
-	stop(w);
-}
 
 static void expect(int err, int want, const char *sentence)
 {
@@ -108,7 +68,7 @@ static void expect_in_version(struct world *w, const char *mac, const char *byte
 	snprintf(name, sizeof(name), "%s@%u", version.image, version.number);
 	assert_int_equal(world_write(w, set_to_test, &version.id), 0);
 	add_machine(w, mac, name);
-	expect_bytes(w, mac, bytes);
+	world_expect_bytes(w, mac, bytes);
 }
 
 static unsigned files_in(struct world *w, const char *folder)
@@ -129,9 +89,9 @@ static void test_a_round(void **state)
 	struct world *w = *state;
 	struct machine before, during, after;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "mine", "ctl", &reason), 0);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	before = world_machine(w, MAC1);
 	begin(w, "pc-001", NULL);
 	during = world_machine(w, MAC1);
@@ -139,11 +99,11 @@ static void test_a_round(void **state)
 	assert_true(during.system.id != before.system.id);
 	assert_int_equal(during.instance, before.instance + 1);
 	/* A disk of the image, which stays over its boots and over restarts of the server. */
-	expect_bytes(w, MAC1, "");
-	boot_and_write(w, MAC1, 'C');
+	world_expect_bytes(w, MAC1, "");
+	world_boot_and_write(w, MAC1, 'C');
 	world_restart(w);
-	boot_and_write(w, MAC1, 'D');
-	expect_bytes(w, MAC1, "CD");
+	world_boot_and_write(w, MAC1, 'D');
+	world_expect_bytes(w, MAC1, "CD");
 	/* Its snapshots are its own disk's. */
 	expect(boot_snapshot_restore(w->boot, "pc-001:0", "mine", "ctl", &reason), -ENOENT, "has no snapshot mine");
 	end(w, "pc-001", false);
@@ -159,9 +119,9 @@ static void test_a_round(void **state)
 	assert_int_equal(after.instance, before.instance);
 	assert_int_equal(files_in(w, "tmp"), 0);
 	assert_int_equal(world_children(w), 2);
-	expect_bytes(w, MAC1, "AB");
+	world_expect_bytes(w, MAC1, "AB");
 	assert_int_equal(boot_snapshot_restore(w->boot, "pc-001:0", "mine", "ctl", &reason), 0);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	/* Nobody gets the draft, also who names it. */
 	set(w, "pc-001", "image", "debian@2", -ESTALE, "is a draft, which nobody gets");
 	expect_in_version(w, MAC2, "CD");
@@ -172,7 +132,7 @@ static void test_as_a_mode(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	set(w, "pc-001", "mode", "maintenance", 0, "from its next boot on");
 	set(w, "pc-001", "mode", "maintenance", 0, "in maintenance already");
 	set(w, "pc-001", "mode", "nonsense", -EINVAL, "mode");
@@ -180,17 +140,17 @@ static void test_as_a_mode(void **state)
 	assert_int_equal(files_in(w, "images"), 1);
 	/* It was booted, and wrote nothing: the same. */
 	set(w, "pc-001", "mode", "maintenance", 0, "");
-	expect_bytes(w, MAC1, "");
+	world_expect_bytes(w, MAC1, "");
 	set(w, "pc-001", "mode", "persistent", 0, "it had written nothing");
 	assert_int_equal(files_in(w, "images"), 1);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	/* One that is new at each boot keeps what it writes meanwhile. */
 	set(w, "pc-001", "mode", "ephemeral", 0, "");
 	set(w, "pc-001", "mode", "maintenance", 0, "");
-	boot_and_write(w, MAC1, 'B');
-	expect_bytes(w, MAC1, "B");
+	world_boot_and_write(w, MAC1, 'B');
+	world_expect_bytes(w, MAC1, "B");
 	set(w, "pc-001", "mode", "ephemeral", 0, "image set debian@2 state=test");
-	expect_bytes(w, MAC1, "");
+	world_expect_bytes(w, MAC1, "");
 	assert_int_equal(world_children(w), 1);
 }
 
@@ -198,14 +158,14 @@ static void test_given_up(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	begin(w, "pc-001", NULL);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	end(w, "pc-001", true);
 	assert_int_equal(version.number, 0);
 	assert_int_equal(files_in(w, "images"), 1);
 	assert_int_equal(world_children(w), 1);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 }
 
 /* Two at a time: each becomes a draft of its own, and the second who begins is told. */
@@ -218,8 +178,8 @@ static void test_two(void **state)
 	world_expect(w, MAC2, "", "", "sanboot", NULL);
 	begin(w, "pc-001", NULL);
 	begin(w, "pc-002", "debian@1");
-	boot_and_write(w, MAC1, 'A');
-	boot_and_write(w, MAC2, 'B');
+	world_boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC2, 'B');
 	end(w, "pc-002", false);
 	assert_int_equal(version.number, 2);
 	end(w, "pc-001", false);
@@ -227,7 +187,7 @@ static void test_two(void **state)
 	expect_in_version(w, "52:54:00:aa:00:03", "A");
 	/* On another image than its own. */
 	begin(w, "pc-001", "lab");
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'C');
 	end(w, "pc-001", false);
 	assert_string_equal(version.image, "lab");
 	assert_int_equal(version.number, 2);
@@ -238,16 +198,16 @@ static void test_with_snapshots(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	begin(w, "pc-001", NULL);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "half", "ctl", &reason), 0);
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'C');
 	end(w, "pc-001", false);
 	assert_int_equal(version.number, 2);
 	assert_int_equal(files_in(w, "tmp"), 0);
 	assert_int_equal(world_children(w), 1);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	expect_in_version(w, MAC2, "BC");
 }
 
@@ -258,29 +218,29 @@ static void test_again_and_again(void **state)
 	char name[32], bytes[16] = "";
 
 	world_policy(w, "reserve", "1M");
-	boot_and_write(w, MAC1, 'Z');
+	world_boot_and_write(w, MAC1, 'Z');
 	for (unsigned n = 0; n < 6; n++) {
 		snprintf(name, sizeof(name), "debian@%u", n + 1);
 		begin(w, "pc-001", name);
 		bytes[n] = (char)('A' + n);
-		boot_and_write(w, MAC1, (unsigned char)bytes[n]);
-		expect_bytes(w, MAC1, bytes);
+		world_boot_and_write(w, MAC1, (unsigned char)bytes[n]);
+		world_expect_bytes(w, MAC1, bytes);
 		end(w, "pc-001", false);
 		assert_int_equal(version.number, n + 2);
 		assert_int_equal(world_write(w, set_to_test, &version.id), 0);
 	}
-	expect_bytes(w, MAC1, "Z");
+	world_expect_bytes(w, MAC1, "Z");
 	assert_int_equal(files_in(w, "tmp"), 0);
 	assert_int_equal(world_children(w), 1);
 	add_machine(w, MAC2, "debian@7");
-	expect_bytes(w, MAC2, "ABCDEF");
+	world_expect_bytes(w, MAC2, "ABCDEF");
 }
 
 static void test_refused(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	expect(boot_maintenance_begin(w->boot, "nobody", NULL, "ctl", &reason), -ENOENT, "there is no machine nobody");
 	expect(boot_maintenance_begin(w->boot, "pc-001", "nix", "ctl", &reason), -ENOENT, "there is no nix");
 	expect(boot_maintenance_end(w->boot, "pc-001", false, NULL, "ctl", &version, &reason), -EINVAL,
@@ -311,13 +271,13 @@ static void test_begin_not_committed(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	break_commit(w->store, "maintenance-began");
 	assert_true(boot_maintenance_begin(w->boot, "pc-001", NULL, "ctl", &reason) < 0);
 	assert_false(in_maintenance(w));
 	assert_int_equal(world_children(w), 1);
 	world_restart(w);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	assert_int_equal(world_children(w), 1);
 }
 
@@ -325,9 +285,9 @@ static void test_end_not_committed(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	begin(w, "pc-001", NULL);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	break_commit(w->store, "maintenance-ended");
 	assert_true(boot_maintenance_end(w->boot, "pc-001", false, NULL, "ctl", &version, &reason) < 0);
 	assert_true(in_maintenance(w));
@@ -335,7 +295,7 @@ static void test_end_not_committed(void **state)
 	assert_int_equal(files_in(w, "tmp"), 0);
 	assert_int_equal(world_children(w), 2);
 	world_restart(w);
-	expect_bytes(w, MAC1, "B");
+	world_expect_bytes(w, MAC1, "B");
 	assert_int_equal(world_children(w), 2);
 }
 
@@ -344,20 +304,20 @@ static void test_reset_and_size(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	set(w, "pc-001", "size", "64M", 0, "");
 	begin(w, "pc-001", NULL);
 	end(w, "pc-001", false);
 	assert_int_equal(version.number, 0);
 	begin(w, "pc-001", NULL);
 	assert_int_equal(world_machine(w, MAC1).system.size_bytes, 64 << 20);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	assert_int_equal(boot_reset(w->boot, "pc-001", "ctl", &reason), 0);
 	assert_true(in_maintenance(w));
-	expect_bytes(w, MAC1, "");
-	boot_and_write(w, MAC1, 'C');
+	world_expect_bytes(w, MAC1, "");
+	world_boot_and_write(w, MAC1, 'C');
 	end(w, "pc-001", false);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 	expect_in_version(w, MAC2, "C");
 }
 

@@ -27,40 +27,12 @@ static unsigned lun_count;
 
 static void start(struct world *w, const char *mac)
 {
-	struct machine_boot current, pending = { .number = 0 };
-	struct machine machine;
-
-	world_expect(w, mac, "", "", "sanboot", NULL);
-	machine = world_machine(w, mac);
-	world_boots(w, machine.id, &current, &pending);
-	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	lun_count = world_open_luns(w, machine.id, pending.number, luns, &reason);
-	if (!lun_count)
-		fail_msg("%s", reason.text);
+	lun_count = world_boot_luns(w, mac, luns);
 }
 
 static void stop(struct world *w)
 {
 	world_close_luns(w, luns, lun_count);
-}
-
-static void boot_and_write(struct world *w, const char *mac, unsigned char byte)
-{
-	start(w, mac);
-	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * byte, byte, true), 0);
-	stop(w);
-}
-
-static void expect_bytes(struct world *w, const char *mac, const char *bytes)
-{
-	start(w, mac);
-	for (unsigned char byte = 'A'; byte <= 'Z'; byte++) {
-		int found = world_read_disk(w, luns[0].disk, 4096ull * byte);
-
-		if ((found == byte) != (strchr(bytes, byte) != NULL))
-			fail_msg("%c is %d, and \"%s\" should be there", byte, found, bytes);
-	}
-	stop(w);
 }
 
 static void promote(struct world *w, const char *machine, const char *image, const char *snapshot)
@@ -111,7 +83,7 @@ static void test_promoted(void **state)
 	char path[256];
 	struct stat st;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	promote(w, "pc-001", "lab", NULL);
 	assert_string_equal(version.image, "lab");
 	assert_int_equal(version.number, 1);
@@ -124,20 +96,20 @@ static void test_promoted(void **state)
 	assert_int_equal(world_events(w, "image-promoted"), 1);
 	/* Others have it; what they write is theirs, and the first one goes on by itself. */
 	add_machine(w, MAC2, "lab");
-	expect_bytes(w, MAC2, "A");
-	boot_and_write(w, MAC2, 'B');
-	boot_and_write(w, MAC1, 'C');
-	expect_bytes(w, MAC1, "AC");
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "A");
+	world_boot_and_write(w, MAC2, 'B');
+	world_boot_and_write(w, MAC1, 'C');
+	world_expect_bytes(w, MAC1, "AC");
+	world_expect_bytes(w, MAC2, "AB");
 	/* What it stands on stays, and is not taken from under it. */
 	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), 0);
 	assert_int_equal(store_remove_version(w->store, version.parent_id, "ctl", &reason), -EBUSY);
 	world_restart(w);
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "AB");
 	/* A reset is a new disk of the same; a second one is the next version, which nobody gets yet. */
 	assert_int_equal(boot_snapshot_take(w->boot, "pc-002:0", "x", "ctl", &reason), 0);
 	assert_int_equal(boot_reset(w->boot, MAC2, "ctl", &reason), 0);
-	expect_bytes(w, MAC2, "A");
+	world_expect_bytes(w, MAC2, "A");
 }
 
 static int read_version(struct inventory_tx *tx, void *arg)
@@ -151,7 +123,7 @@ static void test_its_identity(void **state)
 	char command[256];
 	int64_t id;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	promote(w, "pc-001", "lab", NULL);
 	id = version.id;
 	assert_string_equal(version.sha256, "");
@@ -162,7 +134,7 @@ static void test_its_identity(void **state)
 	add_machine(w, MAC2, "lab");
 	snprintf(command, sizeof(command), "touch %s/images/lab@1.qcow2", w->dir);
 	assert_int_equal(system(command), 0);
-	expect_bytes(w, MAC2, "A");
+	world_expect_bytes(w, MAC2, "A");
 	/* What it stands on counts as well. */
 	snprintf(command, sizeof(command), "printf x | dd of=%s/images/debian@1.raw conv=notrunc 2>/dev/null", w->dir);
 	assert_int_equal(system(command), 0);
@@ -176,9 +148,9 @@ static void test_of_a_snapshot(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "one", "ctl", &reason), 0);
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	assert_int_equal(boot_snapshot_take(w->boot, "pc-001:0", "two", "ctl", &reason), 0);
 	/* Also while it runs. */
 	start(w, MAC1);
@@ -195,12 +167,12 @@ static void test_of_a_snapshot(void **state)
 	assert_int_equal(files_in(w, "tmp"), 0);
 	assert_int_equal(world_children(w), 3);
 	add_machine(w, MAC2, "lab@2");
-	expect_bytes(w, MAC2, "AB");
-	expect_bytes(w, MAC1, "ABC");
+	world_expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC1, "ABC");
 	/* The version outlives the snapshot that it is. */
 	assert_int_equal(boot_remove(w->boot, MAC1, true, "ctl", &reason), 0);
 	world_restart(w);
-	expect_bytes(w, MAC2, "AB");
+	world_expect_bytes(w, MAC2, "AB");
 }
 
 static unsigned depth_of(struct world *w, const char *file)
@@ -225,7 +197,7 @@ static void test_too_deep(void **state)
 	char image[16], file[32], mac[PARSE_MAC_TEXT], bytes[16] = "A";
 
 	world_policy(w, "reserve", "1M");
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	snprintf(mac, sizeof(mac), "%s", MAC1);
 	for (unsigned n = 0; n < array_len(depths); n++) {
 		snprintf(image, sizeof(image), "lab%u", n);
@@ -235,13 +207,13 @@ static void test_too_deep(void **state)
 		snprintf(mac, sizeof(mac), "52:54:00:bb:00:%02x", n + 1);
 		add_machine(w, mac, image);
 		bytes[n + 1] = (char)('B' + n);
-		boot_and_write(w, mac, (unsigned char)bytes[n + 1]);
-		expect_bytes(w, mac, bytes);
+		world_boot_and_write(w, mac, (unsigned char)bytes[n + 1]);
+		world_expect_bytes(w, mac, bytes);
 	}
 	assert_int_equal(files_in(w, "tmp"), 0);
 	/* What it has been copied from is not needed by it any more; the first one is. */
 	world_restart(w);
-	expect_bytes(w, mac, bytes);
+	world_expect_bytes(w, mac, bytes);
 }
 
 /* ---- one file of several ---- */
@@ -251,7 +223,7 @@ static void make_deep(struct world *w, char mac[PARSE_MAC_TEXT], unsigned versio
 {
 	char image[16];
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	snprintf(mac, PARSE_MAC_TEXT, "%s", MAC1);
 	for (unsigned i = 0; i < versions; i++) {
 		snprintf(image, sizeof(image), "lab%u", i);
@@ -259,7 +231,7 @@ static void make_deep(struct world *w, char mac[PARSE_MAC_TEXT], unsigned versio
 			fail_msg("%s", reason.text);
 		snprintf(mac, PARSE_MAC_TEXT, "52:54:00:bb:00:%02x", (i + 1) & 0xff);
 		add_machine(w, mac, image);
-		boot_and_write(w, mac, (unsigned char)('B' + i));
+		world_boot_and_write(w, mac, (unsigned char)('B' + i));
 	}
 	boot_identify_versions(w->boot);
 }
@@ -295,7 +267,7 @@ static void test_flattened(void **state)
 	assert_string_equal(version.parent, "");
 	assert_int_equal(strlen(version.sha256), 64);
 	assert_int_equal(files_in(w, "tmp"), 0);
-	expect_bytes(w, mac, "ABCD");
+	world_expect_bytes(w, mac, "ABCD");
 	/* And there is room again for more of them. */
 	machine = world_machine(w, mac);
 	promote(w, machine.name, "lab2", NULL);
@@ -303,7 +275,7 @@ static void test_flattened(void **state)
 	assert_int_equal(boot_remove(w->boot, "52:54:00:bb:00:01", true, "ctl", &reason), 0);
 	assert_int_equal(store_remove_version(w->store, lab0, "ctl", &reason), 0);
 	world_restart(w);
-	expect_bytes(w, mac, "ABCD");
+	world_expect_bytes(w, mac, "ABCD");
 	snprintf(command, sizeof(command), "qemu-img check -q -f qcow2 %s/images/lab1@1.qcow2", w->dir);
 	assert_int_equal(system(command), 0);
 	/* Once is enough. */
@@ -348,13 +320,13 @@ static void test_flatten_not_committed(void **state)
 	assert_true(before != after);
 	expect_depth(w, mac, 3);
 	/* Under both identities. */
-	expect_bytes(w, mac, "ABC");
+	world_expect_bytes(w, mac, "ABC");
 	inventory_sql(w->store, "DROP TRIGGER no_commit");
 	/* As after a kill at this place. */
 	world_restart(w);
 	expect_depth(w, mac, 1);
 	assert_int_equal(world_events(w, "image-flattened"), 1);
-	expect_bytes(w, mac, "ABC");
+	world_expect_bytes(w, mac, "ABC");
 }
 
 /* A kill behind the announcement: the old file is there still. */
@@ -372,17 +344,17 @@ static void test_flatten_announced(void **state)
 	world_restart(w);
 	assert_int_equal(files_in(w, "tmp"), 0);
 	expect_depth(w, mac, 3);
-	expect_bytes(w, mac, "ABC");
+	world_expect_bytes(w, mac, "ABC");
 	boot_flatten_versions(w->boot);
 	expect_depth(w, mac, 1);
-	expect_bytes(w, mac, "ABC");
+	world_expect_bytes(w, mac, "ABC");
 }
 
 static void test_refused(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	expect_refused(w, "a b", NULL, -EINVAL, "image: expected letters");
 	expect_refused(w, "lab", "nix", -ENOENT, "pc-001 has no snapshot nix");
 	assert_int_equal(boot_promote(w->boot, "nobody", "lab", NULL, "ctl", &version, &reason), -ENOENT);
@@ -403,7 +375,7 @@ static void test_not_committed(void **state)
 	struct world *w = *state;
 	char command[512];
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	break_commit(w->store, "image-promoted");
 	assert_true(boot_promote(w->boot, "pc-001", "lab", NULL, "ctl", &version, &reason) < 0);
 	assert_int_equal(files_in(w, "images"), 1);
@@ -415,7 +387,7 @@ static void test_not_committed(void **state)
 	world_restart(w);
 	assert_int_equal(files_in(w, "images"), 1);
 	assert_int_equal(files_in(w, "tmp"), 0);
-	expect_bytes(w, MAC1, "A");
+	world_expect_bytes(w, MAC1, "A");
 }
 
 int main(void)

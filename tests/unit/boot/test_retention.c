@@ -39,28 +39,12 @@ static int teardown(void **state)
 
 static void start(struct world *w, const char *mac)
 {
-	struct machine_boot current, pending = { .number = 0 };
-	struct machine machine;
-
-	world_expect(w, mac, "", "", "sanboot", NULL);
-	machine = world_machine(w, mac);
-	world_boots(w, machine.id, &current, &pending);
-	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
-	lun_count = world_open_luns(w, machine.id, pending.number, luns, &reason);
-	if (!lun_count)
-		fail_msg("%s", reason.text);
+	lun_count = world_boot_luns(w, mac, luns);
 }
 
 static void stop(struct world *w)
 {
 	world_close_luns(w, luns, lun_count);
-}
-
-static void boot_and_write(struct world *w, const char *mac, unsigned char byte)
-{
-	start(w, mac);
-	assert_int_equal(world_write_disk(w, luns[0].disk, 4096ull * byte, byte, true), 0);
-	stop(w);
 }
 
 static void expect_byte(struct world *w, const char *mac, unsigned char byte, bool there)
@@ -141,9 +125,9 @@ static void test_snapshots(void **state)
 	struct world *w = *state;
 	unsigned children;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	snapshot(w, "one");
-	boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'B');
 	snapshot(w, "two");
 	/* By default they stay for ever. */
 	inventory_sql(w->store, "UPDATE snapshot SET created_ms = 1000");
@@ -181,7 +165,7 @@ static void test_grace(void **state)
 {
 	struct world *w = *state;
 
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	snapshot(w, "one");
 	inventory_sql(w->store, "UPDATE snapshot SET created_ms = 1000");
 	world_policy(w, "keep-snapshots", "1d");
@@ -232,8 +216,8 @@ static void test_idle_machines(void **state)
 	struct machine machine;
 	struct event event;
 
-	boot_and_write(w, MAC1, 'A');
-	boot_and_write(w, MAC2, 'B');
+	world_boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC2, 'B');
 	inventory_sql(w->store, "UPDATE machine SET seen_ms = 1000, created_ms = 1000");
 	run(w, 0, 0);
 	/* Not with a trash that keeps nothing. */
@@ -327,8 +311,8 @@ static void test_changed_meanwhile(void **state)
 	struct world *w = *state;
 	unsigned children;
 
-	boot_and_write(w, MAC1, 'A');
-	boot_and_write(w, MAC2, 'B');
+	world_boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC2, 'B');
 	assert_int_equal(boot_remove(w->boot, "pc-001", false, "ctl", &reason), 0);
 	assert_int_equal(boot_remove(w->boot, "pc-002", false, "ctl", &reason), 0);
 	world_policy(w, "trash", "none");
@@ -363,12 +347,12 @@ static void test_ephemeral(void **state)
 	struct world *w = *state;
 
 	world_policy(w, "mode", "ephemeral");
-	boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'A');
 	expect_byte(w, MAC1, 'A', false);
 	expect_snapshots(w, "");
 	world_policy(w, "keep-ephemeral", "2");
-	boot_and_write(w, MAC1, 'B'); /* the disk of boot 2 is kept, with nothing on it */
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'B'); /* the disk of boot 2 is kept, with nothing on it */
+	world_boot_and_write(w, MAC1, 'C');
 	expect_byte(w, MAC1, 'C', false);
 	wait_for(w, "of-boot-3 of-boot-4");
 	assert_int_equal(world_children(w), 3);
@@ -425,9 +409,9 @@ static void test_ephemeral_power(void **state)
 
 	world_policy(w, "mode", "ephemeral");
 	world_policy(w, "keep-ephemeral", "4");
-	boot_and_write(w, MAC1, 'A');
-	boot_and_write(w, MAC1, 'B');
-	boot_and_write(w, MAC1, 'C');
+	world_boot_and_write(w, MAC1, 'A');
+	world_boot_and_write(w, MAC1, 'B');
+	world_boot_and_write(w, MAC1, 'C');
 	wait_for(w, "of-boot-1 of-boot-2");
 	inventory_sql(w->store, "UPDATE snapshot SET unsynced = 1 WHERE label = 'of-boot-2'");
 	world_restart(w);

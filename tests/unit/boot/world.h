@@ -100,6 +100,11 @@ const struct boot_lun *world_lun(const struct world *world, unsigned number);
 unsigned world_open_luns(struct world *world, int64_t machine_id, uint64_t number, struct boot_lun luns[8],
 			 struct reason *reason);
 void world_close_luns(struct world *world, const struct boot_lun *luns, unsigned count);
+/* A machine asks and logs in: what is open then, which world_close_luns closes; how many. */
+unsigned world_boot_luns(struct world *world, const char *mac, struct boot_lun luns[8]);
+/* It boots, writes 4 KiB of a letter at that letter's place of its disk, and is off again; which letters there are, at all places. */
+void world_boot_and_write(struct world *world, const char *mac, unsigned char byte);
+void world_expect_bytes(struct world *world, const char *mac, const char *bytes);
 /*
  * The server dies while disk, which keeps object, is written to: what lies on the disk then, made from what lay there
  * before it was closed. The target is closed. lose_power: and its host with it.

@@ -260,3 +260,48 @@ void world_lose_power(struct world *w, const char *object, struct disk *disk)
 	snprintf(path, sizeof(path), "%s/children/%s", w->dir, object);
 	patch_boot_id(path);
 }
+
+unsigned world_boot_luns(struct world *w, const char *mac, struct boot_lun luns[8])
+{
+	struct machine_boot current, pending = { .number = 0 };
+	struct reason reason = { "" };
+	struct machine machine;
+	unsigned count;
+
+	world_expect(w, mac, "", "", "sanboot", NULL);
+	machine = world_machine(w, mac);
+	world_boots(w, machine.id, &current, &pending);
+	assert_int_equal(world_begin(w, machine.id, pending.number), 0);
+	count = world_open_luns(w, machine.id, pending.number, luns, &reason);
+	if (!count)
+		fail_msg("%s", reason.text);
+	return count;
+}
+
+static uint64_t place_of(unsigned char byte)
+{
+	return 4096ull * byte;
+}
+
+void world_boot_and_write(struct world *w, const char *mac, unsigned char byte)
+{
+	struct boot_lun luns[8];
+	unsigned count = world_boot_luns(w, mac, luns);
+
+	assert_int_equal(world_write_disk(w, luns[0].disk, place_of(byte), byte, true), 0);
+	world_close_luns(w, luns, count);
+}
+
+void world_expect_bytes(struct world *w, const char *mac, const char *bytes)
+{
+	struct boot_lun luns[8];
+	unsigned count = world_boot_luns(w, mac, luns);
+
+	for (unsigned char byte = 'A'; byte <= 'Z'; byte++) {
+		int found = world_read_disk(w, luns[0].disk, place_of(byte));
+
+		if ((found == byte) != (strchr(bytes, byte) != NULL))
+			fail_msg("%s: %c is %d, and \"%s\" should be there", mac, byte, found, bytes);
+	}
+	world_close_luns(w, luns, count);
+}
